@@ -1,0 +1,97 @@
+"""Which measured points may carry a fit: learning rate selected, network alive, power-law region."""
+
+import pandas as pd
+
+from tfrs_scaling.fit.plateau import power_law_region
+
+SHAPE = ["architecture", "scheme", "multiplier"]
+COLLAPSED_NE = 0.9995  # nothing learned: at every rung no better than the background CTR
+
+
+def collapsed_trials(runs: pd.DataFrame) -> list[str]:
+    """The ids of trials whose test NE is 0.9995 or more at every rung: dead networks, sorted."""
+    best = runs[runs["status"] == "ok"].groupby("trial_id")["test_ne"].min()
+    return sorted(str(trial) for trial in best.index[best >= COLLAPSED_NE])
+
+
+def selected_learning_rate(runs: pd.DataFrame) -> pd.DataFrame:
+    """The learning rate of each shape: smallest validation NE at the largest rung, averaged over seeds.
+
+    A learning rate at which some seed failed does not win over one that is complete. The test split takes
+    no part. A tie goes to the smaller learning rate.
+
+    Args:
+        runs: The run table.
+
+    Returns:
+        One row per shape with at least one measured point: architecture, scheme, multiplier,
+        learning_rate.
+    """
+    chosen = [
+        (*shape, _best_learning_rate(of_shape))
+        for shape, of_shape in runs.groupby(SHAPE, sort=True)
+        if (of_shape["status"] == "ok").any()
+    ]
+    return pd.DataFrame(chosen, columns=[*SHAPE, "learning_rate"])
+
+
+def _best_learning_rate(of_shape: pd.DataFrame) -> float:
+    ok = of_shape[of_shape["status"] == "ok"]
+    at_top = ok[ok["examples"] == ok["examples"].max()]
+    seeds = of_shape["seed"].nunique()
+    scores = at_top.groupby("learning_rate").agg(
+        complete=("seed", lambda seed: seed.nunique() == seeds), ne=("validation_ne", "mean")
+    )
+    ranked = scores.reset_index().sort_values(["complete", "ne", "learning_rate"], ascending=[False, True, True])
+    return float(ranked["learning_rate"].iloc[0])
+
+
+def at_selected_rate(runs: pd.DataFrame) -> pd.DataFrame:
+    """The rows, of any status, of the selected learning rates; index kept."""
+    keys = [*SHAPE, "learning_rate"]
+    chosen = pd.MultiIndex.from_frame(selected_learning_rate(runs))
+    return runs[pd.MultiIndex.from_frame(runs[keys]).isin(chosen)]
+
+
+def selected(runs: pd.DataFrame) -> pd.DataFrame:
+    """The rows that may carry a fit: ok, at the selected learning rate, not collapsed; index kept."""
+    rows = at_selected_rate(runs)
+    return rows[(rows["status"] == "ok") & ~rows["trial_id"].isin(collapsed_trials(runs))]
+
+
+def members(runs: pd.DataFrame, scheme: str) -> pd.DataFrame:
+    """A scheme's rows and the baseline's, which is trained once, as ``D``, for every scheme."""
+    return runs[runs["scheme"].isin([scheme, "D"])]
+
+
+def flag(runs: pd.DataFrame) -> pd.DataFrame:
+    """The run table with its ``flags`` column set, from the other columns alone.
+
+    ``collapsed``: the trial learned nothing at any rung. ``lr_at_edge``: the learning rate selected for
+    this shape is the smallest or largest of the study's, so a better one may lie beyond. ``plateau``: the
+    point lies left of the power-law region of its trial's curve.
+
+    Args:
+        runs: The run table.
+
+    Returns:
+        A copy; ``flags`` is sorted and joined by ``;``.
+    """
+    rows = runs.reset_index(drop=True)
+    marks: list[list[str]] = [[] for _ in range(len(rows))]
+    ok = rows[rows["status"] == "ok"]
+    dead = ok["trial_id"].isin(collapsed_trials(rows))
+    for index in ok.index[dead]:
+        marks[index].append("collapsed")
+    rates = rows["learning_rate"]
+    if rates.nunique() > 1:
+        chosen = at_selected_rate(rows)
+        for index in chosen.index[chosen["learning_rate"].isin([rates.min(), rates.max()])]:
+            marks[index].append("lr_at_edge")
+    for _, curve in ok[~dead].groupby("trial_id", sort=True):
+        ladder = curve.sort_values("examples")
+        if len(ladder) > 1:
+            start = power_law_region(ladder["examples"], ladder["test_ne"])
+            for index in ladder.index[:start]:
+                marks[index].append("plateau")
+    return runs.assign(flags=[";".join(sorted(of_row)) for of_row in marks])

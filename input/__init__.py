@@ -1,0 +1,1 @@
+"""Raw click logs -> shards of row groups -> batches."""

@@ -1,0 +1,286 @@
+"""Row-group shards: thousands of rows per TFRecord, each column as raw little-endian bytes.
+
+A folder of shards holds ``manifest.json``, written last: a folder without one is not data. TensorFlow Datasets
+reads the folder too (``tfds.builder_from_directory``).
+"""
+
+import dataclasses
+import hashlib
+import json
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import numpy as np
+import pydantic
+import tensorflow as tf
+import tensorflow_datasets as tfds
+from pydantic.dataclasses import dataclass
+
+from tfrs_scaling.input.schema import STRICT, Schema
+from tfrs_scaling.input.validated import InputError, read_yaml, validated
+
+FORMAT_VERSION = 1
+MANIFEST = "manifest.json"
+ROWS_PER_RECORD = 4096
+RECORDS_PER_SHARD = 64
+SplitName = Literal["train", "validation", "test"]
+SPLITS: tuple[SplitName, ...] = ("train", "validation", "test")
+
+Count = Annotated[int, pydantic.Field(ge=0)]
+# The pattern keeps a manifest from naming a file outside its folder.
+ShardName = Annotated[str, pydantic.Field(pattern=r"^clicks-[a-z]+\.tfrecord-[0-9]{5}-of-[0-9]{5}$")]
+
+
+@dataclass(frozen=True, config=STRICT)
+class Shard:
+    """A TFRecord file: its name, rows, records, size in bytes and SHA-256."""
+
+    file: ShardName
+    rows: Count
+    records: Count
+    bytes: Count
+    sha256: str
+
+
+@dataclass(frozen=True, config=STRICT)
+class Split:
+    """Rows and clicks of a split, and its shards in order."""
+
+    rows: Annotated[int, pydantic.Field(ge=1)]
+    clicks: Count
+    shards: tuple[Shard, ...]
+
+    @property
+    def ctr(self) -> float:
+        """Clicks per row."""
+        return self.clicks / self.rows
+
+
+@dataclass(frozen=True, config=STRICT)
+class Source:
+    """A raw file that the rows came from: its name, size in bytes and SHA-256."""
+
+    file: str
+    bytes: Count
+    sha256: str
+
+
+@dataclass(frozen=True, config=STRICT)
+class Bayes:
+    """The loss of the true click probabilities on the test split, which no model can beat but by luck.
+
+    Attributes:
+        log_loss: mean of -ln(probability of what happened), in nats.
+        ne: ``log_loss`` over the entropy of the test split's CTR.
+        ne_standard_error: of ``ne``, over test rows.
+    """
+
+    log_loss: float
+    ne: float
+    ne_standard_error: float
+
+
+@dataclass(frozen=True, config=STRICT)
+class Manifest:
+    """What a folder of shards holds, and how it came to be.
+
+    Attributes:
+        format_version: of the shards; another one cannot be read.
+        tool_version: of tfrs_scaling, when it wrote them.
+        schema: the columns.
+        splits: by name; all three.
+        split_by: ``time`` or ``random``.
+        seed: of the split and the shuffle.
+        dense_mean, dense_deviation: float per dense feature, of the training split, as ``standardize`` used them.
+        vocabulary_sizes: distinct training values per ``vocabulary`` feature.
+        rejected: malformed rows that were left out.
+        sources: the raw files.
+        bayes: for synthetic clicks.
+    """
+
+    format_version: int
+    tool_version: str
+    schema: Schema
+    splits: dict[SplitName, Split]
+    split_by: Literal["time", "random"]
+    seed: int
+    dense_mean: tuple[float, ...]
+    dense_deviation: tuple[float, ...]
+    vocabulary_sizes: dict[str, int]
+    rejected: Count
+    sources: tuple[Source, ...]
+    bayes: Bayes | None = None
+
+    def __post_init__(self) -> None:
+        if self.format_version != FORMAT_VERSION:
+            raise ValueError(
+                f"format version {self.format_version}; this version reads {FORMAT_VERSION}: prepare the data anew"
+            )
+        for name in SPLITS:
+            if name not in self.splits:
+                raise ValueError(f"the split {name!r} is missing")
+
+    def to_json(self) -> str:
+        """The manifest as JSON text, keys sorted."""
+        return json.dumps(dataclasses.asdict(self), indent=1, sort_keys=True) + "\n"
+
+    @property
+    def data_hash(self) -> str:
+        """16 hexadecimal digits that change when a row, its order, its split or the schema does."""
+        content = json.dumps(
+            [
+                self.schema.to_dict(),
+                {name: [s.sha256 for s in self.splits[name].shards] for name in SPLITS},
+            ],
+            sort_keys=True,
+        )
+        return hashlib.sha256(content.encode()).hexdigest()[:16]
+
+
+@dataclasses.dataclass(frozen=True)
+class ClickData:
+    """An opened folder of shards."""
+
+    folder: Path
+    manifest: Manifest
+
+    @staticmethod
+    def open(folder: Path) -> "ClickData":
+        """Read the manifest and see that every shard is there in full.
+
+        Raises:
+            InputError: names the folder without manifest, the mistake in it, or the missing or truncated shard.
+        """
+        path = folder / MANIFEST
+        if not path.is_file():
+            raise InputError(
+                f"{folder}: no {MANIFEST}, so this is no prepared data; make it with `tfrs-scaling prepare`"
+            )
+        manifest = validated(Manifest, read_yaml(path), str(path))
+        for split in manifest.splits.values():
+            for shard in split.shards:
+                file = folder / shard.file
+                if not file.is_file():
+                    raise InputError(f"{file}: the shard is missing; prepare the data anew")
+                if file.stat().st_size != shard.bytes:
+                    raise InputError(
+                        f"{file}: the shard has {file.stat().st_size} bytes instead of {shard.bytes}; "
+                        "it is truncated or was changed: prepare the data anew"
+                    )
+        return ClickData(folder, manifest)
+
+    def files(self, split: SplitName) -> list[str]:
+        """Paths of the split's shards, in order."""
+        return [str(self.folder / shard.file) for shard in self.manifest.splits[split].shards]
+
+
+def column_specs(schema: Schema) -> dict[str, tuple[int, type]]:
+    """Per column of a record: values per row, and dtype."""
+    specs: dict[str, tuple[int, type]] = {
+        "label": (1, np.uint8),
+        "ids": (schema.slots[-1].stop, np.int32),
+    }
+    if schema.dense:
+        specs["dense"] = (len(schema.dense), np.float32)
+    if schema.time is not None:
+        specs["time"] = (1, np.int64)
+    return specs
+
+
+def write_split(folder: Path, split: SplitName, columns: dict[str, np.ndarray], schema: Schema) -> Split:
+    """Write a split's shards.
+
+    Args:
+        folder: where to.
+        split: its name.
+        columns: per ``column_specs``, an array [rows, values] of the dtype given there.
+        schema: the columns' schema.
+    """
+    rows = len(columns["label"])
+    rows_per_shard = ROWS_PER_RECORD * RECORDS_PER_SHARD
+    total = max(1, -(-rows // rows_per_shard))
+    shards = []
+    for k in range(total):
+        file = f"clicks-{split}.tfrecord-{k:05d}-of-{total:05d}"
+        start, stop = k * rows_per_shard, min(rows, (k + 1) * rows_per_shard)
+        starts = range(start, stop, ROWS_PER_RECORD)
+        with tf.io.TFRecordWriter(str(folder / file)) as writer:
+            for first in starts:
+                last = min(stop, first + ROWS_PER_RECORD)
+                writer.write(_record({name: columns[name][first:last] for name in column_specs(schema)}))
+        size, digest = fingerprint(folder / file)
+        shards.append(Shard(file, stop - start, len(starts), size, digest))
+    return Split(rows, int(columns["label"].sum()), tuple(shards))
+
+
+def _record(columns: dict[str, np.ndarray]) -> bytes:
+    def raw(column: np.ndarray) -> tf.train.Feature:
+        little_endian = np.ascontiguousarray(column, dtype=column.dtype.newbyteorder("<"))
+        return tf.train.Feature(bytes_list=tf.train.BytesList(value=[little_endian.tobytes()]))
+
+    example = tf.train.Example(
+        features=tf.train.Features(feature={name: raw(column) for name, column in columns.items()})
+    )
+    serialized: bytes = example.SerializeToString(deterministic=True)
+    return serialized
+
+
+def parse_record(record: tf.Tensor, schema: Schema) -> dict[str, tf.Tensor]:
+    """The columns of a serialized record (scalar string): per ``column_specs``, a tensor [rows, values]."""
+    specs = column_specs(schema)
+    raw = tf.io.parse_single_example(record, {name: tf.io.FixedLenFeature([], tf.string) for name in specs})
+    return {
+        name: tf.reshape(tf.io.decode_raw(raw[name], tf.as_dtype(dtype)), (-1, values))
+        for name, (values, dtype) in specs.items()
+    }
+
+
+def write_tfds_metadata(folder: Path, manifest: Manifest) -> None:
+    """Describe the shards so that ``tfds.builder_from_directory(folder)`` reads them, a row group an example."""
+    features = {
+        name: tfds.features.Tensor(shape=(None, values), dtype=dtype, encoding="bytes")
+        for name, (values, dtype) in column_specs(manifest.schema).items()
+    }
+    template = tfds.core.ShardedFileTemplate(
+        data_dir=folder,
+        template="{DATASET}-{SPLIT}.{FILEFORMAT}-{SHARD_X_OF_Y}",
+        dataset_name="clicks",
+        filetype_suffix="tfrecord",
+    )
+    tfds.folder_dataset.write_metadata(
+        data_dir=folder,
+        features=features,
+        split_infos=[
+            tfds.core.SplitInfo(
+                name=name,
+                shard_lengths=[shard.records for shard in split.shards],
+                num_bytes=sum(shard.bytes for shard in split.shards),
+                filename_template=template,
+            )
+            for name, split in manifest.splits.items()
+        ],
+        filename_template=template,
+        check_data=False,
+        description="Row groups of a click log, written by tfrs_scaling; the schema is in manifest.json.",
+    )
+
+
+def fingerprint(path: Path) -> tuple[int, str]:
+    """Size in bytes and SHA-256 of a file."""
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        while chunk := stream.read(1 << 20):
+            digest.update(chunk)
+    return path.stat().st_size, digest.hexdigest()
+
+
+def describe(manifest: Manifest) -> dict[str, Any]:
+    """What a report says about the data."""
+    source = ", ".join(source.file for source in manifest.sources) or "synthetic clicks"
+    return {
+        "rows": {name: manifest.splits[name].rows for name in SPLITS},
+        "base_ctr": {name: manifest.splits[name].ctr for name in SPLITS},
+        "bayes_ne": manifest.bayes.ne if manifest.bayes else None,
+        "bayes_ne_standard_error": manifest.bayes.ne_standard_error if manifest.bayes else None,
+        "description": f"{source}, split {'by time' if manifest.split_by == 'time' else 'at random'}",
+    }

@@ -1,0 +1,163 @@
+"""Synthetic clicks with a known answer: the best NE that any model can reach is known.
+
+A click is drawn from a teacher of the form a DLRM can express,
+
+    logit = bias + sum_f effect_f[id_f] + sum_{f<g} <vector_f[id_f], vector_g[id_g]> + sum_k slope_k ln(1 + dense_k),
+
+with Zipf-distributed ids. Each part's share of the logit's spread is set, and the bias gives the wanted CTR.
+"""
+
+import dataclasses
+from collections.abc import Iterator
+from typing import Annotated
+
+import numpy as np
+import pydantic
+from pydantic.dataclasses import dataclass
+from scipy import special
+
+from tfrs_scaling.input.rows import Rows
+from tfrs_scaling.input.schema import STRICT, CategoricalFeature, DenseFeature, Name, Schema
+
+BLOCK_ROWS = 1 << 16
+Positive = Annotated[int, pydantic.Field(ge=1)]
+Spread = Annotated[float, pydantic.Field(ge=0, le=100)]
+
+
+@dataclass(frozen=True, config=STRICT)
+class SyntheticFeature:
+    """A categorical feature of the generator.
+
+    Attributes:
+        name: the column.
+        ids: how many distinct ids there are.
+        rows: rows of its embedding table at V = 1; fewer than ``ids`` makes ids share rows.
+        zipf: the k-th most frequent id has a share proportional to k**-zipf.
+    """
+
+    name: Name
+    ids: Annotated[int, pydantic.Field(ge=1, le=2**24)]
+    rows: Positive
+    zipf: Annotated[float, pydantic.Field(ge=0, le=10)] = 1.0
+
+
+@dataclass(frozen=True, config=STRICT)
+class Synthetic:
+    """The generator's settings.
+
+    Attributes:
+        rows: rows to make.
+        features: the categorical features.
+        dense: how many dense features (exponentially distributed counts).
+        ctr: the share of clicks aimed at.
+        rank: length of the ids' hidden vectors.
+        effect_spread: standard deviation, in logits, of the sum of the ids' effects, were all ids equally
+            frequent; where few ids make up most rows it comes out smaller.
+        interaction_spread: the same of the sum of the pairwise interactions.
+        dense_spread: the same of the dense part.
+        seed: of the teacher and of the rows.
+    """
+
+    rows: Positive
+    features: Annotated[tuple[SyntheticFeature, ...], pydantic.Field(min_length=1)]
+    dense: Annotated[int, pydantic.Field(ge=0, le=1000)] = 4
+    ctr: Annotated[float, pydantic.Field(gt=0, lt=1)] = 0.25
+    rank: Annotated[int, pydantic.Field(ge=1, le=1000)] = 4
+    effect_spread: Spread = 1.0
+    interaction_spread: Spread = 1.0
+    dense_spread: Spread = 0.5
+    seed: Annotated[int, pydantic.Field(ge=0, lt=2**63)] = 0
+
+    def __post_init__(self) -> None:
+        names = ["click", *(f"dense_{k}" for k in range(self.dense)), *(f.name for f in self.features)]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"two columns would be named {twice[0]!r}: rename the feature")
+
+    def schema(self) -> Schema:
+        """The schema of the generator's rows."""
+        return Schema(
+            label="click",
+            dense=tuple(DenseFeature(f"dense_{k}") for k in range(self.dense)),
+            categorical=tuple(CategoricalFeature(f.name, f.rows, "id") for f in self.features),
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class Teacher:
+    """What clicks depend on.
+
+    Attributes:
+        cumulative: per feature, float64 [ids], the cumulative shares of the ids.
+        scrambled: per feature, int32 [ids], the id that the k-th most frequent one shows as; without it the
+            remainder by the table's rows would keep the most frequent ids apart for free.
+        effects: per feature, float64 [ids], in logits.
+        vectors: per feature, float64 [ids, rank].
+        slopes: float64 [dense].
+        bias: in logits.
+    """
+
+    cumulative: list[np.ndarray]
+    scrambled: list[np.ndarray]
+    effects: list[np.ndarray]
+    vectors: list[np.ndarray]
+    slopes: np.ndarray
+    bias: float
+
+
+def make_teacher(settings: Synthetic) -> Teacher:
+    """The teacher of the given settings; the same for the same settings, however many rows are made."""
+    rng = np.random.Generator(np.random.Philox(key=settings.seed, counter=[0, 0, 0, 1]))
+    count = len(settings.features)
+    pairs = count * (count - 1) / 2
+    shares = [np.arange(1, f.ids + 1, dtype=np.float64) ** -f.zipf for f in settings.features]
+    scale = (settings.interaction_spread / max(1.0, (pairs * settings.rank) ** 0.5)) ** 0.5
+    slopes = rng.standard_normal(settings.dense)
+    # ln(1 + x) of a unit exponential has a standard deviation of 0.4199 (numerical integration).
+    slopes *= settings.dense_spread / 0.4199 / max(float(np.linalg.norm(slopes)), 1e-12)
+    teacher = Teacher(
+        cumulative=[np.cumsum(share / share.sum()) for share in shares],
+        scrambled=[rng.permutation(f.ids).astype(np.int32) for f in settings.features],
+        effects=[rng.standard_normal(f.ids) * settings.effect_spread / count**0.5 for f in settings.features],
+        vectors=[rng.standard_normal((f.ids, settings.rank)) * scale for f in settings.features],
+        slopes=slopes,
+        bias=0.0,
+    )
+    logits = _draw(settings, teacher, rng, BLOCK_ROWS)[2]
+    low, high = -50.0, 50.0
+    for _ in range(60):
+        bias = (low + high) / 2
+        low, high = (bias, high) if special.expit(logits + bias).mean() < settings.ctr else (low, bias)
+    return dataclasses.replace(teacher, bias=bias)
+
+
+def generate(settings: Synthetic) -> Iterator[Rows]:
+    """The rows, in blocks; the first n rows do not depend on how many are made."""
+    teacher = make_teacher(settings)
+    for block in range(-(-settings.rows // BLOCK_ROWS)):
+        rng = np.random.Generator(np.random.Philox(key=settings.seed, counter=[0, 0, block, 0]))
+        ids, dense, logits = _draw(settings, teacher, rng, BLOCK_ROWS)
+        probability = special.expit(logits)
+        label = (rng.random(BLOCK_ROWS) < probability).astype(np.uint8)
+        made = slice(0, min(BLOCK_ROWS, settings.rows - block * BLOCK_ROWS))
+        yield Rows(label[made], dense[made], ids[made], click_probability=probability[made])
+
+
+def _draw(
+    settings: Synthetic, teacher: Teacher, rng: np.random.Generator, rows: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Ids int32 [rows, features], dense float64 [rows, dense] and logits float64 [rows]."""
+    ids = np.empty((rows, len(settings.features)), np.int32)
+    dense = rng.exponential(size=(rows, settings.dense))
+    logits = teacher.bias + np.log1p(dense) @ teacher.slopes
+    vector_sum = np.zeros((rows, settings.rank))
+    square_sum = np.zeros(rows)
+    for f, cumulative in enumerate(teacher.cumulative):
+        rank = np.searchsorted(cumulative, rng.random(rows), side="right").clip(max=len(cumulative) - 1)
+        ids[:, f] = teacher.scrambled[f][rank]
+        logits += teacher.effects[f][rank]
+        vector_sum += teacher.vectors[f][rank]
+        square_sum += (teacher.vectors[f][rank] ** 2).sum(axis=1)
+    # sum_{f<g} <v_f, v_g> = (|sum_f v_f|^2 - sum_f |v_f|^2) / 2  (Rendle 2010, eq. 4)
+    logits += ((vector_sum**2).sum(axis=1) - square_sum) / 2
+    return ids, dense, logits

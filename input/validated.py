@@ -1,0 +1,185 @@
+"""Untrusted YAML and JSON into frozen dataclasses, with every mistake located."""
+
+import dataclasses
+import difflib
+import json
+import re
+import types
+import typing
+from collections.abc import Hashable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pydantic
+import yaml
+
+T = TypeVar("T")
+
+
+class InputError(ValueError):
+    """Something the user gave cannot be used; the message says what, where and what to do."""
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML 1.1 as PyYAML reads it, but ``1e-7`` is a number, a date is text, and a key may stand only once.
+
+    Aliases are refused: a few lines of them can stand for gigabytes.
+    """
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        if self.check_event(yaml.AliasEvent):
+            mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
+            raise yaml.composer.ComposerError(None, None, "aliases (*name) are not understood; repeat the value", mark)
+        return super().compose_node(parent, index)
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        try:
+            return super().construct_object(node, deep)
+        except (ValueError, LookupError, AttributeError):  # PyYAML's own way to refuse `!!int abc`
+            kind = node.tag.rpartition(":")[2]
+            raise yaml.constructor.ConstructorError(None, None, f"this is no {kind}", node.start_mark) from None
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        seen: set[Hashable] = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)
+            if not isinstance(key, str):
+                raise yaml.constructor.ConstructorError(None, None, f"the key {key!r} is not text", key_node.start_mark)
+            if key in seen:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"the key {key!r} stands twice", key_node.start_mark
+                )
+            seen.add(key)
+        return super().construct_mapping(node, deep)
+
+
+_Loader.add_implicit_resolver(  # PyYAML wants a dot before the exponent and a sign in it; YAML 1.2 does not
+    "tag:yaml.org,2002:float",
+    re.compile(r"^[-+]?[0-9][0-9_]*(\.[0-9_]*)?[eE][-+]?[0-9]+$"),
+    list("-+0123456789"),
+)
+_Loader.yaml_implicit_resolvers = {  # JSON knows no dates, so nor do the dataclasses
+    first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
+    for first, resolvers in _Loader.yaml_implicit_resolvers.items()
+}
+
+
+def parse_yaml(text: str, source: str) -> Any:
+    """The plain value in a YAML (or JSON) text.
+
+    Raises:
+        InputError: the text is not YAML, uses a tag other than the plain ones, or repeats a key.
+    """
+    try:  # JSON first: a hundred times as fast, and tabs may indent it; what it refuses, YAML locates
+        return json.loads(text, object_pairs_hook=_once, parse_constant=_refused)
+    except (ValueError, RecursionError):
+        pass
+    try:
+        return yaml.load(text, Loader=_Loader)  # noqa: S506 -- a SafeLoader, made stricter
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark
+        where = f"{source}, line {mark.line + 1}, column {mark.column + 1}" if mark else source
+        raise InputError(f"{where}: {error.problem or error.context}") from None
+    except (yaml.YAMLError, RecursionError) as error:
+        raise InputError(f"{source}: not readable as YAML: {error}") from None
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    content = dict(pairs)
+    if len(content) < len(pairs):
+        raise ValueError("a key stands twice")
+    return content
+
+
+def _refused(constant: str) -> Any:
+    raise ValueError(f"{constant} is not JSON")
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """The mapping in a YAML or JSON file.
+
+    Raises:
+        InputError: the file cannot be read, is not YAML, or holds something else than a mapping.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: not UTF-8 text (byte {error.start})") from None
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
+    content = parse_yaml(text, str(path))
+    if not isinstance(content, dict):
+        raise InputError(f"{path}: should hold a mapping of keys to values, holds {_kind(content)}")
+    return content
+
+
+def validated(cls: type[T], content: dict[str, Any], source: str) -> T:
+    """``content`` as an instance of the (pydantic) dataclass ``cls``, strictly: no key unknown, no type coerced.
+
+    Raises:
+        InputError: one line per mistake, each naming ``source``, the key, and the nearest valid key or the value.
+    """
+    try:
+        text = json.dumps(content)
+    except (TypeError, ValueError) as error:  # a YAML !!set, say
+        raise InputError(f"{source}: a value is of a kind no key takes: {error}") from None
+    try:
+        return pydantic.TypeAdapter(cls).validate_json(text, strict=True)
+    except pydantic.ValidationError as error:
+        details = error.errors(include_url=False)
+        # A tuple whose elements are wrong is also said to be too short: it counts the right ones.
+        parents = {detail["loc"][:-n] for detail in details for n in range(1, len(detail["loc"]))}
+        details = [detail for detail in details if detail["type"] != "too_short" or detail["loc"] not in parents]
+        mistakes = [_mistake(cls, detail) for detail in details]
+        raise InputError("\n".join(f"{source}: {mistake}" for mistake in mistakes)) from None
+
+
+def _mistake(cls: type, detail: Any) -> str:
+    location = [part for part in detail["loc"] if not str(part).startswith("function-")]
+    key = _dotted(location)
+    match detail["type"]:
+        case "unexpected_keyword_argument" | "extra_forbidden":
+            fields = _fields_at(cls, location[:-1])
+            near = difflib.get_close_matches(str(location[-1]), fields, n=1, cutoff=0.4)
+            hint = f"did you mean {near[0]!r}?" if near else f"valid keys here: {', '.join(fields)}"
+            return f"unknown key {key!r}; {hint}"
+        case "missing" | "missing_argument":
+            return f"the key {key!r} is missing"
+        case "value_error":
+            about = f"{key}: " if key else ""
+            return f"{about}{detail['ctx']['error']}"
+        case _:
+            about = f"{key}: " if key else ""
+            return f"{about}{detail['msg'][0].lower()}{detail['msg'][1:]}, got {repr(detail['input'])[:80]}"
+
+
+def _dotted(location: list[Any]) -> str:
+    text = ""
+    for part in location:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else str(part)
+    return text
+
+
+def _fields_at(cls: Any, location: list[Any]) -> list[str]:
+    """Names of the fields of the dataclass that stands at ``location`` inside ``cls``."""
+    for part in location:
+        inner = typing.get_type_hints(cls).get(part) if isinstance(part, str) else cls
+        cls = next((c for c in _leaves(inner) if dataclasses.is_dataclass(c)), cls)
+    return [field.name for field in dataclasses.fields(cls)]
+
+
+def _leaves(annotation: Any) -> list[Any]:
+    if typing.get_origin(annotation) in (
+        tuple,
+        list,
+        dict,
+        typing.Union,
+        types.UnionType,
+        typing.Annotated,
+    ):
+        return [leaf for argument in typing.get_args(annotation) for leaf in _leaves(argument)]
+    return [annotation]
+
+
+def _kind(value: Any) -> str:
+    return "nothing" if value is None else f"a {type(value).__name__}"

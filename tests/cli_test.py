@@ -1,0 +1,143 @@
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import tensorflow as tf
+import yaml
+from click.testing import CliRunner
+
+from tests.studies import CONFIGS, REPOSITORY, tiny_content
+from tfrs_scaling.cli import main
+from tfrs_scaling.fit.runs import TIMING_COLUMNS
+
+SCHEMA = {"label": "y", "time": "t", "dense": [{"name": "d"}], "categorical": [{"name": "c", "cardinality": 4}]}
+
+
+class CommandLineTest(tf.test.TestCase):
+    def setUp(self) -> None:
+        super().setUp()
+        self.folder = Path(self.get_temp_dir()) / self._testMethodName
+        self.folder.mkdir()
+        self.config = self.folder / "tiny.yaml"
+        self.config.write_text(yaml.safe_dump(tiny_content(V=["1/2"], H=[2], O=[2], M=["1/2"])))
+
+    def invoke(self, *arguments: str | Path) -> tuple[int, str]:
+        result = CliRunner().invoke(main, [str(argument) for argument in arguments], catch_exceptions=False)
+        return result.exit_code, re.sub(r"\s+", " ", result.output)
+
+    def started(self, *arguments: str | Path) -> "subprocess.Popen[str]":
+        command = [sys.executable, "-c", "from tfrs_scaling.cli import main; main()", *map(str, arguments)]
+        return subprocess.Popen(command, cwd=self.folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+    def study(self, workdir: Path) -> str:
+        process = self.started("study", self.config, "--workdir", workdir)
+        output, _ = process.communicate()
+        self.assertEqual(process.returncode, 0, output)
+        return output
+
+    def table(self, workdir: Path) -> pd.DataFrame:
+        return pd.read_csv(workdir / "runs.csv").drop(columns=list(TIMING_COLUMNS))
+
+    def test_study_from_nothing_to_report_and_again_and_killed(self) -> None:
+        whole, again, killed = (self.folder / name for name in ("whole", "again", "killed"))
+        output = self.study(whole)
+        self.assertEqual(output.splitlines()[-1], f"report: {whole / 'report.html'}")
+        self.assertNotRegex(output, r"Traceback|[IWE]0000 |oneDNN")
+        runs = self.table(whole)
+        self.assertEqual(len(runs), 5 * 3)
+        self.assertEqual(set(runs["status"]), {"ok"})
+        self.assertIn("</html>", (whole / "report.html").read_text())
+        self.assertGreater(len(json.loads((whole / "fits.json").read_text())["lines"]), 10)
+
+        self.study(again)
+        pd.testing.assert_frame_equal(self.table(again), runs)
+
+        process = self.started("study", self.config, "--workdir", killed)
+        while not list(killed.glob("trials/*/trial.json")):
+            time.sleep(0.05)
+        os.kill(process.pid, signal.SIGKILL)
+        process.communicate()
+        self.assertLess(len(list(killed.glob("trials/*/trial.json"))), 5)
+        self.study(killed)
+        pd.testing.assert_frame_equal(self.table(killed), runs)
+
+    def test_plan_prints_every_trial_and_runs_nothing(self) -> None:
+        code, output = self.invoke("plan", self.config)
+        self.assertEqual(code, 0)
+        for trial in ("D-1", "V-1_2", "H-2", "O-2", "M-1_2"):
+            self.assertIn(f"{trial}-lr0.04-seed0", output)
+        self.assertIn("in all: about", output)
+        self.assertEqual(list(self.folder.iterdir()), [self.config])
+
+    def test_config_mistakes_are_told_in_words(self) -> None:
+        code, output = self.invoke("plan", self.config, "--set", "training.batchsize=3")
+        self.assertEqual(code, 1)
+        self.assertIn("did you mean 'batch_size'?", output)
+        code, output = self.invoke("study", CONFIGS / "movielens.yaml", "--workdir", self.folder / "w")
+        self.assertEqual(code, 1)
+        self.assertIn("give prepared data with --data", output)
+
+    def test_prepare_csv_by_time_and_bad_rows(self) -> None:
+        schema = self.folder / "schema.json"
+        schema.write_text(json.dumps(SCHEMA))
+        rows = [f"{i},{i % 2},{i / 7},{'abc'[i % 3]}" for i in range(200)]
+        clean, dirty = self.folder / "clean.csv", self.folder / "dirty.csv"
+        clean.write_text("\n".join(["t,y,d,c", *rows]))
+        dirty.write_text("\n".join(["t,y,d,c", *rows[:50], "50,maybe,1,a", *rows[51:]]))
+        code, output = self.invoke("prepare", "csv", clean, self.folder / "data", "--schema", schema)
+        self.assertEqual(code, 0, output)
+        self.assertIn("split by time", output)
+        code, output = self.invoke("prepare", "csv", dirty, self.folder / "none", "--schema", schema)
+        self.assertEqual(code, 1)
+        self.assertIn("dirty.csv, line 52, column 'y'", output)
+        self.assertFalse((self.folder / "none").exists())
+        code, output = self.invoke(
+            "prepare",
+            "csv",
+            dirty,
+            self.folder / "some",
+            "--schema",
+            schema,
+            "--max-bad-rows",
+            "1",
+            "--split",
+            "random",
+        )
+        self.assertEqual(code, 0, output)
+        self.assertIn("1 malformed rows left out", output)
+        self.assertIn("maybe", (self.folder / "some" / "rejected.tsv").read_text())
+
+    def test_prepare_criteo(self) -> None:
+        raw = self.folder / "day_0"
+        ids = [f"{i:08x}" for i in range(26)]
+        rows = [[str((i % 3 == 0 and 1) or 0), *[str(i + k) for k in range(13)], *ids] for i in range(300)]
+        rows[5][2] = rows[6][20] = ""  # blanks are missing values
+        raw.write_text("\n".join("\t".join(row) for row in rows) + "\n")
+        code, output = self.invoke("prepare", "criteo", raw, self.folder / "data")
+        self.assertEqual(code, 0, output)
+        manifest = json.loads((self.folder / "data" / "manifest.json").read_text())
+        self.assertEqual(sum(split["rows"] for split in manifest["splits"].values()), 300)
+        self.assertEqual(sum(split["clicks"] for split in manifest["splits"].values()), 100)
+
+    def test_every_command_has_help(self) -> None:
+        for command in ("prepare", "plan", "sweep", "export", "fit", "report", "study"):
+            code, output = self.invoke(command, "--help")
+            self.assertEqual(code, 0)
+            self.assertIn("Usage:", output)
+
+    def test_readme_names_real_commands_and_files(self) -> None:
+        readme = (REPOSITORY / "README.md").read_text()
+        for command in set(re.findall(r"tfrs-scaling ([a-z]+)", readme)):
+            self.assertIn(command, main.commands)
+        for path in set(re.findall(r"\b(?:tuner_configs|tests|input|fit|colab|docs)/[\w./]+\w", readme)):
+            self.assertTrue((REPOSITORY / path).exists(), path)
+
+
+if __name__ == "__main__":
+    tf.test.main()

@@ -1,0 +1,80 @@
+import math
+from pathlib import Path
+from unittest import mock
+
+import tensorflow as tf
+
+from tests.studies import tiny_config, tiny_data
+from tfrs_scaling.export import MEASURED, export, read_scalars
+from tfrs_scaling.fit.runs import read_runs, write_runs
+from tfrs_scaling.input.validated import InputError
+from tfrs_scaling.workdir import Workdir
+
+
+def write_events(directory: Path, scalars: dict[str, dict[int, float]]) -> None:
+    directory.mkdir(parents=True, exist_ok=True)
+    with tf.summary.create_file_writer(str(directory)).as_default():
+        for tag, values in scalars.items():
+            for step, value in values.items():
+                tf.summary.scalar(tag, value, step=step)
+
+
+class ExportTest(tf.test.TestCase):
+    def setUp(self) -> None:
+        super().setUp()
+        root = Path(self.get_temp_dir()) / self._testMethodName
+        self.workdir = Workdir(root / "study")
+        self.config = tiny_config(V=["1/2"])
+        self.data = tiny_data(self.config, root / "data")
+        with self.workdir.locked():
+            self.workdir.claim(self.config, self.data)
+
+    def finished(self, trial_id: str, ladder: tuple[int, ...] = (256, 512, 1024)) -> None:
+        directory = self.workdir.fresh_directory(trial_id)
+        write_events(directory, {tag: {examples: 1 - examples / 1e4 for examples in ladder} for tag in MEASURED})
+        self.workdir.write_record(
+            trial_id, {"status": "ok", "reason": "", "strategy": "cpu", "validation_ne": 1 - ladder[-1] / 1e4}
+        )
+
+    def test_rows_by_hand(self) -> None:
+        self.finished("D-1-lr0.04-seed0")
+        runs = export(self.config, self.data.manifest, self.workdir)
+        baseline = runs[runs["scheme"] == "D"]
+        self.assertEqual(list(baseline["examples"]), [256, 512, 1024])
+        last = baseline.iloc[2]
+        self.assertEqual(last["test_ne"], 0.8976)  # the shortest decimal of the float32 that the summary holds
+        self.assertEqual((last["embedding_rows"], last["embedding_dim"], last["params_embedding"]), (70, 4, 280))
+        self.assertEqual(last["compute"], last["flops_train"] * 1024)
+        self.assertEqual(last["base_ctr"], self.data.manifest.splits["test"].ctr)
+        self.assertEqual(last["data_hash"], self.data.manifest.data_hash)
+
+    def test_trial_that_was_not_run_has_a_row_that_says_so(self) -> None:
+        self.finished("D-1-lr0.04-seed0")
+        runs = export(self.config, self.data.manifest, self.workdir)
+        (vertical,) = runs[runs["scheme"] == "V"].to_dict("records")
+        self.assertEqual((vertical["status"], vertical["reason"]), ("skipped", "not run yet"))
+        self.assertTrue(math.isnan(vertical["test_ne"]))
+
+    def test_table_survives_writing_and_reading(self) -> None:
+        self.finished("D-1-lr0.04-seed0")
+        runs = export(self.config, self.data.manifest, self.workdir)
+        write_runs(runs, self.workdir.runs)
+        again = self.workdir.runs.with_name("again.csv")
+        write_runs(read_runs(self.workdir.runs), again)
+        self.assertEqual(self.workdir.runs.read_bytes(), again.read_bytes())
+
+    def test_missing_measurement_names_the_folder(self) -> None:
+        self.finished("D-1-lr0.04-seed0", ladder=(256, 512))
+        with self.assertRaisesRegex(InputError, "D-1-lr0.04-seed0: no summary 'test/ne' at 1024 examples"):
+            export(self.config, self.data.manifest, self.workdir)
+
+    def test_scalars_are_read_from_every_event_file(self) -> None:
+        directory = self.workdir.root / "events"
+        write_events(directory, {"test/ne": {1: 0.5, 2**40: 0.1}})
+        with mock.patch("os.getpid", return_value=7):
+            write_events(directory, {"train/ne": {1: 0.25}})
+        self.assertEqual(read_scalars(directory), {"test/ne": {1: 0.5, 2**40: 0.1}, "train/ne": {1: 0.25}})
+
+
+if __name__ == "__main__":
+    tf.test.main()

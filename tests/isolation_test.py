@@ -1,0 +1,106 @@
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+
+from tfrs_scaling.isolation import IsolatedError, run_isolated
+
+
+def doubled(number: int, report: Callable[[Any], None]) -> int:
+    print("working")
+    report("half way")
+    return 2 * number
+
+
+def raises(report: Callable[[Any], None]) -> None:
+    raise ValueError("the third\nrow is odd")
+
+
+def dies(how: int, report: Callable[[Any], None]) -> None:
+    os.kill(os.getpid(), how)
+    time.sleep(60)
+
+
+def leaves(report: Callable[[Any], None]) -> None:
+    os._exit(3)
+
+
+def sleeps(mark: str, report: Callable[[Any], None]) -> None:
+    Path(mark).write_text(str(os.getpid()))
+    time.sleep(60)
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    # A zombie is dead, only not yet buried by whoever inherited it.
+    return " Z " not in Path(f"/proc/{pid}/stat").read_text()
+
+
+class IsolationTest(tf.test.TestCase):
+    def setUp(self) -> None:
+        super().setUp()
+        self.log = Path(self.get_temp_dir()) / "log.txt"
+
+    def run_isolated(self, function: Callable[..., Any], *arguments: Any) -> tuple[Any, list[Any]]:
+        reports: list[Any] = []
+        return run_isolated(function, arguments, self.log, reports.append, threading.Event()), reports
+
+    def test_returns_reports_and_logs(self) -> None:
+        self.assertEqual(self.run_isolated(doubled, 21), (42, ["half way"]))
+        self.assertIn("working", self.log.read_text())
+
+    def test_exception_is_the_reason_and_the_traceback_is_logged(self) -> None:
+        with self.assertRaisesRegex(IsolatedError, "^ValueError: the third row is odd$"):
+            self.run_isolated(raises)
+        self.assertIn("Traceback", self.log.read_text())
+
+    def test_deaths_are_told_apart(self) -> None:
+        with self.assertRaisesRegex(IsolatedError, "out of memory"):
+            self.run_isolated(dies, signal.SIGKILL)
+        with self.assertRaisesRegex(IsolatedError, "died of SIGSEGV"):
+            self.run_isolated(dies, signal.SIGSEGV)
+        with self.assertRaisesRegex(IsolatedError, "ended with status 3"):
+            self.run_isolated(leaves)
+
+    def test_stop_ends_it(self) -> None:
+        stop = threading.Event()
+        threading.Timer(0.5, stop.set).start()
+        started = time.monotonic()
+        with self.assertRaises(KeyboardInterrupt):
+            run_isolated(sleeps, (str(self.log.with_name("mark")),), self.log, print, stop)
+        self.assertLess(time.monotonic() - started, 30)
+
+    def test_dies_with_its_parent(self) -> None:
+        mark = self.log.with_name("mark")
+        code = (
+            "import threading; from pathlib import Path; from tests.isolation_test import sleeps\n"
+            "from tfrs_scaling.isolation import run_isolated\n"
+            f"run_isolated(sleeps, ({str(mark)!r},), Path({str(self.log)!r}), print, threading.Event())"
+        )
+        repository = Path(__file__).resolve().parents[1]
+        with subprocess.Popen([sys.executable, "-c", code], cwd=repository) as parent:
+            self.wait_for(lambda: mark.exists() and mark.read_text() != "")
+            parent.kill()
+        child = int(mark.read_text())
+        self.wait_for(lambda: not is_alive(child))
+
+    def wait_for(self, condition: Callable[[], bool]) -> None:
+        for _ in range(600):
+            if condition():
+                return
+            time.sleep(0.1)
+        self.fail("waited a minute for nothing")
+
+
+if __name__ == "__main__":
+    tf.test.main()

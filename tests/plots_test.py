@@ -1,0 +1,127 @@
+"""Tests of the figures: what is drawn is what was measured and fitted."""
+
+from typing import Any
+
+import numpy as np
+from bokeh.models import HoverTool, Legend, LogScale, Span
+
+from tests.planted import GAMMA, LADDER, line_of, planted_study
+from tfrs_scaling.fit.plots import human, study_figures
+from tfrs_scaling.fit.screening import selected
+from tfrs_scaling.fit.study_fits import fit_study, points
+
+import tensorflow as tf  # isort: skip -- after tfrs_scaling, which chooses the Keras it comes with
+
+
+def glyphs(plot: Any, kind: str) -> list[Any]:
+    """The renderers of a figure that draw one kind of glyph."""
+    return [renderer for renderer in plot.renderers if type(renderer.glyph).__name__ == kind]
+
+
+class StudyFiguresTest(tf.test.TestCase):
+    """One figure per scheme and axis, and the frontiers together."""
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        super().setUpClass()
+        runs = planted_study(noise=1e-5)
+        early = (runs["scheme"] == "H") & (runs["multiplier"] == 4) & (runs["examples"] <= LADDER[1])
+        runs.loc[early, "test_ne"] = 0.91
+        cls.runs, cls.fits = runs, fit_study(runs)
+        cls.figures = study_figures(runs, cls.fits, bayes_ne=GAMMA)
+
+    def test_which_figures(self) -> None:
+        wanted = {("dot", s, x) for s in "HOM" for x in ("data", "parameters", "compute")}
+        wanted |= {("dot", "V", "data"), ("dot", "V", "parameters"), ("dot", "all", "data"), ("dot", "all", "compute")}
+        self.assertEqual(set(self.figures), wanted)
+
+    def test_axes_say_what_they_measure(self) -> None:
+        for (_, scheme, x), plot in self.figures.items():
+            self.assertIsInstance(plot.x_scale, LogScale)
+            self.assertEqual(plot.yaxis[0].axis_label, "normalized entropy (test)")
+            if x == "parameters":
+                embedding = "outside the embedding tables" in plot.xaxis[0].axis_label
+                self.assertEqual(embedding, scheme in "OM")
+        self.assertEqual(self.figures["dot", "H", "compute"].xaxis[0].axis_label, "training compute (FLOPs)")
+
+    def test_every_measured_point_is_drawn_with_its_residual(self) -> None:
+        plot = self.figures["dot", "V", "data"]
+        drawn = [r for r in glyphs(plot, "Scatter") if "trial" in r.data_source.data]
+        shown = sorted(
+            (x, ne) for r in drawn for x, ne in zip(r.data_source.data["x"], r.data_source.data["ne"], strict=True)
+        )
+        measured = points(selected(self.runs), "dot", "V")
+        self.assertEqual(shown, sorted(zip(measured["data"], measured["test_ne"], strict=True)))
+        self.assertLen(plot.select_one(HoverTool).renderers, 5)
+        largest = drawn[-1].data_source.data
+        _, fit = line_of(self.fits, "V", "data", "16")
+        residuals = [float(text) for text in largest["residual"]]
+        self.assertAllClose(residuals, np.array(largest["ne"]) - fit.predict(largest["x"]), atol=6e-6, rtol=0)
+
+    def test_lines_are_told_apart_by_marker_and_by_colour(self) -> None:
+        for plot in self.figures.values():
+            drawn = [r.glyph for r in glyphs(plot, "Scatter") if "trial" in r.data_source.data]
+            self.assertLen({glyph.marker for glyph in drawn}, len(drawn))
+            self.assertLen({glyph.line_color for glyph in drawn}, len(drawn))
+
+    def test_curves_are_solid_within_the_data_and_dashed_beyond(self) -> None:
+        plot = self.figures["dot", "V", "data"]
+        for renderer in glyphs(plot, "Line"):
+            x = renderer.data_source.data["x"]
+            start, end = (LADDER[-1], 8 * LADDER[-1]) if renderer.glyph.line_dash else (LADDER[0], LADDER[-1])
+            self.assertAllClose([x[0], x[-1]], [start, end], rtol=1e-9)
+        self.assertLen(glyphs(plot, "Line"), 2 * 6)
+
+    def test_plateau_points_are_hollow(self) -> None:
+        drawn = glyphs(self.figures["dot", "H", "data"], "Scatter")
+        of_4 = next(r.data_source.data for r in drawn if "H-4-0.02-0" in r.data_source.data.get("trial", ()))
+        self.assertEqual([alpha == 0 for alpha in of_4["fill_alpha"]], [True] * 2 + [False] * 6)
+        self.assertEqual(of_4["note"][0], "on the plateau: not in the fit")
+
+    def test_band_frontier_floor_and_legend(self) -> None:
+        plot = self.figures["dot", "V", "data"]
+        band = glyphs(plot, "VArea")[0].data_source.data
+        _, fit = line_of(self.fits, "V", "data", "frontier")
+        low, high = fit.predict_interval(band["x"])
+        self.assertAllClose(band["y1"], low)
+        self.assertAllClose(band["y2"], high)
+        self.assertEqual([span.location for span in plot.select(Span)], [GAMMA])
+        legend = plot.select_one(Legend)
+        self.assertEqual(legend.click_policy, "hide")
+        self.assertIn(legend, plot.below)
+        labels = [item.label.value for item in legend.items]
+        self.assertEqual(labels, ["1/16×", "1/4×", "1×", "4×", "16×", "frontier"])
+        hidden = [r for item in legend.items for r in item.renderers]
+        self.assertLen(set(hidden), len(plot.renderers))  # a click reaches all that is drawn
+
+    def test_every_colour_has_a_light_and_a_dark_one(self) -> None:
+        for plot in self.figures.values():
+            for renderer in plot.renderers:
+                colours = [tag.split("|") for tag in renderer.glyph.tags]
+                self.assertNotEmpty(colours)
+                for name, light, dark in colours:
+                    self.assertEqual(getattr(renderer.glyph, name), light)
+                    self.assertNotEqual(light, dark)
+
+    def test_a_scheme_without_a_fit_is_still_drawn(self) -> None:
+        runs = self.runs[self.runs["examples"] == LADDER[-1]]
+        fits = fit_study(runs)
+        self.assertEqual({r["x"] for r in fits["lines"]}, {"parameters", "compute"})
+        plot = study_figures(runs, fits)["dot", "V", "data"]
+        self.assertLen([r for r in glyphs(plot, "Scatter") if "trial" in r.data_source.data], 5)
+        self.assertEmpty(glyphs(plot, "Line"))
+
+    def test_ticks_are_round_and_enough(self) -> None:
+        ticks = self.figures["dot", "O", "parameters"].xaxis[0].ticker.ticks  # 14,250 to 333,000, times 8
+        self.assertEqual(ticks, [3e4, 1e5, 3e5, 1e6])
+        self.assertEqual(self.figures["dot", "V", "data"].xaxis[0].ticker.ticks, [1e4, 3e4, 1e5, 3e5, 1e6, 3e6, 1e7])
+
+    def test_counts_for_people(self) -> None:
+        cases = ((950, "950"), (1000, "1k"), (9999.9, "10k"), (1.28e6, "1.28M"), (5e9, "5B"), (2.5e12, "2.5T"))
+        for value, text in cases:
+            self.assertEqual(human(value), text)
+        self.assertEqual([human(v, "compute") for v in (5e9, 3e15, 1.28e21)], ["5G", "3P", "1.28Z"])
+
+
+if __name__ == "__main__":
+    tf.test.main()

@@ -1,0 +1,57 @@
+import fractions
+
+import tensorflow as tf
+
+from tests.studies import CONFIGS
+from tfrs_scaling.config import SCALING_SCHEMES, read_config
+from tfrs_scaling.schemes import Shape, baseline_shape, scale
+
+BASELINE = Shape(table_rows=(1000, 10, 3), embedding_dim=16, bottom=(64, 32), interaction=24, overarch=(128, 2))
+
+
+class SchemesTest(tf.test.TestCase):
+    def test_vertical_scales_every_table_and_nothing_else(self) -> None:
+        self.assertEqual(
+            scale(BASELINE, "V", fractions.Fraction(1, 4)),
+            Shape((250, 3, 1), 16, (64, 32), 24, (128, 2)),  # 2.5 rounds up to 3, 0.75 to 1
+        )
+
+    def test_horizontal_scales_the_dimension(self) -> None:
+        self.assertEqual(scale(BASELINE, "H", fractions.Fraction(4)), Shape((1000, 10, 3), 64, (64, 32), 24, (128, 2)))
+
+    def test_overarch_alone(self) -> None:
+        self.assertEqual(
+            scale(BASELINE, "O", fractions.Fraction(1, 8)), Shape((1000, 10, 3), 16, (64, 32), 24, (16, 1))
+        )
+
+    def test_all_mlps_but_the_last_bottom_layer(self) -> None:
+        self.assertEqual(
+            scale(BASELINE, "M", fractions.Fraction(1, 2)), Shape((1000, 10, 3), 16, (32, 16), 12, (64, 1))
+        )
+
+    def test_no_interaction_layer_stays_none(self) -> None:
+        without = Shape((10,), 4, (8,), 0, (8,))
+        self.assertEqual(scale(without, "M", fractions.Fraction(8)).interaction, 0)
+
+    def test_widths_never_fall_below_one(self) -> None:
+        for scheme in SCALING_SCHEMES:
+            shape = scale(BASELINE, scheme, fractions.Fraction(1, 10**6))
+            sizes = [*shape.table_rows, shape.embedding_dim, *shape.bottom, shape.interaction, *shape.overarch]
+            self.assertGreaterEqual(min(sizes), 1)
+
+    def test_baseline_is_unchanged(self) -> None:
+        self.assertEqual(scale(BASELINE, "D", fractions.Fraction(1)), BASELINE)
+        with self.assertRaisesRegex(ValueError, "its multiplier is 1, not 2"):
+            scale(BASELINE, "D", fractions.Fraction(2))
+
+    def test_paper_grid_scales_in_exact_powers_of_two(self) -> None:
+        config = read_config(CONFIGS / "paper.yaml")
+        assert config.synthetic is not None
+        baseline = baseline_shape(config.model, config.synthetic.schema())
+        for multiplier in config.sweep.multipliers("O"):
+            shape = scale(baseline, "O", multiplier)
+            self.assertEqual(shape.overarch, tuple(width * multiplier for width in (1024, 512, 256)))
+
+
+if __name__ == "__main__":
+    tf.test.main()

@@ -1,0 +1,147 @@
+import json
+import os
+import signal
+import threading
+import time
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import tensorflow as tf
+
+from tests.studies import tiny_config, tiny_data
+from tfrs_scaling.config import Config
+from tfrs_scaling.export import export
+from tfrs_scaling.fit.runs import TIMING_COLUMNS
+from tfrs_scaling.input.validated import InputError
+from tfrs_scaling.plan import plan_on
+from tfrs_scaling.sweep import hyperparameters, sweep, trial_of
+from tfrs_scaling.train import Progress, run_trial
+from tfrs_scaling.trials import all_trials
+from tfrs_scaling.workdir import Workdir
+
+
+class SweepTest(tf.test.TestCase):
+    def setUp(self) -> None:
+        super().setUp()
+        self.root = Path(self.get_temp_dir()) / self._testMethodName
+        self.config = tiny_config(V=["1/2"], O=[2])
+        self.data = tiny_data(self.config, self.root / "data")
+
+    def sweep(
+        self, workdir: Workdir, config: Config | None = None, *, jobs: int = 1, train: Any = run_trial
+    ) -> dict[str, Any]:
+        """Run a sweep; what each trial came to, by id, and ``run`` for those that were trained."""
+        came_to: dict[str, Any] = {"run": set()}
+
+        def watcher(trial_id: str, news: Progress | dict[str, Any]) -> None:
+            if isinstance(news, Progress):
+                came_to["run"].add(trial_id)
+            else:
+                came_to[trial_id] = news
+
+        config = config or self.config
+        planned = plan_on(config, self.data.manifest)
+        with workdir.locked(), mock.patch("tfrs_scaling.sweep.run_trial", train):
+            workdir.claim(config, self.data)
+            sweep(config, self.data, workdir, planned, strategy="cpu", jobs=jobs, watcher=watcher)
+        return came_to
+
+    def runs(self, workdir: Workdir) -> str:
+        config, manifest = workdir.reopened()
+        table: str = export(config, manifest, workdir).drop(columns=list(TIMING_COLUMNS)).to_csv()
+        return table
+
+    def test_grid_is_the_union_of_the_schemes(self) -> None:
+        config = tiny_config(V=["1/4", "1/2", 2], H=[2], M=["1/2", 4], seeds=[0, 1])
+        space = hyperparameters(config)
+        self.assertEqual(
+            {p.name for p in space.space} - {"multiplier_V", "multiplier_H", "multiplier_M"},
+            {"scheme", "learning_rate", "seed"},
+        )
+        values = {"scheme": "V", "multiplier_V": "1/4", "learning_rate": 0.04, "seed": 1}
+        self.assertEqual(trial_of(values).trial_id, "V-1_4-lr0.04-seed1")
+
+    def test_two_jobs_train_every_trial_once_and_equal_one_job(self) -> None:
+        config = tiny_config(V=["1/2", "1/4"], O=[2], seeds=[0, 1])
+        ids = {t.trial_id for t in all_trials(config)}
+        tables = []
+        for jobs in (1, 2):
+            workdir = Workdir(self.root / f"jobs{jobs}")
+            with mock.patch("os.cpu_count", return_value=jobs):  # one thread each, so that sums run in one order
+                came_to = self.sweep(workdir, config, jobs=jobs)
+            self.assertEqual(came_to["run"], ids)
+            self.assertEqual(set(came_to) - {"run"}, ids)
+            self.assertEqual({came_to[i]["status"] for i in ids}, {"ok"})
+            tables.append(self.runs(workdir))
+        self.assertEqual(tables[0].replace("jobs1", ""), tables[1].replace("jobs2", ""))
+
+    def test_goes_on_where_it_was(self) -> None:
+        workdir = Workdir(self.root / "study")
+        self.sweep(workdir)
+        whole = self.runs(workdir)
+        (workdir.trials / "V-1_2-lr0.04-seed0" / "trial.json").unlink()  # as if killed during this trial
+        came_to = self.sweep(workdir)
+        self.assertEqual(came_to["run"], {"V-1_2-lr0.04-seed0"})
+        self.assertEqual(self.runs(workdir), whole)
+
+    def test_keras_tuner_s_files_hold_the_objective(self) -> None:
+        workdir = Workdir(self.root / "study")
+        came_to = self.sweep(workdir)
+        trials = [json.loads(p.read_text()) for p in workdir.keras_tuner.glob("trial_*/trial.json")]
+        self.assertEqual(
+            sorted(t["score"] for t in trials),
+            sorted(came_to[t.trial_id]["validation_ne"] for t in all_trials(self.config)),
+        )
+
+    def test_failed_trial_keeps_a_row_and_harms_no_other(self) -> None:
+        config = tiny_config(V=["1/2"], O=[2])
+        workdir = Workdir(self.root / "study")
+        came_to = self.sweep(workdir, config, train=_odd_trial)
+        status = {i: record["status"] for i, record in came_to.items() if i != "run"}
+        self.assertEqual(
+            status, {"D-1-lr0.04-seed0": "ok", "V-1_2-lr0.04-seed0": "failed", "O-2-lr0.04-seed0": "failed"}
+        )
+        runs = export(*workdir.reopened(), workdir)
+        failed = runs[runs["status"] == "failed"].set_index("trial_id")
+        self.assertEqual(len(runs), 3 + 2)
+        self.assertIn("InputError: shard 3 is odd", failed.loc["V-1_2-lr0.04-seed0", "reason"])
+        self.assertIn("out of memory", failed.loc["O-2-lr0.04-seed0", "reason"])
+        # The same command tries what failed again.
+        self.assertEqual(self.sweep(workdir, config)["run"], {"V-1_2-lr0.04-seed0", "O-2-lr0.04-seed0"})
+        self.assertEqual(set(export(*workdir.reopened(), workdir)["status"]), {"ok"})
+
+    def test_too_large_trials_are_skipped_with_their_need(self) -> None:
+        workdir = Workdir(self.root / "study")
+        with mock.patch("psutil.virtual_memory", return_value=mock.Mock(total=1)):
+            came_to = self.sweep(workdir)
+        self.assertEqual(came_to["run"], set())
+        runs = export(*workdir.reopened(), workdir)
+        self.assertEqual(list(runs["status"]), ["skipped"] * 3)
+        self.assertIn("GiB of memory", runs["reason"].iloc[0])
+
+    def test_interrupt_ends_running_trials_and_leaves_them_to_do(self) -> None:
+        workdir = Workdir(self.root / "study")
+        threading.Timer(4, os.kill, (os.getpid(), signal.SIGINT)).start()
+        started = time.monotonic()
+        with self.assertRaises(KeyboardInterrupt):
+            self.sweep(workdir, train=_endless_trial)
+        self.assertLess(time.monotonic() - started, 60)
+        self.assertIsNone(workdir.record("D-1-lr0.04-seed0"))
+
+
+def _odd_trial(trial: Any, *arguments: Any) -> float:
+    if trial.scheme == "V":
+        raise InputError("shard 3 is odd")
+    if trial.scheme == "O":
+        os.kill(os.getpid(), signal.SIGKILL)
+    return run_trial(trial, *arguments)
+
+
+def _endless_trial(*arguments: Any) -> float:
+    while True:
+        time.sleep(1)
+
+
+if __name__ == "__main__":
+    tf.test.main()

@@ -1,0 +1,186 @@
+"""The click generator against brute force, its stated shares and spreads, and Monte Carlo."""
+
+# mypy: allow-untyped-calls
+# (absl has no types)
+
+import dataclasses
+import itertools
+import math
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from absl.testing import parameterized
+from scipy import integrate, stats
+
+from tfrs_scaling.input import synthetic
+from tfrs_scaling.input.prepare import prepare
+from tfrs_scaling.input.rows import Rows
+from tfrs_scaling.input.synthetic import Synthetic, SyntheticFeature, generate, make_teacher
+from tfrs_scaling.input.validated import InputError, validated
+
+import tensorflow as tf  # isort: skip -- after tfrs_scaling, which chooses the Keras it comes with
+
+FEATURES = (
+    SyntheticFeature("user", 1000, 500, 1.1),
+    SyntheticFeature("item", 300, 300, 0.8),
+    SyntheticFeature("place", 20, 20, 0.0),
+)
+SETTINGS = Synthetic(rows=synthetic.BLOCK_ROWS + 5000, features=FEATURES, seed=7)
+
+
+def _rows(settings: Synthetic) -> Rows:
+    return Rows.concatenate(list(generate(settings)))
+
+
+def _probability(rows: Rows) -> np.ndarray:
+    assert rows.click_probability is not None
+    return rows.click_probability
+
+
+class SyntheticTest(parameterized.TestCase, tf.test.TestCase):
+    """What is generated."""
+
+    def test_same_settings_same_rows_another_seed_others(self) -> None:
+        first, again = _rows(SETTINGS), _rows(SETTINGS)
+        other = _rows(dataclasses.replace(SETTINGS, seed=8))
+        self.assertLen(first.label, SETTINGS.rows)
+        for column in ("label", "dense", "ids", "click_probability"):
+            self.assertAllEqual(getattr(first, column), getattr(again, column))
+            self.assertNotAllEqual(getattr(first, column), getattr(other, column))
+
+    @parameterized.parameters(1, 100, synthetic.BLOCK_ROWS, synthetic.BLOCK_ROWS + 1)
+    def test_first_rows_do_not_depend_on_how_many(self, count: int) -> None:
+        fewer, more = _rows(dataclasses.replace(SETTINGS, rows=count)), _rows(SETTINGS)
+        self.assertLen(fewer.label, count)
+        for column in ("label", "dense", "ids", "click_probability"):
+            self.assertAllEqual(getattr(fewer, column), getattr(more, column)[:count])
+
+    def test_blocks_differ(self) -> None:
+        first, second = generate(SETTINGS)
+        self.assertLess(np.mean(first.ids[:5000, 0] == second.ids[:, 0]), 0.2)
+        self.assertNotAllEqual(first.dense[:5000], second.dense)
+
+    def test_shares_are_zipfs(self) -> None:
+        rows, teacher = _rows(SETTINGS), make_teacher(SETTINGS)
+        for f, feature in enumerate(FEATURES):
+            share = np.array([k**-feature.zipf for k in range(1, feature.ids + 1)])
+            expected = share / share.sum() * SETTINGS.rows
+            self.assertEqual(sorted(teacher.scrambled[f].tolist()), list(range(feature.ids)))
+            observed = np.bincount(rows.ids[:, f], minlength=feature.ids)[teacher.scrambled[f]]
+            self.assertGreater(stats.chisquare(observed, expected).pvalue, 1e-4)
+
+    @parameterized.parameters(0.01, 0.25, 0.7)
+    def test_ctr_is_near_the_target(self, ctr: float) -> None:
+        rows = _rows(dataclasses.replace(SETTINGS, ctr=ctr))
+        # The bias is set on one sample of 65,536 rows, so two standard errors add up; 5 of them bound the miss.
+        spread = _probability(rows).std() / synthetic.BLOCK_ROWS**0.5
+        self.assertAllClose(_probability(rows).mean(), ctr, atol=5 * 2**0.5 * spread, rtol=0)
+        self.assertAllClose(
+            rows.label.mean(), ctr, atol=5 * (ctr * (1 - ctr) / synthetic.BLOCK_ROWS) ** 0.5 * 2, rtol=0
+        )
+
+    @parameterized.parameters(
+        SETTINGS,
+        dataclasses.replace(SETTINGS, dense=0, rank=1),
+        dataclasses.replace(SETTINGS, features=FEATURES[:1], dense=1),
+    )
+    def test_probabilities_equal_the_double_loop_over_pairs(self, settings: Synthetic) -> None:
+        rows, teacher = _rows(dataclasses.replace(settings, rows=50)), make_teacher(settings)
+        rank_of_id = [{int(shown): rank for rank, shown in enumerate(scrambled)} for scrambled in teacher.scrambled]
+        for i in range(50):
+            ranks = [rank_of_id[f][int(rows.ids[i, f])] for f in range(len(settings.features))]
+            logit = teacher.bias
+            for f, rank in enumerate(ranks):
+                logit += teacher.effects[f][rank]
+            for f, g in itertools.combinations(range(len(ranks)), 2):
+                logit += sum(
+                    a * b for a, b in zip(teacher.vectors[f][ranks[f]], teacher.vectors[g][ranks[g]], strict=True)
+                )
+            for slope, x in zip(teacher.slopes, rows.dense[i], strict=True):
+                logit += slope * math.log(1 + x)
+            self.assertAllClose(_probability(rows)[i], 1 / (1 + math.exp(-logit)), rtol=1e-9, atol=0)
+
+    def test_labels_follow_the_probabilities(self) -> None:
+        rows = _rows(SETTINGS)
+        p = _probability(rows)
+        for low, high in itertools.pairwise(np.quantile(p, np.linspace(0, 1, 11))):
+            tenth = (p >= low) & (p <= high)
+            z = (rows.label[tenth] - p[tenth]).sum() / (p[tenth] * (1 - p[tenth])).sum() ** 0.5
+            self.assertLess(abs(z), 4.5)
+
+    def test_dense_spread_is_as_stated(self) -> None:
+        variance = integrate.quad(lambda x: math.log1p(x) ** 2 * math.exp(-x), 0, 100)[0]
+        variance -= integrate.quad(lambda x: math.log1p(x) * math.exp(-x), 0, 100)[0] ** 2
+        slopes = make_teacher(dataclasses.replace(SETTINGS, dense_spread=0.7)).slopes
+        self.assertAllClose((variance * (slopes**2).sum()) ** 0.5, 0.7, rtol=1e-3)
+
+    @parameterized.parameters((0.5, 2.0), (1.5, 0.25))
+    def test_spreads_are_as_stated(self, effect: float, interaction: float) -> None:
+        # Without a dominant id, the spread over rows is close to the stated one: uniform ids here.
+        features = tuple(SyntheticFeature(f"f{i}", 2000, 2000, 0.0) for i in range(6))
+        for part, stated in (("effect", effect), ("interaction", interaction)):
+            spreads = {f"{name}_spread": 0.0 for name in ("effect", "interaction", "dense")} | {
+                f"{part}_spread": stated
+            }
+            p = _probability(_rows(Synthetic(rows=20_000, features=features, seed=3, **spreads)))  # type: ignore[arg-type]
+            self.assertAllClose(np.log(p / (1 - p)).std(), stated, rtol=0.1, atol=0)
+
+    @parameterized.named_parameters(
+        ("plain", {}),
+        ("rare_clicks", {"ctr": 0.03}),
+        ("many_clicks", {"ctr": 0.8}),
+        ("no_signal", {"effect_spread": 0.0, "interaction_spread": 0.0, "dense_spread": 0.0}),
+        ("strong_signal", {"effect_spread": 3.0, "interaction_spread": 2.0}),
+        ("one_feature_no_dense", {"features": FEATURES[:1], "dense": 0}),
+    )
+    def test_bayes_loss_agrees_with_monte_carlo(self, changes: dict[str, Any]) -> None:
+        settings = dataclasses.replace(SETTINGS, rows=20_000, **changes)
+        folder = Path(tempfile.mkdtemp(dir=self.get_temp_dir())) / "data"
+        manifest = prepare(generate(settings), settings.schema(), folder, test=0.4, seed=11)
+        bayes = manifest.bayes
+        assert bayes is not None
+        # Labels drawn anew from the true probabilities of as many other rows: how the loss of a test split varies.
+        p = _probability(_rows(dataclasses.replace(settings, rows=synthetic.BLOCK_ROWS)))
+        rng, size = np.random.default_rng(1), manifest.splits["test"].rows
+        losses, nes = [], []
+        for _ in range(300):
+            drawn = rng.choice(p, size)
+            label = rng.random(size) < drawn
+            losses.append(-np.log(np.where(label, drawn, 1 - drawn)).mean())
+            nes.append(losses[-1] / stats.entropy([label.mean(), 1 - label.mean()]))
+        self.assertLess(abs(bayes.log_loss - np.mean(losses)), 3 * np.std(losses))
+        self.assertLess(abs(bayes.ne - np.mean(nes)), 3 * np.std(nes))
+        # The stated error ignores that the entropy varies along with the loss, so it can only be the larger one.
+        self.assertGreater(bayes.ne_standard_error, 0.9 * np.std(nes))
+        share = manifest.splits["test"].ctr
+        self.assertAllClose(bayes.ne, bayes.log_loss / stats.entropy([share, 1 - share]), rtol=1e-9)
+        self.assertAllClose(bayes.ne_standard_error * stats.entropy([share, 1 - share]), np.std(losses), rtol=0.2)
+
+    def test_schema_fits_the_rows(self) -> None:
+        schema, rows = SETTINGS.schema(), _rows(SETTINGS)
+        self.assertEqual(schema.columns, ["click", "dense_0", "dense_1", "dense_2", "dense_3", "user", "item", "place"])
+        self.assertEqual(
+            [(f.cardinality, f.encoding) for f in schema.categorical], [(500, "id"), (300, "id"), (20, "id")]
+        )
+        self.assertEqual(rows.dense.shape, (SETTINGS.rows, 4))
+        self.assertEqual(rows.ids.max(axis=0).tolist(), [999, 299, 19])
+
+    @parameterized.named_parameters(
+        ("no_rows", {"rows": 0}, "rows: "),
+        ("ctr_1", {"ctr": 1.0}, "ctr: "),
+        ("ctr_nan", {"ctr": float("nan")}, "ctr: input should be a finite number"),
+        ("no_features", {"features": []}, "features: "),
+        ("endless_seed", {"seed": 2**200}, "seed: "),
+        ("same_name", {"features": [{"name": "a", "ids": 5, "rows": 5}] * 2}, "two columns would be named 'a'"),
+        ("dense_name", {"features": [{"name": "dense_0", "ids": 5, "rows": 5}]}, "would be named 'dense_0'"),
+    )
+    def test_bad_settings(self, change: dict[str, object], message: str) -> None:
+        good = {"rows": 10, "features": [{"name": "a", "ids": 5, "rows": 5}]}
+        with self.assertRaisesRegex(InputError, f"^study: .*{message}"):
+            validated(Synthetic, good | change, "study")
+
+
+if __name__ == "__main__":
+    tf.test.main()

@@ -1,0 +1,191 @@
+"""A study's configuration: YAML -> frozen dataclasses."""
+
+import dataclasses
+import fractions
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import pydantic
+from pydantic.dataclasses import dataclass
+
+from tfrs_scaling.input.schema import STRICT
+from tfrs_scaling.input.synthetic import Synthetic
+from tfrs_scaling.input.validated import InputError, parse_yaml, read_yaml, validated
+
+Scheme = Literal["D", "V", "H", "O", "M"]
+SCALING_SCHEMES: tuple[Scheme, ...] = ("V", "H", "O", "M")
+
+Width = Annotated[int, pydantic.Field(ge=1, le=2**20)]
+
+
+def _multiplier(value: Any) -> fractions.Fraction:
+    try:
+        number = fractions.Fraction(str(value))
+    except (ValueError, ZeroDivisionError):
+        raise ValueError(f"{value!r} is no multiplier: write 4, 0.25 or 1/4") from None
+    if isinstance(value, bool) or number <= 0 or number == 1:
+        raise ValueError(f"{value!r}: a multiplier is above 0 and not 1 (the baseline itself is always trained)")
+    return number
+
+
+Multiplier = Annotated[
+    fractions.Fraction,
+    pydantic.PlainValidator(_multiplier),
+    pydantic.PlainSerializer(str),
+]
+
+
+@dataclass(frozen=True, config=STRICT)
+class Model:
+    """The baseline DLRM, at multiplier 1.
+
+    Attributes:
+        embedding_dim: length of every embedding.
+        bottom: widths of the bottom MLP's hidden layers; a last layer of ``embedding_dim`` follows them.
+        interaction: width of the dense-sparse interaction layer between dot interaction and over-arch; 0: none.
+        overarch: widths of the over-arch's hidden layers; the logit follows them.
+    """
+
+    embedding_dim: Width
+    bottom: tuple[Width, ...]
+    interaction: Annotated[int, pydantic.Field(ge=0, le=2**20)]
+    overarch: tuple[Width, ...]
+
+
+@dataclass(frozen=True, config=STRICT)
+class Training:
+    """One pass of Adagrad over the data, at a constant learning rate.
+
+    Attributes:
+        batch_size: rows per step, over all replicas.
+        learning_rates: every shape is trained with each; the one with the best validation NE counts.
+        accumulator: what Adagrad's accumulators start from. TensorFlow's 0.1 freezes embeddings: under a mean
+            loss a row's squared gradients stay far below it. facebookresearch/dlrm starts from 0; near zero is
+            the same but for rows whose gradients vanish.
+        embedding_range: embeddings start uniform in (-embedding_range, embedding_range).
+        evaluation_batch_size: rows per evaluation step.
+    """
+
+    batch_size: Annotated[int, pydantic.Field(ge=1)]
+    learning_rates: Annotated[tuple[Annotated[float, pydantic.Field(gt=0, le=1e3)], ...], pydantic.Field(min_length=1)]
+    accumulator: Annotated[float, pydantic.Field(ge=0)] = 1e-8
+    embedding_range: Annotated[float, pydantic.Field(gt=0)] = 0.05
+    evaluation_batch_size: Annotated[int, pydantic.Field(ge=1)] = 16384
+
+    def __post_init__(self) -> None:
+        if len(set(self.learning_rates)) < len(self.learning_rates):
+            raise ValueError("learning_rates: one stands twice")
+
+
+@dataclass(frozen=True, config=STRICT)
+class Sweep:
+    """The grid: the union of the schemes' multipliers, times learning rates and seeds.
+
+    Attributes:
+        examples: the data ladder: training rows at which every trial is measured, rising. Each is rounded down
+            to whole batches.
+        V: multipliers of every table's rows.
+        H: multipliers of the embedding dimension.
+        O: multipliers of the over-arch's widths.
+        M: multipliers of all MLPs' widths.
+        seeds: of the initialisation.
+    """
+
+    examples: Annotated[tuple[Annotated[int, pydantic.Field(ge=1)], ...], pydantic.Field(min_length=1)]
+    V: tuple[Multiplier, ...] = ()
+    H: tuple[Multiplier, ...] = ()
+    O: tuple[Multiplier, ...] = ()  # noqa: E741 -- the schemes' names in the paper
+    M: tuple[Multiplier, ...] = ()
+    seeds: Annotated[tuple[Annotated[int, pydantic.Field(ge=0, lt=2**31)], ...], pydantic.Field(min_length=1)] = (0,)
+
+    def __post_init__(self) -> None:
+        if list(self.examples) != sorted(set(self.examples)):
+            raise ValueError("examples: the data ladder has to rise, each size once")
+        for name in (*SCALING_SCHEMES, "seeds"):
+            values = getattr(self, name)
+            if len(set(values)) < len(values):
+                raise ValueError(f"{name}: one value stands twice")
+
+    def multipliers(self, scheme: Scheme) -> tuple[fractions.Fraction, ...]:
+        """The scheme's multipliers; for ``D`` the baseline's, 1."""
+        values: tuple[fractions.Fraction, ...] = (fractions.Fraction(1),) if scheme == "D" else getattr(self, scheme)
+        return values
+
+
+@dataclass(frozen=True, config=STRICT)
+class Config:
+    """A study.
+
+    Attributes:
+        study: its name.
+        model: the baseline.
+        training: how each trial is trained.
+        sweep: which trials there are.
+        synthetic: the data, for a study that makes its own; else the data are given with ``--data``.
+    """
+
+    study: Annotated[str, pydantic.Field(min_length=1, max_length=100)]
+    model: Model
+    training: Training
+    sweep: Sweep
+    synthetic: Synthetic | None = None
+
+    def __post_init__(self) -> None:
+        if self.sweep.examples[0] < self.training.batch_size:
+            raise ValueError(
+                f"sweep.examples[0]: {self.sweep.examples[0]} rows are less than one batch "
+                f"(training.batch_size {self.training.batch_size})"
+            )
+        steps = self.ladder_steps
+        if len(set(steps)) < len(steps):
+            raise ValueError("sweep.examples: two sizes are the same number of whole batches")
+
+    @property
+    def ladder_steps(self) -> tuple[int, ...]:
+        """The data ladder in training steps, rising."""
+        return tuple(size // self.training.batch_size for size in self.sweep.examples)
+
+    @property
+    def ladder(self) -> tuple[int, ...]:
+        """The data ladder in rows, rounded down to whole batches."""
+        return tuple(steps * self.training.batch_size for steps in self.ladder_steps)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The configuration as plain JSON values."""
+        plain: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(self), default=str))
+        return plain
+
+    @property
+    def config_hash(self) -> str:
+        """16 hexadecimal digits that change when the configuration does."""
+        return hashlib.sha256(json.dumps(self.to_dict(), sort_keys=True).encode()).hexdigest()[:16]
+
+
+def read_config(path: Path, overrides: Sequence[str] = ()) -> Config:
+    """The configuration in a YAML file.
+
+    Args:
+        path: the file.
+        overrides: ``key.key=value`` texts, the value in YAML; each replaces what the file says.
+
+    Raises:
+        InputError: names the file (or override), the key, and the nearest valid key or the value.
+    """
+    content = read_yaml(path)
+    source = str(path)
+    for override in overrides:
+        dotted, equals, text = override.partition("=")
+        if not equals or not all(dotted.split(".")):
+            raise InputError(f"--set {override!r}: write key=value, such as training.batch_size=512")
+        *outer, key = dotted.split(".")
+        inner = content
+        for name in outer:
+            inner = inner.setdefault(name, {})
+            if not isinstance(inner, dict):
+                raise InputError(f"--set {override!r}: {name!r} holds a value, no keys")
+        inner[key] = parse_yaml(text, f"--set {override!r}")
+        source = f"{path} with --set"
+    return validated(Config, content, source)

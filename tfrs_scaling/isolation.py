@@ -1,0 +1,111 @@
+"""A function run in a process of its own, started in a fraction of a second.
+
+The processes are forked from a server that has imported TensorFlow but started nothing of it: each is fresh, none
+pays for the import, and none can harm another.
+"""
+
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Callable
+from multiprocessing.connection import Connection, wait
+from pathlib import Path
+from typing import Any
+
+_CONTEXT = multiprocessing.get_context("forkserver")
+
+
+class IsolatedError(RuntimeError):
+    """The function did not return: the message is the reason."""
+
+
+def run_isolated(
+    function: Callable[..., Any],
+    arguments: tuple[Any, ...],
+    log: Path,
+    on_report: Callable[[Any], None],
+    stop: threading.Event,
+) -> Any:
+    """Call ``function(*arguments, report)`` in a new process and wait for it.
+
+    Args:
+        function: importable by name; its last argument takes reports.
+        arguments: all but the last.
+        log: the file that gets what the process writes to its standard output and error.
+        on_report: is called here, in the caller's thread, with each report.
+        stop: when it is set, the process is ended.
+
+    Returns:
+        What the function returned.
+
+    Raises:
+        IsolatedError: the function raised (the message says what), or its process died (the message says how).
+        KeyboardInterrupt: ``stop`` was set.
+    """
+    _CONTEXT.set_forkserver_preload(["tfrs_scaling.preload"])
+    receiver, sender = _CONTEXT.Pipe(duplex=False)
+    process = _CONTEXT.Process(target=_serve, args=(function, arguments, str(log), sender), daemon=True)
+    process.start()
+    sender.close()
+    try:
+        while True:
+            if stop.is_set():
+                raise KeyboardInterrupt
+            if not receiver.poll(0.2):
+                continue
+            kind, content = receiver.recv()
+            if kind == "report":
+                on_report(content)
+            elif kind == "returned":
+                return content
+            else:
+                raise IsolatedError(content)
+    except EOFError:
+        process.join()
+        raise IsolatedError(_death(process.exitcode or 0, log)) from None
+    finally:
+        receiver.close()
+        if process.is_alive() and stop.is_set():
+            process.kill()
+        process.join()
+
+
+def _death(exit_code: int, log: Path) -> str:
+    if exit_code == -signal.SIGKILL:
+        return "the trial's process was killed (SIGKILL): most often, the machine ran out of memory"
+    if exit_code < 0:
+        return f"the trial's process died of {signal.Signals(-exit_code).name}; its output is in {log.name}"
+    return f"the trial's process ended with status {exit_code}; its output is in {log.name}"
+
+
+def _serve(function: Callable[..., Any], arguments: tuple[Any, ...], log: str, sender: Connection) -> None:
+    _end_with_parent()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
+    descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+    os.dup2(descriptor, 1)
+    os.dup2(descriptor, 2)
+    try:
+        sender.send(("returned", function(*arguments, lambda content: sender.send(("report", content)))))
+    except Exception as error:  # the reason goes to the run table, the whole story to the log
+        traceback.print_exc()
+        message = " ".join(str(error).split())
+        sender.send(("raised", f"{type(error).__name__}: {message[:500]}"))
+    sys.stdout.flush()
+    sys.stderr.flush()
+    sender.close()
+    os._exit(0)  # TensorFlow's threads need no farewell
+
+
+def _end_with_parent() -> None:
+    """End this process when its parent dies: a sweep started anew must find nobody at work in its folder."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+
+    def watch() -> None:
+        wait([parent.sentinel])
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()

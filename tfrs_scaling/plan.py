@@ -1,0 +1,98 @@
+"""What a study will train, and what that will take, before anything runs."""
+
+import dataclasses
+
+import psutil
+
+from tfrs_scaling.accounting import forward_flops, parameters, training_bytes, training_flops
+from tfrs_scaling.config import Config
+from tfrs_scaling.input.schema import Schema
+from tfrs_scaling.input.shards import SPLITS, Manifest
+from tfrs_scaling.input.validated import InputError
+from tfrs_scaling.trials import Trial, all_trials
+
+# Seconds, measured on two cores of a 2024 x86 server under TensorFlow 2.21 with batches of 256 (MovieLens-1M
+# shapes at H 1/8 to 4 and M 1/8 to 8; within 30 % of what those took). Other machines: read them as ratios.
+SECONDS_PER_TRIAL = 3.5
+SECONDS_PER_RUNG = 0.15
+SECONDS_PER_EXAMPLE = 2.0e-6
+SECONDS_PER_EMBEDDING_VALUE = 6.5e-9
+SECONDS_PER_FLOP = 4.3e-12
+
+
+@dataclasses.dataclass(frozen=True)
+class PlannedTrial:
+    """A trial with its cost.
+
+    Attributes:
+        trial: what is trained.
+        parameters: all of them.
+        flops_forward, flops_train: per example.
+        bytes: of memory.
+        seconds: an estimate.
+        too_large: why the trial cannot run on this machine; empty where it can.
+    """
+
+    trial: Trial
+    parameters: int
+    flops_forward: int
+    flops_train: int
+    bytes: int
+    seconds: float
+    too_large: str
+
+
+def plan(config: Config, schema: Schema, evaluation_rows: int) -> list[PlannedTrial]:
+    """Every trial of the study with its cost.
+
+    Args:
+        config: the study.
+        schema: of its data.
+        evaluation_rows: rows of the validation and test splits together.
+    """
+    available = psutil.virtual_memory().total
+    return [_planned(trial, config, schema, evaluation_rows, available) for trial in all_trials(config)]
+
+
+def plan_on(config: Config, manifest: Manifest) -> list[PlannedTrial]:
+    """Every trial of the study with its cost, on prepared data.
+
+    Raises:
+        InputError: the training split is too small for the data ladder; names the first size.
+    """
+    rows = {name: manifest.splits[name].rows for name in SPLITS}
+    for index, size in enumerate(config.ladder):
+        if size > rows["train"]:
+            raise InputError(
+                f"sweep.examples[{index}]: {config.sweep.examples[index]:,} rows, but the training split has "
+                f"{rows['train']:,} (of {sum(rows.values()):,} in all); shorten the ladder with "
+                "--set sweep.examples=[...] or prepare more data"
+            )
+    return plan(config, manifest.schema, rows["validation"] + rows["test"])
+
+
+def _planned(trial: Trial, config: Config, schema: Schema, evaluation_rows: int, available: int) -> PlannedTrial:
+    shape = trial.shape(config, schema)
+    flops = training_flops(shape, schema).total
+    per_example = (
+        SECONDS_PER_EXAMPLE
+        + SECONDS_PER_EMBEDDING_VALUE * schema.slots[-1].stop * shape.embedding_dim
+        + SECONDS_PER_FLOP * flops
+    )
+    rungs = len(config.ladder)
+    # A prediction is a third of a training step's work.
+    examples = config.ladder[-1] + rungs * evaluation_rows / 3
+    needed = training_bytes(shape, schema, config.training.batch_size)
+    return PlannedTrial(
+        trial=trial,
+        parameters=parameters(shape, schema).total,
+        flops_forward=forward_flops(shape, schema).total,
+        flops_train=flops,
+        bytes=needed,
+        seconds=SECONDS_PER_TRIAL + SECONDS_PER_RUNG * rungs + per_example * examples,
+        too_large=(
+            f"needs about {needed / 2**30:.1f} GiB of memory; this machine has {available / 2**30:.1f} GiB"
+            if needed > available
+            else ""
+        ),
+    )

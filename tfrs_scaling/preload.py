@@ -1,0 +1,7 @@
+"""What the server that trials are forked from imports, once and quietly; it must start nothing of TensorFlow."""
+
+from tfrs_scaling.quiet import load_tensorflow, startup_chatter_dropped
+
+load_tensorflow()
+with startup_chatter_dropped():
+    import tfrs_scaling.train  # noqa: F401

@@ -1,0 +1,52 @@
+"""TensorFlow loaded without its start-up chatter; its warnings and errors still reach the terminal."""
+
+import contextlib
+import importlib
+import os
+import re
+import sys
+import tempfile
+from collections.abc import Iterator
+
+# What C++ logging puts before a message: severity, month and day (I0000 where it logs before it is set up).
+_SEVERITY = re.compile(r"^([IWEF])\d{4} ")
+_PREAMBLE = "WARNING: All log messages before absl::InitializeLog()"
+# An error to TensorFlow, the normal state of a machine without a GPU.
+_NO_GPU = "failed call to cuInit"
+
+
+def load_tensorflow() -> None:
+    """Import TensorFlow and the libraries on it."""
+    with startup_chatter_dropped():
+        for name in ("tensorflow", "tensorflow_recommenders", "keras_tuner"):
+            importlib.import_module(name)
+
+
+@contextlib.contextmanager
+def startup_chatter_dropped() -> Iterator[None]:
+    """Drop the informational lines that C++ code writes to standard error; pass the others on at the end."""
+    sys.stderr.flush()
+    terminal = os.dup(2)
+    with tempfile.TemporaryFile() as captured:
+        os.dup2(captured.fileno(), 2)
+        try:
+            yield
+        finally:
+            sys.stderr.flush()
+            os.dup2(terminal, 2)
+            os.close(terminal)
+            captured.seek(0)
+            os.write(2, without_chatter(captured.read().decode("utf-8", "replace")).encode())
+
+
+def without_chatter(text: str) -> str:
+    """The lines of a log that are no informational message, nor the continuation of one."""
+    kept, keep = [], True
+    for line in text.splitlines(keepends=True):
+        if line.startswith(_PREAMBLE):
+            continue
+        if severity := _SEVERITY.match(line):
+            keep = severity[1] != "I" and _NO_GPU not in line
+        if keep:
+            kept.append(line)
+    return "".join(kept)

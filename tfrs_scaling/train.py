@@ -1,0 +1,213 @@
+"""One trial: one pass over the training data, measured on fixed splits at every rung of the data ladder."""
+
+import dataclasses
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import tensorflow as tf
+from tensorboard.plugins.hparams import api as hparams
+
+from tfrs_scaling.accounting import parameters, training_flops
+from tfrs_scaling.config import Config
+from tfrs_scaling.dlrm import DLRM, make_optimizer
+from tfrs_scaling.embedding import StackedEmbedding, TPUTables, ids_by_feature
+from tfrs_scaling.input.pipeline import batches
+from tfrs_scaling.input.shards import ClickData, SplitName
+from tfrs_scaling.metrics import Accumulator, Metrics, binary_entropy
+from tfrs_scaling.strategy import make_strategy
+from tfrs_scaling.trials import Trial
+
+# Seconds of training between two signs of life; how the steps are cut into calls changes no result.
+REPORT_SECONDS = 2.0
+FIRST_STEPS = 50
+
+
+class TrialFailedError(RuntimeError):
+    """The trial cannot go on; the message is the reason that its rows will show."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Progress:
+    """A sign of life: examples trained on so far, and examples trained on per second of training."""
+
+    examples: int
+    examples_per_second: float
+
+
+def run_trial(
+    trial: Trial,
+    config: Config,
+    data: ClickData,
+    directory: Path,
+    strategy_name: Literal["cpu", "mirrored", "tpu"],
+    threads: int,
+    report: Callable[[Progress], None],
+) -> float:
+    """Train one shape, and write its measurements as TensorBoard summaries against examples seen.
+
+    Must run in a process of its own: it sets TensorFlow's threads, seed and determinism for good.
+
+    Args:
+        trial: what to train.
+        config: the study.
+        data: its shards.
+        directory: where the event file goes.
+        strategy_name: the hardware.
+        threads: CPU threads to use.
+        report: takes a sign of life every few seconds.
+
+    Returns:
+        The validation NE at the last rung.
+
+    Raises:
+        TrialFailedError: the loss became NaN or infinite.
+    """
+    started = time.perf_counter()
+    tf.config.threading.set_intra_op_parallelism_threads(threads)
+    tf.config.threading.set_inter_op_parallelism_threads(threads)
+    tf.keras.utils.set_random_seed(trial.seed)
+    tf.config.experimental.enable_op_determinism()
+    strategy = make_strategy(strategy_name)
+
+    schema = data.manifest.schema
+    shape = trial.shape(config, schema)
+    with strategy.scope():
+        optimizer = make_optimizer(config.training, trial.learning_rate)
+        embedding = (
+            TPUTables(shape, schema, config.training.embedding_range, optimizer)
+            if strategy_name == "tpu"
+            else StackedEmbedding(shape, schema, config.training.embedding_range)
+        )
+        model = DLRM(shape, embedding)
+        model.compile(optimizer)
+
+    def split_batches(split: SplitName, batch_size: int) -> tf.data.Dataset:
+        dataset = batches(data, split, batch_size, shape.table_rows, train=split == "train")
+        if strategy_name == "tpu":
+            dataset = dataset.map(lambda batch: ids_by_feature(batch, schema), num_parallel_calls=tf.data.AUTOTUNE)
+            options = tf.distribute.InputOptions(experimental_fetch_to_device=False)
+            return strategy.experimental_distribute_dataset(dataset, options)
+        return strategy.experimental_distribute_dataset(dataset)
+
+    train_iterator = iter(split_batches("train", config.training.batch_size))
+    evaluation = {
+        split: split_batches(split, config.training.evaluation_batch_size) for split in ("test", "validation")
+    }
+    train_steps, predict = _training_loop(strategy, model), _predictor(strategy, model)
+
+    done = 0
+    validation_ne = float("nan")
+    writer = tf.summary.create_file_writer(str(directory))
+    with writer.as_default(step=0):
+        hparams.hparams(_hyperparameters(trial), trial_id=trial.trial_id)
+        tf.summary.scalar("shape/parameters", parameters(shape, schema).total)
+        tf.summary.scalar("shape/training_flops", training_flops(shape, schema).total)
+    for rung in config.ladder_steps:
+        window = _train_until(rung, done, train_steps, train_iterator, config.training.batch_size, report)
+        done = rung
+        examples = done * config.training.batch_size
+        measured = {split: _evaluate(predict, dataset) for split, dataset in evaluation.items()}
+        validation_ne = measured["validation"].ne
+        with writer.as_default(step=examples):
+            for split, metrics in measured.items():
+                for name, value in dataclasses.asdict(metrics).items():
+                    tf.summary.scalar(f"{split}/{name}", value)
+            tf.summary.scalar("train/ne", window.ne)
+            tf.summary.scalar("time/examples_per_second", window.examples_per_second)
+            tf.summary.scalar("time/wall_seconds", time.perf_counter() - started)
+        writer.flush()
+    writer.close()
+    return validation_ne
+
+
+@dataclasses.dataclass(frozen=True)
+class _Window:
+    """Training between two rungs: NE of the predictions made before each update, and the speed."""
+
+    ne: float
+    examples_per_second: float
+
+
+def _train_until(
+    rung: int,
+    done: int,
+    train_steps: Callable[..., tuple[tf.Tensor, tf.Tensor]],
+    iterator: Any,
+    batch_size: int,
+    report: Callable[[Progress], None],
+) -> _Window:
+    first, steps = done, FIRST_STEPS
+    log_loss = clicks = seconds = 0.0
+    while done < rung:
+        steps = min(steps, rung - done)
+        started = time.perf_counter()
+        step_losses, step_clicks = (float(total) for total in train_steps(iterator, tf.constant(steps)))
+        elapsed = time.perf_counter() - started
+        if not np.isfinite(step_losses):
+            raise TrialFailedError(
+                f"the training loss became {step_losses} between examples {done * batch_size} and "
+                f"{(done + steps) * batch_size}; a smaller learning rate may help"
+            )
+        done += steps
+        log_loss, clicks, seconds = (
+            log_loss + step_losses * batch_size,
+            clicks + step_clicks,
+            seconds + elapsed,
+        )
+        report(Progress(done * batch_size, steps * batch_size / elapsed))
+        steps = max(1, round(steps * min(8.0, REPORT_SECONDS / elapsed)))
+    examples = (rung - first) * batch_size
+    entropy = binary_entropy(clicks / examples)
+    return _Window(log_loss / examples / entropy if entropy else float("nan"), examples / seconds)
+
+
+def _training_loop(strategy: tf.distribute.Strategy, model: DLRM) -> Callable[..., tuple[tf.Tensor, tf.Tensor]]:
+    """A function that takes an iterator and a number of steps, and makes them without returning to Python; it
+    gives the sum over steps of the mean log loss before the update, and the number of clicks."""
+
+    def step(batch: dict[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
+        return model.train_step(batch)["loss"], tf.reduce_sum(batch["label"])
+
+    @tf.function
+    def train_steps(iterator: Any, steps: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        log_loss = clicks = tf.zeros((), tf.float64)
+        for _ in tf.range(steps):
+            sums = [strategy.reduce("SUM", s, axis=None) for s in strategy.run(step, args=(next(iterator),))]
+            log_loss += tf.cast(sums[0], tf.float64)
+            clicks += tf.cast(sums[1], tf.float64)
+        return log_loss, clicks
+
+    return train_steps
+
+
+def _predictor(strategy: tf.distribute.Strategy, model: DLRM) -> Callable[[Any], list[tf.Tensor]]:
+    """A function that gives logits, labels and weights of a batch, from all replicas."""
+
+    @tf.function
+    def predict(batch: Any) -> list[tf.Tensor]:
+        def replica(part: dict[str, tf.Tensor]) -> list[tf.Tensor]:
+            return [model(part), part["label"], part["weight"]]
+
+        return [strategy.gather(values, axis=0) for values in strategy.run(replica, args=(batch,))]
+
+    return predict
+
+
+def _evaluate(predict: Callable[[Any], list[tf.Tensor]], dataset: Any) -> Metrics:
+    # In NumPy and float64, outside the graph: the same on every strategy, and a TPU has no float64.
+    accumulator = Accumulator()
+    for batch in dataset:
+        accumulator.add(*(values.numpy() for values in predict(batch)))
+    return accumulator.result()
+
+
+def _hyperparameters(trial: Trial) -> dict[str, str | float | int]:
+    return {
+        "scheme": trial.scheme,
+        "multiplier": float(trial.multiplier),
+        "learning_rate": trial.learning_rate,
+        "seed": trial.seed,
+    }
