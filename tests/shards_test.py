@@ -204,7 +204,7 @@ class ShardsTest(parameterized.TestCase, tf.test.TestCase):
         sources = (Source("a.csv", 3, "0"), Source("b.csv", 4, "1"))
         manifest = prepare([_log()], SCHEMA, folder, sources=sources, split_by="random")
         about = describe(manifest)
-        self.assertEqual(about["description"], "a.csv, b.csv, split by random")
+        self.assertEqual(about["description"], "a.csv, b.csv, split at random")
         self.assertEqual(sum(about["rows"].values()), COUNT)
         clicks = sum(about["rows"][name] * about["base_ctr"][name] for name in shards.SPLITS)
         self.assertAllClose(clicks, int(_log().label.sum()))
