@@ -6,7 +6,7 @@ import tensorflow as tf
 from tests.studies import CONFIGS, tiny_config, tiny_data
 from tfrs_scaling.config import read_config
 from tfrs_scaling.input.validated import InputError
-from tfrs_scaling.plan import plan, plan_on
+from tfrs_scaling.plan import jobs_at_once, plan, plan_on
 from tfrs_scaling.trials import all_trials
 
 
@@ -38,6 +38,24 @@ class PlanTest(tf.test.TestCase):
             baseline, huge = plan(config, config.synthetic.schema(), 300)
         self.assertEqual(baseline.too_large, "")
         self.assertIn("this machine has 0.7 GiB", huge.too_large)
+
+    def test_as_many_trials_at_a_time_as_cores_and_memory_take(self) -> None:
+        config = tiny_config()
+        assert config.synthetic is not None
+        planned = plan(config, config.synthetic.schema(), 300)
+        for cores, gibibytes, strategy, expected in (
+            (8, 64, "cpu", 8),
+            (8, 3, "cpu", 4),  # a process of 700 MiB each
+            (8, 1, "cpu", 1),
+            (None, 64, "cpu", 1),
+            (8, 64, "mirrored", 1),
+            (8, 64, "tpu", 1),
+        ):
+            with (
+                mock.patch("os.cpu_count", return_value=cores),
+                mock.patch("psutil.virtual_memory", return_value=mock.Mock(total=gibibytes << 30)),
+            ):
+                self.assertEqual(jobs_at_once(planned, strategy), expected)  # type: ignore[arg-type]
 
     def test_ladder_longer_than_the_data_is_located(self) -> None:
         config = tiny_config(examples=[256, 1024, 4096])

@@ -31,7 +31,9 @@ workdir_option = click.option(
     "--workdir", type=FolderPath, help="The study's folder. [default: runs/NAME, NAME being CONFIG's study]"
 )
 jobs_option = click.option(
-    "--jobs", type=click.IntRange(1, 256), default=1, show_default=True, help="Trials at a time, sharing the cores."
+    "--jobs",
+    type=click.IntRange(1, 256),
+    help="Trials at a time, sharing the cores. [default: one per core, if memory allows; one on GPUs or a TPU]",
 )
 strategy_option = click.option(
     "--strategy", type=click.Choice(["auto", "cpu", "mirrored", "tpu"]), default="auto", show_default=True
@@ -273,7 +275,7 @@ def _sweep(
     config_path: Path,
     data_folder: Path | None,
     workdir: Path | None,
-    jobs: int,
+    jobs: int | None,
     strategy: Literal["auto", "cpu", "mirrored", "tpu"],
     overrides: tuple[str, ...],
 ) -> Any:
@@ -297,6 +299,7 @@ def _sweep(
                 _report_prepared(_prepare_synthetic(config_path, overrides, data_folder), data_folder)
         data = ClickData.open(data_folder)
         planned = planning.plan_on(config, data.manifest)
+        jobs = jobs or planning.jobs_at_once(planned, chosen)
         place.claim(config, data)
         console.print(
             f"study [bold]{config.study}[/]: {len(planned)} trials × {len(config.ladder)} data sizes on {chosen} "

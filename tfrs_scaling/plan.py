@@ -1,6 +1,8 @@
 """What a study will train, and what that will take, before anything runs."""
 
 import dataclasses
+import os
+from typing import Literal
 
 import psutil
 
@@ -69,6 +71,19 @@ def plan_on(config: Config, manifest: Manifest) -> list[PlannedTrial]:
                 "--set sweep.examples=[...] or prepare more data"
             )
     return plan(config, manifest.schema, rows["validation"] + rows["test"])
+
+
+def jobs_at_once(planned: list[PlannedTrial], strategy: Literal["cpu", "mirrored", "tpu"]) -> int:
+    """How many trials to run at a time: one per core, as far as memory goes; one where they share an accelerator.
+
+    Small operations gain little from a second thread: on two cores the flights study ran 1.6 times as fast with
+    two trials of one thread each as with one trial of two.
+    """
+    if strategy != "cpu":
+        return 1
+    largest = max((p.bytes for p in planned if not p.too_large), default=0)
+    fitting = psutil.virtual_memory().total // max(1, largest)
+    return max(1, min(os.cpu_count() or 1, fitting))
 
 
 def _planned(trial: Trial, config: Config, schema: Schema, evaluation_rows: int, available: int) -> PlannedTrial:
