@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from tfrs_scaling.fit.files import write_text_atomically
+from tfrs_scaling.input.validated import InputError
 
 COLUMNS: dict[str, str] = {
     "study": "str",
@@ -75,21 +76,21 @@ def read_runs(path: str | os.PathLike[str]) -> pd.DataFrame:
         One row per measured point, columns and dtypes of COLUMNS, in the order ``write_runs`` gives.
 
     Raises:
-        ValueError: the file is not such a table; the message names file, row, column and value. Row 1 is
+        InputError: the file is not such a table; the message names file, row, column and value. Row 1 is
             the first one below the header.
         OSError: the file cannot be read.
     """
     try:
         lines = list(csv.reader(io.StringIO(Path(path).read_text(encoding="utf-8"), newline=""), strict=True))
     except (csv.Error, UnicodeDecodeError) as error:
-        raise ValueError(f"{path}: not readable as CSV ({error}); export the study again") from error
+        raise InputError(f"{path}: not readable as CSV ({error}); export the study again") from error
     if not lines:
-        raise ValueError(f"{path}: the file is empty; export the study again")
+        raise InputError(f"{path}: the file is empty; export the study again")
     header, rows = lines[0], lines[1:]
     _check_names(header, str(path))
     for number, row in enumerate(rows, start=1):
         if len(row) != len(header):
-            raise ValueError(f"{path}: row {number} has {len(row)} fields, the header {len(header)}")
+            raise InputError(f"{path}: row {number} has {len(row)} fields, the header {len(header)}")
     texts = {name: [row[at] for row in rows] for at, name in enumerate(header)}
     runs = pd.DataFrame({name: _column(texts[name], name, str(path)) for name in COLUMNS})
     return _validated(runs, str(path))
@@ -102,7 +103,7 @@ def write_runs(runs: pd.DataFrame, path: str | os.PathLike[str]) -> None:
     an empty field: the same table always gives the same bytes.
 
     Raises:
-        ValueError: the table breaks one of the rules of ``read_runs``.
+        InputError: the table breaks one of the rules of ``read_runs``.
         OSError: the file cannot be written.
     """
     _check_names(list(runs.columns), "the run table")
@@ -130,7 +131,7 @@ def _check_names(names: list[str], source: str) -> None:
             )
             if found
         ]
-        raise ValueError(f"{source}: {'; '.join(problems)}; export the study again with this version")
+        raise InputError(f"{source}: {'; '.join(problems)}; export the study again with this version")
 
 
 def _column(texts: list[str], name: str, source: str) -> "pd.Series[Any]":
@@ -144,11 +145,11 @@ def _column(texts: list[str], name: str, source: str) -> "pd.Series[Any]":
             values.append(parse(text))
         except ValueError:
             what = "a whole number" if kind == "int64" else "a number"
-            raise ValueError(f"{source}: row {number}, column {name}: {text!r} is not {what}") from None
+            raise InputError(f"{source}: row {number}, column {name}: {text!r} is not {what}") from None
     try:
         return pd.Series(np.array(values, dtype=kind))
     except OverflowError:
-        raise ValueError(f"{source}: column {name} holds a number beyond 64 bits") from None
+        raise InputError(f"{source}: column {name} holds a number beyond 64 bits") from None
 
 
 def _float(text: str) -> float:
@@ -161,15 +162,15 @@ def _typed(values: "pd.Series[Any]", name: str) -> "pd.Series[Any]":
     if kind == "str":
         not_text = [value for value in values if not isinstance(value, str)]
         if not_text:
-            raise ValueError(f"the run table: column {name}: {not_text[0]!r} is not text")
+            raise InputError(f"the run table: column {name}: {not_text[0]!r} is not text")
         return values.astype("str").reset_index(drop=True)
     try:
         numbers = pd.Series(values.to_numpy(dtype="float64" if kind == "float64" else None))
         typed = numbers.astype("float64" if kind == "float64" else "int64")
     except (TypeError, ValueError) as error:
-        raise ValueError(f"the run table: column {name}: {error}") from error
+        raise InputError(f"the run table: column {name}: {error}") from error
     if kind == "int64" and not (typed == numbers).all():
-        raise ValueError(f"the run table: column {name} must hold whole numbers")
+        raise InputError(f"the run table: column {name} must hold whole numbers")
     return typed
 
 
@@ -206,7 +207,7 @@ def _validated(runs: pd.DataFrame, source: str) -> pd.DataFrame:
     for name, broken, rule in rules:
         if broken.any():
             row = int(np.argmax(broken.to_numpy()))
-            raise ValueError(f"{source}: row {row + 1}, column {name}: {runs[name].tolist()[row]!r} {rule}")
+            raise InputError(f"{source}: row {row + 1}, column {name}: {runs[name].tolist()[row]!r} {rule}")
     rank = {scheme: at for at, scheme in enumerate(SCHEMES)}
     order = runs.assign(scheme=runs["scheme"].map(rank)).sort_values(_ORDER, kind="stable").index
     return runs.loc[order].reset_index(drop=True)

@@ -16,6 +16,7 @@ from tfrs_scaling.fit.plateau import power_law_region
 from tfrs_scaling.fit.power_law import PowerLawFit, fit_power_law
 from tfrs_scaling.fit.runs import SCHEMES
 from tfrs_scaling.fit.screening import SHAPE, collapsed_trials, flag, members, selected
+from tfrs_scaling.input.validated import InputError
 
 FORMAT = 1
 FRONTIER = "frontier"
@@ -89,10 +90,10 @@ def fit_study(
         and ``flagged`` list what is not, or not plainly, in the fits.
 
     Raises:
-        ValueError: the table has no row.
+        InputError: the table has no row.
     """
     if runs.empty:
-        raise ValueError("the run table has no rows; run the sweep and export it first")
+        raise InputError("the run table has no rows; run the sweep and export it first")
     chosen = selected(runs).reset_index(drop=True)
     lines = [
         record
@@ -130,15 +131,15 @@ def read_fits(path: str | os.PathLike[str]) -> dict[str, Any]:
     """Read fits.json.
 
     Raises:
-        ValueError: the file is not JSON, or of another format.
+        InputError: the file is not JSON, or of another format.
         OSError: the file cannot be read.
     """
     try:
         fits = json.loads(Path(path).read_text(encoding="utf-8"))
     except ValueError as error:
-        raise ValueError(f"{path}: not readable as JSON ({error}); fit the runs again") from error
+        raise InputError(f"{path}: not readable as JSON ({error}); fit the runs again") from error
     if not isinstance(fits, dict) or fits.get("format") != FORMAT:
-        raise ValueError(f"{path}: not the fits of format {FORMAT}; fit the runs again")
+        raise InputError(f"{path}: not the fits of format {FORMAT}; fit the runs again")
     return fits
 
 

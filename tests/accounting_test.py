@@ -59,7 +59,7 @@ class AccountingTest(tf.test.TestCase, parameterized.TestCase):
 
     @parameterized.named_parameters(*((name, *case) for name, case in CASES.items()))
     def test_parameters_equal_the_built_model_s_variables(self, shape: Shape, of: Schema) -> None:
-        model = DLRM(shape, StackedEmbedding(shape, of, 0.1))
+        model = DLRM(shape, of, StackedEmbedding(shape, of, 0.1))
         model(batch(of, 2))
 
         def built(*layers: Any) -> int:
@@ -78,7 +78,7 @@ class AccountingTest(tf.test.TestCase, parameterized.TestCase):
 
     @parameterized.named_parameters(*((name, *case) for name, case in CASES.items()))
     def test_forward_flops_equal_the_profiler_s(self, shape: Shape, of: Schema) -> None:
-        model = DLRM(shape, StackedEmbedding(shape, of, 0.1))
+        model = DLRM(shape, of, StackedEmbedding(shape, of, 0.1))
         one = batch(of, 1)
         function = tf.function(model).get_concrete_function(one)
         _, graph_def = convert_variables_to_constants_v2_as_graph(function)

@@ -25,7 +25,7 @@ def batch(rows: int, seed: int = 0) -> dict[str, tf.Tensor]:
 class DLRMTest(tf.test.TestCase):
     def built(self, shape: Shape = SHAPE) -> DLRM:
         tf.keras.utils.set_random_seed(3)
-        model = DLRM(shape, StackedEmbedding(shape, SCHEMA, 0.5))
+        model = DLRM(shape, SCHEMA, StackedEmbedding(shape, SCHEMA, 0.5))
         model(batch(2))
         return model
 

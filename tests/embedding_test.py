@@ -66,7 +66,7 @@ class EmbeddingTest(tf.test.TestCase):
             embedding = (
                 StackedEmbedding(SHAPE, SCHEMA, 0.1) if home == "stacked" else TPUTables(SHAPE, SCHEMA, 0.1, optimizer)
             )
-            model = DLRM(SHAPE, embedding)
+            model = DLRM(SHAPE, SCHEMA, embedding)
             model.compile(optimizer)
             models.append(model)
         stacked, tpu = models

@@ -2,6 +2,7 @@ import dataclasses
 import threading
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import tensorflow as tf
@@ -24,12 +25,14 @@ class TrainTest(tf.test.TestCase):
         self.config = tiny_config(V=["1/2"])
         self.data = tiny_data(self.config, self.folder / "data")
 
-    def run_trial(self, trial: Trial, config: Config, name: str) -> tuple[dict[str, Any], float, list[Progress]]:
+    def run_trial(
+        self, trial: Trial, config: Config, name: str, train: Any = run_trial
+    ) -> tuple[dict[str, Any], float, list[Progress]]:
         directory = self.folder / name
         directory.mkdir(parents=True)
         reports: list[Progress] = []
         validation_ne = run_isolated(
-            run_trial,
+            train,
             (trial, config, self.data, directory, "cpu", 1),
             directory / "log.txt",
             reports.append,
@@ -66,10 +69,28 @@ class TrainTest(tf.test.TestCase):
         one, two = (self.run_trial(t, self.config, t.trial_id)[1] for t in (trial, other))
         self.assertNotEqual(one, two)
 
+    def test_two_replicas_learn_and_measure_what_one_device_does(self) -> None:
+        trial = all_trials(self.config)[0]
+        alone, mirrored = (self.run_trial(trial, self.config, t.__name__, t)[0] for t in (run_trial, _on_two_replicas))
+        self.assertEqual(set(mirrored), set(alone))
+        for tag, values in alone.items():
+            # The same batches, summed in another order.
+            self.assertAllClose(list(mirrored[tag].values()), list(values.values()), rtol=2e-4, msg=tag)
+
     def test_diverging_loss_fails_with_its_place(self) -> None:
         trial = dataclasses.replace(all_trials(self.config)[0], learning_rate=1e30)
         with self.assertRaisesRegex(IsolatedError, r"training loss became (nan|inf) between examples \d+ and \d+"):
             self.run_trial(trial, self.config, "diverges")
+
+
+def _on_two_replicas(*arguments: Any) -> float:
+    def two_replicas(_: str) -> tf.distribute.Strategy:
+        half = tf.config.LogicalDeviceConfiguration()
+        tf.config.set_logical_device_configuration(tf.config.list_physical_devices("CPU")[0], [half, half])
+        return tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+
+    with mock.patch("tfrs_scaling.train.make_strategy", two_replicas):
+        return run_trial(*arguments)
 
 
 if __name__ == "__main__":

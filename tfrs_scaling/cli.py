@@ -1,7 +1,6 @@
 """The command line: prepare, plan, sweep, export, fit, report, study."""
 
 import functools
-import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -9,11 +8,12 @@ from typing import Any, Literal, ParamSpec
 
 import click
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 import tfrs_scaling
 from tfrs_scaling.input.schema import Schema, criteo
-from tfrs_scaling.input.validated import InputError
+from tfrs_scaling.input.validated import InputError, read_yaml
 
 P = ParamSpec("P")
 console = Console()
@@ -47,7 +47,7 @@ def _located_errors(command: Callable[P, None]) -> Callable[P, None]:
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> None:
         try:
             command(*args, **kwargs)
-        except InputError as error:
+        except (InputError, OSError) as error:
             raise click.ClickException(str(error)) from None
 
     return wrapped
@@ -126,7 +126,7 @@ def prepare(
             for block in cells:
                 parsed = parser.parse(block)
                 rows += len(parsed.label)
-                status.update(f"{block.file}: {rows:,} rows read")
+                status.update(f"{escape(block.file)}: {rows:,} rows read")
                 yield parsed
             status.update("splitting, shuffling and writing")
 
@@ -193,7 +193,7 @@ def study(**options: Any) -> None:
     """Sweep, export, fit and report: the whole study. Started again, it goes on where it was."""
     workdir = _sweep(**options)
     _export(workdir)
-    _fit(workdir.runs, workdir.fits, workdir)
+    _fit(workdir.runs)
     _report(workdir)
 
 
@@ -213,7 +213,7 @@ def export(workdir_path: Path) -> None:
 @_located_errors
 def fit(runs: Path) -> None:
     """Fit the scaling laws of a run table; writes fits.json beside it."""
-    _fit(runs, runs.with_name("fits.json"), None)
+    _fit(runs)
 
 
 @main.command()
@@ -225,6 +225,11 @@ def report(workdir_path: Path) -> None:
     from tfrs_scaling.workdir import Workdir
 
     _report(Workdir(workdir_path))
+
+
+def _say(line: str) -> None:
+    # As it is: names of files and features are no markup, and a log wants whole lines.
+    console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 def _load_tensorflow() -> None:
@@ -251,7 +256,7 @@ def _report_prepared(manifest: Any, out: Path) -> None:
     from tfrs_scaling.input.shards import SPLITS
 
     table = Table(
-        "split", "rows", "CTR", title=f"{out}, split by {manifest.split_by}", title_justify="left", min_width=60
+        "split", "rows", "CTR", title=escape(f"{out}, split by {manifest.split_by}"), title_justify="left", min_width=60
     )
     for column in table.columns[1:]:
         column.justify = "right"
@@ -261,14 +266,14 @@ def _report_prepared(manifest: Any, out: Path) -> None:
     for feature in manifest.schema.categorical:
         values = manifest.vocabulary_sizes.get(feature.name, 0)
         if values > feature.cardinality - 1:
-            console.print(
-                f"[yellow]note[/] {feature.name}: {values:,} distinct values in training, {feature.cardinality:,} rows "
+            _say(
+                f"note: {feature.name}: {values:,} distinct values in training, {feature.cardinality:,} rows "
                 "by the schema; the rarest values share row 0"
             )
     if manifest.bayes:
-        console.print(f"best possible NE on test: {manifest.bayes.ne:.4f} ± {manifest.bayes.ne_standard_error:.4f}")
+        _say(f"best possible NE on test: {manifest.bayes.ne:.4f} ± {manifest.bayes.ne_standard_error:.4f}")
     if manifest.rejected:
-        console.print(f"[yellow]note[/] {manifest.rejected:,} malformed rows left out, listed in {out / REJECTED}")
+        _say(f"note: {manifest.rejected:,} malformed rows left out, listed in {out / REJECTED}")
 
 
 def _sweep(
@@ -301,19 +306,17 @@ def _sweep(
         planned = planning.plan_on(config, data.manifest)
         jobs = jobs or planning.jobs_at_once(planned, chosen)
         place.claim(config, data)
-        console.print(
-            f"study [bold]{config.study}[/]: {len(planned)} trials × {len(config.ladder)} data sizes on {chosen} "
+        _say(
+            f"study {config.study}: {len(planned)} trials × {len(config.ladder)} data sizes on {chosen} "
             f"({why}), {jobs} at a time, in {place.root}",
-            highlight=False,
-            soft_wrap=True,
         )
         try:
             with SweepProgress(console, {p.trial.trial_id: p.seconds for p in planned}) as progress:
                 run_sweep(config, data, place, planned, strategy=chosen, jobs=jobs, watcher=progress.hear)
         except KeyboardInterrupt:
-            console.print("stopped; the same command goes on from here")
+            _say("stopped; the same command goes on from here")
             sys.exit(130)
-        console.print(progress.summary())
+        _say(progress.summary())
     return place
 
 
@@ -324,20 +327,20 @@ def _export(workdir: Any) -> None:
     config, manifest = workdir.reopened()
     runs = export_runs(config, manifest, workdir)
     write_runs(runs, workdir.runs)
-    console.print(f"{workdir.runs}: {len(runs)} rows", highlight=False, soft_wrap=True)
+    _say(f"{workdir.runs}: {len(runs)} rows")
 
 
-def _fit(runs_path: Path, fits_path: Path, workdir: Any) -> None:
+def _fit(runs_path: Path) -> None:
     from tfrs_scaling.fit.runs import read_runs
     from tfrs_scaling.fit.study_fits import fit_study, write_fits
 
-    study_path = runs_path.with_name("study.json")
-    data = json.loads(study_path.read_text(encoding="utf-8"))["data"] if study_path.exists() else {}
+    study_path, fits_path = runs_path.with_name("study.json"), runs_path.with_name("fits.json")
+    data = read_yaml(study_path)["data"] if study_path.exists() else {}
     fits = fit_study(
         read_runs(runs_path), bayes_ne=data.get("bayes_ne"), bayes_ne_standard_error=data.get("bayes_ne_standard_error")
     )
     write_fits(fits, fits_path)
-    console.print(f"{fits_path}: written", highlight=False, soft_wrap=True)
+    _say(f"{fits_path}: written")
 
 
 def _report(workdir: Any) -> None:
@@ -346,11 +349,11 @@ def _report(workdir: Any) -> None:
     from tfrs_scaling.fit.study_fits import read_fits
 
     write_report(read_runs(workdir.runs), read_fits(workdir.fits), workdir.report, study=workdir.read_study())
-    console.print(f"report: {workdir.report}", highlight=False, soft_wrap=True)
+    _say(f"report: {workdir.report}")
 
 
 def _print_plan(config: Any, planned: list[Any]) -> None:
-    console.print(f"{config.study}: {len(planned)} trials × {len(config.ladder)} data sizes", highlight=False)
+    _say(f"{config.study}: {len(planned)} trials × {len(config.ladder)} data sizes")
     table = Table(box=None, padding=(0, 2, 0, 0))
     for name in ("trial", "parameters", "FLOPs", "training", "memory", "time"):
         table.add_column(name, justify="left" if name == "trial" else "right", no_wrap=True)
@@ -367,13 +370,13 @@ def _print_plan(config: Any, planned: list[Any]) -> None:
     console.print(table)
     for p in planned:
         if p.too_large:
-            console.print(f"[red]too large[/] {p.trial.trial_id}: {p.too_large}", highlight=False, soft_wrap=True)
+            _say(f"too large: {p.trial.trial_id}: {p.too_large}")
     for line in (
         f"data sizes: {', '.join(f'{size:,}' for size in config.ladder)} (whole batches)",
         "FLOPs are per example: of a prediction, and of training it (forward and backward)",
         f"in all: about {_duration(sum(p.seconds for p in planned))} on 2 cores of a 2024 server, a trial at a time",
     ):
-        console.print(line, highlight=False, soft_wrap=True)
+        _say(line)
 
 
 def _human(number: float) -> str:

@@ -6,25 +6,32 @@ import tensorflow_recommenders as tfrs
 
 from tfrs_scaling.config import Training
 from tfrs_scaling.input.pipeline import Batch
+from tfrs_scaling.input.schema import Schema
 from tfrs_scaling.schemes import Shape
 
 
 class DLRM(tfrs.models.Model):
     """The model that the study scales.
 
+    Its weights are made here and not at the first call: each replica would draw them from random numbers of its own.
+
     Args:
         shape: widths of its layers.
+        schema: the features.
         embedding: gives one vector per categorical feature for a batch's ``ids``.
     """
 
-    def __init__(self, shape: Shape, embedding: tf.keras.layers.Layer):
+    def __init__(self, shape: Shape, schema: Schema, embedding: tf.keras.layers.Layer):
         super().__init__()
         self.embedding = embedding
-        self.bottom = _mlp((*shape.bottom, shape.embedding_dim), "bottom")
+        vectors = 1 + len(schema.categorical)
+        interacted = shape.embedding_dim + vectors * (vectors - 1) // 2
+        self.bottom = _mlp(max(1, len(schema.dense)), (*shape.bottom, shape.embedding_dim), "bottom")
         # A stack of its own, so that its parameters are counted apart from the over-arch's.
-        self.interaction = _mlp((shape.interaction,) if shape.interaction else (), "interaction")
-        self.overarch = _mlp(shape.overarch, "overarch")
+        self.interaction = _mlp(interacted, (shape.interaction,) if shape.interaction else (), "interaction")
+        self.overarch = _mlp(shape.interaction or interacted, shape.overarch, "overarch")
         self.logit = tf.keras.layers.Dense(1, name="logit")
+        self.logit.build(self.overarch.output_shape)
 
     def call(self, batch: Batch) -> tf.Tensor:
         """Logits of a click, float32 [batch]."""
@@ -67,9 +74,7 @@ def make_optimizer(training: Training, learning_rate: float) -> tf.keras.optimiz
     return tf.keras.optimizers.legacy.Adagrad(learning_rate, initial_accumulator_value=training.accumulator)
 
 
-def _mlp(widths: tuple[int, ...], name: str) -> tf.keras.Sequential:
+def _mlp(inputs: int, widths: tuple[int, ...], name: str) -> tf.keras.Sequential:
     # He's initialisation is the one made for ReLU (He et al. 2015); narrow stacks die less often under it.
-    return tf.keras.Sequential(
-        [tf.keras.layers.Dense(width, "relu", kernel_initializer="he_normal") for width in widths],
-        name=name,
-    )
+    layers = [tf.keras.layers.Dense(width, "relu", kernel_initializer="he_normal") for width in widths]
+    return tf.keras.Sequential([tf.keras.Input((inputs,)), *layers], name=name)

@@ -7,6 +7,7 @@ from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.text import Text
 
 from tfrs_scaling.train import Progress as TrialProgress
 
@@ -77,7 +78,8 @@ class SweepProgress:
         if not was_run and record["status"] == "ok":
             self._found_done += self._seconds[trial_id]
         if record["status"] != "ok":
-            self._console.print(f"[yellow]{record['status']}[/] {trial_id}: {record['reason']}", highlight=False)
+            line = Text.assemble((record["status"], "yellow"), f" {trial_id}: {record['reason']}")
+            self._console.print(line, soft_wrap=True)
         elif was_run and not self._console.is_terminal:
             done = sum(self._seconds[name] for name in self._over)
             self._console.print(

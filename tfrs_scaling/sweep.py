@@ -154,7 +154,13 @@ class StudyTuner(kt.GridSearch):
             if trial.status == kt.engine.trial.TrialStatus.IDLE:
                 time.sleep(IDLE_SECONDS)
                 continue
-            self._try_run_and_update_trial(trial)
+            try:
+                metrics = self.run_trial(trial)
+            except kt.errors.FailedTrialError as error:  # any other error is ours, and ends the sweep
+                trial.status, trial.message = kt.engine.trial.TrialStatus.FAILED, str(error)
+            else:
+                self.oracle.update_trial(trial.trial_id, metrics)
+                trial.status = kt.engine.trial.TrialStatus.COMPLETED
             with self._saving:
                 self.on_trial_end(trial)
 

@@ -69,7 +69,8 @@ def run_trial(
     tf.config.threading.set_intra_op_parallelism_threads(threads)
     tf.config.threading.set_inter_op_parallelism_threads(threads)
     tf.keras.utils.set_random_seed(trial.seed)
-    tf.config.experimental.enable_op_determinism()
+    if strategy_name == "cpu":  # elsewhere some operations know no deterministic way and would refuse to run
+        tf.config.experimental.enable_op_determinism()
     strategy = make_strategy(strategy_name)
 
     schema = data.manifest.schema
@@ -81,7 +82,7 @@ def run_trial(
             if strategy_name == "tpu"
             else StackedEmbedding(shape, schema, config.training.embedding_range)
         )
-        model = DLRM(shape, embedding)
+        model = DLRM(shape, schema, embedding)
         model.compile(optimizer)
 
     def split_batches(split: SplitName, batch_size: int) -> tf.data.Dataset:
