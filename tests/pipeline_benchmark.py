@@ -1,0 +1,78 @@
+"""How fast batches come out of row groups, against row-wise records of the same clicks."""
+
+import tempfile
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+import tensorflow as tf
+
+from tfrs_scaling.config import read_config
+from tfrs_scaling.input.pipeline import batches
+from tfrs_scaling.input.prepare import prepare
+from tfrs_scaling.input.shards import ClickData
+from tfrs_scaling.input.synthetic import generate
+
+CONFIG = Path(__file__).parents[1] / "tuner_configs" / "study.yaml"
+REPEATS = 3
+
+
+class PipelineBenchmark(tf.test.Benchmark):
+    """Rows per second, the best of a few passes over the study's training split."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        settings = read_config(CONFIG).synthetic
+        assert settings is not None
+        folder = Path(tempfile.mkdtemp())
+        prepare(generate(settings), settings.schema(), folder / "data", seed=settings.seed)
+        self._data = ClickData.open(folder / "data")
+        self._rows = tuple(feature.cardinality for feature in settings.schema().categorical)
+        self._row_wise = str(folder / "row_wise.tfrecord")
+        with tf.io.TFRecordWriter(self._row_wise) as writer:
+            for batch in batches(self._data, "test", 1, self._rows, train=False).as_numpy_iterator():
+                features = {
+                    "dense": tf.train.Feature(float_list=tf.train.FloatList(value=batch["dense"][0])),
+                    "ids": tf.train.Feature(int64_list=tf.train.Int64List(value=batch["ids"][0])),
+                    "label": tf.train.Feature(float_list=tf.train.FloatList(value=batch["label"])),
+                }
+                writer.write(tf.train.Example(features=tf.train.Features(feature=features)).SerializeToString())
+        self._specs = {
+            "dense": tf.io.FixedLenFeature([len(settings.schema().dense)], tf.float32),
+            "ids": tf.io.FixedLenFeature([len(self._rows)], tf.int64),
+            "label": tf.io.FixedLenFeature([], tf.float32),
+        }
+
+    def benchmark_row_groups_in_batches_of_256(self) -> None:
+        self._measure(batches(self._data, "train", 256, self._rows, train=True), 256)
+
+    def benchmark_row_groups_in_batches_of_16384(self) -> None:
+        self._measure(batches(self._data, "train", 16384, self._rows, train=True), 16384)
+
+    def benchmark_row_wise_parsed_by_the_batch_of_256(self) -> None:
+        records = tf.data.TFRecordDataset(self._row_wise).batch(256, drop_remainder=True)
+        self._measure(records.map(lambda r: tf.io.parse_example(r, self._specs), tf.data.AUTOTUNE).prefetch(2), 256)
+
+    def benchmark_row_wise_parsed_one_by_one_in_batches_of_256(self) -> None:
+        records = tf.data.TFRecordDataset(self._row_wise)
+        parsed = records.map(lambda r: tf.io.parse_single_example(r, self._specs), tf.data.AUTOTUNE)
+        self._measure(parsed.batch(256, drop_remainder=True).prefetch(2), 256)
+
+    def _measure(self, dataset: tf.data.Dataset, batch_size: int) -> None:
+        @tf.function
+        def count(batches_of_one_pass: Iterable[dict[str, tf.Tensor]]) -> tf.Tensor:
+            total = tf.zeros((), tf.int64)
+            for _ in batches_of_one_pass:
+                total += 1
+            return total
+
+        steps, seconds = int(count(dataset)), []
+        for _ in range(REPEATS):
+            started = time.perf_counter()
+            count(dataset)
+            seconds.append(time.perf_counter() - started)
+        self.report_benchmark(iters=steps, wall_time=min(seconds) / steps, throughput=batch_size * steps / min(seconds))
+
+
+if __name__ == "__main__":
+    tf.test.main()

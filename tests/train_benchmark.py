@@ -1,0 +1,57 @@
+"""How fast a trial trains, and what it takes besides training."""
+
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+import tensorflow as tf
+
+from tfrs_scaling.config import read_config
+from tfrs_scaling.export import read_scalars
+from tfrs_scaling.input.prepare import prepare
+from tfrs_scaling.input.shards import ClickData
+from tfrs_scaling.input.synthetic import generate
+from tfrs_scaling.isolation import run_isolated
+from tfrs_scaling.train import run_trial
+from tfrs_scaling.trials import all_trials
+
+CONFIG = Path(__file__).parents[1] / "tuner_configs" / "study.yaml"
+
+
+class TrainBenchmark(tf.test.Benchmark):
+    """The baseline of the default study, on one thread."""
+
+    def benchmark_batches_of_256(self) -> None:
+        self._measure(256)
+
+    def benchmark_batches_of_2048(self) -> None:
+        self._measure(2048)
+
+    def _measure(self, batch_size: int) -> None:
+        config = read_config(CONFIG, (f"training.batch_size={batch_size}",))
+        assert config.synthetic is not None
+        folder = Path(tempfile.mkdtemp())
+        prepare(generate(config.synthetic), config.synthetic.schema(), folder / "data", seed=config.synthetic.seed)
+        trial, data = all_trials(config)[0], ClickData.open(folder / "data")
+        started = time.perf_counter()
+        run_isolated(
+            run_trial,
+            (trial, config, data, folder, "cpu", 1),
+            folder / "log.txt",
+            lambda _: None,
+            threading.Event(),
+        )
+        seconds = time.perf_counter() - started
+        speeds = read_scalars(folder)["time/examples_per_second"]
+        training = sum((b - a) / speeds[b] for a, b in zip((0, *speeds), speeds, strict=False))
+        self.report_benchmark(
+            iters=config.ladder_steps[-1],
+            wall_time=seconds,
+            throughput=speeds[config.ladder[-1]],
+            extras={"seconds_besides_training": round(seconds - training, 2)},
+        )
+
+
+if __name__ == "__main__":
+    tf.test.main()
