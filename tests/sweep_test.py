@@ -15,7 +15,7 @@ from tfrs_scaling.export import export
 from tfrs_scaling.fit.runs import TIMING_COLUMNS
 from tfrs_scaling.input.validated import InputError
 from tfrs_scaling.plan import plan_on
-from tfrs_scaling.sweep import hyperparameters, sweep, trial_of
+from tfrs_scaling.sweep import grid, sweep, trial_of
 from tfrs_scaling.train import Progress, run_trial
 from tfrs_scaling.trials import all_trials
 from tfrs_scaling.workdir import Workdir
@@ -54,7 +54,7 @@ class SweepTest(tf.test.TestCase):
 
     def test_grid_is_the_union_of_the_schemes(self) -> None:
         config = tiny_config(V=["1/4", "1/2", 2], H=[2], M=["1/2", 4], seeds=[0, 1])
-        space = hyperparameters(config)
+        space = grid(config)
         self.assertEqual(
             {p.name for p in space.space} - {"multiplier_V", "multiplier_H", "multiplier_M"},
             {"scheme", "learning_rate", "seed"},

@@ -11,6 +11,7 @@ from typing import Any, Literal
 import keras_tuner as kt
 
 from tfrs_scaling.config import SCALING_SCHEMES, Config
+from tfrs_scaling.hparams import write_layout
 from tfrs_scaling.input.shards import ClickData
 from tfrs_scaling.isolation import IsolatedError, run_isolated
 from tfrs_scaling.plan import PlannedTrial
@@ -50,10 +51,11 @@ def sweep(
     Raises:
         KeyboardInterrupt: Ctrl-C was pressed; running trials were ended.
     """
+    write_layout(workdir.root, config)
     StudyTuner(config, data, workdir, planned, strategy, jobs, watcher).search()
 
 
-def hyperparameters(config: Config) -> kt.HyperParameters:
+def grid(config: Config) -> kt.HyperParameters:
     """The grid as a conditional space: a multiplier exists only under its scheme, so that the space is the union of
     the schemes' grids and not their product."""
     space = kt.HyperParameters()
@@ -110,7 +112,7 @@ class StudyTuner(kt.GridSearch):
     ):
         oracle = GridOracle(
             objective=kt.Objective(OBJECTIVE, "min"),
-            hyperparameters=hyperparameters(config),
+            hyperparameters=grid(config),
             allow_new_entries=False,
             tune_new_entries=False,
             max_consecutive_failed_trials=2**31,  # failed trials are rows of the table, no reason to stop

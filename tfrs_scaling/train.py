@@ -8,12 +8,13 @@ from typing import Any, Literal
 
 import numpy as np
 import tensorflow as tf
-from tensorboard.plugins.hparams import api as hparams
+from tensorboard.plugins.hparams import api as hparams_api
 
 from tfrs_scaling.accounting import parameters, training_flops
 from tfrs_scaling.config import Config
 from tfrs_scaling.dlrm import DLRM, make_optimizer
 from tfrs_scaling.embedding import StackedEmbedding, TPUTables, ids_by_feature
+from tfrs_scaling.hparams import hyperparameters
 from tfrs_scaling.input.pipeline import batches
 from tfrs_scaling.input.shards import ClickData, SplitName
 from tfrs_scaling.metrics import Accumulator, Metrics, binary_entropy
@@ -103,7 +104,7 @@ def run_trial(
     validation_ne = float("nan")
     writer = tf.summary.create_file_writer(str(directory))
     with writer.as_default(step=0):
-        hparams.hparams(_hyperparameters(trial), trial_id=trial.trial_id)
+        hparams_api.hparams(hyperparameters(trial), trial_id=trial.trial_id)
         tf.summary.scalar("shape/parameters", parameters(shape, schema).total)
         tf.summary.scalar("shape/training_flops", training_flops(shape, schema).total)
     for rung in config.ladder_steps:
@@ -203,12 +204,3 @@ def _evaluate(predict: Callable[[Any], list[tf.Tensor]], dataset: Any) -> Metric
     for batch in dataset:
         accumulator.add(*(values.numpy() for values in predict(batch)))
     return accumulator.result()
-
-
-def _hyperparameters(trial: Trial) -> dict[str, str | float | int]:
-    return {
-        "scheme": trial.scheme,
-        "multiplier": float(trial.multiplier),
-        "learning_rate": trial.learning_rate,
-        "seed": trial.seed,
-    }
