@@ -146,6 +146,15 @@ def unfinished(runs: pd.DataFrame, fits: Mapping[str, Any]) -> list[str]:
             f"{len(edge)} of {len(shapes)} shapes did best at the smallest or largest learning rate of the grid: a "
             "better one may lie beyond, and part of what looks like scale may be learning rate."
         )
-    if selected(members(runs, "D")).empty:
+    baseline = selected(members(runs, "D"))
+    if baseline.empty:
         words.append("There is no measured baseline (scheme D, 1×).")
+        return words
+    last = baseline[baseline["examples"] == baseline["examples"].max()]
+    if last["test_ne"].mean() > 1:
+        words.append(
+            f"The baseline ends at NE {last['test_ne'].mean():.4f}, worse than always guessing the test split's click "
+            f"rate, and predicts {last['test_calibration'].mean():.0%} of the test clicks: what the training split "
+            "teaches does not carry over to the test split."
+        )
     return words
