@@ -118,11 +118,13 @@ def next_doubling(fits: Mapping[str, Any], architecture: str) -> str:
 
 def gain_words(gain: Gain) -> str:
     """One sentence on a gain."""
-    name = SCHEMES[gain.scheme]
-    label = multiplier_label(gain.multiplier)
-    verb = "lowers" if gain.drop > 0 else "raises" if gain.drop < 0 else "leaves"
-    change = f"{verb} NE by {abs(gain.drop):.4f} ({abs(gain.drop) / gain.baseline_ne:.2%})"
-    return f"{gain.scheme} ({name}) at {label}× {change}, from {gain.baseline_ne:.4f} to {gain.ne:.4f}."
+    what = f"{gain.scheme} ({SCHEMES[gain.scheme]}) at {multiplier_label(gain.multiplier)}×"
+    change = f"{abs(gain.drop):.4f}"
+    if float(change) == 0:
+        return f"{what} leaves NE at {gain.baseline_ne:.4f}."
+    verb = "lowers" if gain.drop > 0 else "raises"
+    share = abs(gain.drop) / gain.baseline_ne
+    return f"{what} {verb} NE by {change} ({share:.2%}), from {gain.baseline_ne:.4f} to {gain.ne:.4f}."
 
 
 def unfinished(runs: pd.DataFrame, fits: Mapping[str, Any]) -> list[str]:

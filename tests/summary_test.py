@@ -1,5 +1,7 @@
 """Tests of the findings in words against numbers taken from the planted study by hand."""
 
+import dataclasses
+
 from tests.planted import GAMMA, LADDER, planted_ne, planted_study
 from tfrs_scaling.fit.study_fits import fit_study
 from tfrs_scaling.fit.summary import best_point, gain_words, next_doubling, scheme_gains, unfinished
@@ -44,6 +46,8 @@ class SummaryTest(tf.test.TestCase):
             f"({(now - then) / now:.2%}), from {now:.4f} to {then:.4f}."
         )
         self.assertEqual(gain_words(gain), expected)
+        none = gain_words(dataclasses.replace(gain, ne=now + 4e-5))
+        self.assertEqual(none, f"V (vertical: rows of every embedding table) at 16× leaves NE at {now:.4f}.")
 
     def test_next_doubling(self) -> None:
         runs = planted_study(noise=0.0)

@@ -122,6 +122,8 @@ class SweepTest(tf.test.TestCase):
 
     def test_interrupt_ends_running_trials_and_leaves_them_to_do(self) -> None:
         workdir = Workdir(self.root / "study")
+        # A shell's background jobs are born deaf to Ctrl-C.
+        self.addCleanup(signal.signal, signal.SIGINT, signal.signal(signal.SIGINT, signal.default_int_handler))
         threading.Timer(4, os.kill, (os.getpid(), signal.SIGINT)).start()
         started = time.monotonic()
         with self.assertRaises(KeyboardInterrupt):
