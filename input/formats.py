@@ -8,7 +8,7 @@ import difflib
 import gzip
 import lzma
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO
 
@@ -31,14 +31,16 @@ class Cells:
     Attributes:
         file: the path read.
         lines: int64 [n], the line of each row, from 1.
-        columns: per column name, a binary Arrow array [n].
+        columns: per column name, a binary Arrow array [n] without nulls.
         ragged: rows between these that have too few or too many columns.
+        unit: what ``lines`` counts, in words.
     """
 
     file: str
     lines: np.ndarray
     columns: dict[str, pa.Array]
     ragged: list["Rejected"]
+    unit: str = "line"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,10 +52,11 @@ class Rejected:
     column: str
     value: str
     why: str
+    unit: str = "line"
 
     def __str__(self) -> str:
         column = f", column {self.column!r}" if self.column else ""
-        return f"{self.file}, line {self.line}{column}: {self.why}, got {self.value[:80]!r}"
+        return f"{self.file}, {self.unit} {self.line}{column}: {self.why}, got {self.value[:80]!r}"
 
 
 class Rejects:
@@ -144,10 +147,15 @@ def _header(header: str, columns: list[str], path: Path, separator: str | None) 
         if names.count(column) > 1:
             raise InputError(f"{path}, line 1: the column {column!r} stands twice")
         if column not in names:
-            near = difflib.get_close_matches(column, names, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(map(repr, names[:30]))}"
-            raise InputError(f"{path}, line 1: the header has no column {column!r} (separator {separator!r}); {hint}")
+            raise missing_column(f"{path}, line 1 (separator {separator!r})", column, names)
     return names, separator
+
+
+def missing_column(place: str, column: str, names: Sequence[str]) -> InputError:
+    """What to say of a log that lacks a column of the schema."""
+    near = difflib.get_close_matches(column, names, n=1)
+    hint = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(map(repr, names[:30]))}"
+    return InputError(f"{place}: there is no column {column!r}; {hint}")
 
 
 def _csv_reader(lines: list[str], separator: str) -> Iterator[list[str]]:

@@ -124,7 +124,7 @@ class RowParser:
         def check(name: str, why: str, bad: np.ndarray) -> None:
             for i in np.flatnonzero(bad & good):
                 value = cells.columns[name][int(i)].as_py().decode("utf-8", "backslashreplace")
-                rejected.append(Rejected(cells.file, int(cells.lines[i]), name, value, why))
+                rejected.append(Rejected(cells.file, int(cells.lines[i]), name, value, why, cells.unit))
             good[bad] = False
 
         for name in schema.columns:

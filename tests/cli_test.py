@@ -125,8 +125,22 @@ class CommandLineTest(tf.test.TestCase):
         self.assertEqual(sum(split["rows"] for split in manifest["splits"].values()), 300)
         self.assertEqual(sum(split["clicks"] for split in manifest["splits"].values()), 100)
 
+    def test_data_check(self) -> None:
+        data = self.folder / "data"
+        self.assertEqual(self.invoke("prepare", "synthetic", self.config, data)[0], 0)
+        code, output = self.invoke("data", "check", data)
+        self.assertEqual(code, 0)
+        self.assertIn("2,000 rows in 3 shards are as written", output)
+        (shard,) = data.glob("clicks-test*")
+        content = bytearray(shard.read_bytes())
+        content[200] ^= 1
+        shard.write_bytes(content)
+        code, output = self.invoke("data", "check", data)
+        self.assertEqual(code, 1)
+        self.assertIn("record 0: cannot be read", output)
+
     def test_every_command_has_help(self) -> None:
-        for command in ("prepare", "plan", "sweep", "export", "fit", "report", "study"):
+        for command in ("prepare", "data", "plan", "sweep", "export", "fit", "report", "study"):
             code, output = self.invoke(command, "--help")
             self.assertEqual(code, 0)
             self.assertIn("Usage:", output)

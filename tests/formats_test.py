@@ -61,7 +61,7 @@ class FormatsTest(parameterized.TestCase, tf.test.TestCase):
     def test_given_separator_is_used(self) -> None:
         path = self._file(b"label^user^age\n1^ann^30\n0^bob^\n")
         self.assertEqual(_read(list(read_csv(path, SCHEMA, "^"))), TWO)
-        self.assertIn("no column 'label' (separator ',')", self._refused(path, ","))
+        self.assertIn("(separator ','): there is no column 'label'", self._refused(path, ","))
 
     @parameterized.parameters("", "ab", "\n", "\r", "\0", '"', "é")
     def test_impossible_separator(self, separator: str) -> None:
@@ -98,8 +98,12 @@ class FormatsTest(parameterized.TestCase, tf.test.TestCase):
         self.assertEqual([row[2] for row in _read(list(read_csv(path, SCHEMA)))], ['"a', '"b"'])
 
     @parameterized.named_parameters(
-        ("near", b"label,usr,age\n", "line 1: the header has no column 'user' (separator ','); did you mean 'usr'?"),
-        ("nothing_near", b"label,age,zip\n", "no column 'user' (separator ','); it has 'label', 'age', 'zip'"),
+        ("near", b"label,usr,age\n", "line 1 (separator ','): there is no column 'user'; did you mean 'usr'?"),
+        (
+            "nothing_near",
+            b"label,age,zip\n",
+            "(separator ','): there is no column 'user'; it has 'label', 'age', 'zip'",
+        ),
         ("doubled", b"label,user,age,user\n", "line 1: the column 'user' stands twice"),
         ("empty", b"", "line 1: no header line"),
         ("blank", b"\n1,a,2\n", "line 1: no header line"),

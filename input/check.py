@@ -1,0 +1,60 @@
+"""Is prepared data still what it was when it was written? Every byte is read."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import tensorflow as tf
+
+from tfrs_scaling.input.rows import PADDING
+from tfrs_scaling.input.shards import SPLITS, ClickData, Shard, Split, fingerprint, parse_record
+from tfrs_scaling.input.validated import InputError
+
+
+def check(data: ClickData) -> Iterator[Shard]:
+    """Compare every shard with the manifest; each is given back once it is found whole.
+
+    Raises:
+        InputError: names the first shard, and where it can the record in it, that is not as the manifest says.
+    """
+    for name in SPLITS:
+        clicks = 0
+        split = data.manifest.splits[name]
+        for shard in split.shards:
+            clicks += _clicks(data, shard)
+            yield shard
+        _compare(f"{data.folder}: the {name} split", split, clicks)
+
+
+def _clicks(data: ClickData, shard: Shard) -> int:
+    path = data.folder / shard.file
+    _, sha256 = fingerprint(path)
+    rows = records = clicks = 0
+    try:
+        for record in tf.data.TFRecordDataset(str(path)):
+            columns = parse_record(record, data.manifest.schema)
+            label, ids = columns["label"].numpy(), columns["ids"].numpy()
+            if label.max(initial=0) > 1 or ids.min(initial=0) < PADDING:
+                raise InputError(f"{path}, record {records}: holds a label above 1 or a negative id; {_ADVICE}")
+            if "dense" in columns and not np.isfinite(columns["dense"].numpy()).all():
+                raise InputError(f"{path}, record {records}: holds a dense value that is not finite; {_ADVICE}")
+            rows, records, clicks = rows + len(label), records + 1, clicks + int(label.sum())
+    except tf.errors.OpError as error:
+        raise InputError(f"{path}, record {records}: cannot be read ({error.message}); {_ADVICE}") from None
+    if sha256 != shard.sha256:
+        raise InputError(f"{path}: its SHA-256 is {sha256}, the manifest has {shard.sha256}; {_ADVICE}")
+    if (rows, records) != (shard.rows, shard.records):
+        raise InputError(
+            f"{path}: {rows} rows in {records} records, the manifest has {shard.rows} in {shard.records}; {_ADVICE}"
+        )
+    return clicks
+
+
+def _compare(what: str, split: Split, clicks: int) -> None:
+    rows = sum(shard.rows for shard in split.shards)
+    if (rows, clicks) != (split.rows, split.clicks):
+        raise InputError(
+            f"{what}: {rows} rows with {clicks} clicks, the manifest has {split.rows} with {split.clicks}; {_ADVICE}"
+        )
+
+
+_ADVICE = "prepare the data anew"

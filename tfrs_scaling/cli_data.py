@@ -1,0 +1,164 @@
+"""The commands about data: prepare, data check."""
+
+from pathlib import Path
+from typing import Any, Literal
+
+import click
+from rich.markup import escape
+from rich.table import Table
+
+from tfrs_scaling.input.schema import Schema, criteo
+from tfrs_scaling.input.validated import InputError
+from tfrs_scaling.terminal import FilePath, FolderPath, console, located_errors, say, wait_for_tensorflow
+
+
+@click.command()
+@click.argument("log_format", metavar="FORMAT", type=click.Choice(["csv", "parquet", "criteo", "synthetic"]))
+@click.argument("raw", nargs=-1, required=True, type=FilePath)
+@click.argument("out", type=FolderPath)
+@click.option("--schema", "schema_path", type=FilePath, help="JSON file that names the columns (csv, parquet).")
+@click.option("--separator", help="Between columns (csv). [default: found from the header]")
+@click.option("--split", type=click.Choice(["time", "random"]), help="[default: time, if there is a time column]")
+@click.option("--validation", default=0.05, show_default=True, help="Share of the rows.")
+@click.option("--test", default=0.1, show_default=True, help="Share of the rows.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of split and shuffle.")
+@click.option("--max-bad-rows", type=click.IntRange(0), default=0, show_default=True, help="Skip and list up to N.")
+@located_errors
+def prepare(
+    log_format: str,
+    raw: tuple[Path, ...],
+    out: Path,
+    schema_path: Path | None,
+    separator: str | None,
+    split: Literal["time", "random"] | None,
+    validation: float,
+    test: float,
+    seed: int,
+    max_bad_rows: int,
+) -> None:
+    r"""Turn raw click logs into shards in OUT.
+
+    \b
+    prepare csv clicks.tsv.xz OUT --schema schema.json   delimited text with a header (gz, xz, bz2 too)
+    prepare parquet clicks.parquet OUT --schema schema.json
+    prepare criteo day_0.gz day_1.gz OUT                 Criteo's label, 13 integers, 26 categories
+    prepare synthetic study.yaml OUT                     clicks by the study's own generator
+    """
+    if separator is not None and log_format != "csv":
+        raise InputError(f"--separator is for csv; {log_format} needs none")
+    if log_format in ("csv", "parquet") and schema_path is None:
+        raise InputError(
+            f"prepare {log_format} needs --schema FILE, which names the columns (see tuner_configs/schemas/)"
+        )
+    if log_format in ("criteo", "synthetic") and schema_path is not None:
+        raise InputError(f"--schema is for csv and parquet; {log_format} has a schema of its own")
+    wait_for_tensorflow()
+    from tfrs_scaling.input import prepare as preparation
+    from tfrs_scaling.input.formats import Rejects, read_criteo, read_csv
+    from tfrs_scaling.input.parquet import read_parquet
+    from tfrs_scaling.input.rows import RowParser
+    from tfrs_scaling.input.shards import Source, fingerprint
+
+    if log_format == "synthetic":
+        if len(raw) != 1:
+            raise InputError("prepare synthetic takes one CONFIG: the file whose `synthetic` section says what to make")
+        report_prepared(prepare_synthetic(raw[0], (), out), out)
+        return
+    schema = Schema.read(schema_path) if schema_path else criteo()
+    readers = {
+        "csv": lambda path: read_csv(path, schema, separator),
+        "parquet": lambda path: read_parquet(path, schema),
+        "criteo": lambda path: read_criteo(path, schema),
+    }
+    rejects = Rejects(max_bad_rows)
+    is_criteo = log_format == "criteo"
+    parser = RowParser(schema, rejects, integer_dense=is_criteo, hexadecimal=is_criteo)
+    for path in raw:
+        if not path.is_file():
+            raise InputError(f"{path}: no such file")
+    with console.status("reading") as status:
+
+        def counted() -> Any:
+            rows = 0
+            for block in (block for path in raw for block in readers[log_format](path)):
+                parsed = parser.parse(block)
+                rows += len(parsed.label)
+                status.update(f"{escape(block.file)}: {rows:,} rows read")
+                yield parsed
+            status.update("splitting, shuffling and writing")
+
+        manifest = preparation.prepare(
+            counted(),
+            schema,
+            out,
+            vocabularies=parser.vocabularies,
+            rejects=rejects,
+            sources=tuple(Source(path.name, *fingerprint(path)) for path in raw),
+            split_by=split,
+            validation=validation,
+            test=test,
+            seed=seed,
+        )
+    report_prepared(manifest, out)
+
+
+@click.group()
+def data() -> None:
+    """Look into prepared data."""
+
+
+@data.command()
+@click.argument("folder", metavar="DIR", type=FolderPath)
+@located_errors
+def check(folder: Path) -> None:
+    """Read every byte of DIR, and see that it is what was written there."""
+    wait_for_tensorflow()
+    from tfrs_scaling.input.check import check as checked
+    from tfrs_scaling.input.shards import ClickData
+
+    click_data = ClickData.open(folder)
+    rows = shards = 0
+    with console.status("checking") as status:
+        for shard in checked(click_data):
+            rows, shards = rows + shard.rows, shards + 1
+            status.update(f"{rows:,} rows checked")
+    say(f"{folder}: {rows:,} rows in {shards} shards are as written; data hash {click_data.manifest.data_hash}")
+
+
+def prepare_synthetic(config_path: Path, overrides: tuple[str, ...], out: Path) -> Any:
+    """Make the synthetic clicks of a study; gives the manifest."""
+    from tfrs_scaling.config import read_config
+    from tfrs_scaling.input import prepare as preparation
+    from tfrs_scaling.input.synthetic import generate
+
+    settings = read_config(config_path, overrides).synthetic
+    if settings is None:
+        raise InputError(f"{config_path}: has no synthetic section; give prepared data with --data DIR")
+    with console.status(f"making {settings.rows:,} synthetic clicks"):
+        return preparation.prepare(generate(settings), settings.schema(), out, seed=settings.seed)
+
+
+def report_prepared(manifest: Any, out: Path) -> None:
+    """Print what was prepared: splits, CTRs, and what to know of it."""
+    from tfrs_scaling.input.prepare import REJECTED
+    from tfrs_scaling.input.shards import SPLITS
+
+    table = Table(
+        "split", "rows", "CTR", title=escape(f"{out}, split by {manifest.split_by}"), title_justify="left", min_width=60
+    )
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for name in SPLITS:
+        table.add_row(name, f"{manifest.splits[name].rows:,}", f"{manifest.splits[name].ctr:.4f}")
+    console.print(table)
+    for feature in manifest.schema.categorical:
+        values = manifest.vocabulary_sizes.get(feature.name, 0)
+        if values > feature.cardinality - 1:
+            say(
+                f"note: {feature.name}: {values:,} distinct values in training, {feature.cardinality:,} rows "
+                "by the schema; the rarest values share row 0"
+            )
+    if manifest.bayes:
+        say(f"best possible NE on test: {manifest.bayes.ne:.4f} ± {manifest.bayes.ne_standard_error:.4f}")
+    if manifest.rejected:
+        say(f"note: {manifest.rejected:,} malformed rows left out, listed in {out / REJECTED}")
