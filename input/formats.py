@@ -109,6 +109,19 @@ def read_csv(path: Path, schema: Schema, separator: str | None = None) -> Iterat
         yield from _rows(stream, path, names, schema.columns, separator, first_line=2)
 
 
+def csv_columns(path: Path) -> list[str]:
+    """The names in a delimited text file's header, under the separator that gives the most of them.
+
+    Raises:
+        InputError: the file cannot be read or has no header.
+    """
+    with _opened(path) as stream:
+        header = _text(stream.readline(), path).lstrip("\ufeff").rstrip("\r\n")
+    if not header:
+        raise InputError(f"{path}, line 1: no header line")
+    return max((next(_csv_reader([header], by)) for by in SEPARATORS), key=len)
+
+
 def read_criteo(path: Path, schema: Schema) -> Iterator[Cells]:
     """Criteo's tab-separated rows (label, 13 integers, 26 hexadecimal numbers; no header), plain or gz, xz, bz2.
 

@@ -125,6 +125,18 @@ class CommandLineTest(tf.test.TestCase):
         self.assertEqual(sum(split["rows"] for split in manifest["splits"].values()), 300)
         self.assertEqual(sum(split["clicks"] for split in manifest["splits"].values()), 100)
 
+    def test_inferred_schema_prepares_the_log_it_was_made_of(self) -> None:
+        log, schema = self.folder / "log.csv", self.folder / "schema.json"
+        log.write_text("t,y,d,c\n" + "\n".join(f"{i},{i % 2},{i / 7},{'abc'[i % 3]}" for i in range(200)))
+        code, output = self.invoke("schema", "infer", log, "--out", schema)
+        self.assertEqual(code, 0, output)
+        self.assertIn("a guess from 200 rows", output)
+        code, output = self.invoke("prepare", "csv", log, self.folder / "data", "--schema", schema)
+        self.assertEqual(code, 0, output)
+        code, output = self.invoke("schema", "infer", log, "--out", schema)
+        self.assertEqual(code, 1)
+        self.assertIn("exists already", output)
+
     def test_data_check(self) -> None:
         data = self.folder / "data"
         self.assertEqual(self.invoke("prepare", "synthetic", self.config, data)[0], 0)
@@ -140,7 +152,7 @@ class CommandLineTest(tf.test.TestCase):
         self.assertIn("record 0: cannot be read", output)
 
     def test_every_command_has_help(self) -> None:
-        for command in ("prepare", "data", "plan", "sweep", "export", "fit", "report", "study"):
+        for command in ("schema", "prepare", "data", "plan", "sweep", "export", "fit", "report", "study"):
             code, output = self.invoke(command, "--help")
             self.assertEqual(code, 0)
             self.assertIn("Usage:", output)

@@ -1,4 +1,4 @@
-"""The command line: prepare, data, plan, sweep, export, fit, report, study."""
+"""The command line: schema, prepare, data, plan, sweep, export, fit, report, study."""
 
 import sys
 from pathlib import Path
@@ -41,8 +41,8 @@ def main() -> None:
     """
 
 
-main.add_command(cli_data.prepare)
-main.add_command(cli_data.data)
+for command in (cli_data.schema, cli_data.prepare, cli_data.data):
+    main.add_command(command)
 
 
 @main.command()

@@ -1,4 +1,4 @@
-"""The commands about data: prepare, data check."""
+"""The commands about data: schema infer, prepare, data check."""
 
 from pathlib import Path
 from typing import Any, Literal
@@ -64,15 +64,15 @@ def prepare(
             raise InputError("prepare synthetic takes one CONFIG: the file whose `synthetic` section says what to make")
         report_prepared(prepare_synthetic(raw[0], (), out), out)
         return
-    schema = Schema.read(schema_path) if schema_path else criteo()
+    columns = Schema.read(schema_path) if schema_path else criteo()
     readers = {
-        "csv": lambda path: read_csv(path, schema, separator),
-        "parquet": lambda path: read_parquet(path, schema),
-        "criteo": lambda path: read_criteo(path, schema),
+        "csv": lambda path: read_csv(path, columns, separator),
+        "parquet": lambda path: read_parquet(path, columns),
+        "criteo": lambda path: read_criteo(path, columns),
     }
     rejects = Rejects(max_bad_rows)
     is_criteo = log_format == "criteo"
-    parser = RowParser(schema, rejects, integer_dense=is_criteo, hexadecimal=is_criteo)
+    parser = RowParser(columns, rejects, integer_dense=is_criteo, hexadecimal=is_criteo)
     for path in raw:
         if not path.is_file():
             raise InputError(f"{path}: no such file")
@@ -89,7 +89,7 @@ def prepare(
 
         manifest = preparation.prepare(
             counted(),
-            schema,
+            columns,
             out,
             vocabularies=parser.vocabularies,
             rejects=rejects,
@@ -123,6 +123,41 @@ def check(folder: Path) -> None:
             rows, shards = rows + shard.rows, shards + 1
             status.update(f"{rows:,} rows checked")
     say(f"{folder}: {rows:,} rows in {shards} shards are as written; data hash {click_data.manifest.data_hash}")
+
+
+@click.group()
+def schema() -> None:
+    """Describe the columns of a log."""
+
+
+@schema.command()
+@click.argument("log", metavar="FILE", type=FilePath)
+@click.option("--label", help="The label's column. [default: one of 0 and 1, by its name]")
+@click.option("--out", type=FilePath, default="schema.json", show_default=True, help="Where to write the schema.")
+@located_errors
+def infer(log: Path, label: str | None, out: Path) -> None:
+    """Write a first schema of FILE (text with a header, or .parquet), to be read and edited before `prepare`."""
+    from tfrs_scaling.input.infer import infer as inferred
+
+    if out.exists():
+        raise InputError(f"{out}: exists already; choose another --out")
+    with console.status(f"reading {escape(str(log))}"):
+        text, columns = inferred(log, label)
+    table = Table("column", "taken as", "distinct", "missing", "range or examples", box=None, padding=(0, 2, 0, 0))
+    for heading in table.columns[2:4]:
+        heading.justify = "right"
+    for column in columns:
+        number = ".0f" if column.is_integer else "g"
+        shown = (
+            f"{column.low:{number}} to {column.high:{number}}"
+            if column.is_number
+            else ", ".join(sorted(column.values)[:4])
+        )
+        share = f"{column.missing / column.rows:.1%}" if column.missing else ""
+        table.add_row(escape(column.name), column.taken_as, f"{column.distinct:,}", share, escape(shown[:40]))
+    console.print(table)
+    out.write_text(text, encoding="utf-8")
+    say(f"{out}: a guess from {columns[0].rows:,} rows; read it, and change what is wrong")
 
 
 def prepare_synthetic(config_path: Path, overrides: tuple[str, ...], out: Path) -> Any:
