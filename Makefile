@@ -22,7 +22,7 @@ lint: .venv/installed-for-tests
 
 bench: .venv/installed-for-tests
 	for benchmark in tests/*_benchmark.py; do \
-		$(BIN)/python -m tests.$$(basename $$benchmark .py) --benchmarks=all || exit 1; done
+		$(BIN)/python -m tests.$$(basename $$benchmark .py) --benchmark_filter=. || exit 1; done
 
 clean:
 	rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache
