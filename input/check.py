@@ -9,6 +9,8 @@ from tfrs_scaling.input.rows import PADDING
 from tfrs_scaling.input.shards import SPLITS, ClickData, Shard, Split, fingerprint, parse_record
 from tfrs_scaling.input.validated import InputError
 
+_ADVICE = "prepare the data anew"
+
 
 def check(data: ClickData) -> Iterator[Shard]:
     """Compare every shard with the manifest; each is given back once it is found whole.
@@ -55,6 +57,3 @@ def _compare(what: str, split: Split, clicks: int) -> None:
         raise InputError(
             f"{what}: {rows} rows with {clicks} clicks, the manifest has {split.rows} with {split.clicks}; {_ADVICE}"
         )
-
-
-_ADVICE = "prepare the data anew"

@@ -119,7 +119,7 @@ def csv_columns(path: Path) -> list[str]:
         header = _text(stream.readline(), path).lstrip("\ufeff").rstrip("\r\n")
     if not header:
         raise InputError(f"{path}, line 1: no header line")
-    return max((next(_csv_reader([header], by)) for by in SEPARATORS), key=len)
+    return max(_split(header, SEPARATORS, path).values(), key=len)
 
 
 def read_criteo(path: Path, schema: Schema) -> Iterator[Cells]:
@@ -150,10 +150,7 @@ def _text(line: bytes, path: Path) -> str:
 
 def _header(header: str, columns: list[str], path: Path, separator: str | None) -> tuple[list[str], str]:
     candidates = SEPARATORS if separator is None else (separator,)
-    try:
-        split = {by: next(_csv_reader([header], by)) for by in candidates}
-    except csv.Error as error:
-        raise InputError(f"{path}, line 1: not a header line: {error}") from None
+    split = _split(header, candidates, path)
     separator = max(candidates, key=lambda by: len(set(split[by]) & set(columns)))
     names = split[separator]
     for column in columns:
@@ -162,6 +159,14 @@ def _header(header: str, columns: list[str], path: Path, separator: str | None) 
         if column not in names:
             raise missing_column(f"{path}, line 1 (separator {separator!r})", column, names)
     return names, separator
+
+
+def _split(header: str, candidates: Sequence[str], path: Path) -> dict[str, list[str]]:
+    """Per separator, the names it parts the header into."""
+    try:
+        return {by: next(_csv_reader([header], by)) for by in candidates}
+    except csv.Error as error:
+        raise InputError(f"{path}, line 1: not a header line: {error}") from None
 
 
 def missing_column(place: str, column: str, names: Sequence[str]) -> InputError:

@@ -129,7 +129,7 @@ class Column:
         return feature
 
 
-def infer(path: Path, label: str | None = None) -> tuple[str, list[Column]]:
+def infer(path: Path, label: str | None = None) -> tuple[str, list[Column], int]:
     """Guess a log's schema.
 
     Args:
@@ -137,14 +137,17 @@ def infer(path: Path, label: str | None = None) -> tuple[str, list[Column]]:
         label: the label's column; None looks for a column of 0 and 1, best of one of the usual names.
 
     Returns:
-        A schema file's text, and what was seen of each column, in the log's order.
+        A schema file's text; what was seen of each column, in the log's order; and how many rows were passed over
+        because they have too few or too many columns.
 
     Raises:
         InputError: the file cannot be read, or no column can be the label.
     """
     missing: set[str] = set()
     columns: dict[str, Column] = {}
+    passed_over = 0
     for block in _blocks(path):
+        passed_over += len(block.ragged)
         for name, cells in block.columns.items():
             columns.setdefault(name, Column(name)).add(_as_text(cells), missing)
     if not columns or not next(iter(columns.values())).rows:
@@ -155,7 +158,7 @@ def infer(path: Path, label: str | None = None) -> tuple[str, list[Column]]:
     for column in found:
         if column.taken_as == "left out" and len(column.values) > 1:
             column.taken_as = "dense" if column.is_dense() else "multi-hot" if column.separator else "categorical"
-    return _schema_text(found, missing), found
+    return _schema_text(found, missing), found, passed_over
 
 
 def _blocks(path: Path) -> Iterator[Cells]:

@@ -52,7 +52,7 @@ class InferTest(parameterized.TestCase, tf.test.TestCase):
         return path
 
     def _schema(self, path: Path, label: str | None = None) -> tuple[Schema, dict[str, Any]]:
-        text, columns = infer(path, label)
+        text, columns, _ = infer(path, label)
         (path.parent / "schema.json").write_text(text)
         return Schema.read(path.parent / "schema.json"), {c.name: c.taken_as for c in columns}
 
@@ -79,6 +79,13 @@ class InferTest(parameterized.TestCase, tf.test.TestCase):
         self.assertIn("NA", schema.missing)
         self.assertEqual(taken["always"], "left out")
 
+    def test_rows_passed_over_are_counted(self) -> None:
+        path = self._written(_log()[["click", "user"]], ".csv")
+        with path.open("a") as file:
+            file.write("1\n0,5,6\n")
+        _, columns, passed_over = infer(path)
+        self.assertEqual((columns[0].rows, passed_over), (COUNT, 2))
+
     def test_lists_in_parquet_are_multi_hot(self) -> None:
         log = _log()[["click", "tags", "city"]]
         log["tags"] = log["tags"].str.split("|", regex=False)
@@ -99,6 +106,7 @@ class InferTest(parameterized.TestCase, tf.test.TestCase):
         ("", "no header line"),
         ("a\n1\n0\n", "a label and at least one feature"),
         ("a,b,a\n1,2,3\n", "the column 'a' stands twice"),
+        ("a,b\r1,2\r", "line 1: not a header line"),
     )
     def test_what_has_no_schema_says_why(self, text: str, message: str) -> None:
         path = Path(tempfile.mkdtemp(dir=self.get_temp_dir())) / "log.csv"
@@ -114,7 +122,7 @@ class InferTest(parameterized.TestCase, tf.test.TestCase):
         path = REPOSITORY.parent / "shared" / "data" / "ctr" / file
         if not path.exists():
             self.skipTest(f"the real log {file} is not beside the checkout")
-        text, _ = infer(path)
+        text, _, _ = infer(path)
         guessed = json.loads(text)
         shipped = Schema.read(CONFIGS / "schemas" / f"{name}.json")
         self.assertEqual(guessed["label"], shipped.label)

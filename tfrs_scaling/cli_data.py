@@ -142,7 +142,7 @@ def infer(log: Path, label: str | None, out: Path) -> None:
     if out.exists():
         raise InputError(f"{out}: exists already; choose another --out")
     with console.status(f"reading {escape(str(log))}"):
-        text, columns = inferred(log, label)
+        text, columns, passed_over = inferred(log, label)
     table = Table("column", "taken as", "distinct", "missing", "range or examples", box=None, padding=(0, 2, 0, 0))
     for heading in table.columns[2:4]:
         heading.justify = "right"
@@ -150,13 +150,15 @@ def infer(log: Path, label: str | None, out: Path) -> None:
         number = ".0f" if column.is_integer else "g"
         shown = (
             f"{column.low:{number}} to {column.high:{number}}"
-            if column.is_number
+            if column.is_number and column.values
             else ", ".join(sorted(column.values)[:4])
         )
         share = f"{column.missing / column.rows:.1%}" if column.missing else ""
         table.add_row(escape(column.name), column.taken_as, f"{column.distinct:,}", share, escape(shown[:40]))
     console.print(table)
     out.write_text(text, encoding="utf-8")
+    if passed_over:
+        say(f"note: {passed_over:,} rows have too few or too many columns and were passed over; prepare says which")
     say(f"{out}: a guess from {columns[0].rows:,} rows; read it, and change what is wrong")
 
 
