@@ -43,9 +43,11 @@ class CategoricalFeature:
         cardinality: rows of the feature's embedding table at V = 1. Under V scaling the table has
             ``round(cardinality * V)`` rows, and the id ``i`` lies in row ``i % rows``.
         encoding: how a value becomes an id. ``vocabulary``: ids 1, 2, 3 ... by falling frequency in the
-            training split, up to ``cardinality - 1``; id 0 stands for all that is missing, rarer or unseen
-            in training. ``hash``: 31 bits of a fixed hash of the value, a missing value being one of its own.
-            ``id``: the value is a non-negative integer below 2**31 and is the id.
+            training split, up to ``cardinality - 1``, equally frequent values in the order of their hashes; id 0
+            stands for all that is missing, rarer or unseen in training. ``hash``: 31 bits of a fixed hash of the
+            value, a missing value being one of its own. ``id``: the value is a non-negative integer below 2**31 and
+            is the id.
+        min_count: a value that occurs less often in the training split is as good as unseen (``vocabulary`` only).
         max_values: ids a row can hold; above 1 the feature is multi-hot and its embeddings are averaged.
         separator: what stands between the values of a multi-hot feature.
     """
@@ -53,10 +55,13 @@ class CategoricalFeature:
     name: Name
     cardinality: Annotated[int, pydantic.Field(ge=1, le=2**31 - 1)]
     encoding: Literal["vocabulary", "hash", "id"] = "vocabulary"
+    min_count: Annotated[int, pydantic.Field(ge=1)] = 1
     max_values: Annotated[int, pydantic.Field(ge=1, le=MAX_VALUES)] = 1
     separator: str | None = None
 
     def __post_init__(self) -> None:
+        if self.min_count > 1 and self.encoding != "vocabulary":
+            raise ValueError(f"feature {self.name!r}: min_count is for the encoding 'vocabulary'")
         if (self.max_values > 1) != (self.separator is not None):
             raise ValueError(f"feature {self.name!r}: max_values above 1 and a separator go together")
         if self.separator is not None and len(self.separator) == 0:
@@ -69,9 +74,13 @@ class Schema:
 
     Attributes:
         label: the column that is 1 for a click and 0 for none.
+        label_at_least: where the label is a number such as a rating, one of at least this counts as a click; None:
+            the label is 0 or 1.
         categorical: at least one.
         dense: may be empty; the model then sees a constant 1.
         time: a column of integers that grow with time (epoch seconds, say), or None.
+        weight: a column of numbers from 0 up that the row's loss is multiplied by, in training and in evaluation; or
+            None: every row counts once.
         missing: the texts that stand for a missing value.
     """
 
@@ -79,6 +88,8 @@ class Schema:
     categorical: Annotated[tuple[CategoricalFeature, ...], pydantic.Field(min_length=1)]
     dense: tuple[DenseFeature, ...] = ()
     time: Name | None = None
+    weight: Name | None = None
+    label_at_least: float | None = None
     missing: tuple[str, ...] = ("",)
 
     def __post_init__(self) -> None:
@@ -91,7 +102,7 @@ class Schema:
     def columns(self) -> list[str]:
         """Every column that is read, the label first."""
         dense, categorical = [f.name for f in self.dense], [f.name for f in self.categorical]
-        return [self.label, *dense, *categorical, *([] if self.time is None else [self.time])]
+        return [self.label, *dense, *categorical, *(name for name in (self.time, self.weight) if name is not None)]
 
     @property
     def slots(self) -> list[range]:

@@ -94,6 +94,7 @@ class Manifest:
         dense_mean, dense_deviation: float per dense feature, of the training split, as ``standardize`` used them.
         vocabulary_sizes: distinct training values per ``vocabulary`` feature.
         rejected: malformed rows that were left out.
+        negative_rate: the share of the negatives that the training split kept; the other splits keep all.
         sources: the raw files.
         bayes: for synthetic clicks.
     """
@@ -109,6 +110,7 @@ class Manifest:
     vocabulary_sizes: dict[str, int]
     rejected: Count
     sources: tuple[Source, ...]
+    negative_rate: Annotated[float, pydantic.Field(gt=0, le=1)] = 1.0
     bayes: Bayes | None = None
 
     def __post_init__(self) -> None:
@@ -184,6 +186,8 @@ def column_specs(schema: Schema) -> dict[str, tuple[int, type]]:
         specs["dense"] = (len(schema.dense), np.float32)
     if schema.time is not None:
         specs["time"] = (1, np.int64)
+    if schema.weight is not None:
+        specs["weight"] = (1, np.float32)
     return specs
 
 
