@@ -134,13 +134,34 @@ def make_teacher(settings: Synthetic) -> Teacher:
 def generate(settings: Synthetic) -> Iterator[Rows]:
     """The rows, in blocks; the first n rows do not depend on how many are made."""
     teacher = make_teacher(settings)
-    for block in range(-(-settings.rows // BLOCK_ROWS)):
-        rng = np.random.Generator(np.random.Philox(key=settings.seed, counter=[0, 0, block, 0]))
-        ids, dense, logits = _draw(settings, teacher, rng, BLOCK_ROWS)
-        probability = special.expit(logits)
-        label = (rng.random(BLOCK_ROWS) < probability).astype(np.uint8)
-        made = slice(0, min(BLOCK_ROWS, settings.rows - block * BLOCK_ROWS))
-        yield Rows(label[made], dense[made], ids[made], click_probability=probability[made])
+    for block in range(block_count(settings)):
+        yield rows_of_block(settings, teacher, block)
+
+
+def block_count(settings: Synthetic) -> int:
+    """How many blocks the rows come in: of ``BLOCK_ROWS`` rows each, the last one of what is left."""
+    return -(-settings.rows // BLOCK_ROWS)
+
+
+def rows_of_block(settings: Synthetic, teacher: Teacher, block: int) -> Rows:
+    """One block of the rows; any can be made alone, in any order and in any process.
+
+    Args:
+        settings: what to make.
+        teacher: of these settings; a process makes it once, for all its blocks.
+        block: from 0 to below ``block_count(settings)``.
+
+    Raises:
+        IndexError: there is no such block.
+    """
+    if not 0 <= block < block_count(settings):
+        raise IndexError(f"block {block} of {block_count(settings)}")
+    rng = np.random.Generator(np.random.Philox(key=settings.seed, counter=[0, 0, block, 0]))
+    ids, dense, logits = _draw(settings, teacher, rng, BLOCK_ROWS)
+    probability = special.expit(logits)
+    label = (rng.random(BLOCK_ROWS) < probability).astype(np.uint8)
+    made = slice(0, min(BLOCK_ROWS, settings.rows - block * BLOCK_ROWS))
+    return Rows(label[made], dense[made], ids[made], click_probability=probability[made])
 
 
 def _draw(
