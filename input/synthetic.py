@@ -20,6 +20,7 @@ from tfrs_scaling.input.rows import Rows
 from tfrs_scaling.input.schema import STRICT, CategoricalFeature, DenseFeature, Name, Schema
 
 BLOCK_ROWS = 1 << 16
+BINS = 1 << 16  # of a feature's index; a power of two, so that a number in [0, 1) times BINS is exact
 Positive = Annotated[int, pydantic.Field(ge=1)]
 Spread = Annotated[float, pydantic.Field(ge=0, le=100)]
 
@@ -89,18 +90,22 @@ class Teacher:
 
     Attributes:
         cumulative: per feature, float64 [ids], the cumulative shares of the ids.
+        index: per feature, int64 [BINS + 1], how many cumulative shares are at most k / BINS.
         scrambled: per feature, int32 [ids], the id that the k-th most frequent one shows as; without it the
             remainder by the table's rows would keep the most frequent ids apart for free.
         effects: per feature, float64 [ids], in logits.
         vectors: per feature, float64 [ids, rank].
+        squares: per feature, float64 [ids], the vectors' squared lengths.
         slopes: float64 [dense].
         bias: in logits.
     """
 
     cumulative: list[np.ndarray]
+    index: list[np.ndarray]
     scrambled: list[np.ndarray]
     effects: list[np.ndarray]
     vectors: list[np.ndarray]
+    squares: list[np.ndarray]
     slopes: np.ndarray
     bias: float
 
@@ -115,11 +120,17 @@ def make_teacher(settings: Synthetic) -> Teacher:
     slopes = rng.standard_normal(settings.dense)
     # ln(1 + x) of a unit exponential has a standard deviation of 0.4199 (numerical integration).
     slopes *= settings.dense_spread / 0.4199 / max(float(np.linalg.norm(slopes)), 1e-12)
+    cumulative = [np.cumsum(share / share.sum()) for share in shares]
+    scrambled = [rng.permutation(f.ids).astype(np.int32) for f in settings.features]
+    effects = [rng.standard_normal(f.ids) * settings.effect_spread / count**0.5 for f in settings.features]
+    vectors = [rng.standard_normal((f.ids, settings.rank)) * scale for f in settings.features]
     teacher = Teacher(
-        cumulative=[np.cumsum(share / share.sum()) for share in shares],
-        scrambled=[rng.permutation(f.ids).astype(np.int32) for f in settings.features],
-        effects=[rng.standard_normal(f.ids) * settings.effect_spread / count**0.5 for f in settings.features],
-        vectors=[rng.standard_normal((f.ids, settings.rank)) * scale for f in settings.features],
+        cumulative=cumulative,
+        index=[np.searchsorted(sums, np.arange(BINS + 1) / BINS, side="right") for sums in cumulative],
+        scrambled=scrambled,
+        effects=effects,
+        vectors=vectors,
+        squares=[(vector**2).sum(axis=1) for vector in vectors],
         slopes=slopes,
         bias=0.0,
     )
@@ -173,12 +184,24 @@ def _draw(
     logits = teacher.bias + np.log1p(dense) @ teacher.slopes
     vector_sum = np.zeros((rows, settings.rank))
     square_sum = np.zeros(rows)
-    for f, cumulative in enumerate(teacher.cumulative):
-        rank = np.searchsorted(cumulative, rng.random(rows), side="right").clip(max=len(cumulative) - 1)
-        ids[:, f] = teacher.scrambled[f][rank]
-        logits += teacher.effects[f][rank]
-        vector_sum += teacher.vectors[f][rank]
-        square_sum += (teacher.vectors[f][rank] ** 2).sum(axis=1)
+    for f, scrambled in enumerate(teacher.scrambled):
+        rank = _ranks(teacher.cumulative[f], teacher.index[f], rng.random(rows))
+        ids[:, f] = scrambled.take(rank)
+        logits += teacher.effects[f].take(rank)
+        vector_sum += teacher.vectors[f].take(rank, axis=0)
+        square_sum += teacher.squares[f].take(rank)
     # sum_{f<g} <v_f, v_g> = (|sum_f v_f|^2 - sum_f |v_f|^2) / 2  (Rendle 2010, eq. 4)
     logits += ((vector_sum**2).sum(axis=1) - square_sum) / 2
     return ids, dense, logits
+
+
+def _ranks(cumulative: np.ndarray, index: np.ndarray, uniform: np.ndarray) -> np.ndarray:
+    """How many cumulative shares are at most each number: int64 [n], at most ids - 1.
+
+    The index knows it for most numbers, those whose bin no cumulative share divides (Chen and Asau 1974).
+    """
+    bins = (uniform * BINS).astype(np.int64)
+    rank = index.take(bins)
+    divided = np.flatnonzero(rank != index.take(bins + 1))
+    rank[divided] = np.searchsorted(cumulative, uniform[divided], side="right")
+    return rank.clip(max=len(cumulative) - 1)  # rounding may leave the last sum below 1

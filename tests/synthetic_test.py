@@ -3,6 +3,7 @@
 # mypy: allow-untyped-calls
 # (absl has no types)
 
+import bisect
 import dataclasses
 import hashlib
 import itertools
@@ -90,6 +91,15 @@ class SyntheticTest(parameterized.TestCase, tf.test.TestCase):
     def test_no_such_block(self, block: int) -> None:
         with self.assertRaisesRegex(IndexError, f"block {block} of 2"):
             rows_of_block(SETTINGS, make_teacher(SETTINGS), block)
+
+    def test_ranks_are_those_of_bisection(self) -> None:
+        teacher = make_teacher(SETTINGS)
+        for f, feature in enumerate(FEATURES):
+            shares, edges = teacher.cumulative[f], np.arange(64) / 64
+            inside = np.concatenate([shares, np.nextafter(shares, 0), edges, np.nextafter(edges, 1)])
+            numbers = [*inside[inside < 1].tolist(), math.nextafter(1, 0)]
+            expected = [min(bisect.bisect_right(shares.tolist(), u), feature.ids - 1) for u in numbers]
+            self.assertAllEqual(synthetic._ranks(shares, teacher.index[f], np.array(numbers)), expected)
 
     def test_blocks_differ(self) -> None:
         first, second = generate(SETTINGS)
