@@ -5,6 +5,19 @@ A click is drawn from a teacher of the form a DLRM can express,
     logit = bias + sum_f effect_f[id_f] + sum_{f<g} <vector_f[id_f], vector_g[id_g]> + sum_k slope_k ln(1 + dense_k),
 
 with Zipf-distributed ids. Each part's share of the logit's spread is set, and the bias gives the wanted CTR.
+
+Tastes may drift: the logit of row t, counted from 0, then has another part, sum_f drift_f[id_f](t) with
+
+    drift_f[id](t) = drift / sqrt(features) * (a cos(w t / drift_rows) + b sin(w t / drift_rows))
+
+and a, b and w standard normal for every id. At any time the part's standard deviation over equally frequent ids is
+``drift``, and its values at times s and t correlate by
+
+    correlation(s, t) = exp(-((s - t) / drift_rows)**2 / 2)
+
+(random Fourier features: Rahimi and Recht 2007), so it changes smoothly and does not come back. Whoever predicts at
+time t with the teacher of time s loses drift**2 (1 - correlation(s, t)) E[p (1 - p)] nats a row against the best, p
+being the click probability at t: Stein's lemma, for the part is normal.
 """
 
 import dataclasses
@@ -50,12 +63,15 @@ class Synthetic:
         rows: rows to make.
         features: the categorical features.
         dense: how many dense features (exponentially distributed counts).
-        ctr: the share of clicks aimed at.
+        ctr: the share of clicks aimed at; with drift, at time 0: from there it goes with the frequent ids.
         rank: length of the ids' hidden vectors.
         effect_spread: standard deviation, in logits, of the sum of the ids' effects, were all ids equally
             frequent; where few ids make up most rows it comes out smaller.
         interaction_spread: the same of the sum of the pairwise interactions.
         dense_spread: the same of the dense part.
+        drift: the same of the part of the ids' effects that changes with time; 0: none does. Above 0 the rows have a
+            ``time``, which is their number, and are split by it. Ids and dense values are the same with and without.
+        drift_rows: rows after which the drifting part's correlation with what it was is down to exp(-1/2) = 0.61.
         seed: of the teacher and of the rows.
     """
 
@@ -67,10 +83,13 @@ class Synthetic:
     effect_spread: Spread = 1.0
     interaction_spread: Spread = 1.0
     dense_spread: Spread = 0.5
+    drift: Spread = 0.0
+    drift_rows: Positive = 1_000_000
     seed: Annotated[int, pydantic.Field(ge=0, lt=2**63)] = 0
 
     def __post_init__(self) -> None:
         names = ["click", *(f"dense_{k}" for k in range(self.dense)), *(f.name for f in self.features)]
+        names += ["time"] if self.drift else []
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             raise ValueError(f"two columns would be named {twice[0]!r}: rename the feature")
@@ -81,6 +100,7 @@ class Synthetic:
             label="click",
             dense=tuple(DenseFeature(f"dense_{k}") for k in range(self.dense)),
             categorical=tuple(CategoricalFeature(f.name, f.rows, "id") for f in self.features),
+            time="time" if self.drift else None,
         )
 
 
@@ -96,6 +116,8 @@ class Teacher:
         effects: per feature, float64 [ids], in logits.
         vectors: per feature, float64 [ids, rank].
         squares: per feature, float64 [ids], the vectors' squared lengths.
+        drifts: per feature, float64 [ids, 3]: the cosine's and the sine's amplitude, in logits, and radians per row.
+            Empty without drift.
         slopes: float64 [dense].
         bias: in logits.
     """
@@ -106,6 +128,7 @@ class Teacher:
     effects: list[np.ndarray]
     vectors: list[np.ndarray]
     squares: list[np.ndarray]
+    drifts: list[np.ndarray]
     slopes: np.ndarray
     bias: float
 
@@ -131,15 +154,25 @@ def make_teacher(settings: Synthetic) -> Teacher:
         effects=effects,
         vectors=vectors,
         squares=[(vector**2).sum(axis=1) for vector in vectors],
+        drifts=_drifts(settings) if settings.drift else [],
         slopes=slopes,
         bias=0.0,
     )
-    logits = _draw(settings, teacher, rng, BLOCK_ROWS)[2]
+    logits = _draw(settings, teacher, rng, np.zeros(BLOCK_ROWS))[2]
     low, high = -50.0, 50.0
     for _ in range(60):
         bias = (low + high) / 2
         low, high = (bias, high) if special.expit(logits + bias).mean() < settings.ctr else (low, bias)
     return dataclasses.replace(teacher, bias=bias)
+
+
+def _drifts(settings: Synthetic) -> list[np.ndarray]:
+    # A stream of their own, so that all else is as without drift; streams 2 and 3 of a seed are those of `prepare`.
+    rng = np.random.Generator(np.random.Philox(key=settings.seed, counter=[0, 0, 0, 4]))
+    amplitude = settings.drift / len(settings.features) ** 0.5
+    return [
+        rng.standard_normal((f.ids, 3)) * [amplitude, amplitude, 1 / settings.drift_rows] for f in settings.features
+    ]
 
 
 def generate(settings: Synthetic) -> Iterator[Rows]:
@@ -168,17 +201,25 @@ def rows_of_block(settings: Synthetic, teacher: Teacher, block: int) -> Rows:
     if not 0 <= block < block_count(settings):
         raise IndexError(f"block {block} of {block_count(settings)}")
     rng = np.random.Generator(np.random.Philox(key=settings.seed, counter=[0, 0, block, 0]))
-    ids, dense, logits = _draw(settings, teacher, rng, BLOCK_ROWS)
+    time = np.arange(BLOCK_ROWS, dtype=np.int64) + block * BLOCK_ROWS
+    ids, dense, logits = _draw(settings, teacher, rng, time)
     probability = special.expit(logits)
     label = (rng.random(BLOCK_ROWS) < probability).astype(np.uint8)
     made = slice(0, min(BLOCK_ROWS, settings.rows - block * BLOCK_ROWS))
-    return Rows(label[made], dense[made], ids[made], click_probability=probability[made])
+    return Rows(
+        label[made],
+        dense[made],
+        ids[made],
+        time=time[made] if settings.drift else None,
+        click_probability=probability[made],
+    )
 
 
 def _draw(
-    settings: Synthetic, teacher: Teacher, rng: np.random.Generator, rows: int
+    settings: Synthetic, teacher: Teacher, rng: np.random.Generator, time: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Ids int32 [rows, features], dense float64 [rows, dense] and logits float64 [rows]."""
+    """Ids int32 [rows, features], dense float64 [rows, dense] and logits float64 [rows], at the times [rows]."""
+    rows = len(time)
     ids = np.empty((rows, len(settings.features)), np.int32)
     dense = rng.exponential(size=(rows, settings.dense))
     logits = teacher.bias + np.log1p(dense) @ teacher.slopes
@@ -190,6 +231,10 @@ def _draw(
         logits += teacher.effects[f].take(rank)
         vector_sum += teacher.vectors[f].take(rank, axis=0)
         square_sum += teacher.squares[f].take(rank)
+        if teacher.drifts:
+            cosine, sine, rate = teacher.drifts[f].take(rank, axis=0).T
+            angle = rate * time
+            logits += cosine * np.cos(angle) + sine * np.sin(angle)
     # sum_{f<g} <v_f, v_g> = (|sum_f v_f|^2 - sum_f |v_f|^2) / 2  (Rendle 2010, eq. 4)
     logits += ((vector_sum**2).sum(axis=1) - square_sum) / 2
     return ids, dense, logits
