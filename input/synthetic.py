@@ -207,9 +207,10 @@ def rows_of_block(settings: Synthetic, teacher: Teacher, block: int) -> Rows:
     label = (rng.random(BLOCK_ROWS) < probability).astype(np.uint8)
     made = slice(0, min(BLOCK_ROWS, settings.rows - block * BLOCK_ROWS))
     return Rows(
+        time[made],
         label[made],
         dense[made],
-        ids[made],
+        ids[made].astype(np.uint64),
         time=time[made] if settings.drift else None,
         click_probability=probability[made],
     )
