@@ -28,6 +28,11 @@ class ValueCounts:
         return ValueCounts(*np.unique(codes[codes < MISSING], return_counts=True))
 
     @staticmethod
+    def none() -> "ValueCounts":
+        """The counts of no values."""
+        return ValueCounts(np.empty(0, np.uint64), np.empty(0, np.int64))
+
+    @staticmethod
     def merged(parts: list["ValueCounts"]) -> "ValueCounts":
         """The sum of several counts (at least one)."""
         hashes = np.concatenate([part.hashes for part in parts])

@@ -25,7 +25,7 @@ def opened(path: str | Path, mode: str = "rb") -> Iterator[IO[bytes]]:
     try:
         if not is_remote(path):
             with Path(path).open(mode) as local:
-                yield local  # type: ignore[misc]
+                yield local
             return
     except OSError as error:
         raise InputError(f"{path}: cannot be {doing}: {error.strerror or error}") from None

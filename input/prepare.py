@@ -84,8 +84,14 @@ def prepare(
         if runner is None:
             prepared = _prepared_here(source, request, max_bad_rows, draft, progress)
         else:
-            from tfrs_scaling.input.beam import prepared_on_beam  # an extra
-
+            try:
+                from tfrs_scaling.input.beam import prepared_on_beam
+            except ModuleNotFoundError as error:
+                if not str(error.name).startswith("apache_beam"):
+                    raise
+                raise InputError(
+                    "--runner is for Apache Beam, which is not installed: pip install -e '.[beam]'"
+                ) from None
             prepared = prepared_on_beam(source, request, max_bad_rows, draft, runner, beam_options)
         return publish(draft, folder, prepared, schema, record)
     except (OSError, tf.errors.OpError) as error:

@@ -9,7 +9,7 @@ import lzma
 import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import PurePath
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
 import pyarrow as pa
@@ -22,7 +22,7 @@ from tfrs_scaling.input.validated import InputError
 
 BLOCK_BYTES = 8 << 20
 SEPARATORS = ("\t", ",", ";", "|")
-_OPENERS = {".gz": gzip.open, ".xz": lzma.open, ".bz2": bz2.open}
+_OPENERS: dict[str, Any] = {".gz": gzip.open, ".xz": lzma.open, ".bz2": bz2.open}
 
 
 @dataclasses.dataclass(frozen=True)
