@@ -95,7 +95,7 @@ def prepared_on_beam(
         InputError: the log or an option cannot be used.
     """
     flags = [f"--{option}" for option in beam_options]
-    options = PipelineOptions([f"--runner={runner}", *flags])
+    options = PipelineOptions([f"--runner={runner}", "--default_sdk_harness_log_level=ERROR", *flags])
     unknown = [flag for flag in flags if flag.split("=")[0].lstrip("-") not in options.get_all_options()]
     if unknown:
         raise InputError(f"--beam {unknown[0].lstrip('-')}: Apache Beam knows no such option")
@@ -109,7 +109,7 @@ def prepared_on_beam(
     except InputError:
         raise
     except Exception as error:
-        raise _located(error) from error
+        raise _located(error, runner) from error
     path = join(draft, _OUTCOME)
     with opened(path) as stream:
         outcome = pydantic.TypeAdapter(Outcome).validate_json(stream.read())
@@ -117,11 +117,11 @@ def prepared_on_beam(
     return _prepared(outcome, source, max_bad_rows)
 
 
-def _located(error: Exception) -> Exception:
+def _located(error: Exception, runner: str) -> InputError:
     """The user's mistake that a worker met, out of the runner's account of it; else the account itself."""
     name = f"{InputError.__module__}.{InputError.__name__}: "
     said = [line.partition(name)[2] for line in str(error).splitlines() if name in line]
-    return InputError(said[-1].partition(" [while running")[0]) if said else error
+    return InputError(said[-1].partition(" [while running")[0] if said else f"--runner {runner} failed: {error}")
 
 
 def _prepared(outcome: Outcome, source: Source, max_bad_rows: int) -> Prepared:

@@ -1,6 +1,7 @@
 """The commands about data: schema infer, prepare, data check."""
 
 import functools
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from rich.table import Table
 from tfrs_scaling.input.formats import FORMATS, open_log
 from tfrs_scaling.input.schema import Schema
 from tfrs_scaling.input.validated import InputError
+from tfrs_scaling.quiet import start_devices
 from tfrs_scaling.terminal import FilePath, console, located_errors, say, wait_for_tensorflow
 
 _OPTIONS = (
@@ -65,6 +67,8 @@ def prepare(
 def _prepared(source: Any, out: str, *, split: Any = None, negatives: float = 1.0, **options: Any) -> Any:
     from tfrs_scaling.input.prepare import prepare as prepare_source
 
+    if options.get("runner") is not None:
+        logging.getLogger().setLevel(logging.ERROR)  # Beam's importing and its workers tell of themselves
     given = {name: value for name, value in options.items() if value is not None}
     with console.status("reading") as status:
         return prepare_source(
@@ -88,6 +92,7 @@ def data() -> None:
 def check(folder: str) -> None:
     """Read every byte of DIR, and see that it is what was written there."""
     wait_for_tensorflow()
+    start_devices()
     from tfrs_scaling.input.check import check as checked
     from tfrs_scaling.input.shards import ClickData
 
