@@ -24,7 +24,7 @@ import tensorflow as tf  # isort: skip -- after tfrs_scaling, which chooses the 
 
 SCHEMA = Schema(
     "y",
-    (CategoricalFeature("user", 10, "hash"), CategoricalFeature("tags", 10, "hash", 3, "|")),
+    (CategoricalFeature("user", 10, "hash"), CategoricalFeature("tags", 10, "hash", max_values=3, separator="|")),
     (DenseFeature("age"),),
     "ts",
 )

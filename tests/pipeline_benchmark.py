@@ -11,7 +11,7 @@ from tfrs_scaling.config import read_config
 from tfrs_scaling.input.pipeline import batches
 from tfrs_scaling.input.prepare import prepare
 from tfrs_scaling.input.shards import ClickData
-from tfrs_scaling.input.synthetic import generate
+from tfrs_scaling.input.sources import SyntheticSource
 
 CONFIG = Path(__file__).parents[1] / "tuner_configs" / "study.yaml"
 REPEATS = 3
@@ -25,7 +25,7 @@ class PipelineBenchmark(tf.test.Benchmark):
         settings = read_config(CONFIG).synthetic
         assert settings is not None
         folder = Path(tempfile.mkdtemp())
-        prepare(generate(settings), settings.schema(), folder / "data", seed=settings.seed)
+        prepare(SyntheticSource(settings), folder / "data", seed=settings.seed)
         self._data = ClickData.open(folder / "data")
         self._rows = tuple(feature.cardinality for feature in settings.schema().categorical)
         self._row_wise = str(folder / "row_wise.tfrecord")

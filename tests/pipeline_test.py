@@ -21,7 +21,7 @@ import tensorflow as tf  # isort: skip -- after tfrs_scaling, which chooses the 
 
 SCHEMA = Schema(
     "click",
-    (CategoricalFeature("row", 100_000, "id"), CategoricalFeature("tags", 50, "id", 3, "|")),
+    (CategoricalFeature("row", 100_000, "id"), CategoricalFeature("tags", 50, "id", max_values=3, separator="|")),
     (DenseFeature("a"), DenseFeature("b")),
 )
 PLAIN = Schema("click", (CategoricalFeature("row", 100_000, "id"),))

@@ -22,7 +22,7 @@ SCHEMA = Schema(
     dense=(DenseFeature("age"), DenseFeature("gain", negative="reject"), DenseFeature("z", "standardize", "reject")),
     categorical=(
         CategoricalFeature("user", 10),
-        CategoricalFeature("tags", 10, "vocabulary", 3, "|"),
+        CategoricalFeature("tags", 10, "vocabulary", max_values=3, separator="|"),
         CategoricalFeature("site", 10, "hash"),
         CategoricalFeature("ad", 10, "id"),
     ),

@@ -26,7 +26,7 @@ import tensorflow as tf  # isort: skip -- after tfrs_scaling, which chooses the 
 
 SCHEMA = Schema(
     "click",
-    (CategoricalFeature("user", 10, "id"), CategoricalFeature("tags", 10, "id", 3, "|")),
+    (CategoricalFeature("user", 10, "id"), CategoricalFeature("tags", 10, "id", max_values=3, separator="|")),
     (DenseFeature("age"), DenseFeature("z", "standardize")),
     "ts",
 )
