@@ -222,11 +222,15 @@ def _write_metadata(draft: str, manifest: Manifest) -> None:
     if not is_remote(draft):
         write_tfds_metadata(Path(draft), manifest)
         return
+    shards = {shard.file for split in manifest.splits.values() for shard in split.shards}
     with tempfile.TemporaryDirectory() as local:  # TFDS does not know every file system that TensorFlow does
+        for name in shards:
+            (Path(local) / name).touch()  # it looks for their names, not into them
         write_tfds_metadata(Path(local), manifest)
         for path in Path(local).iterdir():
-            with path.open("rb") as source, opened(join(draft, path.name), "wb") as target:
-                shutil.copyfileobj(source, target)
+            if path.name not in shards:
+                with path.open("rb") as source, opened(join(draft, path.name), "wb") as target:
+                    shutil.copyfileobj(source, target)
 
 
 def _write_rejected(draft: str, rejected: list[Rejected]) -> None:

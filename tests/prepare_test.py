@@ -4,43 +4,87 @@
 # (absl has no types)
 
 import collections
+import dataclasses
+import hashlib
+import json
 import os
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from unittest import mock
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 from absl.testing import parameterized
 from scipy import stats
 
+from tests import reference
+from tests.studies import CONFIGS, REPOSITORY, RowsSource, tiny_config
 from tfrs_scaling.input import prepare as preparation
-from tfrs_scaling.input.formats import Rejects, read_csv
+from tfrs_scaling.input import publish as publishing
+from tfrs_scaling.input import shards, spill
+from tfrs_scaling.input import text as text_module
+from tfrs_scaling.input.check import check
+from tfrs_scaling.input.hashing import draws, fractions, hash_values
+from tfrs_scaling.input.pipeline import batches
+from tfrs_scaling.input.places import join, opened
 from tfrs_scaling.input.prepare import prepare
-from tfrs_scaling.input.rows import RowParser, Rows
+from tfrs_scaling.input.rows import Rows
 from tfrs_scaling.input.schema import CategoricalFeature, DenseFeature, Schema
 from tfrs_scaling.input.shards import SPLITS, ClickData, Manifest, SplitName, parse_record
+from tfrs_scaling.input.sources import LogSource, SyntheticSource
+from tfrs_scaling.input.text import TextLog
 from tfrs_scaling.input.validated import InputError
 
 import tensorflow as tf  # isort: skip -- after tfrs_scaling, which chooses the Keras it comes with
 
-REPOSITORY = Path(__file__).resolve().parents[1]
 REAL_DATA = REPOSITORY.parent / "shared" / "data" / "ctr"
 BY_NUMBER = Schema("click", (CategoricalFeature("row", 2**20, "id"),))  # the id tells which row of the log it was
+BY_TIME = dataclasses.replace(BY_NUMBER, time="ts")
 
 
 def _numbered(count: int, time: np.ndarray | None = None) -> Rows:
     label = np.random.default_rng(9).integers(0, 2, count).astype(np.uint8)
-    return Rows(label, np.empty((count, 0)), np.arange(count, dtype=np.int32)[:, None], time)
+    number = np.arange(count)
+    return Rows(number, label, np.empty((count, 0)), number[:, None].astype(np.uint64), time)
 
 
-def _read(folder: Path, split: SplitName) -> dict[str, np.ndarray]:
+def _source(*blocks: Rows, schema: Schema = BY_NUMBER) -> RowsSource:
+    return RowsSource(schema, blocks)
+
+
+def _by_shuffle_key(numbers: Any, seed: int = 0) -> list[int]:
+    return sorted(map(int, numbers), key=lambda number: reference.draw(seed, "shuffle", number))
+
+
+def _read(folder: str | Path, split: SplitName) -> dict[str, np.ndarray]:
     data = ClickData.open(folder)
     schema = data.manifest.schema
     records = tf.data.TFRecordDataset(data.files(split)).map(lambda r: parse_record(r, schema)).as_numpy_iterator()
     groups = list(records)
     return {name: np.concatenate([group[name] for group in groups]) for name in groups[0]}
+
+
+def _bytes(folder: str | Path) -> dict[str, bytes]:
+    """The files of a folder, wherever it is."""
+    names = tf.io.gfile.listdir(str(folder))
+    return {name: tf.io.gfile.GFile(join(folder, name), "rb").read() for name in names}
+
+
+@dataclasses.dataclass(frozen=True)
+class Backwards:
+    """A log whose pieces come in the wrong order, as they do from many machines."""
+
+    log: LogSource
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.log, name)
+
+    def pieces(self, part: int) -> Iterator[Any]:
+        """The last piece first."""
+        yield from reversed(list(self.log.pieces(part)))
 
 
 class PrepareTest(parameterized.TestCase, tf.test.TestCase):
@@ -49,18 +93,12 @@ class PrepareTest(parameterized.TestCase, tf.test.TestCase):
     def _folder(self) -> Path:
         return Path(tempfile.mkdtemp(dir=self.get_temp_dir())) / "data"
 
-    def _from_csv(
-        self, text: str, schema: Schema, allowed: int = 0, **options: Any
-    ) -> tuple[Path, Manifest, RowParser]:
+    def _from_csv(self, text: str, schema: Schema, **options: Any) -> tuple[Path, Manifest]:
         folder = self._folder()
         path = folder.with_name("log.csv")
         path.write_text(text)
-        rejects = Rejects(allowed)
-        parser = RowParser(schema, rejects)
-        blocks = (parser.parse(cells) for cells in read_csv(path, schema, ","))
-        options = {"validation": 0.2, "test": 0.2} | options
-        manifest = prepare(blocks, schema, folder, vocabularies=parser.vocabularies, rejects=rejects, **options)
-        return folder, manifest, parser
+        source = LogSource(TextLog(schema, (str(path),), ","))
+        return folder, prepare(source, folder, **{"validation": 0.2, "test": 0.2} | options)
 
     def _numbers(self, folder: Path) -> dict[SplitName, np.ndarray]:
         return {split: _read(folder, split)["ids"][:, 0] for split in SPLITS}
@@ -70,7 +108,7 @@ class PrepareTest(parameterized.TestCase, tf.test.TestCase):
     @parameterized.parameters((0.05, 0.1), (0.3, 0.3))
     def test_random_split_is_disjoint_complete_and_has_the_shares(self, validation: float, test: float) -> None:
         folder, log = self._folder(), _numbered(20_000)
-        manifest = prepare([log], BY_NUMBER, folder, validation=validation, test=test)
+        manifest = prepare(_source(log), folder, validation=validation, test=test)
         self.assertEqual(manifest.split_by, "random")
         numbers = self._numbers(folder)
         self.assertAllEqual(np.sort(np.concatenate(list(numbers.values()))), np.arange(20_000))
@@ -78,7 +116,6 @@ class PrepareTest(parameterized.TestCase, tf.test.TestCase):
             drawn = numbers[split]  # type: ignore[index]
             self.assertLess(abs(len(drawn) - 20_000 * share), 4.5 * (20_000 * share * (1 - share)) ** 0.5)
             self.assertGreater(stats.kstest(drawn / 20_000, "uniform").pvalue, 1e-4)
-            self.assertAllEqual(drawn, np.sort(drawn))  # the log's order
         for split in SPLITS:
             rows = _read(folder, split)
             self.assertAllEqual(rows["label"][:, 0], log.label[rows["ids"][:, 0]])
@@ -88,8 +125,8 @@ class PrepareTest(parameterized.TestCase, tf.test.TestCase):
     @parameterized.parameters(1, 7, 400)
     def test_time_split_is_in_order_and_ties_never_straddle(self, moment_rows: int) -> None:
         time = np.random.default_rng(2).permutation(4000 // moment_rows * moment_rows) // moment_rows - 50
-        folder, schema = self._folder(), Schema("click", BY_NUMBER.categorical, (), "ts")
-        manifest = prepare([_numbered(len(time), time)], schema, folder, validation=0.1, test=0.2)
+        folder = self._folder()
+        manifest = prepare(_source(_numbered(len(time), time), schema=BY_TIME), folder, validation=0.1, test=0.2)
         self.assertEqual(manifest.split_by, "time")
         rows = {split: _read(folder, split) for split in SPLITS}
         for split in SPLITS:
@@ -102,34 +139,136 @@ class PrepareTest(parameterized.TestCase, tf.test.TestCase):
             len(rows["validation"]["time"]), 0.1 * len(time) - moment_rows, 0.1 * len(time) + moment_rows
         )
 
-    def test_random_split_can_be_asked_for_despite_a_time_column(self) -> None:
-        schema = Schema("click", BY_NUMBER.categorical, (), "ts")
+    def test_split_by_order_takes_files_and_rows_for_their_time(self) -> None:
         folder = self._folder()
-        prepare([_numbered(1000, np.arange(1000))], schema, folder, split_by="random")
+        log = _numbered(1000)
+        position = np.concatenate([np.arange(700), (1 << 40) + np.arange(300)])  # two files
+        blocks = [
+            dataclasses.replace(log, position=position).take(part) for part in (np.arange(600, 1000), np.arange(600))
+        ]
+        manifest = prepare(_source(*blocks), folder, split_by="order", validation=0.1, test=0.2)
+        self.assertEqual(manifest.split_by, "order")
+        numbers = {split: np.sort(rows) for split, rows in self._numbers(folder).items()}
+        self.assertAllEqual(numbers["train"], np.arange(700))
+        self.assertAllEqual(numbers["validation"], np.arange(700, 800))
+        self.assertAllEqual(numbers["test"], np.arange(800, 1000))
+
+    def test_random_split_can_be_asked_for_despite_a_time_column(self) -> None:
+        folder = self._folder()
+        prepare(_source(_numbered(1000, np.arange(1000)), schema=BY_TIME), folder, split_by="random")
         self.assertLess(_read(folder, "test")["time"].min(), 100)
 
-    def test_training_order_is_a_seeded_shuffle(self) -> None:
-        log = _numbered(20_000)
-        orders = []
-        for seed in (0, 0, 1):
+    def test_thresholds_of_time_come_from_a_sample(self) -> None:
+        time = np.random.default_rng(1).permutation(20_000)
+        folder = self._folder()
+        with mock.patch.object(preparation, "SAMPLE_ROWS", 1000):
+            prepare(_source(_numbered(20_000, time), schema=BY_TIME), folder, validation=0.1, test=0.2)
+        # The sample is of the lowest shuffle keys; its 200th latest row opens the test split, its 300th validation.
+        sampled = np.sort(time[_by_shuffle_key(range(20_000))[:1000]])[::-1]
+        for split, low, high in (
+            ("train", 0, sampled[299]), ("validation", sampled[299], sampled[199]), ("test", sampled[199], 20_000),
+        ):  # fmt: skip
+            self.assertAllEqual(np.sort(_read(folder, split)["time"][:, 0]), np.arange(low, high))  # type: ignore[arg-type]
+
+    def test_negatives_are_left_out_of_training_alone(self) -> None:
+        log, orders = _numbered(5000), {}
+        for rate in (1.0, 0.6, 0.2):
             folder = self._folder()
-            prepare([log.take(np.arange(9)), log.take(np.arange(9, 20_000))], BY_NUMBER, folder, seed=seed)
+            manifest = prepare(_source(log), folder, negative_rate=rate)
+            self.assertEqual((manifest.negative_rate, ClickData.open(folder).manifest.negative_rate), (rate, rate))
+            self.assertEqual(manifest.splits["train"].rows, len(_read(folder, "train")["label"]))
+            orders[rate] = self._numbers(folder)
+        for rate in (0.6, 0.2):
+            self.assertAllEqual(orders[rate]["validation"], orders[1.0]["validation"])
+            self.assertAllEqual(orders[rate]["test"], orders[1.0]["test"])
+            kept = [
+                number for number in orders[1.0]["train"].tolist()
+                if log.label[number] == 1 or reference.fraction(0, "negatives", number) < rate
+            ]  # fmt: skip
+            self.assertEqual(orders[rate]["train"].tolist(), kept)
+
+    # -- order
+
+    @parameterized.parameters(0, 1)
+    def test_every_split_is_in_the_order_of_the_shuffle_keys(self, seed: int) -> None:
+        folder = self._folder()
+        with mock.patch.object(shards, "ROWS_PER_RECORD", 32), mock.patch.object(shards, "RECORDS_PER_SHARD", 4):
+            prepare(_source(_numbered(5000)), folder, seed=seed, split_by="order")
+        data = ClickData.open(folder)
+        for split, numbers in self._numbers(folder).items():
+            self.assertEqual(numbers.tolist(), _by_shuffle_key(numbers, seed))
+            # Each shard has an equal range of the keys.
+            files = data.manifest.splits[split].shards
+            self.assertLen(files, max(1, round(len(numbers) / 128)))
+            keys = [reference.draw(seed, "shuffle", number) for number in numbers.tolist()]
+            expected = np.bincount([key * len(files) >> 64 for key in keys], minlength=len(files))
+            self.assertEqual([shard.rows for shard in files], expected.tolist())
+
+    def test_shuffles_of_two_seeds_and_the_log_are_unrelated(self) -> None:
+        orders = []
+        for seed in (0, 1):
+            folder = self._folder()
+            prepare(_source(_numbered(20_000)), folder, seed=seed)
             orders.append(self._numbers(folder)["train"])
-        self.assertAllEqual(orders[0], orders[1])
-        self.assertNotEqual(set(orders[0].tolist()), set(orders[2].tolist()))
-        common = np.intersect1d(orders[0], orders[2])
-        rank = [np.argsort(order)[np.searchsorted(np.sort(order), common)] for order in (orders[0], orders[2])]
+        common = np.intersect1d(*orders)
+        rank = [np.argsort(order)[np.searchsorted(np.sort(order), common)] for order in orders]
         for a, b in ((rank[0], common), (rank[1], common), (rank[0], rank[1])):
             self.assertLess(abs(stats.spearmanr(a, b).statistic), 4.5 / len(common) ** 0.5)
 
     def test_prefixes_are_uniform_over_time(self) -> None:
         time = np.arange(20_000) * 3
-        folder, schema = self._folder(), Schema("click", BY_NUMBER.categorical, (), "ts")
-        prepare([_numbered(20_000, time)], schema, folder)
-        order = self._numbers(folder)["train"]
-        for size in (500, 2000, 8000):
-            counts = np.histogram(order[:size], bins=20, range=(0, len(order)))[0]  # by time: rows 0 ... 16,999
-            self.assertGreater(stats.chisquare(counts).pvalue, 1e-4)
+        folder = self._folder()
+        prepare(_source(_numbered(20_000, time), schema=BY_TIME), folder)
+        for split, first, last in (("train", 0, 17_000), ("validation", 17_000, 18_000), ("test", 18_000, 20_000)):
+            order = self._numbers(folder)[split]  # type: ignore[index]
+            self.assertAllEqual(np.sort(order), np.arange(first, last))
+            for size in (250, 500, 2000, 8000):
+                if 2 * size <= last - first:
+                    counts = np.histogram(order[:size], bins=20, range=(first, last))[0]
+                    self.assertGreater(stats.chisquare(counts).pvalue, 1e-4)
+
+    def test_longer_log_keeps_the_order_of_the_rows_it_begins_with(self) -> None:
+        numbers = []
+        for count in (5000, 20_000):
+            folder = self._folder()
+            prepare(_source(_numbered(count)), folder)
+            numbers.append(self._numbers(folder))
+        for split in SPLITS:
+            longer = numbers[1][split]
+            self.assertAllEqual(longer[longer < 5000], numbers[0][split])
+
+    def test_same_bytes_however_the_work_is_cut(self) -> None:
+        rng = np.random.default_rng(4)
+        schema = Schema(
+            "click",
+            (CategoricalFeature("user", 40), CategoricalFeature("tags", 9, max_values=3, separator="|", min_count=2)),
+            (DenseFeature("age", "standardize"),),
+        )  # fmt: skip
+        folder = self._folder()
+        paths = [folder.with_name(name) for name in ("a.csv", "b.csv")]
+        for path in paths:
+            tags = ["|".join(rng.choice(list("abcdefghijk"), 2)) for _ in range(1500)]
+            lines = [f"{rng.integers(2)},u{rng.zipf(1.3) % 90},{pair},{rng.normal():.3f}" for pair in tags]
+            path.write_text("\n".join(["click,user,tags,age", *lines]) + "\n")
+        source = LogSource(TextLog(schema, tuple(map(str, paths))))
+        outcomes = []
+        for block_bytes, bucket_bits, unmerged, chosen in (
+            (8 << 20, 8, 1 << 22, source), (200, 8, 1 << 22, source), (5000, 1, 1 << 22, source),
+            (8 << 20, 4, 3, source), (1000, 6, 1 << 22, Backwards(source)),
+        ):  # fmt: skip
+            folder = self._folder()
+            with (
+                mock.patch.object(text_module, "BLOCK_BYTES", block_bytes),
+                mock.patch.object(spill, "BUCKET_BITS", bucket_bits),
+                mock.patch.object(preparation, "_UNMERGED_VALUES", unmerged),
+                mock.patch.object(shards, "ROWS_PER_RECORD", 64),
+                mock.patch.object(shards, "RECORDS_PER_SHARD", 4),
+            ):
+                prepare(chosen, folder, split_by="random")
+            outcomes.append(_bytes(folder))
+        self.assertGreater(len(outcomes[0]), 10)
+        for outcome in outcomes[1:]:
+            self.assertEqual(outcome, outcomes[0])
 
     # -- vocabulary and scaling
 
@@ -147,12 +286,12 @@ class PrepareTest(parameterized.TestCase, tf.test.TestCase):
             (CategoricalFeature("n", 2**20, "id"), CategoricalFeature("user", 10),
              CategoricalFeature("tags", 100, max_values=3, separator="|")),
         )  # fmt: skip
-        folder, manifest, _ = self._from_csv(frame.to_csv(index=False), schema)
+        folder, manifest = self._from_csv(frame.to_csv(index=False), schema)
         trained = _read(folder, "train")["ids"][:, 0]
 
         def ranks(values: list[str], rows: int) -> dict[str, int]:
             counts = collections.Counter(value for value in values if value)
-            by_rank = sorted(counts, key=lambda value: (-counts[value], value))
+            by_rank = sorted(counts, key=lambda value: (-counts[value], reference.hash_of(value.encode())))
             return {value: rank for rank, value in enumerate(by_rank, 1) if rank < rows}
 
         user_ranks = ranks(users[trained].tolist(), 10)
@@ -162,28 +301,81 @@ class PrepareTest(parameterized.TestCase, tf.test.TestCase):
             for n, user, *slots in _read(folder, split)["ids"].tolist():
                 self.assertEqual(user, user_ranks.get(users[n], 0))
                 self.assertEqual(slots, ([tag_ranks.get(tag, 0) for tag in tags[n]] + [-1, -1])[:3])
+        self.assertEqual(manifest.missing, {
+            "n": 0, "user": int((users == "").sum()), "tags": 1,
+        })  # fmt: skip
         self.assertEqual(manifest.vocabulary_sizes, {
             "user": len(set(users[trained]) - {""}), "tags": len({tag for n in trained for tag in tags[n]} - {""}),
         })  # fmt: skip
 
-    def test_equally_frequent_values_rank_by_value(self) -> None:
+    def test_equally_frequent_values_rank_by_hash(self) -> None:
         lines = [f"{i % 2},{i},{'zyx'[i % 3]}" for i in range(100)]  # 60 rows to train on, 20 of each value
         schema = Schema("click", (CategoricalFeature("user", 10),), (), "ts")
-        folder, _, _ = self._from_csv("\n".join(["click,ts,user", *lines]) + "\n", schema)
+        folder, _ = self._from_csv("\n".join(["click,ts,user", *lines]) + "\n", schema)
         rows = _read(folder, "train")
         self.assertLen(rows["ids"], 60)
-        self.assertAllEqual(rows["ids"], 3 - rows["time"] % 3)
+        ranked = sorted("zyx", key=lambda value: reference.hash_of(value.encode()))
+        self.assertAllEqual(rows["ids"][:, 0], [ranked.index("zyx"[time % 3]) + 1 for time in rows["time"][:, 0]])
+
+    def test_rare_values_share_the_row_of_unseen_ones(self) -> None:
+        # 60 training rows: 30 of "a", 20 of "b", 9 of "c", one of "d".
+        users = ["a"] * 30 + ["b"] * 20 + ["c"] * 9 + ["d"] + ["abcd"[i % 4] for i in range(40)]
+        lines = [f"{i % 2},{i},{user}" for i, user in enumerate(users)]
+        for min_count, ids in ((1, [1, 2, 3, 4]), (2, [1, 2, 3, 0]), (9, [1, 2, 3, 0]), (10, [1, 2, 0, 0])):
+            schema = Schema("click", (CategoricalFeature("user", 10, min_count=min_count),), (), "ts")
+            folder, manifest = self._from_csv("\n".join(["click,ts,user", *lines]) + "\n", schema)
+            self.assertEqual(manifest.vocabulary_sizes, {"user": 4})
+            for split in SPLITS:
+                rows = _read(folder, split)
+                expected = [ids["abcd".index(users[time])] for time in rows["time"][:, 0]]
+                self.assertAllEqual(rows["ids"][:, 0], expected)
 
     def test_values_seen_after_training_are_not_in_the_vocabulary(self) -> None:
         # In time order; "new" never occurs before validation, and outnumbers all else there.
         lines = [f"{i % 2},{i},{'old' if i < 60 else 'new'}{i % 3}" for i in range(100)]
         schema = Schema("click", (CategoricalFeature("user", 100),), (), "ts")
-        folder, manifest, parser = self._from_csv("\n".join(["click,ts,user", *lines]) + "\n", schema)
+        folder, manifest = self._from_csv("\n".join(["click,ts,user", *lines]) + "\n", schema)
         self.assertEqual(manifest.vocabulary_sizes, {"user": 3})
-        self.assertLen(parser.vocabularies["user"].codes, 6)
         self.assertEqual(set(_read(folder, "train")["ids"][:, 0].tolist()), {1, 2, 3})
         self.assertEqual(set(_read(folder, "validation")["ids"][:, 0].tolist()), {0})
         self.assertEqual(set(_read(folder, "test")["ids"][:, 0].tolist()), {0})
+
+    def test_values_whose_every_row_was_left_out_are_unseen(self) -> None:
+        lines = [f"{i % 2},{i},{'no' if i % 2 == 0 else 'yes'}" for i in range(1000)]
+        schema = Schema("click", (CategoricalFeature("user", 100),), (), "ts")
+        _, manifest = self._from_csv("\n".join(["click,ts,user", *lines]) + "\n", schema, negative_rate=0.5)
+        self.assertEqual(manifest.vocabulary_sizes, {"user": 2})
+        with self.assertRaisesRegex(InputError, "every label of the train split is 1"):
+            self._from_csv("\n".join(["click,ts,user", *lines]) + "\n", schema, negative_rate=1e-9)
+
+    def test_weights_and_ratings(self) -> None:
+        rng = np.random.default_rng(3)
+        weight, rating = np.round(rng.exponential(size=300), 3), rng.integers(1, 11, 300) / 2
+        lines = [f"{r},{i},{w}" for i, (r, w) in enumerate(zip(rating, weight, strict=True))]
+        schema = Schema("stars", (CategoricalFeature("n", 1000, "id"),), weight="w", label_at_least=3.5)
+        folder, manifest = self._from_csv("\n".join(["stars,n,w", *lines]) + "\n", schema)
+        self.assertEqual(sum(split.clicks for split in manifest.splits.values()), int((rating >= 3.5).sum()))
+        for split in SPLITS:
+            rows = _read(folder, split)
+            number = rows["ids"][:, 0]
+            self.assertAllEqual(rows["weight"][:, 0], weight[number].astype(np.float32))
+            self.assertAllEqual(rows["label"][:, 0], rating[number] >= 3.5)
+        self.assertEqual(ClickData.open(folder).manifest.schema, schema)
+
+    def test_sources_and_their_hash(self) -> None:
+        lines = "\n".join(["click,user", *(f"{i % 2},u{i % 5}" for i in range(100))])
+        schema = Schema("click", (CategoricalFeature("user", 10),))
+        hashes = []
+        for content in (lines, lines, lines + "\n"):
+            _, manifest = self._from_csv(content, schema)
+            sha256 = hashlib.sha256(content.encode()).hexdigest()
+            self.assertEqual(manifest.sources, (shards.Source("log.csv", len(content), sha256),))
+            expected = hashlib.sha256(json.dumps([sha256]).encode()).hexdigest()[:16]
+            self.assertEqual(manifest.source_hash, expected)
+            hashes.append((manifest.source_hash, manifest.data_hash))
+        self.assertEqual(hashes[0], hashes[1])
+        self.assertNotEqual(hashes[0][0], hashes[2][0])
+        self.assertEqual(hashes[0][1], hashes[2][1])  # the same rows
 
     def test_dense_transforms(self) -> None:
         rng = np.random.default_rng(6)
@@ -197,7 +389,7 @@ class PrepareTest(parameterized.TestCase, tf.test.TestCase):
             (DenseFeature("log"), DenseFeature("standard", "standardize"), DenseFeature("flat", "standardize")), "ts",
         )  # fmt: skip
         folder = self._folder()
-        manifest = prepare([Rows(log.label, raw, log.ids, log.time)], schema, folder)
+        manifest = prepare(_source(dataclasses.replace(log, dense=raw), schema=schema), folder)
         training = raw[_read(folder, "train")["ids"][:, 0]]
         self.assertLess(len(training), 900)
         mean, deviation = np.nanmean(training, axis=0), np.nanstd(training, axis=0)
@@ -218,32 +410,36 @@ class PrepareTest(parameterized.TestCase, tf.test.TestCase):
         log = _numbered(200)
         schema = Schema("click", BY_NUMBER.categorical, (DenseFeature("a"), DenseFeature("b", "standardize")))
         folder = self._folder()
-        prepare([Rows(log.label, np.full((200, 2), np.nan), log.ids)], schema, folder)
+        prepare(_source(dataclasses.replace(log, dense=np.full((200, 2), np.nan)), schema=schema), folder)
         self.assertAllEqual(
             _read(folder, "train")["dense"], np.zeros((ClickData.open(folder).manifest.splits["train"].rows, 2))
         )
 
     # -- what is refused, and what is left behind
 
-    @parameterized.parameters((0.0, 0.1), (0.1, 0.0), (0.5, 0.5), (-0.1, 0.5), (float("nan"), 0.1))
-    def test_impossible_shares(self, validation: float, test: float) -> None:
-        with self.assertRaisesRegex(InputError, "both above 0, and less than 1 together"):
-            prepare([_numbered(100)], BY_NUMBER, self._folder(), validation=validation, test=test)
-
-    def test_time_split_without_time(self) -> None:
-        with self.assertRaisesRegex(InputError, "the schema names none"):
-            prepare([_numbered(100)], BY_NUMBER, self._folder(), split_by="time")
+    def test_options_that_are_off(self) -> None:
+        for options, message in (
+            ({"validation": 0.5, "test": 0.5}, "both above 0, and less than 1 together"),
+            ({"negative_rate": 0.0}, "the rate of kept negatives is 0.0"),
+            ({"split_by": "time"}, "a split by time needs a time column, and the schema names none"),
+        ):
+            folder = self._folder()
+            with self.assertRaisesRegex(InputError, message):
+                prepare(_source(_numbered(100)), folder, **options)  # type: ignore[arg-type]
+            self.assertEqual([*folder.parent.iterdir()], [])
 
     def test_empty_splits_and_logs(self) -> None:
         folder = self._folder()
-        for blocks in ([], [_numbered(0)]):
+        for source in (_source(), _source(_numbered(0))):
             with self.assertRaisesRegex(InputError, "the log: no rows"):
-                prepare(blocks, BY_NUMBER, folder)
+                prepare(source, folder)
+        named = RowsSource(BY_NUMBER, (), (shards.Source("a.csv", 0, ""), shards.Source("b.csv", 0, "")))
+        with self.assertRaisesRegex(InputError, r"a\.csv, b\.csv: no rows"):
+            prepare(named, folder)
         with self.assertRaisesRegex(InputError, "the validation split comes out empty"):
-            prepare([_numbered(100)], BY_NUMBER, folder, validation=1e-9)
-        schema = Schema("click", BY_NUMBER.categorical, (), "ts")
+            prepare(_source(_numbered(100)), folder, validation=1e-9)
         with self.assertRaisesRegex(InputError, "the train split comes out empty"):
-            prepare([_numbered(100, np.zeros(100, np.int64))], schema, folder)
+            prepare(_source(_numbered(100, np.zeros(100, np.int64)), schema=BY_TIME), folder)
         self.assertFalse(folder.exists())
 
     @parameterized.parameters(("train", slice(0, 85)), ("validation", slice(85, 90)), ("test", slice(90, 100)))
@@ -253,7 +449,7 @@ class PrepareTest(parameterized.TestCase, tf.test.TestCase):
         log.label[rows] = 1
         folder = self._folder()
         with self.assertRaisesRegex(InputError, f"every label of the {split} split is 1"):
-            prepare([log], Schema("click", BY_NUMBER.categorical, (), "ts"), folder)
+            prepare(_source(log, schema=BY_TIME), folder)
         self.assertFalse(folder.exists())
 
     def test_taken_folders_are_refused_untouched(self) -> None:
@@ -266,7 +462,7 @@ class PrepareTest(parameterized.TestCase, tf.test.TestCase):
         (parent / "dangling").symlink_to(parent / "nowhere")
         for name in ("full", "file", "link", "dangling"):
             with self.assertRaisesRegex(InputError, f"{parent / name}: exists already"):
-                prepare([_numbered(200)], BY_NUMBER, parent / name)
+                prepare(_source(_numbered(200)), parent / name)
         self.assertEqual((parent / "full" / "letter").read_text(), "dear")
         self.assertEqual([*(parent / "empty").iterdir()], [])
         self.assertCountEqual([p.name for p in parent.iterdir()], ["full", "file", "empty", "link", "dangling"])
@@ -276,13 +472,13 @@ class PrepareTest(parameterized.TestCase, tf.test.TestCase):
     def test_empty_folder_and_new_parents_are_fine(self) -> None:
         parent = self._folder().parent
         (parent / "empty").mkdir()
-        prepare([_numbered(200)], BY_NUMBER, parent / "empty")
-        prepare([_numbered(200)], BY_NUMBER, parent / "a" / "b" / "c")
+        prepare(_source(_numbered(200)), parent / "empty")
+        prepare(_source(_numbered(200)), parent / "a" / "b" / "c")
         (parent / "here").mkdir()
         before = Path.cwd()
         os.chdir(parent / "here")
         try:
-            prepare([_numbered(200)], BY_NUMBER, Path())
+            prepare(_source(_numbered(200)), Path())
         finally:
             os.chdir(before)
         for folder in ("empty", "a/b/c", "here"):
@@ -292,7 +488,7 @@ class PrepareTest(parameterized.TestCase, tf.test.TestCase):
         file = self._folder()
         file.write_text("")
         with self.assertRaisesRegex(InputError, "cannot be written: Not a directory"):
-            prepare([_numbered(200)], BY_NUMBER, file / "data")
+            prepare(_source(_numbered(200)), file / "data")
 
     @parameterized.named_parameters(
         ("killed", KeyboardInterrupt(), KeyboardInterrupt, ""),
@@ -305,9 +501,15 @@ class PrepareTest(parameterized.TestCase, tf.test.TestCase):
         if fault == "tensorflow":
             fault = tf.errors.ResourceExhaustedError(None, None, "disk full")
         folder = self._folder()
-        for step, after in (("write_split", 0), ("write_split", 2), ("write_tfds_metadata", 0), ("_write_rejected", 0)):
+        steps: list[tuple[Any, str, int]] = [
+            (spill.Spill, "add", 0), (spill.Spill, "add", 2),
+            (preparation, "decide", 0), (preparation, "count_splits", 0), (preparation, "write_rows", 0),
+            (preparation, "write_rows", 2), (publishing, "write_tfds_metadata", 0), (publishing, "_write_rejected", 0), (publishing, "_move", 0),
+        ]  # fmt: skip
+        source = _source(*(_numbered(500).take(block) for block in np.array_split(np.arange(500), 4)))
+        for place, step, after in steps:
             calls = 0
-            real = getattr(preparation, step)
+            real = getattr(place, step)
 
             def interrupted(*args: Any, real: Any = real, after: int = after, **kwargs: Any) -> Any:
                 nonlocal calls
@@ -316,26 +518,22 @@ class PrepareTest(parameterized.TestCase, tf.test.TestCase):
                     raise fault
                 return real(*args, **kwargs)
 
-            with mock.patch.object(preparation, step, interrupted), self.assertRaisesRegex(error, message):
-                prepare([_numbered(500)], BY_NUMBER, folder)
+            with mock.patch.object(place, step, interrupted), self.assertRaisesRegex(error, message):
+                prepare(source, folder)
             self.assertGreater(calls, after)
-            self.assertFalse(folder.exists())
-            for left in folder.parent.iterdir():
-                with self.assertRaisesRegex(InputError, "no prepared data"):
-                    ClickData.open(left)
-        manifest = prepare([_numbered(500)], BY_NUMBER, folder)
+            self.assertEqual([*folder.parent.iterdir()], [])
+        manifest = prepare(_source(_numbered(500)), folder)
         self.assertEqual([path.name for path in folder.parent.iterdir()], ["data"])
         undisturbed = self._folder()
-        prepare([_numbered(500)], BY_NUMBER, undisturbed)
+        prepare(_source(_numbered(500)), undisturbed)
         self.assertEqual(ClickData.open(folder).manifest, manifest)
-        for path in undisturbed.iterdir():
-            self.assertEqual(path.read_bytes(), (folder / path.name).read_bytes())
+        self.assertEqual(_bytes(folder), _bytes(undisturbed))
 
     def test_rejected_rows_are_listed_and_counted(self) -> None:
         good = [f"{i % 2},{i},u" for i in range(100)]
         text = "\n".join(["click,age,user", *good, "2,1,a\tb", "1,old,it's é", "1,1", *good]) + "\n"
         schema = Schema("click", (CategoricalFeature("user", 10),), (DenseFeature("age"),))
-        folder, manifest, _ = self._from_csv(text, schema, allowed=5)
+        folder, manifest = self._from_csv(text, schema, max_bad_rows=5)
         self.assertEqual(manifest.rejected, 3)
         self.assertEqual(sum(split.rows for split in manifest.splits.values()), 200)
         lines = (folder / "rejected.tsv").read_text().splitlines()
@@ -349,8 +547,71 @@ class PrepareTest(parameterized.TestCase, tf.test.TestCase):
 
     def test_nothing_rejected_nothing_listed(self) -> None:
         folder = self._folder()
-        prepare([_numbered(200)], BY_NUMBER, folder)
+        prepare(_source(_numbered(200)), folder)
         self.assertFalse((folder / "rejected.tsv").exists())
+
+    # -- elsewhere
+
+    def _elsewhere(self) -> str:
+        return f"ram://{self._folder().parent.name}/data"
+
+    def test_folder_in_another_file_system_has_the_same_bytes(self) -> None:
+        settings = tiny_config().synthetic
+        assert settings is not None
+        here, there = self._folder(), self._elsewhere()
+        manifest = prepare(SyntheticSource(settings), there)
+        self.assertEqual(prepare(SyntheticSource(settings), here), manifest)
+        self.assertEqual(_bytes(there), _bytes(here))
+        self.assertEqual(tf.io.gfile.listdir(there.removesuffix("/data")), ["data"])
+        data = ClickData.open(there)
+        self.assertEqual(data.manifest, manifest)
+        self.assertEqual(sum(shard.rows for shard in check(data)), 2000)
+        sizes = tuple(feature.cardinality for feature in settings.schema().categorical)
+        for split in SPLITS:
+            fed = [list(batches(d, split, 64, sizes, train=False)) for d in (data, ClickData.open(here))]
+            for one, other in zip(*fed, strict=True):
+                self.assertAllEqual(one["ids"], other["ids"])
+                self.assertAllEqual(one["dense"], other["dense"])
+        with self.assertRaisesRegex(InputError, f"{there}: exists already"):
+            prepare(SyntheticSource(settings), there)
+
+    def test_log_in_another_file_system(self) -> None:
+        lines = ["click,user", *(f"{i % 2},u{i % 7}" for i in range(300)), "2,u"]
+        schema = Schema("click", (CategoricalFeature("user", 10),))
+        content = "\r\n".join(lines).encode()
+        folder, there = self._folder(), self._elsewhere()
+        folder.with_name("log.csv").write_bytes(content)
+        tf.io.gfile.makedirs(there.removesuffix("/data"))
+        with opened(join(there.removesuffix("/data"), "log.csv"), "wb") as stream:
+            stream.write(content)
+        outcomes = []
+        for out in (str(folder), there):
+            source = LogSource(TextLog(schema, (join(out.removesuffix("/data"), "log.csv"),)))
+            prepare(source, out, max_bad_rows=1)
+            outcomes.append(_bytes(out))
+        rejected = [outcome.pop("rejected.tsv").decode() for outcome in outcomes]
+        self.assertEqual(outcomes[0], outcomes[1])
+        self.assertIn(f"{there.removesuffix('/data')}/log.csv\t302\tclick\t", rejected[1])
+
+    def test_interrupted_move_elsewhere_leaves_no_data_and_the_next_run_succeeds(self) -> None:
+        there, real, calls = self._elsewhere(), tf.io.gfile.rename, 0
+
+        def interrupted(*args: Any, **kwargs: Any) -> None:
+            nonlocal calls
+            calls += 1
+            if calls == 4:
+                raise KeyboardInterrupt
+            real(*args, **kwargs)
+
+        with mock.patch.object(tf.io.gfile, "rename", interrupted), self.assertRaises(KeyboardInterrupt):
+            prepare(_source(_numbered(500)), there)
+        self.assertLen(tf.io.gfile.listdir(there), 3)
+        with self.assertRaisesRegex(InputError, "no manifest.json, so this is no prepared data"):
+            ClickData.open(there)
+        here = self._folder()
+        prepare(_source(_numbered(500)), there)
+        prepare(_source(_numbered(500)), here)
+        self.assertEqual(_bytes(there), _bytes(here))
 
     # -- real data
 
@@ -362,20 +623,20 @@ class PrepareTest(parameterized.TestCase, tf.test.TestCase):
         path = REAL_DATA / file
         if not path.exists():
             self.skipTest(f"the real log {file} is not beside the checkout")
-        schema = Schema.read(REPOSITORY / "tuner_configs" / "schemas" / f"{schema_name}.json")
+        schema = Schema.read(CONFIGS / "schemas" / f"{schema_name}.json")
         frame = pd.read_csv(path, sep="\t", usecols=schema.columns, dtype=str, keep_default_na=False, quoting=3)
         label = frame["label"].astype(int)
-        parser, folder = RowParser(schema, Rejects()), self._folder()
-        blocks = (parser.parse(cells) for cells in read_csv(path, schema))
-        manifest = prepare(blocks, schema, folder, vocabularies=parser.vocabularies, split_by="random")
+        folder = self._folder()
+        manifest = prepare(LogSource(TextLog(schema, (str(path),))), folder, split_by="random")
 
         self.assertEqual(sum(split.rows for split in manifest.splits.values()), count)
         self.assertEqual(len(frame), count)
         self.assertEqual(sum(split.clicks for split in manifest.splits.values()), label.sum())
         self.assertAllClose(label.mean(), ctr, atol=5e-5)
-        # Which rows were drawn is known by their order; their columns have to be those of pandas.
-        drawn = np.random.Generator(np.random.Philox(key=0, counter=[0, 0, 0, 2])).random(count)
-        test = frame[drawn < 0.1]
+        # Which rows were drawn, and into what order, is known; their columns have to be those of pandas.
+        drawn = fractions(draws(0, "split", np.arange(count)))
+        order = np.argsort(draws(0, "shuffle", np.arange(count)))
+        test = frame.iloc[order[drawn[order] < 0.1]]
         rows = _read(folder, "test")
         self.assertAllEqual(rows["label"][:, 0], test["label"].astype(int))
         for k, dense in enumerate(schema.dense):
@@ -386,25 +647,31 @@ class PrepareTest(parameterized.TestCase, tf.test.TestCase):
                 training = pd.to_numeric(frame[dense.name][drawn >= 0.15], errors="coerce")
                 expected = (x - training.mean()) / training.std(ddof=0)
             self.assertAllClose(rows["dense"][:, k], np.nan_to_num(expected), rtol=1e-5, atol=1e-5)
+        for dense in schema.dense:
+            self.assertEqual(manifest.missing[dense.name], int(frame[dense.name].isin(schema.missing).sum()))
         for feature, slots in zip(schema.categorical, schema.slots, strict=True):
             values = frame[feature.name]
             if feature.separator:
                 values = values.str.split(feature.separator, regex=False).explode()
             trained = values[drawn[values.index] >= 0.15]
             counts = trained[trained != ""].value_counts().rename_axis("value").reset_index(name="count")
-            by_rank = counts.sort_values(["count", "value"], ascending=[False, True])["value"]
-            expected_ids = values[drawn[values.index] < 0.1].map({value: n for n, value in enumerate(by_rank, 1)})
+            counts["hash"] = hash_values(pa.array(counts["value"].str.encode("utf-8"), pa.binary()))
+            by_rank = counts.sort_values(["count", "hash"], ascending=[False, True])["value"]
+            held_out = test[feature.name]
+            if feature.separator:
+                held_out = held_out.str.split(feature.separator, regex=False).explode()
+            expected_ids = held_out.map({value: n for n, value in enumerate(by_rank, 1)})
             ids = rows["ids"][:, slots.start : slots.stop]
             self.assertAllEqual(ids[ids != -1], expected_ids.fillna(0).to_numpy())
             self.assertEqual(manifest.vocabulary_sizes[feature.name], len(counts))
+            self.assertEqual(manifest.missing[feature.name], int(values.isin(schema.missing).sum()))
             present = set(values.unique()) - {""}
-            self.assertEqual(set(parser.vocabularies[feature.name].codes) - {None}, present)
             self.assertLess(len(present), feature.cardinality)  # no value has to share the row of rare ones
 
 
 def _held_out(count: int) -> int:
     """Validation and test rows that the default shares and seed draw out of ``count``."""
-    return int((np.random.Generator(np.random.Philox(key=0, counter=[0, 0, 0, 2])).random(count) < 0.15).sum())
+    return sum(reference.fraction(0, "split", number) < 0.05 + 0.1 for number in range(count))
 
 
 if __name__ == "__main__":
