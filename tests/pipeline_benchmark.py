@@ -51,9 +51,9 @@ class PipelineBenchmark(tf.test.Benchmark):
     def _describe_to_tfds(self, folder: Path, schema: Schema) -> None:
         """Let TensorFlow Datasets read the row-wise file."""
         features = {
-            "dense": tfds.features.Tensor(shape=(len(schema.dense),), dtype="float32"),
-            "ids": tfds.features.Tensor(shape=(len(schema.categorical),), dtype="int64"),
-            "label": tfds.features.Scalar("float32"),
+            "dense": tfds.features.Tensor(shape=(len(schema.dense),), dtype=tf.float32),
+            "ids": tfds.features.Tensor(shape=(len(schema.categorical),), dtype=tf.int64),
+            "label": tfds.features.Scalar(tf.float32),
         }
         template = tfds.core.ShardedFileTemplate(
             data_dir=folder,
@@ -69,7 +69,9 @@ class PipelineBenchmark(tf.test.Benchmark):
             filename_template=template,
             check_data=False,
         )
-        self._tfds = tfds.builder_from_directory(folder).as_dataset(split="test", shuffle_files=False)
+        self._tfds = tfds.builder_from_directory(folder).as_dataset(
+            split="test", read_config=tfds.ReadConfig(try_autocache=False)
+        )
 
     def benchmark_tfds_example_by_example_in_batches_of_256(self) -> None:
         self._measure(self._tfds.batch(256, drop_remainder=True).prefetch(2), 256)
