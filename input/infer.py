@@ -185,7 +185,12 @@ def _everything(path: Path, names: list[str], lists: set[str]) -> Schema:
     others = (name for name in names if name != label)
     return Schema(
         label,
-        tuple(CategoricalFeature(n, 2, "hash", *((MAX_VALUES, "|") if n in lists else ())) for n in others),
+        tuple(
+            CategoricalFeature(n, 2, "hash", max_values=MAX_VALUES, separator="|")
+            if n in lists
+            else CategoricalFeature(n, 2, "hash")
+            for n in others
+        ),
     )
 
 

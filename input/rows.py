@@ -128,7 +128,7 @@ class RowParser:
         if schema.weight is not None:
             weight, bad = _cast(cells.batch.column(schema.weight), pa.float64())
             bad |= ~((weight >= 0) & (weight <= np.finfo(np.float32).max))
-            check(schema.weight, "the weight is not a number from 0 up within float32", bad)
+            check(schema.weight, "the weight is not a finite number within float32 from 0 up", bad)
         values = {}
         for categorical in schema.categorical:
             found = values[categorical.name] = self._values(categorical, cells.batch.column(categorical.name))

@@ -1,237 +1,38 @@
-"""Delimited text: what is read, and that every malformed file or row is named with its place."""
+"""The formats by name, and what each needs."""
 
-# mypy: allow-untyped-calls
-# (absl has no types)
+import tensorflow as tf
 
-import bz2
-import csv
-import gzip
-import io
-import lzma
-import tempfile
-from collections.abc import Callable
-from pathlib import Path
-from unittest import mock
-
-import numpy as np
-from absl.testing import parameterized
-
-from tfrs_scaling.input import formats
-from tfrs_scaling.input.formats import Cells, Rejected, Rejects, read_criteo, read_csv
-from tfrs_scaling.input.schema import CategoricalFeature, DenseFeature, Schema, criteo
+from tfrs_scaling.input.formats import FORMATS, open_log
+from tfrs_scaling.input.parquet import ParquetLog
+from tfrs_scaling.input.schema import CategoricalFeature, Schema, criteo
+from tfrs_scaling.input.text import TextLog
 from tfrs_scaling.input.validated import InputError
 
-import tensorflow as tf  # isort: skip -- after tfrs_scaling, which chooses the Keras it comes with
-
-SCHEMA = Schema("label", (CategoricalFeature("user", 10),), (DenseFeature("age"),))
-Read = list[tuple[int, str, str, str]]  # line, label, user, age
-TWO: Read = [(2, "1", "ann", "30"), (3, "0", "bob", "")]
+SCHEMA = Schema("y", (CategoricalFeature("c", 3),))
 
 
-def _read(cells: list[Cells]) -> Read:
-    return [
-        (int(line), *(block.columns[name][i].as_py().decode() for name in ("label", "user", "age")))
-        for block in cells
-        for i, line in enumerate(block.lines)
-    ]
+class FormatsTest(tf.test.TestCase):
+    """``open_log``."""
 
+    def test_logs_of_the_formats(self) -> None:
+        files = ("a", "b")
+        self.assertEqual(open_log("csv", files, SCHEMA, ";"), TextLog(SCHEMA, files, ";"))
+        self.assertEqual(open_log("parquet", files, SCHEMA, None), ParquetLog(SCHEMA, files))
+        log = open_log("criteo", files, None, None)
+        self.assertEqual((log.schema, log.files), (criteo(), files))
+        self.assertTrue(log.integer_dense and log.hexadecimal)
+        self.assertEqual(open_log("criteo", files, SCHEMA, None).schema, SCHEMA)
 
-def _ragged(cells: list[Cells]) -> list[tuple[int, str]]:
-    return [(row.line, row.why) for block in cells for row in block.ragged]
-
-
-class FormatsTest(parameterized.TestCase, tf.test.TestCase):
-    """Files and rows read and refused."""
-
-    def _file(self, content: bytes, name: str = "log.csv") -> Path:
-        path = Path(tempfile.mkdtemp(dir=self.get_temp_dir())) / name
-        path.write_bytes(content)
-        return path
-
-    def _refused(self, path: Path, separator: str | None = None) -> str:
-        with self.assertRaises(InputError) as caught:
-            list(read_csv(path, SCHEMA, separator))
-        return str(caught.exception)
-
-    @parameterized.parameters("\t", ",", ";", "|")
-    def test_separator_is_found(self, by: str) -> None:
-        text = "label,other,user,age\n1,x,ann,30\n0,,bob,\n".replace(",", by)
-        self.assertEqual(_read(list(read_csv(self._file(text.encode()), SCHEMA))), TWO)
-
-    def test_given_separator_is_used(self) -> None:
-        path = self._file(b"label^user^age\n1^ann^30\n0^bob^\n")
-        self.assertEqual(_read(list(read_csv(path, SCHEMA, "^"))), TWO)
-        self.assertIn("(separator ','): there is no column 'label'", self._refused(path, ","))
-
-    @parameterized.parameters("", "ab", "\n", "\r", "\0", '"', "é")
-    def test_impossible_separator(self, separator: str) -> None:
-        self.assertIn("is not a single ASCII character", self._refused(self._file(b"label,user,age\n"), separator))
-
-    @parameterized.named_parameters(
-        ("plain", "log.csv", bytes),
-        ("gz", "log.csv.gz", gzip.compress),
-        ("two_gz_members", "log.csv.gz", lambda text: gzip.compress(text[:20]) + gzip.compress(text[20:])),
-        ("xz", "log.csv.xz", lzma.compress),
-        ("bz2", "log.csv.bz2", bz2.compress),
-    )
-    def test_compression(self, name: str, compress: Callable[[bytes], bytes]) -> None:
-        path = self._file(compress(b"user,label,age\nann,1,30\nbob,0,\n"), name)
-        self.assertEqual(_read(list(read_csv(path, SCHEMA))), TWO)
-
-    @parameterized.named_parameters(
-        ("bom", b"\xef\xbb\xbflabel,user,age\n1,ann,30\n0,bob,\n"),
-        ("crlf", b"label,user,age\r\n1,ann,30\r\n0,bob,\r\n"),
-        ("bom_crlf_no_last_newline", b"\xef\xbb\xbflabel,user,age\r\n1,ann,30\r\n0,bob,"),
-        ("no_last_newline", b"label,user,age\n1,ann,30\n0,bob,"),
-        ("quotes", b'"label","user",age\n"1","ann",30\n0,"bob",""\n'),
-        ("unused_columns_repeat", b"x,label,x,user,age,x\n,1,,ann,30,\n,0,,bob,,\n"),
-    )
-    def test_same_rows_however_written(self, content: bytes) -> None:
-        self.assertEqual(_read(list(read_csv(self._file(content), SCHEMA))), TWO)
-
-    def test_quoted_values(self) -> None:
-        path = self._file(b'label,user,age\n1,"a, b",1\n0,"say ""hi""",2\n0,5" pipe,3\n')
-        self.assertEqual([row[2] for row in _read(list(read_csv(path, SCHEMA)))], ["a, b", 'say "hi"', '5" pipe'])
-
-    def test_tab_leaves_quotes_alone(self) -> None:
-        path = self._file(b'label\tuser\tage\n1\t"a\t1\n0\t"b"\t2\n')
-        self.assertEqual([row[2] for row in _read(list(read_csv(path, SCHEMA)))], ['"a', '"b"'])
-
-    @parameterized.named_parameters(
-        ("near", b"label,usr,age\n", "line 1 (separator ','): there is no column 'user'; did you mean 'usr'?"),
-        (
-            "nothing_near",
-            b"label,age,zip\n",
-            "(separator ','): there is no column 'user'; it has 'label', 'age', 'zip'",
-        ),
-        ("doubled", b"label,user,age,user\n", "line 1: the column 'user' stands twice"),
-        ("empty", b"", "line 1: no header line"),
-        ("blank", b"\n1,a,2\n", "line 1: no header line"),
-        ("not_utf8", b"label,us\xe9r,age\n", "line 1: not UTF-8 text (byte 8)"),
-        ("utf16", "label,user,age\n".encode("utf-16"), "line 1: not UTF-8 text (byte 0)"),
-        ("too_long", b"x" * 200_000 + b"\n", "line 1: not a header line: field larger"),
-        ("carriage_returns", b"label,user,age\r1,a,2\r", "line 1: not a header line: new-line character"),
-    )
-    def test_header_mistakes(self, content: bytes, message: str) -> None:
-        actual = self._refused(self._file(content))
-        self.assertIn("log.csv, line 1", actual)
-        self.assertIn(message, actual)
-
-    @parameterized.parameters(b"label,user,age\n", b"label,user,age", b"\xef\xbb\xbflabel,user,age\r\n")
-    def test_header_alone_has_no_rows(self, content: bytes) -> None:
-        self.assertEqual(_read(list(read_csv(self._file(content), SCHEMA))), [])
-
-    @parameterized.named_parameters(
-        ("gz_cut_in_the_header", "log.csv.gz", lambda text: gzip.compress(text)[:18]),
-        ("gz_cut_in_the_middle", "log.csv.gz", lambda text: gzip.compress(text)[:-2000]),
-        ("gz_without_its_end", "log.csv.gz", lambda text: gzip.compress(text)[:-4]),
-        ("gz_wrong_checksum", "log.csv.gz", lambda text: gzip.compress(text)[:-8] + bytes(8)),
-        ("gz_wrong_bits", "log.csv.gz", lambda text: gzip.compress(text)[:10] + b"\xff" * 50),
-        ("gz_that_is_none", "log.csv.gz", bytes),
-        ("xz_cut", "log.csv.xz", lambda text: lzma.compress(text)[:-100]),
-        ("xz_empty", "log.csv.xz", lambda _: b""),
-        ("xz_that_is_none", "log.csv.xz", bytes),
-        ("bz2_cut", "log.csv.bz2", lambda text: bz2.compress(text)[:-100]),
-        ("bz2_that_is_none", "log.csv.bz2", bytes),
-    )
-    def test_broken_compression_is_named(self, name: str, spoilt: Callable[[bytes], bytes]) -> None:
-        numbers = np.random.default_rng(0).integers(10**9, size=4000)
-        text = b"label,user,age\n" + b"".join(b"1,%d,3\n" % n for n in numbers)
-        self.assertRegex(self._refused(self._file(spoilt(text), name)), rf"{name}: cannot be read: \w")
-
-    def test_directory_and_missing_file(self) -> None:
-        folder = Path(tempfile.mkdtemp(dir=self.get_temp_dir()))
-        self.assertIn(f"{folder}: cannot be read: Is a directory", self._refused(folder))
-        self.assertIn("none.csv: cannot be read: No such file", self._refused(folder / "none.csv"))
-
-    @parameterized.parameters(16, 40, 64, 8 << 20)
-    def test_ragged_rows_are_located_in_any_block(self, block_bytes: int) -> None:
-        lines = ["label,user,age"] + [f"{i % 2},u{i},{i}" for i in range(2, 61)]  # line i of the file holds u<i>
-        expected = {2: 2, 3: 4, 17: 1, 18: 1, 30: 2, 31: 4, 59: 2, 60: 2}
-        for line, columns in expected.items():
-            lines[line - 1] = ",".join("1234"[:columns])
-        with mock.patch.object(formats, "BLOCK_BYTES", block_bytes):
-            cells = list(read_csv(self._file("\n".join(lines).encode() + b"\n"), SCHEMA))
-        self.assertEqual(_ragged(cells), [(line, f"{n} columns instead of 3") for line, n in expected.items()])
-        good = [line for line in range(2, 61) if line not in expected]
-        self.assertEqual(_read(cells), [(i, str(i % 2), f"u{i}", str(i)) for i in good])
-        if block_bytes == 16:
-            self.assertGreater(len(cells), 20)
-
-    @parameterized.parameters(b"", b"1,\xff\n")  # the second goes by the slower reader
-    def test_blank_line_counts_and_has_empty_cells(self, before: bytes) -> None:
-        (cells,) = read_csv(self._file(b"label,user,age\n" + before + b"\n1,a,3\n\n"), SCHEMA)
-        first = 2 + before.count(b"\n")
-        self.assertEqual(_read([cells]), [(first, "", "", ""), (first + 1, "1", "a", "3"), (first + 2, "", "", "")])
-
-    def test_random_tables_equal_the_csv_module(self) -> None:
-        rng = np.random.default_rng(5)
-        letters = np.array(list('ab,;" é0|☃'))
-        rows = [["".join(rng.choice(letters, rng.integers(6))) for _ in range(3)] for _ in range(500)]
-        text = io.StringIO()
-        csv.writer(text, lineterminator="\n").writerows([["label", "user", "age"], *rows])
-        for block_bytes in (37, 1000):
-            with mock.patch.object(formats, "BLOCK_BYTES", block_bytes):
-                read = _read(list(read_csv(self._file(text.getvalue().encode()), SCHEMA, ",")))
-            self.assertEqual(read, [(i, *row) for i, row in enumerate(rows, 2)])
-
-    @parameterized.product(block_bytes=[30, 8 << 20])
-    def test_open_quote_costs_its_own_line_alone(self, block_bytes: int) -> None:
-        content = b'label,user,age\n1,a,1\n1,"b,2\n0,c,3\n0,5" pipe,4\n1,"two\nlines",5\n0,"d",6\n'
-        with mock.patch.object(formats, "BLOCK_BYTES", block_bytes):
-            cells = list(read_csv(self._file(content), SCHEMA))
-        self.assertEqual([(row[0], row[2]) for row in _read(cells)], [(2, "a"), (4, "c"), (5, '5" pipe'), (8, "d")])
-        self.assertEqual([line for line, _ in _ragged(cells)], [3, 6, 7])
-        self.assertIn("does not end on its line", _ragged(cells)[0][1])
-
-    def test_carriage_return_inside_a_line(self) -> None:
-        cells = list(read_csv(self._file(b"label\tuser\tage\n1\ta\rb\t1\n0\tc\t2\n"), SCHEMA))
-        self.assertEqual(_read(cells), [(3, "0", "c", "2")])
-        self.assertEqual([line for line, _ in _ragged(cells)], [2])
-
-    def test_short_row_that_is_not_utf8(self) -> None:
-        cells = list(read_csv(self._file(b"label,user,age\n1,\xff\n0,c,2\n"), SCHEMA))
-        self.assertEqual(_read(cells), [(3, "0", "c", "2")])
-        self.assertEqual(cells[0].ragged[0].value, "1,\\xff")
-        self.assertEqual(_ragged(cells), [(2, "2 columns instead of 3")])
-
-    def test_line_longer_than_a_block(self) -> None:
-        with mock.patch.object(formats, "BLOCK_BYTES", 16):
-            cells = list(read_csv(self._file(b"label,user,age\n1,a,1\n0," + b"x" * 1000 + b",2\n1,b,3\n"), SCHEMA))
-        self.assertEqual([(row[0], len(row[2])) for row in _read(cells)], [(2, 1), (3, 1000), (4, 1)])
-
-    def test_criteo_counts_lines_from_one(self) -> None:
-        row = ["1", *map(str, range(13)), *(f"{i:08x}" for i in range(26))]
-        lines = ["\t".join(row), "\t".join(row[:-1]), "\t".join(["0", *[""] * 39])]
-        (cells,) = list(read_criteo(self._file("\n".join(lines).encode() + b"\n", "day_0"), criteo()))
-        self.assertEqual(cells.lines.tolist(), [1, 3])
-        self.assertEqual(str(cells.ragged[0]).partition(":")[0], f"{cells.file}, line 2")
-        self.assertEqual(cells.columns["C26"].to_pylist(), [b"00000019", b""])
-        self.assertEqual(cells.columns["I1"].to_pylist(), [b"0", b""])
-
-
-class RejectsTest(tf.test.TestCase):
-    """Counting malformed rows."""
-
-    def test_allowed_ones_are_kept_and_the_next_is_an_error(self) -> None:
-        def bad(line: int) -> Rejected:
-            return Rejected("log.csv", line, "age", "x" * 200, "no number")
-
-        rejects = Rejects(3)
-        rejects.add([bad(9), bad(4)])
-        self.assertEqual([row.line for row in rejects.rows], [4, 9])
-        with self.assertRaises(InputError) as caught:
-            rejects.add([bad(30), bad(21), bad(20)])
-        self.assertEqual(
-            str(caught.exception),
-            f"log.csv, line 21, column 'age': no number, got {'x' * 80!r}; "
-            "that is one more malformed row than the 3 allowed",
-        )
-        self.assertEqual([row.line for row in rejects.rows], [4, 9, 20])
-
-    def test_none_is_allowed_unless_said(self) -> None:
-        with self.assertRaisesRegex(InputError, r"log\.csv, line 7: short, got '1'; mend the row, or let --max-bad"):
-            Rejects().add([Rejected("log.csv", 7, "", "1", "short")])
+    def test_what_a_format_lacks_or_does_not_take_is_said(self) -> None:
+        for name in FORMATS:
+            if FORMATS[name].schema is None:
+                with self.assertRaisesRegex(InputError, f"prepare {name} needs --schema FILE"):
+                    open_log(name, ("a",), None, None)
+            if name != "csv":
+                with self.assertRaisesRegex(InputError, f"--separator is for csv; {name} needs none"):
+                    open_log(name, ("a",), SCHEMA, ",")
+        with self.assertRaisesRegex(InputError, "'ab' is not a single ASCII character"):
+            open_log("csv", ("a",), SCHEMA, "ab")
 
 
 if __name__ == "__main__":

@@ -13,18 +13,20 @@ import pyarrow.parquet as pq
 from absl.testing import parameterized
 
 from tests.studies import CONFIGS, REPOSITORY
-from tfrs_scaling.input.formats import Rejects, read_csv
-from tfrs_scaling.input.parquet import read_parquet
+from tfrs_scaling.input.cells import Log, Rejected, read
+from tfrs_scaling.input.parquet import ParquetLog
 from tfrs_scaling.input.prepare import prepare
 from tfrs_scaling.input.rows import RowParser, Rows
 from tfrs_scaling.input.schema import CategoricalFeature, DenseFeature, Schema
+from tfrs_scaling.input.sources import LogSource
+from tfrs_scaling.input.text import TextLog
 from tfrs_scaling.input.validated import InputError
 
 import tensorflow as tf  # isort: skip -- after tfrs_scaling, which chooses the Keras it comes with
 
 SCHEMA = Schema(
     "y",
-    (CategoricalFeature("user", 10, "hash"), CategoricalFeature("tags", 10, "hash", 3, "|")),
+    (CategoricalFeature("user", 10, "hash"), CategoricalFeature("tags", 10, "hash", max_values=3, separator="|")),
     (DenseFeature("age"),),
     "ts",
 )
@@ -43,24 +45,26 @@ COLUMNS: dict[str, Any] = {
 }
 
 
-class ParquetTest(parameterized.TestCase, tf.test.TestCase):
-    """``read_parquet``."""
+def _parsed(log: Log) -> tuple[Rows, list[Rejected]]:
+    blocks = [RowParser(log).parse(cells) for cells in read(log)]
+    return Rows.concatenate([block.rows for block in blocks]), [row for block in blocks for row in block.rejected]
 
-    def _path(self, columns: dict[str, Any]) -> Path:
+
+class ParquetTest(parameterized.TestCase, tf.test.TestCase):
+    """``ParquetLog``."""
+
+    def _path(self, columns: dict[str, Any], **options: Any) -> Path:
         path = Path(tempfile.mkdtemp(dir=self.get_temp_dir())) / "log.parquet"
-        pq.write_table(pa.table(columns), path)
+        pq.write_table(pa.table(columns), path, **options)
         return path
 
-    def _rows(self, columns: dict[str, Any], schema: Schema = SCHEMA, allowed: int = 0) -> tuple[Rows, Rejects]:
-        rejects = Rejects(allowed)
-        parser = RowParser(schema, rejects)
-        return Rows.concatenate([parser.parse(c) for c in read_parquet(self._path(columns), schema)]), rejects
+    def _rows(self, columns: dict[str, Any], schema: Schema = SCHEMA, **options: Any) -> tuple[Rows, list[Rejected]]:
+        return _parsed(ParquetLog(schema, (str(self._path(columns, **options)),)))
 
     def _as_text(self) -> Rows:
         path = Path(tempfile.mkdtemp(dir=self.get_temp_dir())) / "log.csv"
         path.write_text(TEXT)
-        parser = RowParser(SCHEMA, Rejects())
-        return Rows.concatenate([parser.parse(c) for c in read_csv(path, SCHEMA)])
+        return _parsed(TextLog(SCHEMA, (str(path),)))[0]
 
     @parameterized.named_parameters(
         ("as_they_are", {}),
@@ -74,14 +78,12 @@ class ParquetTest(parameterized.TestCase, tf.test.TestCase):
         ("timestamps", {"ts": pa.array([10_000, 20_000, 30_000], pa.timestamp("ms"))}),
     )
     def test_same_rows_as_text(self, changed: dict[str, Any]) -> None:
-        rows, _ = self._rows({**COLUMNS, **changed})
-        text = self._as_text()
-        self.assertAllEqual(rows.label, text.label)
-        np.testing.assert_array_equal(rows.dense, text.dense)
-        self.assertAllEqual(rows.ids, text.ids)
-        assert rows.time is not None
-        assert text.time is not None
-        self.assertAllEqual(rows.time, text.time)
+        text = self._as_text().columns()
+        for group_rows in (1, 2, 1000):
+            rows, _ = self._rows({**COLUMNS, **changed}, row_group_size=group_rows)
+            self.assertEqual([*rows.columns()], [*text])
+            for name, column in rows.columns().items():
+                np.testing.assert_array_equal(column, text[name])
 
     def test_dates_are_seconds(self) -> None:
         days = pa.array([datetime.date(1970, 1, 1), datetime.date(1970, 1, 2), datetime.date(2013, 1, 1)])
@@ -91,18 +93,17 @@ class ParquetTest(parameterized.TestCase, tf.test.TestCase):
     def test_integer_ids_that_pandas_made_floats(self) -> None:
         schema = Schema("y", (CategoricalFeature("user", 10, "id"),))
         user = pa.array([3.0, 2147483647.0, 0.0])
-        self.assertAllEqual(self._rows({"y": COLUMNS["y"], "user": user}, schema)[0].ids, [[3], [2147483647], [0]])
+        self.assertAllEqual(self._rows({"y": COLUMNS["y"], "user": user}, schema)[0].codes, [[3], [2147483647], [0]])
 
     def test_malformed_rows_are_told_by_their_number(self) -> None:
         changed = {**COLUMNS, "y": pa.array([1, 2, None], pa.int8())}
-        with self.assertRaisesRegex(InputError, r"log\.parquet, row 2, column 'y': the label is neither 0 nor 1"):
-            self._rows(changed)
-        rows, rejects = self._rows(changed, allowed=2)
-        self.assertEqual(len(rows.label), 1)
-        self.assertEqual([(r.line, r.column) for r in rejects.rows], [(2, "y"), (3, "y")])
-        inf = {**COLUMNS, "age": pa.array([3.0, float("inf"), 2.5])}
-        with self.assertRaisesRegex(InputError, r"row 2, column 'age': not a finite number"):
-            self._rows(inf)
+        for group_rows in (1, 2, 1000):
+            rows, rejected = self._rows(changed, row_group_size=group_rows)
+            self.assertEqual(rows.position.tolist(), [0])
+            self.assertEqual([(row.line, row.column) for row in rejected], [(2, "y"), (3, "y")])
+            self.assertRegex(str(rejected[0]), r"log\.parquet, row 2, column 'y': the label is neither 0 nor 1")
+        _, rejected = self._rows({**COLUMNS, "age": pa.array([3.0, float("inf"), 2.5])})
+        self.assertRegex(str(rejected[0]), "row 2, column 'age': not a finite number")
 
     def test_columns_that_cannot_be_used_are_named(self) -> None:
         for changed, message in (
@@ -134,11 +135,8 @@ class ParquetTest(parameterized.TestCase, tf.test.TestCase):
                 typed[feature.name] = typed[feature.name].astype("category")
         typed.to_parquet(folder / "log.parquet")
         hashes: list[str] = []
-        for blocks in (read_csv(path, schema), read_parquet(folder / "log.parquet", schema)):
-            parser, out = RowParser(schema, Rejects()), folder / f"data{len(hashes)}"
-            manifest = prepare(
-                map(parser.parse, blocks), schema, out, vocabularies=parser.vocabularies, split_by="random"
-            )
+        for log in (TextLog(schema, (str(path),)), ParquetLog(schema, (str(folder / "log.parquet"),))):
+            manifest = prepare(LogSource(log), folder / f"data{len(hashes)}", split_by="random")
             hashes.append(manifest.data_hash)
         self.assertEqual(hashes[0], hashes[1])
 
@@ -148,9 +146,9 @@ class ParquetTest(parameterized.TestCase, tf.test.TestCase):
         for content in (b"", b"y,user\n1,a\n", whole[:-20], whole[:100], lzma.compress(whole)):
             path.write_bytes(content)
             with self.assertRaisesRegex(InputError, r"log\.parquet: cannot be read as Parquet"):
-                list(read_parquet(path, SCHEMA))
-        with self.assertRaisesRegex(InputError, "cannot be read as Parquet"):
-            list(read_parquet(path.with_name("none"), SCHEMA))
+                list(read(ParquetLog(SCHEMA, (str(path),))))
+        with self.assertRaisesRegex(InputError, "none: cannot be read: No such file or directory"):
+            list(read(ParquetLog(SCHEMA, (str(path.with_name("none")),))))
 
 
 if __name__ == "__main__":

@@ -10,10 +10,11 @@ from unittest import mock
 import numpy as np
 from absl.testing import parameterized
 
+from tests.studies import RowsSource
 from tfrs_scaling.input import shards
 from tfrs_scaling.input.pipeline import batches
 from tfrs_scaling.input.prepare import prepare
-from tfrs_scaling.input.rows import Rows
+from tfrs_scaling.input.rows import NO_CODE, Rows
 from tfrs_scaling.input.schema import CategoricalFeature, DenseFeature, Schema
 from tfrs_scaling.input.shards import SPLITS, ClickData, SplitName
 
@@ -21,7 +22,7 @@ import tensorflow as tf  # isort: skip -- after tfrs_scaling, which chooses the 
 
 SCHEMA = Schema(
     "click",
-    (CategoricalFeature("row", 100_000, "id"), CategoricalFeature("tags", 50, "id", 3, "|")),
+    (CategoricalFeature("row", 100_000, "id"), CategoricalFeature("tags", 50, "id", max_values=3, separator="|")),
     (DenseFeature("a"), DenseFeature("b")),
 )
 PLAIN = Schema("click", (CategoricalFeature("row", 100_000, "id"),))
@@ -30,13 +31,18 @@ NAMES = ("dense", "ids", "label", "weight")
 
 def _log(count: int, *, dense: bool = True) -> Rows:
     rng = np.random.default_rng(12)
-    tags = rng.integers(0, 2**31 - 1, (count, 3)).astype(np.int32)
-    tags[np.arange(3) >= rng.integers(1, 4, count)[:, None]] = -1
+    tags = rng.integers(0, 2**31 - 1, (count, 3)).astype(np.uint64)
+    tags[np.arange(3) >= rng.integers(1, 4, count)[:, None]] = NO_CODE
     label = rng.integers(0, 2, count).astype(np.uint8)
-    row = np.arange(count, dtype=np.int32)[:, None]
+    row = np.arange(count)
     if not dense:
-        return Rows(label, np.empty((count, 0)), row)
-    return Rows(label, rng.exponential(size=(count, 2)), np.concatenate([row, tags], axis=1))
+        return Rows(row, label, np.empty((count, 0)), row[:, None].astype(np.uint64))
+    codes = np.concatenate([row[:, None].astype(np.uint64), tags], axis=1)
+    return Rows(row, label, rng.exponential(size=(count, 2)), codes)
+
+
+def _ids(log: Rows) -> np.ndarray:
+    return np.where(log.codes == NO_CODE, -1, log.codes.astype(np.int64))
 
 
 class PipelineTest(parameterized.TestCase, tf.test.TestCase):
@@ -48,7 +54,8 @@ class PipelineTest(parameterized.TestCase, tf.test.TestCase):
             mock.patch.object(shards, "ROWS_PER_RECORD", rows_per_record),
             mock.patch.object(shards, "RECORDS_PER_SHARD", 3),
         ):
-            prepare([_log(count, dense=dense)], SCHEMA if dense else PLAIN, folder, validation=0.1, test=0.2)
+            source = RowsSource(SCHEMA if dense else PLAIN, (_log(count, dense=dense),))
+            prepare(source, folder, validation=0.1, test=0.2)
         return ClickData.open(folder)
 
     def _stored(self, data: ClickData, split: SplitName) -> np.ndarray:
@@ -80,7 +87,7 @@ class PipelineTest(parameterized.TestCase, tf.test.TestCase):
                 order_fed = order[:count]
                 self.assertLen(fed["label"], whole if train else -(-len(order) // batch) * batch)
                 self.assertAllEqual(fed["label"][:count], log.label[order_fed])
-                self.assertAllEqual(fed["ids"][:count], log.ids[order_fed])
+                self.assertAllEqual(fed["ids"][:count], _ids(log)[order_fed])
                 self.assertAllClose(fed["dense"][:count], np.log1p(log.dense[order_fed]), rtol=1e-6)
                 self.assertAllEqual(fed["weight"], [1.0] * count + [0.0] * (len(fed["label"]) - count))
 
@@ -97,7 +104,7 @@ class PipelineTest(parameterized.TestCase, tf.test.TestCase):
         data, log = self._data(), _log(1000)
         fed = self._collected(batches(data, "train", 10, (25, 3), train=True))
         for i, number in enumerate(self._stored(data, "train")[: len(fed["ids"])]):
-            row, *tags = log.ids[number].tolist()
+            row, *tags = _ids(log)[number].tolist()
             self.assertEqual(fed["ids"][i].tolist(), [row % 25, *(-1 if tag == -1 else tag % 3 for tag in tags)])
         self.assertTrue((fed["ids"] == -1).any())
 

@@ -3,6 +3,7 @@
 # mypy: allow-untyped-calls
 # (absl has no types)
 
+import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,10 +11,11 @@ import numpy as np
 import pyarrow as pa
 from absl.testing import parameterized
 
-from tfrs_scaling.input.formats import Cells, Rejects
-from tfrs_scaling.input.rows import RowParser, Rows, Vocabulary, hash_ids
+from tests import reference
+from tfrs_scaling.input.cells import Cells, Rejected
+from tfrs_scaling.input.rows import ParsedRows, RowParser, Rows
 from tfrs_scaling.input.schema import CategoricalFeature, DenseFeature, Schema
-from tfrs_scaling.input.validated import InputError
+from tfrs_scaling.input.text import TextLog
 
 import tensorflow as tf  # isort: skip -- after tfrs_scaling, which chooses the Keras it comes with
 
@@ -22,7 +24,7 @@ SCHEMA = Schema(
     dense=(DenseFeature("age"), DenseFeature("gain", negative="reject"), DenseFeature("z", "standardize", "reject")),
     categorical=(
         CategoricalFeature("user", 10),
-        CategoricalFeature("tags", 10, "vocabulary", 3, "|"),
+        CategoricalFeature("tags", 10, "vocabulary", max_values=3, separator="|"),
         CategoricalFeature("site", 10, "hash"),
         CategoricalFeature("ad", 10, "id"),
     ),
@@ -42,20 +44,26 @@ GOOD = {
 }
 
 
-def _cells(rows: Sequence[dict[str, Any]], first_line: int = 2) -> Cells:
-    columns = {
+LOG = TextLog(SCHEMA, ("log.csv",))
+
+
+def _cells(rows: Sequence[dict[str, Any]], first_line: int = 2, number: int = 0, schema: Schema = SCHEMA) -> Cells:
+    batch = pa.record_batch({
         name: pa.array([r[name] if isinstance(r[name], bytes) else r[name].encode() for r in rows], pa.binary())
-        for name in SCHEMA.columns
-    }
-    return Cells("log.csv", np.arange(first_line, first_line + len(rows)), columns, [])
+        for name in schema.columns
+    })  # fmt: skip
+    return Cells("log.csv", number, np.arange(len(rows)) + first_line - 2, batch, [], first=2)
+
+
+def _hashes(*values: str | None) -> list[int]:
+    return [reference.hash_of(None if value is None else value.encode()) for value in values]
 
 
 class RowParserTest(parameterized.TestCase, tf.test.TestCase):
     """Blocks of cells into rows."""
 
     def test_good_rows(self) -> None:
-        parser = RowParser(SCHEMA, Rejects())
-        rows = parser.parse(
+        parsed = RowParser(LOG).parse(
             _cells([
                 GOOD,
                 GOOD | {"label": "0", "age": "", "gain": "NA", "z": "1e3", "user": "bob", "tags": "b", "ts": "-5"},
@@ -63,27 +71,41 @@ class RowParserTest(parameterized.TestCase, tf.test.TestCase):
                 GOOD | {"user": "ann", "tags": "c||a", "ad": "0", "ts": str(2**40)},
             ])
         )  # fmt: skip
+        rows = parsed.rows
         self.assertAllEqual(rows.label, [1, 0, 1, 1])
         self.assertEqual(rows.label.dtype, np.uint8)
         nan = np.nan
         np.testing.assert_array_equal(rows.dense, [[30.5, 2, -1], [nan, nan, 1000], [-3, 2, -1], [30.5, 2, -1]])
-        self.assertEqual(rows.ids.dtype, np.int32)
-        self.assertAllEqual(rows.ids[:, 0], [0, 1, 2, 0])
-        # Tags in order of appearance: a, b, missing, c.
-        self.assertAllEqual(rows.ids[:, 1:4], [[0, 1, -1], [1, -1, -1], [2, -1, -1], [3, 2, 0]])
-        self.assertAllEqual(rows.ids[:, 5], [7, 7, 2**31 - 1, 0])
+        self.assertEqual(rows.codes.dtype, np.uint64)
+        self.assertEqual(rows.codes[:, 0].tolist(), _hashes("ann", "bob", None, "ann"))
+        tags = [["a", "b"], ["b"], [None], ["c", None, "a"]]
+        for codes, values in zip(rows.codes[:, 1:4].tolist(), tags, strict=True):
+            self.assertEqual(codes, (_hashes(*values) + [2**64 - 1] * 2)[:3])
+        self.assertEqual(rows.codes[:, 4].tolist(), [_hashes("x")[0] % 2**31] * 4)
+        self.assertEqual(rows.codes[:, 5].tolist(), [7, 7, 2**31 - 1, 0])
         assert rows.time is not None
         self.assertAllEqual(rows.time, [100, -5, 100, 2**40])
-        self.assertEqual(list(parser.vocabularies["user"].codes), ["ann", "bob", None])
-        self.assertEqual(list(parser.vocabularies["tags"].codes), ["a", "b", None, "c"])
-        self.assertEqual(set(parser.vocabularies), {"user", "tags"})
+        self.assertIsNone(rows.weight)
+        self.assertEmpty(parsed.rejected)
+        self.assertEqual(parsed.missing, {"age": 1, "gain": 1, "z": 0, "user": 1, "tags": 2, "site": 0, "ad": 0})
 
-    def test_codes_go_on_over_blocks(self) -> None:
-        parser = RowParser(SCHEMA, Rejects())
-        first = parser.parse(_cells([GOOD | {"user": name} for name in ("c", "a", "c")]))
-        second = parser.parse(_cells([GOOD | {"user": name} for name in ("b", "a", "NA", "c")]))
-        self.assertAllEqual(first.ids[:, 0], [0, 1, 0])
-        self.assertAllEqual(second.ids[:, 0], [2, 1, 3, 0])
+    def test_missing_is_a_value_of_its_own_where_values_are_hashed(self) -> None:
+        sites = RowParser(LOG).parse(_cells([GOOD | {"site": site} for site in ("", "NA", "None", "nan")])).rows
+        first, second, *others = sites.codes[:, 4].tolist()
+        self.assertEqual(first, second)
+        self.assertLen({first, *others}, 3)
+
+    def test_positions_are_those_of_the_well_formed_rows_in_their_file(self) -> None:
+        rows = RowParser(LOG).parse(_cells([GOOD, GOOD | {"label": "x"}, GOOD, GOOD], 1000, number=3)).rows
+        self.assertEqual(rows.position.dtype, np.int64)
+        self.assertEqual(rows.position.tolist(), [3 * 2**40 + ordinal for ordinal in (998, 1000, 1001)])
+
+    def test_nothing_is_kept_from_block_to_block(self) -> None:
+        parser = RowParser(LOG)
+        blocks = [_cells([GOOD | {"user": name} for name in names]) for names in (("c", "a", "c"), ("b", "a", "NA"))]
+        together = [parser.parse(block).rows.codes.tolist() for block in blocks]
+        self.assertEqual(together, [RowParser(LOG).parse(block).rows.codes.tolist() for block in blocks])
+        self.assertEqual(parser.parse(blocks[1]).missing["user"], 1)
 
     @parameterized.named_parameters(
         ("label_2", "label", "2", "the label is neither 0 nor 1"),
@@ -112,55 +134,50 @@ class RowParserTest(parameterized.TestCase, tf.test.TestCase):
         ("too_many_values", "tags", "a|b|c|d", "more than 3 values"),
         ("not_utf8", "user", b"ann\xff", "not UTF-8 text"),
         ("not_utf8_hash", "site", b"\xc3", "not UTF-8 text"),
-        ("not_utf8_label", "label", b"1\x80", "not UTF-8 text"),
+        ("not_utf8_label", "label", b"1\x80", "the label is neither 0 nor 1"),
         ("nul", "user", "a\0", "a NUL inside a value"),
         ("nul_alone", "site", "\0", "a NUL inside a value"),
-        ("nul_in_number", "age", "1\0", "a NUL inside a value"),
+        ("nul_in_number", "age", "1\0", "not a finite number"),
     )
     def test_bad_cell_is_located(self, column: str, value: str | bytes, why: str) -> None:
         rows: list[dict[str, Any]] = [GOOD, GOOD, {**GOOD, column: value}, {**GOOD, "user": "zoe"}]
-        with self.assertRaises(InputError) as caught:
-            RowParser(SCHEMA, Rejects()).parse(_cells(rows, first_line=41))
+        parsed = RowParser(LOG).parse(_cells(rows, first_line=41))
         shown = value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else value
-        message = str(caught.exception)
+        (rejected,) = parsed.rejected
+        self.assertEqual(
+            (rejected.file, rejected.line, rejected.column, rejected.value), ("log.csv", 43, column, shown)
+        )
+        message = str(rejected)
         self.assertStartsWith(message, f"log.csv, line 43, column {column!r}: ")
         self.assertIn(why, message)
-        self.assertIn(f"got {shown[:80]!r}; mend the row", message)
-
-        rejects = Rejects(1)
-        parsed = RowParser(SCHEMA, rejects).parse(_cells(rows, first_line=41))
-        self.assertLen(parsed.label, 3)
-        self.assertEqual([(r.file, r.line, r.column, r.value) for r in rejects.rows], [("log.csv", 43, column, shown)])
-        self.assertAllEqual(parsed.ids[:, 0], [0, 0, 1])
-
-    def test_rejects_count_over_blocks_and_the_next_one_raises(self) -> None:
-        rejects = Rejects(2)
-        parser = RowParser(SCHEMA, rejects)
-        self.assertLen(parser.parse(_cells([GOOD, GOOD | {"label": "x"}], 2)).label, 1)
-        self.assertLen(parser.parse(_cells([GOOD | {"ad": "x"}, GOOD], 4)).label, 1)
-        with self.assertRaisesRegex(InputError, "line 7, column 'ts'.*one more malformed row than the 2 allowed"):
-            parser.parse(_cells([GOOD, GOOD | {"ts": "x"}, GOOD], 6))
-        self.assertEqual([row.line for row in rejects.rows], [3, 4])
+        self.assertEndsWith(message, f"got {shown[:80]!r}")
+        self.assertEqual(parsed.rows.codes[:, 0].tolist(), _hashes("ann", "ann", "zoe"))
 
     def test_row_with_several_bad_cells_is_rejected_once(self) -> None:
-        rejects = Rejects(5)
-        rows = RowParser(SCHEMA, rejects).parse(_cells([GOOD | {"label": "x", "age": "x", "ad": "x", "user": b"\xff"}]))
-        self.assertLen(rejects.rows, 1)
-        self.assertEmpty(rows.label)
-        self.assertEqual(rows.ids.shape, (0, 6))
+        parsed = RowParser(LOG).parse(_cells([GOOD | {"label": "x", "age": "x", "ad": "x", "user": b"\xff"}]))
+        self.assertEqual([row.column for row in parsed.rejected], ["label"])
+        self.assertEmpty(parsed.rows.label)
+        self.assertEqual(parsed.rows.codes.shape, (0, 6))
 
-    def test_rejected_row_leaves_no_trace_in_the_vocabularies(self) -> None:
-        parser = RowParser(SCHEMA, Rejects(2))
-        rows = parser.parse(
+    def test_malformed_rows_come_in_the_order_of_the_log(self) -> None:
+        cells = _cells([GOOD | {"ts": "x"}, GOOD, GOOD | {"label": "x"}, GOOD | {"user": "a\0"}, GOOD | {"age": "x"}])
+        shorter = [Rejected("log.csv", line, "", "1,2", "2 columns instead of 9") for line in (30, 1, 7)]
+        parsed = RowParser(LOG).parse(dataclasses.replace(cells, malformed=shorter))
+        self.assertEqual(
+            [(row.line, row.column) for row in parsed.rejected],
+            [(1, ""), (2, "ts"), (4, "label"), (5, "user"), (6, "age"), (7, ""), (30, "")],
+        )
+
+    def test_rejected_row_leaves_no_trace(self) -> None:
+        parsed = RowParser(LOG).parse(
             _cells([
-                GOOD | {"user": "ghost", "tags": "ghost|a", "label": "2"},
-                GOOD | {"user": "ghost2", "tags": "a|b|c|ghost"},
-                GOOD | {"user": "bob", "tags": "b"},
+                GOOD | {"user": "", "tags": "|a", "age": "", "label": "2"},
+                GOOD | {"user": "NA", "tags": "a|b||", "age": "NA"},
+                GOOD | {"user": "bob", "tags": "b", "z": ""},
             ])
         )  # fmt: skip
-        self.assertEqual(list(parser.vocabularies["user"].codes), ["bob"])
-        self.assertEqual(list(parser.vocabularies["tags"].codes), ["b"])
-        self.assertAllEqual(rows.ids[:, :4], [[0, 0, -1, -1]])
+        self.assertEqual(parsed.missing, {"age": 0, "gain": 0, "z": 1, "user": 0, "tags": 0, "site": 0, "ad": 0})
+        self.assertEqual(parsed.rows.codes[:, :2].tolist(), [_hashes("bob", "b")])
 
     def test_bad_cells_at_random_are_found_one_by_one(self) -> None:
         rng = np.random.default_rng(3)
@@ -168,21 +185,22 @@ class RowParserTest(parameterized.TestCase, tf.test.TestCase):
         bad = sorted(rng.choice(1000, 50, replace=False).tolist())
         for i in bad:
             texts[i] = "x"
-        rejects = Rejects(50)
-        rows = RowParser(SCHEMA, rejects).parse(_cells([GOOD | {"age": text} for text in texts], first_line=0))
-        self.assertEqual([row.line for row in rejects.rows], bad)
-        self.assertAllEqual(rows.dense[:, 0], [float(text) for text in texts if text != "x"])
+        parsed = RowParser(LOG).parse(_cells([GOOD | {"age": text} for text in texts], first_line=0))
+        self.assertEqual([row.line for row in parsed.rejected], bad)
+        self.assertAllEqual(parsed.rows.dense[:, 0], [float(text) for text in texts if text != "x"])
 
     def test_criteo_cells(self) -> None:
         schema = Schema("label", (CategoricalFeature("C1", 10, "hash"),), (DenseFeature("I1"),))
+        log = TextLog(schema, ("day",), integer_dense=True, hexadecimal=True)
 
-        def parse(label: str, integer: str, category: str, allowed: int = 0) -> Rows:
+        def parse(label: str, integer: str, category: str) -> ParsedRows:
             columns = {"label": label, "I1": integer, "C1": category}
-            cells = Cells("day", np.array([9]), {k: pa.array([v.encode()]) for k, v in columns.items()}, [])
-            return RowParser(schema, Rejects(allowed), integer_dense=True, hexadecimal=True).parse(cells)
+            batch = pa.record_batch({name: pa.array([value.encode()]) for name, value in columns.items()})
+            return RowParser(log).parse(Cells("day", 0, np.array([8]), batch, []))
 
-        self.assertAllEqual(parse("1", "-3", "68fd1e64").dense, [[-3.0]])
-        self.assertTrue(np.isnan(parse("0", "", "").dense[0, 0]))
+        self.assertAllEqual(parse("1", "-3", "68fd1e64").rows.dense, [[-3.0]])
+        self.assertTrue(np.isnan(parse("0", "", "").rows.dense[0, 0]))
+        self.assertEqual(parse("1", "-3", "68fd1e64").rows.codes.tolist(), [[_hashes("68fd1e64")[0] % 2**31]])
         for integer, category, column in (
             ("1.5", "ff", "I1"),
             ("x", "ff", "I1"),
@@ -192,41 +210,35 @@ class RowParserTest(parameterized.TestCase, tf.test.TestCase):
             ("1", "-1", "C1"),
             ("1", "0x1f", "C1"),
         ):
-            with self.assertRaisesRegex(InputError, f"^day, line 9, column '{column}': not a"):
-                parse("1", integer, category)
+            (rejected,) = parse("1", integer, category).rejected
+            self.assertStartsWith(str(rejected), f"day, line 9, column '{column}': not a")
 
     def test_negative_rule_is_log1ps_alone(self) -> None:
         # "z" is standardized and says negative="reject": its negative values are as good as any.
-        rows = RowParser(SCHEMA, Rejects()).parse(_cells([GOOD | {"z": "-5", "age": "-5"}]))
+        rows = RowParser(LOG).parse(_cells([GOOD | {"z": "-5", "age": "-5"}])).rows
         self.assertAllEqual(rows.dense[:, [0, 2]], [[-5.0, -5.0]])
 
+    def test_weights(self) -> None:
+        schema = dataclasses.replace(SCHEMA, weight="w")
+        texts = ["0", "1", "2.5", "1e-3", "-0.1", "", "NA", "x", "nan", "inf", "1e39", "-0"]
+        cells = _cells([GOOD | {"w": text} for text in texts], schema=schema)
+        parsed = RowParser(TextLog(schema, ("log.csv",))).parse(cells)
+        assert parsed.rows.weight is not None
+        self.assertEqual(parsed.rows.weight.tolist(), [0.0, 1.0, 2.5, 0.001, 0.0])  # 1e39 is beyond float32
+        self.assertEqual([row.value for row in parsed.rejected], texts[4:-1])
+        self.assertIn("column 'w': the weight is not a finite number within float32 from 0 up", str(parsed.rejected[0]))
 
-class IdsTest(tf.test.TestCase):
-    """Vocabulary codes and hashes."""
-
-    def test_hashes_are_pinned(self) -> None:
-        # These values are in every hashed data set that was ever prepared: they must not change.
-        self.assertAllEqual(hash_ids(pa.array(["68fd1e64", "ann", None])), [2068251328, 1509682378, 958669961])
-
-    def test_hashes_lie_in_31_bits_and_depend_on_the_text_alone(self) -> None:
-        texts = [f"value-{i}" for i in range(20_000)]
-        hashed = hash_ids(pa.array(texts))
-        self.assertEqual(hashed.dtype, np.int32)
-        self.assertGreaterEqual(hashed.min(), 0)
-        self.assertGreater(hashed.max(), 2**30)
-        reversed_in_parts = np.concatenate([hash_ids(pa.array(part[::-1]))[::-1] for part in (texts[:7], texts[7:])])
-        self.assertAllEqual(reversed_in_parts, hashed)
-        self.assertGreater(len(set(hashed.tolist())), 19_990)  # the birthday bound expects 0.09 collisions
-        counts = np.bincount(hashed % 16, minlength=16)  # 16 table rows; chi-square with 15 degrees of freedom
-        self.assertLess(((counts - 1250) ** 2 / 1250).sum(), 44.3)  # its 0.9999 quantile
-
-    def test_missing_is_a_value_of_its_own(self) -> None:
-        hashed = hash_ids(pa.array(["", None, "None", "nan"]))
-        self.assertLen(set(hashed.tolist()), 4)
-
-    def test_nothing(self) -> None:
-        self.assertEmpty(hash_ids(pa.array([], pa.string())))
-        self.assertEmpty(Vocabulary().encode(pa.array([], pa.string())))
+    @parameterized.parameters(
+        (4.0, ["5", "4", "4.0", "3.9999", "-1", "0", "1e9"], [1, 1, 1, 0, 0, 0, 1]),
+        (-0.5, ["-1", "-0.5", "0"], [0, 1, 1]),
+    )
+    def test_label_of_at_least(self, at_least: float, texts: list[str], labels: list[int]) -> None:
+        schema = dataclasses.replace(SCHEMA, label_at_least=at_least)
+        bad = ["", "NA", "x", "nan", "inf"]
+        parsed = RowParser(TextLog(schema, ("log.csv",))).parse(_cells([GOOD | {"label": t} for t in texts + bad]))
+        self.assertAllEqual(parsed.rows.label, labels)
+        self.assertEqual([row.value for row in parsed.rejected], bad)
+        self.assertIn("column 'label': the label is not a finite number", str(parsed.rejected[0]))
 
 
 class RowsTest(tf.test.TestCase):
@@ -235,17 +247,21 @@ class RowsTest(tf.test.TestCase):
     def test_concatenate_and_take(self) -> None:
         def block(first: int, count: int) -> Rows:
             n = np.arange(first, first + count)
-            return Rows((n % 2).astype(np.uint8), n[:, None] / 2, n[:, None].astype(np.int32), n * 10, n / 100)
+            label, dense, codes = (n % 2).astype(np.uint8), n[:, None] / 2, n[:, None].astype(np.uint64)
+            return Rows(n + 7, label, dense, codes, time=n * 10, click_probability=n / 100)
 
         rows = Rows.concatenate([block(0, 3), block(3, 0), block(3, 4)])
-        self.assertAllEqual(rows.ids[:, 0], range(7))
+        self.assertAllEqual(rows.codes[:, 0], range(7))
         taken = rows.take(np.array([5, 0, 5]))
+        self.assertAllEqual(taken.position, [12, 7, 12])
         self.assertAllEqual(taken.label, [1, 0, 1])
         self.assertAllEqual(taken.dense, [[2.5], [0.0], [2.5]])
         assert taken.time is not None and taken.click_probability is not None
         self.assertAllEqual(taken.time, [50, 0, 50])
         self.assertAllEqual(taken.click_probability, [0.05, 0.0, 0.05])
-        self.assertIsNone(Rows(rows.label, rows.dense, rows.ids).take(np.array([1])).time)
+        self.assertIsNone(taken.weight)
+        self.assertEqual([*taken.columns()], ["position", "label", "dense", "codes", "time", "click_probability"])
+        self.assertAllEqual(rows.take(rows.label == 1).position, [8, 10, 12])
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ FULL = Schema(
     label="clicked",
     categorical=(
         CategoricalFeature("user", 100),
-        CategoricalFeature("tags", 20, "hash", 3, "|"),
+        CategoricalFeature("tags", 20, "hash", max_values=3, separator="|"),
         CategoricalFeature("item", 50, "id"),
     ),
     dense=(DenseFeature("age", "standardize"), DenseFeature("clicks", "log1p", "reject")),
@@ -36,12 +36,14 @@ class SchemaTest(parameterized.TestCase, tf.test.TestCase):
         plain = json.loads(json.dumps(FULL.to_dict()))
         self.assertEqual(Schema.from_dict(plain, "f"), FULL)
         self.assertEqual(plain["categorical"][1], {
-            "name": "tags", "cardinality": 20, "encoding": "hash", "max_values": 3, "separator": "|",
+            "name": "tags", "cardinality": 20, "encoding": "hash", "min_count": 1, "max_values": 3, "separator": "|",
         })  # fmt: skip
 
     def test_defaults(self) -> None:
         schema = Schema.from_dict(MINIMAL, "f")
-        self.assertEqual(schema, Schema("y", (CategoricalFeature("c", 3, "vocabulary", 1, None),), (), None, ("",)))
+        self.assertEqual(
+            schema, Schema("y", (CategoricalFeature("c", 3, "vocabulary", 1, 1, None),), (), None, None, None, ("",))
+        )
 
     def test_columns_and_slots(self) -> None:
         self.assertEqual(FULL.columns, ["clicked", "age", "clicks", "user", "tags", "item", "ts"])

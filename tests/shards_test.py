@@ -15,18 +15,19 @@ import numpy as np
 import tensorflow_datasets as tfds
 from absl.testing import parameterized
 
+from tests.studies import RowsSource
 from tfrs_scaling.input import shards
 from tfrs_scaling.input.prepare import prepare
-from tfrs_scaling.input.rows import Rows
+from tfrs_scaling.input.rows import NO_CODE, Rows
 from tfrs_scaling.input.schema import CategoricalFeature, DenseFeature, Schema
-from tfrs_scaling.input.shards import ClickData, Manifest, Source, describe, fingerprint
+from tfrs_scaling.input.shards import ClickData, Manifest, Source, describe, shard_count, short_hash
 from tfrs_scaling.input.validated import InputError
 
 import tensorflow as tf  # isort: skip -- after tfrs_scaling, which chooses the Keras it comes with
 
 SCHEMA = Schema(
     "click",
-    (CategoricalFeature("user", 10, "id"), CategoricalFeature("tags", 10, "id", 3, "|")),
+    (CategoricalFeature("user", 10, "id"), CategoricalFeature("tags", 10, "id", max_values=3, separator="|")),
     (DenseFeature("age"), DenseFeature("z", "standardize")),
     "ts",
 )
@@ -35,10 +36,15 @@ COUNT = 1000
 
 def _log(count: int = COUNT) -> Rows:
     rng = np.random.default_rng(4)
-    ids = rng.integers(0, 2**31 - 1, (count, 4)).astype(np.int32)
-    ids[: count // 2, 2:] = -1
+    codes = rng.integers(0, 2**31 - 1, (count, 4)).astype(np.uint64)
+    codes[: count // 2, 2:] = NO_CODE
     dense = rng.normal(5, 3, (count, 2))
-    return Rows(rng.integers(0, 2, count).astype(np.uint8), dense, ids, rng.integers(-(2**40), 2**40, count))
+    label, time = rng.integers(0, 2, count).astype(np.uint8), rng.integers(-(2**40), 2**40, count)
+    return Rows(np.arange(count), label, dense, codes, time)
+
+
+def _ids(log: Rows) -> np.ndarray:
+    return np.where(log.codes == NO_CODE, -1, log.codes.astype(np.int64))
 
 
 class ShardsTest(parameterized.TestCase, tf.test.TestCase):
@@ -50,12 +56,12 @@ class ShardsTest(parameterized.TestCase, tf.test.TestCase):
     def _prepared(self, seed: int = 0) -> tuple[Path, Manifest]:
         folder = self._folder()
         with mock.patch.object(shards, "ROWS_PER_RECORD", 32), mock.patch.object(shards, "RECORDS_PER_SHARD", 3):
-            return folder, prepare([_log()], SCHEMA, folder, split_by="random", seed=seed)
+            return folder, prepare(RowsSource(SCHEMA, (_log(),)), folder, split_by="random", seed=seed)
 
     def test_tfds_reads_the_same_rows(self) -> None:
         folder, manifest = self._prepared()
         log = _log()
-        expected = {t: (y, i) for t, y, i in zip(log.time, log.label, log.ids.tolist(), strict=True)}  # type: ignore[arg-type]
+        expected = {t: (y, i) for t, y, i in zip(log.time, log.label, _ids(log).tolist(), strict=True)}  # type: ignore[arg-type]
         builder = tfds.builder_from_directory(str(folder))
         seen = []
         for split in shards.SPLITS:
@@ -85,7 +91,7 @@ class ShardsTest(parameterized.TestCase, tf.test.TestCase):
         log = _log()
         assert log.time is not None
         row = int(np.flatnonzero(log.time == np.frombuffer(raw["time"], "<i8")[3])[0])
-        self.assertAllEqual(np.frombuffer(raw["ids"], "<i4").reshape(32, 4)[3], log.ids[row])
+        self.assertAllEqual(np.frombuffer(raw["ids"], "<i4").reshape(32, 4)[3], _ids(log)[row])
         age = np.log1p(max(log.dense[row, 0], 0))
         self.assertAllClose(np.frombuffer(raw["dense"], "<f4").reshape(32, 2)[3, 0], age, rtol=1e-6)
 
@@ -144,7 +150,17 @@ class ShardsTest(parameterized.TestCase, tf.test.TestCase):
                 ClickData.open(path)
 
     @parameterized.named_parameters(
-        ("version", lambda m: m | {"format_version": 2}, "format version 2; this version reads 1"),
+        (
+            "version",
+            lambda m: m | {"format_version": 1},
+            "format version 1; this version reads 2: prepare the data anew",
+        ),
+        (
+            "schema_changed",
+            lambda m: m | {"schema": m["schema"] | {"missing": ["", "NA"]}},
+            "schema_hash: the schema was changed after the data were prepared",
+        ),
+        ("no_negatives", lambda m: m | {"negative_rate": 0.0}, "negative_rate: input should be greater than 0"),
         ("no_version", lambda m: {k: v for k, v in m.items() if k != "format_version"}, "'format_version' is missing"),
         (
             "no_test",
@@ -194,15 +210,22 @@ class ShardsTest(parameterized.TestCase, tf.test.TestCase):
         with self.assertRaisesRegex(InputError, f"{path}, line"):
             ClickData.open(folder)
 
-    def test_fingerprint(self) -> None:
-        path = Path(tempfile.mkdtemp(dir=self.get_temp_dir())) / "x"
-        path.write_bytes(b"abc" * 1_000_000)
-        self.assertEqual(fingerprint(path), (3_000_000, hashlib.sha256(b"abc" * 1_000_000).hexdigest()))
+    def test_hashes_are_of_schema_sources_and_rows(self) -> None:
+        _, manifest = self._prepared()
+        content = json.dumps(manifest.schema.to_dict(), sort_keys=True).encode()
+        self.assertEqual(manifest.schema_hash, hashlib.sha256(content).hexdigest()[:16])
+        self.assertEqual(manifest.source_hash, "")
+        self.assertEqual(short_hash([1, "a"]), hashlib.sha256(b'[1, "a"]').hexdigest()[:16])
+        self.assertLen(manifest.data_hash, 16)
+
+    @parameterized.parameters((1, 1), (262_144, 1), (393_215, 1), (393_217, 2), (45_840_617, 175))
+    def test_shards_have_a_quarter_of_a_million_rows(self, rows: int, count: int) -> None:
+        self.assertEqual(shard_count(rows), count)
 
     def test_describe(self) -> None:
         folder = self._folder()
         sources = (Source("a.csv", 3, "0"), Source("b.csv", 4, "1"))
-        manifest = prepare([_log()], SCHEMA, folder, sources=sources, split_by="random")
+        manifest = prepare(RowsSource(SCHEMA, (_log(),), sources), folder, split_by="random")
         about = describe(manifest)
         self.assertEqual(about["description"], "a.csv, b.csv, split at random")
         self.assertEqual(sum(about["rows"].values()), COUNT)

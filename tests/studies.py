@@ -1,11 +1,16 @@
 """Small studies for the tests."""
 
+import dataclasses
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from tfrs_scaling.config import Config
 from tfrs_scaling.input.prepare import prepare
+from tfrs_scaling.input.rows import ParsedRows, Rows
+from tfrs_scaling.input.schema import Schema
 from tfrs_scaling.input.shards import ClickData
+from tfrs_scaling.input.shards import Source as SourceRecord
 from tfrs_scaling.input.sources import SyntheticSource
 from tfrs_scaling.input.validated import validated
 
@@ -22,6 +27,7 @@ def tiny_content(**sweep: Any) -> dict[str, Any]:
         "sweep": {"examples": [256, 512, 1024], **sweep},
         "synthetic": {
             "rows": 2000,
+            "seed": 2,  # under others chance may have it that so few rows teach nothing, and nothing can be fitted
             "dense": 2,
             "features": [
                 {"name": "user", "ids": 100, "rows": 50, "zipf": 0.8},
@@ -41,3 +47,25 @@ def tiny_data(config: Config, folder: Path) -> ClickData:
     assert config.synthetic is not None
     prepare(SyntheticSource(config.synthetic), folder, seed=config.synthetic.seed)
     return ClickData.open(folder)
+
+
+@dataclasses.dataclass(frozen=True)
+class RowsSource:
+    """Rows that a test made, to be prepared block by block as they are."""
+
+    schema: Schema
+    blocks: tuple[Rows, ...]
+    records: tuple[SourceRecord, ...] = ()
+    parts: int = 1
+
+    def pieces(self, part: int) -> Iterator[int]:
+        """The numbers of the blocks."""
+        yield from range(len(self.blocks))
+
+    def rows(self, piece: int) -> ParsedRows:
+        """A block."""
+        return ParsedRows(self.blocks[piece], [], {})
+
+    def record(self) -> tuple[SourceRecord, ...]:
+        """What the test says it is."""
+        return self.records

@@ -19,6 +19,7 @@ from scipy import integrate, stats
 
 from tfrs_scaling.input.prepare import prepare
 from tfrs_scaling.input.rows import Rows
+from tfrs_scaling.input.sources import SyntheticSource
 from tfrs_scaling.input.synthetic import (
     BLOCK_ROWS,
     Synthetic,
@@ -52,7 +53,7 @@ ONLY_DRIFT = Synthetic(
     drift_rows=1_000_000,
     seed=5,
 )
-COLUMNS = ("label", "dense", "ids", "time", "click_probability")
+COLUMNS = ("position", "label", "dense", "codes", "time", "click_probability")
 
 
 def _rows(settings: Synthetic) -> Rows:
@@ -76,7 +77,7 @@ def _drifted(teacher: Teacher, rows: Rows, time: float | np.ndarray) -> np.ndarr
     """The drifting part of the rows' logits as it would be at another time."""
     part = np.zeros(len(rows.label))
     for f, (scrambled, drifts) in enumerate(zip(teacher.scrambled, teacher.drifts, strict=True)):
-        cosine, sine, rate = drifts[np.argsort(scrambled)[rows.ids[:, f]]].T
+        cosine, sine, rate = drifts[np.argsort(scrambled)[rows.codes[:, f]]].T
         part += cosine * np.cos(rate * time) + sine * np.sin(rate * time)
     return part
 
@@ -94,7 +95,7 @@ class SyntheticTest(parameterized.TestCase, tf.test.TestCase):
         other = _rows(dataclasses.replace(SETTINGS, seed=8))
         self.assertLen(first.label, SETTINGS.rows)
         self.assertTrue(_equal(first, again))
-        for column in ("label", "dense", "ids", "click_probability"):
+        for column in ("label", "dense", "codes", "click_probability"):
             self.assertNotAllEqual(getattr(first, column), getattr(other, column))
 
     @parameterized.product(settings=(SETTINGS, DRIFTING), count=(1, 100, BLOCK_ROWS, BLOCK_ROWS + 1))
@@ -107,7 +108,8 @@ class SyntheticTest(parameterized.TestCase, tf.test.TestCase):
         # A study's data must not change under it. Ids and labels to the bit; a mathematical library may round the
         # last digit of the others differently.
         rows = _rows(SETTINGS)
-        digests = [hashlib.sha256(column.tobytes()).hexdigest()[:16] for column in (rows.label, rows.ids)]
+        columns = (rows.label, rows.codes.astype(np.int32))
+        digests = [hashlib.sha256(column.tobytes()).hexdigest()[:16] for column in columns]
         self.assertEqual(digests, ["9900a9f92dad5273", "d961bd473fa080f9"])
         position = np.arange(1, SETTINGS.rows + 1)
         self.assertAllClose(position @ _probability(rows), 617002554.8185143, rtol=1e-12, atol=0)
@@ -143,7 +145,7 @@ class SyntheticTest(parameterized.TestCase, tf.test.TestCase):
 
     def test_blocks_differ(self) -> None:
         first, second = generate(SETTINGS)
-        self.assertLess(np.mean(first.ids[:5000, 0] == second.ids[:, 0]), 0.2)
+        self.assertLess(np.mean(first.codes[:5000, 0] == second.codes[:, 0]), 0.2)
         self.assertNotAllEqual(first.dense[:5000], second.dense)
 
     def test_shares_are_zipfs(self) -> None:
@@ -152,7 +154,7 @@ class SyntheticTest(parameterized.TestCase, tf.test.TestCase):
             share = np.array([k**-feature.zipf for k in range(1, feature.ids + 1)])
             expected = share / share.sum() * SETTINGS.rows
             self.assertEqual(sorted(teacher.scrambled[f].tolist()), list(range(feature.ids)))
-            observed = np.bincount(rows.ids[:, f], minlength=feature.ids)[teacher.scrambled[f]]
+            observed = np.bincount(rows.codes[:, f].astype(np.int64), minlength=feature.ids)[teacher.scrambled[f]]
             self.assertGreater(stats.chisquare(observed, expected).pvalue, 1e-4)
 
     @parameterized.parameters(0.01, 0.25, 0.7)
@@ -173,7 +175,7 @@ class SyntheticTest(parameterized.TestCase, tf.test.TestCase):
         rows, teacher = _rows(dataclasses.replace(settings, rows=50)), make_teacher(settings)
         rank_of_id = [{int(shown): rank for rank, shown in enumerate(scrambled)} for scrambled in teacher.scrambled]
         for i in range(50):
-            ranks = [rank_of_id[f][int(rows.ids[i, f])] for f in range(len(settings.features))]
+            ranks = [rank_of_id[f][int(rows.codes[i, f])] for f in range(len(settings.features))]
             logit = teacher.bias
             for f, rank in enumerate(ranks):
                 logit += teacher.effects[f][rank]
@@ -215,11 +217,12 @@ class SyntheticTest(parameterized.TestCase, tf.test.TestCase):
 
     def test_drift_leaves_ids_and_dense_values_and_numbers_the_rows(self) -> None:
         still, drifting = _rows(SETTINGS), _rows(DRIFTING)
-        self.assertAllEqual(drifting.ids, still.ids)
+        self.assertAllEqual(drifting.codes, still.codes)
         self.assertAllEqual(drifting.dense, still.dense)
         self.assertIsNone(still.time)
         assert drifting.time is not None
         self.assertEqual(drifting.time.dtype, np.int64)
+        self.assertAllEqual(still.position, np.arange(SETTINGS.rows))
         self.assertAllEqual(drifting.time, np.arange(SETTINGS.rows))
 
     @parameterized.parameters(0, 3, 15, 40, 10_000_000)
@@ -290,7 +293,7 @@ class SyntheticTest(parameterized.TestCase, tf.test.TestCase):
     def test_bayes_loss_agrees_with_monte_carlo(self, changes: dict[str, Any]) -> None:
         settings = dataclasses.replace(SETTINGS, rows=20_000, **changes)
         folder = Path(tempfile.mkdtemp(dir=self.get_temp_dir())) / "data"
-        manifest = prepare(generate(settings), settings.schema(), folder, test=0.4, seed=11)
+        manifest = prepare(SyntheticSource(settings), folder, test=0.4, seed=11)
         bayes = manifest.bayes
         assert bayes is not None
         # Labels drawn anew from the true probabilities of as many other rows: how the loss of a test split varies.
@@ -320,7 +323,7 @@ class SyntheticTest(parameterized.TestCase, tf.test.TestCase):
             [(f.cardinality, f.encoding) for f in schema.categorical], [(500, "id"), (300, "id"), (20, "id")]
         )
         self.assertEqual(rows.dense.shape, (SETTINGS.rows, 4))
-        self.assertEqual(rows.ids.max(axis=0).tolist(), [999, 299, 19])
+        self.assertEqual(rows.codes.max(axis=0).tolist(), [999, 299, 19])
         self.assertEqual(DRIFTING.schema().columns, [*schema.columns, "time"])
         self.assertEqual((schema.time, DRIFTING.schema().time), (None, "time"))
 

@@ -11,7 +11,7 @@ from tfrs_scaling.config import read_config
 from tfrs_scaling.export import read_scalars
 from tfrs_scaling.input.prepare import prepare
 from tfrs_scaling.input.shards import ClickData
-from tfrs_scaling.input.synthetic import generate
+from tfrs_scaling.input.sources import SyntheticSource
 from tfrs_scaling.isolation import run_isolated
 from tfrs_scaling.train import run_trial
 from tfrs_scaling.trials import all_trials
@@ -32,7 +32,7 @@ class TrainBenchmark(tf.test.Benchmark):
         config = read_config(CONFIG, (f"training.batch_size={batch_size}",))
         assert config.synthetic is not None
         folder = Path(tempfile.mkdtemp())
-        prepare(generate(config.synthetic), config.synthetic.schema(), folder / "data", seed=config.synthetic.seed)
+        prepare(SyntheticSource(config.synthetic), folder / "data", seed=config.synthetic.seed)
         trial, data = all_trials(config)[0], ClickData.open(folder / "data")
         started = time.perf_counter()
         run_isolated(
