@@ -85,7 +85,7 @@ class TfdsLog:
         if "/" not in dataset and builder.builder_config is not None:
             dataset = f"{dataset}/{builder.builder_config.name}"
         log = TfdsLog(schema, f"{dataset}:{builder.version}", splits, data_dir)
-        specs = _feature_specs(builder)
+        specs = _by_path(builder.info.features.get_tensor_spec())
         for column in schema.columns:
             if column not in specs:
                 raise missing_column(f"{PREFIX}{log.dataset}", column, sorted(specs))
@@ -113,28 +113,49 @@ class TfdsLog:
         Raises:
             InputError: they cannot be read, or a value holds the separator that the schema gives its feature.
         """
-        file = self.files[piece.number]
+        file, specs = self.files[piece.number], _by_path(self._builder.info.features.get_tensor_spec())
+        part = tfds.core.ReadInstruction(self.splits[piece.number], piece.first, piece.end, unit="abs")
+        read = self._parsed if _stored_plainly(self._builder, self.schema.columns) else self._decoded
+        try:
+            columns = {name: _array(values) for name, values in read(part, specs).items()}
+        except (tf.errors.OpError, UnicodeDecodeError) as error:  # the latter is TensorFlow's, quoting what is corrupt
+            message = getattr(error, "message", "a record is no tf.train.Example")
+            reason = re.sub(r"\{\{.*?\}\}|\[Op:.*", "", " ".join(message.split())).strip()
+            raise InputError(f"{file}, examples {piece.first + 1} to {piece.end}: cannot be read: {reason}") from None
+        ordinals = np.arange(piece.first, piece.end)
+        if len(ordinals) != len(columns[self.schema.label]):
+            raise InputError(f"{file}, examples {piece.first + 1} to {piece.end}: a shard is cut off; prepare it anew")
+        return cells_of_lists(columns, self.schema, file, piece.number, ordinals, [], "example")
+
+    def _parsed(self, part: Any, specs: dict[str, Any]) -> dict[str, Any]:
+        """The values of each column, parsed all at once: many times as fast as TFDS, which goes by the example."""
+        shards = [
+            tf.data.TFRecordDataset(file.filename).skip(file.skip).take(file.take).batch(file.take)
+            for file in self._builder.info.splits[part].file_instructions
+        ]
+        records = tf.concat([tf.constant([], tf.string), *(batch for shard in shards for batch in shard)], axis=0)
+        features = {}
+        for name in self.schema.columns:
+            shape, dtype = specs[name].shape, _example_type(specs[name].dtype)
+            features[name] = (
+                tf.io.FixedLenFeature(shape, dtype)
+                if shape.is_fully_defined()
+                else tf.io.RaggedFeature(dtype, row_splits_dtype=tf.int64)
+            )
+        return {
+            name: tf.cast(values, specs[name].dtype) for name, values in tf.io.parse_example(records, features).items()
+        }
+
+    def _decoded(self, part: Any, specs: dict[str, Any]) -> dict[str, Any]:
+        """The values of each column, decoded by TFDS: whatever the format and however they are stored."""
         wanted: dict[str, Any] = {}
         for name in self.schema.columns:
             *above, last = name.split("/")
             functools.reduce(lambda tree, key: tree.setdefault(key, {}), above, wanted)[last] = True
-        try:
-            examples = self._builder.as_dataset(
-                split=tfds.core.ReadInstruction(self.splits[piece.number], piece.first, piece.end, unit="abs"),
-                shuffle_files=False,
-                decoders=tfds.decode.PartialDecoding(wanted),
-                read_config=_READ,
-            )
-            together = next(iter(examples.ragged_batch(piece.end - piece.first)))
-        except tf.errors.OpError as error:
-            reason = re.sub(r"\{\{.*?\}\}|\[Op:.*", "", " ".join(error.message.split())).strip()
-            raise InputError(f"{file}, examples {piece.first + 1} to {piece.end}: cannot be read: {reason}") from None
-        columns = {
-            name: _array(functools.reduce(lambda tree, key: tree[key], name.split("/"), together))
-            for name in self.schema.columns
-        }
-        ordinals = np.arange(piece.first, piece.end)
-        return cells_of_lists(columns, self.schema, file, piece.number, ordinals, [], "example")
+        examples = self._builder.as_dataset(
+            split=part, shuffle_files=False, decoders=tfds.decode.PartialDecoding(wanted), read_config=_READ
+        )
+        return _by_path(next(iter(examples.ragged_batch(BLOCK_ROWS))))
 
     def origins(self) -> tuple[tuple[str, int, str], ...]:
         """The splits: the name and size in bytes of each, and a SHA-256 that is not of its bytes.
@@ -178,19 +199,35 @@ def _existing_split(split: str, splits: tuple[str, ...], name: str) -> str:
     return split
 
 
-def _feature_specs(builder: Any) -> dict[str, Any]:
-    """The spec of what each feature holds, by the feature's path."""
-    specs: dict[str, Any] = {}
-
-    def walk(tree: Any, path: tuple[str, ...]) -> None:
-        if isinstance(tree, dict):
-            for key, branch in tree.items():
-                walk(branch, (*path, key))
+def _by_path(tree: Any) -> dict[str, Any]:
+    """The leaves of a nest of dictionaries, by their path in it."""
+    leaves: dict[str, Any] = {}
+    for key, branch in tree.items():
+        if isinstance(branch, dict):
+            leaves |= {f"{key}/{path}": leaf for path, leaf in _by_path(branch).items()}
         else:
-            specs["/".join(path)] = tree
+            leaves[key] = branch
+    return leaves
 
-    walk(builder.info.features.get_tensor_spec(), ())
-    return specs
+
+def _stored_plainly(builder: Any, columns: list[str]) -> bool:
+    """Whether the features are in TFRecord files as their values are, not encoded in some way."""
+    specs, stored = (
+        _by_path(builder.info.features.get_tensor_spec()),
+        _by_path(builder.info.features.get_serialized_info()),
+    )
+    return builder.info.file_format == tfds.core.FileFormat.TFRECORD and all(
+        name in stored
+        and tuple(stored[name].shape) == tuple(specs[name].shape)
+        and stored[name].tf_dtype == specs[name].dtype
+        and stored[name].default_value is None
+        for name in columns
+    )
+
+
+def _example_type(dtype: Any) -> Any:
+    """What a ``tf.train.Example`` holds values of a type as."""
+    return tf.string if dtype == tf.string else tf.float32 if dtype.is_floating else tf.int64
 
 
 def _check_holds_cells(spec: Any, place: str) -> None:

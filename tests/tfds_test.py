@@ -51,6 +51,7 @@ FEATURES = {
     "price": np.float32,
     "half": np.float16,
     "picture": tfds.features.Image(shape=(2, 2, 1)),
+    "packed": tfds.features.Tensor(shape=(None,), dtype=np.int64, encoding="bytes"),
     "grid": tfds.features.Tensor(shape=(2, 2), dtype=np.int64),
 }
 EXAMPLES_PER_SHARD = 30
@@ -72,6 +73,7 @@ def _stored(i: int) -> dict[str, list[Any]]:
         "price": [float("nan") if i % 5 == 0 else i + 0.1],
         "half": [0.5],
         "picture": [b"not even a picture, and never looked at"],
+        "packed": [np.arange(i % 4).astype("<i8").tobytes()],
         "grid": [0, 0, 0, 0],
     }
 
@@ -150,8 +152,10 @@ class TfdsTest(parameterized.TestCase, tf.test.TestCase):
             self._log(name, schema)
         return str(caught.exception)
 
-    def test_cells_are_what_was_stored_in_its_order(self) -> None:
-        blocks = list(read(self._log()))
+    @parameterized.parameters(True, False)
+    def test_cells_are_what_was_stored_in_its_order(self, plainly: bool) -> None:
+        with mock.patch.object(tfds_log, "_stored_plainly", lambda *_: plainly):
+            blocks = list(read(self._log()))
         self.assertEqual(
             [block.file for block in blocks], ["tfds:clicks/small:1.2.0[train]", "tfds:clicks/small:1.2.0[test]"]
         )
@@ -163,13 +167,21 @@ class TfdsTest(parameterized.TestCase, tf.test.TestCase):
                 found = [cell.split("|") if cell else [] for cell in cells] if name in several else [[c] for c in cells]
                 self.assertEqual(found, [_row(i)[name] for i in range(count)], name)
 
-    def test_numbers(self) -> None:
-        rows, rejected = parsed(self._log("tfds:clicks/small[train]"))
+    @parameterized.parameters(True, False)
+    def test_numbers(self, plainly: bool) -> None:
+        with mock.patch.object(tfds_log, "_stored_plainly", lambda *_: plainly):
+            rows, rejected = parsed(self._log("tfds:clicks/small[train]"))
         self.assertEmpty(rejected)
         i = np.arange(100)
         np.testing.assert_allclose(rows.dense[:, 0], np.where(i % 5 == 0, np.nan, i + 0.1), rtol=1e-6)
         self.assertAllEqual(rows.dense[:, 1], np.full(100, 0.5))
         self.assertAllEqual(rows.time, 1000 + i)
+
+    def test_values_that_are_stored_in_a_way_of_their_own(self) -> None:
+        schema = Schema("click", (CategoricalFeature("packed", 10, "hash", max_values=3, separator="|"),))
+        found = [cells.batch.column("packed").to_pylist() for cells in read(self._log("tfds:clicks/small", schema))]
+        expected = [b"", b"0", b"0|1", b"0|1|2"]
+        self.assertEqual(found, [expected * 25, expected * 5])
 
     @parameterized.parameters(
         ("tfds:clicks/small:1.2.0", ("train", "test")),
@@ -224,9 +236,22 @@ class TfdsTest(parameterized.TestCase, tf.test.TestCase):
         data_dir = Path(tempfile.mkdtemp(dir=self.get_temp_dir()))
         _write_dataset(data_dir)
         (shard,) = data_dir.rglob("*train*00001-of-00004")
-        shard.write_bytes(shard.read_bytes()[:100])
-        with self.assertRaisesRegex(InputError, r"clicks/small:1\.2\.0\[train\], examples 1 to 100: cannot be read: "):
-            parsed(TfdsLog.open("tfds:clicks/small", SCHEMA, str(data_dir)))
+        whole = shard.read_bytes()
+        where = r"^tfds:clicks/small:1\.2\.0\[train\], examples 1 to 100: "
+        for content, why in (
+            (whole[:100], "cannot be read: truncated record"),
+            (whole[:50] + b"X" + whole[51:], "cannot be read: corrupted record"),
+            (whole[: 16 + int.from_bytes(whole[:8], "little")], "a shard is cut off"),
+            (b"", "a shard is cut off"),
+        ):
+            shard.write_bytes(content)
+            with self.assertRaisesRegex(InputError, where + why):
+                parsed(TfdsLog.open("tfds:clicks/small", SCHEMA, str(data_dir)))
+        for record in (b"garbage", b"\xff\xff", b""):
+            with tf.io.TFRecordWriter(str(shard)) as writer:
+                writer.write(record)
+            with self.assertRaisesRegex(InputError, where + "cannot be read: "):
+                parsed(TfdsLog.open("tfds:clicks/small", SCHEMA, str(data_dir)))
 
     def test_rows_do_not_depend_on_blocks_or_processes(self) -> None:
         log = self._log()
