@@ -9,7 +9,7 @@ import click
 from rich.markup import escape
 from rich.table import Table
 
-from tfrs_scaling.input.formats import FORMATS, open_log
+from tfrs_scaling.input.formats import FORMATS, TFDS_PREFIX, open_log
 from tfrs_scaling.input.schema import Schema
 from tfrs_scaling.input.validated import InputError
 from tfrs_scaling.quiet import start_devices
@@ -27,40 +27,65 @@ _OPTIONS = (
 )
 
 
+class FormatName(click.Choice[str]):
+    """A format's name, or ``tfds:NAME`` for any NAME."""
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The name as it is given, if there may be such."""
+        return value if value.startswith(TFDS_PREFIX) else super().convert(value, param, ctx)
+
+
 @click.command()
-@click.argument("log_format", metavar="FORMAT", type=click.Choice([*FORMATS, "synthetic"]))
-@click.argument("raw", nargs=-1, required=True)
+@click.argument("log_format", metavar="FORMAT", type=FormatName([*FORMATS, "synthetic", f"{TFDS_PREFIX}NAME"]))
+@click.argument("raw", nargs=-1)
 @click.argument("out")
-@click.option("--schema", "schema_path", type=FilePath, help="JSON file that names the columns (csv, parquet).")
+@click.option(
+    "--schema", "schema_path", type=FilePath, help="JSON file that names the columns (csv, parquet, tfrecord, tfds)."
+)
 @click.option("--separator", help="Between columns (csv). [default: found from the header]")
+@click.option("--tfds-dir", help="Folder of TFDS's datasets (tfds). [default: TFDS's own]")
 @functools.partial(functools.reduce, lambda command, option: option(command), reversed(_OPTIONS))
 @located_errors
 def prepare(
-    log_format: str, raw: tuple[str, ...], out: str, schema_path: Path | None, separator: str | None, **options: Any
+    log_format: str,
+    raw: tuple[str, ...],
+    out: str,
+    schema_path: Path | None,
+    separator: str | None,
+    tfds_dir: str | None,
+    **options: Any,
 ) -> None:
     r"""Turn raw click logs into shards in OUT.
 
     \b
     prepare csv clicks.tsv.xz OUT --schema schema.json   delimited text with a header (gz, xz, bz2 too)
     prepare parquet clicks.parquet OUT --schema schema.json
+    prepare tfrecord clicks-*.tfrecord OUT --schema schema.json   tf.train.Example records (gz too)
+    prepare tfds:movielens/1m-ratings OUT --schema schema.json    a TensorFlow Dataset; tfds:NAME[split] for one split
     prepare criteo day_0.gz day_1.gz OUT                 Criteo's label, 13 integers, 26 categories
+    prepare avazu train.csv.gz OUT                       Avazu's hour and 21 categories
+    prepare movielens-1m ml-1m/ OUT                      ratings.dat, users.dat, movies.dat; 4 stars are a click
     prepare synthetic study.yaml OUT                     clicks by the study's own generator
 
     Files may lie wherever TensorFlow reads (gs://bucket/day_0.gz). Split by order takes the order of the log for its
     time: Criteo's days, say.
     """
+    if log_format.startswith(TFDS_PREFIX) == bool(raw):
+        raise click.UsageError(f"{log_format} takes no RAW, only OUT." if raw else "Missing argument 'RAW...'.")
     wait_for_tensorflow()
     from tfrs_scaling.input.sources import LogSource
 
     if log_format == "synthetic":
         if len(raw) != 1:
             raise InputError("prepare synthetic takes one CONFIG: the file whose `synthetic` section says what to make")
-        if schema_path is not None or separator is not None:
-            raise InputError("--schema and --separator are for logs; synthetic clicks have a schema of their own")
+        if (schema_path, separator, tfds_dir) != (None, None, None):
+            raise InputError(
+                "--schema, --separator and --tfds-dir are for logs; synthetic clicks have a schema of their own"
+            )
         report_prepared(prepare_synthetic(Path(raw[0]), (), out, **options), out)
         return
     columns = Schema.read(schema_path) if schema_path else None
-    source = LogSource(open_log(log_format, raw, columns, separator))
+    source = LogSource(open_log(log_format, raw, columns, separator, tfds_dir))
     report_prepared(_prepared(source, out, **options), out)
 
 
@@ -116,8 +141,12 @@ def schema() -> None:
 @click.option("--out", type=FilePath, default="schema.json", show_default=True, help="Where to write the schema.")
 @located_errors
 def infer(log: Path, label: str | None, out: Path) -> None:
-    """Write a first schema of FILE (text with a header, or .parquet), to be read and edited before `prepare`."""
+    """Write a first schema of FILE (text with header, .parquet, .tfrecord), to be read and edited before `prepare`."""
+    from tfrs_scaling.input.infer import TFRECORD
     from tfrs_scaling.input.infer import infer as inferred
+
+    if TFRECORD.search(log.name):
+        wait_for_tensorflow()
 
     if out.exists():
         raise InputError(f"{out}: exists already; choose another --out")
