@@ -121,11 +121,13 @@ _TABLE = """<div class="scroll"><table><thead><tr>
 """
 
 _STYLE = """
+table { border-collapse: separate; border-spacing: 0; }  /* collapsed borders stay behind sticky cells */
 .plot.curve { min-height: 300px; } figcaption strong { overflow-wrap: anywhere; }
 tbody th { overflow-wrap: anywhere; min-width: 9em; max-width: 22em; position: sticky; left: 0;
   background: var(--card); }
 .card > .small, .card > .caution { margin: 14px 0 0; } .card > p { max-width: 90ch; }
-@media (max-width: 600px) { th, td { padding-right: 9px; } tbody th { min-width: 7.6em; } }
+@media (max-width: 600px) { th, td { padding-right: 9px; } tbody th { min-width: 8.6em; }
+  #splits tbody th { min-width: 0; } }
 """
 
 
