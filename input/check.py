@@ -5,8 +5,9 @@ from collections.abc import Iterator
 import numpy as np
 import tensorflow as tf
 
+from tfrs_scaling.input.places import fingerprint, join
 from tfrs_scaling.input.rows import PADDING
-from tfrs_scaling.input.shards import SPLITS, ClickData, Shard, Split, fingerprint, parse_record
+from tfrs_scaling.input.shards import SPLITS, ClickData, Shard, Split, parse_record
 from tfrs_scaling.input.validated import InputError
 
 _ADVICE = "prepare the data anew"
@@ -28,11 +29,11 @@ def check(data: ClickData) -> Iterator[Shard]:
 
 
 def _clicks(data: ClickData, shard: Shard) -> int:
-    path = data.folder / shard.file
+    path = join(data.folder, shard.file)
     _, sha256 = fingerprint(path)
     rows = records = clicks = 0
     try:
-        for record in tf.data.TFRecordDataset(str(path)):
+        for record in tf.data.TFRecordDataset(path):
             columns = parse_record(record, data.manifest.schema)
             label, ids = columns["label"].numpy(), columns["ids"].numpy()
             if label.max(initial=0) > 1 or ids.min(initial=0) < PADDING:

@@ -7,13 +7,13 @@ from fractions import Fraction
 from typing import Literal
 
 import numpy as np
-import pyarrow as pa
 import tensorflow as tf
 
 from tfrs_scaling.input.frequency import Collisions, Tally, Zipf, collisions, fit_zipf, scaled_rows, thinned
-from tfrs_scaling.input.rows import PADDING, hash_ids
+from tfrs_scaling.input.hashing import MISSING
+from tfrs_scaling.input.rows import ID_BITS, PADDING
 from tfrs_scaling.input.schema import CategoricalFeature
-from tfrs_scaling.input.shards import SPLITS, ClickData, SplitName, describe, parse_record
+from tfrs_scaling.input.shards import SPLITS, ClickData, Manifest, SplitName, describe, parse_record
 from tfrs_scaling.input.validated import InputError
 
 MULTIPLIERS = (Fraction(1, 64), Fraction(1, 16), Fraction(1, 4), Fraction(1))
@@ -62,8 +62,10 @@ class FeatureSummary:
     Attributes:
         name, encoding, cardinality, max_values: by the schema.
         distinct: how many ids there are.
-        missing: by split, the share of rows that hold id 0 of a ``vocabulary`` (missing, rare, or unseen in training),
-            or the hash of the missing value; None for the encoding ``id``, which has no missing values.
+        missing: the share of the log's rows without a value, before encoding; None where it is not known: for
+            multi-hot features, and if negatives were left out of training (the manifest counts those, too).
+        no_own_id: by split, the share of rows that hold id 0 of a ``vocabulary`` (missing, rare, or unseen in
+            training), or the hash of the missing value; None for the encoding ``id``, which has no missing values.
         unseen: the share of test rows with an id that no training row has.
         unseen_is_bound: ``unseen`` is what it is at most: unseen values are id 0, and so are missing or rare ones in
             training.
@@ -80,7 +82,8 @@ class FeatureSummary:
     cardinality: int
     max_values: int
     distinct: int
-    missing: dict[SplitName, float] | None
+    missing: float | None
+    no_own_id: dict[SplitName, float] | None
     unseen: float
     unseen_is_bound: bool
     ids_per_row: float
@@ -99,6 +102,7 @@ class DenseSummary:
         name, transform: by the schema.
         low, mean, high: of all rows.
         zero: share of rows that hold exactly 0, which is also what a missing value is stored as.
+        missing: the share of the log's rows without a value; None where negatives were left out of training.
     """
 
     name: str
@@ -107,6 +111,7 @@ class DenseSummary:
     mean: float
     high: float
     zero: float
+    missing: float | None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -115,7 +120,7 @@ class Description:
 
     Attributes:
         source: where the rows came from and how they were split, in words.
-        data_hash: of the manifest.
+        data_hash, negative_rate: of the manifest.
         splits: the click-through rate of each.
         categorical, dense: the features, in the schema's order.
         time_bins: by split, the rate over time in bins of about equal rows, ``BINS`` over all splits; None where the
@@ -124,6 +129,7 @@ class Description:
 
     source: str
     data_hash: str
+    negative_rate: float
     splits: dict[SplitName, Rate]
     categorical: tuple[FeatureSummary, ...]
     dense: tuple[DenseSummary, ...]
@@ -158,19 +164,31 @@ def describe_data(data: ClickData, progress: Callable[[int], None]) -> Descripti
                 times[name].add(block["time"][:, 0], sums)
             read += len(sums)
             progress(read)
-    weighted = schema.weight is not None
+    weighted, missing = schema.weight is not None, _missing_shares(manifest)
     rows_per_bin = read / BINS
     return Description(
         source=describe(manifest)["description"],
         data_hash=manifest.data_hash,
+        negative_rate=manifest.negative_rate,
         splits={name: _rate(clicks[name], weighted) for name in SPLITS},
-        categorical=tuple(feature.summary() for feature in features),
+        categorical=tuple(feature.summary(missing) for feature in features),
         dense=tuple(
-            DenseSummary(feature.name, feature.transform, *numbers)
+            DenseSummary(feature.name, feature.transform, *numbers, missing[feature.name])
             for feature, numbers in zip(schema.dense, dense.summaries(), strict=True)
         ),
         time_bins=None if schema.time is None else {name: times[name].bins(rows_per_bin, weighted) for name in SPLITS},
     )
+
+
+def _missing_shares(manifest: Manifest) -> dict[str, float | None]:
+    """By feature, the share of the log's rows without a value."""
+    rows = sum(split.rows for split in manifest.splits.values())
+    dense = [feature.name for feature in manifest.schema.dense]
+    several = {feature.name: feature.max_values > 1 for feature in manifest.schema.categorical}
+    return {
+        name: None if manifest.negative_rate < 1 or several.get(name) else manifest.missing.get(name, 0) / rows
+        for name in (*dense, *several)
+    }
 
 
 def _blocks(data: ClickData, split: SplitName) -> Iterator[Block]:
@@ -212,7 +230,7 @@ def _missing_id(feature: CategoricalFeature) -> int | None:
     """What stands for a missing value; the encoding ``id`` takes no row without one."""
     if feature.encoding == "vocabulary":
         return 0
-    return int(hash_ids(pa.array([None], pa.string()))[0]) if feature.encoding == "hash" else None
+    return int(MISSING & np.uint64(2**ID_BITS - 1)) if feature.encoding == "hash" else None
 
 
 class _Feature:
@@ -223,35 +241,38 @@ class _Feature:
         self._missing_id = _missing_id(feature)
         self._tally = Tally()
         self._ids = self._unseen = 0
-        self._rows, self._missing = dict.fromkeys(SPLITS, 0), dict.fromkeys(SPLITS, 0)
+        self._rows, self._no_own_id = dict.fromkeys(SPLITS, 0), dict.fromkeys(SPLITS, 0)
 
     def add(self, split: SplitName, ids: np.ndarray) -> None:
         """Take the ids (int32 [rows, slots]) of a block; the training split comes first."""
         self._rows[split] += len(ids)
         if self._missing_id is not None:
-            self._missing[split] += int((ids == self._missing_id).any(axis=1).sum())
+            self._no_own_id[split] += int((ids == self._missing_id).any(axis=1).sum())
         if split == "train":
             self._ids += int((ids != PADDING).sum())
             self._tally.add(_different(ids))
         elif split == "test":
             self._unseen += int((~_contains(self._tally.result()[0], ids) & (ids != PADDING)).any(axis=1).sum())
 
-    def summary(self) -> FeatureSummary:
-        """All of it; at least one row of every split was taken."""
+    def summary(self, missing: dict[str, float | None]) -> FeatureSummary:
+        """All of it, with the shares of missing values by feature; at least one row of every split was taken."""
         feature, rows = self._feature, self._rows
         ids, sums = self._tally.result()
         counts = sums[:, 0].astype(np.int64)
         falling = np.sort(counts[ids != self._missing_id] if self._missing_id is not None else counts)[::-1]
         # Where id 0 was trained, what is unseen in a vocabulary is among the rows of id 0 and no other.
         unseen_is_bound = feature.encoding == "vocabulary" and 0 in ids[:1]
-        unseen = self._missing["test"] if unseen_is_bound else self._unseen
+        unseen = self._no_own_id["test"] if unseen_is_bound else self._unseen
         return FeatureSummary(
             name=feature.name,
             encoding=feature.encoding,
             cardinality=feature.cardinality,
             max_values=feature.max_values,
             distinct=len(falling),
-            missing=None if self._missing_id is None else {name: self._missing[name] / rows[name] for name in SPLITS},
+            missing=missing[feature.name],
+            no_own_id=None
+            if self._missing_id is None
+            else {name: self._no_own_id[name] / rows[name] for name in SPLITS},
             unseen=unseen / rows["test"],
             unseen_is_bound=unseen_is_bound,
             ids_per_row=self._ids / rows["train"],
@@ -295,10 +316,10 @@ class _Dense:
         self._sum += values.sum(axis=0, dtype=np.float64)
         self._zeros += (values == 0).sum(axis=0)
 
-    def summaries(self) -> list[list[float]]:
+    def summaries(self) -> list[tuple[float, float, float, float]]:
         """Per feature: lowest, mean and highest value, and the share of zeros."""
         columns = (self._low, self._sum / self._rows, self._high, self._zeros / self._rows)
-        return [[float(column[k]) for column in columns] for k in range(len(self._low))]
+        return list(zip(*(column.tolist() for column in columns), strict=True))
 
 
 class _Times:

@@ -59,9 +59,10 @@ _PAGE = """<!doctype html>
 <section id="features" class="card">
   <h2>Categorical features</h2>
   {{ table(features) }}
-  <p class="small">Of the training split, where no other is named. <em>No own id</em>: rows that hold id 0 of a
-  vocabulary, which stands for values that are missing, rarer than the table has rows, or unseen in training; of a
-  hashed feature, rows whose value is missing. An <code>id</code> feature has no missing values. <em>Unseen</em>: test
+  <p class="small">Of the training split, where no other is named. <em>Missing</em>: rows of the whole log without a
+  value; not known of multi-hot features, nor where negatives were left out. <em>No own id</em>: rows that hold id 0 of
+  a vocabulary, which stands for values that are missing, rare (the table is full, or <code>min_count</code>) or unseen
+  in training; of a hashed feature, rows whose value is missing. <em>Unseen</em>: test
   rows with an id that no training row holds; ≤ where the training split has rows of id 0, because those of the test
   split cannot be told apart. <em>Gap</em>: how far the Zipf law is from the data, as the largest difference in the
   share of occurrences that the k most frequent ids have; above some 10 % take the exponent as a slope at best.</p>
@@ -86,8 +87,8 @@ _PAGE = """<!doctype html>
 {% if dense %}<section id="dense" class="card">
   <h2>Dense features</h2>
   {{ table(dense) }}
-  <p class="small">As stored, after the transform, in the training split. A missing value is stored as 0, so the share
-  of zeros is the most that can be missing.</p>
+  <p class="small">As stored, after the transform, in the training split; a missing value is stored as 0. Missing in the
+  log: of all splits, before the transform; not known where negatives were left out.</p>
 </section>{% endif %}
 <section id="methods" class="card">
   <h2>Methods</h2>
@@ -127,7 +128,7 @@ tbody th { overflow-wrap: anywhere; min-width: 9em; max-width: 22em; position: s
   background: var(--card); }
 .card > .small, .card > .caution { margin: 14px 0 0; } .card > p { max-width: 90ch; }
 @media (max-width: 600px) { th, td { padding-right: 9px; } tbody th { min-width: 8.6em; }
-  #splits tbody th { min-width: 0; } }
+  #splits tbody th { min-width: 0; overflow-wrap: normal; } }
 """
 
 
@@ -175,16 +176,20 @@ def findings(description: Description) -> list[str]:
     """What should be known before training: a test split that is not like the training split."""
     train, test = description.splits["train"], description.splits["test"]
     words = []
-    if train.high < test.low or test.high < train.low:
+    if description.negative_rate < 1:
+        words.append(
+            f"The training split keeps {description.negative_rate:.3g} of its negatives: its CTR is higher for that."
+        )
+    elif train.high < test.low or test.high < train.low:
         words.append(f"The CTR of the test split is {test.ctr:.4f}, that of the training split {train.ctr:.4f}.")
     for feature in description.categorical:
         if not feature.unseen_is_bound:
             if feature.unseen > _NOTABLE:
                 words.append(f"{feature.name}: {feature.unseen:.1%} of the test rows hold an id unseen in training.")
-        elif feature.missing is not None and feature.missing["test"] - feature.missing["train"] > _NOTABLE:
+        elif feature.no_own_id is not None and feature.no_own_id["test"] - feature.no_own_id["train"] > _NOTABLE:
             words.append(
-                f"{feature.name}: {feature.missing['test']:.1%} of the test rows are missing, rare or unseen (id 0), "
-                f"of the training rows {feature.missing['train']:.1%}."
+                f"{feature.name}: {feature.no_own_id['test']:.1%} of the test rows are missing, rare or unseen (id 0), "
+                f"of the training rows {feature.no_own_id['train']:.1%}."
             )
     return words
 
@@ -231,8 +236,10 @@ def _number(value: float | None) -> str:
     return "–" if value is None else f"{value:.4f}"
 
 
-def share_text(share: float) -> str:
+def share_text(share: float | None) -> str:
     """A share as a percentage: 0 if there is none of it, never rounded to 0 % or 100 % if it is not that."""
+    if share is None:
+        return "–"
     if share in (0, 1):
         return f"{share:.0%}"
     if share < 0.0005:
@@ -245,9 +252,9 @@ def number_text(value: float) -> str:
     return f"{round(value, 6) + 0.0:.4g}"
 
 
-def missing_text(feature: FeatureSummary) -> str:
+def own_id_text(feature: FeatureSummary) -> str:
     """The share of training rows without an id of their own."""
-    return "none" if feature.missing is None else share_text(feature.missing["train"])
+    return "0%" if feature.no_own_id is None else share_text(feature.no_own_id["train"])
 
 
 def unseen_text(feature: FeatureSummary) -> str:
@@ -272,8 +279,8 @@ def _split_table(splits: dict[SplitName, Rate]) -> dict[str, Any]:
 
 def _feature_table(features: tuple[FeatureSummary, ...]) -> dict[str, Any]:
     columns = [
-        "Feature", "Encoding", "Table rows", "Ids", "No own id", "Unseen in test", "Ids per row", "Most frequent id",
-        "Zipf exponent", "Gap",
+        "Feature", "Encoding", "Table rows", "Ids", "Missing", "No own id", "Unseen in test", "Ids per row",
+        "Most frequent id", "Zipf exponent", "Gap",
     ]  # fmt: skip
     return _table(
         columns,
@@ -283,7 +290,8 @@ def _feature_table(features: tuple[FeatureSummary, ...]) -> dict[str, Any]:
                 _cell(feature.encoding),
                 _cell(f"{feature.cardinality:,}"),
                 _cell(f"{feature.distinct:,}"),
-                _cell(missing_text(feature)),
+                _cell(share_text(feature.missing)),
+                _cell(own_id_text(feature)),
                 _cell(unseen_text(feature)),
                 _cell(f"{feature.ids_per_row:.2f}" if feature.max_values > 1 else "1"),
                 _cell(share_text(feature.top_share)),
@@ -318,13 +326,14 @@ def _dense_table(description: Description) -> dict[str, Any] | None:
     if not description.dense:
         return None
     return _table(
-        ["Feature", "Transform", "Lowest", "Mean", "Highest", "Exactly 0"],
+        ["Feature", "Transform", "Lowest", "Mean", "Highest", "Exactly 0", "Missing in the log"],
         [
             [
                 _cell(feature.name),
                 _cell(feature.transform),
                 *(_cell(number_text(value)) for value in (feature.low, feature.mean, feature.high)),
                 _cell(share_text(feature.zero)),
+                _cell(share_text(feature.missing)),
             ]
             for feature in description.dense
         ],

@@ -12,9 +12,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from tfrs_scaling.input.formats import Cells, csv_columns, read_csv
-from tfrs_scaling.input.parquet import read_parquet
+from tfrs_scaling.input.cells import Cells, read
+from tfrs_scaling.input.parquet import ParquetLog
 from tfrs_scaling.input.schema import MAX_VALUES, CategoricalFeature, Schema
+from tfrs_scaling.input.text import TextLog, text_columns
 from tfrs_scaling.input.validated import InputError
 
 MISSING_TEXTS = ("", "NA", "N/A", "NaN", "nan", "null", "NULL", "None", "\\N")
@@ -147,8 +148,8 @@ def infer(path: Path, label: str | None = None) -> tuple[str, list[Column], int]
     columns: dict[str, Column] = {}
     passed_over = 0
     for block in _blocks(path):
-        passed_over += len(block.ragged)
-        for name, cells in block.columns.items():
+        passed_over += len(block.malformed)
+        for name, cells in zip(block.batch.schema.names, block.batch.columns, strict=True):
             columns.setdefault(name, Column(name)).add(_as_text(cells), missing)
     if not columns or not next(iter(columns.values())).rows:
         raise InputError(f"{path}: no rows")
@@ -169,8 +170,8 @@ def _blocks(path: Path) -> Iterator[Cells]:
         except (OSError, pa.ArrowException) as error:
             raise InputError(f"{path}: cannot be read as Parquet: {error}") from None
         lists = {field.name for field in arrow if pa.types.is_list(field.type) or pa.types.is_large_list(field.type)}
-        return read_parquet(path, _everything(path, arrow.names, lists))
-    return read_csv(path, _everything(path, csv_columns(path), set()))
+        return read(ParquetLog(_everything(path, arrow.names, lists), (str(path),)))
+    return read(TextLog(_everything(path, text_columns(str(path)), set()), (str(path),)))
 
 
 def _everything(path: Path, names: list[str], lists: set[str]) -> Schema:

@@ -1,52 +1,109 @@
 """Parquet click logs as the same blocks of cells that text is read into."""
 
+import contextlib
+import dataclasses
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from tfrs_scaling.input.formats import Cells, missing_column
+from tfrs_scaling.input.cells import Cells, missing_column
+from tfrs_scaling.input.places import opened
 from tfrs_scaling.input.schema import Schema
 from tfrs_scaling.input.validated import InputError
 
-BLOCK_ROWS = 1 << 16
+
+@dataclasses.dataclass(frozen=True)
+class Piece:
+    """A row group of a file: the file's number in the log, the group's in the file, and its first row's place."""
+
+    number: int
+    group: int
+    first: int
 
 
-def read_parquet(path: Path, schema: Schema) -> Iterator[Cells]:
-    """The schema's columns of a Parquet file.
+@dataclasses.dataclass(frozen=True)
+class ParquetLog:
+    """Parquet files.
 
     A null (and a float's NaN) is read as the schema's first ``missing`` text; a list column holds a multi-hot
     feature's values; a timestamp or date becomes seconds since 1970; true and false become 1 and 0. Rows count from 1.
 
-    Args:
-        path: the file.
-        schema: its columns; others in the file are passed over.
-
-    Raises:
-        InputError: the file cannot be read, lacks a column, or a column is of a type that holds no cells.
+    Attributes:
+        schema: the columns that are read; others are passed over.
+        files: the paths.
+        integer_dense, hexadecimal: as for ``Log``.
     """
-    try:
-        with pq.ParquetFile(path) as file:
-            separators = {feature.name: feature.separator for feature in schema.categorical}
-            for name in schema.columns:
+
+    schema: Schema
+    files: tuple[str, ...]
+    integer_dense: bool = False
+    hexadecimal: bool = False
+
+    def pieces(self, number: int) -> Iterator[Piece]:
+        """The row groups of a file.
+
+        Raises:
+            InputError: it is not Parquet, or lacks a column.
+        """
+        path = self.files[number]
+        with _opened(path) as file:
+            for name in self.schema.columns:
                 at = file.schema_arrow.get_all_field_indices(name)
                 if not at:
-                    raise missing_column(str(path), name, file.schema_arrow.names)
+                    raise missing_column(path, name, file.schema_arrow.names)
                 if len(at) > 1:
                     raise InputError(f"{path}: the column {name!r} stands twice")
-            first = 1
-            for batch in file.iter_batches(BLOCK_ROWS, columns=schema.columns):
-                cells = {
-                    name: _cells(batch.column(name), f"{path}, column {name!r}", separators.get(name), schema.missing)
-                    for name in schema.columns
-                }
-                yield Cells(str(path), np.arange(first, first + len(batch)), cells, [], unit="row")
-                first += len(batch)
+            rows = [file.metadata.row_group(group).num_rows for group in range(file.num_row_groups)]
+        first = 0
+        for group, count in enumerate(rows):
+            yield Piece(number, group, first)
+            first += count
+
+    def cells(self, piece: Piece) -> Cells:
+        """The cells of a row group.
+
+        Raises:
+            InputError: it cannot be read, or a column is of a type that holds no cells.
+        """
+        path, columns = self.files[piece.number], self.schema.columns
+        with _opened(path) as file:
+            table = file.read_row_group(piece.group, columns=columns, use_threads=False)
+        cells = cells_of({name: _whole(table.column(name)) for name in columns}, self.schema, path)
+        return Cells(path, piece.number, piece.first + np.arange(len(table)), cells, [], unit="row")
+
+
+@contextlib.contextmanager
+def _opened(path: str) -> Iterator[pq.ParquetFile]:
+    try:
+        with opened(path) as stream, pq.ParquetFile(stream) as file:
+            yield file
     except (OSError, pa.ArrowException) as error:
         raise InputError(f"{path}: cannot be read as Parquet: {getattr(error, 'strerror', None) or error}") from None
+
+
+def _whole(column: pa.ChunkedArray) -> pa.Array:
+    return column.combine_chunks() if column.num_chunks != 1 else column.chunk(0)
+
+
+def cells_of(columns: dict[str, pa.Array], schema: Schema, place: str) -> pa.RecordBatch:
+    """Typed columns as cells: binary, without nulls.
+
+    Args:
+        columns: per column of the schema, an Arrow array of any type.
+        schema: says what stands for a missing value, and between the values of a multi-hot feature.
+        place: where they come from, for errors.
+
+    Raises:
+        InputError: a column is of a type that holds no cells.
+    """
+    separators = {feature.name: feature.separator for feature in schema.categorical}
+    return pa.record_batch({
+        name: _cells(column, f"{place}, column {name!r}", separators.get(name), schema.missing)
+        for name, column in columns.items()
+    })  # fmt: skip
 
 
 def _cells(column: pa.Array, place: str, separator: str | None, missing: tuple[str, ...]) -> pa.Array:

@@ -1,215 +1,203 @@
 """Rows of a click log -> train, validation and test shards."""
 
 import shutil
-from collections.abc import Iterable
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import tensorflow as tf
 
-import tfrs_scaling
-from tfrs_scaling.input.formats import Rejects
-from tfrs_scaling.input.rows import PADDING, Rows, Vocabulary
+from tfrs_scaling.input.cells import Rejected, Rejects
+from tfrs_scaling.input.encoding import ValueCounts, Vocabulary, count_values
+from tfrs_scaling.input.places import is_remote
+from tfrs_scaling.input.publish import Prepared, WrittenShard, check_free, discard, new_draft, publish, write_rows
+from tfrs_scaling.input.rows import Rows
 from tfrs_scaling.input.schema import Schema
-from tfrs_scaling.input.shards import (
-    FORMAT_VERSION,
-    MANIFEST,
-    SPLITS,
-    Bayes,
-    Manifest,
-    Source,
-    Split,
-    SplitName,
-    write_split,
-    write_tfds_metadata,
+from tfrs_scaling.input.shards import SPLITS, Manifest, SplitName, shard_count
+from tfrs_scaling.input.sources import Source
+from tfrs_scaling.input.spill import Spill, shard_of, shuffle_keys
+from tfrs_scaling.input.split import (
+    SAMPLE_ROWS,
+    Decisions,
+    Request,
+    SplitBy,
+    check_counts,
+    count_splits,
+    decide,
 )
 from tfrs_scaling.input.validated import InputError
 
-REJECTED = "rejected.tsv"
+# Counts of distinct values are summed up when so many have come together.
+_UNMERGED_VALUES = 1 << 22
 
 
 def prepare(
-    blocks: Iterable[Rows],
-    schema: Schema,
-    folder: Path,
+    source: Source,
+    folder: str | Path,
     *,
-    vocabularies: dict[str, Vocabulary] | None = None,
-    rejects: Rejects | None = None,
-    sources: tuple[Source, ...] = (),
-    split_by: Literal["time", "random"] | None = None,
+    split_by: SplitBy | None = None,
     validation: float = 0.05,
     test: float = 0.1,
     seed: int = 0,
+    negative_rate: float = 1.0,
+    max_bad_rows: int = 0,
+    runner: str | None = None,
+    beam_options: Sequence[str] = (),
+    progress: Callable[[str], None] = lambda _: None,
 ) -> Manifest:
     """Split, shuffle, encode and write a click log.
 
-    The whole log is held in memory. ``folder`` appears when everything is in it, not before.
+    ``folder`` appears when everything is in it, not before. The same source and seed give the same bytes, whatever
+    does the work.
 
     Args:
-        blocks: the rows, in the log's order.
-        schema: their columns.
+        source: the rows.
         folder: where to; must not exist, or hold nothing.
-        vocabularies: by ``vocabulary`` feature, the values that its codes stand for; complete once ``blocks`` is
-            exhausted.
-        rejects: the malformed rows, likewise.
-        sources: the raw files, for the record.
-        split_by: ``time`` puts the latest rows into test and those before into validation, a moment never being
-            in two splits; ``random`` draws. None: ``time`` where the schema has a time column.
-        validation: its share of the rows.
-        test: its share of the rows.
-        seed: of the drawing, and of the order of the training rows.
+        split_by: as for ``Request``; None: ``time`` where the schema has a time column, else ``random``.
+        validation: share of the rows.
+        test: share of the rows.
+        seed: of all that is drawn, and of the shuffle.
+        negative_rate: the share of the negatives that the training split keeps.
+        max_bad_rows: so many malformed rows are left out and listed; one more is an error.
+        runner: an Apache Beam runner, such as DirectRunner; None works in this process, which takes disk for about
+            as much again as the rows.
+        beam_options: of that runner, as Beam's command line has them.
+        progress: hears now and then what is being done.
 
     Raises:
-        InputError: ``folder`` is taken, a share is off, or a split comes out empty or with one label only.
+        InputError: ``folder`` is taken, an option is off, the log cannot be read, or a split comes out empty or with
+            one label only.
     """
-    if not (validation > 0 and test > 0 and validation + test < 1):
-        raise InputError(f"validation {validation} and test {test}: both above 0, and less than 1 together")
+    schema = source.schema
     split_by = split_by or ("random" if schema.time is None else "time")
     if split_by == "time" and schema.time is None:
-        raise InputError("a split by time needs a time column, and the schema names none: split at random")
-    if folder.is_symlink() or (folder.exists() and not (folder.is_dir() and not any(folder.iterdir()))):
-        raise InputError(f"{folder}: exists already; remove it or choose another folder")
-    folder = folder.resolve()
-    vocabularies, rejects = vocabularies or {}, rejects or Rejects()
-
-    collected = list(blocks)
-    if not sum(len(block.label) for block in collected):
-        raise InputError(f"{', '.join(source.file for source in sources) or 'the log'}: no rows")
-    rows = Rows.concatenate(collected)
-    collected.clear()
-    index = _split(rows, split_by, validation, test, seed)
-    _check_labels({name: rows.label[index[name]] for name in SPLITS})
-
-    ids, vocabulary_sizes = _ranked(rows.ids, schema, vocabularies, index["train"])
-    dense, mean, deviation = _scaled(rows.dense, schema, index["train"])
-    columns = {"label": rows.label[:, None], "ids": ids, "dense": dense}
-    if rows.time is not None:
-        columns["time"] = rows.time[:, None]
-
-    partial = folder.with_name(f".{folder.name}.partial")
+        raise InputError("a split by time needs a time column, and the schema names none: split by order or at random")
+    request = Request(split_by, validation, test, seed, negative_rate)
+    folder = str(folder)
+    check_free(folder)
+    draft = new_draft(folder)
     try:
-        shutil.rmtree(partial, ignore_errors=True)  # left by a run that was killed
-        partial.mkdir(parents=True)
-        splits: dict[SplitName, Split] = {
-            name: write_split(partial, name, {key: column[index[name]] for key, column in columns.items()}, schema)
-            for name in SPLITS
-        }
-        manifest = Manifest(
-            format_version=FORMAT_VERSION,
-            tool_version=tfrs_scaling.__version__,
-            schema=schema,
-            splits=splits,
-            split_by=split_by,
-            seed=seed,
-            dense_mean=tuple(mean),
-            dense_deviation=tuple(deviation),
-            vocabulary_sizes=vocabulary_sizes,
-            rejected=len(rejects.rows),
-            sources=sources,
-            bayes=_bayes(rows.take(index["test"])),
-        )
-        write_tfds_metadata(partial, manifest)
-        _write_rejected(partial / REJECTED, rejects)
-        (partial / MANIFEST).write_text(manifest.to_json(), encoding="utf-8")
-        partial.replace(folder)
-    except (OSError, tf.errors.OpError) as error:
-        shutil.rmtree(partial, ignore_errors=True)
-        raise InputError(f"{folder}: cannot be written: {getattr(error, 'strerror', None) or error}") from None
-    return manifest
-
-
-def _split(rows: Rows, split_by: str, validation: float, test: float, seed: int) -> dict[SplitName, np.ndarray]:
-    """Row numbers of each split; the training rows in one seeded global shuffle, the others in the log's order."""
-    count = len(rows.label)
-    # Row i's draws are the i-th words of these streams, so they do not depend on how the log is read.
-    drawn = np.random.Generator(np.random.Philox(key=seed, counter=[0, 0, 0, 2])).random(count)
-    order = np.random.Generator(np.random.Philox(key=seed, counter=[0, 0, 0, 3])).random(count)
-    if split_by == "time":
-        assert rows.time is not None
-        earliest_first = np.sort(rows.time)
-        from_test = earliest_first[count - max(1, round(test * count))]
-        from_validation = earliest_first[count - max(2, round((test + validation) * count))]
-        in_test = rows.time >= from_test
-        in_validation = (rows.time >= from_validation) & ~in_test
-    else:
-        in_test = drawn < test
-        in_validation = (drawn < test + validation) & ~in_test
-    train = np.flatnonzero(~in_test & ~in_validation)
-    return {
-        "train": train[np.argsort(order[train], kind="stable")],
-        "validation": np.flatnonzero(in_validation),
-        "test": np.flatnonzero(in_test),
-    }
-
-
-def _check_labels(labels: dict[SplitName, np.ndarray]) -> None:
-    for name, label in labels.items():
-        if not len(label):
-            raise InputError(f"the {name} split comes out empty: give more rows, or a larger share")
-        if label.min() == label.max():
-            raise InputError(f"every label of the {name} split is {label[0]}: nothing can be learned or measured")
-
-
-def _ranked(
-    ids: np.ndarray, schema: Schema, vocabularies: dict[str, Vocabulary], train: np.ndarray
-) -> tuple[np.ndarray, dict[str, int]]:
-    """Codes of ``vocabulary`` features replaced by ranks of training frequency; and their numbers of values."""
-    ids, sizes = ids.copy(), {}
-    for feature, slots in zip(schema.categorical, schema.slots, strict=True):
-        if feature.name not in vocabularies:
-            continue
-        codes = ids[:, slots.start : slots.stop]
-        values = list(vocabularies[feature.name].codes)
-        seen = codes[train]
-        counts = np.bincount(seen[seen != PADDING], minlength=len(values))
-        known = [code for code in range(len(values)) if counts[code] and values[code] is not None]
-        known.sort(key=lambda code: (-counts[code], values[code]))
-        rank = np.zeros(len(values), np.int32)
-        kept = known[: feature.cardinality - 1]
-        rank[kept] = np.arange(1, len(kept) + 1)
-        ids[:, slots.start : slots.stop] = np.where(codes == PADDING, PADDING, rank[codes])
-        sizes[feature.name] = len(known)
-    return ids, sizes
-
-
-def _scaled(dense: np.ndarray, schema: Schema, train: np.ndarray) -> tuple[np.ndarray, list[float], list[float]]:
-    """float32 values as the schema transforms them, missing ones 0; with training means and deviations."""
-    means, deviations = [], []
-    scaled = np.empty(dense.shape, np.float32)
-    for k, feature in enumerate(schema.dense):
-        column = dense[:, k]
-        known = column[train][~np.isnan(column[train])]
-        mean = float(known.mean()) if len(known) else 0.0
-        constant = len(known) == 0 or known.min() == known.max()  # its computed deviation may be a rounding error
-        deviation = 0.0 if constant else float(known.std())
-        if feature.transform == "log1p":
-            transformed = np.log1p(np.maximum(column, 0))
+        progress("checksums of the raw files")
+        record = source.record()
+        if runner is None:
+            prepared = _prepared_here(source, request, max_bad_rows, draft, progress)
         else:
-            transformed = (column - mean) / (deviation or 1.0)
-        scaled[:, k] = np.where(np.isnan(column), 0, transformed)
-        means.append(mean)
-        deviations.append(deviation)
-    return scaled, means, deviations
+            try:
+                from tfrs_scaling.input.beam import prepared_on_beam
+            except ModuleNotFoundError as error:
+                if not str(error.name).startswith("apache_beam"):
+                    raise
+                raise InputError(
+                    "--runner is for Apache Beam, which is not installed: pip install -e '.[beam]'"
+                ) from None
+            prepared = prepared_on_beam(source, request, max_bad_rows, draft, runner, beam_options)
+        return publish(draft, folder, prepared, schema, record)
+    except (OSError, tf.errors.OpError) as error:
+        reason = getattr(error, "strerror", None) or getattr(error, "message", None) or error
+        raise InputError(f"{folder}: cannot be written: {reason}") from None
+    finally:
+        if tf.io.gfile.exists(draft):
+            discard(draft)
 
 
-def _bayes(test: Rows) -> Bayes | None:
-    if test.click_probability is None:
-        return None
-    of_what_happened = np.where(test.label == 1, test.click_probability, 1 - test.click_probability)
-    losses = -np.log(of_what_happened)
-    ctr = float(test.label.mean())
-    entropy = -(ctr * np.log(ctr) + (1 - ctr) * np.log(1 - ctr))
-    return Bayes(
-        log_loss=float(losses.mean()),
-        ne=float(losses.mean() / entropy),
-        ne_standard_error=float(losses.std(ddof=1) / len(losses) ** 0.5 / entropy),
-    )
+def _prepared_here(
+    source: Source, request: Request, max_bad_rows: int, draft: str, progress: Callable[[str], None]
+) -> Prepared:
+    """The whole work in this process.
+
+    The log passes through twice: every row is parsed and put on disk, then read back in the order of the shuffle, once
+    to count and once to write. What is in memory does not grow with the rows, but for a count per distinct value of
+    the ``vocabulary`` features.
+    """
+    scratch = Path(tempfile.mkdtemp()) if is_remote(draft) else Path(draft)
+    spill = Spill(scratch / "spill", request.seed)
+    try:
+        rejects, missing = _spill(source, spill, max_bad_rows, progress)
+        sample = spill.first(SAMPLE_ROWS)
+        if sample is None:
+            raise InputError(f"{', '.join(r.file for r in source.record()) or 'the log'}: no rows")
+        decisions = decide(sample, source.schema, request)
+        progress("counting")
+        counts, vocabularies = _count(spill, source.schema, decisions)
+        check_counts(counts)
+        shards = _write(spill, source.schema, decisions, counts, vocabularies, draft, progress)
+        sizes = {name: vocabulary.size for name, vocabulary in vocabularies.items()}
+        return Prepared(decisions, shards, sizes, missing, rejects, sample.click_probability is not None)
+    finally:
+        spill.remove()
+        if is_remote(draft):
+            shutil.rmtree(scratch)
 
 
-def _write_rejected(path: Path, rejects: Rejects) -> None:
-    if rejects.rows:
-        lines = [
-            "\t".join([row.file, str(row.line), row.column, row.why, ascii(row.value)[1:-1]]) for row in rejects.rows
-        ]
-        path.write_text("\n".join(["file\tline\tcolumn\twhy\tvalue", *lines]) + "\n", encoding="utf-8")
+def _spill(
+    source: Source, spill: Spill, max_bad_rows: int, progress: Callable[[str], None]
+) -> tuple[list[Rejected], dict[str, int]]:
+    """Parse every row; gives the malformed ones, and the number of missing values per feature."""
+    rejects, missing, read = Rejects(max_bad_rows), Counter[str](), 0
+    for part in range(source.parts):
+        for piece in source.pieces(part):
+            parsed = source.rows(piece)
+            rejects.add(parsed.rejected)
+            missing.update(parsed.missing)
+            spill.add(parsed.rows)
+            read += len(parsed.rows)
+            progress(f"{read:,} rows read")
+    spill.close()
+    return rejects.rows, dict(missing)
+
+
+def _count(spill: Spill, schema: Schema, decisions: Decisions) -> tuple[np.ndarray, dict[str, Vocabulary]]:
+    """Rows and clicks of each split, and the vocabularies of the training split."""
+    counts = np.zeros((len(SPLITS) + 1, 2), np.int64)
+    values: dict[str, list[ValueCounts]] = {f.name: [] for f in schema.categorical if f.encoding == "vocabulary"}
+    for rows in spill.buckets():
+        splits = decisions.splits(rows)
+        counts += count_splits(rows, splits)
+        for name, counted in count_values(rows, splits == SPLITS.index("train"), schema).items():
+            values[name].append(counted)
+            if sum(len(part.hashes) for part in values[name][1:]) > _UNMERGED_VALUES:
+                values[name] = [ValueCounts.merged(values[name])]
+    vocabularies = {}
+    for feature in schema.categorical:
+        if feature.name in values:
+            merged = ValueCounts.merged(values[feature.name])
+            vocabularies[feature.name] = Vocabulary.ranked(merged, feature, len(merged.hashes))
+    return counts, vocabularies
+
+
+def _write(
+    spill: Spill,
+    schema: Schema,
+    decisions: Decisions,
+    counts: np.ndarray,
+    vocabularies: dict[str, Vocabulary],
+    draft: str,
+    progress: Callable[[str], None],
+) -> dict[SplitName, list[WrittenShard]]:
+    totals = {name: shard_count(int(rows)) for name, rows in zip(SPLITS, counts[:, 0], strict=False)}
+    written: dict[SplitName, list[WrittenShard]] = {name: [] for name in SPLITS}
+    for name, shard_rows in _shards(spill, decisions, totals):
+        number = len(written[name])
+        shard = write_rows(draft, name, number, totals[name], shard_rows, schema, decisions, vocabularies)
+        written[name].append(shard)
+        progress(f"{sum(w.shard.rows for shards in written.values() for w in shards):,} rows written")
+    return written
+
+
+def _shards(spill: Spill, decisions: Decisions, totals: dict[SplitName, int]) -> Iterator[tuple[SplitName, Rows]]:
+    """The rows of every shard, each split's in order: the shuffle keys fall evenly into as many ranges as it has."""
+    waiting: dict[SplitName, list[Rows]] = {name: [] for name in SPLITS}
+    done = dict.fromkeys(SPLITS, 0)
+    for rows, lowest_to_come in spill.buckets_with_ends():
+        splits = decisions.splits(rows)
+        for index, name in enumerate(SPLITS):
+            waiting[name].append(rows.take(splits == index))
+            complete = totals[name] if lowest_to_come is None else int(shard_of(lowest_to_come, totals[name]))
+            if complete > done[name]:
+                together = Rows.concatenate(waiting[name])
+                shard = shard_of(shuffle_keys(together, decisions.request.seed), totals[name])
+                for number in range(done[name], complete):
+                    yield name, together.take(shard == number)
+                waiting[name], done[name] = [together.take(shard >= complete)], complete

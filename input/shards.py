@@ -16,15 +16,18 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 from pydantic.dataclasses import dataclass
 
+from tfrs_scaling.input.places import fingerprint, join, opened, size
 from tfrs_scaling.input.schema import STRICT, Schema
-from tfrs_scaling.input.validated import InputError, read_yaml, validated
+from tfrs_scaling.input.validated import InputError, parse_mapping, validated
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 MANIFEST = "manifest.json"
 ROWS_PER_RECORD = 4096
 RECORDS_PER_SHARD = 64
 SplitName = Literal["train", "validation", "test"]
 SPLITS: tuple[SplitName, ...] = ("train", "validation", "test")
+
+SPLIT_WORDS = {"time": "by time", "order": "by the order of the log", "random": "at random"}
 
 Count = Annotated[int, pydantic.Field(ge=0)]
 # The pattern keeps a manifest from naming a file outside its folder.
@@ -88,11 +91,16 @@ class Manifest:
         format_version: of the shards; another one cannot be read.
         tool_version: of tfrs_scaling, when it wrote them.
         schema: the columns.
-        splits: by name; all three.
-        split_by: ``time`` or ``random``.
+        schema_hash: of the schema, 16 hexadecimal digits.
+        source_hash: of the raw files' checksums, likewise; empty for synthetic clicks.
+        splits: by name; all three, each in a seeded random order of its own.
+        rows_per_record: of every record but the last one of a shard.
+        split_by: ``time``, ``order`` (of the log) or ``random``.
         seed: of the split and the shuffle.
-        dense_mean, dense_deviation: float per dense feature, of the training split, as ``standardize`` used them.
+        dense_mean, dense_deviation: float per dense feature, as ``standardize`` used them: of the training rows
+            among the first 2**20 rows of the shuffle.
         vocabulary_sizes: distinct training values per ``vocabulary`` feature.
+        missing: per dense and categorical feature, how many values are missing in the whole log.
         rejected: malformed rows that were left out.
         negative_rate: the share of the negatives that the training split kept; the other splits keep all.
         sources: the raw files.
@@ -102,12 +110,16 @@ class Manifest:
     format_version: int
     tool_version: str
     schema: Schema
+    schema_hash: str
+    source_hash: str
     splits: dict[SplitName, Split]
-    split_by: Literal["time", "random"]
+    rows_per_record: Annotated[int, pydantic.Field(ge=1)]
+    split_by: Literal["time", "order", "random"]
     seed: int
     dense_mean: tuple[float, ...]
     dense_deviation: tuple[float, ...]
     vocabulary_sizes: dict[str, int]
+    missing: dict[str, int]
     rejected: Count
     sources: tuple[Source, ...]
     negative_rate: Annotated[float, pydantic.Field(gt=0, le=1)] = 1.0
@@ -121,6 +133,8 @@ class Manifest:
         for name in SPLITS:
             if name not in self.splits:
                 raise ValueError(f"the split {name!r} is missing")
+        if self.schema_hash != short_hash(self.schema.to_dict()):
+            raise ValueError("schema_hash: the schema was changed after the data were prepared: prepare the data anew")
 
     def to_json(self) -> str:
         """The manifest as JSON text, keys sorted."""
@@ -129,51 +143,52 @@ class Manifest:
     @property
     def data_hash(self) -> str:
         """16 hexadecimal digits that change when a row, its order, its split or the schema does."""
-        content = json.dumps(
-            [
-                self.schema.to_dict(),
-                {name: [s.sha256 for s in self.splits[name].shards] for name in SPLITS},
-            ],
-            sort_keys=True,
-        )
-        return hashlib.sha256(content.encode()).hexdigest()[:16]
+        shards = {name: [shard.sha256 for shard in self.splits[name].shards] for name in SPLITS}
+        return short_hash([self.schema.to_dict(), shards])
+
+
+def short_hash(content: Any) -> str:
+    """16 hexadecimal digits of the SHA-256 of plain JSON values."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 
 @dataclasses.dataclass(frozen=True)
 class ClickData:
     """An opened folder of shards."""
 
-    folder: Path
+    folder: str
     manifest: Manifest
 
     @staticmethod
-    def open(folder: Path) -> "ClickData":
+    def open(folder: str | Path) -> "ClickData":
         """Read the manifest and see that every shard is there in full.
 
         Raises:
             InputError: names the folder without manifest, the mistake in it, or the missing or truncated shard.
         """
-        path = folder / MANIFEST
-        if not path.is_file():
+        path = join(folder, MANIFEST)
+        if size(path) is None:
             raise InputError(
                 f"{folder}: no {MANIFEST}, so this is no prepared data; make it with `tfrs-scaling prepare`"
             )
-        manifest = validated(Manifest, read_yaml(path), str(path))
+        with opened(path) as stream:
+            manifest = validated(Manifest, parse_mapping(stream.read(), path), path)
         for split in manifest.splits.values():
             for shard in split.shards:
-                file = folder / shard.file
-                if not file.is_file():
+                file = join(folder, shard.file)
+                found = size(file)
+                if found is None:
                     raise InputError(f"{file}: the shard is missing; prepare the data anew")
-                if file.stat().st_size != shard.bytes:
+                if found != shard.bytes:
                     raise InputError(
-                        f"{file}: the shard has {file.stat().st_size} bytes instead of {shard.bytes}; "
+                        f"{file}: the shard has {found} bytes instead of {shard.bytes}; "
                         "it is truncated or was changed: prepare the data anew"
                     )
-        return ClickData(folder, manifest)
+        return ClickData(str(folder), manifest)
 
     def files(self, split: SplitName) -> list[str]:
         """Paths of the split's shards, in order."""
-        return [str(self.folder / shard.file) for shard in self.manifest.splits[split].shards]
+        return [join(self.folder, shard.file) for shard in self.manifest.splits[split].shards]
 
 
 def column_specs(schema: Schema) -> dict[str, tuple[int, type]]:
@@ -191,30 +206,28 @@ def column_specs(schema: Schema) -> dict[str, tuple[int, type]]:
     return specs
 
 
-def write_split(folder: Path, split: SplitName, columns: dict[str, np.ndarray], schema: Schema) -> Split:
-    """Write a split's shards.
+def shard_count(rows: int) -> int:
+    """How many shards a split of so many rows has."""
+    return max(1, round(rows / (ROWS_PER_RECORD * RECORDS_PER_SHARD)))
+
+
+def write_shard(folder: str, split: SplitName, number: int, total: int, columns: dict[str, np.ndarray]) -> Shard:
+    """Write one shard of a split.
 
     Args:
         folder: where to.
         split: its name.
+        number: of the shard, from 0.
+        total: how many shards the split has.
         columns: per ``column_specs``, an array [rows, values] of the dtype given there.
-        schema: the columns' schema.
     """
-    rows = len(columns["label"])
-    rows_per_shard = ROWS_PER_RECORD * RECORDS_PER_SHARD
-    total = max(1, -(-rows // rows_per_shard))
-    shards = []
-    for k in range(total):
-        file = f"clicks-{split}.tfrecord-{k:05d}-of-{total:05d}"
-        start, stop = k * rows_per_shard, min(rows, (k + 1) * rows_per_shard)
-        starts = range(start, stop, ROWS_PER_RECORD)
-        with tf.io.TFRecordWriter(str(folder / file)) as writer:
-            for first in starts:
-                last = min(stop, first + ROWS_PER_RECORD)
-                writer.write(_record({name: columns[name][first:last] for name in column_specs(schema)}))
-        size, digest = fingerprint(folder / file)
-        shards.append(Shard(file, stop - start, len(starts), size, digest))
-    return Split(rows, int(columns["label"].sum()), tuple(shards))
+    file = f"clicks-{split}.tfrecord-{number:05d}-of-{total:05d}"
+    path, rows = join(folder, file), len(columns["label"])
+    starts = range(0, rows, ROWS_PER_RECORD)
+    with tf.io.TFRecordWriter(path) as writer:
+        for start in starts:
+            writer.write(_record({name: column[start : start + ROWS_PER_RECORD] for name, column in columns.items()}))
+    return Shard(file, rows, len(starts), *fingerprint(path))
 
 
 def _record(columns: dict[str, np.ndarray]) -> bytes:
@@ -269,15 +282,6 @@ def write_tfds_metadata(folder: Path, manifest: Manifest) -> None:
     )
 
 
-def fingerprint(path: Path) -> tuple[int, str]:
-    """Size in bytes and SHA-256 of a file."""
-    digest = hashlib.sha256()
-    with path.open("rb") as stream:
-        while chunk := stream.read(1 << 20):
-            digest.update(chunk)
-    return path.stat().st_size, digest.hexdigest()
-
-
 def describe(manifest: Manifest) -> dict[str, Any]:
     """What a report says about the data."""
     source = ", ".join(source.file for source in manifest.sources) or "synthetic clicks"
@@ -286,5 +290,5 @@ def describe(manifest: Manifest) -> dict[str, Any]:
         "base_ctr": {name: manifest.splits[name].ctr for name in SPLITS},
         "bayes_ne": manifest.bayes.ne if manifest.bayes else None,
         "bayes_ne_standard_error": manifest.bayes.ne_standard_error if manifest.bayes else None,
-        "description": f"{source}, split {'by time' if manifest.split_by == 'time' else 'at random'}",
+        "description": f"{source}, split {SPLIT_WORDS[manifest.split_by]}",
     }

@@ -102,15 +102,26 @@ def read_yaml(path: Path) -> dict[str, Any]:
         InputError: the file cannot be read, is not YAML, or holds something else than a mapping.
     """
     try:
-        text = path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: not UTF-8 text (byte {error.start})") from None
+        content = path.read_bytes()
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from None
-    content = parse_yaml(text, str(path))
-    if not isinstance(content, dict):
-        raise InputError(f"{path}: should hold a mapping of keys to values, holds {_kind(content)}")
-    return content
+    return parse_mapping(content, str(path))
+
+
+def parse_mapping(content: bytes, source: str) -> dict[str, Any]:
+    """The mapping in the bytes of a YAML or JSON file.
+
+    Raises:
+        InputError: they are not YAML, or hold something else than a mapping.
+    """
+    try:
+        text = content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise InputError(f"{source}: not UTF-8 text (byte {error.start})") from None
+    mapping = parse_yaml(text, source)
+    if not isinstance(mapping, dict):
+        raise InputError(f"{source}: should hold a mapping of keys to values, holds {_kind(mapping)}")
+    return mapping
 
 
 def validated(cls: type[T], content: dict[str, Any], source: str) -> T:

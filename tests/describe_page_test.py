@@ -80,13 +80,14 @@ class PageTest(tf.test.TestCase):
         train, test = Rate(1000, 100, 0.1, 0.08, 0.12, None), Rate(1000, 200, 0.2, 0.18, 0.22, None)
         user, tags = self.description.categorical
         user = dataclasses.replace(user, name="user", unseen=0.25)
-        tags = dataclasses.replace(tags, name="tags", missing={"train": 0.1, "validation": 0.1, "test": 0.3})
+        tags = dataclasses.replace(tags, name="tags", no_own_id={"train": 0.1, "validation": 0.1, "test": 0.3})
         rates = {"train": train, "validation": train, "test": test}
         described = dataclasses.replace(self.description, splits=rates, categorical=(user, tags))
         first, second, third = findings(described)
         self.assertIn("test split is 0.2000, that of the training split 0.1000", first)
         self.assertIn("user: 25.0% of the test rows hold an id unseen in training", second)
         self.assertIn("tags: 30.0% of the test rows are missing, rare or unseen (id 0), of the training rows 10", third)
+        self.assertIn("keeps 0.1 of its negatives", findings(dataclasses.replace(described, negative_rate=0.1))[0])
         alike = dict.fromkeys(rates, train)
         few = (dataclasses.replace(user, unseen=0.04),)
         self.assertEmpty(findings(dataclasses.replace(described, splits=alike, categorical=few)))

@@ -20,7 +20,19 @@ from tfrs_scaling.cli import main
 from tfrs_scaling.input import describe
 from tfrs_scaling.input.describe import Description, describe_data, wilson_interval
 from tfrs_scaling.input.schema import CategoricalFeature, DenseFeature, Schema
-from tfrs_scaling.input.shards import FORMAT_VERSION, MANIFEST, SPLITS, ClickData, Manifest, SplitName, write_split
+from tfrs_scaling.input.shards import (
+    FORMAT_VERSION,
+    MANIFEST,
+    ROWS_PER_RECORD,
+    SPLITS,
+    ClickData,
+    Manifest,
+    Split,
+    SplitName,
+    column_specs,
+    short_hash,
+    write_shard,
+)
 from tfrs_scaling.input.validated import InputError
 
 import tensorflow as tf  # isort: skip -- after tfrs_scaling, which chooses the Keras it comes with
@@ -49,14 +61,22 @@ def planted_log(weighted: bool = False) -> Log:
     return log
 
 
-def written(folder: Path, log: Log, **schema: Any) -> ClickData:
+def _split(folder: Path, split: SplitName, columns: dict[str, np.ndarray], schema: Schema) -> Split:
+    kept = {name: columns[name] for name in column_specs(schema)}
+    shard = write_shard(str(folder), split, 0, 1, kept)
+    return Split(len(columns["label"]), int(columns["label"].sum()), (shard,))
+
+
+def written(folder: Path, log: Log, negative_rate: float = 1.0, **schema: Any) -> ClickData:
     """The log as prepared data."""
     settings: dict[str, Any] = {"categorical": CATEGORICAL, "dense": (DenseFeature("age"),), "time": "ts"}
     columns = Schema(label="click", **(settings | schema))
     manifest = Manifest(
-        format_version=FORMAT_VERSION, tool_version="test", schema=columns, split_by="random", seed=0,
-        splits={split: write_split(folder, split, log[split], columns) for split in SPLITS}, dense_mean=(0.0,),
-        dense_deviation=(1.0,), vocabulary_sizes={}, rejected=0, sources=(),
+        format_version=FORMAT_VERSION, tool_version="test", schema=columns, schema_hash=short_hash(columns.to_dict()),
+        source_hash="", splits={split: _split(folder, split, log[split], columns) for split in SPLITS},
+        rows_per_record=ROWS_PER_RECORD, split_by="random", seed=0, dense_mean=(0.0,), dense_deviation=(1.0,),
+        vocabulary_sizes={}, missing={"age": 73, "user": 0, "tags": 8}, rejected=0, sources=(),
+        negative_rate=negative_rate,
     )  # fmt: skip
     (folder / MANIFEST).write_text(manifest.to_json())
     return ClickData.open(folder)
@@ -100,7 +120,7 @@ class DescribeTest(parameterized.TestCase, tf.test.TestCase):
         train, test = (pd.Series(log[split]["ids"][:, 0]) for split in ("train", "test"))
         counts = train.value_counts()
         self.assertEqual((user.distinct, user.occurrences), (len(counts), 6000))
-        self.assertIsNone(user.missing)
+        self.assertEqual((user.missing, user.no_own_id), (0, None))
         self.assertFalse(user.unseen_is_bound)
         self.assertAlmostEqual(user.unseen, float((~test.isin(train)).mean()))
         self.assertAlmostEqual(user.top_share, counts.iloc[0] / 6000)
@@ -125,9 +145,10 @@ class DescribeTest(parameterized.TestCase, tf.test.TestCase):
         self.assertEqual((tags.distinct, tags.occurrences), (len(counts), counts.sum()))
         self.assertAlmostEqual(tags.top_share, counts.iloc[0] / 6000)
         self.assertEqual(dict(tags.curve)[1], counts.iloc[0])
-        assert tags.missing is not None
+        self.assertIsNone(tags.missing)
+        assert tags.no_own_id is not None
         for split in SPLITS:
-            self.assertAlmostEqual(tags.missing[split], pairs[split].query("id == 0")["row"].nunique() / ROWS[split])
+            self.assertAlmostEqual(tags.no_own_id[split], pairs[split].query("id == 0")["row"].nunique() / ROWS[split])
         self.assertTrue(tags.unseen_is_bound)
         self.assertAlmostEqual(tags.unseen, test.query("id == 0")["row"].nunique() / 900)
         rows = train["id"] % 10
@@ -140,6 +161,9 @@ class DescribeTest(parameterized.TestCase, tf.test.TestCase):
         values = log["train"]["dense"].astype(float)
         self.assertAllClose((age.low, age.mean, age.high), (values.min(), values.mean(), values.max()), rtol=1e-7)
         self.assertAlmostEqual(age.zero, float((values == 0).mean()))
+        self.assertAlmostEqual(age.missing or 0, 73 / 7300)
+        (age,) = self._described(log, negative_rate=0.5).dense
+        self.assertIsNone(age.missing)
 
     def test_a_log_of_one_id_without_dense_features_and_time(self) -> None:
         log = planted_log()
@@ -148,7 +172,7 @@ class DescribeTest(parameterized.TestCase, tf.test.TestCase):
         described = self._described(log, categorical=(CategoricalFeature("c", 4),), dense=(), time=None)
         (feature,) = described.categorical
         self.assertEqual((feature.distinct, feature.curve, feature.zipf, feature.top_share), (0, (), None, 0))
-        self.assertEqual((feature.missing, feature.unseen), (dict.fromkeys(SPLITS, 1.0), 1.0))
+        self.assertEqual((feature.no_own_id, feature.unseen), (dict.fromkeys(SPLITS, 1.0), 1.0))
         self.assertEqual(feature.collisions[Fraction(1)].shared, 0)
         self.assertEqual((described.dense, described.time_bins), ((), None))
 
@@ -171,7 +195,8 @@ class DescribeTest(parameterized.TestCase, tf.test.TestCase):
         every, frequent, hashed = described.categorical
         self.assertEqual([f.distinct for f in described.categorical], [3, 2, 3])
         for feature, missing in ((every, (0.1, 0, 0.6)), (frequent, (0.125, 0, 0.6)), (hashed, (0.1, 0, 0.3))):
-            self.assertEqual(feature.missing, dict(zip(SPLITS, missing, strict=True)))
+            self.assertEqual(feature.no_own_id, dict(zip(SPLITS, missing, strict=True)))
+            self.assertAlmostEqual(feature.missing or 0, 11 / 100)
         self.assertEqual([f.unseen_is_bound for f in described.categorical], [True, True, False])
         self.assertAllClose([f.unseen for f in described.categorical], [0.6, 0.6, 0.3])
         self.assertEqual(every.curve, ((1, 50), (2, 20), (3, 2)))

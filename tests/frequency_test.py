@@ -96,7 +96,7 @@ class ZipfTest(parameterized.TestCase, tf.test.TestCase):
     @parameterized.parameters(0.8, 1.0, 1.2)
     def test_the_generators_exponent_is_found_within_three_standard_errors(self, exponent: float) -> None:
         made = generate(Synthetic(rows=200_000, features=(SyntheticFeature("user", 200, 200, exponent),)))
-        counts = pd.Series(np.concatenate([block.ids[:, 0] for block in made])).value_counts().to_numpy()
+        counts = pd.Series(np.concatenate([block.codes[:, 0] for block in made])).value_counts().to_numpy()
         fit = fit_zipf(counts)
         assert fit is not None
         self.assertLess(abs(fit.exponent - exponent), 3 * fit.standard_error)

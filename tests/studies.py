@@ -6,7 +6,7 @@ from typing import Any
 from tfrs_scaling.config import Config
 from tfrs_scaling.input.prepare import prepare
 from tfrs_scaling.input.shards import ClickData
-from tfrs_scaling.input.synthetic import generate
+from tfrs_scaling.input.sources import SyntheticSource
 from tfrs_scaling.input.validated import validated
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -39,5 +39,5 @@ def tiny_config(**sweep: Any) -> Config:
 def tiny_data(config: Config, folder: Path) -> ClickData:
     """The clicks that the study makes."""
     assert config.synthetic is not None
-    prepare(generate(config.synthetic), config.synthetic.schema(), folder, seed=config.synthetic.seed)
+    prepare(SyntheticSource(config.synthetic), folder, seed=config.synthetic.seed)
     return ClickData.open(folder)

@@ -17,7 +17,7 @@ set_option = click.option(
     "--set", "overrides", metavar="KEY=VALUE", multiple=True, help="Override a key of CONFIG: training.batch_size=512."
 )
 data_option = click.option(
-    "--data", "data_folder", type=FolderPath, help="Prepared data; else CONFIG's synthetic clicks are made."
+    "--data", "data_folder", help="Folder of prepared data; else CONFIG's synthetic clicks are made."
 )
 workdir_option = click.option(
     "--workdir", type=FolderPath, help="The study's folder. [default: runs/NAME, NAME being CONFIG's study]"
@@ -50,7 +50,7 @@ for command in (cli_data.schema, cli_data.prepare, cli_data.data):
 @data_option
 @set_option
 @located_errors
-def plan(config_path: Path, data_folder: Path | None, overrides: tuple[str, ...]) -> None:
+def plan(config_path: Path, data_folder: str | None, overrides: tuple[str, ...]) -> None:
     """Print every trial with its parameters, FLOPs, memory and an estimate of time; run nothing."""
     from tfrs_scaling.config import read_config
 
@@ -129,7 +129,7 @@ def report(workdir_path: Path) -> None:
 
 def _sweep(
     config_path: Path,
-    data_folder: Path | None,
+    data_folder: str | None,
     workdir: Path | None,
     jobs: int | None,
     strategy: Literal["auto", "cpu", "mirrored", "tpu"],
@@ -150,8 +150,8 @@ def _sweep(
     place = Workdir(workdir or Path("runs") / "".join(c if c.isalnum() or c in "-_" else "_" for c in config.study))
     with place.locked():
         if data_folder is None:
-            data_folder = place.root / "data"
-            if not data_folder.exists():
+            data_folder = str(place.root / "data")
+            if not Path(data_folder).exists():
                 cli_data.report_prepared(cli_data.prepare_synthetic(config_path, overrides, data_folder), data_folder)
         data = ClickData.open(data_folder)
         planned = planning.plan_on(config, data.manifest)

@@ -1,40 +1,42 @@
 """The commands about data: schema infer, prepare, data check, data describe."""
 
+import functools
+import logging
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import click
 from rich.markup import escape
 from rich.table import Table
 
-from tfrs_scaling.input.schema import Schema, criteo
+from tfrs_scaling.input.formats import FORMATS, open_log
+from tfrs_scaling.input.schema import Schema
 from tfrs_scaling.input.validated import InputError
-from tfrs_scaling.terminal import FilePath, FolderPath, console, located_errors, say, wait_for_tensorflow
+from tfrs_scaling.quiet import start_devices
+from tfrs_scaling.terminal import FilePath, console, located_errors, say, wait_for_tensorflow
+
+_OPTIONS = (
+    click.option("--split", type=click.Choice(["time", "order", "random"]), help="[default: time, if known]"),
+    click.option("--validation", default=0.05, show_default=True, help="Share of the rows."),
+    click.option("--test", default=0.1, show_default=True, help="Share of the rows."),
+    click.option("--seed", type=click.IntRange(0), help="Of split and shuffle. [default: 0]"),
+    click.option("--negatives", default=1.0, show_default=True, help="Share of the negatives that training keeps."),
+    click.option("--max-bad-rows", type=click.IntRange(0), default=0, show_default=True, help="Skip and list up to N."),
+    click.option("--runner", help="Apache Beam runner, such as DirectRunner. [default: none, this process]"),
+    click.option("--beam", "beam_options", multiple=True, metavar="KEY=VALUE", help="Option of the runner."),
+)
 
 
 @click.command()
-@click.argument("log_format", metavar="FORMAT", type=click.Choice(["csv", "parquet", "criteo", "synthetic"]))
-@click.argument("raw", nargs=-1, required=True, type=FilePath)
-@click.argument("out", type=FolderPath)
+@click.argument("log_format", metavar="FORMAT", type=click.Choice([*FORMATS, "synthetic"]))
+@click.argument("raw", nargs=-1, required=True)
+@click.argument("out")
 @click.option("--schema", "schema_path", type=FilePath, help="JSON file that names the columns (csv, parquet).")
 @click.option("--separator", help="Between columns (csv). [default: found from the header]")
-@click.option("--split", type=click.Choice(["time", "random"]), help="[default: time, if there is a time column]")
-@click.option("--validation", default=0.05, show_default=True, help="Share of the rows.")
-@click.option("--test", default=0.1, show_default=True, help="Share of the rows.")
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of split and shuffle.")
-@click.option("--max-bad-rows", type=click.IntRange(0), default=0, show_default=True, help="Skip and list up to N.")
+@functools.partial(functools.reduce, lambda command, option: option(command), reversed(_OPTIONS))
 @located_errors
 def prepare(
-    log_format: str,
-    raw: tuple[Path, ...],
-    out: Path,
-    schema_path: Path | None,
-    separator: str | None,
-    split: Literal["time", "random"] | None,
-    validation: float,
-    test: float,
-    seed: int,
-    max_bad_rows: int,
+    log_format: str, raw: tuple[str, ...], out: str, schema_path: Path | None, separator: str | None, **options: Any
 ) -> None:
     r"""Turn raw click logs into shards in OUT.
 
@@ -43,63 +45,40 @@ def prepare(
     prepare parquet clicks.parquet OUT --schema schema.json
     prepare criteo day_0.gz day_1.gz OUT                 Criteo's label, 13 integers, 26 categories
     prepare synthetic study.yaml OUT                     clicks by the study's own generator
+
+    Files may lie wherever TensorFlow reads (gs://bucket/day_0.gz). Split by order takes the order of the log for its
+    time: Criteo's days, say.
     """
-    if separator is not None and log_format != "csv":
-        raise InputError(f"--separator is for csv; {log_format} needs none")
-    if log_format in ("csv", "parquet") and schema_path is None:
-        raise InputError(
-            f"prepare {log_format} needs --schema FILE, which names the columns (see tuner_configs/schemas/)"
-        )
-    if log_format in ("criteo", "synthetic") and schema_path is not None:
-        raise InputError(f"--schema is for csv and parquet; {log_format} has a schema of its own")
     wait_for_tensorflow()
-    from tfrs_scaling.input import prepare as preparation
-    from tfrs_scaling.input.formats import Rejects, read_criteo, read_csv
-    from tfrs_scaling.input.parquet import read_parquet
-    from tfrs_scaling.input.rows import RowParser
-    from tfrs_scaling.input.shards import Source, fingerprint
+    from tfrs_scaling.input.sources import LogSource
 
     if log_format == "synthetic":
         if len(raw) != 1:
             raise InputError("prepare synthetic takes one CONFIG: the file whose `synthetic` section says what to make")
-        report_prepared(prepare_synthetic(raw[0], (), out), out)
+        if schema_path is not None or separator is not None:
+            raise InputError("--schema and --separator are for logs; synthetic clicks have a schema of their own")
+        report_prepared(prepare_synthetic(Path(raw[0]), (), out, **options), out)
         return
-    columns = Schema.read(schema_path) if schema_path else criteo()
-    readers = {
-        "csv": lambda path: read_csv(path, columns, separator),
-        "parquet": lambda path: read_parquet(path, columns),
-        "criteo": lambda path: read_criteo(path, columns),
-    }
-    rejects = Rejects(max_bad_rows)
-    is_criteo = log_format == "criteo"
-    parser = RowParser(columns, rejects, integer_dense=is_criteo, hexadecimal=is_criteo)
-    for path in raw:
-        if not path.is_file():
-            raise InputError(f"{path}: no such file")
+    columns = Schema.read(schema_path) if schema_path else None
+    source = LogSource(open_log(log_format, raw, columns, separator))
+    report_prepared(_prepared(source, out, **options), out)
+
+
+def _prepared(source: Any, out: str, *, split: Any = None, negatives: float = 1.0, **options: Any) -> Any:
+    from tfrs_scaling.input.prepare import prepare as prepare_source
+
+    if options.get("runner") is not None:
+        logging.getLogger().setLevel(logging.ERROR)  # Beam's importing and its workers tell of themselves
+    given = {name: value for name, value in options.items() if value is not None}
     with console.status("reading") as status:
-
-        def counted() -> Any:
-            rows = 0
-            for block in (block for path in raw for block in readers[log_format](path)):
-                parsed = parser.parse(block)
-                rows += len(parsed.label)
-                status.update(f"{escape(block.file)}: {rows:,} rows read")
-                yield parsed
-            status.update("splitting, shuffling and writing")
-
-        manifest = preparation.prepare(
-            counted(),
-            columns,
+        return prepare_source(
+            source,
             out,
-            vocabularies=parser.vocabularies,
-            rejects=rejects,
-            sources=tuple(Source(path.name, *fingerprint(path)) for path in raw),
             split_by=split,
-            validation=validation,
-            test=test,
-            seed=seed,
+            negative_rate=negatives,
+            progress=lambda what: status.update(escape(what)),
+            **given,
         )
-    report_prepared(manifest, out)
 
 
 @click.group()
@@ -108,11 +87,12 @@ def data() -> None:
 
 
 @data.command()
-@click.argument("folder", metavar="DIR", type=FolderPath)
+@click.argument("folder", metavar="DIR")
 @located_errors
-def check(folder: Path) -> None:
+def check(folder: str) -> None:
     """Read every byte of DIR, and see that it is what was written there."""
     wait_for_tensorflow()
+    start_devices()
     from tfrs_scaling.input.check import check as checked
     from tfrs_scaling.input.shards import ClickData
 
@@ -126,23 +106,28 @@ def check(folder: Path) -> None:
 
 
 @data.command(name="describe")
-@click.argument("folder", metavar="DIR", type=FolderPath)
+@click.argument("folder", metavar="DIR")
 @click.option("--out", metavar="PAGE.html", type=FilePath, help="[default: DIR-describe.html, beside DIR]")
 @located_errors
-def describe_folder(folder: Path, out: Path | None) -> None:
-    """Say what DIR holds: CTR by split and over time, ids, how often they occur, and which share a table row."""
+def describe_folder(folder: str, out: Path | None) -> None:
+    """Say what DIR holds: CTR by split and over time, ids, how often they occur, and which share a table row.
+
+    The page of data that lie elsewhere (gs://bucket/data) is written where the command is given.
+    """
     wait_for_tensorflow()
+    start_devices()
     from tfrs_scaling.input.describe import describe_data
     from tfrs_scaling.input.describe_page import write_description
+    from tfrs_scaling.input.places import is_remote
     from tfrs_scaling.input.shards import ClickData
 
     click_data = ClickData.open(folder)
     with console.status("reading") as status:
         description = describe_data(click_data, lambda rows: status.update(f"{rows:,} rows read"))
     report_described(description)
-    name = folder.resolve().name
-    page = out or folder.resolve().with_name(f"{name}-describe.html")
-    write_description(description, page, name=name)
+    place = Path(folder.rstrip("/")).name if is_remote(folder) else Path(folder).resolve()
+    page = out or Path(f"{place}-describe.html")
+    write_description(description, page, name=Path(place).name)
     say(f"page: {page}")
 
 
@@ -183,27 +168,26 @@ def infer(log: Path, label: str | None, out: Path) -> None:
     say(f"{out}: a guess from {columns[0].rows:,} rows; read it, and change what is wrong")
 
 
-def prepare_synthetic(config_path: Path, overrides: tuple[str, ...], out: Path) -> Any:
+def prepare_synthetic(config_path: Path, overrides: tuple[str, ...], out: str | Path, **options: Any) -> Any:
     """Make the synthetic clicks of a study; gives the manifest."""
     from tfrs_scaling.config import read_config
-    from tfrs_scaling.input import prepare as preparation
-    from tfrs_scaling.input.synthetic import generate
+    from tfrs_scaling.input.sources import SyntheticSource
 
     settings = read_config(config_path, overrides).synthetic
     if settings is None:
         raise InputError(f"{config_path}: has no synthetic section; give prepared data with --data DIR")
-    with console.status(f"making {settings.rows:,} synthetic clicks"):
-        return preparation.prepare(generate(settings), settings.schema(), out, seed=settings.seed)
+    seed = options.pop("seed", None)
+    return _prepared(SyntheticSource(settings), str(out), seed=settings.seed if seed is None else seed, **options)
 
 
-def report_prepared(manifest: Any, out: Path) -> None:
+def report_prepared(manifest: Any, out: str | Path) -> None:
     """Print what was prepared: splits, CTRs, and what to know of it."""
-    from tfrs_scaling.input.prepare import REJECTED
-    from tfrs_scaling.input.shards import SPLITS
+    from tfrs_scaling.input.places import join
+    from tfrs_scaling.input.publish import REJECTED
+    from tfrs_scaling.input.shards import SPLIT_WORDS, SPLITS
 
-    table = Table(
-        "split", "rows", "CTR", title=escape(f"{out}, split by {manifest.split_by}"), title_justify="left", min_width=60
-    )
+    title = escape(f"{out}, split {SPLIT_WORDS[manifest.split_by]}")
+    table = Table("split", "rows", "CTR", title=title, title_justify="left", min_width=60)
     for column in table.columns[1:]:
         column.justify = "right"
     for name in SPLITS:
@@ -219,7 +203,7 @@ def report_prepared(manifest: Any, out: Path) -> None:
     if manifest.bayes:
         say(f"best possible NE on test: {manifest.bayes.ne:.4f} ± {manifest.bayes.ne_standard_error:.4f}")
     if manifest.rejected:
-        say(f"note: {manifest.rejected:,} malformed rows left out, listed in {out / REJECTED}")
+        say(f"note: {manifest.rejected:,} malformed rows left out, listed in {join(out, REJECTED)}")
 
 
 def report_described(description: Any) -> None:
@@ -227,8 +211,8 @@ def report_described(description: Any) -> None:
     from tfrs_scaling.input.describe import MULTIPLIERS
     from tfrs_scaling.input.describe_page import (
         findings,
-        missing_text,
         number_text,
+        own_id_text,
         share_text,
         unseen_text,
         zipf_text,
@@ -244,15 +228,15 @@ def report_described(description: Any) -> None:
     for feature in description.categorical:
         name = escape(feature.name)
         ids.add_row(
-            name, f"{feature.cardinality:,}", f"{feature.distinct:,}", missing_text(feature), unseen_text(feature),
+            name, f"{feature.cardinality:,}", f"{feature.distinct:,}", own_id_text(feature), unseen_text(feature),
             share_text(feature.top_share), zipf_text(feature),
         )  # fmt: skip
         shares = ((each.shared, each.outnumbered) for each in feature.collisions.values())
         shared.add_row(name, *(" / ".join(map(share_text, both)) for both in shares))
-    dense = numbers_table("dense feature", "lowest", "mean", "highest", "exactly 0")
+    dense = numbers_table("dense feature", "lowest", "mean", "highest", "exactly 0", "missing in log")
     for number in description.dense:
         ends = (number_text(value) for value in (number.low, number.mean, number.high))
-        dense.add_row(escape(number.name), *ends, share_text(number.zero))
+        dense.add_row(escape(number.name), *ends, share_text(number.zero), share_text(number.missing))
     for table in (splits, ids, shared, *([dense] if description.dense else [])):
         console.print(table)
         if table is shared:

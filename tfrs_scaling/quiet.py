@@ -17,9 +17,18 @@ _NO_GPU = "failed call to cuInit"
 
 def load_tensorflow() -> None:
     """Import TensorFlow and the libraries on it."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")  # no informational messages later on, nor in child processes
     with startup_chatter_dropped():
         for name in ("tensorflow", "tensorflow_recommenders", "keras_tuner"):
             importlib.import_module(name)
+
+
+def start_devices() -> None:
+    """Let TensorFlow find its devices, which it does at the first operation of a process."""
+    import tensorflow as tf
+
+    with startup_chatter_dropped():
+        tf.zeros(())
 
 
 @contextlib.contextmanager
