@@ -127,9 +127,8 @@ class RowParser:
             check(schema.time, "the time is not an integer", bad)
         if schema.weight is not None:
             weight, bad = _cast(cells.batch.column(schema.weight), pa.float64())
-            check(
-                schema.weight, "the weight is not a finite number from 0 up", bad | ~((weight >= 0) & _finite(weight))
-            )
+            bad |= ~((weight >= 0) & (weight <= np.finfo(np.float32).max))
+            check(schema.weight, "the weight is not a number from 0 up within float32", bad)
         values = {}
         for categorical in schema.categorical:
             found = values[categorical.name] = self._values(categorical, cells.batch.column(categorical.name))
