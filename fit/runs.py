@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tfrs_scaling.fit.files import write_text_atomically
+from tfrs_scaling.input.files import write_text_atomically
 from tfrs_scaling.input.validated import InputError
 
 COLUMNS: dict[str, str] = {

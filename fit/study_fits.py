@@ -10,12 +10,12 @@ from typing import Any
 
 import pandas as pd
 
-from tfrs_scaling.fit.files import write_text_atomically
 from tfrs_scaling.fit.frontier import pareto_frontier
 from tfrs_scaling.fit.plateau import power_law_region
 from tfrs_scaling.fit.power_law import PowerLawFit, fit_power_law
 from tfrs_scaling.fit.runs import SCHEMES
 from tfrs_scaling.fit.screening import SHAPE, collapsed_trials, flag, members, selected
+from tfrs_scaling.input.files import write_text_atomically
 from tfrs_scaling.input.validated import InputError
 
 FORMAT = 1

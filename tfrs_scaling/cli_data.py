@@ -1,4 +1,4 @@
-"""The commands about data: schema infer, prepare, data check."""
+"""The commands about data: schema infer, prepare, data check, data describe."""
 
 import functools
 import logging
@@ -130,6 +130,32 @@ def check(folder: str) -> None:
     say(f"{folder}: {rows:,} rows in {shards} shards are as written; data hash {click_data.manifest.data_hash}")
 
 
+@data.command(name="describe")
+@click.argument("folder", metavar="DIR")
+@click.option("--out", metavar="PAGE.html", type=FilePath, help="[default: DIR-describe.html, beside DIR]")
+@located_errors
+def describe_folder(folder: str, out: Path | None) -> None:
+    """Say what DIR holds: CTR by split and over time, ids, how often they occur, and which share a table row.
+
+    The page of data that lie elsewhere (gs://bucket/data) is written where the command is given.
+    """
+    wait_for_tensorflow()
+    start_devices()
+    from tfrs_scaling.input.describe import describe_data
+    from tfrs_scaling.input.describe_page import write_description
+    from tfrs_scaling.input.places import is_remote
+    from tfrs_scaling.input.shards import ClickData
+
+    click_data = ClickData.open(folder)
+    with console.status("reading") as status:
+        description = describe_data(click_data, lambda rows: status.update(f"{rows:,} rows read"))
+    report_described(description)
+    place = Path(folder.rstrip("/")).name if is_remote(folder) else Path(folder).resolve()
+    page = out or Path(f"{place}-describe.html")
+    write_description(description, page, name=Path(place).name)
+    say(f"page: {page}")
+
+
 @click.group()
 def schema() -> None:
     """Describe the columns of a log."""
@@ -207,3 +233,53 @@ def report_prepared(manifest: Any, out: str | Path) -> None:
         say(f"best possible NE on test: {manifest.bayes.ne:.4f} ± {manifest.bayes.ne_standard_error:.4f}")
     if manifest.rejected:
         say(f"note: {manifest.rejected:,} malformed rows left out, listed in {join(out, REJECTED)}")
+
+
+def report_described(description: Any) -> None:
+    """Print what the data hold; the page has it in full."""
+    from tfrs_scaling.input.describe import MULTIPLIERS
+    from tfrs_scaling.input.describe_page import (
+        findings,
+        number_text,
+        own_id_text,
+        share_text,
+        unseen_text,
+        zipf_text,
+    )
+
+    weighted = any(rate.weighted_ctr is not None for rate in description.splits.values())
+    splits = numbers_table("split", "rows", "CTR", "95 % interval", *(["weighted CTR"] if weighted else []))
+    for name, rate in description.splits.items():
+        cells = [name, f"{rate.rows:,}", f"{rate.ctr:.4f}", f"{rate.low:.4f} to {rate.high:.4f}"]
+        splits.add_row(*cells, *([f"{rate.weighted_ctr:.4f}"] if rate.weighted_ctr is not None else []))
+    ids = numbers_table("feature", "rows", "ids", "no own id", "unseen in test", "top id", "Zipf exponent")
+    shared = numbers_table("in a shared table row", *(f"V = {multiplier}" for multiplier in MULTIPLIERS))
+    for feature in description.categorical:
+        name = escape(feature.name)
+        ids.add_row(
+            name, f"{feature.cardinality:,}", f"{feature.distinct:,}", own_id_text(feature), unseen_text(feature),
+            share_text(feature.top_share), zipf_text(feature),
+        )  # fmt: skip
+        shares = ((each.shared, each.outnumbered) for each in feature.collisions.values())
+        shared.add_row(name, *(" / ".join(map(share_text, both)) for both in shares))
+    dense = numbers_table("dense feature", "lowest", "mean", "highest", "exactly 0", "missing in log")
+    for number in description.dense:
+        ends = (number_text(value) for value in (number.low, number.mean, number.high))
+        dense.add_row(escape(number.name), *ends, share_text(number.zero), share_text(number.missing))
+    for table in (splits, ids, shared, *([dense] if description.dense else [])):
+        console.print(table)
+        if table is shared:
+            say("of all training occurrences / those whose row belongs to a more frequent id")
+        say("")
+    if description.time_bins is None:
+        say("the schema names no time column, so the CTR over time is not known")
+    for sentence in findings(description):
+        say(f"note: {sentence}")
+
+
+def numbers_table(*columns: str) -> Table:
+    """A table without lines, of names and numbers."""
+    table = Table(*columns, box=None, padding=(0, 2, 0, 0))
+    for column in table.columns[1:]:
+        column.justify = "right"
+    return table
