@@ -18,7 +18,7 @@ from tfrs_scaling.schemes import Shape, baseline_shape, scale
 def schema(dense: int, tables: tuple[int, ...], multi_hot: int = 1) -> Schema:
     features = [CategoricalFeature(f"c{i}", rows) for i, rows in enumerate(tables)]
     if multi_hot > 1:
-        features[-1] = CategoricalFeature("multi", tables[-1], "vocabulary", multi_hot, "|")
+        features[-1] = CategoricalFeature("multi", tables[-1], max_values=multi_hot, separator="|")
     return Schema("y", tuple(features), tuple(DenseFeature(f"d{i}") for i in range(dense)))
 
 
