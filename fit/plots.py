@@ -38,8 +38,13 @@ SCHEME_COLOURS = {  # Okabe and Ito (2008): told apart with any colour vision, o
     "H": ("#d55e00", "#e8853a"),
     "O": ("#009e73", "#2fc39a"),
     "M": ("#b8578f", "#d98cba"),
+    "F": ("#5b4300", "#f0e442"),  # theirs is too pale for white, and has no violet: both fit among the others
+    "N": ("#2e2585", "#8f7bff"),
 }
-_SHORT_NAMES = {"D": "D baseline", "V": "V rows", "H": "H dimension", "O": "O over-arch", "M": "M all MLPs"}
+_SHORT_NAMES = {
+    "D": "D baseline", "V": "V rows", "H": "H dimension", "O": "O over-arch", "M": "M all MLPs", "F": "F features",
+    "N": "N negatives",
+}  # fmt: skip
 _MARKERS = (
     "circle", "square", "triangle", "diamond", "inverted_triangle", "hex", "star", "square_pin", "triangle_pin",
 )  # fmt: skip
@@ -92,7 +97,7 @@ def study_figures(
         rows = {scheme: points(chosen, architecture, scheme) for scheme in schemes}
         for x in AXIS_NAMES:
             shown = {s: r for s, r in rows.items() if x in AXES[s]}
-            # The axes of V and H count all parameters, those of O and M some: they do not share a figure.
+            # The axes of V, H and F count all parameters, those of O and M some: they do not share a figure.
             if len(shown) > 1 and x != "parameters":
                 figures[architecture, "all", x] = frontiers_figure(shown, fits, x, architecture, bayes_ne)
             for scheme, of_scheme in shown.items():
@@ -114,7 +119,7 @@ def scheme_figure(
     Args:
         rows: What ``points`` returned for the scheme.
         fits: The fits of the study.
-        scheme: V, H, O, M or D.
+        scheme: V, H, O, M, F, N or D.
         x: data, parameters or compute.
         architecture: Whose fits to draw.
         bayes_ne: Drawn as a dashed line where known.

@@ -35,7 +35,7 @@ _PAPER = {
     "compute": "Ardalani et al. 2022, Figure 6",
 }
 _CAPTIONS = {
-    "data": "One line per multiplier, from a small model to a large one. A line that flattens has had its return from "
+    "data": "One line per multiplier, from the smallest to the largest. A line that flattens has had its return from "
     "data; lines that fan out to the right say that larger models use more data better.",
     "parameters": "One line per data size. Where a line is level, more parameters of this kind bring nothing at that "
     "data size.",
@@ -46,6 +46,12 @@ _HOW = (
     " Ringed points and the thick curve with its band are the Pareto frontier and its law; dashed is extrapolation; "
     "hollow points lie on the plateau and are not fitted. Click a name to hide a line."
 )
+_SCHEME_CAPTIONS = {
+    "F": " The model sees this share of the features, dense and categorical, each smaller set within the larger ones.",
+    "N": " The model is trained on every click and this share of the other rows, which examples and compute count; a "
+    "smaller share needs a longer log for the same examples. NE is measured on all test rows, with predictions "
+    "corrected for the sampling.",
+}
 _LEFT_OUT_COLUMNS = (
     "trial_id", "architecture", "scheme", "multiplier", "learning_rate", "seed", "examples",
     "status", "reason", "flags",
@@ -136,7 +142,7 @@ def _sections(keys: list[tuple[str, str, str]]) -> list[dict[str, Any]]:
 
 def _figure_item(key: tuple[str, str, str], element: str) -> dict[str, Any]:
     _, scheme, x = key
-    caption = _ALL[x] if scheme == "all" else _CAPTIONS[x] + _HOW
+    caption = _ALL[x] if scheme == "all" else _CAPTIONS[x] + _SCHEME_CAPTIONS.get(scheme, "") + _HOW
     return {"key": key, "element": element, "title": _TITLES[x], "paper": _PAPER[x], "caption": caption}
 
 
