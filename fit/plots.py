@@ -1,7 +1,6 @@
 """Every Bokeh figure: NE against data, parameters and compute, with laws, bands and the frontier.
 
-Colours come in pairs, one for a light page and one for a dark one. A figure is made in the light colours;
-a model's tags ``property|light|dark`` let the page that holds it change them.
+Colours come in pairs, one for a light page and one for a dark one, as ``tfrs_scaling.input.page`` wants them.
 """
 
 import math
@@ -10,23 +9,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from bokeh.models import (
-    BoxZoomTool,
-    ColumnDataSource,
-    CustomJSTickFormatter,
-    FixedTicker,
-    HoverTool,
-    Label,
-    Legend,
-    LegendItem,
-    NoOverlap,
-    PanTool,
-    ResetTool,
-    SaveTool,
-    Span,
-)
+from bokeh.models import ColumnDataSource, FixedTicker, Label, LegendItem, Span
 from bokeh.palettes import viridis
-from bokeh.plotting import figure
 
 from tfrs_scaling.fit.power_law import PowerLawFit
 from tfrs_scaling.fit.screening import selected
@@ -38,6 +22,8 @@ from tfrs_scaling.fit.study_fits import (
     multiplier_label,
     points,
 )
+from tfrs_scaling.input import page
+from tfrs_scaling.input.page import COUNTS, INK, MUTED, Units, add_legend, blank_figure, human_ticks, log_ticks, tint
 
 AXIS_NAMES = {
     "data": "training examples",
@@ -52,24 +38,21 @@ SCHEME_COLOURS = {  # Okabe and Ito (2008): told apart with any colour vision, o
     "H": ("#d55e00", "#e8853a"),
     "O": ("#009e73", "#2fc39a"),
     "M": ("#b8578f", "#d98cba"),
+    "F": ("#5b4300", "#f0e442"),  # theirs is too pale for white, and has no violet: both fit among the others
+    "N": ("#2e2585", "#8f7bff"),
 }
-_SHORT_NAMES = {"D": "D baseline", "V": "V rows", "H": "H dimension", "O": "O over-arch", "M": "M all MLPs"}
-_INK = ("#16181d", "#f2f3f5")
-_MUTED = ("#5b6270", "#a4abb8")
-_FAINT = ("#e6e8ec", "#2b303a")
-_CARD = ("#ffffff", "#181b21")
+_SHORT_NAMES = {
+    "D": "D baseline", "V": "V rows", "H": "H dimension", "O": "O over-arch", "M": "M all MLPs", "F": "F features",
+    "N": "N negatives",
+}  # fmt: skip
 _MARKERS = (
     "circle", "square", "triangle", "diamond", "inverted_triangle", "hex", "star", "square_pin", "triangle_pin",
 )  # fmt: skip
-_UNITS: dict[str, list[tuple[str, float]]] = {
-    "data": [("T", 1e12), ("B", 1e9), ("M", 1e6), ("k", 1e3)],
-    "parameters": [("T", 1e12), ("B", 1e9), ("M", 1e6), ("k", 1e3)],
+_UNITS: dict[str, Units] = {
+    "data": COUNTS,
+    "parameters": COUNTS,
     "compute": [("Z", 1e21), ("E", 1e18), ("P", 1e15), ("T", 1e12), ("G", 1e9), ("M", 1e6), ("k", 1e3)],
 }
-_TICKS = """
-for (const [unit, size] of units) if (tick >= 0.9995 * size) return Number((tick / size).toPrecision(3)) + unit
-return String(Number(tick.toPrecision(3)))
-"""
 _TOOLTIPS = [
     ("trial", "@trial"),
     ("NE", "@ne{0.00000}"),
@@ -83,10 +66,7 @@ _TOOLTIPS = [
 
 def human(value: float, x: str = "data") -> str:
     """A count in few characters: 1280000 is 1.28M, 3e15 of compute is 3P."""
-    for unit, size in _UNITS[x]:
-        if value >= 0.9995 * size:
-            return f"{float(f'{value / size:.3g}'):g}{unit}"
-    return f"{value:.3g}"
+    return page.human(value, _UNITS[x])
 
 
 def axis_name(x: str, scheme: str) -> str:
@@ -117,7 +97,7 @@ def study_figures(
         rows = {scheme: points(chosen, architecture, scheme) for scheme in schemes}
         for x in AXIS_NAMES:
             shown = {s: r for s, r in rows.items() if x in AXES[s]}
-            # The axes of V and H count all parameters, those of O and M some: they do not share a figure.
+            # The axes of V, H and F count all parameters, those of O and M some: they do not share a figure.
             if len(shown) > 1 and x != "parameters":
                 figures[architecture, "all", x] = frontiers_figure(shown, fits, x, architecture, bayes_ne)
             for scheme, of_scheme in shown.items():
@@ -139,7 +119,7 @@ def scheme_figure(
     Args:
         rows: What ``points`` returned for the scheme.
         fits: The fits of the study.
-        scheme: V, H, O, M or D.
+        scheme: V, H, O, M, F, N or D.
         x: data, parameters or compute.
         architecture: Whose fits to draw.
         bayes_ne: Drawn as a dashed line where known.
@@ -160,7 +140,7 @@ def scheme_figure(
     found = find_line(fits, scheme=scheme, x=x, line=FRONTIER, architecture=architecture)
     frontier = frontier_points(rows, x)
     ring = _ring(plot, frontier, x)
-    emphasis = [] if found is None else [*_band(plot, found[1], _INK), *_curve(plot, found[1], _INK, width=3)]
+    emphasis = [] if found is None else [*_band(plot, found[1], INK), *_curve(plot, found[1], INK, width=3)]
     drawn.append(LegendItem(label="frontier", renderers=[ring, *emphasis]))
     return _finish(plot, drawn, rows["test_ne"], bayes_ne, rows[x])
 
@@ -201,29 +181,8 @@ def _shape_name(row: "pd.Series[Any]") -> str:
 
 
 def _empty_figure(x: str, name: str) -> Any:
-    hover = HoverTool(tooltips=_TOOLTIPS, renderers=[])
-    tools = [hover, BoxZoomTool(), PanTool(), ResetTool(), SaveTool()]
-    plot = figure(
-        x_axis_type="log", height=400, sizing_mode="stretch_width", min_width=240, tools=tools,
-        toolbar_location="above", output_backend="canvas", x_axis_label=name, y_axis_label="normalized entropy (test)",
-    )  # fmt: skip
-    plot.toolbar.logo = None
-    plot.toolbar.active_drag = None  # a finger that scrolls the page must not drag the plot
-    plot.toolbar.autohide = True
-    plot.xaxis.formatter = CustomJSTickFormatter(code=_TICKS, args={"units": _UNITS[x]})
-    plot.axis.major_label_policy = NoOverlap()
-    plot.axis.axis_label_text_font_style = "normal"
-    plot.axis.axis_label_text_font_size = "13px"
-    plot.axis.major_label_text_font_size = "12px"
-    plot.axis.minor_tick_line_color = None
-    _tint(plot, background_fill_color=_CARD, border_fill_color=_CARD, outline_line_color=_FAINT)
-    for axis in plot.axis:
-        _tint(
-            axis, axis_label_text_color=_INK, major_label_text_color=_MUTED, axis_line_color=_MUTED,
-            major_tick_line_color=_MUTED,
-        )  # fmt: skip
-    for grid in plot.grid:
-        _tint(grid, grid_line_color=_FAINT)
+    plot = blank_figure(name, "normalized entropy (test)", _TOOLTIPS, x_axis_type="log", height=400)
+    plot.xaxis.formatter = human_ticks(_UNITS[x])
     return plot
 
 
@@ -254,7 +213,7 @@ def _points(
         }
     )
     scatter = plot.scatter("x", "ne", source=source, marker=marker, size=8, fill_alpha="fill_alpha", line_width=1.5)
-    _tint(scatter.glyph, line_color=colours, fill_color=colours)
+    tint(scatter.glyph, line_color=colours, fill_color=colours)
     plot.hover[0].renderers.append(scatter)
     return scatter
 
@@ -264,7 +223,7 @@ def _ring(plot: Any, frontier: pd.DataFrame, x: str) -> Any:
         frontier[x].astype("float64").to_list(), frontier["test_ne"].to_list(), marker="circle", size=15,
         fill_alpha=0.0, line_width=1.2, line_alpha=0.55,
     )  # fmt: skip
-    _tint(ring.glyph, line_color=_INK)
+    tint(ring.glyph, line_color=INK)
     return ring
 
 
@@ -282,7 +241,7 @@ def _curve(plot: Any, fit: PowerLawFit, colours: tuple[str, str], width: float) 
         curve = plot.line(
             places.tolist(), fit.predict(places).tolist(), line_dash=dash, line_width=width, line_alpha=0.9
         )
-        _tint(curve.glyph, line_color=colours)
+        tint(curve.glyph, line_color=colours)
         curves.append(curve)
     return curves
 
@@ -294,7 +253,7 @@ def _band(plot: Any, fit: PowerLawFit, colours: tuple[str, str]) -> list[Any]:
     places = np.geomspace(min(fit.x), max(fit.x) * reach, 60)
     low, high = fit.predict_interval(places)
     band = plot.varea(places.tolist(), low.tolist(), high.tolist(), fill_alpha=0.14)
-    _tint(band.glyph, fill_color=colours)
+    tint(band.glyph, fill_color=colours)
     return [band]
 
 
@@ -307,32 +266,20 @@ def _finish(
     plot.y_range.update(start=min(seen) - 0.15 * height, end=max(seen) + 0.06 * height)
     start, end = 0.8 * float(places.min()), float(places.max()) * EXTRAPOLATION
     plot.x_range.update(start=start, end=end)
-    plot.xaxis.ticker = plot.xgrid[0].ticker = FixedTicker(ticks=_round_numbers(start, end))
+    plot.xaxis.ticker = plot.xgrid[0].ticker = FixedTicker(ticks=log_ticks(start, end))
     if bayes_ne is not None:
         floor = Span(location=bayes_ne, dimension="width", line_dash="dotted", line_width=1.5)
         name = Label(
             x=8, x_units="screen", y=bayes_ne, y_offset=3, text=f"Bayes NE {bayes_ne:.4f}", text_font_size="12px"
         )
-        _tint(floor, line_color=_MUTED)
-        _tint(name, text_color=_MUTED)
+        tint(floor, line_color=MUTED)
+        tint(name, text_color=MUTED)
         plot.add_layout(floor)
         plot.add_layout(name)
     columns = 4 if len(items) > 5 else 3
     plot.height = 345 + 26 * math.ceil(len(items) / columns)  # a long legend must not eat the plot
-    legend = Legend(items=items, click_policy="hide", ncols=columns, orientation="horizontal", location="center")
-    legend.update(label_text_font_size="12px", border_line_color=None, padding=4, spacing=8, glyph_width=22)
-    _tint(legend, label_text_color=_INK, background_fill_color=_CARD, inactive_fill_color=_CARD)
-    plot.add_layout(legend, "below")
+    add_legend(plot, items, columns)
     return plot
-
-
-def _round_numbers(start: float, end: float) -> list[float]:
-    """Ticks of a log axis, denser the fewer decades it spans (Bokeh's own turn linear below two decades)."""
-    decades = math.log10(end / start)
-    steps = (1, 2, 5) if decades < 2 else (1, 3) if decades < 4 else (1,)
-    powers = range(math.floor(math.log10(start)), math.ceil(math.log10(end)) + 1)
-    ticks = [step * 10.0**power for power in powers for step in steps]
-    return [tick for tick in ticks if start <= tick <= end]
 
 
 def _ramp(rank: int, count: int) -> tuple[str, str]:
@@ -340,10 +287,3 @@ def _ramp(rank: int, count: int) -> tuple[str, str]:
     share = rank / max(count - 1, 1)
     palette = viridis(256)
     return palette[round(10 + 180 * share)], palette[round(80 + 165 * share)]
-
-
-def _tint(model: Any, **colours: tuple[str, str]) -> None:
-    """Set colour properties to their light values, and note both for the page to choose from."""
-    for name, (light, dark) in colours.items():
-        setattr(model, name, light)
-        model.tags = [*model.tags, f"{name}|{light}|{dark}"]

@@ -1,19 +1,15 @@
 """The report: one HTML page that needs nothing but a browser."""
 
-import json
 import os
 from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
-from bokeh.document import Document
-from bokeh.resources import Resources
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
-from tfrs_scaling.fit.files import write_text_atomically
 from tfrs_scaling.fit.plots import axis_name, human, study_figures
-from tfrs_scaling.fit.report_page import PAGE, SCRIPT, STYLE, TABLE
+from tfrs_scaling.fit.report_page import PAGE, TABLE
 from tfrs_scaling.fit.runs import SCHEMES
 from tfrs_scaling.fit.study_fits import FRONTIER, multiplier_label
 from tfrs_scaling.fit.summary import (
@@ -25,6 +21,8 @@ from tfrs_scaling.fit.summary import (
     scheme_gains,
     unfinished,
 )
+from tfrs_scaling.input.files import write_text_atomically
+from tfrs_scaling.input.page import SCRIPT, STYLE, bokeh_script, embedded
 
 _TITLES = {
     "data": "NE against data",
@@ -37,7 +35,7 @@ _PAPER = {
     "compute": "Ardalani et al. 2022, Figure 6",
 }
 _CAPTIONS = {
-    "data": "One line per multiplier, from a small model to a large one. A line that flattens has had its return from "
+    "data": "One line per multiplier, from the smallest to the largest. A line that flattens has had its return from "
     "data; lines that fan out to the right say that larger models use more data better.",
     "parameters": "One line per data size. Where a line is level, more parameters of this kind bring nothing at that "
     "data size.",
@@ -48,6 +46,12 @@ _HOW = (
     " Ringed points and the thick curve with its band are the Pareto frontier and its law; dashed is extrapolation; "
     "hollow points lie on the plateau and are not fitted. Click a name to hide a line."
 )
+_SCHEME_CAPTIONS = {
+    "F": " The model sees this share of the features, dense and categorical, each smaller set within the larger ones.",
+    "N": " The model is trained on every click and this share of the other rows, which examples and compute count; a "
+    "smaller share needs a longer log for the same examples. NE is measured on all test rows, with predictions "
+    "corrected for the sampling.",
+}
 _LEFT_OUT_COLUMNS = (
     "trial_id", "architecture", "scheme", "multiplier", "learning_rate", "seed", "examples",
     "status", "reason", "flags",
@@ -90,8 +94,7 @@ def render_report(runs: pd.DataFrame, fits: Mapping[str, Any], study: Mapping[st
     data = study.get("data") or {}
     figures = study_figures(runs, fits, bayes_ne=data.get("bayes_ne"))
     sections = _sections(list(figures))
-    elements = [item["element"] for section in sections for item in section["figures"]]
-    ordered = [figures[item["key"]] for section in sections for item in section["figures"]]
+    by_element = {item["element"]: figures[item["key"]] for section in sections for item in section["figures"]}
     environment = Environment(autoescape=True, undefined=StrictUndefined)
     table = environment.from_string(TABLE)
     return environment.from_string(PAGE).render(
@@ -100,8 +103,8 @@ def render_report(runs: pd.DataFrame, fits: Mapping[str, Any], study: Mapping[st
         level=f"{fits['level']:.0%}",
         style=Markup(STYLE),  # noqa: S704 -- ours, no part of it comes from the study
         script=Markup(SCRIPT),  # noqa: S704 -- ours
-        bokeh=Markup(Resources(mode="inline", components=["bokeh"]).render_js()),  # noqa: S704 -- Bokeh's
-        documents=_script_safe(_embedded(ordered, elements)),
+        bokeh=bokeh_script(),
+        documents=embedded(by_element),
         table=lambda rows, lines: Markup(table.render(rows=rows, lines=lines)),  # noqa: S704 -- autoescaped
         sections=sections,
         tiles=_tiles(runs, fits),
@@ -112,42 +115,6 @@ def render_report(runs: pd.DataFrame, fits: Mapping[str, Any], study: Mapping[st
         left_out=_left_out(fits),
         methods=_methods(study),
     )
-
-
-def _embedded(figures: list[Any], elements: list[str]) -> dict[str, Any]:
-    """One Bokeh document of all figures as JSON, and where its roots go, with ids that do not vary."""
-    document = Document()
-    with document.models.freeze():  # collect their models once, not again for each
-        for each in figures:
-            document.add_root(each)
-    content = document.to_json(deferred=False)
-    names: dict[str, str] = {}
-    content = _renamed(content, names)
-    roots = [names[each.id] for each in figures]
-    item = {"docid": "study", "roots": dict(zip(roots, elements, strict=True)), "root_ids": roots}
-    return {"documents": {"study": content}, "items": [item]}
-
-
-def _renamed(node: Any, names: dict[str, str]) -> Any:
-    """Bokeh numbers models by process: number them by their place in the document instead."""
-    if isinstance(node, dict):
-        return {
-            key: names.setdefault(value, f"m{len(names)}")
-            if key == "id" and isinstance(value, str)
-            else _renamed(value, names)
-            for key, value in node.items()
-        }
-    if isinstance(node, list | tuple):
-        return [_renamed(item, names) for item in node]
-    return node
-
-
-def _script_safe(content: Mapping[str, Any]) -> Markup:
-    """JSON that no text inside can end: ``<``, ``>`` and ``&`` are written as escapes."""
-    text = json.dumps(content, allow_nan=False, separators=(",", ":"))
-    for character in "<>&":
-        text = text.replace(character, f"\\u{ord(character):04x}")
-    return Markup(text)  # noqa: S704 -- escaped for the only place it is used in
 
 
 def _sections(keys: list[tuple[str, str, str]]) -> list[dict[str, Any]]:
@@ -175,7 +142,7 @@ def _sections(keys: list[tuple[str, str, str]]) -> list[dict[str, Any]]:
 
 def _figure_item(key: tuple[str, str, str], element: str) -> dict[str, Any]:
     _, scheme, x = key
-    caption = _ALL[x] if scheme == "all" else _CAPTIONS[x] + _HOW
+    caption = _ALL[x] if scheme == "all" else _CAPTIONS[x] + _SCHEME_CAPTIONS.get(scheme, "") + _HOW
     return {"key": key, "element": element, "title": _TITLES[x], "paper": _PAPER[x], "caption": caption}
 
 

@@ -1,4 +1,4 @@
-"""The page of the report: a Jinja2 template, with its style and its script. Rendered with autoescape."""
+"""The page of the report: Jinja2 templates, rendered with autoescape."""
 
 PAGE = """<!doctype html>
 <html lang="en">
@@ -22,7 +22,7 @@ PAGE = """<!doctype html>
   <a href="#lines">Every fit</a><a href="#left-out">Left out</a><a href="#methods">Methods</a>
 </nav>
 <main>
-<section id="summary">
+<section id="summary" class="card">
   <h2>In short</h2>
   {% if tiles %}<div class="tiles">
     {% for tile in tiles %}<div class="tile"><p class="tile-name">{{ tile.name }}</p>
@@ -34,7 +34,7 @@ PAGE = """<!doctype html>
   <p class="small">NE is normalized entropy: the mean log loss on the test split divided by the entropy of its
   background click-through rate. 1 is guessing the average; lower is better.</p>
 </section>
-<section id="frontiers">
+<section id="frontiers" class="card">
   <h2>The law of each frontier</h2>
   <p>NE ≈ α·x<sup>−β</sup> + γ, fitted to the best points of each scheme. β is how fast more x pays, γ the level that
   no amount of x gets below. In small print: the {{ level }} interval. Only where the verdict is <em>sound</em> should a
@@ -53,12 +53,12 @@ PAGE = """<!doctype html>
   </div>
 </section>
 {% endfor %}
-<section id="lines">
+<section id="lines" class="card">
   <h2>Every fit</h2>
   <details><summary>{{ line_rows | length }} lines, with intervals and verdicts</summary>
   {{ table(line_rows, lines=True) }}</details>
 </section>
-<section id="left-out">
+<section id="left-out" class="card">
   <h2>Left out, and flagged</h2>
   {% for group in left_out %}
     {% if group.rows %}<details {{ "open" if group.open }}>
@@ -70,7 +70,7 @@ PAGE = """<!doctype html>
     {% else %}<p>{{ group.title }}: none.</p>{% endif %}
   {% endfor %}
 </section>
-<section id="methods">
+<section id="methods" class="card">
   <h2>Methods</h2>
   <p>Each trial is one pass over the training examples; the test split is evaluated at every rung of a ladder of data
   sizes, which are nested prefixes of one shuffle. For every shape the learning rate with the lowest validation NE at
@@ -105,83 +105,4 @@ TABLE = """<div class="scroll"><table class="fits"><thead><tr><th>Scheme</th><th
 <small>{{ value.interval }}</small>{% endif %}</td>{% endfor %}
 <td class="n">{{ row.r2 }}</td></tr>{% endfor %}
 </tbody></table></div>
-"""
-
-STYLE = """
-:root { --page: #f5f6f8; --card: #ffffff; --ink: #16181d; --muted: #5b6270; --faint: #e1e4ea; --accent: #0b5cad;
-  --good: #0b6b4f; --good-back: #dcf3ea; --warn: #7a4a00; --warn-back: #fdf0d5; }
-@media (prefers-color-scheme: dark) { :root { --page: #0f1115; --card: #181b21; --ink: #f2f3f5; --muted: #a4abb8;
-  --faint: #2b303a; --accent: #6db3f8; --good: #7fdcb8; --good-back: #12382c; --warn: #f5c878; --warn-back: #3a2c10; } }
-* { box-sizing: border-box; }
-html { scroll-behavior: smooth; -webkit-text-size-adjust: 100%; }
-body { margin: 0; background: var(--page); color: var(--ink); line-height: 1.55;
-  font: 16px/1.55 system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif; }
-header, main, nav { max-width: 1360px; margin: 0 auto; padding: 0 28px; }
-header { padding-top: 40px; }
-h1 { font-size: 34px; line-height: 1.15; margin: 0 0 10px; letter-spacing: -0.01em; overflow-wrap: anywhere; }
-h2 { font-size: 22px; line-height: 1.25; margin: 0 0 12px; }
-h3 { font-size: 16px; margin: 22px 0 6px; }
-p { margin: 0 0 12px; max-width: 80ch; }
-.kicker { text-transform: uppercase; letter-spacing: 0.09em; font-size: 13px; color: var(--muted); margin-bottom: 4px; }
-.lead { font-size: 18px; color: var(--muted); }
-p + h3 { margin-top: 26px; } .references { margin: 22px 0 0; }
-.small, .caption { font-size: 14px; color: var(--muted); }
-nav { display: flex; flex-wrap: wrap; gap: 4px 18px; padding-top: 6px; padding-bottom: 18px; font-size: 15px; }
-a { color: var(--accent); text-decoration: none; } a:hover { text-decoration: underline; }
-section { margin: 0 0 40px; scroll-margin-top: 12px; }
-#summary, #frontiers, #lines, #left-out, #methods { background: var(--card); border: 1px solid var(--faint);
-  border-radius: 12px; padding: 24px 26px; }
-.tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(170px, 1fr)); gap: 12px; margin: 0 0 18px; }
-.tile { border: 1px solid var(--faint); border-radius: 10px; padding: 12px 14px; background: var(--page); }
-.tile p { margin: 0; } .tile-name, .tile-note { font-size: 13px; color: var(--muted); line-height: 1.4; }
-.tile-value { font-size: 27px; font-weight: 650; letter-spacing: -0.01em; font-variant-numeric: tabular-nums; }
-ul { margin: 0 0 14px; padding-left: 22px; } li { margin: 3px 0; max-width: 90ch; overflow-wrap: anywhere; }
-.caution { background: var(--warn-back); color: var(--warn); border-radius: 10px; padding: 12px 16px;
-  margin: 0 0 14px; }
-.caution h3 { margin: 0 0 4px; } .caution ul { margin: 0; }
-.figures { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 400px), 1fr)); gap: 18px; }
-figure { margin: 0; background: var(--card); border: 1px solid var(--faint); border-radius: 12px;
-  padding: 16px 14px 6px; min-width: 0; break-inside: avoid; }
-figcaption { padding: 0 6px 6px; } .paper { font-size: 13px; color: var(--muted); display: inline-block; }
-.plot { min-height: 371px; } .caption { padding: 8px 6px 0; max-width: none; }
-.scroll { overflow-x: auto; }
-table { border-collapse: collapse; font-size: 14px; width: 100%; font-variant-numeric: tabular-nums; }
-th, td { text-align: left; padding: 7px 14px 7px 0; border-bottom: 1px solid var(--faint); vertical-align: top; }
-thead th { color: var(--muted); font-weight: 600; white-space: nowrap; }
-tbody th { font-weight: 600; } .n { text-align: right; white-space: nowrap; } .line { white-space: nowrap; }
-td small { display: block; color: var(--muted); font-size: 12px; }
-.pairs th { color: var(--muted); font-weight: 400; width: 16em; } .pairs td { overflow-wrap: anywhere; }
-.verdict { display: inline-block; padding: 1px 9px; border-radius: 99px; font-size: 13px; white-space: nowrap;
-  background: var(--warn-back); color: var(--warn); }
-.verdict.ok { background: var(--good-back); color: var(--good); }
-details { margin: 0 0 12px; } summary { cursor: pointer; font-weight: 600; padding: 4px 0; }
-@media (max-width: 600px) { header, main, nav { padding-left: 14px; padding-right: 14px; } header { padding-top: 24px; }
-  h1 { font-size: 27px; } .lead { font-size: 16px; } .tiles { grid-template-columns: 1fr 1fr; }
-  .tile-value { font-size: 22px; }
-  #summary, #frontiers, #lines, #left-out, #methods { padding: 18px 14px; } figure { padding: 12px 4px 4px; }
-  figcaption, .caption { padding-left: 10px; padding-right: 10px; } .pairs th { width: 9em; } }
-@media print { :root { --page: #ffffff; --card: #ffffff; --ink: #000000; --muted: #444444; --faint: #cccccc; }
-  nav { display: none; } body { font-size: 11pt; } section { margin-bottom: 18px; }
-  .figures { grid-template-columns: 1fr 1fr; } .scroll { overflow: visible; } table { font-size: 9pt; } }
-"""
-
-SCRIPT = """
-"use strict"
-const content = JSON.parse(document.getElementById("documents").textContent)
-const dark = matchMedia("(prefers-color-scheme: dark)"), paper = matchMedia("print")
-// A model's tags "property|light|dark" carry both colours of what it draws.
-function paint() {
-  const at = dark.matches && !paper.matches ? 2 : 1
-  for (const root of Bokeh.documents.flatMap((each) => each.roots()))
-    for (const model of root.references())
-      for (const parts of model.tags.map((tag) => String(tag).split("|")))
-        if (parts.length === 3) model[parts[0]] = parts[at]
-}
-Bokeh.set_log_level("error")
-Bokeh.embed.embed_items(content.documents, content.items).then(() => {
-  paint()
-  dark.addEventListener("change", paint)
-  paper.addEventListener("change", paint)
-  document.body.dataset.drawn = "true"
-})
 """

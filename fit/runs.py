@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tfrs_scaling.fit.files import write_text_atomically
+from tfrs_scaling.input.files import write_text_atomically
 from tfrs_scaling.input.validated import InputError
 
 COLUMNS: dict[str, str] = {
@@ -37,8 +37,8 @@ COLUMNS: dict[str, str] = {
     "test_auc": "float64",
     "test_calibration": "float64",  # mean prediction / mean label
     "validation_ne": "float64",
-    "train_ne": "float64",
-    "base_ctr": "float64",  # of the test split
+    "train_ne": "float64",  # of the rows since the rung before, as they were trained on
+    "base_ctr": "float64",  # of the test split; rows count by their weight, as in every mean here
     "examples_per_second": "float64",
     "wall_seconds": "float64",
     "strategy": "str",
@@ -56,6 +56,8 @@ SCHEMES = {
     "H": "horizontal: embedding dimension",
     "O": "over-arch width",
     "M": "width of all MLPs",
+    "F": "share of the features",
+    "N": "share of the negatives trained on",
 }
 STATUSES = ("ok", "failed", "skipped")
 FLAGS = ("collapsed", "lr_at_edge", "plateau")

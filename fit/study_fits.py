@@ -10,12 +10,12 @@ from typing import Any
 
 import pandas as pd
 
-from tfrs_scaling.fit.files import write_text_atomically
 from tfrs_scaling.fit.frontier import pareto_frontier
 from tfrs_scaling.fit.plateau import power_law_region
 from tfrs_scaling.fit.power_law import PowerLawFit, fit_power_law
 from tfrs_scaling.fit.runs import SCHEMES
 from tfrs_scaling.fit.screening import SHAPE, collapsed_trials, flag, members, selected
+from tfrs_scaling.input.files import write_text_atomically
 from tfrs_scaling.input.validated import InputError
 
 FORMAT = 1
@@ -27,6 +27,8 @@ AXES: dict[str, tuple[str, ...]] = {
     "H": ("data", "parameters", "compute"),
     "O": ("data", "parameters", "compute"),
     "M": ("data", "parameters", "compute"),
+    "F": ("data", "parameters", "compute"),
+    "N": ("data", "compute"),  # the model is the baseline's
 }
 _TRIAL = ["trial_id", "architecture", "scheme", "multiplier", "learning_rate", "seed"]
 
@@ -37,11 +39,11 @@ def points(chosen: pd.DataFrame, architecture: str, scheme: str) -> pd.DataFrame
     Args:
         chosen: The rows that may carry a fit, as ``selected`` returns them.
         architecture: Keep this one.
-        scheme: D, V, H, O or M.
+        scheme: D, V, H, O, M, F or N.
 
     Returns:
         Their rows with three columns more: ``data`` (training examples), ``parameters`` (all of
-        them for D, V and H; those outside the embedding tables for O and M, which change no others) and
+        them for D, V, H, F and N; those outside the embedding tables for O and M, which change no others) and
         ``plateau`` (left of the power-law region of its shape's curve). ``compute`` they have already.
     """
     rows = members(chosen, scheme)

@@ -35,7 +35,7 @@ class Gain:
     For a scheme that was only scaled down it is the smallest one.
 
     Attributes:
-        scheme: V, H, O or M.
+        scheme: V, H, O, M, F or N.
         multiplier: The largest one measured; the smallest, if none is above 1.
         examples: The data size of the comparison.
         baseline_ne: Test NE of the baseline, mean of seeds.

@@ -95,7 +95,7 @@ class Log(Protocol):
 
     Attributes:
         schema: the columns that are read.
-        files: the paths, in the order of the log.
+        files: what holds the rows, in the order of the log: paths, or names that say as much.
         integer_dense: dense cells have to be integers.
         hexadecimal: categorical cells have to be hexadecimal numbers of at most 32 bits.
     """
@@ -122,6 +122,14 @@ class Log(Protocol):
 
         Raises:
             InputError: it cannot be read; malformed rows are among the cells instead.
+        """
+        ...
+
+    def origins(self) -> tuple[tuple[str, int, str], ...]:
+        """All that the rows are made from: the name, size in bytes and SHA-256 of each.
+
+        Raises:
+            InputError: one cannot be read.
         """
         ...
 

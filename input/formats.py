@@ -3,7 +3,9 @@
 import dataclasses
 from collections.abc import Callable
 
+from tfrs_scaling.input.avazu import AvazuLog, avazu
 from tfrs_scaling.input.cells import Log
+from tfrs_scaling.input.movielens import MovieLensLog, movielens_1m
 from tfrs_scaling.input.parquet import ParquetLog
 from tfrs_scaling.input.schema import Schema, criteo
 from tfrs_scaling.input.text import TextLog
@@ -29,6 +31,14 @@ def _criteo(files: tuple[str, ...], schema: Schema, separator: str | None) -> Lo
     return TextLog(schema, files, separator or "\t", tuple(schema.columns), integer_dense=True, hexadecimal=True)
 
 
+def _tfrecord(files: tuple[str, ...], schema: Schema, _: str | None) -> Log:
+    from tfrs_scaling.input.tfrecord import TFRecordLog  # loads TensorFlow, which takes seconds
+
+    return TFRecordLog(schema, files)
+
+
+# Datasets of TensorFlow Datasets are no files; ``prepare tfds:NAME`` has the name in place of the format's.
+TFDS_PREFIX = "tfds:"
 FORMATS = {
     "csv": Format(
         "delimited text with a header line (gz, xz, bz2 too)",
@@ -36,25 +46,47 @@ FORMATS = {
         lambda files, schema, separator: TextLog(schema, files, separator),
     ),
     "parquet": Format("Parquet files", None, lambda files, schema, _: ParquetLog(schema, files)),
+    "tfrecord": Format("TFRecord files of tf.train.Example records, plain or gz", None, _tfrecord),
     "criteo": Format("Criteo's label, 13 integers and 26 categories, plain or gz", criteo, _criteo),
+    "avazu": Format("Avazu's train.csv, plain or gz", avazu, lambda files, schema, _: AvazuLog(schema, files, ",")),
+    "movielens-1m": Format(
+        "MovieLens-1M's folder, or its ratings.dat, users.dat and movies.dat",
+        movielens_1m,
+        lambda files, schema, _: MovieLensLog.open(files, schema),
+    ),
 }
 
 
-def open_log(name: str, files: tuple[str, ...], schema: Schema | None, separator: str | None) -> Log:
-    """The log in files of the format ``name``.
+def open_log(
+    name: str, files: tuple[str, ...], schema: Schema | None, separator: str | None, tfds_dir: str | None = None
+) -> Log:
+    """The log in files of the format ``name``, or the TFDS dataset that it names.
 
     Args:
-        name: a key of ``FORMATS``.
-        files: the paths, in the order of the log.
+        name: a key of ``FORMATS``, or ``tfds:NAME``.
+        files: the paths, in the order of the log; of a TFDS dataset there are none.
         schema: the columns; a format that has a schema of its own takes this one instead, if it is given.
         separator: between columns, where the format's separator is not known.
+        tfds_dir: TFDS's folder; None is its usual one.
 
     Raises:
-        InputError: the format needs a schema and there is none, or takes no separator.
+        InputError: the format needs a schema and there is none, or takes no separator, or no folder of TFDS's; or what
+            is opened at once cannot be.
     """
-    chosen = FORMATS[name]
+    is_tfds = name.startswith(TFDS_PREFIX)
     if separator is not None and name != "csv":
         raise InputError(f"--separator is for csv; {name} needs none")
-    if schema is None and chosen.schema is None:
-        raise InputError(f"prepare {name} needs --schema FILE, which names the columns (see tuner_configs/schemas/)")
-    return chosen.read(files, schema or chosen.schema(), separator)  # type: ignore[misc]
+    if tfds_dir is not None and not is_tfds:
+        raise InputError(f"--tfds-dir is for tfds:NAME; {name} needs none")
+    if schema is None:
+        own_schema = None if is_tfds else FORMATS[name].schema
+        if own_schema is None:
+            raise InputError(
+                f"prepare {name} needs --schema FILE, which names the columns (see tuner_configs/schemas/)"
+            )
+        schema = own_schema()
+    if is_tfds:
+        from tfrs_scaling.input.tfds import TfdsLog
+
+        return TfdsLog.open(name, schema, tfds_dir)
+    return FORMATS[name].read(files, schema, separator)

@@ -22,6 +22,7 @@ MISSING_TEXTS = ("", "NA", "N/A", "NaN", "nan", "null", "NULL", "None", "\\N")
 LABEL_NAMES = ("label", "click", "clicked", "is_click", "is_clicked", "target", "y")
 TIME_NAMES = re.compile(r"(^|_)(ts|time|timestamp|datetime|unixtime)$", re.IGNORECASE)
 ID_NAMES = re.compile(r"(^|_)(id|ids|code|zip)$", re.IGNORECASE)
+TFRECORD = re.compile(r"\.tfrecords?(-\d+-of-\d+)?(\.gz)?$")
 SEPARATORS = ("|", ";", ",")
 # Whole numbers of few distinct values are rather names of something (months, weekdays, slots), and so are those that
 # leave out hardly any number between the least and the largest (users numbered in turn).
@@ -134,7 +135,7 @@ def infer(path: Path, label: str | None = None) -> tuple[str, list[Column], int]
     """Guess a log's schema.
 
     Args:
-        path: delimited text with a header, or Parquet (by its suffix).
+        path: delimited text with a header, or Parquet or TFRecord (by its suffix).
         label: the label's column; None looks for a column of 0 and 1, best of one of the usual names.
 
     Returns:
@@ -171,6 +172,12 @@ def _blocks(path: Path) -> Iterator[Cells]:
             raise InputError(f"{path}: cannot be read as Parquet: {error}") from None
         lists = {field.name for field in arrow if pa.types.is_list(field.type) or pa.types.is_large_list(field.type)}
         return read(ParquetLog(_everything(path, arrow.names, lists), (str(path),)))
+    if TFRECORD.search(path.name):
+        from tfrs_scaling.input.tfrecord import TFRecordLog, tfrecord_features  # loads TensorFlow, which takes seconds
+
+        several = tfrecord_features(str(path))
+        lists = {name for name in several if several[name]}
+        return read(TFRecordLog(_everything(path, list(several), lists), (str(path),)))
     return read(TextLog(_everything(path, text_columns(str(path)), set()), (str(path),)))
 
 

@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from tfrs_scaling.input.cells import Cells, missing_column
-from tfrs_scaling.input.places import opened
+from tfrs_scaling.input.places import fingerprints, opened
 from tfrs_scaling.input.schema import Schema
 from tfrs_scaling.input.validated import InputError
 
@@ -74,6 +74,14 @@ class ParquetLog:
         cells = cells_of({name: _whole(table.column(name)) for name in columns}, self.schema, path)
         return Cells(path, piece.number, piece.first + np.arange(len(table)), cells, [], unit="row")
 
+    def origins(self) -> tuple[tuple[str, int, str], ...]:
+        """The files: the name, size in bytes and SHA-256 of each.
+
+        Raises:
+            InputError: one cannot be read.
+        """
+        return fingerprints(self.files)
+
 
 @contextlib.contextmanager
 def _opened(path: str) -> Iterator[pq.ParquetFile]:
@@ -113,13 +121,14 @@ def _cells(column: pa.Array, place: str, separator: str | None, missing: tuple[s
     if pa.types.is_list(kind) or pa.types.is_large_list(kind):
         if separator is None:
             raise InputError(f"{place}: holds lists; give the feature max_values and a separator in the schema")
-        values = pc.fill_null(_text(column.flatten(), place), _null_text(missing))
+        null = pa.scalar(_null_text(missing).encode(), pa.binary())
+        values = pc.fill_null(_text(column.flatten(), place).cast(pa.binary()), null)
         if pc.any(pc.match_substring(values, separator)).as_py():
             raise InputError(f"{place}: a value holds the separator {separator!r}; choose another in the schema")
         counts = pc.fill_null(pc.list_value_length(column), 0).to_numpy()
         lists = pa.ListArray.from_arrays(np.concatenate([[0], np.cumsum(counts)]).astype(np.int32), values)
-        texts = pc.binary_join(lists, separator)
-        texts = pc.if_else(pc.equal(pa.array(counts), 0), _null_text(missing), texts)
+        texts = pc.binary_join(lists, separator.encode())
+        texts = pc.if_else(pc.equal(pa.array(counts), 0), null, texts)
     else:
         texts = pc.fill_null(_text(column, place), _null_text(missing))
     return texts.cast(pa.binary())

@@ -4,13 +4,21 @@ import numpy as np
 import tensorflow as tf
 
 from tfrs_scaling.input.rows import PADDING
+from tfrs_scaling.input.schema import Schema
 from tfrs_scaling.input.shards import ClickData, SplitName, parse_record
 
 Batch = dict[str, tf.Tensor]
 
 
 def batches(
-    data: ClickData, split: SplitName, batch_size: int, table_rows: tuple[int, ...], *, train: bool
+    data: ClickData,
+    split: SplitName,
+    batch_size: int,
+    table_rows: tuple[int, ...],
+    *,
+    train: bool,
+    schema: Schema | None = None,
+    negative_rate: float = 1.0,
 ) -> tf.data.Dataset:
     """A split's rows, in the order of its shards, as batches of one static shape.
 
@@ -20,28 +28,39 @@ def batches(
         batch_size: rows per batch, over all replicas.
         table_rows: rows of each categorical feature's embedding table; the id i lies in row ``i % rows``.
         train: a last batch that is not full is dropped; else it is filled up with rows of weight 0.
+        schema: the features that the model sees, out of the data's; None: all of them.
+        negative_rate: the share of the rows without a click that is kept, all clicks being kept. Each row is drawn
+            for itself, from the data's seed and its place in the split: always the same way, and a row that is kept
+            at one rate is kept at every higher one.
 
     Returns:
         Batches with ``dense`` float32 [batch, max(1, dense features)] (a constant 1 where the schema has no
         dense feature: zeros would leave the dot interaction at a saddle), ``ids`` int32 [batch, slots] (rows of
         the tables; -1 in the unused slots of multi-hot features), ``label`` float32 [batch] and ``weight``
-        float32 [batch].
+        float32 [batch] (the schema's weight column, or 1).
     """
-    schema = data.manifest.schema
+    stored, seed = data.manifest.schema, data.manifest.seed
+    seen = schema or stored
+    dense_columns = [stored.dense.index(feature) for feature in seen.dense]
+    slot_columns = [slot for f in seen.categorical for slot in stored.slots[stored.categorical.index(f)]]
     rows_of_slot = np.concatenate(
-        [np.full(len(slots), rows, np.int32) for slots, rows in zip(schema.slots, table_rows, strict=True)]
+        [np.full(len(slots), rows, np.int32) for slots, rows in zip(seen.slots, table_rows, strict=True)]
     )
 
-    def parse(record: tf.Tensor) -> Batch:
-        columns = parse_record(record, schema)
-        ids, label = columns["ids"], tf.cast(columns["label"][:, 0], tf.float32)
-        weight = tf.ones_like(label)
-        return {
-            "dense": columns["dense"] if schema.dense else weight[:, None],
+    def parse(number: tf.Tensor, record: tf.Tensor) -> Batch:
+        columns = parse_record(record, stored)
+        ids, label = _columns(columns["ids"], slot_columns), tf.cast(columns["label"][:, 0], tf.float32)
+        ones = tf.ones_like(label)
+        rows = {
+            "dense": _columns(columns["dense"], dense_columns) if seen.dense else ones[:, None],
             "ids": tf.where(ids == PADDING, PADDING, ids % rows_of_slot),
             "label": label,
-            "weight": weight,
+            "weight": ones if stored.weight is None else columns["weight"][:, 0],
         }
+        if negative_rate == 1:
+            return rows
+        kept = (label > 0) | (_draws(seed, number, tf.shape(label)) < negative_rate)
+        return {name: tf.boolean_mask(column, kept) for name, column in rows.items()}
 
     def fill_up(batch: Batch) -> Batch:
         missing = batch_size - tf.shape(batch["label"])[0]
@@ -51,8 +70,25 @@ def batches(
         return {name: tf.ensure_shape(c, (batch_size, *c.shape[1:])) for name, c in filled.items()}
 
     # The order of rows is part of the data ladder, so files and records are read in order.
-    rows = tf.data.TFRecordDataset(data.files(split)).map(
-        parse, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True
-    )
+    records = tf.data.TFRecordDataset(data.files(split)).enumerate()
+    rows = records.map(parse, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
     grouped = rows.rebatch(batch_size, drop_remainder=train)
-    return (grouped if train else grouped.map(fill_up)).prefetch(tf.data.AUTOTUNE)
+    return (grouped if train else grouped.map(fill_up)).with_options(_options()).prefetch(tf.data.AUTOTUNE)
+
+
+def _columns(matrix: tf.Tensor, wanted: list[int]) -> tf.Tensor:
+    """The wanted columns of a matrix [rows, columns]; no copy where all are wanted."""
+    return matrix if wanted == list(range(matrix.shape[1])) else tf.gather(matrix, wanted, axis=1)
+
+
+def _draws(seed: int, record: tf.Tensor, shape: tf.Tensor) -> tf.Tensor:
+    """Uniform in [0, 1), float32 of the given shape: a stream for each record, the same on every machine."""
+    return tf.random.stateless_uniform(shape, (tf.constant(seed % 2**63, tf.int64), record), alg="philox")
+
+
+def _options() -> tf.data.Options:
+    # Several workers share a global batch row by row. By files, as TensorFlow would choose, each would read shards of
+    # its own, and a rung of the data ladder would no longer be the first rows of the one shuffle.
+    options = tf.data.Options()
+    options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.DATA
+    return options

@@ -2,8 +2,8 @@
 
 import contextlib
 import hashlib
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Iterable, Iterator
+from pathlib import Path, PurePath
 from typing import IO
 
 from tfrs_scaling.input.validated import InputError
@@ -68,3 +68,12 @@ def fingerprint(path: str | Path) -> tuple[int, str]:
             digest.update(chunk)
             length += len(chunk)
     return length, digest.hexdigest()
+
+
+def fingerprints(paths: Iterable[str]) -> tuple[tuple[str, int, str], ...]:
+    """Name, size in bytes and SHA-256 of each file.
+
+    Raises:
+        InputError: one cannot be read.
+    """
+    return tuple((PurePath(path).name, *fingerprint(path)) for path in paths)

@@ -1,5 +1,6 @@
 """Rows of a click log -> train, validation and test shards."""
 
+import itertools
 import shutil
 import tempfile
 from collections import Counter
@@ -196,8 +197,9 @@ def _shards(spill: Spill, decisions: Decisions, totals: dict[SplitName, int]) ->
             waiting[name].append(rows.take(splits == index))
             complete = totals[name] if lowest_to_come is None else int(shard_of(lowest_to_come, totals[name]))
             if complete > done[name]:
-                together = Rows.concatenate(waiting[name])
+                together = Rows.concatenate(waiting.pop(name))
                 shard = shard_of(shuffle_keys(together, decisions.request.seed), totals[name])
-                for number in range(done[name], complete):
-                    yield name, together.take(shard == number)
-                waiting[name], done[name] = [together.take(shard >= complete)], complete
+                bounds = np.searchsorted(shard, np.arange(done[name], complete + 1)).tolist()
+                for start, stop in itertools.pairwise(bounds):
+                    yield name, together.take(slice(start, stop))
+                waiting[name], done[name] = [together.take(np.arange(bounds[-1], len(together)))], complete

@@ -51,8 +51,8 @@ class Rows:
         by_name = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         return {name: column for name, column in by_name.items() if column is not None}
 
-    def take(self, index: np.ndarray) -> "Rows":
-        """The rows at ``index`` (int64 or bool [m])."""
+    def take(self, index: np.ndarray | slice) -> "Rows":
+        """The rows at ``index`` (int64 or bool [m]); of a slice, views."""
         return Rows(**{name: column[index] for name, column in self.columns().items()})
 
     @staticmethod

@@ -16,7 +16,7 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 from pydantic.dataclasses import dataclass
 
-from tfrs_scaling.input.places import fingerprint, join, opened, size
+from tfrs_scaling.input.places import fingerprint, is_remote, join, opened, size
 from tfrs_scaling.input.schema import STRICT, Schema
 from tfrs_scaling.input.validated import InputError, parse_mapping, validated
 
@@ -179,6 +179,8 @@ class ClickData:
                 found = size(file)
                 if found is None:
                     raise InputError(f"{file}: the shard is missing; prepare the data anew")
+                if not is_remote(folder) and Path(file).resolve().parent != Path(folder).resolve():
+                    raise InputError(f"{file}: is a symbolic link out of the folder; put the shard itself there")
                 if found != shard.bytes:
                     raise InputError(
                         f"{file}: the shard has {found} bytes instead of {shard.bytes}; "

@@ -3,11 +3,9 @@
 import dataclasses
 import functools
 from collections.abc import Iterator
-from pathlib import PurePath
 from typing import Any, Protocol
 
 from tfrs_scaling.input.cells import Log
-from tfrs_scaling.input.places import fingerprint
 from tfrs_scaling.input.rows import ParsedRows, RowParser
 from tfrs_scaling.input.schema import Schema
 from tfrs_scaling.input.shards import Source as SourceRecord
@@ -73,12 +71,12 @@ class LogSource:
         return RowParser(self.log).parse(self.log.cells(piece))
 
     def record(self) -> tuple[SourceRecord, ...]:
-        """The files' names, sizes and checksums.
+        """Names, sizes and checksums of all that the rows are made from.
 
         Raises:
             InputError: one cannot be read.
         """
-        return tuple(SourceRecord(PurePath(file).name, *fingerprint(file)) for file in self.log.files)
+        return tuple(SourceRecord(*origin) for origin in self.log.origins())
 
 
 @dataclasses.dataclass(frozen=True)

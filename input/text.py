@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.csv
 
 from tfrs_scaling.input.cells import Cells, Rejected, missing_column
-from tfrs_scaling.input.places import opened
+from tfrs_scaling.input.places import fingerprints, opened
 from tfrs_scaling.input.schema import Schema
 from tfrs_scaling.input.validated import InputError
 
@@ -129,6 +129,14 @@ class TextLog:
         ordinals = np.delete(ordinals, [row.number - 1 for row in ragged])
         cells = pa.record_batch({name: table[name].combine_chunks() for name in columns})
         return Cells(path, piece.number, ordinals, cells, malformed, first_line)
+
+    def origins(self) -> tuple[tuple[str, int, str], ...]:
+        """The files: the name, size in bytes and SHA-256 of each.
+
+        Raises:
+            InputError: one cannot be read.
+        """
+        return fingerprints(self.files)
 
 
 def text_columns(path: str) -> list[str]:

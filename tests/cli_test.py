@@ -151,6 +151,24 @@ class CommandLineTest(tf.test.TestCase):
         self.assertEqual(code, 1)
         self.assertIn("record 0: cannot be read", output)
 
+    def test_data_describe_writes_beside_the_data_and_leaves_them_whole(self) -> None:
+        data, page = self.folder / "data", self.folder / "elsewhere.html"
+        self.assertEqual(self.invoke("prepare", "synthetic", self.config, data)[0], 0)
+        files = sorted(data.iterdir())
+        code, output = self.invoke("data", "describe", data)
+        self.assertEqual(code, 0, output)
+        self.assertIn("user 50 ", output)
+        self.assertIn("no time column", output)
+        self.assertEndsWith(output, f"page: {self.folder / 'data-describe.html'} ")
+        self.assertIn("</html>", (self.folder / "data-describe.html").read_text())
+        self.assertEqual(sorted(data.iterdir()), files)
+        self.assertEqual(self.invoke("data", "check", data)[0], 0)
+        self.assertEqual(self.invoke("data", "describe", data, "--out", page)[0], 0)
+        self.assertIn("</html>", page.read_text())
+        code, output = self.invoke("data", "describe", self.folder)
+        self.assertEqual(code, 1)
+        self.assertIn("this is no prepared data", output)
+
     def test_every_command_has_help(self) -> None:
         for command in ("schema", "prepare", "data", "plan", "sweep", "export", "fit", "report", "study"):
             code, output = self.invoke(command, "--help")

@@ -65,6 +65,18 @@ class ConfigTest(tf.test.TestCase, parameterized.TestCase):
             with self.assertRaisesRegex(InputError, r"sweep\.V"):
                 validated(Config, tiny_content(V=[wrong]), "tiny")
 
+    def test_shares_of_features_and_negatives_are_below_one_and_say_why(self) -> None:
+        config = validated(Config, tiny_content(F=["1/4", 0.5], N=["1/8"]), "tiny")
+        self.assertEqual(config.sweep.multipliers("F"), (fractions.Fraction(1, 4), fractions.Fraction(1, 2)))
+        self.assertEqual(config.sweep.multipliers("N"), (fractions.Fraction(1, 8),))
+        for scheme in ("F", "N"):
+            with self.assertRaisesRegex(
+                InputError, rf"sweep\.{scheme}\[1\]: 2: a share is below 1, for no data has more"
+            ):
+                validated(Config, tiny_content(**{scheme: ["1/2", 2]}), "tiny")
+            with self.assertRaisesRegex(InputError, rf"sweep\.{scheme}\[0\]: 0: a multiplier is above 0"):
+                validated(Config, tiny_content(**{scheme: [0]}), "tiny")
+
     def test_ladder_is_whole_batches(self) -> None:
         content = tiny_content(examples=[100, 200, 1000])
         self.assertEqual(validated(Config, content, "tiny").ladder, (64, 192, 960))

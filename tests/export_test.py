@@ -31,7 +31,8 @@ class ExportTest(tf.test.TestCase):
 
     def finished(self, trial_id: str, ladder: tuple[int, ...] = (256, 512, 1024)) -> None:
         directory = self.workdir.fresh_directory(trial_id)
-        write_events(directory, {tag: {examples: 1 - examples / 1e4 for examples in ladder} for tag in MEASURED})
+        scalars = {tag: {examples: 1 - examples / 1e4 for examples in ladder} for tag in MEASURED}
+        write_events(directory, scalars | {"test/base_ctr": dict.fromkeys(ladder, 0.25)})
         self.workdir.write_record(
             trial_id, {"status": "ok", "reason": "", "strategy": "cpu", "validation_ne": 1 - ladder[-1] / 1e4}
         )
@@ -45,7 +46,7 @@ class ExportTest(tf.test.TestCase):
         self.assertEqual(last["test_ne"], 0.8976)  # the shortest decimal of the float32 that the summary holds
         self.assertEqual((last["embedding_rows"], last["embedding_dim"], last["params_embedding"]), (70, 4, 280))
         self.assertEqual(last["compute"], last["flops_train"] * 1024)
-        self.assertEqual(last["base_ctr"], self.data.manifest.splits["test"].ctr)
+        self.assertEqual(last["base_ctr"], 0.25)
         self.assertEqual(last["data_hash"], self.data.manifest.data_hash)
 
     def test_trial_that_was_not_run_has_a_row_that_says_so(self) -> None:

@@ -5,7 +5,7 @@ import tensorflow as tf
 from absl.testing import parameterized
 from sklearn import metrics as sklearn_metrics
 
-from tfrs_scaling.metrics import Accumulator, binary_entropy
+from tfrs_scaling.metrics import Accumulator, binary_entropy, prior_correction
 
 
 def clicks(rows: int, ctr: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -26,6 +26,7 @@ class MetricsTest(tf.test.TestCase, parameterized.TestCase):
         self.assertAlmostEqual(result.ne, log_loss / entropy, places=14)
         self.assertAlmostEqual(result.calibration, 1.5 / 2, places=14)
         self.assertEqual(result.auc, 1.0)
+        self.assertAlmostEqual(result.base_ctr, 2 / 3, places=14)
 
     def test_base_rate_prediction_has_ne_one_and_auc_half(self) -> None:
         labels = np.repeat([1.0, 0.0], [300, 9700])
@@ -54,7 +55,7 @@ class MetricsTest(tf.test.TestCase, parameterized.TestCase):
         poisoned = np.where(weights == 0, np.nan, logits)  # padding may hold anything
         weighted.add(poisoned, labels, weights)
         repeated.add(np.repeat(logits, weights), np.repeat(labels, weights), np.ones(weights.sum()))
-        for name in ("ne", "log_loss", "auc", "calibration"):
+        for name in ("ne", "log_loss", "auc", "calibration", "base_ctr"):
             self.assertAlmostEqual(getattr(weighted.result(), name), getattr(repeated.result(), name), places=12)
 
     def test_sums_do_not_drift(self) -> None:
@@ -82,6 +83,18 @@ class MetricsTest(tf.test.TestCase, parameterized.TestCase):
         accumulator.add(np.zeros(len(labels)), np.array(labels), np.ones(len(labels)))
         with self.assertRaisesRegex(ValueError, "NE needs both labels"):
             accumulator.result()
+
+    def test_prior_correction_is_that_of_he_et_al(self) -> None:
+        logits = np.linspace(-9, 9, 101)
+        for rate in (1.0, 0.5, 1 / 64):
+            p = 1 / (1 + np.exp(-logits))
+            corrected = 1 / (1 + np.exp(-(logits + prior_correction(rate))))
+            self.assertAllClose(corrected, p / (p + (1 - p) / rate), rtol=1e-12, atol=0)
+
+    def test_prior_correction_gives_the_rate_before_sampling(self) -> None:
+        # 10 clicks and 90 others, of which 9 are kept: a model says 10/19, and 0.1 is true.
+        logit = math.log(10 / 9) + prior_correction(9 / 90)
+        self.assertAlmostEqual(1 / (1 + math.exp(-logit)), 0.1, places=14)
 
     def test_binary_entropy(self) -> None:
         self.assertEqual(binary_entropy(0.0), 0.0)

@@ -6,10 +6,12 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import tensorflow as tf
+import tensorflow_datasets as tfds
 
 from tfrs_scaling.config import read_config
 from tfrs_scaling.input.pipeline import batches
 from tfrs_scaling.input.prepare import prepare
+from tfrs_scaling.input.schema import Schema
 from tfrs_scaling.input.shards import ClickData
 from tfrs_scaling.input.sources import SyntheticSource
 
@@ -28,7 +30,8 @@ class PipelineBenchmark(tf.test.Benchmark):
         prepare(SyntheticSource(settings), folder / "data", seed=settings.seed)
         self._data = ClickData.open(folder / "data")
         self._rows = tuple(feature.cardinality for feature in settings.schema().categorical)
-        self._row_wise = str(folder / "row_wise.tfrecord")
+        self._row_wise = str(folder / "clicks-test.tfrecord-00000-of-00001")
+        self._rows_written = self._data.manifest.splits["test"].rows
         with tf.io.TFRecordWriter(self._row_wise) as writer:
             for batch in batches(self._data, "test", 1, self._rows, train=False).as_numpy_iterator():
                 features = {
@@ -42,6 +45,36 @@ class PipelineBenchmark(tf.test.Benchmark):
             "ids": tf.io.FixedLenFeature([len(self._rows)], tf.int64),
             "label": tf.io.FixedLenFeature([], tf.float32),
         }
+
+        self._describe_to_tfds(folder, settings.schema())
+
+    def _describe_to_tfds(self, folder: Path, schema: Schema) -> None:
+        """Let TensorFlow Datasets read the row-wise file."""
+        features = {
+            "dense": tfds.features.Tensor(shape=(len(schema.dense),), dtype=tf.float32),
+            "ids": tfds.features.Tensor(shape=(len(schema.categorical),), dtype=tf.int64),
+            "label": tfds.features.Scalar(tf.float32),
+        }
+        template = tfds.core.ShardedFileTemplate(
+            data_dir=folder,
+            template="{DATASET}-{SPLIT}.{FILEFORMAT}-{SHARD_X_OF_Y}",
+            dataset_name="clicks",
+            filetype_suffix="tfrecord",
+        )
+        size = Path(self._row_wise).stat().st_size
+        tfds.folder_dataset.write_metadata(
+            data_dir=folder,
+            features=features,
+            split_infos=[tfds.core.SplitInfo("test", [self._rows_written], size, filename_template=template)],
+            filename_template=template,
+            check_data=False,
+        )
+        self._tfds = tfds.builder_from_directory(folder).as_dataset(
+            split="test", read_config=tfds.ReadConfig(try_autocache=False)
+        )
+
+    def benchmark_tfds_example_by_example_in_batches_of_256(self) -> None:
+        self._measure(self._tfds.batch(256, drop_remainder=True).prefetch(2), 256)
 
     def benchmark_row_groups_in_batches_of_256(self) -> None:
         self._measure(batches(self._data, "train", 256, self._rows, train=True), 256)

@@ -3,22 +3,28 @@
 # mypy: allow-untyped-calls
 # (absl has no types)
 
+import dataclasses
 import tempfile
+import threading
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
 import numpy as np
 from absl.testing import parameterized
 
-from tests.studies import RowsSource
+from tests.studies import RowsSource, stored
 from tfrs_scaling.input import shards
 from tfrs_scaling.input.pipeline import batches
 from tfrs_scaling.input.prepare import prepare
 from tfrs_scaling.input.rows import NO_CODE, Rows
 from tfrs_scaling.input.schema import CategoricalFeature, DenseFeature, Schema
 from tfrs_scaling.input.shards import SPLITS, ClickData, SplitName
+from tfrs_scaling.isolation import run_isolated
 
 import tensorflow as tf  # isort: skip -- after tfrs_scaling, which chooses the Keras it comes with
+from tensorflow.python.data.experimental.ops import distribute  # isort: skip -- what strategies shard datasets with
 
 SCHEMA = Schema(
     "click",
@@ -133,6 +139,142 @@ class PipelineTest(parameterized.TestCase, tf.test.TestCase):
         self.assertAllInRange(fed["ids"][count:], 0, 4)
         self.assertAllEqual(fed["dense"][count:], np.zeros((4096 - count, 2)))
 
+    def test_ladder_is_prefixes(self) -> None:
+        data, log = self._data(), _log(1000)
+        order = self._stored(data, "train")
+        for negative_rate in (1.0, 0.5):
+            dataset = batches(data, "train", 32, (100_000, 50), train=True, negative_rate=negative_rate)
+            whole = self._collected(dataset)["ids"][:, 0].tolist()
+            for steps in (1, 2, 7):
+                rung = self._collected(dataset.take(steps))["ids"][:, 0].tolist()
+                self.assertEqual(rung, whole[: 32 * steps])
+            if negative_rate == 1:
+                self.assertEqual(whole, order[: len(whole)].tolist())
+            else:  # what is left of that order
+                fed = set(whole)
+                self.assertEqual(whole, [row for row in order.tolist() if row in fed])
+                passed = order[: order.tolist().index(whole[-1]) + 1]
+                self.assertContainsSubset(passed[log.label[passed] == 1].tolist(), fed)
+
+    def test_no_row_of_an_evaluated_split_is_lost(self) -> None:
+        data = self._data()
+        for split in ("validation", "test"):
+            for size in (1, 33, 64, 1000):
+                fed = self._collected(batches(data, split, size, (100_000, 50), train=False))
+                self.assertEqual(fed["weight"].sum(), data.manifest.splits[split].rows)
+                rows = fed["ids"][fed["weight"] > 0, 0]
+                self.assertLen(set(rows.tolist()), len(rows))
+                self.assertEqual(set(rows.tolist()), set(self._stored(data, split).tolist()))
+
+    def test_weight_column_is_the_batch_s_weight_and_filling_rows_have_none(self) -> None:
+        schema = dataclasses.replace(PLAIN, weight="importance")
+        weight = np.array([0.0, 0.5, 3.0, 1.0, 7.0], np.float32)
+        columns: dict[str, np.ndarray] = {
+            "label": np.array([[0], [1], [0], [1], [1]], np.uint8),
+            "ids": np.arange(5, dtype=np.int32)[:, None],
+            "weight": weight[:, None],
+        }
+        folder = Path(self.get_temp_dir()) / "weighted"
+        data = stored(folder, schema, dict.fromkeys(SPLITS, columns))
+        for train, batch, expected in ((True, 2, weight[:4]), (False, 4, [*weight, 0, 0, 0])):
+            fed = self._collected(batches(data, "test", batch, (5,), train=train))
+            self.assertAllEqual(fed["weight"], expected)
+        sampled = self._collected(batches(data, "train", 1, (5,), train=True, negative_rate=1e-6))
+        self.assertAllEqual(sampled["weight"], [0.5, 1.0, 7.0])
+
+    def test_left_out_features_are_left_out_and_the_others_stay_as_they_are(self) -> None:
+        data = self._data()
+        row, tags = SCHEMA.categorical
+        a, b = SCHEMA.dense
+        whole = self._collected(batches(data, "train", 32, (1000, 7), train=True))
+        for dense, categorical, dense_columns, id_columns, table_rows in (
+            ((b,), (row, tags), [1], [0, 1, 2, 3], (1000, 7)),
+            ((a, b), (tags,), [0, 1], [1, 2, 3], (7,)),
+            ((), (row,), None, [0], (1000,)),
+        ):
+            schema = Schema("click", categorical, dense)
+            fed = self._collected(batches(data, "train", 32, table_rows, train=True, schema=schema))
+            expected = np.ones((len(whole["label"]), 1)) if dense_columns is None else whole["dense"][:, dense_columns]
+            self.assertAllEqual(fed["dense"], expected)
+            self.assertAllEqual(fed["ids"], whole["ids"][:, id_columns])
+            self.assertAllEqual(fed["label"], whole["label"])
+
+    def _kept(self, data: ClickData, rate: float, batch: int = 1) -> list[int]:
+        dataset = batches(data, "train", batch, (100_000, 50), train=True, negative_rate=rate)
+        rows: list[int] = self._collected(dataset)["ids"][:, 0].tolist()
+        return rows
+
+    def test_sampling_keeps_every_click_and_that_share_of_the_others(self) -> None:
+        data, log = self._data(20_000, rows_per_record=512), _log(20_000)
+        order = self._stored(data, "train")
+        clicks, others = order[log.label[order] == 1], order[log.label[order] == 0]
+        for rate in (0.5, 0.25, 1 / 64):
+            kept = np.array(self._kept(data, rate))
+            self.assertEqual(set(kept[log.label[kept] == 1].tolist()), set(clicks.tolist()))
+            negatives = int((log.label[kept] == 0).sum())
+            self.assertNear(negatives, rate * len(others), 4 * (rate * (1 - rate) * len(others)) ** 0.5)
+            # The rows kept lie evenly among the others: in no record more, at no place in the records more.
+            place = np.flatnonzero(np.isin(order, kept[log.label[kept] == 0]))
+            for part in (place // 512, place % 512):
+                span = part.max() + 1
+                self.assertNear(part.mean() / span, 0.5, 4 * 0.289 / negatives**0.5 + 0.02)
+
+    def test_row_that_a_rate_keeps_every_higher_rate_keeps(self) -> None:
+        data = self._data(5000)
+        smaller: set[int] = set()
+        for rate in (1 / 64, 1 / 8, 1 / 4, 0.3, 0.9, 1.0):
+            kept = set(self._kept(data, rate))
+            self.assertContainsSubset(smaller, kept)
+            smaller = kept
+        self.assertEqual(smaller, set(self._stored(data, "train").tolist()))
+
+    def test_sampling_depends_on_the_seed_of_the_data_and_not_on_the_batches(self) -> None:
+        data = self._data()
+        kept = self._kept(data, 0.25)
+        self.assertEqual(self._kept(data, 0.25), kept)
+        self.assertEqual(self._kept(data, 0.25, batch=48), kept[: len(kept) // 48 * 48])
+        other = dataclasses.replace(data, manifest=dataclasses.replace(data.manifest, seed=2**70 + 1))
+        self.assertNotEqual(self._kept(other, 0.25), kept)
+
+    def test_records_of_which_nothing_is_left(self) -> None:
+        data, log = self._data(rows_per_record=2), _log(1000)
+        order = self._stored(data, "train")
+        self.assertEqual(self._kept(data, 1e-9), order[log.label[order] == 1].tolist())
+
+    @parameterized.parameters(48, 50)  # 50 rows over two replicas, and over four, which get 13, 13, 12 and 12
+    def test_replicas_share_the_rows_of_each_batch(self, batch: int) -> None:
+        data = self._data()
+        for split, train in (("train", True), ("test", False)):
+            whole = batches(data, split, batch, (100_000, 50), train=train)  # type: ignore[arg-type]
+            expected = [rows.tolist() for rows in whole.map(_row_and_weight).as_numpy_iterator()]
+            for replicas in (2, 4):
+                log = Path(self.get_temp_dir()) / "log.txt"
+                arguments = (data.folder, split, batch, train, replicas)
+                shares = run_isolated(_shares, arguments, log, print, threading.Event())
+                self.assertEqual([[row for share in step for row in share] for step in shares], expected)
+                self.assertEqual({len(step) for step in shares}, {replicas})
+
+    @parameterized.parameters((2, 1), (2, 2), (3, 1))
+    def test_workers_share_the_rows_of_each_batch(self, workers: int, replicas_each: int) -> None:
+        data = self._data()
+        self.assertGreater(len(data.files("train")), workers)  # by files each worker would read some of them
+        replicas = workers * replicas_each
+        for split, train in (("train", True), ("test", False)):
+            whole = batches(data, split, 48, (100_000, 50), train=train)  # type: ignore[arg-type]
+            policy = whole.options().experimental_distribute.auto_shard_policy
+            self.assertEqual(policy, tf.data.experimental.AutoShardPolicy.DATA)
+            shares = []
+            for worker in range(workers):  # as a strategy's DistributedDataset does on each worker
+                sizes = distribute.batch_sizes_for_worker(48, workers, replicas_each, worker)
+                shard = distribute._AutoShardDataset(whole.rebatch(sizes).prefetch(2), workers, worker, replicas)
+                shares.append([rows.tolist() for rows in shard.map(_row_and_weight).as_numpy_iterator()])
+            expected = [rows.tolist() for rows in whole.map(_row_and_weight).as_numpy_iterator()]
+            self.assertEqual({len(share) for share in shares}, {len(expected) * replicas_each})
+            for step, rows in enumerate(expected):
+                here = slice(step * replicas_each, (step + 1) * replicas_each)
+                got = [row for share in shares for part in share[here] for row in part]
+                self.assertCountEqual(map(tuple, got), map(tuple, rows))
+
     def test_flipped_byte_in_a_shard_is_an_error_not_a_row(self) -> None:
         data = self._data()
         file = Path(data.files("train")[0])
@@ -145,6 +287,25 @@ class PipelineTest(parameterized.TestCase, tf.test.TestCase):
     def test_one_table_too_few(self) -> None:
         with self.assertRaises(ValueError):
             batches(self._data(), "train", 32, (10,), train=True)
+
+
+def _row_and_weight(batch: dict[str, tf.Tensor]) -> tf.Tensor:
+    """Float32 [batch, 2]: the number of the row in the log, and its weight."""
+    return tf.stack([tf.cast(batch["ids"][:, 0], tf.float32), batch["weight"]], axis=1)
+
+
+def _shares(
+    folder: Path, split: SplitName, batch: int, train: bool, replicas: int, report: Callable[[Any], None]
+) -> list[list[list[list[float]]]]:
+    """Per step and replica, the rows that the replica gets."""
+    devices = [tf.config.LogicalDeviceConfiguration() for _ in range(replicas)]
+    tf.config.set_logical_device_configuration(tf.config.list_physical_devices("CPU")[0], devices)
+    strategy = tf.distribute.MirroredStrategy([f"CPU:{k}" for k in range(replicas)])
+    dataset = batches(ClickData.open(folder), split, batch, (100_000, 50), train=train).map(_row_and_weight)
+    return [
+        [part.numpy().tolist() for part in strategy.experimental_local_results(step)]
+        for step in strategy.experimental_distribute_dataset(dataset)
+    ]
 
 
 if __name__ == "__main__":

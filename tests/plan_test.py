@@ -2,11 +2,13 @@ from pathlib import Path
 from unittest import mock
 
 import tensorflow as tf
+from scipy import stats
 
 from tests.studies import CONFIGS, tiny_config, tiny_data
 from tfrs_scaling.config import read_config
+from tfrs_scaling.input.shards import Split
 from tfrs_scaling.input.validated import InputError
-from tfrs_scaling.plan import jobs_at_once, plan, plan_on
+from tfrs_scaling.plan import jobs_at_once, plan, plan_on, rows_left
 from tfrs_scaling.trials import all_trials
 
 
@@ -22,6 +24,42 @@ class PlanTest(tf.test.TestCase):
         self.assertLess(narrow.flops_train, baseline.flops_train)
         self.assertLess(baseline.flops_train, wide.flops_train)
         self.assertTrue(all(p.seconds > 0 and not p.too_large for p in planned))
+
+    def test_fewer_features_cost_less_and_fewer_negatives_nothing(self) -> None:
+        config = tiny_config(F=["1/2"], N=["1/4"], feature_seed=3)
+        assert config.synthetic is not None
+        baseline, fewer, sampled = plan(config, config.synthetic.schema(), 300)
+        (table,) = fewer.trial.shape(config, config.synthetic.schema()).table_rows
+        # one table by 4; 1-8-4 for one dense feature; 4 + 1 dot to 8; 8-16-8-1
+        self.assertEqual(fewer.parameters, table * 4 + (16 + 36) + 48 + (144 + 136 + 9))
+        self.assertLess(fewer.flops_train, baseline.flops_train)
+        self.assertEqual(
+            (sampled.parameters, sampled.flops_train, sampled.bytes),
+            (baseline.parameters, baseline.flops_train, baseline.bytes),
+        )
+
+    def test_rows_that_sampling_leaves_are_enough_but_for_one_time_in_thirty_thousand(self) -> None:
+        for rows, clicks, rate in ((100_000, 3_000, 0.25), (1_000_000, 1_000, 0.01), (5_000, 2_500, 0.5)):
+            left = rows_left(Split(rows, clicks, ()), rate)
+            risk = stats.binom.cdf(left - clicks - 1, rows - clicks, rate)
+            self.assertBetween(risk, 1e-5, 1e-4)
+        self.assertEqual(rows_left(Split(1000, 10, ()), 1.0), 1000)
+
+    def test_ladder_longer_than_what_sampling_leaves_is_located(self) -> None:
+        config = tiny_config(examples=[256, 512, 1024], N=["1/2", "1/16"])
+        data = tiny_data(config, Path(self.get_temp_dir()) / "sampled")
+        train = data.manifest.splits["train"]
+        expected = train.clicks + (train.rows - train.clicks) / 2
+        with self.assertRaisesRegex(
+            InputError, r"sweep\.N\[0\]: 1/2 of the negatives .* less than the 1,024"
+        ) as caught:
+            plan_on(config, data.manifest)
+        told = int(str(caught.exception).split("are about ")[1].split(" rows")[0].replace(",", ""))
+        self.assertBetween(told, 0.9 * expected, expected)
+        short = tiny_config(examples=[256, 512], N=["1/2", "1/16"])
+        with self.assertRaisesRegex(InputError, r"sweep\.N\[1\]: 1/16"):
+            plan_on(short, data.manifest)
+        self.assertLen(plan_on(tiny_config(examples=[256, 512], N=["1/2"]), data.manifest), 2)
 
     def test_paper_s_study_is_planned_whole(self) -> None:
         config = read_config(CONFIGS / "paper.yaml")

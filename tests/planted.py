@@ -12,7 +12,7 @@ from tfrs_scaling.fit.study_fits import find_line
 MULTIPLIERS = (1 / 16, 1 / 4, 4.0, 16.0)
 LADDER = tuple(10_000 * 2**rung for rung in range(8))
 GAMMA, BETA, NOISE = 0.78, 0.3, 5e-4
-_ELASTICITY = {"D": 0.0, "V": 0.30, "H": 0.10, "O": 0.05, "M": 0.02}  # of alpha in the multiplier
+_ELASTICITY = {"D": 0.0, "V": 0.30, "H": 0.10, "O": 0.05, "M": 0.02, "F": 0.20, "N": 0.04}  # of alpha in the multiplier
 
 
 def planted_ne(scheme: str, multiplier: float, examples: float) -> float:
@@ -21,10 +21,11 @@ def planted_ne(scheme: str, multiplier: float, examples: float) -> float:
     return GAMMA + alpha * (examples / LADDER[0]) ** -BETA
 
 
-def planted_study(seed: int = 0, seeds: int = 1, noise: float = NOISE) -> pd.DataFrame:
-    """Four schemes x four multipliers and the baseline, 8 rungs, 3 learning rates (the middle one wins)."""
+def planted_study(seed: int = 0, seeds: int = 1, noise: float = NOISE, schemes: str = "VHOM") -> pd.DataFrame:
+    """Four schemes x four multipliers (F and N: two, below 1) and the baseline, 8 rungs, 3 learning rates (the middle
+    one wins)."""
     rng = np.random.default_rng(seed)
-    shapes = [("D", 1.0)] + [(s, m) for s in SCHEMES if s != "D" for m in MULTIPLIERS]
+    shapes = [("D", 1.0)] + [(s, m) for s in schemes for m in MULTIPLIERS if m < 1 or s not in "FN"]
     rows = []
     for scheme, multiplier in shapes:
         for trained in range(seeds):
@@ -50,10 +51,10 @@ def line_of(fits: dict[str, Any], scheme: str, x: str, line: str) -> tuple[dict[
 def planted_row(scheme: str, multiplier: float, seed: int, rate: float, examples: int, ne: float) -> dict[str, object]:
     """One row of the table, every column filled."""
     wide = {axis: multiplier if axis == scheme else 1.0 for axis in SCHEMES}
-    embedding = int(1_600_000 * wide["V"] * wide["H"])
+    embedding = int(1_600_000 * wide["V"] * wide["H"] * wide["F"])
     bottom, interaction = int(5_000 * wide["M"]), int(8_000 * wide["M"])
     overarch = int(20_000 * wide["M"] * wide["O"])
-    flops_forward = 2 * (bottom + interaction + overarch) + int(1_000 * wide["H"])
+    flops_forward = 2 * (bottom + interaction + overarch) + int(1_000 * wide["H"] * wide["F"])
     return {
         "study": "planted", "trial_id": "", "architecture": "dot", "scheme": scheme,
         "multiplier": multiplier, "seed": seed, "learning_rate": rate, "examples": examples,

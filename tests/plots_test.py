@@ -1,12 +1,14 @@
 """Tests of the figures: what is drawn is what was measured and fitted."""
 
+import itertools
 from typing import Any
 
 import numpy as np
 from bokeh.models import HoverTool, Legend, LogScale, Span
 
 from tests.planted import GAMMA, LADDER, line_of, planted_study
-from tfrs_scaling.fit.plots import human, study_figures
+from tfrs_scaling.fit.plots import SCHEME_COLOURS, human, study_figures
+from tfrs_scaling.fit.runs import SCHEMES
 from tfrs_scaling.fit.screening import selected
 from tfrs_scaling.fit.study_fits import fit_study, points
 
@@ -103,6 +105,28 @@ class StudyFiguresTest(tf.test.TestCase):
                     self.assertEqual(getattr(renderer.glyph, name), light)
                     self.assertNotEqual(light, dark)
 
+    def test_figures_of_features_and_negatives(self) -> None:
+        runs = planted_study(schemes="VFN")
+        figures = study_figures(runs, fit_study(runs))
+        wanted = {("F", x) for x in ("data", "parameters", "compute")} | {("N", "data"), ("N", "compute")}
+        self.assertEqual({(s, x) for _, s, x in figures if s in "FN"}, wanted)
+        legend = figures["dot", "all", "data"].select_one(Legend)
+        self.assertEqual(
+            [item.label.value for item in legend.items], ["D baseline", "V rows", "F features", "N negatives"]
+        )
+        self.assertEqual(figures["dot", "F", "parameters"].xaxis[0].axis_label, "parameters")
+
+    def test_colours_of_f_and_n_stand_apart_with_any_colour_vision(self) -> None:
+        self.assertEqual(set(SCHEME_COLOURS), set(SCHEMES))
+        for shade in (0, 1):
+            colours = {scheme: of_scheme[shade] for scheme, of_scheme in SCHEME_COLOURS.items()}
+            for one, other in itertools.combinations(colours, 2):
+                if {one, other} & {"F", "N"}:
+                    # 0.02 is about what can be told apart side by side (Ottosson's OKLab, as CSS Color 4 uses it).
+                    self.assertGreater(_least_difference(colours[one], colours[other]), 0.09, (shade, one, other))
+            for scheme in "FN":  # WCAG 2.2 asks for 3 : 1
+                self.assertGreater(_contrast(colours[scheme], ("#ffffff", "#181b21")[shade]), 5)
+
     def test_a_scheme_without_a_fit_is_still_drawn(self) -> None:
         runs = self.runs[self.runs["examples"] == LADDER[-1]]
         fits = fit_study(runs)
@@ -121,6 +145,44 @@ class StudyFiguresTest(tf.test.TestCase):
         for value, text in cases:
             self.assertEqual(human(value), text)
         self.assertEqual([human(v, "compute") for v in (5e9, 3e15, 1.28e21)], ["5G", "3P", "1.28Z"])
+
+
+# Machado, Oliveira and Fernandes (2009): what people without one kind of cone see, in linear RGB.
+COLOUR_VISION = (
+    np.eye(3),
+    np.array([[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]]),
+    np.array([[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]]),
+    np.array([[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602], [0.004733, 0.691367, 0.303900]]),
+)
+TO_CONES = np.array(
+    [[0.4122214708, 0.5363325363, 0.0514459929], [0.2119034982, 0.6806995451, 0.1073969566],
+     [0.0883024619, 0.2817188376, 0.6299787005]]
+)  # fmt: skip
+TO_OKLAB = np.array(
+    [[0.2104542553, 0.7936177850, -0.0040720468], [1.9779984951, -2.4285922050, 0.4505937099],
+     [0.0259040371, 0.7827717662, -0.8086757660]]
+)  # fmt: skip
+
+
+def _linear(colour: str) -> Any:
+    """Linear RGB of a colour such as #5b4300."""
+    channel = np.array([int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)])
+    return np.where(channel <= 0.04045, channel / 12.92, ((channel + 0.055) / 1.055) ** 2.4)
+
+
+def _least_difference(one: str, other: str) -> float:
+    """Distance in OKLab of two colours, for the colour vision that sees them most alike."""
+
+    def oklab(colour: str, vision: Any) -> Any:
+        return TO_OKLAB @ np.cbrt(TO_CONES @ np.clip(vision @ _linear(colour), 0, 1))
+
+    return min(float(np.linalg.norm(oklab(one, vision) - oklab(other, vision))) for vision in COLOUR_VISION)
+
+
+def _contrast(one: str, other: str) -> float:
+    """The contrast ratio of WCAG 2."""
+    dark, light = sorted(float(_linear(colour) @ [0.2126, 0.7152, 0.0722]) for colour in (one, other))
+    return (light + 0.05) / (dark + 0.05)
 
 
 if __name__ == "__main__":

@@ -88,7 +88,7 @@ class RunTableTest(tf.test.TestCase):
             ("test_ne", "", "row 3, column test_ne: .*nan.* must be finite where status is ok"),
             ("test_ne", "low", "row 3, column test_ne: 'low' is not a number"),
             ("examples", "1e4", "row 3, column examples: '1e4' is not a whole number"),
-            ("scheme", "X", "row 3, column scheme: 'X' must be one of D, V, H, O, M"),
+            ("scheme", "X", "row 3, column scheme: 'X' must be one of D, V, H, O, M, F, N"),
             ("status", "done", "row 3, column status: 'done' must be one of ok, failed, skipped"),
             ("status", "failed", "row 3, column reason: '' must say why"),
             ("flags", "plateau;odd", "row 3, column flags: .* must be of collapsed, lr_at_edge, plateau"),

@@ -5,11 +5,23 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from tfrs_scaling.config import Config
+from tfrs_scaling.input import shards
 from tfrs_scaling.input.prepare import prepare
 from tfrs_scaling.input.rows import ParsedRows, Rows
 from tfrs_scaling.input.schema import Schema
-from tfrs_scaling.input.shards import ClickData
+from tfrs_scaling.input.shards import (
+    FORMAT_VERSION,
+    MANIFEST,
+    ClickData,
+    Manifest,
+    Split,
+    SplitName,
+    short_hash,
+    write_shard,
+)
 from tfrs_scaling.input.shards import Source as SourceRecord
 from tfrs_scaling.input.sources import SyntheticSource
 from tfrs_scaling.input.validated import validated
@@ -69,3 +81,25 @@ class RowsSource:
     def record(self) -> tuple[SourceRecord, ...]:
         """What the test says it is."""
         return self.records
+
+
+def _written(folder: Path, split: SplitName, columns: dict[str, np.ndarray]) -> Split:
+    rows, per_shard = len(columns["label"]), shards.ROWS_PER_RECORD * shards.RECORDS_PER_SHARD
+    starts = range(0, rows, per_shard)
+    parts = [{name: column[start : start + per_shard] for name, column in columns.items()} for start in starts]
+    written = [write_shard(str(folder), split, k, len(parts), part) for k, part in enumerate(parts)]
+    return Split(rows, int(columns["label"].sum()), tuple(written))
+
+
+def stored(folder: Path, schema: Schema, splits: dict[SplitName, dict[str, np.ndarray]], **manifest: Any) -> ClickData:
+    """Columns, per split and as ``column_specs`` says, in shards as they are; ``manifest`` adds to what it says."""
+    folder.mkdir(parents=True)
+    described: dict[str, Any] = {
+        "format_version": FORMAT_VERSION, "tool_version": "test", "schema": schema, "split_by": "random", "seed": 0,
+        "dense_mean": (0.0,) * len(schema.dense), "dense_deviation": (1.0,) * len(schema.dense),
+        "vocabulary_sizes": {}, "missing": {}, "rejected": 0, "sources": (), "source_hash": "",
+        "schema_hash": short_hash(schema.to_dict()), "rows_per_record": shards.ROWS_PER_RECORD,
+        "splits": {name: _written(folder, name, columns) for name, columns in splits.items()},
+    }  # fmt: skip
+    (folder / MANIFEST).write_text(Manifest(**(described | manifest)).to_json())
+    return ClickData.open(folder)

@@ -37,6 +37,20 @@ class FitStudyTest(tf.test.TestCase):
         expected |= {(s, "parameters", name) for s in "VHOM" for name in [*map(str, LADDER), "frontier"]}
         self.assertEqual(lines, expected)
 
+    def test_lines_of_features_and_negatives(self) -> None:
+        fits = fit_study(planted_study(schemes="FN"))
+        lines = {(r["scheme"], r["x"], r["line"]) for r in fits["lines"] if r["scheme"] != "D"}
+        names = ["1/16", "1/4", "1", "frontier"]
+        expected = {(s, x, name) for s in "FN" for x in ("data", "compute") for name in names}
+        expected |= {("F", "parameters", name) for name in [*map(str, LADDER), "frontier"]}
+        self.assertEqual(lines, expected)
+        for scheme in "FN":
+            _, fit = line_of(fits, scheme, "data", "1/4")
+            truth = [planted_ne(scheme, 1 / 4, examples) for examples in LADDER]
+            self.assertAllClose(fit.predict(LADDER), truth, atol=1.5e-3, rtol=0)
+        fewer = points(selected(planted_study(schemes="F")), "dot", "F")
+        self.assertEqual(set(fewer["parameters"]), {m * 1_600_000 + 33_000 for m in (1 / 16, 1 / 4, 1)})
+
     def test_planted_laws_are_recovered_from_several_seeds(self) -> None:
         fits = fit_study(planted_study(seeds=3))
         for scheme in "VHOM":

@@ -38,6 +38,14 @@ class SummaryTest(tf.test.TestCase):
         self.assertAllClose(gain.drop, truth, rtol=1e-9)
         self.assertIn("raises NE by", gain_words(gain))
 
+    def test_words_on_features_and_negatives(self) -> None:
+        gains = scheme_gains(planted_study(noise=0.0, schemes="FN"), "dot")
+        self.assertEqual([(gain.scheme, gain.multiplier) for gain in gains], [("F", 1 / 16), ("N", 1 / 16)])
+        starts = ["F (share of the features) at 1/16× raises NE by",
+                  "N (share of the negatives trained on) at 1/16× raises NE by"]  # fmt: skip
+        for gain, start in zip(gains, starts, strict=True):
+            self.assertStartsWith(gain_words(gain), start)
+
     def test_words_of_a_gain(self) -> None:
         gain = scheme_gains(planted_study(noise=0.0), "dot")[0]
         now, then = planted_ne("D", 1, LADDER[-1]), planted_ne("V", 16, LADDER[-1])

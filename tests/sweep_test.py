@@ -9,11 +9,13 @@ from unittest import mock
 
 import tensorflow as tf
 
-from tests.studies import tiny_config, tiny_data
+from tests.studies import tiny_config, tiny_content, tiny_data
 from tfrs_scaling.config import Config
 from tfrs_scaling.export import export
-from tfrs_scaling.fit.runs import TIMING_COLUMNS
-from tfrs_scaling.input.validated import InputError
+from tfrs_scaling.fit.report import write_report
+from tfrs_scaling.fit.runs import TIMING_COLUMNS, read_runs, write_runs
+from tfrs_scaling.fit.study_fits import fit_study
+from tfrs_scaling.input.validated import InputError, validated
 from tfrs_scaling.plan import plan_on
 from tfrs_scaling.sweep import grid, sweep, trial_of
 from tfrs_scaling.train import Progress, run_trial
@@ -61,6 +63,37 @@ class SweepTest(tf.test.TestCase):
         )
         values = {"scheme": "V", "multiplier_V": "1/4", "learning_rate": 0.04, "seed": 1}
         self.assertEqual(trial_of(values).trial_id, "V-1_4-lr0.04-seed1")
+
+    def test_features_and_negatives_from_the_grid_to_the_report(self) -> None:
+        content = tiny_content(examples=[512, 1024, 2048, 4096], F=["1/4", "3/4"], N=["1/4", "1/2"])
+        content["synthetic"]["rows"] = 12_000
+        config = validated(Config, content, "tiny")
+        self.data = tiny_data(config, self.root / "more data")
+        workdir = Workdir(self.root / "study")
+        self.sweep(workdir, config, jobs=2)
+        write_runs(export(*workdir.reopened(), workdir), workdir.runs)
+        runs = read_runs(workdir.runs)
+        self.assertEqual(set(runs["status"]), {"ok"})
+        for _, of_trial in runs.groupby("trial_id"):
+            self.assertEqual(list(of_trial["examples"]), [512, 1024, 2048, 4096])
+        self.assertEqual(runs["base_ctr"].nunique(), 1)  # every trial is measured on every test row
+        parts = {scheme: of_scheme.set_index("multiplier") for scheme, of_scheme in runs.groupby("scheme")}
+        (baseline,) = parts["D"]["params_total"].unique()
+        self.assertEqual(set(parts["N"]["params_total"]), {baseline})
+        one, three = (parts["F"].loc[share, ["params_total", "flops_train"]].max() for share in (0.25, 0.75))
+        self.assertLess(one["params_total"], three["params_total"])
+        self.assertLess(three["params_total"], baseline)
+        self.assertLess(three["flops_train"], parts["D"]["flops_train"].max())
+        write_report(runs, fit_study(runs), workdir.report, study=workdir.read_study())
+        text = workdir.report.read_text()
+        for words in (
+            "F: share of the features", "N: share of the negatives trained on", "The model sees this share",
+            "with predictions corrected for the sampling", "sweep.feature_seed", "F at 1/4×", "N at 1/4×",
+        ):  # fmt: skip
+            self.assertTrue(words in text, words)  # assertIn would print the whole page
+        for figure in ("F-data", "F-parameters", "F-compute", "N-data", "N-compute"):
+            self.assertTrue(f'class="plot" id="figure-{figure}"' in text, figure)
+        self.assertFalse("figure-N-parameters" in text)
 
     def test_two_jobs_train_every_trial_once_and_equal_one_job(self) -> None:
         config = tiny_config(V=["1/2", "1/4"], O=[2], seeds=[0, 1])

@@ -1,4 +1,4 @@
-"""The commands about data: schema infer, prepare, data check."""
+"""The commands about data: schema infer, prepare, data check, data describe."""
 
 import functools
 import logging
@@ -9,7 +9,7 @@ import click
 from rich.markup import escape
 from rich.table import Table
 
-from tfrs_scaling.input.formats import FORMATS, open_log
+from tfrs_scaling.input.formats import FORMATS, TFDS_PREFIX, open_log
 from tfrs_scaling.input.schema import Schema
 from tfrs_scaling.input.validated import InputError
 from tfrs_scaling.quiet import start_devices
@@ -27,40 +27,65 @@ _OPTIONS = (
 )
 
 
+class FormatName(click.Choice[str]):
+    """A format's name, or ``tfds:NAME`` for any NAME."""
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The name as it is given, if there may be such."""
+        return value if value.startswith(TFDS_PREFIX) else super().convert(value, param, ctx)
+
+
 @click.command()
-@click.argument("log_format", metavar="FORMAT", type=click.Choice([*FORMATS, "synthetic"]))
-@click.argument("raw", nargs=-1, required=True)
+@click.argument("log_format", metavar="FORMAT", type=FormatName([*FORMATS, "synthetic", f"{TFDS_PREFIX}NAME"]))
+@click.argument("raw", nargs=-1)
 @click.argument("out")
-@click.option("--schema", "schema_path", type=FilePath, help="JSON file that names the columns (csv, parquet).")
+@click.option(
+    "--schema", "schema_path", type=FilePath, help="JSON file that names the columns (csv, parquet, tfrecord, tfds)."
+)
 @click.option("--separator", help="Between columns (csv). [default: found from the header]")
+@click.option("--tfds-dir", help="Folder of TFDS's datasets (tfds). [default: TFDS's own]")
 @functools.partial(functools.reduce, lambda command, option: option(command), reversed(_OPTIONS))
 @located_errors
 def prepare(
-    log_format: str, raw: tuple[str, ...], out: str, schema_path: Path | None, separator: str | None, **options: Any
+    log_format: str,
+    raw: tuple[str, ...],
+    out: str,
+    schema_path: Path | None,
+    separator: str | None,
+    tfds_dir: str | None,
+    **options: Any,
 ) -> None:
     r"""Turn raw click logs into shards in OUT.
 
     \b
     prepare csv clicks.tsv.xz OUT --schema schema.json   delimited text with a header (gz, xz, bz2 too)
     prepare parquet clicks.parquet OUT --schema schema.json
+    prepare tfrecord clicks-*.tfrecord OUT --schema schema.json   tf.train.Example records (gz too)
+    prepare tfds:movielens/1m-ratings OUT --schema schema.json    a TensorFlow Dataset; tfds:NAME[split] for one split
     prepare criteo day_0.gz day_1.gz OUT                 Criteo's label, 13 integers, 26 categories
+    prepare avazu train.csv.gz OUT                       Avazu's hour and 21 categories
+    prepare movielens-1m ml-1m/ OUT                      ratings.dat, users.dat, movies.dat; 4 stars are a click
     prepare synthetic study.yaml OUT                     clicks by the study's own generator
 
     Files may lie wherever TensorFlow reads (gs://bucket/day_0.gz). Split by order takes the order of the log for its
     time: Criteo's days, say.
     """
+    if log_format.startswith(TFDS_PREFIX) == bool(raw):
+        raise click.UsageError(f"{log_format} takes no RAW, only OUT." if raw else "Missing argument 'RAW...'.")
     wait_for_tensorflow()
     from tfrs_scaling.input.sources import LogSource
 
     if log_format == "synthetic":
         if len(raw) != 1:
             raise InputError("prepare synthetic takes one CONFIG: the file whose `synthetic` section says what to make")
-        if schema_path is not None or separator is not None:
-            raise InputError("--schema and --separator are for logs; synthetic clicks have a schema of their own")
+        if (schema_path, separator, tfds_dir) != (None, None, None):
+            raise InputError(
+                "--schema, --separator and --tfds-dir are for logs; synthetic clicks have a schema of their own"
+            )
         report_prepared(prepare_synthetic(Path(raw[0]), (), out, **options), out)
         return
     columns = Schema.read(schema_path) if schema_path else None
-    source = LogSource(open_log(log_format, raw, columns, separator))
+    source = LogSource(open_log(log_format, raw, columns, separator, tfds_dir))
     report_prepared(_prepared(source, out, **options), out)
 
 
@@ -105,6 +130,32 @@ def check(folder: str) -> None:
     say(f"{folder}: {rows:,} rows in {shards} shards are as written; data hash {click_data.manifest.data_hash}")
 
 
+@data.command(name="describe")
+@click.argument("folder", metavar="DIR")
+@click.option("--out", metavar="PAGE.html", type=FilePath, help="[default: DIR-describe.html, beside DIR]")
+@located_errors
+def describe_folder(folder: str, out: Path | None) -> None:
+    """Say what DIR holds: CTR by split and over time, ids, how often they occur, and which share a table row.
+
+    The page of data that lie elsewhere (gs://bucket/data) is written where the command is given.
+    """
+    wait_for_tensorflow()
+    start_devices()
+    from tfrs_scaling.input.describe import describe_data
+    from tfrs_scaling.input.describe_page import write_description
+    from tfrs_scaling.input.places import is_remote
+    from tfrs_scaling.input.shards import ClickData
+
+    click_data = ClickData.open(folder)
+    with console.status("reading") as status:
+        description = describe_data(click_data, lambda rows: status.update(f"{rows:,} rows read"))
+    report_described(description)
+    place = Path(folder.rstrip("/")).name if is_remote(folder) else Path(folder).resolve()
+    page = out or Path(f"{place}-describe.html")
+    write_description(description, page, name=Path(place).name)
+    say(f"page: {page}")
+
+
 @click.group()
 def schema() -> None:
     """Describe the columns of a log."""
@@ -116,8 +167,12 @@ def schema() -> None:
 @click.option("--out", type=FilePath, default="schema.json", show_default=True, help="Where to write the schema.")
 @located_errors
 def infer(log: Path, label: str | None, out: Path) -> None:
-    """Write a first schema of FILE (text with a header, or .parquet), to be read and edited before `prepare`."""
+    """Write a first schema of FILE (text with header, .parquet, .tfrecord), to be read and edited before `prepare`."""
+    from tfrs_scaling.input.infer import TFRECORD
     from tfrs_scaling.input.infer import infer as inferred
+
+    if TFRECORD.search(log.name):
+        wait_for_tensorflow()
 
     if out.exists():
         raise InputError(f"{out}: exists already; choose another --out")
@@ -178,3 +233,53 @@ def report_prepared(manifest: Any, out: str | Path) -> None:
         say(f"best possible NE on test: {manifest.bayes.ne:.4f} ± {manifest.bayes.ne_standard_error:.4f}")
     if manifest.rejected:
         say(f"note: {manifest.rejected:,} malformed rows left out, listed in {join(out, REJECTED)}")
+
+
+def report_described(description: Any) -> None:
+    """Print what the data hold; the page has it in full."""
+    from tfrs_scaling.input.describe import MULTIPLIERS
+    from tfrs_scaling.input.describe_page import (
+        findings,
+        number_text,
+        own_id_text,
+        share_text,
+        unseen_text,
+        zipf_text,
+    )
+
+    weighted = any(rate.weighted_ctr is not None for rate in description.splits.values())
+    splits = numbers_table("split", "rows", "CTR", "95 % interval", *(["weighted CTR"] if weighted else []))
+    for name, rate in description.splits.items():
+        cells = [name, f"{rate.rows:,}", f"{rate.ctr:.4f}", f"{rate.low:.4f} to {rate.high:.4f}"]
+        splits.add_row(*cells, *([f"{rate.weighted_ctr:.4f}"] if rate.weighted_ctr is not None else []))
+    ids = numbers_table("feature", "rows", "ids", "no own id", "unseen in test", "top id", "Zipf exponent")
+    shared = numbers_table("in a shared table row", *(f"V = {multiplier}" for multiplier in MULTIPLIERS))
+    for feature in description.categorical:
+        name = escape(feature.name)
+        ids.add_row(
+            name, f"{feature.cardinality:,}", f"{feature.distinct:,}", own_id_text(feature), unseen_text(feature),
+            share_text(feature.top_share), zipf_text(feature),
+        )  # fmt: skip
+        shares = ((each.shared, each.outnumbered) for each in feature.collisions.values())
+        shared.add_row(name, *(" / ".join(map(share_text, both)) for both in shares))
+    dense = numbers_table("dense feature", "lowest", "mean", "highest", "exactly 0", "missing in log")
+    for number in description.dense:
+        ends = (number_text(value) for value in (number.low, number.mean, number.high))
+        dense.add_row(escape(number.name), *ends, share_text(number.zero), share_text(number.missing))
+    for table in (splits, ids, shared, *([dense] if description.dense else [])):
+        console.print(table)
+        if table is shared:
+            say("of all training occurrences / those whose row belongs to a more frequent id")
+        say("")
+    if description.time_bins is None:
+        say("the schema names no time column, so the CTR over time is not known")
+    for sentence in findings(description):
+        say(f"note: {sentence}")
+
+
+def numbers_table(*columns: str) -> Table:
+    """A table without lines, of names and numbers."""
+    table = Table(*columns, box=None, padding=(0, 2, 0, 0))
+    for column in table.columns[1:]:
+        column.justify = "right"
+    return table

@@ -15,8 +15,8 @@ from tfrs_scaling.input.schema import STRICT
 from tfrs_scaling.input.synthetic import Synthetic
 from tfrs_scaling.input.validated import InputError, parse_yaml, read_yaml, validated
 
-Scheme = Literal["D", "V", "H", "O", "M"]
-SCALING_SCHEMES: tuple[Scheme, ...] = ("V", "H", "O", "M")
+Scheme = Literal["D", "V", "H", "O", "M", "F", "N"]
+SCALING_SCHEMES: tuple[Scheme, ...] = ("V", "H", "O", "M", "F", "N")
 
 Width = Annotated[int, pydantic.Field(ge=1, le=2**20)]
 
@@ -31,9 +31,21 @@ def _multiplier(value: Any) -> fractions.Fraction:
     return number
 
 
+def _share(value: Any) -> fractions.Fraction:
+    number = _multiplier(value)
+    if number > 1:
+        raise ValueError(f"{value!r}: a share is below 1, for no data has more features or rows than it has")
+    return number
+
+
 Multiplier = Annotated[
     fractions.Fraction,
     pydantic.PlainValidator(_multiplier),
+    pydantic.PlainSerializer(str),
+]
+Share = Annotated[
+    fractions.Fraction,
+    pydantic.PlainValidator(_share),
     pydantic.PlainSerializer(str),
 ]
 
@@ -86,12 +98,19 @@ class Sweep:
 
     Attributes:
         examples: the data ladder: training rows at which every trial is measured, rising. Each is rounded down
-            to whole batches.
+            to whole batches. They are the rows trained on: under N, those left after its sampling.
         V: multipliers of every table's rows.
         H: multipliers of the embedding dimension.
         O: multipliers of the over-arch's widths.
         M: multipliers of all MLPs' widths.
+        F: shares of the features, dense and categorical counted together, that the model sees; the others are left
+            out. They are taken from the front of one drawn order, so a smaller set lies within every larger one, and
+            a categorical feature comes first.
+        N: shares of the training rows without a click that are trained on, with all clicks; a row that a smaller
+            share keeps is kept by every larger one. Validation and test keep every row, and what the model predicts
+            there is corrected for the sampling.
         seeds: of the initialisation.
+        feature_seed: of the order in which F takes features.
     """
 
     examples: Annotated[tuple[Annotated[int, pydantic.Field(ge=1)], ...], pydantic.Field(min_length=1)]
@@ -99,7 +118,10 @@ class Sweep:
     H: tuple[Multiplier, ...] = ()
     O: tuple[Multiplier, ...] = ()  # noqa: E741 -- the schemes' names in the paper
     M: tuple[Multiplier, ...] = ()
+    F: tuple[Share, ...] = ()
+    N: tuple[Share, ...] = ()
     seeds: Annotated[tuple[Annotated[int, pydantic.Field(ge=0, lt=2**31)], ...], pydantic.Field(min_length=1)] = (0,)
+    feature_seed: Annotated[int, pydantic.Field(ge=0)] = 0
 
     def __post_init__(self) -> None:
         if list(self.examples) != sorted(set(self.examples)):

@@ -24,6 +24,7 @@ MEASURED = {
     "test/log_loss": "test_log_loss",
     "test/auc": "test_auc",
     "test/calibration": "test_calibration",
+    "test/base_ctr": "base_ctr",
     "validation/ne": "validation_ne",
     "train/ne": "train_ne",
     "time/examples_per_second": "examples_per_second",
@@ -53,7 +54,6 @@ def _rows(trial: Trial, config: Config, manifest: Manifest, workdir: Workdir) ->
         "study": config.study,
         "architecture": ARCHITECTURE,
         **_trial_columns(trial, config, manifest.schema),
-        "base_ctr": manifest.splits["test"].ctr,
         "strategy": record["strategy"],
         "status": record["status"],
         "reason": record["reason"],
@@ -86,8 +86,8 @@ def _rows(trial: Trial, config: Config, manifest: Manifest, workdir: Workdir) ->
     return rows
 
 
-def _trial_columns(trial: Trial, config: Config, schema: Schema) -> dict[str, Any]:
-    shape = trial.shape(config, schema)
+def _trial_columns(trial: Trial, config: Config, data_schema: Schema) -> dict[str, Any]:
+    schema, shape = trial.schema(config, data_schema), trial.shape(config, data_schema)
     count = parameters(shape, schema)
     return {
         "trial_id": trial.trial_id,

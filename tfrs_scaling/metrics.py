@@ -1,6 +1,7 @@
 """NE, log loss, AUC and calibration, accumulated in float64 as predictions come in."""
 
 import dataclasses
+import math
 
 import numpy as np
 from scipy import special
@@ -16,21 +17,33 @@ def binary_entropy(probability: float) -> float:
     return float(special.entr(probability) + special.entr(1 - probability))
 
 
+def prior_correction(negative_rate: float) -> float:
+    """What the logits of a model lack that was trained on all clicks and this share of the negatives.
+
+    Leaving out negatives multiplies the odds of a click by 1 / negative_rate, whatever the features, and so adds
+    -ln(negative_rate) to what the model learns to say; ln(negative_rate) takes it back (King and Zeng 2001, eq. 7). On
+    probabilities it is p / (p + (1 - p) / negative_rate) (He et al. 2014, section 6.3).
+    """
+    return math.log(negative_rate)
+
+
 @dataclasses.dataclass(frozen=True)
 class Metrics:
-    """How good predictions are.
+    """How good predictions are. Every mean and count is weighted.
 
     Attributes:
         ne: normalized entropy, ``log_loss`` over the entropy of the split's CTR (He et al. 2014, eq. 3).
         log_loss: mean of -ln(predicted probability of what happened), in nats.
         auc: area under the ROC curve.
         calibration: mean prediction over CTR.
+        base_ctr: the split's CTR, the one that ``ne`` is measured against.
     """
 
     ne: float
     log_loss: float
     auc: float
     calibration: float
+    base_ctr: float
 
 
 class Accumulator:
@@ -79,4 +92,5 @@ class Accumulator:
             log_loss=float(log_loss),
             auc=float(auc) if np.isfinite(log_loss) else float("nan"),
             calibration=float(self._predicted / self._clicks),
+            base_ctr=float(ctr),
         )

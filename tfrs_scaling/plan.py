@@ -1,6 +1,7 @@
 """What a study will train, and what that will take, before anything runs."""
 
 import dataclasses
+import math
 import os
 from typing import Literal
 
@@ -9,7 +10,7 @@ import psutil
 from tfrs_scaling.accounting import forward_flops, parameters, training_bytes, training_flops
 from tfrs_scaling.config import Config
 from tfrs_scaling.input.schema import Schema
-from tfrs_scaling.input.shards import SPLITS, Manifest
+from tfrs_scaling.input.shards import SPLITS, Manifest, Split
 from tfrs_scaling.input.validated import InputError
 from tfrs_scaling.trials import Trial, all_trials
 
@@ -20,6 +21,10 @@ SECONDS_PER_RUNG = 0.15
 SECONDS_PER_EXAMPLE = 2.0e-6
 SECONDS_PER_EMBEDDING_VALUE = 6.5e-9
 SECONDS_PER_FLOP = 4.3e-12
+
+
+# A sample of the negatives is smaller than expected by this many standard deviations once in 30,000 times.
+STANDARD_DEVIATIONS = 4
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,7 +65,8 @@ def plan_on(config: Config, manifest: Manifest) -> list[PlannedTrial]:
     """Every trial of the study with its cost, on prepared data.
 
     Raises:
-        InputError: the training split is too small for the data ladder; names the first size.
+        InputError: the training split is too small for the data ladder, all of it or what N leaves; names the first
+            size.
     """
     rows = {name: manifest.splits[name].rows for name in SPLITS}
     for index, size in enumerate(config.ladder):
@@ -70,7 +76,23 @@ def plan_on(config: Config, manifest: Manifest) -> list[PlannedTrial]:
                 f"{rows['train']:,} (of {sum(rows.values()):,} in all); shorten the ladder with "
                 "--set sweep.examples=[...] or prepare more data"
             )
+    for index, rate in enumerate(config.sweep.N):
+        left = rows_left(manifest.splits["train"], float(rate))
+        if left < config.ladder[-1]:
+            raise InputError(
+                f"sweep.N[{index}]: {rate} of the negatives and all clicks of the training split are about {left:,} "
+                f"rows, less than the {config.ladder[-1]:,} at the top of sweep.examples; shorten the ladder with "
+                f"--set sweep.examples=[...], keep more negatives, or prepare more data"
+            )
     return plan(config, manifest.schema, rows["validation"] + rows["test"])
+
+
+def rows_left(split: Split, negative_rate: float) -> int:
+    """Rows that are left of a split when each negative is kept with this probability: as many as chance will leave,
+    but for odds of 30,000 to 1."""
+    negatives = split.rows - split.clicks
+    deviation = math.sqrt(negatives * negative_rate * (1 - negative_rate))
+    return math.floor(split.clicks + negatives * negative_rate - STANDARD_DEVIATIONS * deviation)
 
 
 def jobs_at_once(planned: list[PlannedTrial], strategy: Literal["cpu", "mirrored", "tpu"]) -> int:
@@ -86,8 +108,8 @@ def jobs_at_once(planned: list[PlannedTrial], strategy: Literal["cpu", "mirrored
     return max(1, min(os.cpu_count() or 1, fitting))
 
 
-def _planned(trial: Trial, config: Config, schema: Schema, evaluation_rows: int, available: int) -> PlannedTrial:
-    shape = trial.shape(config, schema)
+def _planned(trial: Trial, config: Config, data_schema: Schema, evaluation_rows: int, available: int) -> PlannedTrial:
+    schema, shape = trial.schema(config, data_schema), trial.shape(config, data_schema)
     flops = training_flops(shape, schema).total
     per_example = (
         SECONDS_PER_EXAMPLE

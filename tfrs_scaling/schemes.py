@@ -1,11 +1,12 @@
-"""Scaling schemes: (baseline, scheme, multiplier) -> the shape of a DLRM."""
+"""Scaling schemes: (baseline, scheme, multiplier) -> the shape of a DLRM, and the features that it sees."""
 
 import dataclasses
 import fractions
+import hashlib
 import math
 
 from tfrs_scaling.config import Model, Scheme
-from tfrs_scaling.input.schema import Schema
+from tfrs_scaling.input.schema import CategoricalFeature, DenseFeature, Schema
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,7 +41,8 @@ def baseline_shape(model: Model, schema: Schema) -> Shape:
 
 def scale(baseline: Shape, scheme: Scheme, multiplier: fractions.Fraction) -> Shape:
     """The baseline scaled: V the rows of every table, H the embedding dimension, O the over-arch's widths, M the
-    widths of all MLPs (bottom, interaction, over-arch); D is the baseline itself.
+    widths of all MLPs (bottom, interaction, over-arch); D is the baseline itself. F and N scale what the model is
+    given, and no size.
 
     Sizes are rounded to the nearest integer, halves up, and never fall below 1. The last bottom layer keeps the
     embedding dimension, which the dot interaction needs.
@@ -50,7 +52,7 @@ def scale(baseline: Shape, scheme: Scheme, multiplier: fractions.Fraction) -> Sh
     """
 
     def times(size: int) -> int:
-        return max(1, math.floor(size * multiplier + fractions.Fraction(1, 2)))
+        return _times(size, multiplier)
 
     def all_times(sizes: tuple[int, ...]) -> tuple[int, ...]:
         return tuple(times(size) for size in sizes)
@@ -69,7 +71,40 @@ def scale(baseline: Shape, scheme: Scheme, multiplier: fractions.Fraction) -> Sh
                 interaction=times(baseline.interaction) if baseline.interaction else 0,
                 overarch=all_times(baseline.overarch),
             )
+        case "F" | "N":
+            return baseline
         case "D":
             if multiplier != 1:
                 raise ValueError(f"scheme D is the baseline: its multiplier is 1, not {multiplier}")
             return baseline
+
+
+def keep_features(schema: Schema, share: fractions.Fraction, seed: int) -> Schema:
+    """The schema with a share of its features, dense and categorical counted together, in their old order.
+
+    Features are taken from the front of an order that depends on their names and the seed alone, so a smaller set
+    lies within every larger one. A DLRM needs an embedding: the order's first categorical feature goes to its front.
+
+    Args:
+        schema: all features.
+        share: above 0, at most 1; the number of features is rounded to the nearest integer, halves up, and is at
+            least 1.
+        seed: of the order.
+    """
+
+    def draw(feature: DenseFeature | CategoricalFeature) -> bytes:
+        return hashlib.sha256(f"{seed} {feature.name}".encode()).digest()
+
+    first = min(schema.categorical, key=draw)
+    features: list[DenseFeature | CategoricalFeature] = [*schema.dense, *schema.categorical]
+    order = [first.name, *(f.name for f in sorted(features, key=draw) if f.name != first.name)]
+    kept = order[: _times(len(order), share)]
+    return dataclasses.replace(
+        schema,
+        dense=tuple(f for f in schema.dense if f.name in kept),
+        categorical=tuple(f for f in schema.categorical if f.name in kept),
+    )
+
+
+def _times(size: int, multiplier: fractions.Fraction) -> int:
+    return max(1, math.floor(size * multiplier + fractions.Fraction(1, 2)))

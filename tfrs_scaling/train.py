@@ -17,7 +17,7 @@ from tfrs_scaling.embedding import StackedEmbedding, TPUTables, ids_by_feature
 from tfrs_scaling.hparams import hyperparameters
 from tfrs_scaling.input.pipeline import batches
 from tfrs_scaling.input.shards import ClickData, SplitName
-from tfrs_scaling.metrics import Accumulator, Metrics, binary_entropy
+from tfrs_scaling.metrics import Accumulator, Metrics, binary_entropy, prior_correction
 from tfrs_scaling.strategy import make_strategy
 from tfrs_scaling.trials import Trial
 
@@ -64,7 +64,7 @@ def run_trial(
         The validation NE at the last rung.
 
     Raises:
-        TrialFailedError: the loss became NaN or infinite.
+        TrialFailedError: the loss became NaN or infinite, or the replicas cannot share a batch evenly.
     """
     started = time.perf_counter()
     tf.config.threading.set_intra_op_parallelism_threads(threads)
@@ -73,9 +73,13 @@ def run_trial(
     if strategy_name == "cpu":  # elsewhere some operations know no deterministic way and would refuse to run
         tf.config.experimental.enable_op_determinism()
     strategy = make_strategy(strategy_name)
+    if config.training.batch_size % strategy.num_replicas_in_sync:
+        raise TrialFailedError(
+            f"training.batch_size: {config.training.batch_size} rows cannot be shared evenly by "
+            f"{strategy.num_replicas_in_sync} replicas; choose a multiple"
+        )
 
-    schema = data.manifest.schema
-    shape = trial.shape(config, schema)
+    schema, shape = trial.schema(config, data.manifest.schema), trial.shape(config, data.manifest.schema)
     with strategy.scope():
         optimizer = make_optimizer(config.training, trial.learning_rate)
         embedding = (
@@ -87,7 +91,16 @@ def run_trial(
         model.compile(optimizer)
 
     def split_batches(split: SplitName, batch_size: int) -> tf.data.Dataset:
-        dataset = batches(data, split, batch_size, shape.table_rows, train=split == "train")
+        train = split == "train"
+        dataset = batches(
+            data,
+            split,
+            batch_size,
+            shape.table_rows,
+            train=train,
+            schema=schema,
+            negative_rate=trial.negative_rate if train else 1.0,  # a model is judged on the clicks as they come
+        )
         if strategy_name == "tpu":
             dataset = dataset.map(lambda batch: ids_by_feature(batch, schema), num_parallel_calls=tf.data.AUTOTUNE)
             options = tf.distribute.InputOptions(experimental_fetch_to_device=False)
@@ -99,6 +112,7 @@ def run_trial(
         split: split_batches(split, config.training.evaluation_batch_size) for split in ("test", "validation")
     }
     train_steps, predict = _training_loop(strategy, model), _predictor(strategy, model)
+    correction = prior_correction(data.manifest.negative_rate * trial.negative_rate)
 
     done = 0
     validation_ne = float("nan")
@@ -111,7 +125,7 @@ def run_trial(
         window = _train_until(rung, done, train_steps, train_iterator, config.training.batch_size, report)
         done = rung
         examples = done * config.training.batch_size
-        measured = {split: _evaluate(predict, dataset) for split, dataset in evaluation.items()}
+        measured = {split: _evaluate(predict, dataset, correction) for split, dataset in evaluation.items()}
         validation_ne = measured["validation"].ne
         with writer.as_default(step=examples):
             for split, metrics in measured.items():
@@ -127,7 +141,8 @@ def run_trial(
 
 @dataclasses.dataclass(frozen=True)
 class _Window:
-    """Training between two rungs: NE of the predictions made before each update, and the speed."""
+    """Training between two rungs: NE of the predictions made before each update, on the rows trained on, and the
+    speed."""
 
     ne: float
     examples_per_second: float
@@ -136,17 +151,17 @@ class _Window:
 def _train_until(
     rung: int,
     done: int,
-    train_steps: Callable[..., tuple[tf.Tensor, tf.Tensor]],
+    train_steps: Callable[..., tuple[tf.Tensor, ...]],
     iterator: Any,
     batch_size: int,
     report: Callable[[Progress], None],
 ) -> _Window:
     first, steps = done, FIRST_STEPS
-    log_loss = clicks = seconds = 0.0
+    log_loss = clicks = weight = seconds = 0.0
     while done < rung:
         steps = min(steps, rung - done)
         started = time.perf_counter()
-        step_losses, step_clicks = (float(total) for total in train_steps(iterator, tf.constant(steps)))
+        step_losses, step_clicks, step_weight = (float(sums) for sums in train_steps(iterator, tf.constant(steps)))
         elapsed = time.perf_counter() - started
         if not np.isfinite(step_losses):
             raise TrialFailedError(
@@ -154,33 +169,37 @@ def _train_until(
                 f"{(done + steps) * batch_size}; a smaller learning rate may help"
             )
         done += steps
-        log_loss, clicks, seconds = (
+        log_loss, clicks, weight, seconds = (
             log_loss + step_losses * batch_size,
             clicks + step_clicks,
+            weight + step_weight,
             seconds + elapsed,
         )
         report(Progress(done * batch_size, steps * batch_size / elapsed))
         steps = max(1, round(steps * min(8.0, REPORT_SECONDS / elapsed)))
-    examples = (rung - first) * batch_size
-    entropy = binary_entropy(clicks / examples)
-    return _Window(log_loss / examples / entropy if entropy else float("nan"), examples / seconds)
+    # The loss of a step is over its rows, whatever they weigh; an NE is over their weight.
+    one_label = not 0 < clicks < weight
+    ne = float("nan") if one_label else log_loss / weight / binary_entropy(clicks / weight)
+    return _Window(ne, (rung - first) * batch_size / seconds)
 
 
-def _training_loop(strategy: tf.distribute.Strategy, model: DLRM) -> Callable[..., tuple[tf.Tensor, tf.Tensor]]:
+def _training_loop(strategy: tf.distribute.Strategy, model: DLRM) -> Callable[..., tuple[tf.Tensor, ...]]:
     """A function that takes an iterator and a number of steps, and makes them without returning to Python; it
-    gives the sum over steps of the mean log loss before the update, and the number of clicks."""
+    gives the sum over steps of the mean log loss before the update, and the sums of the clicks' weights and of all."""
 
-    def step(batch: dict[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
-        return model.train_step(batch)["loss"], tf.reduce_sum(batch["label"])
+    def step(batch: dict[str, tf.Tensor]) -> tuple[tf.Tensor, ...]:
+        weight = batch["weight"]
+        return model.train_step(batch)["loss"], tf.reduce_sum(weight * batch["label"]), tf.reduce_sum(weight)
 
     @tf.function
-    def train_steps(iterator: Any, steps: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        log_loss = clicks = tf.zeros((), tf.float64)
+    def train_steps(iterator: Any, steps: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        log_loss = clicks = weight = tf.zeros((), tf.float64)
         for _ in tf.range(steps):
             sums = [strategy.reduce("SUM", s, axis=None) for s in strategy.run(step, args=(next(iterator),))]
             log_loss += tf.cast(sums[0], tf.float64)
             clicks += tf.cast(sums[1], tf.float64)
-        return log_loss, clicks
+            weight += tf.cast(sums[2], tf.float64)
+        return log_loss, clicks, weight
 
     return train_steps
 
@@ -198,9 +217,11 @@ def _predictor(strategy: tf.distribute.Strategy, model: DLRM) -> Callable[[Any],
     return predict
 
 
-def _evaluate(predict: Callable[[Any], list[tf.Tensor]], dataset: Any) -> Metrics:
+def _evaluate(predict: Callable[[Any], list[tf.Tensor]], dataset: Any, correction: float) -> Metrics:
+    """The metrics of a split; ``correction`` is added to every logit."""
     # In NumPy and float64, outside the graph: the same on every strategy, and a TPU has no float64.
     accumulator = Accumulator()
     for batch in dataset:
-        accumulator.add(*(values.numpy() for values in predict(batch)))
+        logits, labels, weights = (values.numpy() for values in predict(batch))
+        accumulator.add(logits + correction, labels, weights)
     return accumulator.result()

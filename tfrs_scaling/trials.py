@@ -5,7 +5,7 @@ import fractions
 
 from tfrs_scaling.config import SCALING_SCHEMES, Config, Scheme
 from tfrs_scaling.input.schema import Schema
-from tfrs_scaling.schemes import Shape, baseline_shape, scale
+from tfrs_scaling.schemes import Shape, baseline_shape, keep_features, scale
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,9 +30,20 @@ class Trial:
         multiplier = str(self.multiplier).replace("/", "_")
         return f"{self.scheme}-{multiplier}-lr{self.learning_rate:g}-seed{self.seed}"
 
+    def schema(self, config: Config, schema: Schema) -> Schema:
+        """The features that the trial's model sees, out of the data's."""
+        if self.scheme != "F":
+            return schema
+        return keep_features(schema, self.multiplier, config.sweep.feature_seed)
+
     def shape(self, config: Config, schema: Schema) -> Shape:
-        """The sizes of the trial's model."""
-        return scale(baseline_shape(config.model, schema), self.scheme, self.multiplier)
+        """The sizes of the trial's model; ``schema`` is the data's."""
+        return scale(baseline_shape(config.model, self.schema(config, schema)), self.scheme, self.multiplier)
+
+    @property
+    def negative_rate(self) -> float:
+        """The share of the training split's negatives that the trial is trained on."""
+        return float(self.multiplier) if self.scheme == "N" else 1.0
 
 
 def all_trials(config: Config) -> list[Trial]:
