@@ -88,7 +88,7 @@ class SpillTest(parameterized.TestCase, tf.test.TestCase):
             spill.add(rows)
             spill.close()
             buckets = list(spill.buckets_with_ends())
-        lowest = np.uint64(0)
+        lowest = np.zeros((), np.uint64)
         for bucket, to_come in buckets:
             keys = shuffle_keys(bucket, 3)
             self.assertTrue((keys >= lowest).all())

@@ -9,9 +9,10 @@ import numpy as np
 
 from tfrs_scaling.config import Config
 from tfrs_scaling.input import shards
+from tfrs_scaling.input.places import join
 from tfrs_scaling.input.prepare import prepare
 from tfrs_scaling.input.rows import ParsedRows, Rows
-from tfrs_scaling.input.schema import Schema
+from tfrs_scaling.input.schema import CategoricalFeature, Schema
 from tfrs_scaling.input.shards import (
     FORMAT_VERSION,
     MANIFEST,
@@ -26,8 +27,12 @@ from tfrs_scaling.input.shards import Source as SourceRecord
 from tfrs_scaling.input.sources import SyntheticSource
 from tfrs_scaling.input.validated import validated
 
+import tensorflow as tf  # isort: skip -- after tfrs_scaling, which chooses the Keras it comes with
+
 REPOSITORY = Path(__file__).resolve().parents[1]
 CONFIGS = REPOSITORY / "tuner_configs"
+BY_NUMBER = Schema("click", (CategoricalFeature("row", 2**20, "id"),))  # the id tells which row of the log it was
+BY_TIME = dataclasses.replace(BY_NUMBER, time="ts")
 
 
 def tiny_content(**sweep: Any) -> dict[str, Any]:
@@ -103,3 +108,21 @@ def stored(folder: Path, schema: Schema, splits: dict[SplitName, dict[str, np.nd
     }  # fmt: skip
     (folder / MANIFEST).write_text(Manifest(**(described | manifest)).to_json())
     return ClickData.open(folder)
+
+
+def numbered(count: int, time: np.ndarray | None = None) -> Rows:
+    """Rows that know their number, by position and by id, with labels at random."""
+    label = np.random.default_rng(9).integers(0, 2, count).astype(np.uint8)
+    number = np.arange(count)
+    return Rows(number, label, np.empty((count, 0)), number[:, None].astype(np.uint64), time)
+
+
+def source_of(*blocks: Rows, schema: Schema = BY_NUMBER) -> RowsSource:
+    """Blocks to be prepared."""
+    return RowsSource(schema, blocks)
+
+
+def folder_bytes(folder: str | Path) -> dict[str, bytes]:
+    """The files of a folder, wherever it is."""
+    names = tf.io.gfile.listdir(str(folder))
+    return {name: tf.io.gfile.GFile(join(folder, name), "rb").read() for name in names}
