@@ -210,7 +210,7 @@ class PrepareTest(parameterized.TestCase, tf.test.TestCase):
             folder = self._folder()
             prepare(_source(_numbered(20_000)), folder, seed=seed)
             orders.append(self._numbers(folder)["train"])
-        common = np.intersect1d(*orders)
+        common = np.intersect1d(orders[0], orders[1])
         rank = [np.argsort(order)[np.searchsorted(np.sort(order), common)] for order in orders]
         for a, b in ((rank[0], common), (rank[1], common), (rank[0], rank[1])):
             self.assertLess(abs(stats.spearmanr(a, b).statistic), 4.5 / len(common) ** 0.5)
@@ -425,7 +425,7 @@ class PrepareTest(parameterized.TestCase, tf.test.TestCase):
         ):
             folder = self._folder()
             with self.assertRaisesRegex(InputError, message):
-                prepare(_source(_numbered(100)), folder, **options)  # type: ignore[arg-type]
+                prepare(_source(_numbered(100)), folder, **options)
             self.assertEqual([*folder.parent.iterdir()], [])
 
     def test_empty_splits_and_logs(self) -> None:
@@ -504,7 +504,8 @@ class PrepareTest(parameterized.TestCase, tf.test.TestCase):
         steps: list[tuple[Any, str, int]] = [
             (spill.Spill, "add", 0), (spill.Spill, "add", 2),
             (preparation, "decide", 0), (preparation, "count_splits", 0), (preparation, "write_rows", 0),
-            (preparation, "write_rows", 2), (publishing, "write_tfds_metadata", 0), (publishing, "_write_rejected", 0), (publishing, "_move", 0),
+            (preparation, "write_rows", 2), (publishing, "write_tfds_metadata", 0),
+            (publishing, "_write_rejected", 0), (publishing, "_move", 0),
         ]  # fmt: skip
         source = _source(*(_numbered(500).take(block) for block in np.array_split(np.arange(500), 4)))
         for place, step, after in steps:

@@ -78,7 +78,7 @@ class RowParserTest(parameterized.TestCase, tf.test.TestCase):
         np.testing.assert_array_equal(rows.dense, [[30.5, 2, -1], [nan, nan, 1000], [-3, 2, -1], [30.5, 2, -1]])
         self.assertEqual(rows.codes.dtype, np.uint64)
         self.assertEqual(rows.codes[:, 0].tolist(), _hashes("ann", "bob", None, "ann"))
-        tags = [["a", "b"], ["b"], [None], ["c", None, "a"]]
+        tags: list[list[str | None]] = [["a", "b"], ["b"], [None], ["c", None, "a"]]
         for codes, values in zip(rows.codes[:, 1:4].tolist(), tags, strict=True):
             self.assertEqual(codes, (_hashes(*values) + [2**64 - 1] * 2)[:3])
         self.assertEqual(rows.codes[:, 4].tolist(), [_hashes("x")[0] % 2**31] * 4)
