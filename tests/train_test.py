@@ -75,9 +75,11 @@ class TrainTest(tf.test.TestCase):
         rng = np.random.default_rng(3)
         weight = np.where(rows.label == 1, rng.integers(0, 9, 1024), rng.integers(0, 3, 1024)).astype(np.float32)
         columns = {
-            "label": rows.label[:, None], "dense": np.log1p(rows.dense).astype(np.float32), "ids": rows.codes.astype(np.int32),
+            "label": rows.label[:, None],
+            "dense": np.log1p(rows.dense).astype(np.float32),
+            "ids": rows.codes.astype(np.int32),
             "weight": weight[:, None],
-        }  # fmt: skip
+        }
         schema = dataclasses.replace(config.synthetic.schema(), weight="importance")
         self.data = stored(self.folder / "weighted", schema, dict.fromkeys(SPLITS, columns))
         trial = dataclasses.replace(all_trials(config)[0], learning_rate=1e-12)
