@@ -401,11 +401,7 @@ class PrepareTest(parameterized.TestCase, tf.test.TestCase):
         ):
             folder = self._folder()
             with self.assertRaisesRegex(InputError, message):
-<<<<<<< HEAD
                 prepare(source_of(numbered(100)), folder, **options)
-=======
-                prepare(_source(_numbered(100)), folder, **options)
->>>>>>> main
             self.assertEqual([*folder.parent.iterdir()], [])
 
     def test_empty_splits_and_logs(self) -> None:
@@ -432,87 +428,6 @@ class PrepareTest(parameterized.TestCase, tf.test.TestCase):
             prepare(source_of(log, schema=BY_TIME), folder)
         self.assertFalse(folder.exists())
 
-<<<<<<< HEAD
-=======
-    def test_taken_folders_are_refused_untouched(self) -> None:
-        parent = self._folder().parent
-        (parent / "full").mkdir()
-        (parent / "full" / "letter").write_text("dear")
-        (parent / "file").write_text("dear")
-        (parent / "empty").mkdir()
-        (parent / "link").symlink_to(parent / "empty")
-        (parent / "dangling").symlink_to(parent / "nowhere")
-        for name in ("full", "file", "link", "dangling"):
-            with self.assertRaisesRegex(InputError, f"{parent / name}: exists already"):
-                prepare(_source(_numbered(200)), parent / name)
-        self.assertEqual((parent / "full" / "letter").read_text(), "dear")
-        self.assertEqual([*(parent / "empty").iterdir()], [])
-        self.assertCountEqual([p.name for p in parent.iterdir()], ["full", "file", "empty", "link", "dangling"])
-        for name in ("link", "dangling"):  # the clearing up after the tests follows links
-            (parent / name).unlink()
-
-    def test_empty_folder_and_new_parents_are_fine(self) -> None:
-        parent = self._folder().parent
-        (parent / "empty").mkdir()
-        prepare(_source(_numbered(200)), parent / "empty")
-        prepare(_source(_numbered(200)), parent / "a" / "b" / "c")
-        (parent / "here").mkdir()
-        before = Path.cwd()
-        os.chdir(parent / "here")
-        try:
-            prepare(_source(_numbered(200)), Path())
-        finally:
-            os.chdir(before)
-        for folder in ("empty", "a/b/c", "here"):
-            self.assertEqual(ClickData.open(parent / folder).manifest.splits["train"].rows, 200 - _held_out(200))
-
-    def test_folder_below_a_file_cannot_be_written(self) -> None:
-        file = self._folder()
-        file.write_text("")
-        with self.assertRaisesRegex(InputError, "cannot be written: Not a directory"):
-            prepare(_source(_numbered(200)), file / "data")
-
-    @parameterized.named_parameters(
-        ("killed", KeyboardInterrupt(), KeyboardInterrupt, ""),
-        ("disk_full", OSError(28, "No space left on device"), InputError, "cannot be written: No space left on device"),
-        ("disk_full_says_tensorflow", "tensorflow", InputError, "cannot be written: disk full"),
-    )
-    def test_interrupted_run_leaves_no_data_and_the_next_one_succeeds(
-        self, fault: Any, error: type[BaseException], message: str
-    ) -> None:
-        if fault == "tensorflow":
-            fault = tf.errors.ResourceExhaustedError(None, None, "disk full")
-        folder = self._folder()
-        steps: list[tuple[Any, str, int]] = [
-            (spill.Spill, "add", 0), (spill.Spill, "add", 2),
-            (preparation, "decide", 0), (preparation, "count_splits", 0), (preparation, "write_rows", 0),
-            (preparation, "write_rows", 2), (publishing, "write_tfds_metadata", 0),
-            (publishing, "_write_rejected", 0), (publishing, "_move", 0),
-        ]  # fmt: skip
-        source = _source(*(_numbered(500).take(block) for block in np.array_split(np.arange(500), 4)))
-        for place, step, after in steps:
-            calls = 0
-            real = getattr(place, step)
-
-            def interrupted(*args: Any, real: Any = real, after: int = after, **kwargs: Any) -> Any:
-                nonlocal calls
-                calls += 1
-                if calls > after:
-                    raise fault
-                return real(*args, **kwargs)
-
-            with mock.patch.object(place, step, interrupted), self.assertRaisesRegex(error, message):
-                prepare(source, folder)
-            self.assertGreater(calls, after)
-            self.assertEqual([*folder.parent.iterdir()], [])
-        manifest = prepare(_source(_numbered(500)), folder)
-        self.assertEqual([path.name for path in folder.parent.iterdir()], ["data"])
-        undisturbed = self._folder()
-        prepare(_source(_numbered(500)), undisturbed)
-        self.assertEqual(ClickData.open(folder).manifest, manifest)
-        self.assertEqual(_bytes(folder), _bytes(undisturbed))
-
->>>>>>> main
     def test_rejected_rows_are_listed_and_counted(self) -> None:
         good = [f"{i % 2},{i},u" for i in range(100)]
         text = "\n".join(["click,age,user", *good, "2,1,a\tb", "1,old,it's é", "1,1", *good]) + "\n"
