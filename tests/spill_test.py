@@ -95,7 +95,7 @@ class SpillTest(parameterized.TestCase, tf.test.TestCase):
             if to_come is not None:
                 self.assertEqual(to_come.dtype, np.uint64)
                 self.assertTrue((keys < to_come).all())
-                lowest = np.uint64(to_come)
+                lowest = to_come
         self.assertEqual([to_come is None for _, to_come in buckets], [False] * (len(buckets) - 1) + [True])
 
     @parameterized.parameters(1, 2, 99, 699, 700, 701, 10**9)
