@@ -55,7 +55,7 @@ def prepare(
     tfds_dir: str | None,
     **options: Any,
 ) -> None:
-    r"""Turn raw click logs into shards in OUT.
+    """Turn raw click logs into shards in OUT.
 
     \b
     prepare csv clicks.tsv.xz OUT --schema schema.json   delimited text with a header (gz, xz, bz2 too)
@@ -69,7 +69,7 @@ def prepare(
 
     Files may lie wherever TensorFlow reads (gs://bucket/day_0.gz). Split by order takes the order of the log for its
     time: Criteo's days, say.
-    """
+    """  # noqa: D301 -- click wants the character itself, to keep the lines
     if log_format.startswith(TFDS_PREFIX) == bool(raw):
         raise click.UsageError(f"{log_format} takes no RAW, only OUT." if raw else "Missing argument 'RAW...'.")
     wait_for_tensorflow()
