@@ -13,7 +13,17 @@ import tensorflow as tf
 from tfrs_scaling.input.cells import Rejected, Rejects
 from tfrs_scaling.input.encoding import ValueCounts, Vocabulary, count_values
 from tfrs_scaling.input.places import is_remote
-from tfrs_scaling.input.publish import Prepared, WrittenShard, check_free, discard, new_draft, publish, write_rows
+from tfrs_scaling.input.publish import (
+    WRITE_ERRORS,
+    Prepared,
+    WrittenShard,
+    check_free,
+    discard,
+    new_draft,
+    not_written,
+    publish,
+    write_rows,
+)
 from tfrs_scaling.input.rows import Rows
 from tfrs_scaling.input.schema import Schema
 from tfrs_scaling.input.shards import SPLITS, Manifest, SplitName, shard_count
@@ -62,8 +72,8 @@ def prepare(
         seed: of all that is drawn, and of the shuffle.
         negative_rate: the share of the negatives that the training split keeps.
         max_bad_rows: so many malformed rows are left out and listed; one more is an error.
-        runner: an Apache Beam runner, such as DirectRunner; None works in this process, which takes disk for about
-            as much again as the rows.
+        runner: an Apache Beam runner, such as DirectRunner; None works in this process, which takes disk for
+            about twice the uncompressed log.
         beam_options: of that runner, as Beam's command line has them.
         progress: hears now and then what is being done.
 
@@ -95,9 +105,8 @@ def prepare(
                 ) from None
             prepared = prepared_on_beam(source, request, max_bad_rows, draft, runner, beam_options)
         return publish(draft, folder, prepared, schema, record)
-    except (OSError, tf.errors.OpError) as error:
-        reason = getattr(error, "strerror", None) or getattr(error, "message", None) or error
-        raise InputError(f"{folder}: cannot be written: {reason}") from None
+    except WRITE_ERRORS as error:
+        raise not_written(folder, error) from None
     finally:
         if tf.io.gfile.exists(draft):
             discard(draft)

@@ -34,6 +34,7 @@ from tfrs_scaling.input.split import Decisions
 from tfrs_scaling.input.validated import InputError
 
 REJECTED = "rejected.tsv"
+WRITE_ERRORS = (OSError, tf.errors.OpError)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -136,8 +137,8 @@ def new_draft(folder: str) -> str:
             tf.io.gfile.makedirs(draft)
         else:
             Path(draft).mkdir(parents=True)  # says why it cannot better than TensorFlow does
-    except (OSError, tf.errors.OpError) as error:
-        raise InputError(f"{folder}: cannot be written: {_reason(error)}") from None
+    except WRITE_ERRORS as error:
+        raise not_written(folder, error) from None
     return draft
 
 
@@ -145,17 +146,14 @@ def publish(draft: str, folder: str, prepared: Prepared, schema: Schema, sources
     """Complete a draft that holds the shards, and put it at ``folder``.
 
     Raises:
-        InputError: it cannot be written.
+        OSError, tf.errors.OpError, InputError: it cannot be written.
     """
     manifest = _manifest(prepared, schema, sources)
-    try:
-        _write_metadata(draft, manifest)
-        _write_rejected(draft, prepared.rejected)
-        with opened(join(draft, MANIFEST), "wb") as stream:
-            stream.write(manifest.to_json().encode())
-        _move(draft, folder)
-    except (OSError, tf.errors.OpError) as error:
-        raise InputError(f"{folder}: cannot be written: {_reason(error)}") from None
+    _write_metadata(draft, manifest)
+    _write_rejected(draft, prepared.rejected)
+    with opened(join(draft, MANIFEST), "wb") as stream:
+        stream.write(manifest.to_json().encode())
+    _move(draft, folder)
     return manifest
 
 
@@ -164,8 +162,10 @@ def discard(draft: str) -> None:
     tf.io.gfile.rmtree(draft)
 
 
-def _reason(error: Exception) -> str:
-    return str(getattr(error, "strerror", None) or getattr(error, "message", None) or error)
+def not_written(folder: str, error: Exception) -> InputError:
+    """What to say of one of ``WRITE_ERRORS``."""
+    reason = getattr(error, "strerror", None) or getattr(error, "message", None) or error
+    return InputError(f"{folder}: cannot be written: {reason}")
 
 
 def _move(draft: str, folder: str) -> None:

@@ -1,6 +1,5 @@
 """The commands about data: schema infer, prepare, data check, data describe."""
 
-import functools
 import logging
 from pathlib import Path
 from typing import Any
@@ -14,17 +13,6 @@ from tfrs_scaling.input.schema import Schema
 from tfrs_scaling.input.validated import InputError
 from tfrs_scaling.quiet import start_devices
 from tfrs_scaling.terminal import FilePath, console, located_errors, say, wait_for_tensorflow
-
-_OPTIONS = (
-    click.option("--split", type=click.Choice(["time", "order", "random"]), help="[default: time, if known]"),
-    click.option("--validation", default=0.05, show_default=True, help="Share of the rows."),
-    click.option("--test", default=0.1, show_default=True, help="Share of the rows."),
-    click.option("--seed", type=click.IntRange(0), help="Of split and shuffle. [default: 0]"),
-    click.option("--negatives", default=1.0, show_default=True, help="Share of the negatives that training keeps."),
-    click.option("--max-bad-rows", type=click.IntRange(0), default=0, show_default=True, help="Skip and list up to N."),
-    click.option("--runner", help="Apache Beam runner, such as DirectRunner. [default: none, this process]"),
-    click.option("--beam", "beam_options", multiple=True, metavar="KEY=VALUE", help="Option of the runner."),
-)
 
 
 class FormatName(click.Choice[str]):
@@ -44,7 +32,14 @@ class FormatName(click.Choice[str]):
 )
 @click.option("--separator", help="Between columns (csv). [default: found from the header]")
 @click.option("--tfds-dir", help="Folder of TFDS's datasets (tfds). [default: TFDS's own]")
-@functools.partial(functools.reduce, lambda command, option: option(command), reversed(_OPTIONS))
+@click.option("--split", type=click.Choice(["time", "order", "random"]), help="[default: time, if known]")
+@click.option("--validation", default=0.05, show_default=True, help="Share of the rows.")
+@click.option("--test", default=0.1, show_default=True, help="Share of the rows.")
+@click.option("--seed", type=click.IntRange(0), help="Of split and shuffle. [default: 0]")
+@click.option("--negatives", default=1.0, show_default=True, help="Share of the negatives that training keeps.")
+@click.option("--max-bad-rows", type=click.IntRange(0), default=0, show_default=True, help="Skip and list up to N.")
+@click.option("--runner", help="Apache Beam runner, such as DirectRunner. [default: none, this process]")
+@click.option("--beam", "beam_options", multiple=True, metavar="KEY=VALUE", help="Option of the runner.")
 @located_errors
 def prepare(
     log_format: str,
