@@ -22,7 +22,7 @@ from tfrs_scaling.fit.summary import (
     unfinished,
 )
 from tfrs_scaling.input.files import write_text_atomically
-from tfrs_scaling.input.page import SCRIPT, STYLE, bokeh_script, embedded
+from tfrs_scaling.input.page import HEAD, SCRIPT, STYLE, bokeh_script, embedded
 
 _TITLES = {
     "data": "NE against data",
@@ -97,7 +97,8 @@ def render_report(runs: pd.DataFrame, fits: Mapping[str, Any], study: Mapping[st
     by_element = {item["element"]: figures[item["key"]] for section in sections for item in section["figures"]}
     environment = Environment(autoescape=True, undefined=StrictUndefined)
     table = environment.from_string(TABLE)
-    return environment.from_string(PAGE).render(
+    return environment.from_string(HEAD + PAGE).render(
+        kind="scaling report",
         name=study["name"],
         description=data.get("description"),
         level=f"{fits['level']:.0%}",

@@ -1,17 +1,6 @@
 """The page of the report: Jinja2 templates, rendered with autoescape."""
 
-PAGE = """<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<link rel="icon" href="data:,">
-<title>{{ name }} · scaling report</title>
-<style>{{ style }}</style>
-{{ bokeh }}
-</head>
-<body>
+PAGE = """<body>
 <header>
   <p class="kicker">Scaling report</p>
   <h1>{{ name }}</h1>

@@ -96,18 +96,12 @@ class Log(Protocol):
     Attributes:
         schema: the columns that are read.
         files: what holds the rows, in the order of the log: paths, or names that say as much.
-        integer_dense: dense cells have to be integers.
-        hexadecimal: categorical cells have to be hexadecimal numbers of at most 32 bits.
     """
 
     @property
     def schema(self) -> Schema: ...  # noqa: D102
     @property
     def files(self) -> tuple[str, ...]: ...  # noqa: D102
-    @property
-    def integer_dense(self) -> bool: ...  # noqa: D102
-    @property
-    def hexadecimal(self) -> bool: ...  # noqa: D102
 
     def pieces(self, number: int) -> Iterator[Any]:
         """What file ``number`` consists of.

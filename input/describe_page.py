@@ -10,23 +10,12 @@ from markupsafe import Markup
 from tfrs_scaling.input.describe import BINS, MULTIPLIERS, Description, FeatureSummary, Rate, TimeBin
 from tfrs_scaling.input.describe_plots import SPLIT_NAMES, curve_figure, time_figure, time_unit
 from tfrs_scaling.input.files import write_text_atomically
-from tfrs_scaling.input.page import SCRIPT, STYLE, bokeh_script, embedded, human
+from tfrs_scaling.input.page import HEAD, SCRIPT, STYLE, bokeh_script, embedded, human
 from tfrs_scaling.input.shards import SplitName
 
 _NOTABLE = 0.05
 
-_PAGE = """<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<link rel="icon" href="data:,">
-<title>{{ name }} · data description</title>
-<style>{{ style }}</style>
-{{ bokeh }}
-</head>
-<body>
+_PAGE = """<body>
 <header>
   <p class="kicker">Data description</p>
   <h1>{{ name }}</h1>
@@ -151,8 +140,9 @@ def render_description(description: Description, name: str) -> str:
     environment = Environment(autoescape=True, undefined=StrictUndefined)
     table = environment.from_string(_TABLE)
     figures = _figures(description)
-    return environment.from_string(_PAGE).render(
+    return environment.from_string(HEAD + _PAGE).render(
         name=name,
+        kind="data description",
         source=description.source,
         data_hash=description.data_hash,
         style=Markup(STYLE + _STYLE),  # noqa: S704 -- ours, no part of it comes from the data

@@ -17,18 +17,12 @@ class Format:
     """A format of raw logs.
 
     Attributes:
-        describes: what it is, in a line.
         schema: its own; None where the user gives one.
         read: makes the log of files, the schema and the separator that the user gave.
     """
 
-    describes: str
     schema: Callable[[], Schema] | None
     read: Callable[[tuple[str, ...], Schema, str | None], Log]
-
-
-def _criteo(files: tuple[str, ...], schema: Schema, separator: str | None) -> Log:
-    return TextLog(schema, files, separator or "\t", tuple(schema.columns), integer_dense=True, hexadecimal=True)
 
 
 def _tfrecord(files: tuple[str, ...], schema: Schema, _: str | None) -> Log:
@@ -40,20 +34,12 @@ def _tfrecord(files: tuple[str, ...], schema: Schema, _: str | None) -> Log:
 # Datasets of TensorFlow Datasets are no files; ``prepare tfds:NAME`` has the name in place of the format's.
 TFDS_PREFIX = "tfds:"
 FORMATS = {
-    "csv": Format(
-        "delimited text with a header line (gz, xz, bz2 too)",
-        None,
-        lambda files, schema, separator: TextLog(schema, files, separator),
-    ),
-    "parquet": Format("Parquet files", None, lambda files, schema, _: ParquetLog(schema, files)),
-    "tfrecord": Format("TFRecord files of tf.train.Example records, plain or gz", None, _tfrecord),
-    "criteo": Format("Criteo's label, 13 integers and 26 categories, plain or gz", criteo, _criteo),
-    "avazu": Format("Avazu's train.csv, plain or gz", avazu, lambda files, schema, _: AvazuLog(schema, files, ",")),
-    "movielens-1m": Format(
-        "MovieLens-1M's folder, or its ratings.dat, users.dat and movies.dat",
-        movielens_1m,
-        lambda files, schema, _: MovieLensLog.open(files, schema),
-    ),
+    "csv": Format(None, lambda files, schema, separator: TextLog(schema, files, separator)),
+    "parquet": Format(None, lambda files, schema, _: ParquetLog(schema, files)),
+    "tfrecord": Format(None, _tfrecord),
+    "criteo": Format(criteo, lambda files, schema, _: TextLog(schema, files, "\t", tuple(schema.columns))),
+    "avazu": Format(avazu, lambda files, schema, _: AvazuLog(schema, files, ",")),
+    "movielens-1m": Format(movielens_1m, lambda files, schema, _: MovieLensLog.open(files, schema)),
 }
 
 

@@ -54,7 +54,6 @@ class MovieLensLog:
         files: the path of the ratings alone, for they are the rows.
         about: the paths of the users and the movies.
         users, movies: these files' content; the first column is the user or item, all are binary.
-        integer_dense, hexadecimal: as for ``Log``.
     """
 
     schema: Schema
@@ -62,8 +61,6 @@ class MovieLensLog:
     about: tuple[str, str]
     users: pa.Table
     movies: pa.Table
-    integer_dense: bool = False
-    hexadecimal: bool = False
 
     @staticmethod
     def open(raw: tuple[str, ...], schema: Schema) -> "MovieLensLog":

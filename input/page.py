@@ -210,6 +210,20 @@ details { margin: 0 0 12px; } summary { cursor: pointer; font-weight: 600; paddi
   .figures { grid-template-columns: 1fr 1fr; } .scroll { overflow: visible; } table { font-size: 9pt; } }
 """
 
+# The beginning of a page, as a Jinja2 template: what it shows, the kind of page it is, style and bokeh.
+HEAD = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<link rel="icon" href="data:,">
+<title>{{ name }} · {{ kind }}</title>
+<style>{{ style }}</style>
+{{ bokeh }}
+</head>
+"""
+
 SCRIPT = """
 "use strict"
 const content = JSON.parse(document.getElementById("documents").textContent)

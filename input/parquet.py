@@ -34,13 +34,10 @@ class ParquetLog:
     Attributes:
         schema: the columns that are read; others are passed over.
         files: the paths.
-        integer_dense, hexadecimal: as for ``Log``.
     """
 
     schema: Schema
     files: tuple[str, ...]
-    integer_dense: bool = False
-    hexadecimal: bool = False
 
     def pieces(self, number: int) -> Iterator[Piece]:
         """The row groups of a file.

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tfrs_scaling.input.cells import Cells, Log, Rejected
+from tfrs_scaling.input.cells import Cells, Rejected
 from tfrs_scaling.input.hashing import hash_values
 from tfrs_scaling.input.schema import CategoricalFeature, DenseFeature, Schema
 
@@ -99,11 +99,9 @@ class _Values:
 class RowParser:
     """Turns the cells of a log into rows; keeps nothing from block to block."""
 
-    def __init__(self, log: Log):
-        self.schema: Schema = log.schema
-        self._dense_type = pa.int64() if log.integer_dense else pa.float64()
-        self._hexadecimal = log.hexadecimal
-        self._missing = pa.array([text.encode() for text in log.schema.missing], pa.binary())
+    def __init__(self, schema: Schema):
+        self.schema = schema
+        self._missing = pa.array([text.encode() for text in schema.missing], pa.binary())
 
     def parse(self, cells: Cells) -> ParsedRows:
         """The rows of a block of cells."""
@@ -120,7 +118,7 @@ class RowParser:
         dense = np.empty((len(good), len(schema.dense)), np.float64)
         for k, feature in enumerate(schema.dense):
             dense[:, k], bad = self._number(feature, cells.batch.column(feature.name))
-            check(feature.name, _dense_rule(feature, self._dense_type), bad)
+            check(feature.name, _dense_rule(feature), bad)
         time = weight = None
         if schema.time is not None:
             time, bad = _integer(cells.batch.column(schema.time), -(2**62), 2**62)
@@ -167,7 +165,9 @@ class RowParser:
 
     def _number(self, feature: DenseFeature, cells: pa.Array) -> Parsed:
         absent = pc.is_in(cells, self._missing)
-        values, bad = _cast(pc.if_else(absent, pa.scalar(None, pa.binary()), cells), self._dense_type)
+        values, bad = _cast(
+            pc.if_else(absent, pa.scalar(None, pa.binary()), cells), pa.int64() if feature.integer else pa.float64()
+        )
         values, absent = values.astype(np.float64), absent.to_numpy(zero_copy_only=False)
         values[absent] = np.nan
         bad = (bad | ~(np.abs(values) <= np.finfo(np.float32).max)) & ~absent
@@ -195,7 +195,7 @@ class RowParser:
             codes = codes.astype(np.uint64)
         else:
             codes = hash_values(present)
-            if self._hexadecimal:
+            if feature.hexadecimal:
                 bad["not a hexadecimal number of at most 32 bits"] = _not_hexadecimal(present)
             if feature.encoding == "hash":
                 codes &= np.uint64(2**ID_BITS - 1)
@@ -214,8 +214,8 @@ def _matrix(values: _Values, good: np.ndarray, slots: int) -> tuple[np.ndarray, 
     return codes, absent
 
 
-def _dense_rule(feature: DenseFeature, dense_type: pa.DataType) -> str:
-    number = "an integer" if dense_type == pa.int64() else "a finite number within float32"
+def _dense_rule(feature: DenseFeature) -> str:
+    number = "an integer" if feature.integer else "a finite number within float32"
     rejects_negative = feature.transform == "log1p" and feature.negative == "reject"
     return f"not {number}{' from 0 up' if rejects_negative else ''}"
 

@@ -27,11 +27,13 @@ class DenseFeature:
             measured on the training split. A missing value becomes 0 *after* the transform.
         negative: what ``log1p`` does with a negative value: ``zero`` takes it for 0, ``reject`` for a
             malformed row. (Criteo's second integer column holds -1, -2 and -3.)
+        integer: a value that is none makes a malformed row.
     """
 
     name: Name
     transform: Literal["log1p", "standardize"] = "log1p"
     negative: Literal["zero", "reject"] = "zero"
+    integer: bool = False
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -50,6 +52,7 @@ class CategoricalFeature:
         min_count: a value that occurs less often in the training split is as good as unseen (``vocabulary`` only).
         max_values: ids a row can hold; above 1 the feature is multi-hot and its embeddings are averaged.
         separator: what stands between the values of a multi-hot feature.
+        hexadecimal: a value that is no hexadecimal number of at most 32 bits makes a malformed row.
     """
 
     name: Name
@@ -58,6 +61,7 @@ class CategoricalFeature:
     min_count: Annotated[int, pydantic.Field(ge=1)] = 1
     max_values: Annotated[int, pydantic.Field(ge=1, le=MAX_VALUES)] = 1
     separator: str | None = None
+    hexadecimal: bool = False
 
     def __post_init__(self) -> None:
         if self.min_count > 1 and self.encoding != "vocabulary":
@@ -145,8 +149,8 @@ def criteo() -> Schema:
     """
     return Schema(
         label="label",
-        dense=tuple(DenseFeature(f"I{i}") for i in range(1, 14)),
-        categorical=tuple(CategoricalFeature(f"C{i}", 2**16, "hash") for i in range(1, 27)),
+        dense=tuple(DenseFeature(f"I{i}", integer=True) for i in range(1, 14)),
+        categorical=tuple(CategoricalFeature(f"C{i}", 2**16, "hash", hexadecimal=True) for i in range(1, 27)),
     )
 
 

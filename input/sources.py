@@ -68,7 +68,7 @@ class LogSource:
         Raises:
             InputError: it cannot be read.
         """
-        return RowParser(self.log).parse(self.log.cells(piece))
+        return RowParser(self.log.schema).parse(self.log.cells(piece))
 
     def record(self) -> tuple[SourceRecord, ...]:
         """Names, sizes and checksums of all that the rows are made from.

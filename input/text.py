@@ -58,7 +58,6 @@ class TextLog:
         separator: None finds it in each file: the one of tab, comma, semicolon and bar under which the header has
             the columns.
         names: of the columns, where the files have no header line; None reads each file's.
-        integer_dense, hexadecimal: as for ``Log``.
 
     Raises:
         InputError: the separator is none.
@@ -68,8 +67,6 @@ class TextLog:
     files: tuple[str, ...]
     separator: str | None = None
     names: tuple[str, ...] | None = None
-    integer_dense: bool = False
-    hexadecimal: bool = False
 
     def __post_init__(self) -> None:
         by = self.separator

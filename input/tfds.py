@@ -48,15 +48,12 @@ class TfdsLog:
         dataset: name, config if it has any, and version, as TFDS writes them.
         splits: their names.
         data_dir: TFDS's folder; None is its usual one.
-        integer_dense, hexadecimal: as for ``Log``.
     """
 
     schema: Schema
     dataset: str
     splits: tuple[str, ...]
     data_dir: str | None = None
-    integer_dense: bool = False
-    hexadecimal: bool = False
 
     @staticmethod
     def open(name: str, schema: Schema, data_dir: str | None = None) -> "TfdsLog":

@@ -54,13 +54,10 @@ class TFRecordLog:
     Attributes:
         schema: the features that are read; others are passed over.
         files: the paths.
-        integer_dense, hexadecimal: as for ``Log``.
     """
 
     schema: Schema
     files: tuple[str, ...]
-    integer_dense: bool = False
-    hexadecimal: bool = False
 
     def pieces(self, number: int) -> Iterator[Piece]:
         """Blocks of a file's records.

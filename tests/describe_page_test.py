@@ -3,15 +3,14 @@
 import dataclasses
 import re
 import tempfile
-import time
 from pathlib import Path
-from typing import Any
 
 from bokeh.models import Scatter
 from bokeh.resources import Resources
 
+from tests import browser
 from tests.describe_test import planted_log, written
-from tests.report_test import EVIL, INK_PIXELS, browser
+from tests.report_test import EVIL
 from tfrs_scaling.input.describe import Description, Rate, describe_data
 from tfrs_scaling.input.describe_page import findings, share_text, write_description
 from tfrs_scaling.input.describe_plots import curve_figure, time_figure, unix_unit
@@ -135,48 +134,30 @@ class FiguresTest(tf.test.TestCase):
             self.assertIsNone(unix_unit(first, last))
 
 
-class BrowserTest(tf.test.TestCase):
+class BrowserTest(browser.PageTestCase):
     """The page, opened."""
 
     @classmethod
     def setUpClass(cls) -> None:
         super().setUpClass()
-        cls.driver = browser()
-        cls.addClassCleanup(cls.driver.quit)
         folder = tempfile.TemporaryDirectory()
         cls.addClassCleanup(folder.cleanup)
         cls.path = Path(folder.name) / "page.html"
         write_description(evil_description(Path(folder.name)), cls.path, name=EVIL)
 
-    def _open(self, width: int, scheme: str) -> None:
-        emulate = self.driver.execute_cdp_cmd
-        emulate("Emulation.setDeviceMetricsOverride",
-                {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False})  # fmt: skip
-        emulate("Emulation.setEmulatedMedia", {"features": [{"name": "prefers-color-scheme", "value": scheme}]})
-        for log in ("browser", "performance"):
-            self.driver.get_log(log)
-        self.driver.get(self.path.as_uri())
-        deadline = time.monotonic() + 30
-        while self._script("return document.body.dataset.drawn") != "true":
-            self.assertLess(time.monotonic(), deadline, "the figures were not drawn")
-            time.sleep(0.05)
-
-    def _script(self, code: str) -> Any:
-        return self.driver.execute_script(code)
-
     def test_no_error_no_request_and_every_figure_drawn(self) -> None:
-        self._open(1400, "light")
+        self.open(1400, "light")
         errors = [entry for entry in self.driver.get_log("browser") if entry["level"] in ("SEVERE", "WARNING")]
         self.assertEqual(errors, [])
         requests = [entry["message"] for entry in self.driver.get_log("performance")]
         self.assertEmpty([m for m in requests if re.search(r'requestWillBeSent".*"url":"(http|ws|ftp)', m)])
-        self.assertEqual(self._script("return document.querySelector('h1').textContent"), EVIL)
-        self.assertEqual(self._script(INK_PIXELS.format(part="canvas")), 3)
+        self.assertEqual(self.script("return document.querySelector('h1').textContent"), EVIL)
+        self.assertEqual(self.script(browser.INK_PIXELS.format(part="canvas")), 3)
 
     def test_nothing_is_wider_than_a_phone_and_dark_figures_are_dark(self) -> None:
-        self._open(390, "dark")
-        self.assertLessEqual(self._script("return document.documentElement.scrollWidth"), 390)
-        backs = self._script("return Bokeh.documents[0].roots().map((r) => r.background_fill_color)")
+        self.open(390, "dark")
+        self.assertLessEqual(self.script("return document.documentElement.scrollWidth"), 390)
+        backs = self.script("return Bokeh.documents[0].roots().map((r) => r.background_fill_color)")
         self.assertEqual({str(back) for back in backs}, {"#181b21"})
 
 

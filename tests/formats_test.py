@@ -20,7 +20,6 @@ class FormatsTest(tf.test.TestCase):
         self.assertEqual(open_log("parquet", files, SCHEMA, None), ParquetLog(SCHEMA, files))
         log = open_log("criteo", files, None, None)
         self.assertEqual((log.schema, log.files), (criteo(), files))
-        self.assertTrue(log.integer_dense and log.hexadecimal)
         self.assertEqual(open_log("criteo", files, SCHEMA, None).schema, SCHEMA)
 
     def test_what_a_format_lacks_or_does_not_take_is_said(self) -> None:

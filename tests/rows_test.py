@@ -15,7 +15,6 @@ from tests import reference
 from tfrs_scaling.input.cells import Cells, Rejected
 from tfrs_scaling.input.rows import ParsedRows, RowParser, Rows
 from tfrs_scaling.input.schema import CategoricalFeature, DenseFeature, Schema
-from tfrs_scaling.input.text import TextLog
 
 import tensorflow as tf  # isort: skip -- after tfrs_scaling, which chooses the Keras it comes with
 
@@ -44,9 +43,6 @@ GOOD = {
 }
 
 
-LOG = TextLog(SCHEMA, ("log.csv",))
-
-
 def _cells(rows: Sequence[dict[str, Any]], first_line: int = 2, number: int = 0, schema: Schema = SCHEMA) -> Cells:
     batch = pa.record_batch({
         name: pa.array([r[name] if isinstance(r[name], bytes) else r[name].encode() for r in rows], pa.binary())
@@ -63,7 +59,7 @@ class RowParserTest(parameterized.TestCase, tf.test.TestCase):
     """Blocks of cells into rows."""
 
     def test_good_rows(self) -> None:
-        parsed = RowParser(LOG).parse(
+        parsed = RowParser(SCHEMA).parse(
             _cells([
                 GOOD,
                 GOOD | {"label": "0", "age": "", "gain": "NA", "z": "1e3", "user": "bob", "tags": "b", "ts": "-5"},
@@ -90,21 +86,21 @@ class RowParserTest(parameterized.TestCase, tf.test.TestCase):
         self.assertEqual(parsed.missing, {"age": 1, "gain": 1, "z": 0, "user": 1, "tags": 2, "site": 0, "ad": 0})
 
     def test_missing_is_a_value_of_its_own_where_values_are_hashed(self) -> None:
-        sites = RowParser(LOG).parse(_cells([GOOD | {"site": site} for site in ("", "NA", "None", "nan")])).rows
+        sites = RowParser(SCHEMA).parse(_cells([GOOD | {"site": site} for site in ("", "NA", "None", "nan")])).rows
         first, second, *others = sites.codes[:, 4].tolist()
         self.assertEqual(first, second)
         self.assertLen({first, *others}, 3)
 
     def test_positions_are_those_of_the_well_formed_rows_in_their_file(self) -> None:
-        rows = RowParser(LOG).parse(_cells([GOOD, GOOD | {"label": "x"}, GOOD, GOOD], 1000, number=3)).rows
+        rows = RowParser(SCHEMA).parse(_cells([GOOD, GOOD | {"label": "x"}, GOOD, GOOD], 1000, number=3)).rows
         self.assertEqual(rows.position.dtype, np.int64)
         self.assertEqual(rows.position.tolist(), [3 * 2**40 + ordinal for ordinal in (998, 1000, 1001)])
 
     def test_nothing_is_kept_from_block_to_block(self) -> None:
-        parser = RowParser(LOG)
+        parser = RowParser(SCHEMA)
         blocks = [_cells([GOOD | {"user": name} for name in names]) for names in (("c", "a", "c"), ("b", "a", "NA"))]
         together = [parser.parse(block).rows.codes.tolist() for block in blocks]
-        self.assertEqual(together, [RowParser(LOG).parse(block).rows.codes.tolist() for block in blocks])
+        self.assertEqual(together, [RowParser(SCHEMA).parse(block).rows.codes.tolist() for block in blocks])
         self.assertEqual(parser.parse(blocks[1]).missing["user"], 1)
 
     @parameterized.named_parameters(
@@ -141,7 +137,7 @@ class RowParserTest(parameterized.TestCase, tf.test.TestCase):
     )
     def test_bad_cell_is_located(self, column: str, value: str | bytes, why: str) -> None:
         rows: list[dict[str, Any]] = [GOOD, GOOD, {**GOOD, column: value}, {**GOOD, "user": "zoe"}]
-        parsed = RowParser(LOG).parse(_cells(rows, first_line=41))
+        parsed = RowParser(SCHEMA).parse(_cells(rows, first_line=41))
         shown = value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else value
         (rejected,) = parsed.rejected
         self.assertEqual(
@@ -154,7 +150,7 @@ class RowParserTest(parameterized.TestCase, tf.test.TestCase):
         self.assertEqual(parsed.rows.codes[:, 0].tolist(), _hashes("ann", "ann", "zoe"))
 
     def test_row_with_several_bad_cells_is_rejected_once(self) -> None:
-        parsed = RowParser(LOG).parse(_cells([GOOD | {"label": "x", "age": "x", "ad": "x", "user": b"\xff"}]))
+        parsed = RowParser(SCHEMA).parse(_cells([GOOD | {"label": "x", "age": "x", "ad": "x", "user": b"\xff"}]))
         self.assertEqual([row.column for row in parsed.rejected], ["label"])
         self.assertEmpty(parsed.rows.label)
         self.assertEqual(parsed.rows.codes.shape, (0, 6))
@@ -162,14 +158,14 @@ class RowParserTest(parameterized.TestCase, tf.test.TestCase):
     def test_malformed_rows_come_in_the_order_of_the_log(self) -> None:
         cells = _cells([GOOD | {"ts": "x"}, GOOD, GOOD | {"label": "x"}, GOOD | {"user": "a\0"}, GOOD | {"age": "x"}])
         shorter = [Rejected("log.csv", line, "", "1,2", "2 columns instead of 9") for line in (30, 1, 7)]
-        parsed = RowParser(LOG).parse(dataclasses.replace(cells, malformed=shorter))
+        parsed = RowParser(SCHEMA).parse(dataclasses.replace(cells, malformed=shorter))
         self.assertEqual(
             [(row.line, row.column) for row in parsed.rejected],
             [(1, ""), (2, "ts"), (4, "label"), (5, "user"), (6, "age"), (7, ""), (30, "")],
         )
 
     def test_rejected_row_leaves_no_trace(self) -> None:
-        parsed = RowParser(LOG).parse(
+        parsed = RowParser(SCHEMA).parse(
             _cells([
                 GOOD | {"user": "", "tags": "|a", "age": "", "label": "2"},
                 GOOD | {"user": "NA", "tags": "a|b||", "age": "NA"},
@@ -185,18 +181,18 @@ class RowParserTest(parameterized.TestCase, tf.test.TestCase):
         bad = sorted(rng.choice(1000, 50, replace=False).tolist())
         for i in bad:
             texts[i] = "x"
-        parsed = RowParser(LOG).parse(_cells([GOOD | {"age": text} for text in texts], first_line=0))
+        parsed = RowParser(SCHEMA).parse(_cells([GOOD | {"age": text} for text in texts], first_line=0))
         self.assertEqual([row.line for row in parsed.rejected], bad)
         self.assertAllEqual(parsed.rows.dense[:, 0], [float(text) for text in texts if text != "x"])
 
     def test_criteo_cells(self) -> None:
-        schema = Schema("label", (CategoricalFeature("C1", 10, "hash"),), (DenseFeature("I1"),))
-        log = TextLog(schema, ("day",), integer_dense=True, hexadecimal=True)
+        hexadecimal = CategoricalFeature("C1", 10, "hash", hexadecimal=True)
+        schema = Schema("label", (hexadecimal,), (DenseFeature("I1", integer=True),))
 
         def parse(label: str, integer: str, category: str) -> ParsedRows:
             columns = {"label": label, "I1": integer, "C1": category}
             batch = pa.record_batch({name: pa.array([value.encode()]) for name, value in columns.items()})
-            return RowParser(log).parse(Cells("day", 0, np.array([8]), batch, []))
+            return RowParser(schema).parse(Cells("day", 0, np.array([8]), batch, []))
 
         self.assertAllEqual(parse("1", "-3", "68fd1e64").rows.dense, [[-3.0]])
         self.assertTrue(np.isnan(parse("0", "", "").rows.dense[0, 0]))
@@ -215,14 +211,14 @@ class RowParserTest(parameterized.TestCase, tf.test.TestCase):
 
     def test_negative_rule_is_log1ps_alone(self) -> None:
         # "z" is standardized and says negative="reject": its negative values are as good as any.
-        rows = RowParser(LOG).parse(_cells([GOOD | {"z": "-5", "age": "-5"}])).rows
+        rows = RowParser(SCHEMA).parse(_cells([GOOD | {"z": "-5", "age": "-5"}])).rows
         self.assertAllEqual(rows.dense[:, [0, 2]], [[-5.0, -5.0]])
 
     def test_weights(self) -> None:
         schema = dataclasses.replace(SCHEMA, weight="w")
         texts = ["0", "1", "2.5", "1e-3", "-0.1", "", "NA", "x", "nan", "inf", "1e39", "-0"]
         cells = _cells([GOOD | {"w": text} for text in texts], schema=schema)
-        parsed = RowParser(TextLog(schema, ("log.csv",))).parse(cells)
+        parsed = RowParser(schema).parse(cells)
         assert parsed.rows.weight is not None
         self.assertEqual(parsed.rows.weight.tolist(), [0.0, 1.0, 2.5, 0.001, 0.0])  # 1e39 is beyond float32
         self.assertEqual([row.value for row in parsed.rejected], texts[4:-1])
@@ -235,7 +231,7 @@ class RowParserTest(parameterized.TestCase, tf.test.TestCase):
     def test_label_of_at_least(self, at_least: float, texts: list[str], labels: list[int]) -> None:
         schema = dataclasses.replace(SCHEMA, label_at_least=at_least)
         bad = ["", "NA", "x", "nan", "inf"]
-        parsed = RowParser(TextLog(schema, ("log.csv",))).parse(_cells([GOOD | {"label": t} for t in texts + bad]))
+        parsed = RowParser(schema).parse(_cells([GOOD | {"label": t} for t in texts + bad]))
         self.assertAllEqual(parsed.rows.label, labels)
         self.assertEqual([row.value for row in parsed.rejected], bad)
         self.assertIn("column 'label': the label is not a finite number", str(parsed.rejected[0]))

@@ -37,6 +37,7 @@ class SchemaTest(parameterized.TestCase, tf.test.TestCase):
         self.assertEqual(Schema.from_dict(plain, "f"), FULL)
         self.assertEqual(plain["categorical"][1], {
             "name": "tags", "cardinality": 20, "encoding": "hash", "min_count": 1, "max_values": 3, "separator": "|",
+            "hexadecimal": False,
         })  # fmt: skip
 
     def test_defaults(self) -> None:
