@@ -130,7 +130,7 @@ class _Stack:
 def _looked_up(table: tf.Variable, dim: int) -> Callable[[tf.Tensor], tf.Tensor]:
     """A function that gives the embeddings float32 [n, dim] of rows int32 [n].
 
-    Each row is read once, however often it is asked for, and has one gradient: the sum of all that come back.
+    Each row is read once, however often it is asked for, and on one device has one gradient, the sum of all its own.
     """
 
     @tf.custom_gradient
@@ -139,8 +139,12 @@ def _looked_up(table: tf.Variable, dim: int) -> Callable[[tf.Tensor], tf.Tensor]
         embeddings = tf.gather(tf.gather(table, distinct)[:, :dim], place)
 
         def gradient(upstream: tf.Tensor, variables: list[tf.Variable]) -> tuple[None, list[tf.IndexedSlices]]:
-            sums = _sum_by_place(upstream, place)[: tf.shape(distinct)[0]]
-            return None, [tf.IndexedSlices(sums, distinct, tf.constant([table.shape[0], dim])) for _ in variables]
+            if tf.distribute.get_strategy().num_replicas_in_sync > 1:
+                # Replicas exchange theirs, which have to be equally many; the optimizer sums them up.
+                sums, of_rows = upstream, rows
+            else:
+                sums, of_rows = _sum_by_place(upstream, place)[: tf.shape(distinct)[0]], distinct
+            return None, [tf.IndexedSlices(sums, of_rows, tf.constant([table.shape[0], dim])) for _ in variables]
 
         return embeddings, gradient
 

@@ -33,7 +33,7 @@ class RowAdagrad(tf.keras.optimizers.legacy.Adagrad):
     def _resource_apply_sparse(
         self, grad: tf.Tensor, var: tf.Variable, indices: tf.Tensor, apply_state: Any = None
     ) -> tf.Operation:
-        dim = grad.shape[1]
+        dim = var.shape[1] // 2
         rows = tf.gather(var, indices)
         accumulators = rows[:, dim:] + tf.square(grad)
         step = self._get_hyper("learning_rate", grad.dtype) * grad / (tf.sqrt(accumulators) + self.epsilon)
