@@ -1,8 +1,9 @@
 """One trial: one pass over the training data, measured on fixed splits at every rung of the data ladder."""
 
+import contextlib
 import dataclasses
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from tfrs_scaling.hparams import hyperparameters
 from tfrs_scaling.input.pipeline import batches
 from tfrs_scaling.input.shards import ClickData, SplitName
 from tfrs_scaling.metrics import Accumulator, Metrics, binary_entropy, prior_correction
-from tfrs_scaling.strategy import ALONE, StrategyName, make_strategy, this_worker
+from tfrs_scaling.strategy import ALONE, StrategyName, Worker, make_strategy, this_worker
 from tfrs_scaling.trials import Trial
 
 # Seconds of training between two signs of life; how the steps are cut into calls changes no result. Several workers,
@@ -66,7 +67,8 @@ def run_trial(
         The validation NE at the last rung.
 
     Raises:
-        TrialFailedError: the loss became NaN or infinite, or the replicas cannot share a batch evenly.
+        TrialFailedError: the loss became NaN or infinite, the replicas cannot share a batch evenly, or another worker
+            was lost.
         InputError: the strategy is ``multi_worker`` and TF_CONFIG is malformed.
     """
     started = time.perf_counter()
@@ -124,12 +126,13 @@ def run_trial(
         tf.summary.scalar("shape/parameters", parameters(shape, schema).total)
         tf.summary.scalar("shape/training_flops", training_flops(shape, schema).total)
     for rung in config.ladder_steps:
-        window = _train_until(
-            rung, done, train_steps, train_iterator, config.training.batch_size, report, together=worker.count > 1
-        )
+        with _lost_worker_named(worker):
+            window = _train_until(
+                rung, done, train_steps, train_iterator, config.training.batch_size, report, together=worker.count > 1
+            )
+            measured = {split: _evaluate(predict, dataset, correction) for split, dataset in evaluation.items()}
         done = rung
         examples = done * config.training.batch_size
-        measured = {split: _evaluate(predict, dataset, correction) for split, dataset in evaluation.items()}
         validation_ne = measured["validation"].ne
         with writer.as_default(step=examples):
             for split, metrics in measured.items():
@@ -141,6 +144,19 @@ def run_trial(
         writer.flush()
     writer.close()
     return validation_ne
+
+
+@contextlib.contextmanager
+def _lost_worker_named(worker: Worker) -> Iterator[None]:
+    """TensorFlow's words about a broken exchange are a page long, and the worker that broke it is not in them."""
+    try:
+        yield
+    except (tf.errors.UnavailableError, tf.errors.AbortedError) as error:
+        if worker.count == 1:
+            raise
+        raise TrialFailedError(
+            f"one of the other {worker.count - 1} workers ended or cannot be reached; see its workerN.txt"
+        ) from error
 
 
 @dataclasses.dataclass(frozen=True)
