@@ -11,8 +11,10 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 import yaml
+from click.testing import CliRunner
 
 from tests.studies import REPOSITORY, tiny_config, tiny_content, tiny_data
+from tfrs_scaling.cli import main
 from tfrs_scaling.export import MEASURED, export
 from tfrs_scaling.fit.runs import TIMING_COLUMNS
 from tfrs_scaling.follow import follow
@@ -36,11 +38,13 @@ class MultiWorkerTest(tf.test.TestCase):
         self.config_file.write_text(yaml.safe_dump(tiny_content(V=["1/2"])))
         self.addresses = free_addresses(2)
 
+    def tf_config(self, worker: int) -> str:
+        return json.dumps({"cluster": {"worker": self.addresses}, "task": {"type": "worker", "index": worker}})
+
     def start(self, workdir: Workdir, worker: int | None) -> "subprocess.Popen[str]":
         environment = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "-1"}
         if worker is not None:
-            task = {"type": "worker", "index": worker}
-            environment["TF_CONFIG"] = json.dumps({"cluster": {"worker": self.addresses}, "task": task})
+            environment["TF_CONFIG"] = self.tf_config(worker)
         command = ["sweep", self.config_file, "--data", self.root / "data", "--workdir", workdir.root]
         process = subprocess.Popen(
             [sys.executable, "-c", "from tfrs_scaling.cli import main; main()", *map(str, command)],
@@ -98,6 +102,12 @@ class MultiWorkerTest(tf.test.TestCase):
     def only_the_chief_wrote(self, workdir: Workdir) -> None:
         events = [path.parent.name for path in workdir.trials.rglob("*tfevents*")]
         self.assertCountEqual(events, [trial.trial_id for trial in all_trials(self.config)])
+
+    def test_trials_side_by_side_are_refused(self) -> None:
+        command = ["sweep", str(self.config_file), "--workdir", str(self.root / "study"), "--jobs", "2"]
+        result = CliRunner(env={"TF_CONFIG": self.tf_config(0)}).invoke(main, command)
+        self.assertEqual(result.exit_code, 1)
+        self.assertIn("--jobs: 2 under multi_worker", result.output)
 
     def test_worker_of_another_study_says_what_differs(self) -> None:
         workdir = Workdir(self.root / "study")

@@ -5,6 +5,7 @@ manifest.json        of the data
 trials/ID/           event file, log.txt and, when the trial is over, trial.json
 keras_tuner/         the grid as KerasTuner saw it
 announced.json       under multi_worker: the trial that the chief is at
+workerN.txt          under multi_worker: what worker N printed in its last trial
 runs.csv, fits.json, report.html
 """
 
