@@ -20,6 +20,7 @@ from tfrs_scaling.fit.runs import TIMING_COLUMNS
 from tfrs_scaling.follow import follow
 from tfrs_scaling.input.validated import InputError
 from tfrs_scaling.strategy import Worker
+from tfrs_scaling.train import TrialFailedError, _lost_worker_named
 from tfrs_scaling.trials import all_trials
 from tfrs_scaling.workdir import Workdir
 
@@ -102,6 +103,13 @@ class MultiWorkerTest(tf.test.TestCase):
     def only_the_chief_wrote(self, workdir: Workdir) -> None:
         events = [path.parent.name for path in workdir.trials.rglob("*tfevents*")]
         self.assertCountEqual(events, [trial.trial_id for trial in all_trials(self.config)])
+
+    def test_lost_worker_is_the_reason_of_a_failure_and_a_lone_device_s_error_stays_its_own(self) -> None:
+        broken = tf.errors.UnavailableError(None, None, "Collective ops is aborted by: Socket closed")
+        with self.assertRaisesRegex(TrialFailedError, "another worker ended"), _lost_worker_named(Worker(0, 2)):
+            raise broken
+        with self.assertRaises(tf.errors.UnavailableError), _lost_worker_named(Worker(0, 1)):
+            raise broken
 
     def test_trials_side_by_side_are_refused(self) -> None:
         command = ["sweep", str(self.config_file), "--workdir", str(self.root / "study"), "--jobs", "2"]

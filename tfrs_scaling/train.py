@@ -155,7 +155,7 @@ def _lost_worker_named(worker: Worker) -> Iterator[None]:
         if worker.count == 1:
             raise
         raise TrialFailedError(
-            f"one of the other {worker.count - 1} workers ended or cannot be reached; see its workerN.txt"
+            "another worker ended or cannot be reached; the same command, on every worker, tries the trial again"
         ) from error
 
 
