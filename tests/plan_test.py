@@ -87,6 +87,7 @@ class PlanTest(tf.test.TestCase):
             (8, 1, "cpu", 1),
             (None, 64, "cpu", 1),
             (8, 64, "mirrored", 1),
+            (8, 64, "multi_worker", 1),
             (8, 64, "tpu", 1),
         ):
             with (

@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import click
 from rich.table import Table
@@ -10,6 +10,7 @@ from rich.table import Table
 import tfrs_scaling
 from tfrs_scaling import cli_data
 from tfrs_scaling.input.validated import InputError, read_yaml
+from tfrs_scaling.strategy import StrategyName, choose_strategy, this_worker
 from tfrs_scaling.terminal import FilePath, FolderPath, console, located_errors, say, wait_for_tensorflow
 
 config_argument = click.argument("config_path", metavar="CONFIG", type=FilePath)
@@ -28,7 +29,7 @@ jobs_option = click.option(
     help="Trials at a time, sharing the cores. [default: one per core, if memory allows; one on GPUs or a TPU]",
 )
 strategy_option = click.option(
-    "--strategy", type=click.Choice(["auto", "cpu", "mirrored", "tpu"]), default="auto", show_default=True
+    "--strategy", type=click.Choice(["auto", *get_args(StrategyName)]), default="auto", show_default=True
 )
 
 
@@ -92,6 +93,8 @@ def sweep(**options: Any) -> None:
 def study(**options: Any) -> None:
     """Sweep, export, fit and report: the whole study. Started again, it goes on where it was."""
     workdir = _sweep(**options)
+    if workdir is None:
+        return
     _export(workdir)
     _fit(workdir.runs)
     _report(workdir)
@@ -132,27 +135,35 @@ def _sweep(
     data_folder: str | None,
     workdir: Path | None,
     jobs: int | None,
-    strategy: Literal["auto", "cpu", "mirrored", "tpu"],
+    strategy: StrategyName | Literal["auto"],
     overrides: tuple[str, ...],
 ) -> Any:
+    """Run the study's trials; its folder, or None on a worker that leaves what follows to the chief."""
     from tfrs_scaling.config import read_config
 
     config = read_config(config_path, overrides)
     wait_for_tensorflow()
     from tfrs_scaling import plan as planning
+    from tfrs_scaling.follow import follow
     from tfrs_scaling.input.shards import ClickData
     from tfrs_scaling.progress import SweepProgress
-    from tfrs_scaling.strategy import choose_strategy
     from tfrs_scaling.sweep import sweep as run_sweep
     from tfrs_scaling.workdir import Workdir
 
     chosen, why = choose_strategy(strategy)
     place = Workdir(workdir or Path("runs") / "".join(c if c.isalnum() or c in "-_" else "_" for c in config.study))
+    made_here, data_folder = data_folder is None, data_folder or str(place.root / "data")
+    if chosen == "multi_worker":
+        worker = this_worker()
+        if jobs not in (None, 1):
+            raise InputError(f"--jobs: {jobs} under multi_worker, whose workers all train one trial; leave it out")
+        if worker.index > 0:
+            say(f"study {config.study}: {chosen} ({why}), joins the chief's trials in {place.root}")
+            follow(config, data_folder, place, worker, say)
+            return None
     with place.locked():
-        if data_folder is None:
-            data_folder = str(place.root / "data")
-            if not Path(data_folder).exists():
-                cli_data.report_prepared(cli_data.prepare_synthetic(config_path, overrides, data_folder), data_folder)
+        if made_here and not Path(data_folder).exists():
+            cli_data.report_prepared(cli_data.prepare_synthetic(config_path, overrides, data_folder), data_folder)
         data = ClickData.open(data_folder)
         planned = planning.plan_on(config, data.manifest)
         jobs = jobs or planning.jobs_at_once(planned, chosen)

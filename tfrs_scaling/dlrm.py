@@ -70,7 +70,8 @@ class DLRM(tfrs.models.Model):
         """This replica's share of the mean log loss over the global batch: the replicas' shares add up to it."""
         losses = log_losses(self(inputs), inputs["label"])
         replicas = tf.distribute.get_strategy().num_replicas_in_sync
-        return tf.reduce_sum(inputs["weight"] * losses) / (losses.shape[0] * replicas)
+        # Several workers' batches are cut to size as they run, and have no static one.
+        return tf.reduce_sum(inputs["weight"] * losses) / tf.cast(tf.shape(losses)[0] * replicas, losses.dtype)
 
 
 def make_model(

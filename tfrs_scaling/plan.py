@@ -3,7 +3,6 @@
 import dataclasses
 import math
 import os
-from typing import Literal
 
 import psutil
 
@@ -13,6 +12,7 @@ from tfrs_scaling.input.schema import Schema
 from tfrs_scaling.input.shards import SPLITS, Manifest, Split
 from tfrs_scaling.input.validated import InputError
 from tfrs_scaling.schemes import check_tables
+from tfrs_scaling.strategy import StrategyName
 from tfrs_scaling.trials import Trial, all_trials
 
 # Seconds, measured on two cores of a 2024 x86 server under TensorFlow 2.21 with batches of 256 (MovieLens-1M
@@ -100,7 +100,7 @@ def rows_left(split: Split, negative_rate: float) -> int:
     return math.floor(split.clicks + negatives * negative_rate - STANDARD_DEVIATIONS * deviation)
 
 
-def jobs_at_once(planned: list[PlannedTrial], strategy: Literal["cpu", "mirrored", "tpu"]) -> int:
+def jobs_at_once(planned: list[PlannedTrial], strategy: StrategyName) -> int:
     """How many trials to run at a time: one per core, as far as memory goes; one where they share an accelerator.
 
     Small operations gain little from a second thread: on two cores six trials of the flights study ran 1.6 times as

@@ -6,7 +6,7 @@ import os
 import threading
 import time
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any
 
 import keras_tuner as kt
 
@@ -15,6 +15,7 @@ from tfrs_scaling.hparams import write_layout
 from tfrs_scaling.input.shards import ClickData
 from tfrs_scaling.isolation import IsolatedError, run_isolated
 from tfrs_scaling.plan import PlannedTrial
+from tfrs_scaling.strategy import StrategyName
 from tfrs_scaling.train import Progress, run_trial
 from tfrs_scaling.trials import Trial
 from tfrs_scaling.workdir import Workdir
@@ -31,13 +32,14 @@ def sweep(
     workdir: Workdir,
     planned: list[PlannedTrial],
     *,
-    strategy: Literal["cpu", "mirrored", "tpu"],
+    strategy: StrategyName,
     jobs: int,
     watcher: Watcher,
 ) -> None:
     """Run every trial of the study that is not yet done; the same call goes on where a killed one was.
 
-    A trial that failed before is tried again. The workdir must be locked and claimed.
+    A trial that failed before is tried again. The workdir must be locked and claimed. Under ``multi_worker`` this is
+    the chief's part; the other workers ``follow``.
 
     Args:
         config: the study.
@@ -52,7 +54,11 @@ def sweep(
         KeyboardInterrupt: Ctrl-C was pressed; running trials were ended.
     """
     write_layout(workdir.root, config)
-    StudyTuner(config, data, workdir, planned, strategy, jobs, watcher).search()
+    try:
+        StudyTuner(config, data, workdir, planned, strategy, jobs, watcher).search()
+    finally:
+        if strategy == "multi_worker":
+            workdir.announce(None)
 
 
 def grid(config: Config) -> kt.HyperParameters:
@@ -106,7 +112,7 @@ class StudyTuner(kt.GridSearch):
         data: ClickData,
         workdir: Workdir,
         planned: list[PlannedTrial],
-        strategy: Literal["cpu", "mirrored", "tpu"],
+        strategy: StrategyName,
         jobs: int,
         watcher: Watcher,
     ):
@@ -174,7 +180,7 @@ class StudyTuner(kt.GridSearch):
         """
         study_trial = trial_of(trial.hyperparameters.values)
         record = self._workdir.record(study_trial.trial_id)
-        if record is None or record["status"] == "failed":
+        if record is None or not self._workdir.is_settled(study_trial.trial_id):
             record = self._run(study_trial, self._planned[study_trial.trial_id])
         self._watcher(study_trial.trial_id, record)
         if record["status"] != "ok":
@@ -192,6 +198,8 @@ class StudyTuner(kt.GridSearch):
         if planned.too_large:
             record |= {"status": "skipped", "reason": planned.too_large}
         else:
+            if self._strategy == "multi_worker":
+                self._workdir.announce(trial.trial_id)
             arguments = (trial, self._config, self._data, directory, self._strategy, self._threads)
             try:
                 record[OBJECTIVE] = run_isolated(

@@ -1,10 +1,11 @@
 """One trial: one pass over the training data, measured on fixed splits at every rung of the data ladder."""
 
+import contextlib
 import dataclasses
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -18,10 +19,11 @@ from tfrs_scaling.hparams import hyperparameters
 from tfrs_scaling.input.pipeline import batches
 from tfrs_scaling.input.shards import ClickData, SplitName
 from tfrs_scaling.metrics import Accumulator, Metrics, binary_entropy, prior_correction
-from tfrs_scaling.strategy import make_strategy
+from tfrs_scaling.strategy import ALONE, StrategyName, Worker, make_strategy, this_worker
 from tfrs_scaling.trials import Trial
 
-# Seconds of training between two signs of life; how the steps are cut into calls changes no result.
+# Seconds of training between two signs of life; how the steps are cut into calls changes no result. Several workers,
+# whose clocks differ, make FIRST_STEPS in every call: in step with each other, they meet at every exchange.
 REPORT_SECONDS = 2.0
 FIRST_STEPS = 50
 
@@ -43,19 +45,20 @@ def run_trial(
     config: Config,
     data: ClickData,
     directory: Path,
-    strategy_name: Literal["cpu", "mirrored", "tpu"],
+    strategy_name: StrategyName,
     threads: int,
     report: Callable[[Progress], None],
 ) -> float:
     """Train one shape, and write its measurements as TensorBoard summaries against examples seen.
 
-    Must run in a process of its own: it sets TensorFlow's threads, seed and determinism for good.
+    Must run in a process of its own: it sets TensorFlow's threads, seed and determinism for good. Under
+    ``multi_worker`` each worker calls it for the same trial: all train and measure, the chief writes.
 
     Args:
         trial: what to train.
         config: the study.
         data: its shards.
-        directory: where the event file goes.
+        directory: where the event file goes; a worker that is not the chief leaves it alone.
         strategy_name: the hardware.
         threads: CPU threads to use.
         report: takes a sign of life every few seconds.
@@ -64,7 +67,9 @@ def run_trial(
         The validation NE at the last rung.
 
     Raises:
-        TrialFailedError: the loss became NaN or infinite, or the replicas cannot share a batch evenly.
+        TrialFailedError: the loss became NaN or infinite, the replicas cannot share a batch evenly, or another worker
+            was lost.
+        InputError: the strategy is ``multi_worker`` and TF_CONFIG is malformed.
     """
     started = time.perf_counter()
     tf.config.threading.set_intra_op_parallelism_threads(threads)
@@ -72,6 +77,7 @@ def run_trial(
     tf.keras.utils.set_random_seed(trial.seed)
     if strategy_name == "cpu":  # elsewhere some operations know no deterministic way and would refuse to run
         tf.config.experimental.enable_op_determinism()
+    worker = this_worker() if strategy_name == "multi_worker" else ALONE
     strategy = make_strategy(strategy_name)
     if config.training.batch_size % strategy.num_replicas_in_sync:
         raise TrialFailedError(
@@ -114,16 +120,19 @@ def run_trial(
 
     done = 0
     validation_ne = float("nan")
-    writer = tf.summary.create_file_writer(str(directory))
+    writer = tf.summary.create_file_writer(str(directory)) if worker.index == 0 else tf.summary.create_noop_writer()
     with writer.as_default(step=0):
         hparams_api.hparams(hyperparameters(trial), trial_id=trial.trial_id)
         tf.summary.scalar("shape/parameters", parameters(shape, schema).total)
         tf.summary.scalar("shape/training_flops", training_flops(shape, schema).total)
     for rung in config.ladder_steps:
-        window = _train_until(rung, done, train_steps, train_iterator, config.training.batch_size, report)
+        with _lost_worker_named(worker):
+            window = _train_until(
+                rung, done, train_steps, train_iterator, config.training.batch_size, report, together=worker.count > 1
+            )
+            measured = {split: _evaluate(predict, dataset, correction) for split, dataset in evaluation.items()}
         done = rung
         examples = done * config.training.batch_size
-        measured = {split: _evaluate(predict, dataset, correction) for split, dataset in evaluation.items()}
         validation_ne = measured["validation"].ne
         with writer.as_default(step=examples):
             for split, metrics in measured.items():
@@ -135,6 +144,19 @@ def run_trial(
         writer.flush()
     writer.close()
     return validation_ne
+
+
+@contextlib.contextmanager
+def _lost_worker_named(worker: Worker) -> Iterator[None]:
+    """TensorFlow's words about a broken exchange are a page long, and the worker that broke it is not in them."""
+    try:
+        yield
+    except (tf.errors.UnavailableError, tf.errors.AbortedError) as error:
+        if worker.count == 1:
+            raise
+        raise TrialFailedError(
+            "another worker ended or cannot be reached; the same command, on every worker, tries the trial again"
+        ) from error
 
 
 @dataclasses.dataclass(frozen=True)
@@ -153,6 +175,8 @@ def _train_until(
     iterator: Any,
     batch_size: int,
     report: Callable[[Progress], None],
+    *,
+    together: bool,
 ) -> _Window:
     first, steps = done, FIRST_STEPS
     log_loss = clicks = weight = seconds = 0.0
@@ -174,7 +198,8 @@ def _train_until(
             seconds + elapsed,
         )
         report(Progress(done * batch_size, steps * batch_size / elapsed))
-        steps = max(1, round(steps * min(8.0, REPORT_SECONDS / elapsed)))
+        if not together:
+            steps = max(1, round(steps * min(8.0, REPORT_SECONDS / elapsed)))
     # The loss of a step is over its rows, whatever they weigh; an NE is over their weight.
     one_label = not 0 < clicks < weight
     ne = float("nan") if one_label else log_loss / weight / binary_entropy(clicks / weight)

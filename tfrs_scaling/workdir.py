@@ -4,6 +4,8 @@ study.json           configuration, data and software
 manifest.json        of the data
 trials/ID/           event file, log.txt and, when the trial is over, trial.json
 keras_tuner/         the grid as KerasTuner saw it
+announced.json       under multi_worker: the trial that the chief is at
+workerN.txt          under multi_worker: what worker N printed in its last trial
 runs.csv, fits.json, report.html
 """
 
@@ -13,6 +15,7 @@ import json
 import os
 import platform
 import shutil
+import uuid
 from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
@@ -43,6 +46,7 @@ class Workdir:
         self.keras_tuner = root / "keras_tuner"
         self.study = root / "study.json"
         self.manifest = root / MANIFEST
+        self.announcement = root / "announced.json"
         self.runs = root / "runs.csv"
         self.fits = root / "fits.json"
         self.report = root / "report.html"
@@ -72,6 +76,9 @@ class Workdir:
         Raises:
             InputError: lists what differs.
         """
+        if self.study.exists():
+            self.check(config, data)
+            return
         study = {
             "name": config.study,
             "config": config.to_dict(),
@@ -85,15 +92,20 @@ class Workdir:
             },
             "machine": f"{platform.machine()}, {os.cpu_count()} cores, {platform.system()}",
         }
-        if not self.study.exists():
-            self.manifest.write_text(data.manifest.to_json(), encoding="utf-8")
-            write_json(self.study, study)
-            return
+        self.manifest.write_text(data.manifest.to_json(), encoding="utf-8")
+        write_json(self.study, study)
+
+    def check(self, config: Config, data: ClickData) -> None:
+        """Refuse a folder that holds another study than this one.
+
+        Raises:
+            InputError: lists what differs, or this is no study's folder.
+        """
         before = self.read_study()
         differences = [
             f"  {key}: {before_value!r} there, {now_value!r} now"
-            for key in ("config", "data_hash")
-            for key, before_value, now_value in _differences(key, before.get(key), study[key])
+            for key, now in (("config", config.to_dict()), ("data_hash", data.manifest.data_hash))
+            for key, before_value, now_value in _differences(key, before.get(key), now)
         ]
         if differences:
             raise InputError(
@@ -135,6 +147,19 @@ class Workdir:
         """What a trial came to, or None if it is not over."""
         path = self.trials / trial_id / "trial.json"
         return read_yaml(path) if path.exists() else None
+
+    def is_settled(self, trial_id: str) -> bool:
+        """Whether a trial is over and a sweep will not try it again."""
+        record = self.record(trial_id)
+        return record is not None and record["status"] != "failed"
+
+    def announce(self, trial_id: str | None) -> None:
+        """Tell the other workers to join a trial, each time anew; None: there is no more to join."""
+        write_json(self.announcement, {"trial_id": trial_id, "attempt": uuid.uuid4().hex})
+
+    def announced(self) -> dict[str, Any] | None:
+        """What was announced last, or None if nothing was."""
+        return read_yaml(self.announcement) if self.announcement.exists() else None
 
     def write_record(self, trial_id: str, record: dict[str, Any]) -> None:
         """Write down what a trial came to; from then on it is over."""
