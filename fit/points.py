@@ -1,9 +1,13 @@
 """Validation of the points of a fit: every refusal names the argument, the place and the value."""
 
+from collections.abc import Iterable
+from typing import Any
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 Array = NDArray[np.float64]
+Indices = NDArray[np.int64]
 
 
 def checked_points(x: ArrayLike, y: ArrayLike, weights: ArrayLike | None) -> tuple[Array, Array, Array]:
@@ -15,11 +19,32 @@ def checked_points(x: ArrayLike, y: ArrayLike, weights: ArrayLike | None) -> tup
     Raises:
         ValueError: see ``fit_power_law``.
     """
+    return grouped_points(x, y, weights, None)[:3]
+
+
+def grouped_points(
+    x: ArrayLike, y: ArrayLike, weights: ArrayLike | None, groups: Iterable[Any] | None
+) -> tuple[Array, Array, Array, Indices]:
+    """The points of a fit as ``checked_points`` gives them, with the group each belongs to.
+
+    Args:
+        x: As ``fit_power_law``, and so are the others.
+        y: Losses.
+        weights: Relative precisions.
+        groups: A label for each point, text or numbers; each point is a group of its own if not given.
+
+    Returns:
+        (x, y, weights, groups): groups are numbered from 0 in the order in which they appear.
+
+    Raises:
+        ValueError: see ``fit_power_law``.
+    """
     xs, ys = positive("x", x), finite("y", y)
     ws = np.ones_like(xs) if weights is None else finite("weights", weights)
     for name, values in (("x", xs), ("y", ys), ("weights", ws)):
         if values.ndim != 1 or values.size != xs.size:
             raise ValueError(f"{name} has shape {values.shape} and x {xs.shape}; both must be one list of equal length")
+    labels = np.arange(xs.size) if groups is None else _ranks(list(groups), xs.size)
     for name, values in (("y", ys), ("weights", ws)):
         if (values < 0).any():
             raise ValueError(f"{name}[{int(np.argmax(values < 0))}] is negative; it must be 0 or above")
@@ -27,12 +52,27 @@ def checked_points(x: ArrayLike, y: ArrayLike, weights: ArrayLike | None) -> tup
         raise ValueError("x is empty; a fit needs points")
     if not (ws > 0).any():
         raise ValueError("weights are all 0; at least one point must count")
-    xs, ys, ws = xs[ws > 0], ys[ws > 0], ws[ws > 0]
+    xs, ys, ws, labels = (values[ws > 0] for values in (xs, ys, ws, labels))
     if xs.size > 1 and xs.min() == xs.max():
         raise ValueError(f"x is {xs[0]:g} at every point; a law in x needs different x")
-    order = np.lexsort((ws, ys, xs))  # the answer must not depend on the order of the points
+    order = np.lexsort((labels, ws, ys, xs))  # the answer must not depend on the order of the points
     ws = ws / ws.max()
-    return xs[order], ys[order], (ws / ws.mean())[order]
+    return xs[order], ys[order], (ws / ws.mean())[order], numbered(labels[order])
+
+
+def numbered(labels: NDArray[Any]) -> Indices:
+    """Labels as numbers from 0, in the order in which they appear: int64, shape (n,)."""
+    _, first, inverse = np.unique(labels, return_index=True, return_inverse=True)
+    return np.argsort(np.argsort(first))[inverse].astype(np.int64)
+
+
+def _ranks(labels: list[Any], n: int) -> NDArray[np.int64]:
+    if len(labels) != n:
+        raise ValueError(f"groups has {len(labels)} labels and x {n} points; every point needs one")
+    missing = [at for at, label in enumerate(labels) if label is None or label != label]
+    if missing:
+        raise ValueError(f"groups[{missing[0]}] is {labels[missing[0]]}; every point needs a label")
+    return np.unique([str(label) for label in labels], return_inverse=True)[1].astype(np.int64)
 
 
 def finite(name: str, values: ArrayLike) -> Array:

@@ -1,0 +1,93 @@
+"""Points resampled around a law, the noise of points that share a training kept together."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tfrs_scaling.fit.profile import Profile, Solutions
+
+Array = NDArray[np.float64]
+Indices = NDArray[np.int64]
+
+REPLICATES = 400
+
+
+def resampled(
+    fitted: Array, y: Array, weights: Array, jacobian: Array, groups: Indices, *, count: int, seed: int
+) -> tuple[Array, float]:
+    """Losses resampled around a fit: a wild cluster bootstrap where groups allow one.
+
+    The residuals of a group, freed of what the fit took from them (``(I - H)**-0.5``, the CR2 correction of Bell
+    and McCaffrey 2002), are multiplied by one normal number for the group. All groups of a resample share one
+    factor ``sqrt(v / chi2)`` more, with v one less than the number of groups, so that percentiles have the tails of
+    Student's t: the estimate of the noise is itself uncertain, and with few groups very much so.
+
+    Where every point is a group of its own, or all are one group (which says nothing about how groups differ), the
+    noise is normal and independent, its variance that of all residuals together, v the degrees of freedom. On
+    2 x 400 simulated ladders of six points 95 % percentile intervals of beta, gamma and a prediction
+    at 4 times the data covered the truth 93 to 95 % of the time. The usual wild bootstrap, whose points are
+    multiplied by -1 or 1, covered 77 to 82 %, and by a normal number each, with the factor, 91.5 to 93 %.
+
+    Args:
+        fitted: The fit at each point, shape (n,).
+        y: The losses, shape (n,).
+        weights: Relative precisions > 0, shape (n,).
+        jacobian: The derivative of the fit at each point by each of its p parameters, shape (n, p).
+        groups: The group of each point, numbered from 0, shape (n,).
+        count: Number of resamples.
+        seed: Of the random numbers.
+
+    Returns:
+        (losses, noise): the resampled losses, >= 0, shape (count, n), and the standard deviation of one measurement
+        of weight 1, without the fit's own uncertainty.
+    """
+    rng = np.random.default_rng(seed)
+    root = np.sqrt(weights)
+    hat = _projection(jacobian * root[:, None])
+    residuals = (y - fitted) * root
+    degrees = max(y.size - round(float(np.trace(hat))), 1)
+    number = int(groups.max()) + 1
+    if has_clusters(groups):
+        freed = np.empty_like(residuals)
+        for group in range(number):
+            members = groups == group
+            values, vectors = np.linalg.eigh(np.eye(int(members.sum())) - hat[np.ix_(members, members)])
+            inverse = np.where(values > 1e-8, 1 / np.sqrt(np.maximum(values, 1e-8)), 0.0)
+            freed[members] = (vectors * inverse * (vectors.T @ residuals[members])).sum(axis=1)
+        factor = np.sqrt((number - 1) / rng.chisquare(number - 1, (count, 1)))
+        shocks = rng.standard_normal((count, number))[:, groups] * freed * factor
+        noise = float(np.sqrt(np.mean(freed**2)))
+    else:
+        noise = float(np.sqrt(np.sum(residuals**2) / degrees))
+        shocks = rng.standard_normal(y.size * count).reshape(count, -1) * noise
+        shocks *= np.sqrt(degrees / rng.chisquare(degrees, (count, 1)))
+    return np.maximum(fitted + shocks / root, 0.0), noise
+
+
+def refitted(profile: Profile, losses: Array) -> Solutions:
+    """The law of each row of resampled losses, shape (count, n): Solutions of shape (count, 1).
+
+    Points that share an x are averaged first: they have the same optimum, and there are fewer of them.
+    """
+    places, at = np.unique(profile.distance, return_inverse=True)
+    weights = np.bincount(at, profile.weights)
+    share = np.where(at[:, None] == np.arange(places.size), profile.weights[:, None], 0.0) / weights
+    means = (losses[:, :, None] * share).sum(axis=1)
+    return Profile(places, means, weights, profile.scale).optima()
+
+
+def has_clusters(groups: Indices) -> bool:
+    """Whether there are at least two groups, and not every point is a group of its own."""
+    return 1 < int(groups.max()) + 1 < groups.size
+
+
+def law_jacobian(distance: Array, top: float, beta: float) -> Array:
+    """The derivatives of ``top * exp(-beta * distance) + gamma`` by its parameters, shape (n, 3)."""
+    power = np.exp(-beta * distance)
+    return np.stack([power, -top * distance * power, np.ones_like(power)], axis=1)
+
+
+def _projection(design: Array) -> Array:
+    """The matrix that projects onto the columns of a design, some of which may be 0 or alike."""
+    left, values, _ = np.linalg.svd(design, full_matrices=False)
+    left = left[:, values > 1e-10 * max(float(values[0]), 1e-300)]
+    return left @ left.T
