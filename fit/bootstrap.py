@@ -63,15 +63,25 @@ def resampled(
     return np.maximum(fitted + shocks / root, 0.0), noise
 
 
-def refitted(profile: Profile, losses: Array) -> Solutions:
-    """The law of each row of resampled losses, shape (count, n): Solutions of shape (count, 1).
+def averaged(profile: Profile, losses: Array) -> tuple[Array, Array, Array]:
+    """Losses averaged over the points that share an x: laws have the same optimum, and there are fewer points.
 
-    Points that share an x are averaged first: they have the same optimum, and there are fewer of them.
+    Args:
+        profile: The points.
+        losses: Losses of these points, shape (count, n).
+
+    Returns:
+        (distance, weights, means): the k places, shape (k,), the weight of each, and the mean losses (count, k).
     """
     places, at = np.unique(profile.distance, return_inverse=True)
     weights = np.bincount(at, profile.weights)
     share = np.where(at[:, None] == np.arange(places.size), profile.weights[:, None], 0.0) / weights
-    means = (losses[:, :, None] * share).sum(axis=1)
+    return places, weights, np.einsum("mn,nk->mk", losses, share)
+
+
+def refitted(profile: Profile, losses: Array) -> Solutions:
+    """The law of each row of resampled losses, shape (count, n): Solutions of shape (count, 1)."""
+    places, weights, means = averaged(profile, losses)
     return Profile(places, means, weights, profile.scale).optima()
 
 

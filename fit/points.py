@@ -44,7 +44,7 @@ def grouped_points(
     for name, values in (("x", xs), ("y", ys), ("weights", ws)):
         if values.ndim != 1 or values.size != xs.size:
             raise ValueError(f"{name} has shape {values.shape} and x {xs.shape}; both must be one list of equal length")
-    labels = np.arange(xs.size) if groups is None else _ranks(list(groups), xs.size)
+    labels = labelled("groups", groups, xs.size)
     for name, values in (("y", ys), ("weights", ws)):
         if (values < 0).any():
             raise ValueError(f"{name}[{int(np.argmax(values < 0))}] is negative; it must be 0 or above")
@@ -66,13 +66,21 @@ def numbered(labels: NDArray[Any]) -> Indices:
     return np.argsort(np.argsort(first))[inverse].astype(np.int64)
 
 
-def _ranks(labels: list[Any], n: int) -> NDArray[np.int64]:
-    if len(labels) != n:
-        raise ValueError(f"groups has {len(labels)} labels and x {n} points; every point needs one")
-    missing = [at for at, label in enumerate(labels) if label is None or label != label]
+def labelled(name: str, labels: Iterable[Any] | None, n: int) -> Indices:
+    """Labels as numbers that sort as their text does, or 0 to n - 1 where there are none: int64, shape (n,).
+
+    Raises:
+        ValueError: there are not n of them, or one is None or NaN.
+    """
+    if labels is None:
+        return np.arange(n)
+    given = list(labels)
+    if len(given) != n:
+        raise ValueError(f"{name} has {len(given)} labels for {n} points; every point needs one")
+    missing = [at for at, label in enumerate(given) if label is None or label != label]
     if missing:
-        raise ValueError(f"groups[{missing[0]}] is {labels[missing[0]]}; every point needs a label")
-    return np.unique([str(label) for label in labels], return_inverse=True)[1].astype(np.int64)
+        raise ValueError(f"{name}[{missing[0]}] is {given[missing[0]]}; every point needs a label")
+    return np.unique([str(label) for label in given], return_inverse=True)[1].astype(np.int64)
 
 
 def finite(name: str, values: ArrayLike) -> Array:

@@ -239,11 +239,13 @@ def fit_points(
     robust: bool,
     level: float,
     seed: int,
-    **further: Any,
+    replicates: Array | None = None,
+    left_out: tuple[float, ...] = (),
+    why_left_out: str = "",
 ) -> PowerLawFit:
     """Fit points that ``grouped_points`` returned; ``fit_power_law`` has the rest.
 
-    ``further`` are fields of the fit, ``replicates`` among them where the caller has resampled the points.
+    A caller who has chosen the points brings ``replicates``, shape (m, 3), if that choice is uncertain.
     """
     if not 0 < level < 1:
         raise ValueError(f"level is {level}; it must lie between 0 and 1, such as 0.95")
@@ -258,7 +260,6 @@ def fit_points(
     if not fitted:
         unknown: dict[str, Any] = dict.fromkeys(set(_NUMBERS) - {"x0", "level"}, math.nan)
         no_interval = dict.fromkeys(("alpha", "beta", "gamma"), (math.nan, math.nan))
-        further |= {"replicates": ()}
         return PowerLawFit(
             **unknown,
             **points,
@@ -267,7 +268,8 @@ def fit_points(
             interval=no_interval,
             n=xs.size,
             status="too_few_points",
-            **further,
+            left_out=left_out,
+            why_left_out=why_left_out,
         )
     profile = profile_of(xs, ys, ws)
     best = profile.optimum()
@@ -275,18 +277,17 @@ def fit_points(
     log_x0 = math.log(x0)
     from_first = log_x0 - math.log(xs.min())
     predicted = top * np.exp(-beta * profile.distance) + gamma
-    clustered = has_clusters(groups)
     noise = math.sqrt(rss / (xs.size - 3))
-    if clustered:
+    if has_clusters(groups):
         jacobian = law_jacobian(profile.distance, top, beta)
         losses, noise = resampled(predicted, profile.y, ws, jacobian, groups, count=REPLICATES, seed=seed)
-        further = {"replicates": replicates_at(refitted(profile, losses), profile.scale, from_first)} | further
-    laws = further.get("replicates", ())
-    if laws:
-        interval = Resampled(np.array(laws), log_x0, level).intervals()
+        if replicates is None:
+            replicates = laws_at(refitted(profile, losses), profile.scale, from_first)
+    if replicates is None:
+        interval, without_slope = Region(profile, best, from_first, log_x0, level).intervals(), 0.0
     else:
-        interval = Region(profile, best, from_first, log_x0, level).intervals()
-    without_slope = sum(law[0] == 0 for law in laws) / max(len(laws), 1)
+        interval = Resampled(replicates, log_x0, level).intervals()
+        without_slope = float(np.mean(replicates[:, 0] == 0))
     return PowerLawFit(
         **points,
         alpha_at_x0=top * profile.scale * math.exp(-beta * from_first),
@@ -303,14 +304,16 @@ def fit_points(
         lack_of_fit=lack_of_fit(profile, rss, groups),
         n=xs.size,
         status=judge(profile, best, interval, without_slope, level),
-        **further,
+        left_out=left_out,
+        why_left_out=why_left_out,
+        replicates=() if replicates is None else tuple(map(tuple, replicates.tolist())),
     )
 
 
-def replicates_at(laws: Solutions, scale: float, x0_distance: float) -> tuple[tuple[float, float, float], ...]:
-    """Laws of shape (m, 1) as (alpha at x0, beta, gamma), in the unit of the loss."""
+def laws_at(laws: Solutions, scale: float, x0_distance: float) -> Array:
+    """Laws of shape (m, 1) as alpha at x0, beta and gamma, in the unit of the loss: shape (m, 3)."""
     alpha_at_x0 = laws.top * scale * np.exp(-laws.beta * x0_distance)
-    return tuple(map(tuple, np.concatenate([alpha_at_x0, laws.beta, laws.gamma * scale], axis=1).tolist()))
+    return np.concatenate([alpha_at_x0, laws.beta, laws.gamma * scale], axis=1)
 
 
 def _to_json(value: Any) -> Any:

@@ -16,8 +16,8 @@ BETA_MIN, BETA_MAX = 1e-3, 20.0
 _GRID = np.geomspace(BETA_MIN, BETA_MAX, 200)
 _ZOOM_FRACTIONS = np.linspace(0.0, 1.0, 41)  # each round of a refinement makes the bracket twenty times narrower
 _ROUNDS_TO_THE_LAST_DIGIT = 11
-_COARSE_GRID = _GRID[::3]  # for resampled curves, which need three digits
-_COARSE_ROUNDS = 3
+_FINE_GRID = np.geomspace(BETA_MIN, BETA_MAX, 500)  # for resampled curves, which need three digits
+_COARSE_GRID, _COARSE_ROUNDS = _GRID[::3], 2
 _BATCH = 64  # curves at a time, so that what they need stays in the cache
 
 
@@ -93,7 +93,9 @@ class Profile:
         return Solutions(best.beta[0], best.top[0], best.gamma[0], best.rss[0])
 
     def optima(self) -> Solutions:
-        """The global optimum of each of m curves to about three digits, as Solutions of shape (m, 1)."""
+        """The global optimum of each of m curves to three digits, as Solutions of shape (m, 1)."""
+        if self.distance.ndim == 1 and self.weights.ndim == 1:
+            return self._optima_of_one_design()
         n = self.distance.shape[-1]
         distance, y, weights = np.broadcast_arrays(self.distance, self.y, self.weights)
         distance, y, weights = (np.reshape(values, (-1, n)) for values in (distance, y, weights))
@@ -106,6 +108,30 @@ class Profile:
         return Solutions(
             *(np.concatenate([getattr(part, name) for part in parts]) for name in ("beta", "top", "gamma", "rss"))
         )
+
+    def _optima_of_one_design(self) -> Solutions:
+        """``optima`` where all curves share their x and weights: a fine grid, and a parabola through its lowest."""
+        total = float(self.weights.sum())
+        below = np.expm1(-_FINE_GRID[:, None] * self.distance)
+        below_mean = self.total(below) / total
+        centred, power_mean = below - below_mean[:, None], 1.0 + below_mean
+        spread = self.total(centred**2)
+        mean = self.total(self.y)[:, None] / total
+        y_centred = self.y - mean
+        # einsum, not BLAS, for the reason that ``total`` gives
+        top = np.einsum("mn,kn->mk", y_centred * self.weights, centred) / spread
+        flat = self.total(y_centred**2)[:, None]
+        no_floor = np.maximum(top * spread + total * power_mean * mean, 0.0)
+        edges = np.minimum(flat, flat + total * mean**2 - no_floor**2 / (spread + total * power_mean**2))
+        rss = np.where((top >= 0) & (mean >= top * power_mean), flat - top**2 * spread, edges)
+        lowest = np.argmin(rss, axis=1)
+        middle = np.clip(lowest, 1, _FINE_GRID.size - 2)
+        before, at, after = (_at(rss, middle + step) for step in (-1, 0, 1))
+        bend = before - 2 * at + after
+        shift = np.where(bend > 0, (before - after) / 2 / np.where(bend > 0, bend, 1.0), 0.0)
+        place = np.where(lowest == middle, middle + np.clip(shift, -1.0, 1.0), lowest)
+        beta = BETA_MIN * (BETA_MAX / BETA_MIN) ** (place / (_FINE_GRID.size - 1))
+        return self.solve(beta[:, None])
 
     def _optima(self, grid: Array, rounds: int) -> Solutions:
         distance, y, weights = (np.atleast_2d(values) for values in (self.distance, self.y, self.weights))
