@@ -4,10 +4,15 @@ Plots and the report are imported on demand, ``from tfrs_scaling.fit.report impo
 fitting does not wait for Bokeh.
 """
 
-from tfrs_scaling.fit.frontier import pareto_frontier
+from tfrs_scaling.fit.compare import Comparison, compare_schemes
+from tfrs_scaling.fit.frontier import fit_frontier, pareto_frontier
 from tfrs_scaling.fit.laws import power_law
+from tfrs_scaling.fit.learning_curve import fit_learning_curve
+from tfrs_scaling.fit.normalization import normalized
+from tfrs_scaling.fit.phases import Phase, Reach, phase, samples_to_reach
 from tfrs_scaling.fit.plateau import power_law_region
 from tfrs_scaling.fit.power_law import PowerLawFit, fit_power_law
+from tfrs_scaling.fit.replicates import replicate_weights
 from tfrs_scaling.fit.runs import COLUMNS, TIMING_COLUMNS, read_runs, write_runs
 from tfrs_scaling.fit.screening import flag, members, selected, selected_learning_rate
 from tfrs_scaling.fit.study_fits import fit_study, read_fits, write_fits
@@ -15,16 +20,26 @@ from tfrs_scaling.fit.study_fits import fit_study, read_fits, write_fits
 __all__ = [
     "COLUMNS",
     "TIMING_COLUMNS",
+    "Comparison",
+    "Phase",
     "PowerLawFit",
+    "Reach",
+    "compare_schemes",
+    "fit_frontier",
+    "fit_learning_curve",
     "fit_power_law",
     "fit_study",
     "flag",
     "members",
+    "normalized",
     "pareto_frontier",
+    "phase",
     "power_law",
     "power_law_region",
     "read_fits",
     "read_runs",
+    "replicate_weights",
+    "samples_to_reach",
     "selected",
     "selected_learning_rate",
     "write_fits",

@@ -12,7 +12,15 @@ REPLICATES = 400
 
 
 def resampled(
-    fitted: Array, y: Array, weights: Array, jacobian: Array, groups: Indices, *, count: int, seed: int
+    fitted: Array,
+    y: Array,
+    weights: Array,
+    jacobian: Array,
+    groups: Indices,
+    *,
+    count: int,
+    rng: np.random.Generator,
+    factor: Array | None = None,
 ) -> tuple[Array, float]:
     """Losses resampled around a fit: a wild cluster bootstrap where groups allow one.
 
@@ -34,33 +42,38 @@ def resampled(
         jacobian: The derivative of the fit at each point by each of its p parameters, shape (n, p).
         groups: The group of each point, numbered from 0, shape (n,).
         count: Number of resamples.
-        seed: Of the random numbers.
+        rng: Source of the random numbers.
+        factor: The factors ``sqrt(v / chi2)``, shape (count, 1), where they are not those of this fit alone.
 
     Returns:
         (losses, noise): the resampled losses, >= 0, shape (count, n), and the standard deviation of one measurement
         of weight 1, without the fit's own uncertainty.
     """
-    rng = np.random.default_rng(seed)
     root = np.sqrt(weights)
     hat = _projection(jacobian * root[:, None])
     residuals = (y - fitted) * root
-    degrees = max(y.size - round(float(np.trace(hat))), 1)
-    number = int(groups.max()) + 1
-    if has_clusters(groups):
+    left, number = max(y.size - round(float(np.trace(hat))), 1), int(groups.max()) + 1
+    clustered = has_clusters(groups)
+    if factor is None:
+        factor = inflation(number - 1 if clustered else left, count, rng)
+    if clustered:
         freed = np.empty_like(residuals)
         for group in range(number):
             members = groups == group
             values, vectors = np.linalg.eigh(np.eye(int(members.sum())) - hat[np.ix_(members, members)])
             inverse = np.where(values > 1e-8, 1 / np.sqrt(np.maximum(values, 1e-8)), 0.0)
             freed[members] = (vectors * inverse * (vectors.T @ residuals[members])).sum(axis=1)
-        factor = np.sqrt((number - 1) / rng.chisquare(number - 1, (count, 1)))
-        shocks = rng.standard_normal((count, number))[:, groups] * freed * factor
+        shocks = rng.standard_normal((count, number))[:, groups] * freed
         noise = float(np.sqrt(np.mean(freed**2)))
     else:
-        noise = float(np.sqrt(np.sum(residuals**2) / degrees))
-        shocks = rng.standard_normal(y.size * count).reshape(count, -1) * noise
-        shocks *= np.sqrt(degrees / rng.chisquare(degrees, (count, 1)))
-    return np.maximum(fitted + shocks / root, 0.0), noise
+        noise = float(np.sqrt(np.sum(residuals**2) / left))
+        shocks = rng.standard_normal((count, y.size)) * noise
+    return np.maximum(fitted + shocks * factor / root, 0.0), noise
+
+
+def inflation(degrees: int, count: int, rng: np.random.Generator) -> Array:
+    """``sqrt(v / chi2)`` with v degrees of freedom, shape (count, 1)."""
+    return np.sqrt(degrees / rng.chisquare(degrees, (count, 1)))
 
 
 def averaged(profile: Profile, losses: Array) -> tuple[Array, Array, Array]:
@@ -74,7 +87,7 @@ def averaged(profile: Profile, losses: Array) -> tuple[Array, Array, Array]:
         (distance, weights, means): the k places, shape (k,), the weight of each, and the mean losses (count, k).
     """
     places, at = np.unique(profile.distance, return_inverse=True)
-    weights = np.bincount(at, profile.weights)
+    weights = np.bincount(at, profile.weights).astype(np.float64)
     share = np.where(at[:, None] == np.arange(places.size), profile.weights[:, None], 0.0) / weights
     return places, weights, np.einsum("mn,nk->mk", losses, share)
 

@@ -58,9 +58,9 @@ def fit_learning_curve(
     start = power_law_region(places, means) if places.size > 1 else 0
     region = at >= start
     further: dict[str, Any] = {"left_out": tuple(places[:start].tolist())}
-    kept = tuple(values[region] for values in (xs, ys, ws / ws[region].mean(), numbers))
+    xs_kept, ys_kept, ws_kept = xs[region], ys[region], ws[region] / ws[region].mean()
     if places.size - start >= FEWEST:
-        x0_distance = float(np.mean(np.log(kept[0])) - np.log(xs[0]))
+        x0_distance = float(np.mean(np.log(xs_kept)) - np.log(xs[0]))
         starts, laws = _resampled_laws(profile_of(xs, ys, ws), at, start, numbers, seed, x0_distance)
         agree = float(np.mean(starts == start))
         if start:
@@ -68,7 +68,7 @@ def fit_learning_curve(
             further["why_left_out"] = f"{PLATEAU}; {share}"
         if has_clusters(numbers) or agree < CERTAIN:
             further["replicates"] = laws
-    return fit_points(*kept, robust=robust, level=level, seed=seed, **further)
+    return fit_points(xs_kept, ys_kept, ws_kept, numbers[region], robust=robust, level=level, seed=seed, **further)
 
 
 def _resampled_laws(
@@ -101,7 +101,9 @@ def _resampled_laws(
     free = (at[:, None] == np.arange(start)).astype(np.float64)
     jacobian = np.concatenate([np.where(region[:, None], jacobian, 0.0), free], axis=1)
     fitted = np.where(region, law, means[at])
-    losses, _ = resampled(fitted, profile.y, weights, jacobian, groups, count=REPLICATES, seed=seed)
+    losses, _ = resampled(
+        fitted, profile.y, weights, jacobian, groups, count=REPLICATES, rng=np.random.default_rng(seed)
+    )
     places, weights_there, curves = averaged(profile, losses)
     starts = power_law_regions(places, curves)
     laws = np.empty((len(curves), 3))

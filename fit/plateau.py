@@ -72,8 +72,8 @@ def power_law_regions(distance: Array, ys: Array, counts: Indices | None = None)
         if enough.any():
             present = (np.arange(k, ys.shape[1]) < counts[enough, None]).astype(np.float64)
             rss[enough, k] = Profile(from_first[enough], ys[enough, k:], present, 1.0).optima().rss[:, 0]
-    present = np.arange(ys.shape[1]) < every[:, None]
-    return _starts(rss, every, np.where(present, ys, 0.0).max(axis=1))
+    losses = np.where(np.arange(ys.shape[1]) < every[:, None], ys, 0.0)
+    return _starts(rss, every, losses.max(axis=1))
 
 
 def _starts(rss: Array, counts: Indices, largest: Array) -> Indices:

@@ -52,7 +52,8 @@ def grouped_points(
         raise ValueError("x is empty; a fit needs points")
     if not (ws > 0).any():
         raise ValueError("weights are all 0; at least one point must count")
-    xs, ys, ws, labels = (values[ws > 0] for values in (xs, ys, ws, labels))
+    counts = ws > 0
+    xs, ys, ws, labels = xs[counts], ys[counts], ws[counts], labels[counts]
     if xs.size > 1 and xs.min() == xs.max():
         raise ValueError(f"x is {xs[0]:g} at every point; a law in x needs different x")
     order = np.lexsort((labels, ws, ys, xs))  # the answer must not depend on the order of the points

@@ -4,10 +4,11 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy import special
 
 from tfrs_scaling.fit.bootstrap import REPLICATES, has_clusters, law_jacobian, refitted, resampled
 from tfrs_scaling.fit.goodness import aicc, lack_of_fit, r2, r2_excess
@@ -20,6 +21,7 @@ from tfrs_scaling.fit.uncertainty import Interval, Region, Resampled, Uncertaint
 
 Array = NDArray[np.float64]
 Indices = NDArray[np.int64]
+T = TypeVar("T", float, Array)
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,8 @@ class PowerLawFit:
         why_left_out: Why they were not fitted; empty where none was left out.
         replicates: Laws refitted to resampled points, as (alpha at x0, beta, gamma), where intervals come
             from these and not from the profile likelihood; else empty.
+        unit_error: Relative standard error of the unit of the loss, where that is itself a measurement; see
+            ``normalized``.
     """
 
     alpha_at_x0: float
@@ -79,6 +83,7 @@ class PowerLawFit:
     left_out: tuple[float, ...] = ()
     why_left_out: str = ""
     replicates: tuple[tuple[float, float, float], ...] = ()
+    unit_error: float = 0.0
 
     @property
     def alpha(self) -> float:
@@ -124,13 +129,20 @@ class PowerLawFit:
         # The law itself belongs to the range, even where rounding leaves no room around it.
         low = np.minimum(low.reshape(places.shape), middle)
         high = np.maximum(high.reshape(places.shape), middle)
+        noise = 0.0
         if kind == "new":
             groups = np.array(self.groups)
             degrees = int(groups.max()) if has_clusters(groups) else self.n - 3
             noise = math.sqrt(f_quantile(self.level, degrees)) * self.noise
-            with np.errstate(over="ignore", invalid="ignore"):  # where the law itself is infinite
-                low, high = middle - np.hypot(middle - low, noise), middle + np.hypot(high - middle, noise)
-        return low, high
+        return self.widened(low, middle, high, noise)
+
+    def widened(self, low: T, middle: T, high: T, noise: float = 0.0) -> tuple[T, T]:
+        """An interval with the error of the unit, and further noise, added in quadrature to each half."""
+        if not (noise or self.unit_error):
+            return low, high
+        with np.errstate(over="ignore", invalid="ignore"):  # where the law itself is infinite
+            further = np.hypot(noise, -float(special.ndtri((1 - self.level) / 2)) * self.unit_error * middle)
+            return middle - np.hypot(middle - low, further), middle + np.hypot(high - middle, further)
 
     def to_dict(self) -> dict[str, Any]:
         """Everything, as JSON: numbers at full precision, null for NaN, infinities and open ends.
@@ -183,7 +195,8 @@ class PowerLawFit:
         return Region(profile, profile.optimum(), log_x0 - math.log(min(self.x)), log_x0, self.level)
 
 
-_NUMBERS = ("alpha_at_x0", "beta", "gamma", "x0", "level", "rmse", "noise", "r2", "r2_excess", "aicc", "lack_of_fit")
+_MEASURES = ("alpha_at_x0", "beta", "gamma", "rmse", "noise", "r2", "r2_excess", "aicc", "lack_of_fit")
+_NUMBERS = (*_MEASURES, "x0", "level", "unit_error")
 
 
 def fit_power_law(
@@ -258,7 +271,7 @@ def fit_points(
     points: dict[str, Any] = {"x": xs, "y": ys, "weights": ws, "groups": numbered(groups)}
     points = {name: tuple(values.tolist()) for name, values in points.items()}
     if not fitted:
-        unknown: dict[str, Any] = dict.fromkeys(set(_NUMBERS) - {"x0", "level"}, math.nan)
+        unknown: dict[str, Any] = dict.fromkeys(_MEASURES, math.nan)
         no_interval = dict.fromkeys(("alpha", "beta", "gamma"), (math.nan, math.nan))
         return PowerLawFit(
             **unknown,
@@ -280,7 +293,9 @@ def fit_points(
     noise = math.sqrt(rss / (xs.size - 3))
     if has_clusters(groups):
         jacobian = law_jacobian(profile.distance, top, beta)
-        losses, noise = resampled(predicted, profile.y, ws, jacobian, groups, count=REPLICATES, seed=seed)
+        losses, noise = resampled(
+            predicted, profile.y, ws, jacobian, groups, count=REPLICATES, rng=np.random.default_rng(seed)
+        )
         if replicates is None:
             replicates = laws_at(refitted(profile, losses), profile.scale, from_first)
     if replicates is None:
@@ -310,7 +325,7 @@ def fit_points(
     )
 
 
-def laws_at(laws: Solutions, scale: float, x0_distance: float) -> Array:
+def laws_at(laws: Solutions, scale: float, x0_distance: float | Array) -> Array:
     """Laws of shape (m, 1) as alpha at x0, beta and gamma, in the unit of the loss: shape (m, 3)."""
     alpha_at_x0 = laws.top * scale * np.exp(-laws.beta * x0_distance)
     return np.concatenate([alpha_at_x0, laws.beta, laws.gamma * scale], axis=1)

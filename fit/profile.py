@@ -141,7 +141,8 @@ class Profile:
         valley = (rss <= before) & (rss <= after)
         valley[:, 1:] &= ~valley[:, :-1]  # a flat stretch (the best law is a constant) is one valley, not many
         curve, at = np.nonzero(valley)
-        every = Profile(*(v[curve] if len(v) > 1 else v for v in (distance, y, weights)), self.scale)
+        distance, y, weights = (values[curve] if len(values) > 1 else values for values in (distance, y, weights))
+        every, curves = Profile(distance, y, weights, self.scale), len(rss)
         low, high = grid[np.maximum(at - 1, 0)], grid[np.minimum(at + 1, grid.size - 1)]
         for _ in range(rounds):
             betas = _between(low, high)
@@ -151,7 +152,7 @@ class Profile:
             beta = _at(betas, best)
         found = every.solve(beta[:, None])
         order = np.lexsort((found.beta[:, 0], found.rss[:, 0], curve))  # the best valley of each curve first
-        first = order[np.searchsorted(curve[order], np.arange(len(y)))]
+        first = order[np.searchsorted(curve[order], np.arange(curves))]
         return Solutions(found.beta[first], found.top[first], found.gamma[first], found.rss[first])
 
     def beta_region(self, best: float, limit: float) -> tuple[float, float]:
@@ -214,7 +215,7 @@ class Profile:
         mean = (self.y * self.weights).sum(axis=-1, keepdims=True) / total
         y_centred = (self.y - mean)[..., None, :]
         weighted = centred * weights
-        spread = (weighted * centred).sum(axis=-1)
+        spread = np.maximum((weighted * centred).sum(axis=-1), 1e-300)  # 0 for a curve of one place: a constant
         top = (weighted * y_centred).sum(axis=-1) / spread
         residuals = y_centred - top[..., None] * centred
         power_mean = 1.0 + below_mean
@@ -313,6 +314,6 @@ def _between(low: Array, high: Array) -> Array:
     return betas
 
 
-def _at(values: Array, index: Array) -> Array:
+def _at(values: Array, index: NDArray[np.int64]) -> Array:
     """The value at one index of each row: values (m, k), index (m,), the result (m,)."""
     return np.take_along_axis(values, index[:, None], axis=1)[:, 0]
