@@ -21,7 +21,7 @@ def resampled(
     count: int,
     rng: np.random.Generator,
     factor: Array | None = None,
-) -> tuple[Array, float]:
+) -> tuple[Array, float, float]:
     """Losses resampled around a fit: a wild cluster bootstrap where groups allow one.
 
     The residuals of a group, freed of what the fit took from them (``(I - H)**-0.5``, the CR2 correction of Bell
@@ -46,8 +46,8 @@ def resampled(
         factor: The factors ``sqrt(v / chi2)``, shape (count, 1), where they are not those of this fit alone.
 
     Returns:
-        (losses, noise): the resampled losses, >= 0, shape (count, n), and the standard deviation of one measurement
-        of weight 1, without the fit's own uncertainty.
+        (losses, noise, degrees): the resampled losses, >= 0, shape (count, n), and the standard deviation of one
+        measurement of weight 1, without the fit's own uncertainty, with its degrees of freedom.
     """
     root = np.sqrt(weights)
     hat = _projection(jacobian * root[:, None])
@@ -64,11 +64,31 @@ def resampled(
             inverse = np.where(values > 1e-8, 1 / np.sqrt(np.maximum(values, 1e-8)), 0.0)
             freed[members] = (vectors * inverse * (vectors.T @ residuals[members])).sum(axis=1)
         shocks = rng.standard_normal((count, number))[:, groups] * freed
-        noise = float(np.sqrt(np.mean(freed**2)))
+        noise, degrees = _scatter(freed, groups)
     else:
-        noise = float(np.sqrt(np.sum(residuals**2) / left))
+        noise, degrees = float(np.sqrt(np.sum(residuals**2) / left)), float(left)
         shocks = rng.standard_normal((count, y.size)) * noise
-    return np.maximum(fitted + shocks * factor / root, 0.0), noise
+    return np.maximum(fitted + shocks * factor / root, 0.0), noise, degrees
+
+
+def _scatter(freed: Array, groups: Indices) -> tuple[float, float]:
+    """The standard deviation of one point of a new group, and its degrees of freedom by Satterthwaite (1946).
+
+    It is made of the mean squares between and within groups, as if groups had an offset each.
+    """
+    counts = np.bincount(groups)
+    number, size = counts.size, groups.size
+    means = np.bincount(groups, freed) / counts
+    per_group = (size - float(np.sum(counts**2)) / size) / (number - 1)
+    between = float(np.sum(counts * means**2)) / number  # about 0, where the fit has put it
+    within = float(np.sum((freed - means[groups]) ** 2)) / (size - number)
+    share = 1 / per_group
+    parts = share * between, (1 - share) * within
+    variance = sum(parts)
+    if variance == 0:
+        return 0.0, float(number - 1)
+    degrees = variance**2 / (parts[0] ** 2 / (number - 1) + parts[1] ** 2 / max(size - number - 2, 1))
+    return float(np.sqrt(variance)), max(float(degrees), 1.0)
 
 
 def inflation(degrees: int, count: int, rng: np.random.Generator) -> Array:

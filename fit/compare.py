@@ -134,16 +134,16 @@ def compare_schemes(first: PowerLawFit, second: PowerLawFit, *, level: float = 0
 
 def _by_sums_of_squares(first: PowerLawFit, second: PowerLawFit, level: float) -> tuple[float, float, Interval]:
     """The p values of the curves and of beta, and the interval of the difference of beta, for independent points."""
-    unit = max(*first.y, *second.y) or 1.0
-    profiles = [profile_of(np.array(fit.x), np.array(fit.y) / unit, np.array(fit.weights)) for fit in (first, second)]
-    squared = [profile.scale**2 for profile in profiles]
+    profiles = [first.profile, second.profile]
+    unit = max(profile.scale for profile in profiles)
+    squared = [(profile.scale / unit) ** 2 for profile in profiles]
     best = [profile.optimum() for profile in profiles]
     floor = sum(profile.floor * size for profile, size in zip(profiles, squared, strict=True))
     least = [float(of.rss[0]) * size for of, size in zip(best, squared, strict=True)]
     apart, degrees = max(sum(least), floor), first.n + second.n - 6
 
-    x, y, weights = (np.array(getattr(first, name) + getattr(second, name)) for name in ("x", "y", "weights"))
-    together = profile_of(x, y / unit, weights)
+    x, weights = (np.array(getattr(first, name) + getattr(second, name)) for name in ("x", "weights"))
+    together = profile_of(x, np.concatenate([of.y * (of.scale / unit) for of in profiles]), weights)
     one_law = float(together.optimum().rss[0]) * together.scale**2
     curve = float(special.fdtrc(3, degrees, max(one_law - apart, 0.0) / 3 / (apart / degrees)))
 
@@ -215,12 +215,12 @@ def _resampled_laws(first: PowerLawFit, second: PowerLawFit, seed: int) -> tuple
         if known:  # in another order: two fits of one seed must not be paired draw by draw
             laws.append(rng.permutation(np.array(fit.replicates)))
             continue
-        profile = profile_of(np.array(fit.x), np.array(fit.y), np.array(fit.weights))
+        profile = fit.profile
         best = profile.optimum()
         fitted = best.top * np.exp(-best.beta * profile.distance) + best.gamma
         jacobian = law_jacobian(profile.distance, float(best.top[0]), float(best.beta[0]))
         groups = np.array(fit.groups)
-        losses, _ = resampled(
+        losses, _, _ = resampled(
             fitted, profile.y, profile.weights, jacobian, groups, count=REPLICATES, rng=rng, factor=factor
         )
         laws.append(laws_at(refitted(profile, losses), profile.scale, math.log(fit.x0) - math.log(min(fit.x))))

@@ -101,7 +101,7 @@ def _resampled_laws(
     free = (at[:, None] == np.arange(start)).astype(np.float64)
     jacobian = np.concatenate([np.where(region[:, None], jacobian, 0.0), free], axis=1)
     fitted = np.where(region, law, means[at])
-    losses, _ = resampled(
+    losses, _, _ = resampled(
         fitted, profile.y, weights, jacobian, groups, count=REPLICATES, rng=np.random.default_rng(seed)
     )
     places, weights_there, curves = averaged(profile, losses)

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import Any, Literal, TypeVar
 
@@ -14,8 +14,8 @@ from tfrs_scaling.fit.bootstrap import REPLICATES, has_clusters, law_jacobian, r
 from tfrs_scaling.fit.goodness import aicc, lack_of_fit, r2, r2_excess
 from tfrs_scaling.fit.laws import power_law
 from tfrs_scaling.fit.points import grouped_points, numbered, positive
-from tfrs_scaling.fit.profile import Solutions, profile_of
-from tfrs_scaling.fit.robust import huber_weights
+from tfrs_scaling.fit.profile import Profile, Solutions, profile_of
+from tfrs_scaling.fit.robust import pseudo_losses
 from tfrs_scaling.fit.status import FEWEST, judge
 from tfrs_scaling.fit.uncertainty import Interval, Region, Resampled, Uncertainty, f_quantile
 
@@ -39,8 +39,9 @@ class PowerLawFit:
             open is 0 or inf.
         level: Confidence level of the intervals.
         rmse: Weighted root mean square of the residuals; unit of the loss.
-        noise: Standard deviation of one measurement of weight 1, estimated from the residuals with their
-            degrees of freedom; unit of the loss.
+        noise: Standard deviation of one measurement of weight 1, estimated from the residuals; unit of the
+            loss.
+        noise_degrees: Its degrees of freedom: n - 3, fewer where points are grouped.
         r2: Share of the weighted variance of y that the law explains; NaN where y does not vary.
         r2_excess: The same for ``ln(y - gamma)`` against ``ln x``, unweighted, where a law is a straight
             line; NaN where a point lies on or below gamma. Stricter than ``r2`` at the tail.
@@ -52,8 +53,9 @@ class PowerLawFit:
         status: One of STATUSES.
         x: The fitted x, shape (n,).
         y: The fitted losses, shape (n,).
-        weights: Their weights, mean 1, shape (n,); times Huber's where the fit is robust.
+        weights: Their weights, mean 1, shape (n,).
         groups: The group of each point, numbered from 0, shape (n,).
+        robust: Whether this is Huber's estimate.
         left_out: The x of points that were given and not fitted, increasing.
         why_left_out: Why they were not fitted; empty where none was left out.
         replicates: Laws refitted to resampled points, as (alpha at x0, beta, gamma), where intervals come
@@ -70,6 +72,7 @@ class PowerLawFit:
     level: float
     rmse: float
     noise: float
+    noise_degrees: float
     r2: float
     r2_excess: float
     aicc: float
@@ -80,6 +83,7 @@ class PowerLawFit:
     y: tuple[float, ...]
     weights: tuple[float, ...]
     groups: tuple[int, ...]
+    robust: bool = False
     left_out: tuple[float, ...] = ()
     why_left_out: str = ""
     replicates: tuple[tuple[float, float, float], ...] = ()
@@ -106,8 +110,7 @@ class PowerLawFit:
         ``mean`` is the interval of the law itself: the range of losses at x over all laws whose residual sum
         of squares is within the F limit of the best one, or percentiles of the ``replicates``. ``new`` is for
         one further measurement of weight 1, in a group of its own: it adds, in quadrature to each half of
-        that range, ``noise`` times Student's t for n - 3 degrees of freedom, or one less than the number of
-        groups.
+        that range, ``noise`` times Student's t for ``noise_degrees``.
 
         Args:
             x: Positive numbers, shape (m,) or a scalar.
@@ -131,9 +134,7 @@ class PowerLawFit:
         high = np.maximum(high.reshape(places.shape), middle)
         noise = 0.0
         if kind == "new":
-            groups = np.array(self.groups)
-            degrees = int(groups.max()) if has_clusters(groups) else self.n - 3
-            noise = math.sqrt(f_quantile(self.level, degrees)) * self.noise
+            noise = math.sqrt(f_quantile(self.level, self.noise_degrees)) * self.noise
         return self.widened(low, middle, high, noise)
 
     def widened(self, low: T, middle: T, high: T, noise: float = 0.0) -> tuple[T, T]:
@@ -177,6 +178,7 @@ class PowerLawFit:
                 n=int(content["n"]),
                 status=str(content["status"]),
                 groups=tuple(int(group) for group in content["groups"]),
+                robust=bool(content["robust"]),
                 why_left_out=str(content["why_left_out"]),
                 replicates=tuple((float(a), float(b), float(g)) for a, b, g in content["replicates"]),
                 **numbers,
@@ -186,16 +188,22 @@ class PowerLawFit:
             raise ValueError(f"this is not a fit that to_dict wrote ({error!r}); fit the runs again") from error
 
     @cached_property
+    def profile(self) -> Profile:
+        """The least-squares surface of the points, of their pseudo-losses where the fit is robust."""
+        xs, ys, ws = np.array(self.x), np.array(self.y), np.array(self.weights)
+        return profile_of(xs, pseudo_losses(xs, ys, ws) if self.robust else ys, ws)
+
+    @cached_property
     def uncertainty(self) -> Uncertainty:
         """What can be asked about the fit's certainty; not for ``too_few_points``."""
         log_x0 = math.log(self.x0)
         if self.replicates:
             return Resampled(np.array(self.replicates), log_x0, self.level)
-        profile = profile_of(np.array(self.x), np.array(self.y), np.array(self.weights))
+        profile = self.profile
         return Region(profile, profile.optimum(), log_x0 - math.log(min(self.x)), log_x0, self.level)
 
 
-_MEASURES = ("alpha_at_x0", "beta", "gamma", "rmse", "noise", "r2", "r2_excess", "aicc", "lack_of_fit")
+_MEASURES = ("alpha_at_x0", "beta", "gamma", "rmse", "noise", "noise_degrees", "r2", "r2_excess", "aicc", "lack_of_fit")
 _NUMBERS = (*_MEASURES, "x0", "level", "unit_error")
 
 
@@ -227,7 +235,7 @@ def fit_power_law(
             weight 0 does not count.
         groups: A label for each point, such as its trial: points on one data ladder share a training and
             are not independent. Text or numbers, shape (n,).
-        robust: Huber's estimate in place of least squares; see ``robust.huber_weights``.
+        robust: Huber's estimate in place of least squares; see ``robust.pseudo_losses``.
         level: Confidence level of the intervals, between 0 and 1.
         seed: Of the bootstrap, >= 0.
 
@@ -266,8 +274,6 @@ def fit_points(
         raise ValueError(f"seed is {seed}; it must be 0 or above")
     x0 = math.exp(float(np.mean(np.log(xs))))
     fitted = np.unique(xs).size >= FEWEST
-    if robust and fitted:
-        ws = huber_weights(xs, ys, ws)
     points: dict[str, Any] = {"x": xs, "y": ys, "weights": ws, "groups": numbered(groups)}
     points = {name: tuple(values.tolist()) for name, values in points.items()}
     if not fitted:
@@ -281,19 +287,22 @@ def fit_points(
             interval=no_interval,
             n=xs.size,
             status="too_few_points",
+            robust=robust,
             left_out=left_out,
             why_left_out=why_left_out,
         )
-    profile = profile_of(xs, ys, ws)
+    profile = profile_of(xs, pseudo_losses(xs, ys, ws) if robust else ys, ws)
     best = profile.optimum()
     top, beta, gamma, rss = (float(value[0]) for value in (best.top, best.beta, best.gamma, best.rss))
     log_x0 = math.log(x0)
     from_first = log_x0 - math.log(xs.min())
     predicted = top * np.exp(-beta * profile.distance) + gamma
-    noise = math.sqrt(rss / (xs.size - 3))
+    measured = replace(profile, y=ys / profile.scale)
+    measured_rss = float(profile.total((measured.y - predicted) ** 2)) if robust else rss
+    noise, noise_degrees = math.sqrt(rss / (xs.size - 3)), float(xs.size - 3)
     if has_clusters(groups):
         jacobian = law_jacobian(profile.distance, top, beta)
-        losses, noise = resampled(
+        losses, noise, noise_degrees = resampled(
             predicted, profile.y, ws, jacobian, groups, count=REPLICATES, rng=np.random.default_rng(seed)
         )
         if replicates is None:
@@ -311,14 +320,16 @@ def fit_points(
         x0=x0,
         interval=interval,
         level=level,
-        rmse=profile.scale * math.sqrt(rss / xs.size),
+        rmse=profile.scale * math.sqrt(measured_rss / xs.size),
         noise=profile.scale * noise,
-        r2=r2(profile, rss),
-        r2_excess=r2_excess(profile, best),
-        aicc=aicc(rss, profile, xs.size),
+        noise_degrees=noise_degrees,
+        r2=r2(measured, measured_rss),
+        r2_excess=r2_excess(measured, best),
+        aicc=aicc(measured_rss, measured, xs.size),
         lack_of_fit=lack_of_fit(profile, rss, groups),
         n=xs.size,
         status=judge(profile, best, interval, without_slope, level),
+        robust=robust,
         left_out=left_out,
         why_left_out=why_left_out,
         replicates=() if replicates is None else tuple(map(tuple, replicates.tolist())),

@@ -229,7 +229,7 @@ class Resampled:
         return low, high
 
 
-def f_quantile(level: float, degrees: int) -> float:
+def f_quantile(level: float, degrees: float) -> float:
     """The quantile of F with 1 and ``degrees`` degrees of freedom: that of Student's t, squared."""
     return float(special.stdtrit(degrees, (1 + level) / 2)) ** 2
 
