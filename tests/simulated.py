@@ -6,6 +6,8 @@ from typing import Literal
 
 import numpy as np
 
+from tfrs_scaling.fit.compare import compare_schemes
+from tfrs_scaling.fit.learning_curve import fit_learning_curve
 from tfrs_scaling.fit.power_law import fit_power_law
 
 Kind = Literal["paper", "movielens"]
@@ -100,3 +102,55 @@ def multistart_rss(x: np.ndarray, y: np.ndarray, rng: np.random.Generator, start
         at, rss = np.where(better[:, None], tried, at), np.minimum(found, rss)
         damping = np.clip(np.where(better, damping / 5, damping * 4), 1e-14, 1e8)
     return float(rss.min() * scale**2)
+
+
+def plateau_coverage(simulations: int, *, seed: int, ladders: int = 1, noise: float = 2e-3) -> dict[str, float]:
+    """How often intervals of curves with a plateau contain the truth of the law after it."""
+    rng = np.random.default_rng(seed)
+    right = Counter[str]()
+    for _ in range(simulations):
+        curve = draw_curve(rng, "movielens", 10)
+        curve = Curve(curve.x, 1.2 * curve.top, curve.beta, curve.gamma)
+        ceiling = float(curve.at(curve.x)[2]) + 0.5 * float(curve.at(curve.x)[1] - curve.at(curve.x)[2])
+        kind: Noise = "offset" if ladders > 1 else "independent"
+        y = np.minimum(curve.at(curve.x), ceiling) + ladder_noise(rng, kind, ladders, 10, noise)
+        fit = fit_learning_curve(np.tile(curve.x, ladders), y.ravel(), groups=np.repeat(np.arange(ladders), 10))
+        beyond = np.array(4 * curve.x[-1])
+        low, high = fit.predict_interval(beyond)
+        right["beta"] += fit.interval["beta"][0] <= curve.beta <= fit.interval["beta"][1]
+        right["gamma"] += fit.interval["gamma"][0] <= curve.gamma <= fit.interval["gamma"][1]
+        right["beyond"] += bool(low <= curve.at(beyond) <= high)
+        right["resampled"] += bool(fit.replicates)
+        right["start found"] += len(fit.left_out) == 2
+    return {name: right[name] / simulations for name in ("beta", "gamma", "beyond", "resampled", "start found")}
+
+
+def comparisons(n: int, noise: float, simulations: int, *, seed: int, ladders: int = 1) -> dict[str, float]:
+    """How often two equal schemes are told apart, and two that differ by four standard errors of beta are.
+
+    These are the standard errors of the difference of two estimates of beta; nothing but beta differs. Several
+    ladders have an offset each.
+    """
+    rng = np.random.default_rng(seed)
+    found = Counter[str]()
+    for _ in range(simulations):
+        curve = draw_curve(rng, "movielens", n)
+        u = np.log(curve.x / curve.x[0])
+        power = np.exp(-curve.beta * u)
+        jacobian = np.stack([power, -curve.top * u * power, np.ones(n)], axis=1)
+        error = noise * np.sqrt(2 * np.linalg.inv(jacobian.T @ jacobian)[1, 1] / ladders)
+        kind: Noise = "offset" if ladders > 1 else "independent"
+        fits = []
+        for beta in (curve.beta, curve.beta, curve.beta + 4 * error):
+            truth = Curve(curve.x, curve.top, beta, curve.gamma).at(curve.x)
+            y = truth + ladder_noise(rng, kind, ladders, n, noise)
+            groups = np.repeat(np.arange(ladders), n) if ladders > 1 else None
+            fits.append(fit_power_law(np.tile(curve.x, ladders), y.ravel(), groups=groups))
+        equal, apart = compare_schemes(*fits[:2]), compare_schemes(*fits[1:])
+        found["equal told apart"] += equal.different
+        found["four standard errors found"] += apart.different
+        found["by beta alone"] += apart.beta_p_value < 0.05
+        found["interval covers"] += equal.beta_interval[0] <= 0 <= equal.beta_interval[1]
+    return {name: count / simulations for name, count in found.items()} | {
+        name: found[name] / simulations for name in ("equal told apart", "four standard errors found")
+    }
