@@ -8,7 +8,7 @@ from tfrs_scaling.fit.profile import Profile, Solutions
 Array = NDArray[np.float64]
 Indices = NDArray[np.int64]
 
-REPLICATES = 400
+REPLICATES = 399  # so that percentiles of usual levels fall on one of them (Davison and Hinkley 1997)
 
 
 def resampled(

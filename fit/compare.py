@@ -11,7 +11,7 @@ from scipy import special
 from tfrs_scaling.fit.bootstrap import REPLICATES, has_clusters, inflation, law_jacobian, refitted, resampled
 from tfrs_scaling.fit.power_law import PowerLawFit, laws_at
 from tfrs_scaling.fit.profile import BETA_MAX, BETA_MIN, at_bounds, profile_of
-from tfrs_scaling.fit.uncertainty import f_quantile
+from tfrs_scaling.fit.uncertainty import f_quantile, percentiles
 
 Array = NDArray[np.float64]
 Interval = tuple[float, float]
@@ -194,8 +194,7 @@ def _by_resampling(
     apart = losses(of_first, first) - losses(of_second, second)
     curve = min(1.0, _PLACES * min(_two_sided(column) for column in apart.T))
     beta = of_first[:, 1] - of_second[:, 1]
-    tail = (1 - level) / 2
-    low, high = np.quantile(beta, [tail, 1 - tail], method="inverted_cdf")
+    low, high = percentiles(beta, level)
     return curve, _two_sided(beta), (float(low), float(high))
 
 

@@ -16,7 +16,7 @@ BETA_MIN, BETA_MAX = 1e-3, 20.0
 _GRID = np.geomspace(BETA_MIN, BETA_MAX, 200)
 _ZOOM_FRACTIONS = np.linspace(0.0, 1.0, 41)  # each round of a refinement makes the bracket twenty times narrower
 _ROUNDS_TO_THE_LAST_DIGIT = 11
-_FINE_GRID = np.geomspace(BETA_MIN, BETA_MAX, 500)  # for resampled curves, which need three digits
+_FINE_GRID = np.geomspace(BETA_MIN, BETA_MAX, 250)  # for resampled curves, which need three digits
 _COARSE_GRID, _COARSE_ROUNDS = _GRID[::3], 2
 _BATCH = 64  # curves at a time, so that what they need stays in the cache
 

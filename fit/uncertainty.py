@@ -223,10 +223,15 @@ class Resampled:
         return alpha_at_x0 * _exp(-beta * places) + gamma
 
     def _percentiles(self, values: Array) -> tuple[Array, Array]:
-        """The lower and upper percentile of each column, by order statistics: infinities are no trouble."""
-        tail = (1 - self.level) / 2
-        low, high = np.quantile(values, [tail, 1 - tail], axis=0, method="inverted_cdf")
-        return low, high
+        """The lower and upper percentile of each column."""
+        return percentiles(values, self.level)
+
+
+def percentiles(values: Array, level: float) -> tuple[Array, Array]:
+    """The ends of the middle ``level`` of values along the first axis: order statistics, as values may be infinite."""
+    place = max(math.floor((len(values) + 1) * (1 - level) / 2 + 1e-9), 1)
+    ordered = np.sort(values, axis=0)
+    return ordered[place - 1], ordered[-place]
 
 
 def f_quantile(level: float, degrees: float) -> float:

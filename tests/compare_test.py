@@ -1,6 +1,9 @@
 """Tests of the comparison of two schemes: how often equal ones are told apart, and different ones found."""
 
+from collections.abc import Callable
+
 import numpy as np
+from scipy import optimize, special
 
 from tests.simulated import comparisons
 from tfrs_scaling.fit.compare import compare_schemes
@@ -35,31 +38,26 @@ class CompareTest(tf.test.TestCase):
         self.assertAllClose(min(abs(edge[0]), abs(edge[1])), 0.0, atol=3e-4)
 
     def test_f_tests_against_scipy(self) -> None:
-        from scipy import optimize, special
-
         first, second = noisy(4), noisy(5, beta=0.31)
         u = np.log(LADDER / 1000)
 
-        def rss(p: np.ndarray, fit: PowerLawFit) -> np.ndarray:
+        def residuals(p: np.ndarray, fit: PowerLawFit) -> np.ndarray:
             return p[0] * np.exp(-p[1] * u) + p[2] - np.array(fit.y)
 
+        def one_law(p: np.ndarray) -> np.ndarray:
+            return np.concatenate([residuals(p, first), residuals(p, second)])
+
+        def one_beta(p: np.ndarray) -> np.ndarray:
+            return np.concatenate([residuals(p[[0, 1, 2]], first), residuals(p[[3, 1, 4]], second)])
+
+        def least_rss(law: Callable[[np.ndarray], np.ndarray], start: list[float]) -> float:
+            return 2 * optimize.least_squares(law, start, xtol=1e-15, ftol=1e-15, gtol=1e-15).cost
+
         apart = 9 * (first.rmse**2 + second.rmse**2)
-        tight = {"xtol": 1e-15, "ftol": 1e-15, "gtol": 1e-15}
-        one = optimize.least_squares(
-            lambda p: np.concatenate([rss(p, first), rss(p, second)]), [0.2, 0.3, 0.8], **tight
-        )
-        shared = optimize.least_squares(
-            lambda p: np.concatenate([rss(p[[0, 1, 2]], first), rss(p[[3, 1, 4]], second)]),
-            [0.2, 0.3, 0.8, 0.2, 0.8],
-            **tight,
-        )
+        of_law, of_beta = least_rss(one_law, [0.2, 0.3, 0.8]), least_rss(one_beta, [0.2, 0.3, 0.8, 0.2, 0.8])
         found = compare_schemes(first, second)
-        self.assertAllClose(
-            found.curve_p_value, special.fdtrc(3, 12, (2 * one.cost - apart) / 3 / (apart / 12)), rtol=1e-5
-        )
-        self.assertAllClose(
-            found.beta_p_value, special.fdtrc(1, 12, (2 * shared.cost - apart) / (apart / 12)), rtol=1e-4
-        )
+        self.assertAllClose(found.curve_p_value, special.fdtrc(3, 12, (of_law - apart) / 3 / (apart / 12)), rtol=1e-5)
+        self.assertAllClose(found.beta_p_value, special.fdtrc(1, 12, (of_beta - apart) / (apart / 12)), rtol=1e-4)
         self.assertEqual(found.p_value, min(1.0, 2 * min(found.curve_p_value, found.beta_p_value)))
 
     def test_exchanging_the_two_turns_the_sign(self) -> None:

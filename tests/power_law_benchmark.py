@@ -24,14 +24,14 @@ class PowerLawBenchmark(tf.test.Benchmark):
             for n in (6, 8, 11):
                 for noise in (1e-4, 5e-4):
                     started = time.perf_counter()
-                    figures = coverage(kind, n, noise, SIMULATIONS, seed=n)  # type: ignore[arg-type]
+                    figures = coverage(kind, n, noise, SIMULATIONS, seed=n)
                     self._report(f"coverage, {kind}, n {n}, noise {noise:g}", SIMULATIONS, started, figures)
 
     def benchmark_coverage_of_the_bootstrap_on_correlated_ladders(self) -> None:
         for of in ("offset", "autoregressive"):
             for ladders, n in ((2, 8), (3, 6), (3, 8), (3, 11), (5, 8)):
                 started = time.perf_counter()
-                figures = coverage("movielens", n, 5e-4, SIMULATIONS, seed=n, ladders=ladders, of=of)  # type: ignore[arg-type]
+                figures = coverage("movielens", n, 5e-4, SIMULATIONS, seed=n, ladders=ladders, of=of)
                 self._report(f"coverage, {ladders} ladders of {n}, {of} noise", SIMULATIONS, started, figures)
 
     def benchmark_coverage_of_robust_fits(self) -> None:

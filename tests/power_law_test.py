@@ -118,10 +118,14 @@ class RobustTest(tf.test.TestCase):
         f_scale = 1.345 * 1.4826 * np.median(np.abs(residuals)) * math.sqrt(9 / 6)
         start = [fit.alpha_at_x0, fit.beta, fit.gamma]
         u = np.log(LADDER / fit.x0)
+
+        def misfit(p: np.ndarray) -> np.ndarray:
+            return p[0] * np.exp(-p[1] * u) + p[2] - y
+
+        tight = 1e-15
         peer = optimize.least_squares(
-            lambda p: p[0] * np.exp(-p[1] * u) + p[2] - y, start, loss="huber", f_scale=f_scale, xtol=1e-15,
-            ftol=1e-15, gtol=1e-15, x_scale=start,
-        )  # fmt: skip
+            misfit, start, loss="huber", f_scale=f_scale, x_scale=start, xtol=tight, ftol=tight, gtol=tight
+        )
         self.assertAllClose(peer.x, start, rtol=1e-5)
         self.assertLess(np.abs(fit.predict(LADDER) - law(LADDER)).max(), 2e-3)
         self.assertGreater(np.abs(fit_power_law(LADDER, y).predict(LADDER) - law(LADDER)).max(), 5e-3)
