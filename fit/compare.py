@@ -227,6 +227,6 @@ def _resampled_laws(first: PowerLawFit, second: PowerLawFit, seed: int) -> tuple
 
 
 def _two_sided(differences: Array) -> float:
-    """The p value of no difference from resampled differences: twice the smaller tail, never 0."""
-    tail = min(float(np.mean(differences >= 0)), float(np.mean(differences <= 0)))
-    return min(1.0, max(2 * tail, 1 / differences.size))
+    """The p value of no difference from resampled differences: twice the smaller tail, what was seen counted in."""
+    tail = 1 + min(int(np.sum(differences >= 0)), int(np.sum(differences <= 0)))
+    return min(1.0, 2 * tail / (differences.size + 1))
