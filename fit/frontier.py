@@ -1,7 +1,7 @@
 """The Pareto frontier: the points that no other point beats on cost and on loss at once; and its law."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -160,8 +160,10 @@ def _candidates(
 
 def _replicates(candidates: _Candidates, xs: Array, ys: Array, find_plateau: bool, seed: int) -> Array:
     """Laws of resampled frontiers as alpha, beta and gamma at the x0 of these points, shape (replicates, 3)."""
-    log_x0 = float(np.mean(np.log(xs)))
-    centre, shocks = _noise(candidates, xs, ys, np.random.default_rng(seed))
+    log_x0, scale = float(np.mean(np.log(xs))), float(candidates.loss.max()) or 1.0
+    deviations = [of_place / scale for of_place in candidates.deviations]
+    candidates = replace(candidates, loss=candidates.loss / scale, deviations=deviations)
+    centre, shocks = _noise(candidates, xs, ys / scale, np.random.default_rng(seed))
     losses = np.maximum(centre + shocks, 0.0)
     frontiers = [pareto_frontier(candidates.cost, of_one) for of_one in losses]
     if not find_plateau:
@@ -175,9 +177,8 @@ def _replicates(candidates: _Candidates, xs: Array, ys: Array, find_plateau: boo
     starts = power_law_regions(logs, curves, counts) if find_plateau else np.zeros_like(counts)
     present = ((at >= starts[:, None]) & (at < counts[:, None])).astype(np.float64)
     first = logs[rows, starts]
-    scale = float(losses.max()) or 1.0
     distance = np.where(present > 0, logs - first[:, None], 0.0)
-    laws = Profile(distance, curves / scale, present, scale).optima()
+    laws = Profile(distance, curves, present, scale).optima()
     return laws_at(laws, scale, log_x0 - first[:, None])
 
 

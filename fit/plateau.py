@@ -46,8 +46,9 @@ def power_law_region(x: ArrayLike, y: ArrayLike) -> int:
     most = xs.size - _FEWEST_IN_REGION
     if most < 1:
         return 0
+    ys = ys / (float(ys.max()) or 1.0)  # squares of huge and tiny losses must stay within range
     rss = np.array([[_least_rss(xs[k:], ys[k:]) for k in range(most + 1)]])
-    return int(_starts(rss, np.array([xs.size]), np.array([float(ys.max())]))[0])
+    return int(_starts(rss, np.array([xs.size]), np.ones(1))[0])
 
 
 def power_law_regions(distance: Array, ys: Array, counts: Indices | None = None) -> Indices:
@@ -86,7 +87,7 @@ def _starts(rss: Array, counts: Indices, largest: Array) -> Indices:
     """
     if rss.shape[1] == 1:
         return np.zeros(len(rss), dtype=np.int64)
-    rss = np.maximum(rss, (counts * (_NEGLIGIBLE * largest) ** 2)[:, None])
+    rss = np.maximum(rss, (counts * (_NEGLIGIBLE * np.where(largest > 0, largest, 1.0)) ** 2)[:, None])
     k = np.arange(1, rss.shape[1])
     possible = np.isfinite(rss[:, 1:])
     degrees = np.where(possible, counts[:, None] - k - 3, 1)

@@ -1,11 +1,15 @@
 """Tests of learning curves with a plateau: measured on MovieLens-1M, and planted."""
 
 import json
+import warnings
 
 import numpy as np
 
 from tests.simulated import plateau_coverage
+from tfrs_scaling.fit.compare import compare_schemes
+from tfrs_scaling.fit.frontier import fit_frontier
 from tfrs_scaling.fit.learning_curve import fit_learning_curve
+from tfrs_scaling.fit.phases import phase, samples_to_reach
 from tfrs_scaling.fit.power_law import PowerLawFit, fit_power_law
 
 import tensorflow as tf  # isort: skip -- after tfrs_scaling, which chooses the Keras it comes with
@@ -60,6 +64,24 @@ class LearningCurveTest(tf.test.TestCase):
         text = json.dumps(one.to_dict(), allow_nan=False)
         self.assertEqual(text, json.dumps(other.to_dict(), allow_nan=False))
         self.assertEqual(PowerLawFit.from_dict(json.loads(text)), one)
+
+    def test_huge_and_tiny_losses_are_no_trouble(self) -> None:
+        whole = fit_learning_curve(MOVIELENS_X, MOVIELENS_NE)
+        frontier = fit_frontier(MOVIELENS_X, MOVIELENS_NE)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            for scale in (1e-300, 1e-150, 1e150, 1e300):
+                fit = fit_learning_curve(MOVIELENS_X, MOVIELENS_NE * scale)
+                self.assertEqual(fit.left_out, whole.left_out)
+                self.assertAllClose(fit.gamma / scale, whole.gamma, rtol=1e-6)
+                of_scaled = fit_frontier(MOVIELENS_X, MOVIELENS_NE * scale)
+                for ends, expected in zip(of_scaled.interval["gamma"], frontier.interval["gamma"], strict=True):
+                    self.assertAllClose(ends / scale, expected, rtol=1e-6)
+                at, expected = phase(fit, 1e5, 0.01), phase(whole, 1e5, 0.01)
+                self.assertAllClose(at.diminishing_return, expected.diminishing_return, rtol=1e-6)
+                self.assertTrue(samples_to_reach(fit, fit.gamma * 1.01).reachable)
+                self.assertEqual(compare_schemes(fit, fit).p_value, 1.0)
+            self.assertEqual(fit_learning_curve(LADDER, np.zeros(9)).status, "flat")
 
     def test_few_and_constant_points(self) -> None:
         self.assertEqual(fit_learning_curve(LADDER[:3], [0.9, 0.8, 0.75]).status, "too_few_points")
