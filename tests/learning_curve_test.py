@@ -77,8 +77,8 @@ class LearningCurveTest(tf.test.TestCase):
                 of_scaled = fit_frontier(MOVIELENS_X, MOVIELENS_NE * scale)
                 for ends, expected in zip(of_scaled.interval["gamma"], frontier.interval["gamma"], strict=True):
                     self.assertAllClose(ends / scale, expected, rtol=1e-6)
-                at, expected = phase(fit, 1e5, 0.01), phase(whole, 1e5, 0.01)
-                self.assertAllClose(at.diminishing_return, expected.diminishing_return, rtol=1e-6)
+                at, reference = phase(fit, 1e5, 0.01), phase(whole, 1e5, 0.01)
+                self.assertAllClose(at.diminishing_return, reference.diminishing_return, rtol=1e-6)
                 self.assertTrue(samples_to_reach(fit, fit.gamma * 1.01).reachable)
                 self.assertEqual(compare_schemes(fit, fit).p_value, 1.0)
             self.assertEqual(fit_learning_curve(LADDER, np.zeros(9)).status, "flat")
