@@ -4,7 +4,9 @@ Plots and the report are imported on demand, ``from tfrs_scaling.fit.report impo
 fitting does not wait for Bokeh.
 """
 
+from tfrs_scaling.fit.allocation import Allocation, MeasuredCost
 from tfrs_scaling.fit.frontier import pareto_frontier
+from tfrs_scaling.fit.joint_law import JointFit, fit_joint_law
 from tfrs_scaling.fit.laws import power_law
 from tfrs_scaling.fit.plateau import power_law_region
 from tfrs_scaling.fit.power_law import PowerLawFit, fit_power_law
@@ -15,7 +17,11 @@ from tfrs_scaling.fit.study_fits import fit_study, read_fits, write_fits
 __all__ = [
     "COLUMNS",
     "TIMING_COLUMNS",
+    "Allocation",
+    "JointFit",
+    "MeasuredCost",
     "PowerLawFit",
+    "fit_joint_law",
     "fit_power_law",
     "fit_study",
     "flag",

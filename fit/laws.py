@@ -23,3 +23,40 @@ def power_law(x: ArrayLike, *, alpha: float, beta: float, gamma: float, x0: floa
     log_ratio = np.log(np.asarray(x, dtype=np.float64)) - np.log(x0)
     with np.errstate(over="ignore"):  # far to the left of x0 a steep law is infinite, and says so
         return np.asarray(alpha * np.exp(-beta * log_ratio) + gamma, dtype=np.float64)
+
+
+def joint_law(
+    n: ArrayLike,
+    d: ArrayLike,
+    *,
+    E: float,  # noqa: N803 -- the paper's names
+    A: float,  # noqa: N803
+    a: float,
+    B: float,  # noqa: N803
+    b: float,
+    n0: float = 1.0,
+    d0: float = 1.0,
+) -> NDArray[np.float64]:
+    """Loss over parameters and data, ``L(n, d) = E + A * (n / n0)**-a + B * (d / d0)**-b``.
+
+    Equation 2 of Hoffmann et al. (2022, "Training Compute-Optimal Large Language Models"). It is evaluated
+    through logarithms, so that n and d of any magnitude are safe.
+
+    Args:
+        n: Parameters; positive, any shape.
+        d: Training examples; positive, a shape that broadcasts with that of n.
+        E: The floor that no n and d get below; in the unit of the loss.
+        A: What more parameters can still remove, at ``n = n0``; in the unit of the loss.
+        a: Exponent of n; 0 or above, no unit.
+        B: What more examples can still remove, at ``d = d0``; in the unit of the loss.
+        b: Exponent of d; 0 or above, no unit.
+        n0: The n at which A is stated. 1 gives the law as papers print it.
+        d0: The d at which B is stated.
+
+    Returns:
+        The loss: float64, of the broadcast shape.
+    """
+    log_n = np.log(np.asarray(n, dtype=np.float64)) - np.log(n0)
+    log_d = np.log(np.asarray(d, dtype=np.float64)) - np.log(d0)
+    with np.errstate(over="ignore"):  # far below n0 or d0 a steep law is infinite, and says so
+        return np.asarray(E + A * np.exp(-a * log_n) + B * np.exp(-b * log_d), dtype=np.float64)
