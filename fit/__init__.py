@@ -12,13 +12,16 @@ from tfrs_scaling.fit.plateau import power_law_region
 from tfrs_scaling.fit.power_law import PowerLawFit, fit_power_law
 from tfrs_scaling.fit.runs import COLUMNS, TIMING_COLUMNS, read_runs, write_runs
 from tfrs_scaling.fit.screening import flag, members, selected, selected_learning_rate
+from tfrs_scaling.fit.selection import LAWS, Law, select_law
 from tfrs_scaling.fit.study_fits import fit_study, read_fits, write_fits
 
 __all__ = [
     "COLUMNS",
+    "LAWS",
     "TIMING_COLUMNS",
     "Allocation",
     "JointFit",
+    "Law",
     "MeasuredCost",
     "PowerLawFit",
     "fit_joint_law",
@@ -31,6 +34,7 @@ __all__ = [
     "power_law_region",
     "read_fits",
     "read_runs",
+    "select_law",
     "selected",
     "selected_learning_rate",
     "write_fits",
