@@ -8,9 +8,9 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import special
 
 from tfrs_scaling.fit.allocation import FLOPS_PER_PARAMETER, Allocation, CostPerExample, best_n, costs_at
+from tfrs_scaling.fit.joint_bootstrap import bootstrap, honest_residuals
 from tfrs_scaling.fit.joint_surface import EXPONENT_MAX, EXPONENT_MIN, Objective, Surface
 from tfrs_scaling.fit.laws import joint_law
 from tfrs_scaling.fit.points import finite, positive
@@ -28,8 +28,6 @@ JOINT_STATUSES = (
 )
 _FEWEST_POINTS, _FEWEST_SIZES = 6, 3
 _CONFOUNDED = 0.995  # correlation of ln n and ln d; a grid of both has 0, Chinchilla's models have 0.64
-_FEWEST_TO_RESAMPLE = 10  # points or groups; with fewer, too many resamples could not tell five parameters
-_CHUNK = 200  # resamples solved side by side: bounds the memory
 
 
 @dataclass(frozen=True)
@@ -139,7 +137,7 @@ class JointFit:
             losses = losses + theta[:, 3:4] * np.exp(-theta[:, 4:5] * law[1])
             if kind == "new":
                 drawn = np.random.default_rng(self.seed + 1).choice(
-                    _honest_residuals(surface, self._theta), losses.shape
+                    honest_residuals(surface, self._theta), losses.shape
                 )
                 losses = losses + drawn if self.objective == "rss" else losses * np.exp(drawn)
         low, high = np.quantile(losses, _tails(self.level), axis=0, method="closest_observation")
@@ -249,7 +247,7 @@ class JointFit:
     @cached_property
     def _replicates(self) -> Array:
         """The law of each resample, as Surface has it, shape (resamples, 5); the same for the same seed."""
-        return _bootstrap(self._surface, self._theta, np.array(self.groups), self.resamples, self.seed)
+        return bootstrap(self._surface, self._theta, np.array(self.groups), self.resamples, self.seed)
 
     def _best_n(self, theta: Array, budget: float, cost_per_example: CostPerExample) -> Array:
         with np.errstate(divide="ignore"):  # a resampled law in which n or d makes no difference
@@ -305,7 +303,7 @@ def fit_joint_law(
 
     Raises:
         ValueError: NaN or infinite values, an n or d <= 0, a y < 0 (or 0 for huber_log), unequal lengths,
-            no points, all n or all d equal, or an option out of its range.
+            no points, all n or all d equal, fewer than 3 groups, or an option out of its range.
     """
     if objective not in get_args(Objective):
         raise ValueError(f"objective is {objective!r}; it must be 'rss' or 'huber_log'")
@@ -337,7 +335,7 @@ def fit_joint_law(
         return JointFit(**known, **unknown, interval=no_interval, status="too_few_points")
     surface = _surface_of(ns, ds, ys, objective, delta)
     theta = surface.minimum()
-    replicates = _bootstrap(surface, theta, labels, resamples, seed)
+    replicates = bootstrap(surface, theta, labels, resamples, seed)
     all_of = np.concatenate([theta[None], replicates])
     with np.errstate(over="ignore", invalid="ignore"):
         big_a = np.where(all_of[:, 1] > 0, surface.scale * all_of[:, 1] * np.exp(all_of[:, 2] * math.log(ns.min())), 0)
@@ -377,34 +375,6 @@ def _judge(surface: Surface, theta: Array, replicates: Array, interval: dict[str
     return "E_unidentified" if unsure else "ok"
 
 
-def _bootstrap(surface: Surface, theta: Array, groups: NDArray[np.int64], resamples: int, seed: int) -> Array:
-    """The optimum of each resample, started from that of all points: shape (resamples, 5)."""
-    rng = np.random.default_rng(seed)
-    labels, member = np.unique(groups, return_inverse=True)
-    start = np.repeat(theta[None], resamples, axis=0)
-    found = []
-    if labels.size >= _FEWEST_TO_RESAMPLE:
-        counts = rng.multinomial(labels.size, np.full(labels.size, 1 / labels.size), size=resamples)[:, member]
-        for i in range(0, resamples, _CHUNK):
-            found.append(surface.polish(start[i : i + _CHUNK], counts=counts[i : i + _CHUNK].astype(np.float64)))
-        return np.concatenate(found)
-    signs = rng.choice([-1.0, 1.0], size=(resamples, labels.size))[:, member]
-    dof = surface.y.size - 5
-    wider = float(special.stdtrit(dof, 0.975) / special.ndtri(0.975))
-    noise = signs * _honest_residuals(surface, theta) * wider
-    law = surface.law(theta[None])
-    ys = law + noise if surface.objective == "rss" else law * np.exp(noise)
-    for i in range(0, resamples, _CHUNK):
-        found.append(surface.polish(start[i : i + _CHUNK], y=ys[i : i + _CHUNK]))
-    return np.concatenate(found)
-
-
-def _honest_residuals(surface: Surface, theta: Array) -> Array:
-    """Residuals enlarged for the five parameters that made them small, shape (m,)."""
-    size = surface.y.size
-    return surface.residuals(theta[None])[0] * math.sqrt(size / (size - 5))
-
-
 def _surface_of(ns: Array, ds: Array, ys: Array, objective: Objective, delta: float) -> Surface:
     u, v = np.log(ns), np.log(ds)
     scale = float(ys.max()) or 1.0
@@ -430,7 +400,11 @@ def _checked(
         if values.size > 1 and values.min() == values.max():
             raise ValueError(f"{name} is {values[0]:g} at every point; the law needs different {name}")
     if groups is not None:
-        labels = np.unique(labels, return_inverse=True)[1]
+        different, labels = np.unique(labels, return_inverse=True)
+        if different.size < _FEWEST_SIZES:
+            raise ValueError(
+                f"groups has {different.size} different labels; the bootstrap needs {_FEWEST_SIZES} or more"
+            )
     order = np.lexsort((labels, ys, ds, ns))
     numbered: NDArray[np.int64] = np.arange(ns.size) if groups is None else labels[order].astype(np.int64)
     return ns[order], ds[order], ys[order], numbered

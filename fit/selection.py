@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -206,7 +206,7 @@ def select_law(x: ArrayLike, y: ArrayLike) -> Law:
     reach = _AS_GOOD * min(held.values()) + _NEGLIGIBLE
     name = min((law for law in LAWS if held[law] <= reach), key=lambda law: aicc[law])
     missed = math.sqrt(float(np.mean([np.mean((weights @ miss) ** 2) for miss in misses]))) if misses else math.nan
-    doubt = _doubt(curve, name, fits, weights, missed, n)
+    doubt = _doubt(curve, name, fits, weights, missed)
     order = np.argsort(-weights, kind="stable")
     members = tuple(
         Member(CANDIDATES[i].law, CANDIDATES[i].recency, float(weights[i]), fits[i]) for i in order.tolist()
@@ -222,7 +222,7 @@ def select_law(x: ArrayLike, y: ArrayLike) -> Law:
         y_end=y_end,
         n=n,
     )
-    return Law(**{**law.__dict__, "why": _why(law, held, doubt, bool(misses))})
+    return replace(law, why=_why(law, held, doubt, bool(misses)))
 
 
 def _of(law: str) -> list[int]:
@@ -269,7 +269,7 @@ def _holdout(curve: Curve) -> list[Array]:
     return misses
 
 
-def _doubt(curve: Curve, name: str, fits: list[Parameters], weights: Array, missed: float, n: int) -> str:
+def _doubt(curve: Curve, name: str, fits: list[Parameters], weights: Array, missed: float) -> str:
     """Why predictions beyond the largest x should not be trusted; empty if they may be."""
     if curve.u.size < _FEWEST_TO_TRUST:
         return f"{curve.u.size} different x are too few to see a law fail; {_FEWEST_TO_TRUST} or more are needed"
