@@ -8,7 +8,7 @@ import time
 from dataclasses import replace
 
 import numpy as np
-from sklearn.datasets import load_digits, make_classification, make_hastie_10_2
+from sklearn.datasets import make_classification, make_hastie_10_2
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
@@ -48,7 +48,10 @@ def planted(kind: str, rng: np.random.Generator) -> Curve:
 
 
 def trained() -> dict[str, list[Curve]]:
-    """Error and log loss of scikit-learn classifiers on growing samples."""
+    """Error and log loss of scikit-learn classifiers on growing samples, measured on 6,000 rows.
+
+    (On the bundled digits nothing can be told apart: an error of 2 % of 600 rows is 12 rows.)
+    """
     models = {
         "logistic": lambda: LogisticRegression(C=0.1, max_iter=60),
         "neighbour": lambda: KNeighborsClassifier(1),
@@ -57,9 +60,7 @@ def trained() -> dict[str, list[Curve]]:
         "forest": lambda: RandomForestClassifier(20, random_state=0),
         "bayes": GaussianNB,
     }
-    x, y = load_digits(return_X_y=True)
-    order = np.random.default_rng(0).permutation(y.size)
-    tasks = {"digits": (x[order], y[order], 1200), "hastie": (*make_hastie_10_2(14000, random_state=0), 8000)}
+    tasks = {"hastie": (*make_hastie_10_2(14000, random_state=0), 8000)}
     for seed in range(4):
         features, labels = make_classification(
             14000, n_features=20 + 10 * seed, n_informative=8 + 2 * seed, n_classes=2 + 3 * seed, random_state=seed
