@@ -283,7 +283,7 @@ def fit_joint_law(
     resampled (whole groups, where groups are given). With fewer than 10 points or groups the residuals keep
     their places and get random signs instead (wild bootstrap, one sign a group), enlarged by
     ``sqrt(m / (m - 5))`` for the parameters fitted and by Student's t over the normal quantile for m - 5
-    degrees of freedom. On designs of 6 to 25 points either way covers 86 to 98 % at a level of 95 %
+    degrees of freedom. On designs of 6 to 64 points either way covers 86 to 98 % at a level of 95 %
     (tests/joint_law_benchmark.py).
 
     Args:
