@@ -3,6 +3,7 @@
 import dataclasses
 from itertools import pairwise
 
+from tfrs_scaling.config import Training
 from tfrs_scaling.input.schema import Schema
 from tfrs_scaling.schemes import Shape
 
@@ -16,9 +17,10 @@ class Count:
     """One number for each group of layers.
 
     Attributes:
-        embedding: the tables, and the averaging of multi-hot embeddings.
+        embedding: the tables, and the pooling of multi-hot embeddings.
         bottom: the bottom MLP.
-        interaction: the dot interaction and the dense-sparse interaction layer.
+        interaction: projections of tables of other dimensions, dot products or cross network, and the dense-sparse
+            interaction layer.
         overarch: the over-arch with the logit.
     """
 
@@ -33,88 +35,147 @@ class Count:
         return self.embedding + self.bottom + self.interaction + self.overarch
 
 
-@dataclasses.dataclass(frozen=True)
-class _Widths:
-    """Widths, from input to output, of the three dense stacks, and the number of interacting vectors."""
-
-    bottom: tuple[int, ...]
-    interaction: tuple[int, ...]
-    overarch: tuple[int, ...]
-    vectors: int
-
-
-def _widths(shape: Shape, schema: Schema) -> _Widths:
-    vectors = len(schema.categorical) + 1
-    interacted = shape.embedding_dim + vectors * (vectors - 1) // 2
-    interaction = (interacted, shape.interaction) if shape.interaction else ()
-    return _Widths(
-        bottom=(max(1, len(schema.dense)), *shape.bottom, shape.embedding_dim),
-        interaction=interaction,
-        overarch=(shape.interaction or interacted, *shape.overarch, 1),
-        vectors=vectors,
-    )
-
-
 def parameters(shape: Shape, schema: Schema) -> Count:
     """Trainable parameters: weights and biases."""
 
     def dense(widths: tuple[int, ...]) -> int:
         return sum(inputs * outputs + outputs for inputs, outputs in pairwise(widths))
 
-    widths = _widths(shape, schema)
     return Count(
-        embedding=sum(shape.table_rows) * shape.embedding_dim,
-        bottom=dense(widths.bottom),
-        interaction=dense(widths.interaction),
-        overarch=dense(widths.overarch),
+        embedding=sum(rows * dim for rows, dim in zip(shape.table_rows, shape.table_dims, strict=True)),
+        bottom=dense(shape.bottom_widths(schema)),
+        interaction=_projected(shape)
+        + _cross_weights(shape, schema, bias=1)
+        + dense(_interaction_widths(shape, schema)),
+        overarch=dense(_overarch_widths(shape, schema)),
     )
 
 
 def forward_flops(shape: Shape, schema: Schema) -> Count:
     """FLOPs of predicting one example, a multiply-add being two.
 
-    Matrix products and bias additions count; activations, a fraction of a percent, do not. The dot interaction is
-    counted as it is computed: all products of the vectors with each other, of which those below the diagonal are
-    used. Looking up an embedding is no FLOP; averaging a multi-hot feature's is.
+    Matrix products, bias additions and a cross layer's products and sums count; activations, a fraction of a percent,
+    do not. The dot interaction is counted as it is computed: all products of the vectors with each other, of which
+    those below the diagonal are used. Looking up an embedding is no FLOP; pooling a multi-hot feature's is.
     """
-
-    def dense(widths: tuple[int, ...]) -> int:
-        return sum(2 * inputs * outputs + outputs for inputs, outputs in pairwise(widths))
-
-    widths = _widths(shape, schema)
     return Count(
-        embedding=sum(2 * f.max_values * shape.embedding_dim for f in schema.categorical if f.max_values > 1),
-        bottom=dense(widths.bottom),
-        interaction=2 * widths.vectors**2 * shape.embedding_dim + dense(widths.interaction),
-        overarch=dense(widths.overarch),
+        embedding=2 * _pooled(shape, schema),
+        bottom=_dense(shape.bottom_widths(schema), products=1, additions=1),
+        interaction=2 * _projected(shape)
+        + _interacting(shape, schema)
+        + _dense(_interaction_widths(shape, schema), products=1, additions=1),
+        overarch=_dense(_overarch_widths(shape, schema), products=1, additions=1),
     )
 
 
 def training_flops(shape: Shape, schema: Schema) -> Count:
     """FLOPs of one example's forward and backward pass; the optimizer is not counted.
 
-    The backward pass of a matrix product is two such products (for weights and for inputs), so it costs twice the
-    forward pass; only the first bottom layer needs no gradient of its inputs.
+    The backward pass of a matrix product is two such products (for weights and for inputs), so the two passes take
+    three; only the first bottom layer needs no gradient of its inputs, and the dot interaction, a product of the
+    vectors with themselves, needs one product backward and not two. A bias is added once, and its gradient summed once.
     """
-    forward = forward_flops(shape, schema)
-    inputs, outputs, *_ = _widths(shape, schema).bottom
+    inputs, outputs, *_ = shape.bottom_widths(schema)
     return Count(
-        embedding=2 * forward.embedding,
-        bottom=3 * forward.bottom - 2 * inputs * outputs,
-        interaction=3 * forward.interaction,
-        overarch=3 * forward.overarch,
+        embedding=3 * _pooled(shape, schema),
+        bottom=_dense(shape.bottom_widths(schema), products=3, additions=2) - 2 * inputs * outputs,
+        interaction=6 * _projected(shape)
+        + (2 if shape.architecture == "dot" else 3) * _interacting(shape, schema)
+        + _dense(_interaction_widths(shape, schema), products=3, additions=2),
+        overarch=_dense(_overarch_widths(shape, schema), products=3, additions=2),
     )
 
 
-def training_bytes(shape: Shape, schema: Schema, batch_size: int) -> int:
-    """Bytes that training takes: every parameter with its accumulator (and, for dense layers, its gradient), the
-    activations of a batch with their gradients, and the process itself."""
+def _dense(widths: tuple[int, ...], *, products: int, additions: int) -> int:
+    """FLOPs of a stack of dense layers that makes so many matrix products, and additions or sums of biases."""
+    return sum(2 * products * inputs * outputs + additions * outputs for inputs, outputs in pairwise(widths))
+
+
+def _pooled(shape: Shape, schema: Schema) -> int:
+    """Numbers that are pooled: of each slot of a multi-hot feature, an embedding."""
+    return sum(
+        feature.max_values * dim
+        for feature, dim in zip(schema.categorical, shape.table_dims, strict=True)
+        if feature.max_values > 1
+    )
+
+
+def _interaction_widths(shape: Shape, schema: Schema) -> tuple[int, ...]:
+    return (shape.interacted_width(schema), shape.interaction) if shape.interaction else ()
+
+
+def _overarch_widths(shape: Shape, schema: Schema) -> tuple[int, ...]:
+    return (shape.interaction or shape.interacted_width(schema), *shape.overarch, 1)
+
+
+def _projected(shape: Shape) -> int:
+    """Weights of the projections: a matrix for each table of another dimension than the interaction's."""
+    return sum(dim * shape.embedding_dim for dim in shape.table_dims if dim != shape.embedding_dim)
+
+
+def _cross_weights(shape: Shape, schema: Schema, bias: int) -> int:
+    """Weights of the cross network, with its biases or without; 0 if there is none."""
+    if shape.architecture != "cross":
+        return 0
+    width = shape.interacted_width(schema)
+    matrix = 2 * width * shape.cross_rank if shape.cross_rank else width**2
+    return shape.cross_layers * (matrix + bias * width)
+
+
+def _interacting(shape: Shape, schema: Schema) -> int:
+    """FLOPs of the dot products, or of the cross network, one example forward."""
+    if shape.architecture == "dot":
+        return 2 * (1 + len(schema.categorical)) ** 2 * shape.embedding_dim
+    # Of each layer's x0 * (W x + b) + x: a product and two sums besides the matrix product.
+    return 2 * _cross_weights(shape, schema, bias=0) + 3 * shape.cross_layers * shape.interacted_width(schema)
+
+
+@dataclasses.dataclass(frozen=True)
+class Memory:
+    """Bytes that training takes, on each device that holds a replica.
+
+    Attributes:
+        tables: the embedding tables.
+        slots: what optimizers keep beside parameters.
+        dense: the other parameters, with their gradients.
+        activations: of a replica's share of a batch, with their gradients.
+        process: what a trial's process holds besides its model.
+    """
+
+    tables: int
+    slots: int
+    dense: int
+    activations: int
+    process: int = PROCESS_BYTES
+
+    @property
+    def total(self) -> int:
+        """The sum."""
+        return self.tables + self.slots + self.dense + self.activations + self.process
+
+
+# Numbers that an optimizer keeps for each parameter.
+SLOTS = {"sgd": 0, "adagrad": 1, "adam": 2}
+
+
+def training_memory(shape: Shape, schema: Schema, training: Training, replicas: int = 1) -> Memory:
+    """What training takes in each replica: all parameters, and its share of the batch.
+
+    On one machine's memory (virtual devices of a CPU) replicas add up; each GPU holds one.
+    """
     count = parameters(shape, schema)
-    widths = _widths(shape, schema)
     dense = count.total - count.embedding
-    activations = (
-        sum(sum(stack) for stack in (widths.bottom, widths.interaction, widths.overarch))
-        + widths.vectors**2
-        + (widths.vectors + schema.slots[-1].stop) * shape.embedding_dim
+    slots = SLOTS[training.table_optimizer] * count.embedding + SLOTS[training.dense_optimizer] * dense
+    vectors = 1 + len(schema.categorical)
+    widths = (*shape.bottom_widths(schema), *_interaction_widths(shape, schema), *_overarch_widths(shape, schema))
+    looked_up = sum(len(slots) * dim for slots, dim in zip(schema.slots, shape.table_dims, strict=True))
+    interacting = vectors * shape.embedding_dim + (
+        vectors**2 if shape.architecture == "dot" else 3 * shape.cross_layers * shape.interacted_width(schema)
     )
-    return PROCESS_BYTES + FLOAT_BYTES * (2 * count.embedding + 3 * dense + 2 * batch_size * activations)
+    rows = -(-training.batch_size // replicas)
+    return Memory(
+        tables=FLOAT_BYTES * count.embedding,
+        slots=FLOAT_BYTES * slots,
+        dense=FLOAT_BYTES * 2 * dense,
+        activations=FLOAT_BYTES * 2 * rows * (sum(widths) + looked_up + interacting),
+    )

@@ -16,6 +16,8 @@ from tfrs_scaling.input.synthetic import Synthetic
 from tfrs_scaling.input.validated import InputError, parse_yaml, read_yaml, validated
 
 Scheme = Literal["D", "V", "H", "O", "M", "F", "N"]
+Architecture = Literal["dot", "cross"]
+Precision = Literal["float32", "bfloat16"]
 SCALING_SCHEMES: tuple[Scheme, ...] = ("V", "H", "O", "M", "F", "N")
 
 Width = Annotated[int, pydantic.Field(ge=1, le=2**20)]
@@ -51,45 +53,81 @@ Share = Annotated[
 
 
 @dataclass(frozen=True, config=STRICT)
+class Table:
+    """What is special about one feature's table.
+
+    Attributes:
+        dim: length of its embeddings, which are projected to the model's ``embedding_dim``; None: that itself.
+        pooling: what becomes of a multi-hot feature's embeddings: their mean or their sum.
+    """
+
+    dim: Width | None = None
+    pooling: Literal["mean", "sum"] = "mean"
+
+
+@dataclass(frozen=True, config=STRICT)
 class Model:
     """The baseline DLRM, at multiplier 1.
 
     Attributes:
-        embedding_dim: length of every embedding.
+        embedding_dim: length of the vectors that interact, and of every embedding that ``tables`` says nothing else of.
         bottom: widths of the bottom MLP's hidden layers; a last layer of ``embedding_dim`` follows them.
-        interaction: width of the dense-sparse interaction layer between dot interaction and over-arch; 0: none.
+        interaction: width of the dense-sparse interaction layer between interaction and over-arch; 0: none.
         overarch: widths of the over-arch's hidden layers; the logit follows them.
+        architecture: how vectors interact. ``dot``: dot products of all pairs, beside the bottom vector (DLRM, Naumov
+            et al. 2019). ``cross``: a cross network over all vectors side by side (DCN-v2, Wang et al. 2021).
+        cross_layers: layers of the cross network.
+        cross_rank: rank of their matrices; 0: any.
+        tables: by categorical feature, what is special about its table.
     """
 
     embedding_dim: Width
     bottom: tuple[Width, ...]
     interaction: Annotated[int, pydantic.Field(ge=0, le=2**20)]
     overarch: tuple[Width, ...]
+    architecture: Architecture = "dot"
+    cross_layers: Annotated[int, pydantic.Field(ge=1, le=100)] = 3
+    cross_rank: Annotated[int, pydantic.Field(ge=0, le=2**20)] = 0
+    tables: dict[str, Table] = dataclasses.field(default_factory=dict)
 
 
 @dataclass(frozen=True, config=STRICT)
 class Training:
-    """One pass of Adagrad over the data, at a constant learning rate.
+    """One pass over the data, at a constant learning rate.
 
     Attributes:
         batch_size: rows per step, over all replicas.
         learning_rates: every shape is trained with each; the one with the best validation NE counts.
+        table_optimizer: of the embedding tables. Both touch the rows of a batch and no others.
+        dense_optimizer: of everything else.
+        dense_learning_rate: of the dense optimizer, for all trials; None: the trial's. Adam wants one of its own.
         accumulator: what Adagrad's accumulators start from. TensorFlow's 0.1 freezes embeddings: under a mean
             loss a row's squared gradients stay far below it. facebookresearch/dlrm starts from 0; near zero is
             the same but for rows whose gradients vanish.
         embedding_range: embeddings start uniform in (-embedding_range, embedding_range).
-        evaluation_batch_size: rows per evaluation step.
+        embedding_layer: ``stacked``: tables of equal dimension in one variable; ``tfrs``: TensorFlow Recommenders'
+            TPUEmbedding, which a TPU has always. They train alike; stacked is faster.
+        precision: of the dense layers' arithmetic. Under ``bfloat16`` weights, tables, logits and every metric stay
+            float32 or better.
+        evaluation_batch_size: rows per evaluation step. A TPU evaluates in batches of ``batch_size``.
     """
 
     batch_size: Annotated[int, pydantic.Field(ge=1)]
     learning_rates: Annotated[tuple[Annotated[float, pydantic.Field(gt=0, le=1e3)], ...], pydantic.Field(min_length=1)]
+    table_optimizer: Literal["adagrad", "sgd"] = "adagrad"
+    dense_optimizer: Literal["adagrad", "sgd", "adam"] = "adagrad"
+    dense_learning_rate: Annotated[float, pydantic.Field(gt=0, le=1e3)] | None = None
     accumulator: Annotated[float, pydantic.Field(ge=0)] = 1e-8
     embedding_range: Annotated[float, pydantic.Field(gt=0)] = 0.05
+    embedding_layer: Literal["stacked", "tfrs"] = "stacked"
+    precision: Precision = "float32"
     evaluation_batch_size: Annotated[int, pydantic.Field(ge=1)] = 16384
 
     def __post_init__(self) -> None:
         if len(set(self.learning_rates)) < len(self.learning_rates):
             raise ValueError("learning_rates: one stands twice")
+        if self.dense_optimizer == "adam" and self.dense_learning_rate is None:
+            raise ValueError("dense_optimizer adam needs a dense_learning_rate of its own; 0.001 is its usual one")
 
 
 @dataclass(frozen=True, config=STRICT)

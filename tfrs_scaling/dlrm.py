@@ -1,12 +1,14 @@
-"""DLRM (Naumov et al. 2019): bottom MLP, embeddings, dot interaction, dense-sparse interaction layer, over-arch."""
+"""DLRM (Naumov et al. 2019): bottom MLP, embeddings, interaction, dense-sparse interaction layer, over-arch."""
 
-import numpy as np
 import tensorflow as tf
 import tensorflow_recommenders as tfrs
 
-from tfrs_scaling.config import Training
+from tfrs_scaling.config import Precision, Training
+from tfrs_scaling.embedding import StackedEmbedding, TFRSEmbedding, features_by_dim
 from tfrs_scaling.input.pipeline import Batch
 from tfrs_scaling.input.schema import Schema
+from tfrs_scaling.interaction import CrossInteraction, DotInteraction
+from tfrs_scaling.optimizers import dense_optimizer, table_optimizer
 from tfrs_scaling.schemes import Shape
 
 
@@ -16,29 +18,53 @@ class DLRM(tfrs.models.Model):
     Its weights are made here and not at the first call: each replica would draw them from random numbers of its own.
 
     Args:
-        shape: widths of its layers.
+        shape: sizes and kinds of its layers.
         schema: the features.
-        embedding: gives one vector per categorical feature for a batch's ``ids``.
+        embedding: gives the vectors of a batch's ``ids``.
+        precision: of the dense layers' arithmetic; weights, tables, logits and losses are float32 always.
     """
 
-    def __init__(self, shape: Shape, schema: Schema, embedding: tf.keras.layers.Layer):
+    def __init__(
+        self,
+        shape: Shape,
+        schema: Schema,
+        embedding: StackedEmbedding | TFRSEmbedding,
+        precision: Precision = "float32",
+    ):
         super().__init__()
+        policy = tf.keras.mixed_precision.Policy(
+            "mixed_bfloat16" if precision == "bfloat16" else tf.keras.backend.floatx()
+        )
         self.embedding = embedding
-        vectors = 1 + len(schema.categorical)
-        interacted = shape.embedding_dim + vectors * (vectors - 1) // 2
-        self.bottom = _mlp(max(1, len(schema.dense)), (*shape.bottom, shape.embedding_dim), "bottom")
+        self.projection = Projection(shape)
+        self.bottom = _mlp(shape.bottom_widths(schema), "bottom", policy)
+        interacted = shape.interacted_width(schema)
+        self.interact = (
+            DotInteraction()
+            if shape.architecture == "dot"
+            else CrossInteraction(interacted, shape.cross_layers, shape.cross_rank)
+        )
         # A stack of its own, so that its parameters are counted apart from the over-arch's.
-        self.interaction = _mlp(interacted, (shape.interaction,) if shape.interaction else (), "interaction")
-        self.overarch = _mlp(shape.interaction or interacted, shape.overarch, "overarch")
+        self.interaction = _mlp(
+            (interacted, shape.interaction) if shape.interaction else (interacted,), "interaction", policy
+        )
+        self.overarch = _mlp((shape.interaction or interacted, *shape.overarch), "overarch", policy)
         self.logit = tf.keras.layers.Dense(1, name="logit")
         self.logit.build(self.overarch.output_shape)
 
+    @property
+    def dense_variables(self) -> list[tf.Variable]:
+        """The trainable variables that are no tables."""
+        tables = {variable.ref() for variable in self.embedding.table_variables}
+        return [variable for variable in self.trainable_variables if variable.ref() not in tables]
+
     def call(self, batch: Batch) -> tf.Tensor:
         """Logits of a click, float32 [batch]."""
-        dense_vector = self.bottom(batch["dense"])
-        vectors = tf.concat([dense_vector[:, None], self.embedding(batch["ids"])], axis=1)
-        interacted = tf.concat([dense_vector, pairwise_dots(vectors)], axis=1)
-        return self.logit(self.overarch(self.interaction(interacted)))[:, 0]
+        vectors = self.projection(self.embedding(batch["ids"]))
+        bottom = tf.cast(self.bottom(batch["dense"]), vectors.dtype)
+        interacted = self.interact(bottom, vectors)
+        top = self.overarch(self.interaction(interacted))
+        return self.logit(tf.cast(top, vectors.dtype))[:, 0]
 
     def compute_loss(self, inputs: Batch, training: bool = False) -> tf.Tensor:
         """This replica's share of the mean log loss over the global batch: the replicas' shares add up to it."""
@@ -47,20 +73,77 @@ class DLRM(tfrs.models.Model):
         return tf.reduce_sum(inputs["weight"] * losses) / (losses.shape[0] * replicas)
 
 
-def pairwise_dots(vectors: tf.Tensor) -> tf.Tensor:
-    """Dot products of all pairs of different vectors.
+def make_model(
+    shape: Shape, schema: Schema, training: Training, learning_rate: float, tpu_batch_size: int | None = None
+) -> DLRM:
+    """The model with its optimizers.
 
     Args:
-        vectors: float32 [batch, n, dim].
-
-    Returns:
-        float32 [batch, n (n - 1) / 2], in the order (1, 0), (2, 0), (2, 1), (3, 0) ...
+        shape: its sizes.
+        schema: the features that it sees.
+        training: how it is trained.
+        learning_rate: of the tables, and of the dense layers where ``training`` says nothing else.
+        tpu_batch_size: on a TPU, rows of every batch on each replica; elsewhere None.
     """
-    count = vectors.shape[1]
-    rows, columns = np.tril_indices(count, -1)
-    products = tf.matmul(vectors, vectors, transpose_b=True)
-    # A gather of known places: several times faster, with its gradient, than the boolean mask of tfrs' DotInteraction.
-    return tf.gather(tf.reshape(products, (-1, count * count)), rows * count + columns, axis=1)
+    stacked = training.embedding_layer == "stacked" and tpu_batch_size is None
+    tables = table_optimizer(training, learning_rate, rows_hold_accumulators=stacked)
+    embedding: StackedEmbedding | TFRSEmbedding
+    if stacked:
+        accumulator = training.accumulator if training.table_optimizer == "adagrad" else None
+        embedding = StackedEmbedding(shape, schema, training.embedding_range, accumulator)
+    else:
+        embedding = TFRSEmbedding(shape, schema, training.embedding_range, tables, tpu_batch_size)
+    model = DLRM(shape, schema, embedding, training.precision)
+
+    def table_variables() -> list[tf.Variable]:
+        return embedding.table_variables
+
+    def dense_variables() -> list[tf.Variable]:
+        return model.dense_variables
+
+    dense = dense_optimizer(training, learning_rate)
+    model.compile(
+        tfrs.experimental.optimizers.CompositeOptimizer([(tables, table_variables), (dense, dense_variables)])
+    )
+    return model
+
+
+class Projection(tf.keras.layers.Layer):
+    """All features' vectors in the schema's order, those of another dimension than the interaction's projected to it.
+
+    Each such feature has a matrix of its own, without a bias, as in DLRM with mixed dimensions (Ginart et al. 2021).
+
+    Args:
+        shape: the dimensions.
+    """
+
+    def __init__(self, shape: Shape):
+        super().__init__(name="projection")
+        groups = features_by_dim(shape)
+        order = [feature for features in groups.values() for feature in features]
+        self._place = [order.index(feature) for feature in range(len(order))]
+        self._matrices = {
+            str(dim): self.add_weight(
+                name=f"from_{dim}",
+                shape=(len(features), dim, shape.embedding_dim),
+                initializer=_mean_square_kept,
+            )
+            for dim, features in groups.items()
+            if dim != shape.embedding_dim
+        }
+
+    def call(self, by_dim: list[tf.Tensor]) -> tf.Tensor:
+        """float32 [batch, features, embedding_dim] of what an embedding layer gives."""
+        same = []
+        for vectors in by_dim:
+            matrices = self._matrices.get(str(vectors.shape[2]))
+            same.append(
+                vectors
+                if matrices is None
+                else tf.stack([vectors[:, k] @ matrices[k] for k in range(vectors.shape[1])], axis=1)
+            )
+        together = tf.concat(same, axis=1) if len(same) > 1 else same[0]
+        return together if self._place == sorted(self._place) else tf.gather(together, self._place, axis=1)
 
 
 def log_losses(logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
@@ -68,13 +151,14 @@ def log_losses(logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
     return tf.nn.sigmoid_cross_entropy_with_logits(labels=labels, logits=logits)
 
 
-def make_optimizer(training: Training, learning_rate: float) -> tf.keras.optimizers.legacy.Optimizer:
-    """Adagrad, for tables and dense layers alike. The legacy one: TPUEmbedding takes no other, and it updates the
-    rows of a table that a batch visits in one fused operation and no others."""
-    return tf.keras.optimizers.legacy.Adagrad(learning_rate, initial_accumulator_value=training.accumulator)
+def _mean_square_kept(shape: tf.TensorShape, dtype: tf.DType = None, **_: object) -> tf.Tensor:
+    """Random matrices [features, dim, embedding_dim] that give vectors as long, number by number, as they take."""
+    return tf.keras.initializers.RandomNormal(stddev=shape[1] ** -0.5)(shape, dtype)
 
 
-def _mlp(inputs: int, widths: tuple[int, ...], name: str) -> tf.keras.Sequential:
+def _mlp(widths: tuple[int, ...], name: str, policy: tf.keras.mixed_precision.Policy) -> tf.keras.Sequential:
     # He's initialisation is the one made for ReLU (He et al. 2015); narrow stacks die less often under it.
-    layers = [tf.keras.layers.Dense(width, "relu", kernel_initializer="he_normal") for width in widths]
-    return tf.keras.Sequential([tf.keras.Input((inputs,)), *layers], name=name)
+    layers = [
+        tf.keras.layers.Dense(width, "relu", kernel_initializer="he_normal", dtype=policy) for width in widths[1:]
+    ]
+    return tf.keras.Sequential([tf.keras.Input((widths[0],)), *layers], name=name)

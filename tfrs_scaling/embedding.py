@@ -1,71 +1,182 @@
 """Embedding tables: one interface, a home on CPU and GPU and one on TPU.
 
-Both take the batch's ``ids`` and give one vector per categorical feature, float32 [batch, features, dim]; the
-vectors of a multi-hot feature are averaged.
+Both take the batch's ``ids`` and give, for each dimension that tables have, float32 [batch, features, dim]: the vectors
+of the features with such tables (``features_by_dim``). A multi-hot feature's embeddings are averaged or added up.
 """
 
-from itertools import accumulate, groupby
+from collections.abc import Callable
+from itertools import accumulate, groupby, pairwise
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 import tensorflow_recommenders as tfrs
 
+from tfrs_scaling.compiled import compiled_on_cpu
 from tfrs_scaling.input.pipeline import Batch
 from tfrs_scaling.input.rows import PADDING
 from tfrs_scaling.input.schema import Schema
 from tfrs_scaling.schemes import Shape
 
 
+def features_by_dim(shape: Shape) -> dict[int, list[int]]:
+    """The places in the schema of the features whose tables have each dimension, both in the schema's order."""
+    features: dict[int, list[int]] = {}
+    for feature, dim in enumerate(shape.table_dims):
+        features.setdefault(dim, []).append(feature)
+    return features
+
+
 class StackedEmbedding(tf.keras.layers.Layer):
-    """All tables stacked into one variable: one gather forward, one deduplicated sparse update backward.
+    """Tables of equal dimension stacked into one variable: one lookup, and one sparse update of the rows it met.
 
     Args:
-        shape: rows of each table, and the embedding dimension.
+        shape: rows, dimension and pooling of each table.
         schema: the categorical features, in the order of the tables.
         initial_range: embeddings start uniform in (-initial_range, initial_range).
+        accumulator: what the accumulators start from that stand behind each embedding in its row, for
+            ``optimizers.RowAdagrad``; None: there are none.
     """
 
-    def __init__(self, shape: Shape, schema: Schema, initial_range: float):
+    def __init__(self, shape: Shape, schema: Schema, initial_range: float, accumulator: float | None):
         super().__init__(name="embedding")
-        first_rows = list(accumulate(shape.table_rows, initial=0))
-        self._first_row_of_slot = np.concatenate(
-            [np.full(len(slots), first, np.int32) for slots, first in zip(schema.slots, first_rows, strict=False)]
-        )
-        # Neighbouring one-hot features are taken together; each multi-hot feature is averaged on its own.
-        runs = [(len(slots) > 1 and f, slots) for f, slots in enumerate(schema.slots)]
-        self._blocks = [
-            (multi_hot is not False, slice(run[0][1].start, run[-1][1].stop))
-            for multi_hot, run in ((key, list(members)) for key, members in groupby(runs, key=lambda r: r[0]))
+        features_of = features_by_dim(shape)
+        self._stacks = [
+            _Stack(
+                dim,
+                [shape.table_rows[f] for f in features],
+                [schema.slots[f] for f in features],
+                [shape.pooling[f] for f in features],
+            )
+            for dim, features in features_of.items()
         ]
-        self.table = self.add_weight(
-            name="tables",
-            shape=(first_rows[-1], shape.embedding_dim),
-            initializer=tf.keras.initializers.RandomUniform(-initial_range, initial_range),
-        )
+        self._order = np.argsort([feature for features in features_of.values() for feature in features])
+        self.table_variables = [
+            self.add_weight(
+                name=f"tables_of_{stack.dim}",
+                shape=(stack.rows, stack.dim if accumulator is None else 2 * stack.dim),
+                initializer=_initial_rows(stack.dim, initial_range, accumulator),
+            )
+            for stack in self._stacks
+        ]
 
-    def call(self, ids: tf.Tensor) -> tf.Tensor:
-        """Embeddings float32 [batch, features, dim] of ids int32 [batch, slots]."""
+    def call(self, ids: tf.Tensor) -> list[tf.Tensor]:
+        """Vectors of ids int32 [batch, slots]; see the module."""
+        return [
+            stack.pooled(_looked_up(table, stack.dim), ids)
+            for stack, table in zip(self._stacks, self.table_variables, strict=True)
+        ]
+
+    def embeddings(self) -> list[tf.Tensor]:
+        """Per table of the schema, float32 [rows, dim], without accumulators."""
+        tables = [
+            variable[first:last, : stack.dim]
+            for stack, variable in zip(self._stacks, self.table_variables, strict=True)
+            for first, last in pairwise(stack.first_rows)
+        ]
+        return [tables[place] for place in self._order]
+
+
+class _Stack:
+    """Tables of one dimension, one behind the other.
+
+    Args:
+        dim: of each.
+        rows: of each.
+        slots: of each one's feature: the columns of the id matrix.
+        pooling: of each one's feature.
+    """
+
+    def __init__(self, dim: int, rows: list[int], slots: list[range], pooling: list[str]):
+        first_rows = list(accumulate(rows, initial=0))
+        self.dim, self.rows = dim, first_rows[-1]
+        self.first_rows = first_rows
+        self._columns = [column for of_feature in slots for column in of_feature]
+        self._first_row_of_slot = np.concatenate(
+            [np.full(len(of_feature), first, np.int32) for of_feature, first in zip(slots, first_rows, strict=False)]
+        )
+        # Neighbouring one-hot features are taken together; each multi-hot feature is pooled on its own.
+        starts = list(accumulate((len(of_feature) for of_feature in slots), initial=0))
+        kinds = [
+            (len(of_feature) > 1 and (f, how)) for f, (of_feature, how) in enumerate(zip(slots, pooling, strict=True))
+        ]
+        self._blocks = []
+        for kind, run in groupby(range(len(slots)), key=lambda f: kinds[f]):
+            members = list(run)
+            self._blocks.append((kind and kind[1], slice(starts[members[0]], starts[members[-1] + 1])))
+
+    def pooled(self, look_up: Callable[[tf.Tensor], tf.Tensor], ids: tf.Tensor) -> tf.Tensor:
+        """Vectors float32 [batch, features, dim] of ids int32 [batch, slots of all features]."""
+        if self._columns != list(range(ids.shape[1])):
+            ids = tf.gather(ids, self._columns, axis=1)
+        one_hot = [how is False for how, _ in self._blocks] == [True]
         present = ids != PADDING
-        embeddings = tf.gather(self.table, tf.where(present, ids, 0) + self._first_row_of_slot)
+        rows = (ids if one_hot else tf.where(present, ids, 0)) + self._first_row_of_slot
+        embeddings = tf.reshape(look_up(tf.reshape(rows, (-1,))), (-1, len(self._columns), self.dim))
+        if one_hot:
+            return embeddings
         vectors = []
-        for multi_hot, slots in self._blocks:
+        for how, slots in self._blocks:
             block = embeddings[:, slots]
-            if multi_hot:
-                counted = tf.cast(present[:, slots], block.dtype)
-                share = counted / tf.reduce_sum(counted, axis=1, keepdims=True)
-                block = tf.matmul(share[:, None], block)
+            if how:
+                counted = tf.cast(present[:, slots], block.dtype)[:, :, None]
+                block = tf.reduce_sum(counted * block, axis=1, keepdims=True)
+                if how == "mean":
+                    block /= tf.reduce_sum(counted, axis=1, keepdims=True)
             vectors.append(block)
         return tf.concat(vectors, axis=1)
 
 
-class TPUTables(tf.keras.layers.Layer):
+def _looked_up(table: tf.Variable, dim: int) -> Callable[[tf.Tensor], tf.Tensor]:
+    """A function that gives the embeddings float32 [n, dim] of rows int32 [n].
+
+    Each row is read once, however often it is asked for, and on one device has one gradient, the sum of all its own.
+    """
+
+    @tf.custom_gradient
+    def look_up(rows: tf.Tensor) -> tuple[tf.Tensor, object]:
+        distinct, place = tf.unique(rows)
+        embeddings = tf.gather(tf.gather(table, distinct)[:, :dim], place)
+
+        def gradient(upstream: tf.Tensor, variables: list[tf.Variable]) -> tuple[None, list[tf.IndexedSlices]]:
+            if tf.distribute.get_strategy().num_replicas_in_sync > 1:
+                # Replicas exchange theirs, which have to be equally many; the optimizer sums them up.
+                sums, of_rows = upstream, rows
+            else:
+                sums, of_rows = _sum_by_place(upstream, place)[: tf.shape(distinct)[0]], distinct
+            return None, [tf.IndexedSlices(sums, of_rows, tf.constant([table.shape[0], dim])) for _ in variables]
+
+        return embeddings, gradient
+
+    return look_up
+
+
+@compiled_on_cpu  # three times as fast as TensorFlow's operation
+def _sum_by_place(values: tf.Tensor, place: tf.Tensor) -> tf.Tensor:
+    """Float [n, dim]: sums of the values [n, dim] that have each place, int32 [n], below n."""
+    return tf.math.unsorted_segment_sum(values, place, tf.shape(values)[0])
+
+
+def _initial_rows(dim: int, initial_range: float, accumulator: float | None) -> Callable[..., tf.Tensor]:
+    def initial(shape: tf.TensorShape, dtype: Any = None, **_: Any) -> tf.Tensor:
+        embeddings = tf.keras.initializers.RandomUniform(-initial_range, initial_range)((shape[0], dim), dtype)
+        if accumulator is None:
+            return embeddings
+        return tf.pad(embeddings, [[0, 0], [0, dim]], constant_values=accumulator)
+
+    return initial
+
+
+class TFRSEmbedding(tf.keras.layers.Layer):
     """``tfrs.layers.embedding.TPUEmbedding``: on a TPU, tables in its memory, updated there.
 
-    Elsewhere the same layer keeps ordinary variables, so that it can be tested without a TPU.
+    Elsewhere the same layer keeps ordinary variables, one per table.
 
     Args:
         shape, schema, initial_range: as for ``StackedEmbedding``.
-        optimizer: the one the model is compiled with; on a TPU the tables are updated by its TPU counterpart.
+        optimizer: of the tables. On a TPU, they are updated there by its TPU counterpart; elsewhere by itself.
+        replica_batch_size: rows of every batch on each replica, in training and in evaluation. A TPU needs it (its
+            SparseCores, the static shape of what they give); elsewhere batches may be of any size, and it is None.
     """
 
     def __init__(
@@ -74,28 +185,36 @@ class TPUTables(tf.keras.layers.Layer):
         schema: Schema,
         initial_range: float,
         optimizer: tf.keras.optimizers.legacy.Optimizer,
+        replica_batch_size: int | None,
     ):
         super().__init__(name="embedding")
-        self._names = [feature.name for feature in schema.categorical]
+        self._groups = [[schema.categorical[f].name for f in features] for features in features_by_dim(shape).values()]
         config = {
             feature.name: tf.tpu.experimental.embedding.FeatureConfig(
                 table=tf.tpu.experimental.embedding.TableConfig(
-                    vocabulary_size=rows,
-                    dim=shape.embedding_dim,
+                    vocabulary_size=shape.table_rows[index],
+                    dim=shape.table_dims[index],
                     initializer=tf.random_uniform_initializer(-initial_range, initial_range),
-                    combiner="mean",
+                    combiner=shape.pooling[index],
                     name=f"table_{index}",
                 ),
+                output_shape=None if replica_batch_size is None else [replica_batch_size],
                 name=f"feature_{index}",
             )
-            for index, (feature, rows) in enumerate(zip(schema.categorical, shape.table_rows, strict=True))
+            for index, feature in enumerate(schema.categorical)
         }
         self.tables = tfrs.layers.embedding.TPUEmbedding(config, optimizer)
 
-    def call(self, ids: dict[str, tf.Tensor]) -> tf.Tensor:
-        """Embeddings float32 [batch, features, dim] of the ids that ``ids_by_feature`` makes."""
+    @property
+    def table_variables(self) -> list[tf.Variable]:
+        """The variables that hold the tables; on a TPU none of them is one."""
+        variables: list[tf.Variable] = self.tables.trainable_variables
+        return variables
+
+    def call(self, ids: dict[str, tf.Tensor]) -> list[tf.Tensor]:
+        """Vectors of the ids that ``ids_by_feature`` makes; see the module."""
         vectors = self.tables(ids)
-        return tf.stack([vectors[name] for name in self._names], axis=1)
+        return [tf.stack([vectors[name] for name in names], axis=1) for names in self._groups]
 
 
 def ids_by_feature(batch: Batch, schema: Schema) -> Batch:

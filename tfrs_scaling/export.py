@@ -17,7 +17,6 @@ from tfrs_scaling.input.validated import InputError
 from tfrs_scaling.trials import Trial, all_trials
 from tfrs_scaling.workdir import Workdir
 
-ARCHITECTURE = "dot"
 # Summary tag -> column of the run table.
 MEASURED = {
     "test/ne": "test_ne",
@@ -52,7 +51,7 @@ def _rows(trial: Trial, config: Config, manifest: Manifest, workdir: Workdir) ->
     study = workdir.read_study()
     always = {
         "study": config.study,
-        "architecture": ARCHITECTURE,
+        "architecture": config.model.architecture,
         **_trial_columns(trial, config, manifest.schema),
         "strategy": record["strategy"],
         "status": record["status"],

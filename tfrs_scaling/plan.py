@@ -7,11 +7,12 @@ from typing import Literal
 
 import psutil
 
-from tfrs_scaling.accounting import forward_flops, parameters, training_bytes, training_flops
+from tfrs_scaling.accounting import forward_flops, parameters, training_flops, training_memory
 from tfrs_scaling.config import Config
 from tfrs_scaling.input.schema import Schema
 from tfrs_scaling.input.shards import SPLITS, Manifest, Split
 from tfrs_scaling.input.validated import InputError
+from tfrs_scaling.schemes import check_tables
 from tfrs_scaling.trials import Trial, all_trials
 
 # Seconds, measured on two cores of a 2024 x86 server under TensorFlow 2.21 with batches of 256 (MovieLens-1M
@@ -56,7 +57,11 @@ def plan(config: Config, schema: Schema, evaluation_rows: int) -> list[PlannedTr
         config: the study.
         schema: of its data.
         evaluation_rows: rows of the validation and test splits together.
+
+    Raises:
+        InputError: the config speaks of a table that the data do not have.
     """
+    check_tables(config.model, schema)
     available = psutil.virtual_memory().total
     return [_planned(trial, config, schema, evaluation_rows, available) for trial in all_trials(config)]
 
@@ -119,7 +124,7 @@ def _planned(trial: Trial, config: Config, data_schema: Schema, evaluation_rows:
     rungs = len(config.ladder)
     # A prediction is a third of a training step's work.
     examples = config.ladder[-1] + rungs * evaluation_rows / 3
-    needed = training_bytes(shape, schema, config.training.batch_size)
+    needed = training_memory(shape, schema, config.training).total
     return PlannedTrial(
         trial=trial,
         parameters=parameters(shape, schema).total,

@@ -5,20 +5,25 @@ import fractions
 import hashlib
 import math
 
-from tfrs_scaling.config import Model, Scheme
+from tfrs_scaling.config import Architecture, Model, Scheme, Table
 from tfrs_scaling.input.schema import CategoricalFeature, DenseFeature, Schema
+from tfrs_scaling.input.validated import InputError
 
 
 @dataclasses.dataclass(frozen=True)
 class Shape:
-    """The sizes of a DLRM's layers.
+    """Sizes and kinds of a DLRM's layers.
 
     Attributes:
         table_rows: rows of each embedding table.
-        embedding_dim: length of every embedding, and width of the bottom MLP's last layer.
+        embedding_dim: length of the vectors that interact, and width of the bottom MLP's last layer.
         bottom: widths of the bottom MLP's hidden layers.
         interaction: width of the dense-sparse interaction layer; 0: none.
         overarch: widths of the over-arch's hidden layers.
+        table_dims: length of each table's embeddings; empty: ``embedding_dim`` for all, and filled in.
+        pooling: of each table's feature if it is multi-hot; empty: the mean for all, and filled in.
+        architecture: how vectors interact.
+        cross_layers, cross_rank: of the cross network, in the architecture ``cross``.
     """
 
     table_rows: tuple[int, ...]
@@ -26,26 +31,67 @@ class Shape:
     bottom: tuple[int, ...]
     interaction: int
     overarch: tuple[int, ...]
+    table_dims: tuple[int, ...] = ()
+    pooling: tuple[str, ...] = ()
+    architecture: Architecture = "dot"
+    cross_layers: int = 3
+    cross_rank: int = 0
+
+    def __post_init__(self) -> None:
+        tables = len(self.table_rows)
+        object.__setattr__(self, "table_dims", self.table_dims or (self.embedding_dim,) * tables)
+        object.__setattr__(self, "pooling", self.pooling or ("mean",) * tables)
+
+    def bottom_widths(self, schema: Schema) -> tuple[int, ...]:
+        """Widths of the bottom MLP from its input to its last layer; without dense features its input is a constant."""
+        return (max(1, len(schema.dense)), *self.bottom, self.embedding_dim)
+
+    def interacted_width(self, schema: Schema) -> int:
+        """Numbers that the interaction gives."""
+        vectors = 1 + len(schema.categorical)
+        if self.architecture == "cross":
+            return vectors * self.embedding_dim
+        return self.embedding_dim + vectors * (vectors - 1) // 2
 
 
 def baseline_shape(model: Model, schema: Schema) -> Shape:
     """The shape at multiplier 1: a table of ``cardinality`` rows per categorical feature."""
+    tables = [model.tables.get(feature.name, Table()) for feature in schema.categorical]
     return Shape(
         table_rows=tuple(feature.cardinality for feature in schema.categorical),
         embedding_dim=model.embedding_dim,
         bottom=model.bottom,
         interaction=model.interaction,
         overarch=model.overarch,
+        table_dims=tuple(table.dim or model.embedding_dim for table in tables),
+        pooling=tuple(table.pooling for table in tables),
+        architecture=model.architecture,
+        cross_layers=model.cross_layers,
+        cross_rank=model.cross_rank,
     )
 
 
+def check_tables(model: Model, schema: Schema) -> None:
+    """Check that the model's ``tables`` are the data's.
+
+    Raises:
+        InputError: one is not; names it, and the nearest that is.
+    """
+    names = [feature.name for feature in schema.categorical]
+    for name in model.tables:
+        if name not in names:
+            raise InputError(
+                f"model.tables: the data have no categorical feature {name!r}; they have {', '.join(names)}"
+            )
+
+
 def scale(baseline: Shape, scheme: Scheme, multiplier: fractions.Fraction) -> Shape:
-    """The baseline scaled: V the rows of every table, H the embedding dimension, O the over-arch's widths, M the
-    widths of all MLPs (bottom, interaction, over-arch); D is the baseline itself. F and N scale what the model is
-    given, and no size.
+    """The baseline scaled: V the rows of every table, H the embedding dimension (the tables' own in proportion), O the
+    over-arch's widths, M the widths of all MLPs (bottom, interaction, over-arch); D is the baseline itself. F and N
+    scale what the model is given, and no size. Of a cross network H scales the width, and nothing else does.
 
     Sizes are rounded to the nearest integer, halves up, and never fall below 1. The last bottom layer keeps the
-    embedding dimension, which the dot interaction needs.
+    embedding dimension, which the interaction needs.
 
     Raises:
         ValueError: scheme D with a multiplier other than 1.
@@ -61,7 +107,9 @@ def scale(baseline: Shape, scheme: Scheme, multiplier: fractions.Fraction) -> Sh
         case "V":
             return dataclasses.replace(baseline, table_rows=all_times(baseline.table_rows))
         case "H":
-            return dataclasses.replace(baseline, embedding_dim=times(baseline.embedding_dim))
+            return dataclasses.replace(
+                baseline, embedding_dim=times(baseline.embedding_dim), table_dims=all_times(baseline.table_dims)
+            )
         case "O":
             return dataclasses.replace(baseline, overarch=all_times(baseline.overarch))
         case "M":

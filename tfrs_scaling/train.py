@@ -12,8 +12,8 @@ from tensorboard.plugins.hparams import api as hparams_api
 
 from tfrs_scaling.accounting import parameters, training_flops
 from tfrs_scaling.config import Config
-from tfrs_scaling.dlrm import DLRM, make_optimizer
-from tfrs_scaling.embedding import StackedEmbedding, TPUTables, ids_by_feature
+from tfrs_scaling.dlrm import DLRM, make_model
+from tfrs_scaling.embedding import TFRSEmbedding, ids_by_feature
 from tfrs_scaling.hparams import hyperparameters
 from tfrs_scaling.input.pipeline import batches
 from tfrs_scaling.input.shards import ClickData, SplitName
@@ -80,15 +80,16 @@ def run_trial(
         )
 
     schema, shape = trial.schema(config, data.manifest.schema), trial.shape(config, data.manifest.schema)
+    # A TPU takes batches of one static size.
+    evaluation_batch_size = (
+        config.training.batch_size if strategy_name == "tpu" else config.training.evaluation_batch_size
+    )
     with strategy.scope():
-        optimizer = make_optimizer(config.training, trial.learning_rate)
-        embedding = (
-            TPUTables(shape, schema, config.training.embedding_range, optimizer)
-            if strategy_name == "tpu"
-            else StackedEmbedding(shape, schema, config.training.embedding_range)
+        replica_batch_size = config.training.batch_size // strategy.num_replicas_in_sync
+        model = make_model(
+            shape, schema, config.training, trial.learning_rate, replica_batch_size if strategy_name == "tpu" else None
         )
-        model = DLRM(shape, schema, embedding)
-        model.compile(optimizer)
+    by_feature = isinstance(model.embedding, TFRSEmbedding)
 
     def split_batches(split: SplitName, batch_size: int) -> tf.data.Dataset:
         train = split == "train"
@@ -101,16 +102,13 @@ def run_trial(
             schema=schema,
             negative_rate=trial.negative_rate if train else 1.0,  # a model is judged on the clicks as they come
         )
-        if strategy_name == "tpu":
+        if by_feature:
             dataset = dataset.map(lambda batch: ids_by_feature(batch, schema), num_parallel_calls=tf.data.AUTOTUNE)
-            options = tf.distribute.InputOptions(experimental_fetch_to_device=False)
-            return strategy.experimental_distribute_dataset(dataset, options)
-        return strategy.experimental_distribute_dataset(dataset)
+        options = tf.distribute.InputOptions(experimental_fetch_to_device=strategy_name != "tpu")
+        return strategy.experimental_distribute_dataset(dataset, options)
 
     train_iterator = iter(split_batches("train", config.training.batch_size))
-    evaluation = {
-        split: split_batches(split, config.training.evaluation_batch_size) for split in ("test", "validation")
-    }
+    evaluation = {split: split_batches(split, evaluation_batch_size) for split in ("test", "validation")}
     train_steps, predict = _training_loop(strategy, model), _predictor(strategy, model)
     correction = prior_correction(data.manifest.negative_rate * trial.negative_rate)
 

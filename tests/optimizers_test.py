@@ -1,0 +1,63 @@
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from absl.testing import parameterized
+
+from tfrs_scaling.config import Training
+from tfrs_scaling.optimizers import RowAdagrad, dense_optimizer, table_optimizer
+
+
+def slices(values: list[list[float]], rows: list[int], height: int) -> tf.IndexedSlices:
+    return tf.IndexedSlices(tf.constant(values), tf.constant(rows), tf.constant([height, len(values[0])]))
+
+
+class OptimizersTest(tf.test.TestCase, parameterized.TestCase):
+    def test_row_adagrad_by_hand(self) -> None:
+        # Rows of an embedding of 1 and its accumulator. 9 + 4^2 = 25: the step is 0.1 * 4 / 5.
+        table = tf.Variable([[1.0, 9.0], [2.0, 0.5]])
+        RowAdagrad(0.1).apply_gradients([(slices([[4.0]], [0], 2), table)])
+        self.assertAllClose(table, [[1 - 0.08, 25.0], [2.0, 0.5]], rtol=1e-6)
+
+    def test_row_adagrad_is_keras_adagrad(self) -> None:
+        rng = np.random.default_rng(0)
+        start = rng.normal(size=(50, 3)).astype(np.float32)
+        stock, rows = tf.Variable(start), tf.Variable(np.concatenate([start, np.full((50, 3), 1e-8, np.float32)], 1))
+        keras, mine = tf.keras.optimizers.legacy.Adagrad(0.05, initial_accumulator_value=1e-8), RowAdagrad(0.05)
+        for _ in range(30):
+            visited = rng.permutation(50)[:12]
+            gradient = slices(rng.normal(size=(12, 3)).astype(np.float32).tolist(), visited.tolist(), 50)
+            keras.apply_gradients([(gradient, stock)])
+            mine.apply_gradients([(gradient, rows)])
+        self.assertAllClose(rows[:, :3], stock, rtol=1e-6, atol=0)
+
+    @parameterized.parameters("adagrad", "sgd")
+    def test_unvisited_rows_are_untouched(self, name: Any) -> None:
+        optimizer = table_optimizer(Training(1, (0.1,), table_optimizer=name), 0.1, rows_hold_accumulators=True)
+        start = np.random.default_rng(1).random((6, 4)).astype(np.float32)
+        table = tf.Variable(start)
+        width = 2 if name == "adagrad" else 4
+        optimizer.apply_gradients([(slices([[0.5] * width, [-0.5] * width], [4, 1], 6), table)])
+        changed = np.flatnonzero((table.numpy() != start).any(axis=1))
+        self.assertAllEqual(changed, [1, 4])
+
+    def test_row_with_gradient_zero_stays_even_from_an_accumulator_of_zero(self) -> None:
+        table = tf.Variable([[1.0, 0.0]])
+        RowAdagrad(0.1).apply_gradients([(slices([[0.0]], [0], 1), table)])
+        self.assertAllEqual(table, [[1.0, 0.0]])
+
+    def test_first_step_is_the_learning_rate(self) -> None:
+        # Adagrad from an accumulator a: lr * g / sqrt(a + g^2), which is lr for any g >> sqrt(a); Adam's is lr as well.
+        for name, expected in (("adagrad", [0.9, 1.1]), ("adam", [0.9, 1.1]), ("sgd", [1 - 1e-3, 1.3])):
+            training = Training(1, (0.5,), dense_optimizer=name, dense_learning_rate=0.1)  # type: ignore[arg-type]
+            variable = tf.Variable([1.0, 1.0])
+            dense_optimizer(training, 0.5).apply_gradients([(tf.constant([1e-2, -3.0]), variable)])
+            self.assertAllClose(variable, expected, atol=1e-4, msg=name)
+
+    def test_dense_layers_share_the_trial_s_learning_rate_unless_they_have_their_own(self) -> None:
+        self.assertAllClose(dense_optimizer(Training(1, (0.5,)), 0.5).learning_rate, 0.5)
+        self.assertAllClose(dense_optimizer(Training(1, (0.5,), dense_learning_rate=0.2), 0.5).learning_rate, 0.2)
+
+
+if __name__ == "__main__":
+    tf.test.main()

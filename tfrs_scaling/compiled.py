@@ -1,0 +1,25 @@
+"""XLA for the few functions whose cost on a CPU is not arithmetic but many small operations."""
+
+from collections.abc import Callable
+from typing import Any
+
+import tensorflow as tf
+
+
+def compiled_on_cpu(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function, compiled by XLA where it is traced for a CPU; elsewhere as it is.
+
+    A TPU's programs are XLA's anyway. On a GPU, XLA needs parts of the CUDA toolkit that an installation of TensorFlow
+    may lack, and the kernels themselves are fast there.
+    """
+    compiled = tf.function(function, jit_compile=True)
+
+    def call(*tensors: tf.Tensor) -> Any:
+        return compiled(*tensors) if compiled_here() else function(*tensors)
+
+    return call
+
+
+def compiled_here() -> bool:
+    """Whether this process works on a CPU alone."""
+    return not tf.config.list_logical_devices("GPU") and not tf.config.list_logical_devices("TPU")
