@@ -2,6 +2,8 @@
 
 Plots and the report are imported on demand, ``from tfrs_scaling.fit.report import write_report``, so that
 fitting does not wait for Bokeh.
+
+No function warns, whatever ``np.seterr`` says: what is beyond float64 is infinite, what is below it is 0.
 """
 
 from tfrs_scaling.fit.allocation import Allocation, MeasuredCost

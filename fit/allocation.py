@@ -108,7 +108,9 @@ def best_n(
     """
     if not callable(cost_per_example):
         log_d_at_1 = math.log(budget) - math.log(cost_per_example)
-        return np.asarray((np.log(a) + a_term - np.log(b) - b_term + b * log_d_at_1) / (a + b))
+        with np.errstate(invalid="ignore"):
+            ln_n = (np.log(a) + a_term - np.log(b) - b_term + b * log_d_at_1) / (a + b)
+        return np.where(np.isnan(ln_n), np.inf, ln_n)  # neither n nor d makes a difference: any n will do
     edges = math.log(n_range[0]) - _REACH, math.log(n_range[1]) + _REACH
     low, high = np.full(a.shape, edges[0]), np.full(a.shape, edges[1])
     share = np.linspace(0.0, 1.0, _ZOOM_POINTS)

@@ -51,7 +51,7 @@ class Curve:
 
 def predict(law: str, parameters: Parameters, u: ArrayLike) -> Array:
     """The loss at u, in units of the y of the curve's largest x: the shape of u."""
-    x = np.exp(np.asarray(u, dtype=np.float64))
+    x = np.exp(np.clip(np.asarray(u, dtype=np.float64), -700.0, 700.0))  # as far as float64 reaches
     return FUNCTIONS[law](x, **parameters)
 
 

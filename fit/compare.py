@@ -1,7 +1,6 @@
 """Two schemes against each other: do their laws differ, in what, and where."""
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,8 +8,9 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
 from tfrs_scaling.fit.bootstrap import REPLICATES, has_clusters, inflation, law_jacobian, refitted, resampled
+from tfrs_scaling.fit.points import check_level_and_seed
 from tfrs_scaling.fit.power_law import PowerLawFit, laws_at
-from tfrs_scaling.fit.profile import BETA_MAX, BETA_MIN, at_bounds, profile_of
+from tfrs_scaling.fit.profile import at_bounds, least_over_beta, profile_of
 from tfrs_scaling.fit.uncertainty import f_quantile, percentiles
 
 Array = NDArray[np.float64]
@@ -49,6 +49,7 @@ class Comparison:
     support: Interval
     level: float
 
+    @np.errstate(under="ignore")
     def difference(self, x: ArrayLike) -> tuple[Array, Array, Array]:
         """How much higher the first law lies than the second, with an interval.
 
@@ -80,6 +81,7 @@ class Comparison:
         return middle, middle - below, middle + above
 
 
+@np.errstate(under="ignore")
 def compare_schemes(first: PowerLawFit, second: PowerLawFit, *, level: float = 0.95, seed: int = 0) -> Comparison:
     """Compare the laws of two schemes that share no training.
 
@@ -99,10 +101,10 @@ def compare_schemes(first: PowerLawFit, second: PowerLawFit, *, level: float = 0
         The comparison.
 
     Raises:
-        ValueError: one of the two has too few points, they have no range of x in common, or a level outside (0, 1).
+        ValueError: one of the two has too few points, they have no range of x in common, a negative seed, or a level
+            outside (0, 1).
     """
-    if not 0 < level < 1:
-        raise ValueError(f"level is {level}; it must lie between 0 and 1, such as 0.95")
+    check_level_and_seed(level, seed)
     for name, fit in (("first", first), ("second", second)):
         if fit.status == "too_few_points":
             raise ValueError(f"{name} has the status too_few_points: there is no law to compare; measure at more x")
@@ -151,7 +153,7 @@ def _by_sums_of_squares(first: PowerLawFit, second: PowerLawFit, level: float) -
         """The residual sum of squares of two laws that share their beta."""
         return sum((of.solve(betas).rss * size for of, size in zip(profiles, squared, strict=True)), np.zeros(1))
 
-    one_beta = _least(two_laws, [float(of.beta[0]) for of in best])
+    one_beta = least_over_beta(two_laws, [float(of.beta[0]) for of in best], _BETAS)
     beta = float(special.fdtrc(1, degrees, max(one_beta - apart, 0.0) / (apart / degrees)))
 
     # Every pair of betas whose laws together stay within the F limit of the least; each is the other's alternative.
@@ -167,17 +169,6 @@ def _by_sums_of_squares(first: PowerLawFit, second: PowerLawFit, level: float) -
     lowest = -math.inf if ends[0][0] or ends[1][1] else float(apart_by.min())
     highest = math.inf if ends[0][1] or ends[1][0] else float(apart_by.max())
     return curve, beta, (lowest, highest)
-
-
-def _least(objective: Callable[[Array], Array], betas: list[float]) -> float:
-    """The least of a function of beta, near the given betas or on a fine grid of all."""
-    grid = np.unique(np.append(np.geomspace(BETA_MIN, BETA_MAX, _BETAS), betas))
-    for _ in range(5):
-        values = objective(grid)
-        at = int(np.argmin(values))
-        low, high = grid[max(at - 1, 0)], grid[min(at + 1, grid.size - 1)]
-        grid = low * (high / low) ** np.linspace(0.0, 1.0, 21)
-    return float(values[at])
 
 
 def _by_resampling(

@@ -38,17 +38,15 @@ def pareto_frontier(cost: ArrayLike, loss: ArrayLike) -> NDArray[np.int64]:
     Raises:
         ValueError: the two differ in shape, are not one-dimensional, or hold NaN or infinities.
     """
-    costs, losses = np.asarray(cost, dtype=np.float64), np.asarray(loss, dtype=np.float64)
+    costs, losses = finite("cost", cost), finite("loss", loss)
     if costs.ndim != 1 or costs.shape != losses.shape:
         raise ValueError(f"cost has shape {costs.shape} and loss {losses.shape}; both must be lists of equal length")
-    for name, values in (("cost", costs), ("loss", losses)):
-        if not np.isfinite(values).all():
-            raise ValueError(f"{name}[{int(np.argmin(np.isfinite(values)))}] is not finite")
     order = np.lexsort((losses, costs))  # stable: by cost, then loss, then place in the input
     best_before = np.concatenate([[np.inf], np.minimum.accumulate(losses[order])])[:-1]
     return order[losses[order] < best_before].astype(np.int64)
 
 
+@np.errstate(under="ignore")
 def fit_frontier(
     cost: ArrayLike,
     loss: ArrayLike,

@@ -1,7 +1,7 @@
 """Fit ``L(n, d) = E + A / n**a + B / d**b``: the global optimum, its status and its bootstrap intervals."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import Any, Literal, get_args
@@ -11,23 +11,15 @@ from numpy.typing import ArrayLike, NDArray
 
 from tfrs_scaling.fit.allocation import FLOPS_PER_PARAMETER, Allocation, CostPerExample, best_n, costs_at
 from tfrs_scaling.fit.joint_bootstrap import bootstrap, honest_residuals
-from tfrs_scaling.fit.joint_surface import EXPONENT_MAX, EXPONENT_MIN, Objective, Surface
+from tfrs_scaling.fit.joint_status import FEWEST_POINTS, FEWEST_SIZES, judge
+from tfrs_scaling.fit.joint_surface import Objective, Surface
+from tfrs_scaling.fit.json_numbers import from_json, to_json
 from tfrs_scaling.fit.laws import joint_law
-from tfrs_scaling.fit.points import finite, positive
+from tfrs_scaling.fit.points import check_level_and_seed, finite, labelled, one_positive, positive
+from tfrs_scaling.fit.uncertainty import percentiles
 
 Array = NDArray[np.float64]
 Interval = tuple[float, float]
-
-JOINT_STATUSES = (
-    "ok",  # every parameter means something
-    "E_unidentified",  # the data do not say where the floor lies; do not extrapolate far
-    "exponent_at_bound",  # a or b, or an end of its interval, is the steepest or the flattest one searched
-    "flat",  # n or d makes no difference that the data could show
-    "confounded",  # n and d rise together: what one of them does could be the other's doing
-    "too_few_points",  # fewer than 6 points, 3 different n or 3 different d; nothing was fitted
-)
-_FEWEST_POINTS, _FEWEST_SIZES = 6, 3
-_CONFOUNDED = 0.995  # correlation of ln n and ln d; a grid of both has 0, Chinchilla's models have 0.64
 
 
 @dataclass(frozen=True)
@@ -83,13 +75,13 @@ class JointFit:
     @property
     def A(self) -> float:  # noqa: N802 -- the paper's name
         """The coefficient of n as papers print it, at n = 1; inf or 0 where out of the range of float64."""
-        with np.errstate(over="ignore"):
+        with np.errstate(over="ignore", under="ignore"):
             return float(self.A_at_n0 * np.exp(self.a * np.log(self.n0)))
 
     @property
     def B(self) -> float:  # noqa: N802 -- the paper's name
         """The coefficient of d as papers print it, at d = 1; inf or 0 where out of the range of float64."""
-        with np.errstate(over="ignore"):
+        with np.errstate(over="ignore", under="ignore"):
             return float(self.B_at_d0 * np.exp(self.b * np.log(self.d0)))
 
     @property
@@ -107,6 +99,7 @@ class JointFit:
         law = {"E": self.E, "A": self.A_at_n0, "a": self.a, "B": self.B_at_d0, "b": self.b}
         return joint_law(ns, ds, **law, n0=self.n0, d0=self.d0)
 
+    @np.errstate(under="ignore")
     def predict_interval(
         self, n: ArrayLike, d: ArrayLike, kind: Literal["mean", "new"] = "mean"
     ) -> tuple[Array, Array]:
@@ -129,22 +122,18 @@ class JointFit:
             raise ValueError(f"kind is {kind!r}; it must be 'mean' or 'new'")
         if self.status == "too_few_points":
             return np.full(ns.shape, np.nan), np.full(ns.shape, np.nan)
-        surface = self._surface
-        theta = self._replicates
-        law = np.log(ns.ravel()) - math.log(min(self.n)), np.log(ds.ravel()) - math.log(min(self.d))
-        with np.errstate(over="ignore"):  # infinite far to the left of the data, where anything is possible
-            losses = theta[:, :1] + theta[:, 1:2] * np.exp(-theta[:, 2:3] * law[0])
-            losses = losses + theta[:, 3:4] * np.exp(-theta[:, 4:5] * law[1])
-            if kind == "new":
-                drawn = np.random.default_rng(self.seed + 1).choice(
-                    honest_residuals(surface, self._theta), losses.shape
-                )
-                losses = losses + drawn if self.objective == "rss" else losses * np.exp(drawn)
-        low, high = np.quantile(losses, _tails(self.level), axis=0, method="closest_observation")
+        losses = self._losses(self._replicates, np.log(ns.ravel()), np.log(ds.ravel()))
+        if kind == "new":
+            drawn = np.random.default_rng(self.seed + 1).choice(
+                honest_residuals(self._surface, self._theta), losses.shape
+            )
+            with np.errstate(over="ignore"):
+                losses = losses + self._surface.scale * drawn if self.objective == "rss" else losses * np.exp(drawn)
+        low, high = (ends.reshape(ns.shape) for ends in percentiles(losses, self.level))
         middle = self.predict(ns, ds)
-        low, high = (self._surface.scale * ends.reshape(ns.shape) for ends in (low, high))
         return np.minimum(low, middle), np.maximum(high, middle)
 
+    @np.errstate(under="ignore")
     def compute_optimal(self, budget: float, *, cost_per_example: CostPerExample = FLOPS_PER_PARAMETER) -> Allocation:
         """The n and d that make the loss smallest for ``d * cost_per_example(n) = budget``.
 
@@ -162,16 +151,19 @@ class JointFit:
                 no difference (status ``too_few_points`` or ``flat``); or the cost grows so little with n
                 that the best n lies more than a million times beyond the measured ones.
         """
-        spent = float(positive("budget", budget))
+        spent = one_positive("budget", budget)
         if not callable(cost_per_example):
-            cost_per_example = float(positive("cost_per_example", cost_per_example))
+            cost_per_example = one_positive("cost_per_example", cost_per_example)
         if self.status == "too_few_points" or min(self.A_at_n0, self.B_at_d0) <= 0:
             raise ValueError(f"the fit's status is {self.status}: no split follows from it; measure more n and d")
         theta = np.concatenate([self._theta[None], self._replicates])
         ln_n = self._best_n(theta, spent, cost_per_example)
-        n = np.exp(ln_n)
-        costs = costs_at(n, cost_per_example)
-        d = spent / costs
+        # A resampled law in which n or d makes no difference wants none or infinitely many of it.
+        with np.errstate(over="ignore", divide="ignore"):
+            n = np.exp(ln_n)
+            costs = costs_at(n, cost_per_example)
+            d = spent / costs
+            losses = self._losses(theta, ln_n[:, None], np.log(d)[:, None])[:, 0]
         if callable(cost_per_example):
             low, high = min(self.n) / 0.99e6, max(self.n) * 0.99e6
             if not low < n[0] < high:
@@ -179,11 +171,6 @@ class JointFit:
                     f"cost_per_example asks for an n {'above' if n[0] >= high else 'below'} {n[0]:.3g}, a million "
                     "times beyond the measured ones; its growth with n must weigh against what n still removes"
                 )
-        with np.errstate(over="ignore", divide="ignore"):
-            scale = self._surface.scale
-            losses = scale * theta[:, 0]
-            losses = losses + scale * theta[:, 1] * np.exp(-theta[:, 2] * (ln_n - math.log(min(self.n))))
-            losses = losses + scale * theta[:, 3] * np.exp(-theta[:, 4] * (np.log(d) - math.log(min(self.d))))
         return Allocation(
             n=float(n[0]),
             d=float(d[0]),
@@ -197,9 +184,7 @@ class JointFit:
         """Everything, as JSON: numbers at full precision, null for NaN and infinities."""
         out: dict[str, Any] = {field.name: getattr(self, field.name) for field in fields(self)}
         out |= {"A": self.A, "B": self.B, "split_exponent": self.split_exponent}
-        out["interval"] = {name: [_to_json(end) for end in ends] for name, ends in self.interval.items()}
-        out |= {name: list(out[name]) for name in ("n", "d", "y", "groups")}
-        return {name: _to_json(value) for name, value in out.items()}
+        return {name: to_json(value) for name, value in out.items()}
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> "JointFit":
@@ -209,12 +194,12 @@ class JointFit:
             ValueError: a field is missing or of the wrong kind.
         """
         try:
-            numbers: dict[str, Any] = {name: _from_json(content[name]) for name in _NUMBERS}
+            numbers: dict[str, Any] = {name: from_json(content[name]) for name in _NUMBERS}
             points: dict[str, Any] = {name: tuple(float(v) for v in content[name]) for name in ("n", "d", "y")}
             fitted = content["status"] != "too_few_points"
             missing = math.inf if fitted else math.nan
             interval = {
-                str(name): (_from_json(low), missing if high is None else float(high))
+                str(name): (from_json(low), missing if high is None else float(high))
                 for name, (low, high) in content["interval"].items()
             }
             if content["objective"] not in get_args(Objective):
@@ -249,6 +234,17 @@ class JointFit:
         """The law of each resample, as Surface has it, shape (resamples, 5); the same for the same seed."""
         return bootstrap(self._surface, self._theta, np.array(self.groups), self.resamples, self.seed)
 
+    def _losses(self, theta: Array, ln_n: Array, ln_d: Array) -> Array:
+        """Laws of shape (k, 5) at m places, the logarithms of n and d of shape (m,) or (k, m): the loss, (k, m)."""
+
+        def excess(top: Array, exponent: Array, distance: Array) -> Array:
+            return top[:, None] * np.exp(np.minimum(-exponent[:, None] * distance, 700.0))
+
+        with np.errstate(over="ignore"):  # infinite far to the left of the data, where anything is possible
+            of_n = excess(theta[:, 1], theta[:, 2], ln_n - math.log(min(self.n)))
+            of_d = excess(theta[:, 3], theta[:, 4], ln_d - math.log(min(self.d)))
+            return np.asarray(self._surface.scale * (theta[:, :1] + of_n + of_d))
+
     def _best_n(self, theta: Array, budget: float, cost_per_example: CostPerExample) -> Array:
         with np.errstate(divide="ignore"):  # a resampled law in which n or d makes no difference
             a_term = np.log(theta[:, 1]) + theta[:, 2] * math.log(min(self.n))
@@ -261,6 +257,7 @@ _NUMBERS = ("E", "A_at_n0", "a", "B_at_d0", "b", "n0", "d0", "delta", "objective
 _INTERVALS = ("E", "A", "a", "B", "b", "split_exponent")
 
 
+@np.errstate(under="ignore")
 def fit_joint_law(
     n: ArrayLike,
     d: ArrayLike,
@@ -268,7 +265,7 @@ def fit_joint_law(
     *,
     objective: Objective = "rss",
     delta: float = 1e-3,
-    groups: ArrayLike | None = None,
+    groups: Iterable[Any] | None = None,
     level: float = 0.95,
     resamples: int = 1000,
     seed: int = 0,
@@ -309,12 +306,9 @@ def fit_joint_law(
         raise ValueError(f"objective is {objective!r}; it must be 'rss' or 'huber_log'")
     if not (math.isfinite(delta) and delta > 0):
         raise ValueError(f"delta is {delta}; it must be a positive number, such as 0.001")
-    if not 0 < level < 1:
-        raise ValueError(f"level is {level}; it must lie between 0 and 1, such as 0.95")
+    check_level_and_seed(level, seed)
     if resamples < 100:
         raise ValueError(f"resamples is {resamples}; intervals need 100 or more, such as 1000")
-    if seed < 0:
-        raise ValueError(f"seed is {seed}; it must be 0 or above")
     ns, ds, ys, labels = _checked(n, d, y, groups, objective)
     known: dict[str, Any] = {
         "n0": math.exp(float(np.mean(np.log(ns)))),
@@ -329,7 +323,7 @@ def fit_joint_law(
         "resamples": int(resamples),
         "seed": int(seed),
     }
-    if ns.size < _FEWEST_POINTS or min(np.unique(ns).size, np.unique(ds).size) < _FEWEST_SIZES:
+    if ns.size < FEWEST_POINTS or min(np.unique(ns).size, np.unique(ds).size) < FEWEST_SIZES:
         unknown: dict[str, Any] = dict.fromkeys(set(_NUMBERS) - set(known), math.nan)
         no_interval = dict.fromkeys(_INTERVALS, (math.nan, math.nan))
         return JointFit(**known, **unknown, interval=no_interval, status="too_few_points")
@@ -354,25 +348,8 @@ def fit_joint_law(
         b=b,
         objective_value=value * surface.scale * surface.scale if objective == "rss" else value,
         interval=interval,
-        status=_judge(surface, theta, replicates, interval, level),
+        status=judge(surface, theta, replicates, interval, level),
     )
-
-
-def _judge(surface: Surface, theta: Array, replicates: Array, interval: dict[str, Interval], level: float) -> str:
-    """The first of JOINT_STATUSES that applies, too_few_points excepted, from the last to the first."""
-    if float(np.corrcoef(surface.u, surface.v)[0, 1]) > _CONFOUNDED:
-        return "confounded"
-    share = _tails(level)[0]
-    gone = (replicates[:, [1, 3]] <= 0).mean(axis=0)
-    if (theta[[1, 3]] <= 0).any() or (gone > share).any():
-        return "flat"
-    exponents = (*theta[[2, 4]].tolist(), *interval["a"], *interval["b"])
-    if min(exponents) <= EXPONENT_MIN * 1.001 or max(exponents) >= EXPONENT_MAX / 1.001:
-        return "exponent_at_bound"
-    low, high = interval["E"]
-    observed, smallest = surface.scale * float(np.ptp(surface.y)), surface.scale * float(surface.y.min())
-    unsure = high - low > observed or (low <= 0 and high > 0.5 * smallest)
-    return "E_unidentified" if unsure else "ok"
 
 
 def _surface_of(ns: Array, ds: Array, ys: Array, objective: Objective, delta: float) -> Surface:
@@ -382,13 +359,13 @@ def _surface_of(ns: Array, ds: Array, ys: Array, objective: Objective, delta: fl
 
 
 def _checked(
-    n: ArrayLike, d: ArrayLike, y: ArrayLike, groups: ArrayLike | None, objective: Objective
+    n: ArrayLike, d: ArrayLike, y: ArrayLike, groups: Iterable[Any] | None, objective: Objective
 ) -> tuple[Array, Array, Array, NDArray[np.int64]]:
     """The points validated, in an order that does not depend on the input's; groups numbered from 0."""
     ns, ds = positive("n", n), positive("d", d)
     ys = positive("y", y) if objective == "huber_log" else finite("y", y)
-    labels = np.arange(ns.size) if groups is None else np.asarray(groups)
-    for name, values in (("n", ns), ("d", ds), ("y", ys), ("groups", labels)):
+    labels = labelled("groups", groups, ns.size)
+    for name, values in (("n", ns), ("d", ds), ("y", ys)):
         if values.ndim != 1 or values.size != ns.size:
             raise ValueError(f"{name} has shape {values.shape} and n {ns.shape}; each must be one list of equal length")
     if ns.size == 0:
@@ -399,15 +376,12 @@ def _checked(
     for name, values in (("n", ns), ("d", ds)):
         if values.size > 1 and values.min() == values.max():
             raise ValueError(f"{name} is {values[0]:g} at every point; the law needs different {name}")
-    if groups is not None:
-        different, labels = np.unique(labels, return_inverse=True)
-        if different.size < _FEWEST_SIZES:
-            raise ValueError(
-                f"groups has {different.size} different labels; the bootstrap needs {_FEWEST_SIZES} or more"
-            )
+    if groups is not None and np.unique(labels).size < FEWEST_SIZES:
+        raise ValueError(
+            f"groups has {np.unique(labels).size} different labels; the bootstrap needs {FEWEST_SIZES} or more"
+        )
     order = np.lexsort((labels, ys, ds, ns))
-    numbered: NDArray[np.int64] = np.arange(ns.size) if groups is None else labels[order].astype(np.int64)
-    return ns[order], ds[order], ys[order], numbered
+    return ns[order], ds[order], ys[order], np.arange(ns.size) if groups is None else labels[order]
 
 
 def _together(n: ArrayLike, d: ArrayLike) -> tuple[Array, Array]:
@@ -419,19 +393,7 @@ def _together(n: ArrayLike, d: ArrayLike) -> tuple[Array, Array]:
     return ns, ds
 
 
-def _tails(level: float) -> tuple[float, float]:
-    return (1 - level) / 2, (1 + level) / 2
-
-
 def _interval(replicates: Array, estimate: float, level: float) -> Interval:
     """Percentiles of the replicates; never without the estimate itself."""
-    low, high = np.quantile(replicates, _tails(level), method="closest_observation")
+    low, high = percentiles(replicates, level)
     return min(float(low), float(estimate)), max(float(high), float(estimate))
-
-
-def _to_json(value: Any) -> Any:
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def _from_json(value: Any) -> float:
-    return math.nan if value is None else float(value)

@@ -21,7 +21,7 @@ def power_law(x: ArrayLike, *, alpha: float, beta: float, gamma: float, x0: floa
         The loss at x: float64, the shape of x.
     """
     log_ratio = np.log(np.asarray(x, dtype=np.float64)) - np.log(x0)
-    with np.errstate(over="ignore"):  # far to the left of x0 a steep law is infinite, and says so
+    with np.errstate(over="ignore", under="ignore"):  # far to the left of x0 a steep law is infinite, and says so
         return np.asarray(alpha * np.exp(-beta * log_ratio) + gamma, dtype=np.float64)
 
 
@@ -58,7 +58,7 @@ def joint_law(
     """
     log_n = np.log(np.asarray(n, dtype=np.float64)) - np.log(n0)
     log_d = np.log(np.asarray(d, dtype=np.float64)) - np.log(d0)
-    with np.errstate(over="ignore"):  # far below n0 or d0 a steep law is infinite, and says so
+    with np.errstate(over="ignore", under="ignore"):  # far below n0 or d0 a steep law is infinite, and says so
         return np.asarray(E + A * np.exp(-a * log_n) + B * np.exp(-b * log_d), dtype=np.float64)
 
 
@@ -76,7 +76,7 @@ def exponential_law(x: ArrayLike, *, alpha: float, tau: float, gamma: float, x0:
         The loss at x: float64, the shape of x.
     """
     distance = (np.asarray(x, dtype=np.float64) - x0) / tau
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", under="ignore"):
         return np.asarray(alpha * np.exp(-distance) + gamma, dtype=np.float64)
 
 
@@ -101,8 +101,8 @@ def broken_power_law(
         The loss at x: float64, the shape of x.
     """
     logs = np.log(np.asarray(x, dtype=np.float64))
-    past = width * np.logaddexp(0.0, (logs - np.log(x_break)) / width)
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", under="ignore"):
+        past = width * np.logaddexp(0.0, (logs - np.log(x_break)) / width)
         return np.asarray(alpha * np.exp(-beta * (logs - np.log(x0)) - change * past), dtype=np.float64)
 
 
@@ -123,6 +123,6 @@ def shifted_power_law(x: ArrayLike, *, alpha: float, beta: float, shift: float, 
         The loss at x: float64, the shape of x.
     """
     xs = np.asarray(x, dtype=np.float64)
-    with np.errstate(divide="ignore", over="ignore"):
+    with np.errstate(divide="ignore", over="ignore", under="ignore"):
         log_ratio = np.logaddexp(np.log(xs / x0), np.log(shift / x0)) - np.logaddexp(0.0, np.log(shift / x0))
         return np.asarray(alpha * np.exp(-beta * log_ratio), dtype=np.float64)

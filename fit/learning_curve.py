@@ -20,6 +20,7 @@ PLATEAU = "with little data the loss stays on a plateau, and the power law start
 CERTAIN = 0.95  # of resamples: where as many choose the same points, the choice cannot be seen in a 95 % interval
 
 
+@np.errstate(under="ignore")
 def fit_learning_curve(
     x: ArrayLike,
     y: ArrayLike,

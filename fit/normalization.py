@@ -3,9 +3,12 @@
 import math
 from dataclasses import replace
 
+import numpy as np
+
 from tfrs_scaling.fit.power_law import PowerLawFit
 
 
+@np.errstate(under="ignore")
 def normalized(fit: PowerLawFit, minimum: float, standard_error: float) -> PowerLawFit:
     """The same law in units of the smallest loss of a study (Ardalani et al. 2022 plot NE so).
 
@@ -45,6 +48,7 @@ def normalized(fit: PowerLawFit, minimum: float, standard_error: float) -> Power
     )
     interval = dict(fit.interval)
     for name, middle in (("alpha", scaled.alpha), ("gamma", scaled.gamma)):
-        low, high = (end / minimum for end in fit.interval[name])
-        interval[name] = scaled.widened(low, middle, high)
+        low, high = (np.array(end / minimum) for end in fit.interval[name])
+        low, high = scaled.widened(low, np.array(middle), high)
+        interval[name] = float(low), float(high)
     return replace(scaled, interval=interval)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tfrs_scaling.fit.points import one_positive
 from tfrs_scaling.fit.power_law import PowerLawFit
 
 Interval = tuple[float, float]
@@ -59,6 +60,7 @@ class Reach:
     unreachable_probability: float
 
 
+@np.errstate(under="ignore")
 def phase(fit: PowerLawFit, x: float, epsilon: float = 0.01) -> Phase:
     """Where a law stands at x: what the next doubling of x brings, and where that is no longer worth it.
 
@@ -76,7 +78,8 @@ def phase(fit: PowerLawFit, x: float, epsilon: float = 0.01) -> Phase:
     Raises:
         ValueError: x or epsilon is out of range, or nothing was fitted.
     """
-    _check(fit, "x", x)
+    _check(fit)
+    x = one_positive("x", x)
     if not 0 < epsilon < 1:
         raise ValueError(f"epsilon is {epsilon}; it must lie between 0 and 1, such as 0.01 for 1 % per doubling")
     top, beta, gamma = fit.alpha_at_x0, fit.beta, fit.gamma
@@ -97,7 +100,7 @@ def phase(fit: PowerLawFit, x: float, epsilon: float = 0.01) -> Phase:
     else:
         at = math.log(excess_gain / (epsilon * gamma)) / beta
     return Phase(
-        x=float(x),
+        x=x,
         epsilon=float(epsilon),
         gain=gain,
         elasticity=beta * reducible,
@@ -108,6 +111,7 @@ def phase(fit: PowerLawFit, x: float, epsilon: float = 0.01) -> Phase:
     )
 
 
+@np.errstate(under="ignore")
 def samples_to_reach(fit: PowerLawFit, loss: float) -> Reach:
     """The x at which a law gets down to a loss: ``x0 * (A / (loss - gamma))**(1 / beta)``.
 
@@ -121,7 +125,8 @@ def samples_to_reach(fit: PowerLawFit, loss: float) -> Reach:
     Raises:
         ValueError: the loss is not a positive finite number, or nothing was fitted.
     """
-    _check(fit, "loss", loss)
+    _check(fit)
+    loss = one_positive("loss", loss)
     top, gamma = fit.alpha_at_x0, fit.gamma
     if loss <= gamma:
         at = math.inf
@@ -141,7 +146,7 @@ def samples_to_reach(fit: PowerLawFit, loss: float) -> Reach:
         return average(lambda of: fit.uncertainty.loss_is_below(place, of))
 
     return Reach(
-        loss=float(loss),
+        loss=loss,
         x=_place_to_x(at, fit.x0),
         interval=_interval(reached, at, fit),
         reachable=loss > gamma,
@@ -149,11 +154,9 @@ def samples_to_reach(fit: PowerLawFit, loss: float) -> Reach:
     )
 
 
-def _check(fit: PowerLawFit, name: str, value: float) -> None:
+def _check(fit: PowerLawFit) -> None:
     if fit.status == "too_few_points":
         raise ValueError("fit has the status too_few_points: there is no law to ask; measure at more x")
-    if not (value > 0 and math.isfinite(value)):
-        raise ValueError(f"{name} is {value}; it must be a positive finite number")
 
 
 def _interval(probability: Callable[[float], float], at: float, fit: PowerLawFit) -> Interval:

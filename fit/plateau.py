@@ -20,6 +20,7 @@ _FALSE_ALARMS = 0.04  # of curves that follow the law from their first point
 _NEGLIGIBLE = 1e-6  # misfit, relative to the largest loss, that is no evidence of anything
 
 
+@np.errstate(under="ignore")
 def power_law_region(x: ArrayLike, y: ArrayLike) -> int:
     """The index of the first point that belongs to the power-law region of a learning curve.
 

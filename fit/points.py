@@ -9,6 +9,8 @@ from numpy.typing import ArrayLike, NDArray
 Array = NDArray[np.float64]
 Indices = NDArray[np.int64]
 
+_WIDEST = 1e100  # ratio of the largest to the smallest weight
+
 
 def checked_points(x: ArrayLike, y: ArrayLike, weights: ArrayLike | None) -> tuple[Array, Array, Array]:
     """The points of a fit, validated, without those of weight 0, in an order that does not depend on the input's.
@@ -54,6 +56,8 @@ def grouped_points(
         raise ValueError("weights are all 0; at least one point must count")
     counts = ws > 0
     xs, ys, ws, labels = xs[counts], ys[counts], ws[counts], labels[counts]
+    if ws.max() / _WIDEST > ws.min():
+        raise ValueError(f"weights span {ws.min():g} to {ws.max():g}; a point of so little weight must have 0")
     if xs.size > 1 and xs.min() == xs.max():
         raise ValueError(f"x is {xs[0]:g} at every point; a law in x needs different x")
     order = np.lexsort((labels, ws, ys, xs))  # the answer must not depend on the order of the points
@@ -88,13 +92,17 @@ def finite(name: str, values: ArrayLike) -> Array:
     """Values as float64 of the same shape.
 
     Raises:
-        ValueError: one of them is NaN or infinite.
+        ValueError: one of them is NaN or infinite, or they are not numbers.
     """
-    array = np.asarray(values, dtype=np.float64)
+    try:
+        if np.iscomplexobj(values):
+            raise TypeError("complex numbers")
+        array = np.asarray(values, dtype=np.float64)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise ValueError(f"{name} must be real numbers, one for each point ({error})") from error
     bad = ~np.isfinite(array)
     if bad.any():
-        where = int(np.argmax(bad.ravel()))
-        raise ValueError(f"{name}[{where}] is {array.ravel()[where]}; every value must be finite")
+        raise ValueError(f"{_first(name, array, bad)}; every value must be finite")
     return array
 
 
@@ -106,6 +114,35 @@ def positive(name: str, values: ArrayLike) -> Array:
     """
     array = finite(name, values)
     if (array <= 0).any():
-        where = int(np.argmax(array.ravel() <= 0))
-        raise ValueError(f"{name}[{where}] is {array.ravel()[where]:g}; it must be above 0")
+        raise ValueError(f"{_first(name, array, array <= 0)}; it must be above 0")
     return array
+
+
+def _first(name: str, array: Array, bad: NDArray[np.bool_]) -> str:
+    """The first bad value with its place, which a single number does not have."""
+    where = int(np.argmax(bad.ravel()))
+    return f"{name}[{where}] is {array.ravel()[where]:g}" if array.ndim else f"{name} is {array:g}"
+
+
+def one_positive(name: str, value: ArrayLike) -> float:
+    """A single positive finite number.
+
+    Raises:
+        ValueError: it is not.
+    """
+    array = positive(name, value)
+    if array.size != 1:
+        raise ValueError(f"{name} has shape {array.shape}; it must be one number")
+    return float(array.item())
+
+
+def check_level_and_seed(level: float, seed: int) -> None:
+    """Refuse what is no confidence level, or no seed.
+
+    Raises:
+        ValueError: level is not between 0 and 1, or seed is negative.
+    """
+    if not 0 < level < 1:
+        raise ValueError(f"level is {level}; it must lie between 0 and 1, such as 0.95")
+    if seed < 0:
+        raise ValueError(f"seed is {seed}; it must be 0 or above")

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -12,8 +12,9 @@ from scipy import special
 
 from tfrs_scaling.fit.bootstrap import REPLICATES, has_clusters, law_jacobian, refitted, resampled
 from tfrs_scaling.fit.goodness import aicc, lack_of_fit, r2, r2_excess
+from tfrs_scaling.fit.json_numbers import from_json, to_json
 from tfrs_scaling.fit.laws import power_law
-from tfrs_scaling.fit.points import grouped_points, numbered, positive
+from tfrs_scaling.fit.points import check_level_and_seed, grouped_points, numbered, positive
 from tfrs_scaling.fit.profile import Profile, Solutions, profile_of
 from tfrs_scaling.fit.robust import pseudo_losses
 from tfrs_scaling.fit.status import FEWEST, judge
@@ -21,7 +22,6 @@ from tfrs_scaling.fit.uncertainty import Interval, Region, Resampled, Uncertaint
 
 Array = NDArray[np.float64]
 Indices = NDArray[np.int64]
-T = TypeVar("T", float, Array)
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ class PowerLawFit:
     @property
     def alpha(self) -> float:
         """The coefficient at x = 1; inf or 0 where that is out of the range of float64."""
-        with np.errstate(over="ignore"):
+        with np.errstate(over="ignore", under="ignore"):
             return float(self.alpha_at_x0 * np.exp(self.beta * np.log(self.x0)))
 
     def predict(self, x: ArrayLike) -> Array:
@@ -104,6 +104,7 @@ class PowerLawFit:
         places = positive("x", x)
         return power_law(places, alpha=self.alpha_at_x0, beta=self.beta, gamma=self.gamma, x0=self.x0)
 
+    @np.errstate(under="ignore")
     def predict_interval(self, x: ArrayLike, kind: Literal["mean", "new"] = "mean") -> tuple[Array, Array]:
         """Interval of the loss at x, at the fit's level.
 
@@ -137,13 +138,15 @@ class PowerLawFit:
             noise = math.sqrt(f_quantile(self.level, self.noise_degrees)) * self.noise
         return self.widened(low, middle, high, noise)
 
-    def widened(self, low: T, middle: T, high: T, noise: float = 0.0) -> tuple[T, T]:
+    def widened(self, low: Array, middle: Array, high: Array, noise: float = 0.0) -> tuple[Array, Array]:
         """An interval with the error of the unit, and further noise, added in quadrature to each half."""
         if not (noise or self.unit_error):
             return low, high
-        with np.errstate(over="ignore", invalid="ignore"):  # where the law itself is infinite
+        with np.errstate(over="ignore", invalid="ignore"):
             further = np.hypot(noise, -float(special.ndtri((1 - self.level) / 2)) * self.unit_error * middle)
-            return middle - np.hypot(middle - low, further), middle + np.hypot(high - middle, further)
+            below, above = middle - np.hypot(middle - low, further), middle + np.hypot(high - middle, further)
+        finite = np.isfinite(middle)  # an infinite law has no halves
+        return np.where(finite, below, low), np.where(finite, above, high)
 
     def to_dict(self) -> dict[str, Any]:
         """Everything, as JSON: numbers at full precision, null for NaN, infinities and open ends.
@@ -152,8 +155,7 @@ class PowerLawFit:
         """
         out: dict[str, Any] = {field.name: getattr(self, field.name) for field in fields(self)}
         out["alpha"] = self.alpha
-        out["interval"] = {name: list(ends) for name, ends in self.interval.items()}
-        return {name: _to_json(value) for name, value in out.items()}
+        return {name: to_json(value) for name, value in out.items()}
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> "PowerLawFit":
@@ -163,9 +165,9 @@ class PowerLawFit:
             ValueError: a field is missing or of the wrong kind.
         """
         try:
-            numbers: dict[str, Any] = {name: _from_json(content[name]) for name in _NUMBERS}
+            numbers: dict[str, Any] = {name: from_json(content[name]) for name in _NUMBERS}
             low_high = {
-                name: (_from_json(low), math.inf if high is None else float(high))
+                name: (from_json(low), math.inf if high is None else float(high))
                 for name, (low, high) in content["interval"].items()
             }
             if content["status"] == "too_few_points":
@@ -207,6 +209,7 @@ _MEASURES = ("alpha_at_x0", "beta", "gamma", "rmse", "noise", "noise_degrees", "
 _NUMBERS = (*_MEASURES, "x0", "level", "unit_error")
 
 
+@np.errstate(under="ignore")
 def fit_power_law(
     x: ArrayLike,
     y: ArrayLike,
@@ -268,10 +271,7 @@ def fit_points(
 
     A caller who has chosen the points brings ``replicates``, shape (m, 3), if that choice is uncertain.
     """
-    if not 0 < level < 1:
-        raise ValueError(f"level is {level}; it must lie between 0 and 1, such as 0.95")
-    if seed < 0:
-        raise ValueError(f"seed is {seed}; it must be 0 or above")
+    check_level_and_seed(level, seed)
     x0 = math.exp(float(np.mean(np.log(xs))))
     fitted = np.unique(xs).size >= FEWEST
     points: dict[str, Any] = {"x": xs, "y": ys, "weights": ws, "groups": numbered(groups)}
@@ -296,6 +296,7 @@ def fit_points(
     top, beta, gamma, rss = (float(value[0]) for value in (best.top, best.beta, best.gamma, best.rss))
     log_x0 = math.log(x0)
     from_first = log_x0 - math.log(xs.min())
+    alpha_at_x0 = top * profile.scale * math.exp(-beta * from_first)
     predicted = top * np.exp(-beta * profile.distance) + gamma
     measured = replace(profile, y=ys / profile.scale)
     measured_rss = float(profile.total((measured.y - predicted) ** 2)) if robust else rss
@@ -311,10 +312,15 @@ def fit_points(
         interval, without_slope = Region(profile, best, from_first, log_x0, level).intervals(), 0.0
     else:
         interval = Resampled(replicates, log_x0, level).intervals()
+        estimate = Resampled(np.array([[alpha_at_x0, beta, gamma * profile.scale]]), log_x0, level).intervals()
+        # The law itself belongs to the range, even where rounding leaves no room around it.
+        interval = {
+            name: (min(low, estimate[name][0]), max(high, estimate[name][1])) for name, (low, high) in interval.items()
+        }
         without_slope = float(np.mean(replicates[:, 0] == 0))
     return PowerLawFit(
         **points,
-        alpha_at_x0=top * profile.scale * math.exp(-beta * from_first),
+        alpha_at_x0=alpha_at_x0,
         beta=beta,
         gamma=gamma * profile.scale,
         x0=x0,
@@ -340,17 +346,3 @@ def laws_at(laws: Solutions, scale: float, x0_distance: float | Array) -> Array:
     """Laws of shape (m, 1) as alpha at x0, beta and gamma, in the unit of the loss: shape (m, 3)."""
     alpha_at_x0 = laws.top * scale * np.exp(-laws.beta * x0_distance)
     return np.concatenate([alpha_at_x0, laws.beta, laws.gamma * scale], axis=1)
-
-
-def _to_json(value: Any) -> Any:
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, dict):
-        return {name: _to_json(item) for name, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_to_json(item) for item in value]
-    return value
-
-
-def _from_json(value: Any) -> float:
-    return math.nan if value is None else float(value)

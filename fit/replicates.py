@@ -11,6 +11,7 @@ from tfrs_scaling.fit.points import finite, positive
 Array = NDArray[np.float64]
 
 
+@np.errstate(under="ignore")
 def replicate_weights(x: ArrayLike, y: ArrayLike) -> Array:
     """Weights for ``fit_power_law`` from the variance of the replicates at each x.
 

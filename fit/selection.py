@@ -73,6 +73,7 @@ class Law:
     y_end: float
     n: int
 
+    @np.errstate(under="ignore")
     def predict(self, x: ArrayLike) -> Array:
         """The loss at x, the weighted geometric mean of the members: float64, the shape of x.
 
@@ -145,6 +146,7 @@ class Law:
             raise ValueError(f"this is not a law that to_dict wrote ({error!r}); select it again") from error
 
 
+@np.errstate(under="ignore")
 def select_law(x: ArrayLike, y: ArrayLike) -> Law:
     """Select the law of a learning curve, and extrapolate it.
 

@@ -19,7 +19,7 @@ from tfrs_scaling.fit.screening import SHAPE, collapsed_trials, flag, members, s
 from tfrs_scaling.input.files import write_text_atomically
 from tfrs_scaling.input.validated import InputError
 
-FORMAT = 1
+FORMAT = 2
 FRONTIER = "frontier"
 # V changes the size of tables that are looked up one row at a time: no FLOPs, hence no compute curve.
 AXES: dict[str, tuple[str, ...]] = {

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-from tfrs_scaling.fit.profile import BETA_MAX, BETA_MIN, Profile, Solutions, at_bounds
+from tfrs_scaling.fit.profile import Profile, Solutions, at_bounds, least_over_beta
 
 Array = NDArray[np.float64]
 Interval = tuple[float, float]
@@ -152,18 +152,12 @@ class Region:
             square = profile.total(basis**2)
             coefficient = profile.total(basis * target) / np.where(square > 0, square, 1.0)
             largest = np.broadcast_to(largest, beta.shape)
-            with np.errstate(over="ignore"):
-                coefficient = np.clip(coefficient, 0.0, largest * size)
+            coefficient = np.clip(coefficient, 0.0, largest * size)
             found = profile.total((target - coefficient[:, None] * basis) ** 2)
             return np.where(np.isnan(largest), math.inf, found)
 
-        betas = np.unique(np.append(np.geomspace(BETA_MIN, BETA_MAX, _REGION_POINTS), self.best.beta))
-        for _ in range(5):
-            values = rss(betas)
-            at = int(np.argmin(values))
-            low, high = betas[max(at - 1, 0)], betas[min(at + 1, betas.size - 1)]
-            betas = low * (high / low) ** np.linspace(0.0, 1.0, 21)
-        return float(values[at])
+        with np.errstate(over="ignore"):  # a loss far beyond the measured ones is infinitely unlikely
+            return least_over_beta(rss, self.best.beta, _REGION_POINTS)
 
     def _confidence(self, constrained: float, holds: "NDArray[np.bool_]") -> float:
         """The probability of a statement from whether it holds at the optimum and what its boundary costs."""
@@ -216,11 +210,14 @@ class Resampled:
     def gain_is_below(self, place: float, epsilon: float) -> float:
         """See ``Uncertainty``."""
         alpha_at_x0, beta, gamma = self.laws.T
-        return float(np.mean(alpha_at_x0 * _exp(-beta * place) * (1 - 2.0**-beta - epsilon) <= epsilon * gamma))
+        with np.errstate(over="ignore"):
+            excess_gain = alpha_at_x0 * _exp(-beta * place) * (1 - 2.0**-beta - epsilon)
+        return float(np.mean(excess_gain <= epsilon * gamma))
 
     def _losses(self, places: Array) -> Array:
         alpha_at_x0, beta, gamma = (column[:, None] for column in self.laws.T)
-        return alpha_at_x0 * _exp(-beta * places) + gamma
+        with np.errstate(over="ignore"):
+            return alpha_at_x0 * _exp(-beta * places) + gamma
 
     def _percentiles(self, values: Array) -> tuple[Array, Array]:
         """The lower and upper percentile of each column."""
