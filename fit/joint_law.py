@@ -15,7 +15,7 @@ from tfrs_scaling.fit.joint_status import FEWEST_POINTS, FEWEST_SIZES, judge
 from tfrs_scaling.fit.joint_surface import Objective, Surface
 from tfrs_scaling.fit.json_numbers import from_json, to_json
 from tfrs_scaling.fit.laws import joint_law
-from tfrs_scaling.fit.points import check_level_and_seed, finite, labelled, one_positive, positive
+from tfrs_scaling.fit.points import check_level_and_seed, finite, labelled, numbered, one_positive, positive
 from tfrs_scaling.fit.uncertainty import percentiles
 
 Array = NDArray[np.float64]
@@ -381,7 +381,7 @@ def _checked(
             f"groups has {np.unique(labels).size} different labels; the bootstrap needs {FEWEST_SIZES} or more"
         )
     order = np.lexsort((labels, ys, ds, ns))
-    return ns[order], ds[order], ys[order], np.arange(ns.size) if groups is None else labels[order]
+    return ns[order], ds[order], ys[order], numbered(labels[order])
 
 
 def _together(n: ArrayLike, d: ArrayLike) -> tuple[Array, Array]:

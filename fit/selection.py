@@ -56,7 +56,8 @@ class Law:
         extrapolates: Whether predictions beyond the largest x may be trusted.
         holdout_error: Root mean square of ``ln`` predicted minus ``ln`` measured at the held-out largest x, of
             the average; NaN where nothing could be held out.
-        aicc: AICc of each law's fit to all points, ``n ln(rms**2)`` of ``ln y`` plus its penalty.
+        aicc: AICc of each law with fewer parameters than there are different x, fitted to all points:
+            ``n ln(rms**2)`` of ``ln y`` plus its penalty.
         members: The fitted laws with their weights, the heaviest first.
         x_end: Largest x of the curve; of more than 200 different x, neighbours are averaged first.
         y_end: Loss there (its geometric mean); the unit of the members.
@@ -151,7 +152,8 @@ def select_law(x: ArrayLike, y: ArrayLike) -> Law:
     """Select the law of a learning curve, and extrapolate it.
 
     Six laws are fitted to ``ln y``, each with several weightings that count larger x more (``x**recency``,
-    recency 0 to 6), a power law also with an exponent that drifts: 22 candidates. Two witnesses judge them:
+    recency 0 to 6), a power law also with an exponent that drifts: 22 candidates, less those that have as many
+    parameters as x differ. Two witnesses judge them:
 
     - rolling-origin holdout: each candidate is fitted anew without the largest x (0.7, 1, 1.4 and 2 octaves)
       and predicts them, S its mean squared error of ``ln y``;
@@ -202,18 +204,22 @@ def select_law(x: ArrayLike, y: ArrayLike) -> Law:
     misses = _holdout(curve)
     errors = np.stack([(miss**2).mean(axis=1) for miss in misses]).mean(axis=0) if misses else np.zeros(len(fits))
     evidence = _AICC_POWER * criterion + np.log(errors + _EXACT**2)
-    weights = np.array([candidate.prior for candidate in CANDIDATES]) * np.exp(evidence.min() - evidence)
+    laws = [law for law in LAWS if N_PARAMETERS[law] < curve.u.size]  # the others go through every point
+    prior = np.array([candidate.prior if candidate.law in laws else 0.0 for candidate in CANDIDATES])
+    weights = prior * np.exp(evidence[prior > 0].min() - evidence)
     weights = weights / weights.sum()
 
-    aicc = {law: float(curve.u.size * criterion[_of(law)[0]]) for law in LAWS}  # all points alike come first
-    held = {law: math.sqrt(float(errors[_of(law)].min())) for law in LAWS}
+    aicc = {law: float(curve.u.size * criterion[_of(law)[0]]) for law in laws}  # all points alike come first
+    held = {law: math.sqrt(float(errors[_of(law)].min())) for law in laws}
     reach = _AS_GOOD * min(held.values()) + _NEGLIGIBLE
-    name = min((law for law in LAWS if held[law] <= reach), key=lambda law: aicc[law])
+    name = min((law for law in laws if held[law] <= reach), key=lambda law: aicc[law])
     missed = math.sqrt(float(np.mean([np.mean((weights @ miss) ** 2) for miss in misses]))) if misses else math.nan
     doubt = _doubt(curve, name, fits, weights, missed)
     order = np.argsort(-weights, kind="stable")
     members = tuple(
-        Member(CANDIDATES[i].law, CANDIDATES[i].recency, float(weights[i]), fits[i]) for i in order.tolist()
+        Member(CANDIDATES[i].law, CANDIDATES[i].recency, float(weights[i]), fits[i])
+        for i in order.tolist()
+        if prior[i] > 0
     )
     law = Law(
         name=name,

@@ -346,7 +346,7 @@ class BadInputTest(tf.test.TestCase):
             ((n, d, y), {"level": 95}, "level is 95"),
             ((n, d, y), {"resamples": 3}, "resamples is 3"),
             ((n, d, y), {"seed": -1}, "seed is -1"),
-            ((n, d, y), {"groups": [1, 2]}, "groups has shape"),
+            ((n, d, y), {"groups": [1, 2]}, "groups has 2 labels for 9 points"),
             ((n, d, y), {"groups": ["a"] * 9}, "groups has 1 different labels"),
         ):
             with self.assertRaisesRegex(ValueError, message):
