@@ -200,8 +200,8 @@ class Profile:
         """
         free = self._unconstrained(beta)
         slack = limit - free.rss
-        # loss = factor * top + gamma; far to the left a factor of e**700 stands for "beyond all bounds"
-        factor = np.exp(np.minimum(-beta[:, None] * distance[None, :], 700.0))  # (k, m)
+        # loss = factor * top + gamma; far to the left a factor of e**300 stands for "beyond all bounds"
+        factor = np.exp(np.minimum(-beta[:, None] * distance[None, :], 300.0))  # (k, m)
         return self._extreme(free, slack, factor, -1.0), self._extreme(free, slack, factor, 1.0)
 
     def tops(self, beta: Array, limit: float) -> tuple[Array, Array]:

@@ -363,7 +363,7 @@ class BadInputTest(tf.test.TestCase):
         n, d = grid(4)
         base = joint_law(n, d, **TRUTH)
         rng = np.random.default_rng(0)
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), np.errstate(all="raise"):
             warnings.simplefilter("error")
             for objective in ("rss", "huber_log"):
                 for y in (

@@ -148,6 +148,18 @@ class GroupsTest(tf.test.TestCase):
         alone = coverage("movielens", 8, 5e-4, 150, seed=17, ladders=3, of="offset", grouped=False)
         self.assertLess(alone["within"], 0.88)  # what taking these points for independent leads to
 
+    def test_intervals_shrink_with_the_noise_and_stay_around_the_estimate(self) -> None:
+        rng = np.random.default_rng(4)
+        shape = ladder_noise(rng, "offset", 6, LADDER.size, 1.0).ravel()
+        halves = []
+        for noise in (2e-4, 2e-5):
+            fit = fit_power_law(
+                np.tile(LADDER, 6), np.tile(law(LADDER), 6) + noise * shape, groups=np.repeat(np.arange(6), LADDER.size)
+            )
+            low, high = fit.interval["beta"]
+            halves.append(np.array([fit.beta - low, high - fit.beta]) / noise)
+        self.assertAllClose(halves[0], halves[1], rtol=0.15, atol=0)
+
     def test_labels_do_not_matter_and_neither_does_order(self) -> None:
         rng = np.random.default_rng(18)
         x, groups = np.tile(LADDER, 3), np.repeat([0, 1, 2], 9)
@@ -373,7 +385,7 @@ class BadInputTest(tf.test.TestCase):
 
     def test_hard_input_gives_an_answer_without_a_warning(self) -> None:
         rng = np.random.default_rng(13)
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), np.errstate(all="raise"):
             warnings.simplefilter("error")
             for y in (
                 np.zeros(9), np.full(9, 1e-300), rng.uniform(0, 1e300, 9), np.array([*[0.0] * 8, 1.0]),
@@ -384,6 +396,8 @@ class BadInputTest(tf.test.TestCase):
                     self.assertTrue(np.isfinite(fit.predict(x)).all())
                     low, high = fit.predict_interval([x[0] / 100, x[-1] * 100])
                     self.assertTrue((low <= high).all())
+                    for kind in ("mean", "new"):  # where the law itself may be infinite
+                        self.assertFalse(np.isnan(fit.predict_interval([1e-300, 1e300], kind)).any())
                     grouped = fit_power_law(np.tile(x, 2), np.tile(y, 2), groups=np.repeat([0, 1], 9))
                     self.assertTrue(np.isfinite(grouped.predict(x)).all())
                     self.assertTrue(np.isfinite(fit_power_law(x, y, robust=True).predict(x)).all())

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from tfrs_scaling.fit import LAWS, Law, select_law
+from tfrs_scaling.fit.candidates import N_PARAMETERS
 from tfrs_scaling.fit.laws import broken_power_law, exponential_law, power_law, shifted_power_law
 
 import tensorflow as tf  # isort: skip -- after tfrs_scaling, which chooses the Keras it comes with
@@ -68,6 +69,13 @@ class PlantedTest(tf.test.TestCase):
                 right += found.name == name
                 self.assertLess(rmsle(found.predict(4e6), law(np.array(4e6))), 0.02)
             self.assertGreaterEqual(right, 6, name)
+
+    def test_no_law_has_as_many_parameters_as_points(self) -> None:
+        for n in (4, 5, 6):
+            for law in PLANTED.values():
+                selected = select_law(LADDER[:n], law(LADDER[:n]))
+                self.assertLess(max(N_PARAMETERS[of] for of in (selected.name, *selected.aicc)), n)
+                self.assertAllClose(sum(member.weight for member in selected.members), 1.0)
 
     def test_units_and_order_do_not_matter(self) -> None:
         rng = np.random.default_rng(1)
@@ -213,7 +221,7 @@ class BadInputTest(tf.test.TestCase):
 
     def test_any_curve_gives_finite_predictions_without_a_warning(self) -> None:
         rng = np.random.default_rng(0)
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), np.errstate(all="raise"):
             warnings.simplefilter("error")
             for n in (4, 5, 6, 7, 9, 14, 40, 300):
                 for spread in (1e-6, 0.1, 1.0, 20.0):
