@@ -6,7 +6,6 @@ of the features with such tables (``features_by_dim``). A multi-hot feature's em
 
 from collections.abc import Callable
 from itertools import accumulate, groupby, pairwise
-from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -17,6 +16,8 @@ from tfrs_scaling.input.pipeline import Batch
 from tfrs_scaling.input.rows import PADDING
 from tfrs_scaling.input.schema import Schema
 from tfrs_scaling.schemes import Shape
+
+INITIAL_ROWS = 1 << 17  # that are initialised at a time
 
 
 def features_by_dim(shape: Shape) -> dict[int, list[int]]:
@@ -55,10 +56,12 @@ class StackedEmbedding(tf.keras.layers.Layer):
             self.add_weight(
                 name=f"tables_of_{stack.dim}",
                 shape=(stack.rows, stack.dim if accumulator is None else 2 * stack.dim),
-                initializer=_initial_rows(stack.dim, initial_range, accumulator),
+                initializer="zeros",
             )
             for stack in self._stacks
         ]
+        for stack, table in zip(self._stacks, self.table_variables, strict=True):
+            _initialise(table, stack.dim, initial_range, accumulator)
 
     def call(self, ids: tf.Tensor) -> list[tf.Tensor]:
         """Vectors of ids int32 [batch, slots]; see the module."""
@@ -128,27 +131,33 @@ class _Stack:
 
 
 def _looked_up(table: tf.Variable, dim: int) -> Callable[[tf.Tensor], tf.Tensor]:
-    """A function that gives the embeddings float32 [n, dim] of rows int32 [n].
+    """A function that gives the embeddings float32 [n, dim] of rows int32 [n]."""
 
-    Each row is read once, however often it is asked for, and on one device has one gradient, the sum of all its own.
+    def look_up(rows: tf.Tensor) -> tf.Tensor:
+        if tf.distribute.get_strategy().num_replicas_in_sync > 1:
+            # Replicas exchange gradients, which have to be equally many; the optimizer adds up those of a row.
+            return tf.gather(table, rows)[:, :dim]
+        distinct, place = tf.unique(rows)
+        return _spread(tf.gather(table, distinct), place, dim)
+
+    return look_up
+
+
+def _spread(rows: tf.Tensor, place: tf.Tensor, dim: int) -> tf.Tensor:
+    """The first ``dim`` numbers of the rows [m, width] at each place int32 [n]: [n, dim].
+
+    As ``tf.gather(rows[:, :dim], place)``, with a gradient that takes a third of the time.
     """
 
     @tf.custom_gradient
-    def look_up(rows: tf.Tensor) -> tuple[tf.Tensor, object]:
-        distinct, place = tf.unique(rows)
-        embeddings = tf.gather(tf.gather(table, distinct)[:, :dim], place)
+    def spread(rows: tf.Tensor) -> tuple[tf.Tensor, Callable[[tf.Tensor], tf.Tensor]]:
+        def gradient(upstream: tf.Tensor) -> tf.Tensor:
+            sums = _sum_by_place(upstream, place)[: tf.shape(rows)[0]]
+            return tf.pad(sums, [[0, 0], [0, rows.shape[1] - dim]])
 
-        def gradient(upstream: tf.Tensor, variables: list[tf.Variable]) -> tuple[None, list[tf.IndexedSlices]]:
-            if tf.distribute.get_strategy().num_replicas_in_sync > 1:
-                # Replicas exchange theirs, which have to be equally many; the optimizer sums them up.
-                sums, of_rows = upstream, rows
-            else:
-                sums, of_rows = _sum_by_place(upstream, place)[: tf.shape(distinct)[0]], distinct
-            return None, [tf.IndexedSlices(sums, of_rows, tf.constant([table.shape[0], dim])) for _ in variables]
+        return tf.gather(rows[:, :dim], place), gradient
 
-        return embeddings, gradient
-
-    return look_up
+    return spread(rows)
 
 
 @compiled_on_cpu  # three times as fast as TensorFlow's operation
@@ -157,14 +166,15 @@ def _sum_by_place(values: tf.Tensor, place: tf.Tensor) -> tf.Tensor:
     return tf.math.unsorted_segment_sum(values, place, tf.shape(values)[0])
 
 
-def _initial_rows(dim: int, initial_range: float, accumulator: float | None) -> Callable[..., tf.Tensor]:
-    def initial(shape: tf.TensorShape, dtype: Any = None, **_: Any) -> tf.Tensor:
-        embeddings = tf.keras.initializers.RandomUniform(-initial_range, initial_range)((shape[0], dim), dtype)
-        if accumulator is None:
-            return embeddings
-        return tf.pad(embeddings, [[0, 0], [0, dim]], constant_values=accumulator)
-
-    return initial
+def _initialise(table: tf.Variable, dim: int, initial_range: float, accumulator: float | None) -> None:
+    """Give every row its start, some at a time: made at once, the starts would take the table's memory again."""
+    random = np.random.default_rng(np.random.randint(2**31))  # noqa: NPY002 -- follows the seed that Keras sets
+    on_each_device = tf.distribute.get_strategy().experimental_local_results(table)
+    for first in range(0, table.shape[0], INITIAL_ROWS):
+        rows = np.full((min(INITIAL_ROWS, table.shape[0] - first), table.shape[1]), accumulator or 0, np.float32)
+        rows[:, :dim] = random.uniform(-initial_range, initial_range, (len(rows), dim))
+        for copy in on_each_device:
+            copy.scatter_update(tf.IndexedSlices(tf.cast(rows, table.dtype), tf.range(first, first + len(rows))))
 
 
 class TFRSEmbedding(tf.keras.layers.Layer):

@@ -22,6 +22,16 @@ class RowAdagrad(tf.keras.optimizers.legacy.Adagrad):
     def _create_slots(self, var_list: list[tf.Variable]) -> None:
         """The rows hold them."""
 
+    def _aggregate_gradients(
+        self, grads_and_vars: list[tuple[tf.IndexedSlices, tf.Variable]]
+    ) -> list[tf.IndexedSlices]:
+        # The loss does not depend on accumulators: their gradients, zeros all, need not travel between replicas.
+        of_embeddings = []
+        for grad, var in grads_and_vars:
+            rows, dim = var.shape[0], var.shape[1] // 2
+            of_embeddings.append((tf.IndexedSlices(grad.values[:, :dim], grad.indices, tf.constant([rows, dim])), var))
+        return super()._aggregate_gradients(of_embeddings)
+
     def _resource_apply_sparse_duplicate_indices(
         self, grad: tf.Tensor, handle: tf.Variable, indices: tf.Tensor, **kwargs: Any
     ) -> tf.Operation:
