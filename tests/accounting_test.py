@@ -1,4 +1,6 @@
 import fractions
+from pathlib import Path
+from threading import Event
 from typing import Any
 from unittest import mock
 
@@ -7,11 +9,13 @@ import tensorflow as tf
 from absl.testing import parameterized
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2_as_graph
 
+from tests.peers import few_steps
 from tests.studies import CONFIGS
 from tfrs_scaling.accounting import Count, forward_flops, parameters, training_flops, training_memory
 from tfrs_scaling.config import SCALING_SCHEMES, Training, read_config
 from tfrs_scaling.dlrm import DLRM, make_model
 from tfrs_scaling.input.schema import CategoricalFeature, DenseFeature, Schema
+from tfrs_scaling.isolation import run_isolated
 from tfrs_scaling.schemes import Shape, baseline_shape, scale
 
 TRAINING = Training(64, (0.1,))
@@ -218,6 +222,16 @@ class AccountingTest(tf.test.TestCase, parameterized.TestCase):
         one, four = (training_memory(shape, of, TRAINING, replicas) for replicas in (1, 4))
         self.assertEqual((one.tables, one.slots, one.dense), (four.tables, four.slots, four.dense))
         self.assertEqual(one.activations, 4 * four.activations)
+        self.assertEqual(one.evaluation, 4 * four.evaluation)
+
+    def test_memory_of_a_trial_s_process_is_what_was_planned(self) -> None:
+        # Wide enough that the model outweighs what differs from machine to machine.
+        shape, of = Shape((400_000, 1000), 32, (512,), 256, (1024, 512)), schema(3, (400_000, 1000))
+        training = Training(2048, (0.1,))
+        folder = Path(self.create_tempdir().full_path)
+        peak = run_isolated(few_steps, ("ours", training, shape, of), folder / "log.txt", lambda _: None, Event())
+        planned = training_memory(shape, of, training)
+        self.assertBetween(peak / (planned.total - planned.evaluation), 0.9, 1.1)
 
     def test_multiplier_one_half_of_dimension_halves_the_tables(self) -> None:
         shape, of = CASES["one_hot"]

@@ -72,10 +72,10 @@ class PlanTest(tf.test.TestCase):
     def test_what_does_not_fit_is_named(self) -> None:
         config = tiny_config(H=[1024])
         assert config.synthetic is not None
-        with mock.patch("psutil.virtual_memory", return_value=mock.Mock(total=705 << 20)):
+        with mock.patch("psutil.virtual_memory", return_value=mock.Mock(total=622 << 20)):
             baseline, huge = plan(config, config.synthetic.schema(), 300)
         self.assertEqual(baseline.too_large, "")
-        self.assertIn("this machine has 0.7 GiB", huge.too_large)
+        self.assertIn("this machine has 0.6 GiB", huge.too_large)
 
     def test_as_many_trials_at_a_time_as_cores_and_memory_take(self) -> None:
         config = tiny_config()
@@ -83,7 +83,7 @@ class PlanTest(tf.test.TestCase):
         planned = plan(config, config.synthetic.schema(), 300)
         for cores, gibibytes, strategy, expected in (
             (8, 64, "cpu", 8),
-            (8, 3, "cpu", 4),  # a process of 700 MiB each
+            (8, 3, "cpu", 4),  # a process of 620 MiB each
             (8, 1, "cpu", 1),
             (None, 64, "cpu", 1),
             (8, 64, "mirrored", 1),

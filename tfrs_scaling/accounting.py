@@ -9,7 +9,7 @@ from tfrs_scaling.schemes import Shape
 
 FLOAT_BYTES = 4
 # What a trial's process holds besides its model and batches: the libraries, the runtime, read-ahead buffers.
-PROCESS_BYTES = 700 << 20
+PROCESS_BYTES = 620 << 20
 
 
 @dataclasses.dataclass(frozen=True)
@@ -138,7 +138,8 @@ class Memory:
         tables: the embedding tables.
         slots: what optimizers keep beside parameters.
         dense: the other parameters, with their gradients.
-        activations: of a replica's share of a batch, with their gradients.
+        activations: of a replica's share of a training batch, with their gradients.
+        evaluation: of its share of an evaluation batch, of the two neighbouring layers that take most.
         process: what a trial's process holds besides its model.
     """
 
@@ -146,12 +147,13 @@ class Memory:
     slots: int
     dense: int
     activations: int
+    evaluation: int
     process: int = PROCESS_BYTES
 
     @property
     def total(self) -> int:
         """The sum."""
-        return self.tables + self.slots + self.dense + self.activations + self.process
+        return self.tables + self.slots + self.dense + self.activations + self.evaluation + self.process
 
 
 # Numbers that an optimizer keeps for each parameter.
@@ -166,16 +168,21 @@ def training_memory(shape: Shape, schema: Schema, training: Training, replicas: 
     count = parameters(shape, schema)
     dense = count.total - count.embedding
     slots = SLOTS[training.table_optimizer] * count.embedding + SLOTS[training.dense_optimizer] * dense
-    vectors = 1 + len(schema.categorical)
-    widths = (*shape.bottom_widths(schema), *_interaction_widths(shape, schema), *_overarch_widths(shape, schema))
+    vectors = (1 + len(schema.categorical)) * shape.embedding_dim
     looked_up = sum(len(slots) * dim for slots, dim in zip(schema.slots, shape.table_dims, strict=True))
-    interacting = vectors * shape.embedding_dim + (
-        vectors**2 if shape.architecture == "dot" else 3 * shape.cross_layers * shape.interacted_width(schema)
+    interacting = (
+        (1 + len(schema.categorical)) ** 2
+        if shape.architecture == "dot"
+        else 3 * shape.cross_layers * shape.interacted_width(schema)
     )
-    rows = -(-training.batch_size // replicas)
+    stacks = (shape.bottom_widths(schema), _interaction_widths(shape, schema), _overarch_widths(shape, schema))
+    neighbours = max(looked_up + vectors, *(sum(pair) for stack in stacks for pair in pairwise(stack)))
+    activations = sum(sum(stack) for stack in stacks) + looked_up + vectors + interacting
+    rows, evaluation_rows = (-(-size // replicas) for size in (training.batch_size, training.evaluation_batch_size))
     return Memory(
         tables=FLOAT_BYTES * count.embedding,
         slots=FLOAT_BYTES * slots,
         dense=FLOAT_BYTES * 2 * dense,
-        activations=FLOAT_BYTES * 2 * rows * (sum(widths) + looked_up + interacting),
+        activations=FLOAT_BYTES * 2 * rows * activations,
+        evaluation=FLOAT_BYTES * evaluation_rows * neighbours,
     )

@@ -17,7 +17,7 @@ from tfrs_scaling.input.rows import PADDING
 from tfrs_scaling.input.schema import Schema
 from tfrs_scaling.schemes import Shape
 
-INITIAL_ROWS = 1 << 17  # that are initialised at a time
+INITIAL_NUMBERS = 1 << 20  # of a table, that are initialised at a time
 
 
 def features_by_dim(shape: Shape) -> dict[int, list[int]]:
@@ -170,9 +170,10 @@ def _initialise(table: tf.Variable, dim: int, initial_range: float, accumulator:
     """Give every row its start, some at a time: made at once, the starts would take the table's memory again."""
     random = np.random.default_rng(np.random.randint(2**31))  # noqa: NPY002 -- follows the seed that Keras sets
     on_each_device = tf.distribute.get_strategy().experimental_local_results(table)
-    for first in range(0, table.shape[0], INITIAL_ROWS):
-        rows = np.full((min(INITIAL_ROWS, table.shape[0] - first), table.shape[1]), accumulator or 0, np.float32)
-        rows[:, :dim] = random.uniform(-initial_range, initial_range, (len(rows), dim))
+    at_a_time = max(1, INITIAL_NUMBERS // table.shape[1])
+    for first in range(0, table.shape[0], at_a_time):
+        rows = np.full((min(at_a_time, table.shape[0] - first), table.shape[1]), accumulator or 0, np.float32)
+        rows[:, :dim] = initial_range * (2 * random.random((len(rows), dim), np.float32) - 1)
         for copy in on_each_device:
             copy.scatter_update(tf.IndexedSlices(tf.cast(rows, table.dtype), tf.range(first, first + len(rows))))
 

@@ -62,9 +62,9 @@ def table_optimizer(
         rows_hold_accumulators: the tables are made for ``RowAdagrad``.
     """
     if training.table_optimizer == "sgd":
-        return tf.keras.optimizers.legacy.SGD(learning_rate)
+        return tf.keras.optimizers.legacy.SGD(learning_rate, name="update_tables")
     adagrad = RowAdagrad if rows_hold_accumulators else tf.keras.optimizers.legacy.Adagrad
-    return adagrad(learning_rate, initial_accumulator_value=training.accumulator)
+    return adagrad(learning_rate, initial_accumulator_value=training.accumulator, name="update_tables")
 
 
 def dense_optimizer(training: Training, learning_rate: float) -> tf.keras.optimizers.legacy.Optimizer:
@@ -72,8 +72,10 @@ def dense_optimizer(training: Training, learning_rate: float) -> tf.keras.optimi
     rate = training.dense_learning_rate or learning_rate
     match training.dense_optimizer:
         case "adagrad":
-            return tf.keras.optimizers.legacy.Adagrad(rate, initial_accumulator_value=training.accumulator)
+            return tf.keras.optimizers.legacy.Adagrad(
+                rate, initial_accumulator_value=training.accumulator, name="update_dense"
+            )
         case "sgd":
-            return tf.keras.optimizers.legacy.SGD(rate)
+            return tf.keras.optimizers.legacy.SGD(rate, name="update_dense")
         case "adam":
-            return tf.keras.optimizers.legacy.Adam(rate)
+            return tf.keras.optimizers.legacy.Adam(rate, name="update_dense")

@@ -109,7 +109,7 @@ def run_trial(
 
     train_iterator = iter(split_batches("train", config.training.batch_size))
     evaluation = {split: split_batches(split, evaluation_batch_size) for split in ("test", "validation")}
-    train_steps, predict = _training_loop(strategy, model), _predictor(strategy, model)
+    train_steps, predict = training_loop(strategy, model), _predictor(strategy, model)
     correction = prior_correction(data.manifest.negative_rate * trial.negative_rate)
 
     done = 0
@@ -181,7 +181,7 @@ def _train_until(
     return _Window(ne, (rung - first) * batch_size / seconds)
 
 
-def _training_loop(strategy: tf.distribute.Strategy, model: DLRM) -> Callable[..., tuple[tf.Tensor, ...]]:
+def training_loop(strategy: tf.distribute.Strategy, model: DLRM) -> Callable[..., tuple[tf.Tensor, ...]]:
     """A function that takes an iterator and a number of steps, and makes them without returning to Python; it
     gives the sum over steps of the mean log loss before the update, and the sums of the clicks' weights and of all."""
 
