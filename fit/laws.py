@@ -21,5 +21,108 @@ def power_law(x: ArrayLike, *, alpha: float, beta: float, gamma: float, x0: floa
         The loss at x: float64, the shape of x.
     """
     log_ratio = np.log(np.asarray(x, dtype=np.float64)) - np.log(x0)
-    with np.errstate(over="ignore"):  # far to the left of x0 a steep law is infinite, and says so
+    with np.errstate(over="ignore", under="ignore"):  # far to the left of x0 a steep law is infinite, and says so
         return np.asarray(alpha * np.exp(-beta * log_ratio) + gamma, dtype=np.float64)
+
+
+def joint_law(
+    n: ArrayLike,
+    d: ArrayLike,
+    *,
+    E: float,  # noqa: N803 -- the paper's names
+    A: float,  # noqa: N803
+    a: float,
+    B: float,  # noqa: N803
+    b: float,
+    n0: float = 1.0,
+    d0: float = 1.0,
+) -> NDArray[np.float64]:
+    """Loss over parameters and data, ``L(n, d) = E + A * (n / n0)**-a + B * (d / d0)**-b``.
+
+    Equation 2 of Hoffmann et al. (2022, "Training Compute-Optimal Large Language Models"). It is evaluated
+    through logarithms, so that n and d of any magnitude are safe.
+
+    Args:
+        n: Parameters; positive, any shape.
+        d: Training examples; positive, a shape that broadcasts with that of n.
+        E: The floor that no n and d get below; in the unit of the loss.
+        A: What more parameters can still remove, at ``n = n0``; in the unit of the loss.
+        a: Exponent of n; 0 or above, no unit.
+        B: What more examples can still remove, at ``d = d0``; in the unit of the loss.
+        b: Exponent of d; 0 or above, no unit.
+        n0: The n at which A is stated. 1 gives the law as papers print it.
+        d0: The d at which B is stated.
+
+    Returns:
+        The loss: float64, of the broadcast shape.
+    """
+    log_n = np.log(np.asarray(n, dtype=np.float64)) - np.log(n0)
+    log_d = np.log(np.asarray(d, dtype=np.float64)) - np.log(d0)
+    with np.errstate(over="ignore", under="ignore"):  # far below n0 or d0 a steep law is infinite, and says so
+        return np.asarray(E + A * np.exp(-a * log_n) + B * np.exp(-b * log_d), dtype=np.float64)
+
+
+def exponential_law(x: ArrayLike, *, alpha: float, tau: float, gamma: float, x0: float = 0.0) -> NDArray[np.float64]:
+    """Exponential plus a constant, ``L(x) = alpha * exp(-(x - x0) / tau) + gamma``.
+
+    Args:
+        x: Data, parameters or compute; positive, any shape.
+        alpha: What more x can still remove, at ``x = x0``; in the unit of the loss.
+        tau: The x over which the excess falls by a factor e; above 0, unit of x.
+        gamma: The floor that no x gets below; in the unit of the loss.
+        x0: The x at which alpha is stated.
+
+    Returns:
+        The loss at x: float64, the shape of x.
+    """
+    distance = (np.asarray(x, dtype=np.float64) - x0) / tau
+    with np.errstate(over="ignore", under="ignore"):
+        return np.asarray(alpha * np.exp(-distance) + gamma, dtype=np.float64)
+
+
+def broken_power_law(
+    x: ArrayLike, *, alpha: float, beta: float, change: float, width: float, x_break: float, x0: float = 1.0
+) -> NDArray[np.float64]:
+    """A power law whose exponent changes once, smoothly, from ``beta`` to ``beta + change``.
+
+    ``L(x) = alpha * (x / x0)**-beta * (1 + (x / x_break)**(1 / width))**(-change * width)``: a smoothly broken
+    power law with one break and no floor (Caballero et al. 2023, "Broken Neural Scaling Laws", equation 1).
+
+    Args:
+        x: Data, parameters or compute; positive, any shape.
+        alpha: Coefficient; in the unit of the loss.
+        beta: Exponent well below the break.
+        change: What the exponent gains at the break.
+        width: How gradual the change is, in units of ln x; above 0.
+        x_break: Where it happens; unit of x.
+        x0: The x at which alpha is stated.
+
+    Returns:
+        The loss at x: float64, the shape of x.
+    """
+    logs = np.log(np.asarray(x, dtype=np.float64))
+    with np.errstate(over="ignore", under="ignore"):
+        past = width * np.logaddexp(0.0, (logs - np.log(x_break)) / width)
+        return np.asarray(alpha * np.exp(-beta * (logs - np.log(x0)) - change * past), dtype=np.float64)
+
+
+def shifted_power_law(x: ArrayLike, *, alpha: float, beta: float, shift: float, x0: float) -> NDArray[np.float64]:
+    """A power law that begins with a plateau, ``L(x) = alpha * ((x + shift) / (x0 + shift))**-beta``.
+
+    Below ``shift`` the loss hardly falls (the small-data region of Hestness et al. 2017), far above it the
+    exponent is beta.
+
+    Args:
+        x: Data, parameters or compute; positive, any shape.
+        alpha: The loss at ``x = x0``.
+        beta: Exponent; 0 or above, no unit.
+        shift: Length of the plateau; 0 or above, unit of x.
+        x0: The x at which alpha is stated.
+
+    Returns:
+        The loss at x: float64, the shape of x.
+    """
+    xs = np.asarray(x, dtype=np.float64)
+    with np.errstate(divide="ignore", over="ignore", under="ignore"):
+        log_ratio = np.logaddexp(np.log(xs / x0), np.log(shift / x0)) - np.logaddexp(0.0, np.log(shift / x0))
+        return np.asarray(alpha * np.exp(-beta * log_ratio), dtype=np.float64)

@@ -18,27 +18,30 @@ STATUSES = (
 FEWEST = 4  # different x: one more than the law has parameters
 
 
-def judge(profile: Profile, best: Solutions, interval: dict[str, tuple[float, float]], n: int, level: float) -> str:
+def judge(
+    profile: Profile, best: Solutions, interval: dict[str, tuple[float, float]], without_slope: float, level: float
+) -> str:
     """The status of a fit to at least FEWEST different x.
 
     Args:
         profile: The fitted points.
         best: Their optimum.
         interval: Of ``gamma``, at least; in the unit of the loss.
-        n: Number of points.
+        without_slope: The share of resampled laws that are constant, where points were resampled.
         level: Confidence level of the interval, and of the test against a constant.
 
     Returns:
         One of STATUSES; the first that applies of not_monotone, flat, beta_at_bound, gamma_unidentified.
     """
-    least = max(float(best.rss[0]), profile.floor)
+    n, least = profile.y.size, max(float(best.rss[0]), profile.floor)
     if _rises(profile, least):
         return "not_monotone"
     mean = float(profile.total(profile.y)) / n
     constant_rss = float(profile.total((profile.y - mean) ** 2))
     # F with 2 and n - 3 degrees of freedom: a constant has two parameters fewer than the law.
     f_ratio = (constant_rss - least) / 2 / (least / (n - 3))
-    if constant_rss <= 4 * profile.floor or special.fdtr(2, n - 3, max(f_ratio, 0.0)) < level:
+    no_slope = special.fdtr(2, n - 3, max(f_ratio, 0.0)) < level or without_slope > (1 - level) / 2
+    if constant_rss <= 4 * profile.floor or no_slope:
         return "flat"
     if any(at_bounds(best.beta)):
         return "beta_at_bound"

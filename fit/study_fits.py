@@ -10,7 +10,8 @@ from typing import Any
 
 import pandas as pd
 
-from tfrs_scaling.fit.frontier import pareto_frontier
+from tfrs_scaling.fit.frontier import fit_frontier, pareto_frontier
+from tfrs_scaling.fit.learning_curve import fit_learning_curve
 from tfrs_scaling.fit.plateau import power_law_region
 from tfrs_scaling.fit.power_law import PowerLawFit, fit_power_law
 from tfrs_scaling.fit.runs import SCHEMES
@@ -18,7 +19,7 @@ from tfrs_scaling.fit.screening import SHAPE, collapsed_trials, flag, members, s
 from tfrs_scaling.input.files import write_text_atomically
 from tfrs_scaling.input.validated import InputError
 
-FORMAT = 1
+FORMAT = 2
 FRONTIER = "frontier"
 # V changes the size of tables that are looked up one row at a time: no FLOPs, hence no compute curve.
 AXES: dict[str, tuple[str, ...]] = {
@@ -74,9 +75,10 @@ def fit_study(
     """Fit every line and frontier of a study.
 
     A line is all points of one multiplier (against data and compute) or of one data size (against
-    parameters), of every seed. A frontier is the Pareto frontier of a scheme's points averaged over
-    seeds, so that it is not made of lucky seeds. Against data and compute the plateau at the left of a
-    curve is left out. Learning rates are selected on the validation split.
+    parameters), of every seed; points of one trial share a training, and are grouped. A frontier is the
+    Pareto frontier of a scheme's points averaged over seeds, so that it is not made of lucky seeds, and is
+    derived anew in every resample. Against data and compute the plateau at the left of a curve is left
+    out. Learning rates are selected on the validation split.
 
     Args:
         runs: The run table.
@@ -182,22 +184,39 @@ def _scheme_lines(chosen: pd.DataFrame, architecture: str, scheme: str, level: f
             (str(value) if x == "parameters" else multiplier_label(float(str(value))), line)
             for value, line in rows.groupby(key, sort=True)
         ]
-        named.append((FRONTIER, frontier_points(rows, x)))
-        for name, line in named:
-            out = line["plateau"] if x != "parameters" else pd.Series(False, index=line.index)
-            fitted = line[~out]
-            if fitted[x].nunique() < 2:
-                continue  # a single place on the axis is a point, not a line
-            fit = fit_power_law(fitted[x], fitted["test_ne"], level=level)
+        fit_line = fit_power_law if x == "parameters" else fit_learning_curve
+        fits = [
+            (name, fit_line(line[x], line["test_ne"], groups=line["trial_id"], level=level))
+            for name, line in named
+            if line[x].nunique() > 1  # a single place on the axis is a point, not a line
+        ]
+        if (~frontier_points(rows, x)["plateau"]).sum() > 1:
+            fits.append((FRONTIER, _fit_frontier(rows, x, level)))
+        for name, fit in fits:
             yield {
                 "architecture": architecture,
                 "scheme": scheme,
                 "x": x,
                 "line": name,
                 "n": fit.n,
-                "left_out": sorted(float(value) for value in line.loc[out, x].unique()),
+                "left_out": list(fit.left_out),
                 "fit": fit.to_dict(),
             }
+
+
+def _fit_frontier(rows: pd.DataFrame, x: str, level: float) -> PowerLawFit:
+    """The law of ``frontier_points``."""
+    by = ["examples"] if x == "parameters" else SHAPE  # against parameters the ladders are the data sizes
+    configurations = rows[by].astype("str").agg(" ".join, axis=1)
+    plateau = None if x == "data" else rows["plateau"] & (x != "parameters")
+    return fit_frontier(
+        rows[x],
+        rows["test_ne"],
+        configurations=configurations,
+        groups=rows["trial_id"],
+        plateau=plateau,
+        level=level,
+    )
 
 
 def _on_plateau(curve: pd.DataFrame) -> "pd.Series[bool]":

@@ -7,6 +7,7 @@ import warnings
 import numpy as np
 from scipy import optimize, special
 
+from tests.simulated import coverage, draw_curve, ladder_noise, multistart_rss
 from tfrs_scaling.fit.power_law import PowerLawFit, fit_power_law
 from tfrs_scaling.fit.status import STATUSES
 
@@ -74,6 +75,14 @@ class RecoveryTest(tf.test.TestCase):
             fit = fit_power_law(x, y)
             self.assertLessEqual(fit.rmse**2 * n, least_rss(x, y) * (1 + 1e-9))
 
+    def test_no_start_of_five_hundred_finds_a_lower_sum_of_squares(self) -> None:
+        rng = np.random.default_rng(14)
+        for _ in range(20):  # 1,000 in the benchmark
+            curve = draw_curve(rng, "paper", int(rng.integers(5, 12)))
+            y = curve.at(curve.x) + rng.normal(0, rng.choice([1e-4, 1e-2]), curve.x.size)
+            rss = fit_power_law(curve.x, y).rmse ** 2 * curve.x.size
+            self.assertLessEqual(rss, multistart_rss(curve.x, y, rng, starts=500) * (1 + 1e-9))
+
     def test_a_weight_of_two_is_the_point_twice(self) -> None:
         y = law(LADDER) + np.random.default_rng(3).normal(0, 1e-3, 9)
         weighted = fit_power_law(LADDER, y, weights=[2, 1, 1, 1, 1, 1, 1, 1, 0])
@@ -95,6 +104,100 @@ class RecoveryTest(tf.test.TestCase):
         self.assertAllClose(fit.r2_excess, expected, rtol=1e-9)
         self.assertAllClose(fit.x0, 16_000.0, rtol=1e-12)  # the middle rung
         self.assertAllClose(fit.alpha_at_x0, fit.predict(fit.x0) - fit.gamma, rtol=1e-9)
+
+
+class RobustTest(tf.test.TestCase):
+    """Huber's estimate."""
+
+    def test_it_is_the_least_sum_of_hubers_loss(self) -> None:
+        rng = np.random.default_rng(15)
+        y = law(LADDER) + rng.normal(0, 1e-3, 9)
+        y[4] += 0.02
+        fit = fit_power_law(LADDER, y, robust=True)
+        residuals = y - fit.predict(LADDER)
+        f_scale = 1.345 * 1.4826 * np.median(np.abs(residuals)) * math.sqrt(9 / 6)
+        start = [fit.alpha_at_x0, fit.beta, fit.gamma]
+        u = np.log(LADDER / fit.x0)
+
+        def misfit(p: np.ndarray) -> np.ndarray:
+            return p[0] * np.exp(-p[1] * u) + p[2] - y
+
+        tight = 1e-15
+        peer = optimize.least_squares(
+            misfit, start, loss="huber", f_scale=f_scale, x_scale=start, xtol=tight, ftol=tight, gtol=tight
+        )
+        self.assertAllClose(peer.x, start, rtol=1e-5)
+        self.assertLess(np.abs(fit.predict(LADDER) - law(LADDER)).max(), 2e-3)
+        self.assertGreater(np.abs(fit_power_law(LADDER, y).predict(LADDER) - law(LADDER)).max(), 5e-3)
+
+    def test_without_stray_points_it_says_nearly_the_same(self) -> None:
+        figures = coverage("movielens", 11, 5e-4, 100, seed=16, robust=True)
+        for name in ("beta", "gamma", "within", "beyond", "new"):
+            self.assertBetween(figures[name], 0.84, 1.0, name)
+
+
+class GroupsTest(tf.test.TestCase):
+    """Points that share a training, and replicates."""
+
+    def test_intervals_cover_whatever_noise_ladders_share(self) -> None:
+        for of in ("offset", "autoregressive"):
+            for ladders, n in ((2, 8), (3, 6), (4, 11)):
+                figures = coverage("movielens", n, 5e-4, 150, seed=17, ladders=ladders, of=of)
+                for name in ("beta", "gamma", "within", "beyond", "new"):
+                    self.assertBetween(figures[name], 0.88, 1.0, (of, ladders, n, name))
+        alone = coverage("movielens", 8, 5e-4, 150, seed=17, ladders=3, of="offset", grouped=False)
+        self.assertLess(alone["within"], 0.88)  # what taking these points for independent leads to
+
+    def test_intervals_shrink_with_the_noise_and_stay_around_the_estimate(self) -> None:
+        rng = np.random.default_rng(4)
+        shape = ladder_noise(rng, "offset", 6, LADDER.size, 1.0).ravel()
+        halves = []
+        for noise in (2e-4, 2e-5):
+            fit = fit_power_law(
+                np.tile(LADDER, 6), np.tile(law(LADDER), 6) + noise * shape, groups=np.repeat(np.arange(6), LADDER.size)
+            )
+            low, high = fit.interval["beta"]
+            halves.append(np.array([fit.beta - low, high - fit.beta]) / noise)
+        self.assertAllClose(halves[0], halves[1], rtol=0.15, atol=0)
+
+    def test_labels_do_not_matter_and_neither_does_order(self) -> None:
+        rng = np.random.default_rng(18)
+        x, groups = np.tile(LADDER, 3), np.repeat([0, 1, 2], 9)
+        y = law(x) + ladder_noise(rng, "offset", 3, 9, 1e-3).ravel()
+        fit = fit_power_law(x, y, groups=groups)
+        shuffle = rng.permutation(27)
+        again = fit_power_law(x[shuffle], y[shuffle], groups=[f"trial {group}" for group in groups[shuffle]])
+        self.assertEqual(fit, again)
+        self.assertNotEqual(fit.interval, fit_power_law(x, y, groups=groups, seed=1).interval)
+
+    def test_groups_of_one_and_one_group_are_independent_points(self) -> None:
+        y = law(LADDER) + np.random.default_rng(19).normal(0, 1e-3, 9)
+        alone = fit_power_law(LADDER, y)
+        self.assertEqual(fit_power_law(LADDER, y, groups=range(9)), alone)
+        self.assertEqual(fit_power_law(LADDER, y, groups=["a"] * 9).interval, alone.interval)
+
+    def test_lack_of_fit_by_hand(self) -> None:
+        rng = np.random.default_rng(20)
+        x = np.repeat(LADDER, 3)
+        y = law(x) + rng.normal(0, 1e-3, 27)
+        fit = fit_power_law(x, y)
+        means = y.reshape(9, 3).mean(axis=1)
+        scatter = np.sum((y.reshape(9, 3) - means[:, None]) ** 2)
+        misfit = 3 * np.sum((means - fit.predict(LADDER)) ** 2)
+        expected = special.fdtrc(6, 18, misfit / 6 / (scatter / 18))
+        self.assertAllClose(fit.lack_of_fit, expected, rtol=1e-6)
+        self.assertTrue(math.isnan(fit_power_law(LADDER, law(LADDER)).lack_of_fit))
+
+    def test_lack_of_fit_sees_a_wrong_law_and_not_lucky_seeds(self) -> None:
+        rng = np.random.default_rng(21)
+        x, groups = np.tile(LADDER, 3), np.repeat([0, 1, 2], 9)
+        small = []
+        for _ in range(100):
+            y = law(x) + ladder_noise(rng, "offset", 3, 9, 1e-3).ravel()
+            small.append(fit_power_law(x, y, groups=groups).lack_of_fit < 0.05)
+        self.assertLessEqual(np.mean(small), 0.12)  # 5 % expected, with a standard error of 2.2 %
+        wave = y + 0.01 * np.sin(np.log(x))
+        self.assertLess(fit_power_law(x, wave, groups=groups).lack_of_fit, 1e-3)
 
 
 class IntervalTest(tf.test.TestCase):
@@ -225,6 +328,24 @@ class JsonTest(tf.test.TestCase):
             self.assertEqual(again.interval, fit.interval)
             self.assertIn(again.status, STATUSES)
 
+    def test_same_points_and_seed_give_the_same_bytes(self) -> None:
+        y = np.tile(law(LADDER), 3) + np.random.default_rng(22).normal(0, 1e-3, 27)
+        texts = {
+            json.dumps(fit_power_law(np.tile(LADDER, 3), y, groups=np.repeat([0, 1, 2], 9), seed=3).to_dict())
+            for _ in range(2)
+        }
+        self.assertLen(texts, 1)
+
+    def test_grouped_and_robust_fits_go_through_json(self) -> None:
+        y = np.tile(law(LADDER), 2) + np.random.default_rng(23).normal(0, 1e-3, 18)
+        for fit in (
+            fit_power_law(np.tile(LADDER, 2), y, groups=np.repeat([0, 1], 9)),
+            fit_power_law(np.tile(LADDER, 2), y, robust=True),
+        ):
+            again = PowerLawFit.from_dict(json.loads(json.dumps(fit.to_dict(), allow_nan=False)))
+            self.assertEqual(again, fit)
+            self.assertAllEqual(again.predict_interval(LADDER), fit.predict_interval(LADDER))
+
     def test_too_few_points_are_null(self) -> None:
         content = fit_power_law(LADDER[:3], law(LADDER[:3])).to_dict()
         self.assertIsNone(json.loads(json.dumps(content, allow_nan=False))["gamma"])
@@ -254,13 +375,17 @@ class BadInputTest(tf.test.TestCase):
             (r"weights\[1\] is negative", {"x": x, "y": y, "weights": [1, -1, *[1] * 7]}),
             (r"weights are all 0", {"x": x, "y": y, "weights": np.zeros(9)}),
             (r"level is 95", {"x": x, "y": y, "level": 95}),
+            (r"seed is -1", {"x": x, "y": y, "seed": -1}),
+            (r"groups has 2 labels", {"x": x, "y": y, "groups": [1, 2]}),
+            (r"groups\[1\] is None", {"x": x, "y": y, "groups": [1, None, *[2] * 7]}),
+            (r"x is empty", {"x": [], "y": []}),
         ):
             with self.assertRaisesRegex(ValueError, message):
                 fit_power_law(**arguments)
 
     def test_hard_input_gives_an_answer_without_a_warning(self) -> None:
         rng = np.random.default_rng(13)
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), np.errstate(all="raise"):
             warnings.simplefilter("error")
             for y in (
                 np.zeros(9), np.full(9, 1e-300), rng.uniform(0, 1e300, 9), np.array([*[0.0] * 8, 1.0]),
@@ -271,6 +396,11 @@ class BadInputTest(tf.test.TestCase):
                     self.assertTrue(np.isfinite(fit.predict(x)).all())
                     low, high = fit.predict_interval([x[0] / 100, x[-1] * 100])
                     self.assertTrue((low <= high).all())
+                    for kind in ("mean", "new"):  # where the law itself may be infinite
+                        self.assertFalse(np.isnan(fit.predict_interval([1e-300, 1e300], kind)).any())
+                    grouped = fit_power_law(np.tile(x, 2), np.tile(y, 2), groups=np.repeat([0, 1], 9))
+                    self.assertTrue(np.isfinite(grouped.predict(x)).all())
+                    self.assertTrue(np.isfinite(fit_power_law(x, y, robust=True).predict(x)).all())
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from tests.planted import BETA, GAMMA, LADDER, MULTIPLIERS, line_of, planted_ne, planted_row, planted_study
+from tfrs_scaling.fit.power_law import fit_power_law
 from tfrs_scaling.fit.runs import COLUMNS
 from tfrs_scaling.fit.screening import selected
 from tfrs_scaling.fit.study_fits import (
@@ -62,6 +63,17 @@ class FitStudyTest(tf.test.TestCase):
                 self.assertAllClose(fit.predict(LADDER), truth, atol=1e-3, rtol=0)
                 self.assertAllClose([fit.beta, fit.gamma], [BETA, GAMMA], atol=0.06, rtol=0)
                 self.assertEqual(fit.status, "ok")
+
+    def test_points_of_a_trial_are_grouped(self) -> None:
+        runs = planted_study(seeds=3)
+        # Each seed off by the same at every rung, which independent points would take for signal.
+        rng = np.random.default_rng(0)
+        runs["test_ne"] += runs["trial_id"].map({trial: rng.normal(0, 2e-3) for trial in runs["trial_id"].unique()})
+        fits = fit_study(runs)
+        _, fit = line_of(fits, "H", "data", "4")
+        self.assertEqual(len(set(fit.groups)), 3)
+        alone = fit_power_law(fit.x, fit.y)
+        self.assertGreater(np.ptp(fit.predict_interval(LADDER[3])), 2 * np.ptp(alone.predict_interval(LADDER[3])))
 
     def test_x_of_parameters_and_compute_by_hand(self) -> None:
         runs = planted_study()
@@ -164,7 +176,7 @@ class FitsFileTest(tf.test.TestCase):
 
     def test_another_file_is_refused(self) -> None:
         path = Path(self.get_temp_dir()) / "other.json"
-        for text, message in (("{", "not readable as JSON"), ('{"format": 99}', "not the fits of format 1")):
+        for text, message in (("{", "not readable as JSON"), ('{"format": 99}', "not the fits of format 2")):
             path.write_text(text)
             with self.assertRaisesRegex(ValueError, message):
                 read_fits(path)
