@@ -6,10 +6,10 @@ import tensorflow as tf
 from absl.testing import parameterized
 
 from tests.studies import CONFIGS, tiny_content
-from tfrs_scaling.config import Config, read_config
+from tfrs_scaling.config import Config, Table, read_config
 from tfrs_scaling.input.validated import InputError, validated
 
-SHIPPED = ("smoke", "study", "movielens", "flights", "paper")
+SHIPPED = ("smoke", "study", "movielens", "flights", "bench", "paper")
 
 
 class ConfigTest(tf.test.TestCase, parameterized.TestCase):
@@ -64,6 +64,22 @@ class ConfigTest(tf.test.TestCase, parameterized.TestCase):
         for wrong in (1, "2/2", 0, -2, "1/0", "half", True):
             with self.assertRaisesRegex(InputError, r"sweep\.V"):
                 validated(Config, tiny_content(V=[wrong]), "tiny")
+
+    def test_adam_wants_a_learning_rate_of_its_own(self) -> None:
+        content = tiny_content()
+        content["training"]["dense_optimizer"] = "adam"
+        with self.assertRaisesRegex(InputError, "adam needs a dense_learning_rate"):
+            validated(Config, content, "tiny")
+        content["training"]["dense_learning_rate"] = 0.001
+        self.assertEqual(validated(Config, content, "tiny").training.dense_learning_rate, 0.001)
+
+    def test_tables_are_read_by_feature(self) -> None:
+        content = tiny_content()
+        content["model"]["tables"] = {"user": {"dim": 2, "pooling": "sum"}}
+        self.assertEqual(validated(Config, content, "tiny").model.tables["user"], Table(2, "sum"))
+        content["model"]["tables"]["user"]["pooling"] = "max"
+        with self.assertRaisesRegex(InputError, "model.tables.user.pooling"):
+            validated(Config, content, "tiny")
 
     def test_shares_of_features_and_negatives_are_below_one_and_say_why(self) -> None:
         config = validated(Config, tiny_content(F=["1/4", 0.5], N=["1/8"]), "tiny")

@@ -4,10 +4,10 @@ from unittest import mock
 import tensorflow as tf
 from scipy import stats
 
-from tests.studies import CONFIGS, tiny_config, tiny_data
-from tfrs_scaling.config import read_config
+from tests.studies import CONFIGS, tiny_config, tiny_content, tiny_data
+from tfrs_scaling.config import Config, read_config
 from tfrs_scaling.input.shards import Split
-from tfrs_scaling.input.validated import InputError
+from tfrs_scaling.input.validated import InputError, validated
 from tfrs_scaling.plan import jobs_at_once, plan, plan_on, rows_left
 from tfrs_scaling.trials import all_trials
 
@@ -76,6 +76,19 @@ class PlanTest(tf.test.TestCase):
             baseline, huge = plan(config, config.synthetic.schema(), 300)
         self.assertEqual(baseline.too_large, "")
         self.assertIn("this machine has 0.6 GiB", huge.too_large)
+        suggested = int(huge.too_large.split("; H at ")[1].split(" would fit")[0])
+        for multiplier, fits in ((suggested, True), (2 * suggested, False)):
+            with mock.patch("psutil.virtual_memory", return_value=mock.Mock(total=622 << 20)):
+                _, planned = plan(tiny_config(H=[multiplier]), config.synthetic.schema(), 300)
+            self.assertEqual(planned.too_large == "", fits)
+
+    def test_table_that_the_data_do_not_have_is_named(self) -> None:
+        content = tiny_content()
+        content["model"]["tables"] = {"usr": {"dim": 2}}
+        config = validated(Config, content, "tiny")
+        assert config.synthetic is not None
+        with self.assertRaisesRegex(InputError, "model.tables: .* no categorical feature 'usr'; they have user, item"):
+            plan(config, config.synthetic.schema(), 300)
 
     def test_as_many_trials_at_a_time_as_cores_and_memory_take(self) -> None:
         config = tiny_config()

@@ -1,3 +1,4 @@
+import dataclasses
 import fractions
 import math
 
@@ -26,6 +27,17 @@ class SchemesTest(tf.test.TestCase):
 
     def test_horizontal_scales_the_dimension(self) -> None:
         self.assertEqual(scale(BASELINE, "H", fractions.Fraction(4)), Shape((1000, 10, 3), 64, (64, 32), 24, (128, 2)))
+
+    def test_horizontal_scales_tables_of_other_dimensions_in_proportion(self) -> None:
+        mixed = dataclasses.replace(BASELINE, table_dims=(16, 8, 2))
+        self.assertEqual(scale(mixed, "H", fractions.Fraction(1, 4)).table_dims, (4, 2, 1))
+
+    def test_cross_network_scales_with_the_dimension_alone(self) -> None:
+        cross = dataclasses.replace(BASELINE, architecture="cross", cross_layers=2, cross_rank=4)
+        for scheme in ("V", "O", "M"):
+            scaled = scale(cross, scheme, fractions.Fraction(1, 2))
+            self.assertEqual((scaled.embedding_dim, scaled.cross_layers, scaled.cross_rank), (16, 2, 4))
+        self.assertEqual(scale(cross, "H", fractions.Fraction(2)).interacted_width(FEATURES), 5 * 32)
 
     def test_overarch_alone(self) -> None:
         self.assertEqual(

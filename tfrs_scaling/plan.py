@@ -134,7 +134,21 @@ def _planned(trial: Trial, config: Config, data_schema: Schema, evaluation_rows:
         seconds=SECONDS_PER_TRIAL + SECONDS_PER_RUNG * rungs + per_example * examples,
         too_large=(
             f"needs about {needed / 2**30:.1f} GiB of memory; this machine has {available / 2**30:.1f} GiB"
+            f"{_what_would_fit(trial, config, data_schema, available)}"
             if needed > available
             else ""
         ),
     )
+
+
+def _what_would_fit(trial: Trial, config: Config, data_schema: Schema, available: int) -> str:
+    """The largest multiplier of the trial's scheme, halved from its own, that fits; empty where none of ten does."""
+    if trial.scheme in ("D", "F", "N"):  # they do not scale the model's sizes
+        return ""
+    for halvings in range(1, 11):
+        multiplier = trial.multiplier / 2**halvings
+        smaller = dataclasses.replace(trial, multiplier=multiplier)
+        shape = smaller.shape(config, data_schema)
+        if training_memory(shape, smaller.schema(config, data_schema), config.training).total <= available:
+            return f"; {trial.scheme} at {multiplier} would fit"
+    return ""
