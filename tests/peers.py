@@ -69,12 +69,10 @@ def stock_logits(model: tf.keras.Model, batches: tf.data.Dataset) -> np.ndarray:
 def made_up(shape: Shape, batch_size: int, steps: int) -> dict[str, np.ndarray]:
     """So many batches of ids by Zipf's law and clicks by chance, without dense features."""
     rng, count = np.random.default_rng(0), batch_size * steps
-    columns = []
-    for rows in shape.table_rows:
-        share = np.arange(1, rows + 1) ** -1.05
-        columns.append(rng.choice(rows, count, p=share / share.sum()))
+    # The k-th row's share is that of ln(1 + 1 / k), which is Zipf's law with an exponent of 1.
+    ids = [np.floor((rows + 1) ** rng.random(count)).clip(1, rows) - 1 for rows in shape.table_rows]
     label = (rng.random(count) < 0.25).astype(np.float32)
-    return {"dense": np.ones((count, 1), np.float32), "ids": np.stack(columns, 1).astype(np.int32), "label": label}
+    return {"dense": np.ones((count, 1), np.float32), "ids": np.stack(ids, 1).astype(np.int32), "label": label}
 
 
 def in_memory(data: dict[str, np.ndarray], batch_size: int) -> tf.data.Dataset:
