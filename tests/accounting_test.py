@@ -201,7 +201,11 @@ class AccountingTest(tf.test.TestCase, parameterized.TestCase):
         small, large = (Shape((rows,), 16, (8,), 8, (8,)) for rows in (10, 10 + 10**6))
         of = schema(1, (10,))
         sizes = [training_memory(shape, of, TRAINING) for shape in (small, large)]
-        self.assertEqual(sizes[1].total - sizes[0].total, 2 * 4 * 16 * 10**6)
+        at_most = 4 * 2 * 16 * TRAINING.evaluation_batch_size  # rows looked up
+        self.assertEqual(sizes[1].lookups, at_most)
+        self.assertEqual(sizes[0].lookups, 4 * 2 * 16 * 10)  # the table has no more
+        more = 2 * 4 * 16 * 10**6 + sizes[1].lookups - sizes[0].lookups
+        self.assertEqual(sizes[1].total - sizes[0].total, more)
         self.assertEqual(sizes[1].tables, 4 * 16 * (10 + 10**6))
         self.assertEqual(sizes[1].slots - sizes[0].slots, 4 * 16 * 10**6)
 
@@ -233,7 +237,7 @@ class AccountingTest(tf.test.TestCase, parameterized.TestCase):
                 run_isolated(few_steps, ("ours", training, shape, of), folder / "log.txt", lambda _: None, Event())
             )
             memory = training_memory(shape, of, training)
-            planned.append(memory.total - memory.evaluation)
+            planned.append(memory.total - memory.evaluation - memory.lookups)
         self.assertNear((peaks[1] - peaks[0]) / (planned[1] - planned[0]), 1, 0.1)
 
     def test_multiplier_one_half_of_dimension_halves_the_tables(self) -> None:

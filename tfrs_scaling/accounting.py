@@ -140,6 +140,7 @@ class Memory:
         dense: the other parameters, with their gradients.
         activations: of a replica's share of a training batch, with their gradients.
         evaluation: of its share of an evaluation batch, of the two neighbouring layers that take most.
+        lookups: copies of the rows that an evaluation batch looks up, at most of all.
         process: what a trial's process holds besides its model.
     """
 
@@ -148,12 +149,13 @@ class Memory:
     dense: int
     activations: int
     evaluation: int
+    lookups: int
     process: int = PROCESS_BYTES
 
     @property
     def total(self) -> int:
         """The sum."""
-        return self.tables + self.slots + self.dense + self.activations + self.evaluation + self.process
+        return sum(dataclasses.astuple(self))
 
 
 # Numbers that an optimizer keeps for each parameter.
@@ -185,4 +187,5 @@ def training_memory(shape: Shape, schema: Schema, training: Training, replicas: 
         dense=FLOAT_BYTES * 2 * dense,
         activations=FLOAT_BYTES * 2 * rows * activations,
         evaluation=FLOAT_BYTES * evaluation_rows * neighbours,
+        lookups=FLOAT_BYTES * (1 + SLOTS[training.table_optimizer]) * min(count.embedding, evaluation_rows * looked_up),
     )
