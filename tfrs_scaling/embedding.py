@@ -100,19 +100,17 @@ class _Stack:
         )
         # Neighbouring one-hot features are taken together; each multi-hot feature is pooled on its own.
         starts = list(accumulate((len(of_feature) for of_feature in slots), initial=0))
-        kinds = [
-            (len(of_feature) > 1 and (f, how)) for f, (of_feature, how) in enumerate(zip(slots, pooling, strict=True))
-        ]
-        self._blocks = []
-        for kind, run in groupby(range(len(slots)), key=lambda f: kinds[f]):
+        self._blocks: list[tuple[str | None, slice]] = []  # pooling, or None of one-hot features, and columns
+        for multi_hot, run in groupby(range(len(slots)), key=lambda f: f if len(slots[f]) > 1 else None):
             members = list(run)
-            self._blocks.append((kind and kind[1], slice(starts[members[0]], starts[members[-1] + 1])))
+            how = None if multi_hot is None else pooling[multi_hot]
+            self._blocks.append((how, slice(starts[members[0]], starts[members[-1] + 1])))
 
     def pooled(self, look_up: Callable[[tf.Tensor], tf.Tensor], ids: tf.Tensor) -> tf.Tensor:
         """Vectors float32 [batch, features, dim] of ids int32 [batch, slots of all features]."""
         if self._columns != list(range(ids.shape[1])):
             ids = tf.gather(ids, self._columns, axis=1)
-        one_hot = [how is False for how, _ in self._blocks] == [True]
+        one_hot = all(how is None for how, _ in self._blocks)
         present = ids != PADDING
         rows = (ids if one_hot else tf.where(present, ids, 0)) + self._first_row_of_slot
         embeddings = tf.reshape(look_up(tf.reshape(rows, (-1,))), (-1, len(self._columns), self.dim))
