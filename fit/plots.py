@@ -40,10 +40,11 @@ SCHEME_COLOURS = {  # Okabe and Ito (2008): told apart with any colour vision, o
     "M": ("#b8578f", "#d98cba"),
     "F": ("#5b4300", "#f0e442"),  # theirs is too pale for white, and has no violet: both fit among the others
     "N": ("#2e2585", "#8f7bff"),
+    "E": ("#500000", "#78f0f0"),
 }
 _SHORT_NAMES = {
     "D": "D baseline", "V": "V rows", "H": "H dimension", "O": "O over-arch", "M": "M all MLPs", "F": "F features",
-    "N": "N negatives",
+    "N": "N negatives", "E": "E epochs",
 }  # fmt: skip
 _MARKERS = (
     "circle", "square", "triangle", "diamond", "inverted_triangle", "hex", "star", "square_pin", "triangle_pin",

@@ -48,6 +48,7 @@ _HOW = (
 )
 _SCHEME_CAPTIONS = {
     "F": " The model sees this share of the features, dense and categorical, each smaller set within the larger ones.",
+    "E": " The model passes over its training rows this many times; compute counts every pass.",
     "N": " The model is trained on every click and this share of the other rows, which examples and compute count; a "
     "smaller share needs a longer log for the same examples. NE is measured on all test rows, with predictions "
     "corrected for the sampling.",
@@ -78,7 +79,7 @@ def write_report(
         path: The file to write.
         study: ``name``, and as far as known ``config`` (nested mapping), ``data`` (``rows`` by split,
             ``base_ctr`` by split, ``bayes_ne``, ``bayes_ne_standard_error``, ``description``),
-            ``versions`` (mapping) and ``machine`` (text). All of it is shown as plain text.
+            ``libraries`` and ``machine`` (texts). All of it is shown as plain text.
 
     Raises:
         ValueError: the study has no name.
@@ -265,8 +266,7 @@ def _methods(study: Mapping[str, Any]) -> list[dict[str, Any]]:
     parts = {
         "Data": {key: value for key, value in data.items() if key not in known and value is not None},
         "Configuration": study.get("config") or {},
-        "Versions": study.get("versions") or {},
-        "Machine": {"machine": study["machine"]} if study.get("machine") else {},
+        "Software and machine": {key: study[key] for key in ("libraries", "machine") if study.get(key)},
     }
     return [{"title": title, "rows": _flat(content)} for title, content in parts.items() if content]
 

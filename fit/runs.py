@@ -21,7 +21,8 @@ COLUMNS: dict[str, str] = {
     "multiplier": "float64",
     "seed": "int64",
     "learning_rate": "float64",
-    "examples": "int64",
+    "examples": "int64",  # different training rows
+    "epochs": "int64",  # passes over them
     "embedding_dim": "int64",
     "embedding_rows": "int64",  # of all tables together
     "params_embedding": "int64",
@@ -31,7 +32,7 @@ COLUMNS: dict[str, str] = {
     "params_total": "int64",
     "flops_forward": "int64",  # per example
     "flops_train": "int64",  # per example, forward and backward
-    "compute": "float64",  # flops_train x examples, which may exceed int64
+    "compute": "float64",  # flops_train x examples x epochs, which may exceed int64
     "test_ne": "float64",
     "test_log_loss": "float64",  # nats per example
     "test_auc": "float64",
@@ -48,6 +49,8 @@ COLUMNS: dict[str, str] = {
     "config_hash": "str",
     "data_hash": "str",
     "code_version": "str",
+    "libraries": "str",  # name and version of each, joined by ";"
+    "machine": "str",  # that the trial ran on
 }
 TIMING_COLUMNS = ("examples_per_second", "wall_seconds")  # differ between two runs of one study
 SCHEMES = {
@@ -56,8 +59,10 @@ SCHEMES = {
     "H": "horizontal: embedding dimension",
     "O": "over-arch width",
     "M": "width of all MLPs",
+    "VH": "rows of every embedding table × embedding dimension",  # multiplier: of the rows
     "F": "share of the features",
     "N": "share of the negatives trained on",
+    "E": "epochs: passes over the data",
 }
 STATUSES = ("ok", "failed", "skipped")
 FLAGS = ("collapsed", "lr_at_edge", "plateau")
@@ -195,13 +200,13 @@ def _validated(runs: pd.DataFrame, source: str) -> pd.DataFrame:
     ]
     rules += [
         (name, ok & ~(runs[name] > 0), "must be above 0 where status is ok")
-        for name in ("examples", "params_total", "flops_forward", "flops_train", "test_ne", "validation_ne")
+        for name in ("examples", "epochs", "params_total", "flops_forward", "flops_train", "test_ne", "validation_ne")
     ]
     rules += [(name, runs[name] < 0, "must be 0 or above") for name in (*_PARTS, "examples")]
-    flops = runs["flops_train"].astype("float64") * runs["examples"]
+    flops = runs["flops_train"].astype("float64") * runs["examples"] * runs["epochs"]
     rules += [
         ("params_total", ok & (runs[_PARTS].sum(axis=1) != runs["params_total"]), "must be the sum of its parts"),
-        ("compute", ok & ((runs["compute"] - flops).abs() > 1e-9 * flops), "must be flops_train x examples"),
+        ("compute", ok & ((runs["compute"] - flops).abs() > 1e-9 * flops), "must be flops_train x examples x epochs"),
         ("reason", ~ok & (runs["reason"] == ""), "must say why the status is not ok"),
         ("flags", ~runs["flags"].map(_known_flags).astype(bool), f"must be of {', '.join(FLAGS)}, joined by ;"),
         ("examples", runs.duplicated(["study", "trial_id", "examples"]), "stands twice for this trial_id"),

@@ -4,7 +4,7 @@ import pandas as pd
 
 from tfrs_scaling.fit.plateau import power_law_region
 
-SHAPE = ["architecture", "scheme", "multiplier"]
+SHAPE = ["architecture", "scheme", "multiplier", "embedding_dim"]  # the dimension tells the shapes of VH apart
 COLLAPSED_NE = 0.9995  # nothing learned: at every rung no better than the background CTR
 
 
@@ -24,8 +24,7 @@ def selected_learning_rate(runs: pd.DataFrame) -> pd.DataFrame:
         runs: The run table.
 
     Returns:
-        One row per shape with at least one measured point: architecture, scheme, multiplier,
-        learning_rate.
+        One row per shape with at least one measured point: SHAPE and learning_rate.
     """
     chosen = [
         (*shape, _best_learning_rate(of_shape))
@@ -60,8 +59,9 @@ def selected(runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def members(runs: pd.DataFrame, scheme: str) -> pd.DataFrame:
-    """A scheme's rows and the baseline's, which is trained once, as ``D``, for every scheme."""
-    return runs[runs["scheme"].isin([scheme, "D"])]
+    """A scheme's rows and the baseline's, which is trained once, as ``D``, for every scheme; of VH also those of V and
+    of H, where the other one's multiplier is 1."""
+    return runs[runs["scheme"].isin([*scheme, scheme, "D"])]
 
 
 def flag(runs: pd.DataFrame) -> pd.DataFrame:

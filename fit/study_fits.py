@@ -19,7 +19,7 @@ from tfrs_scaling.fit.screening import SHAPE, collapsed_trials, flag, members, s
 from tfrs_scaling.input.files import write_text_atomically
 from tfrs_scaling.input.validated import InputError
 
-FORMAT = 2
+FORMAT = 3
 FRONTIER = "frontier"
 # V changes the size of tables that are looked up one row at a time: no FLOPs, hence no compute curve.
 AXES: dict[str, tuple[str, ...]] = {
@@ -28,8 +28,10 @@ AXES: dict[str, tuple[str, ...]] = {
     "H": ("data", "parameters", "compute"),
     "O": ("data", "parameters", "compute"),
     "M": ("data", "parameters", "compute"),
+    "VH": (),  # a plane, no line: see dimension
     "F": ("data", "parameters", "compute"),
     "N": ("data", "compute"),  # the model is the baseline's
+    "E": ("data", "compute"),
 }
 _TRIAL = ["trial_id", "architecture", "scheme", "multiplier", "learning_rate", "seed"]
 
@@ -40,11 +42,11 @@ def points(chosen: pd.DataFrame, architecture: str, scheme: str) -> pd.DataFrame
     Args:
         chosen: The rows that may carry a fit, as ``selected`` returns them.
         architecture: Keep this one.
-        scheme: D, V, H, O, M, F or N.
+        scheme: D, V, H, O, M, VH, F, N or E.
 
     Returns:
         Their rows with three columns more: ``data`` (training examples), ``parameters`` (all of
-        them for D, V, H, F and N; those outside the embedding tables for O and M, which change no others) and
+        them but for O and M; those outside the embedding tables for O and M, which change no others) and
         ``plateau`` (left of the power-law region of its shape's curve). ``compute`` they have already.
     """
     rows = members(chosen, scheme)

@@ -34,7 +34,9 @@ class ExportTest(tf.test.TestCase):
         scalars = {tag: {examples: 1 - examples / 1e4 for examples in ladder} for tag in MEASURED}
         write_events(directory, scalars | {"test/base_ctr": dict.fromkeys(ladder, 0.25)})
         self.workdir.write_record(
-            trial_id, {"status": "ok", "reason": "", "strategy": "cpu", "validation_ne": 1 - ladder[-1] / 1e4}
+            trial_id,
+            {"status": "ok", "reason": "", "strategy": "cpu", "validation_ne": 1 - ladder[-1] / 1e4}
+            | {"libraries": "tensorflow 2", "machine": "one"},
         )
 
     def test_rows_by_hand(self) -> None:

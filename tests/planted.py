@@ -38,7 +38,7 @@ def planted_study(seed: int = 0, seeds: int = 1, noise: float = NOISE, schemes: 
                         planted_row(scheme, multiplier, trained, rate, examples, ne)
                         | {"trial_id": trial, "validation_ne": validation}
                     )
-    return pd.DataFrame(rows).astype(COLUMNS)
+    return pd.DataFrame(rows, columns=list(COLUMNS)).astype(COLUMNS)
 
 
 def line_of(fits: dict[str, Any], scheme: str, x: str, line: str) -> tuple[dict[str, Any], PowerLawFit]:
@@ -51,6 +51,7 @@ def line_of(fits: dict[str, Any], scheme: str, x: str, line: str) -> tuple[dict[
 def planted_row(scheme: str, multiplier: float, seed: int, rate: float, examples: int, ne: float) -> dict[str, object]:
     """One row of the table, every column filled."""
     wide = {axis: multiplier if axis == scheme else 1.0 for axis in SCHEMES}
+    epochs = int(wide["E"])
     embedding = int(1_600_000 * wide["V"] * wide["H"] * wide["F"])
     bottom, interaction = int(5_000 * wide["M"]), int(8_000 * wide["M"])
     overarch = int(20_000 * wide["M"] * wide["O"])
@@ -62,9 +63,10 @@ def planted_row(scheme: str, multiplier: float, seed: int, rate: float, examples
         "params_embedding": embedding, "params_bottom": bottom, "params_interaction": interaction,
         "params_overarch": overarch, "params_total": embedding + bottom + interaction + overarch,
         "flops_forward": flops_forward, "flops_train": 3 * flops_forward,
-        "compute": 3.0 * flops_forward * examples, "test_ne": ne, "test_log_loss": ne * 0.5,
+        "compute": 3.0 * flops_forward * examples * epochs, "test_ne": ne, "test_log_loss": ne * 0.5,
         "test_auc": 0.75, "test_calibration": 1.01, "validation_ne": ne, "train_ne": ne - 0.01,
         "base_ctr": 0.2, "examples_per_second": 50_000.0, "wall_seconds": examples / 50_000,
         "strategy": "cpu", "status": "ok", "reason": "", "flags": "", "config_hash": "c0ffee",
-        "data_hash": "da7a", "code_version": "0.1.0",
+        "data_hash": "da7a", "code_version": "0.1.0", "epochs": epochs, "libraries": "numpy 2.0",
+        "machine": "x86_64 2 cores",
     }  # fmt: skip

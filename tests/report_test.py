@@ -43,7 +43,7 @@ def evil_study() -> tuple[pd.DataFrame, dict[str, Any], dict[str, Any]]:
             "bayes_ne_standard_error": 1e-4,
             "description": EVIL,
         },
-        "versions": {"tensorflow": EVIL},
+        "libraries": EVIL,
         "machine": EVIL,
     }
     return runs, fit_study(runs, bayes_ne=GAMMA, bayes_ne_standard_error=1e-4), study

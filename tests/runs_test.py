@@ -12,10 +12,11 @@ from tfrs_scaling.fit.runs import COLUMNS, TIMING_COLUMNS, read_runs, write_runs
 import tensorflow as tf  # isort: skip -- after tfrs_scaling, which chooses the Keras it comes with
 
 DESIGNED = (
-    "study trial_id architecture scheme multiplier seed learning_rate examples embedding_dim embedding_rows "
+    "study trial_id architecture scheme multiplier seed learning_rate examples epochs embedding_dim embedding_rows "
     "params_embedding params_bottom params_interaction params_overarch params_total flops_forward flops_train "
     "compute test_ne test_log_loss test_auc test_calibration validation_ne train_ne base_ctr "
-    "examples_per_second wall_seconds strategy status reason flags config_hash data_hash code_version"
+    "examples_per_second wall_seconds strategy status reason flags config_hash data_hash code_version "
+    "libraries machine"
 )
 
 
@@ -88,7 +89,7 @@ class RunTableTest(tf.test.TestCase):
             ("test_ne", "", "row 3, column test_ne: .*nan.* must be finite where status is ok"),
             ("test_ne", "low", "row 3, column test_ne: 'low' is not a number"),
             ("examples", "1e4", "row 3, column examples: '1e4' is not a whole number"),
-            ("scheme", "X", "row 3, column scheme: 'X' must be one of D, V, H, O, M, F, N"),
+            ("scheme", "X", "row 3, column scheme: 'X' must be one of D, V, H, O, M, VH, F, N, E"),
             ("status", "done", "row 3, column status: 'done' must be one of ok, failed, skipped"),
             ("status", "failed", "row 3, column reason: '' must say why"),
             ("flags", "plateau;odd", "row 3, column flags: .* must be of collapsed, lr_at_edge, plateau"),
@@ -115,7 +116,7 @@ class RunTableTest(tf.test.TestCase):
         write_runs(self.runs, self.path)
         text = self.path.read_text()
         self.path.write_text(text[:-60])
-        with self.assertRaisesRegex(ValueError, "row 408 has 24 fields, the header 34"):
+        with self.assertRaisesRegex(ValueError, "row 408 has 27 fields, the header 37"):
             read_runs(self.path)
         self.path.write_text("")
         with self.assertRaisesRegex(ValueError, "the file is empty"):

@@ -176,7 +176,7 @@ class FitsFileTest(tf.test.TestCase):
 
     def test_another_file_is_refused(self) -> None:
         path = Path(self.get_temp_dir()) / "other.json"
-        for text, message in (("{", "not readable as JSON"), ('{"format": 99}', "not the fits of format 2")):
+        for text, message in (("{", "not readable as JSON"), ('{"format": 99}', "not the fits of format 3")):
             path.write_text(text)
             with self.assertRaisesRegex(ValueError, message):
                 read_fits(path)

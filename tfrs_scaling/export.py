@@ -47,6 +47,8 @@ def _rows(trial: Trial, config: Config, manifest: Manifest, workdir: Workdir) ->
         "strategy": "",
         "status": "skipped",
         "reason": "not run yet",
+        "libraries": "",
+        "machine": "",
     }
     study = workdir.read_study()
     always = {
@@ -60,6 +62,8 @@ def _rows(trial: Trial, config: Config, manifest: Manifest, workdir: Workdir) ->
         "config_hash": study["config_hash"],
         "data_hash": study["data_hash"],
         "code_version": study["code_version"],
+        "libraries": record["libraries"],
+        "machine": record["machine"],
     }
     if record["status"] != "ok":
         return [{**always, "examples": 0, "compute": 0.0, **dict.fromkeys(MEASURED.values(), np.nan)}]
@@ -93,6 +97,7 @@ def _trial_columns(trial: Trial, config: Config, data_schema: Schema) -> dict[st
         "scheme": trial.scheme,
         "multiplier": float(trial.multiplier),
         "seed": trial.seed,
+        "epochs": 1,
         "learning_rate": trial.learning_rate,
         "embedding_dim": shape.embedding_dim,
         "embedding_rows": sum(shape.table_rows),

@@ -18,7 +18,7 @@ from tfrs_scaling.plan import PlannedTrial
 from tfrs_scaling.strategy import StrategyName
 from tfrs_scaling.train import Progress, run_trial
 from tfrs_scaling.trials import Trial
-from tfrs_scaling.workdir import Workdir
+from tfrs_scaling.workdir import Workdir, libraries, machine
 
 OBJECTIVE = "validation_ne"
 IDLE_SECONDS = 0.1
@@ -193,6 +193,8 @@ class StudyTuner(kt.GridSearch):
             "strategy": self._strategy,
             "status": "ok",
             "reason": "",
+            "libraries": libraries(),
+            "machine": machine(),
             OBJECTIVE: None,
         }
         if planned.too_large:

@@ -37,6 +37,17 @@ LIBRARIES = (
 )
 
 
+def libraries() -> str:
+    """Python's and the libraries' versions, joined by ";"."""
+    versions = {"python": platform.python_version(), **{name: metadata.version(name) for name in LIBRARIES}}
+    return ";".join(f"{name} {version}" for name, version in versions.items())
+
+
+def machine() -> str:
+    """What this machine is, as far as it changes results."""
+    return f"{platform.machine()} {os.cpu_count()} cores {platform.system()}"
+
+
 class Workdir:
     """The folder of a study at ``root``."""
 
@@ -86,11 +97,8 @@ class Workdir:
             "data": describe(data.manifest),
             "data_hash": data.manifest.data_hash,
             "code_version": tfrs_scaling.__version__,
-            "versions": {
-                "python": platform.python_version(),
-                **{name: metadata.version(name) for name in LIBRARIES},
-            },
-            "machine": f"{platform.machine()}, {os.cpu_count()} cores, {platform.system()}",
+            "libraries": libraries(),
+            "machine": machine(),
         }
         self.manifest.write_text(data.manifest.to_json(), encoding="utf-8")
         write_json(self.study, study)
