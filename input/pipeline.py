@@ -10,6 +10,7 @@ from tfrs_scaling.input.shards import ClickData, SplitName, parse_record
 Batch = dict[str, tf.Tensor]
 
 
+@tf.autograph.experimental.do_not_convert  # nothing here needs AutoGraph, which takes longer than all the rest
 def batches(
     data: ClickData,
     split: SplitName,
