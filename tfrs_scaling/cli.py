@@ -1,11 +1,13 @@
 """The command line: schema, prepare, data, plan, sweep, export, fit, report, study."""
 
+import functools
 import sys
+import tempfile
+import time
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 import click
-from rich.table import Table
 
 import tfrs_scaling
 from tfrs_scaling import cli_data
@@ -49,24 +51,59 @@ for command in (cli_data.schema, cli_data.prepare, cli_data.data):
 @main.command()
 @config_argument
 @data_option
+@jobs_option
+@strategy_option
+@click.option("--price", type=click.FloatRange(min=0), help="Of an hour of this machine, to tell the study's cost.")
 @set_option
 @located_errors
-def plan(config_path: Path, data_folder: str | None, overrides: tuple[str, ...]) -> None:
-    """Print every trial with its parameters, FLOPs, memory and an estimate of time; run nothing."""
+def plan(
+    config_path: Path,
+    data_folder: str | None,
+    jobs: int | None,
+    strategy: StrategyName | Literal["auto"],
+    price: float | None,
+    overrides: tuple[str, ...],
+) -> None:
+    """Print every trial with its parameters, FLOPs, memory and time, and what the study takes.
+
+    Times come from some seconds of steps of its smallest and largest shapes, made on this machine as the sweep would.
+    """
     from tfrs_scaling.config import read_config
 
     config = read_config(config_path, overrides)
+    if data_folder is None and config.synthetic is None:
+        raise InputError(f"{config_path}: has no synthetic section, so the plan needs --data DIR")
+    chosen, _ = choose_strategy(strategy)
+    if chosen == "multi_worker":
+        raise InputError("TF_CONFIG: plan measures one machine alone; unset it, or choose another --strategy")
     wait_for_tensorflow()
     from tfrs_scaling import plan as planning
+    from tfrs_scaling.calibration import calibrate, synthetic_data
     from tfrs_scaling.input.shards import ClickData
+    from tfrs_scaling.plan_text import sentences, trial_table
 
-    if data_folder is not None:
-        planned = planning.plan_on(config, ClickData.open(data_folder).manifest)
-    elif config.synthetic is not None:
-        planned = planning.plan(config, config.synthetic.schema(), round(0.15 * config.synthetic.rows))
-    else:
-        raise InputError(f"{config_path}: has no synthetic section, so the plan needs --data DIR")
-    _print_plan(config, planned)
+    preparing = 0.0
+    with tempfile.TemporaryDirectory() as folder, console.status("reading data") as status:
+        if data_folder is not None:
+            data = ClickData.open(data_folder)
+            planned_at = functools.partial(planning.plan_on, config, data.manifest)
+        else:
+            assert config.synthetic is not None
+            rows = config.synthetic.rows
+            planned_at = functools.partial(planning.plan, config, config.synthetic.schema(), round(0.15 * rows))
+        planned = planned_at()
+        if data_folder is None:
+            status.update("making synthetic clicks")
+            began = time.monotonic()
+            data = synthetic_data(config.synthetic, Path(folder) / "clicks")
+            preparing = (time.monotonic() - began) * rows / sum(s.rows for s in data.manifest.splits.values())
+        jobs = jobs or planning.jobs_at_once(planned, chosen)
+        calibration = calibrate(config, data, planned, Path(folder), strategy=chosen, jobs=jobs, hear=status.update)
+    planned = planned_at(calibration.speed)
+    say(f"{config.study}: {len(planned)} trials × {len(config.ladder)} data sizes")
+    console.print(trial_table(planned))
+    for sentence in sentences(config, planned, calibration, jobs, price, preparing):
+        say(sentence)
 
 
 @main.command()
@@ -212,44 +249,3 @@ def _report(workdir: Any) -> None:
 
     write_report(read_runs(workdir.runs), read_fits(workdir.fits), workdir.report, study=workdir.read_study())
     say(f"report: {workdir.report}")
-
-
-def _print_plan(config: Any, planned: list[Any]) -> None:
-    say(f"{config.study}: {len(planned)} trials × {len(config.ladder)} data sizes")
-    table = Table(box=None, padding=(0, 2, 0, 0))
-    for name in ("trial", "parameters", "FLOPs", "training", "memory", "time"):
-        table.add_column(name, justify="left" if name == "trial" else "right", no_wrap=True)
-    for p in planned:
-        table.add_row(
-            p.trial.trial_id,
-            f"{p.parameters:,}",
-            _human(p.flops_forward),
-            _human(p.flops_train),
-            f"{p.bytes / 2**30:.1f} GiB",
-            _duration(p.seconds),
-            style="red" if p.too_large else None,
-        )
-    console.print(table)
-    for p in planned:
-        if p.too_large:
-            say(f"too large: {p.trial.trial_id}: {p.too_large}")
-    for line in (
-        f"data sizes: {', '.join(f'{size:,}' for size in config.ladder)} (whole batches)",
-        "FLOPs are per example: of a prediction, and of training it (forward and backward)",
-        f"in all: about {_duration(sum(p.seconds for p in planned))} on 2 cores of a 2024 server, a trial at a time",
-    ):
-        say(line)
-
-
-def _human(number: float) -> str:
-    for size, unit in ((1e12, " T"), (1e9, " G"), (1e6, " M"), (1e3, " k")):
-        if number >= size:
-            return f"{number / size:.3g}{unit}"
-    return f"{number:.3g}"
-
-
-def _duration(seconds: float) -> str:
-    for size, unit in ((86400.0 * 365, "years"), (86400.0, "days"), (3600.0, "h"), (60.0, "min")):
-        if seconds >= 2 * size:
-            return f"{seconds / size:.1f} {unit}"
-    return f"{seconds:.1f} s"

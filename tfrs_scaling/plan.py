@@ -6,23 +6,15 @@ import os
 
 import psutil
 
-from tfrs_scaling.accounting import forward_flops, parameters, training_flops, training_memory
+from tfrs_scaling.accounting import parameters, training_memory
 from tfrs_scaling.config import Config
+from tfrs_scaling.cost import TYPICAL, Speed, Work, work_of
 from tfrs_scaling.input.schema import Schema
 from tfrs_scaling.input.shards import SPLITS, Manifest, Split
 from tfrs_scaling.input.validated import InputError
 from tfrs_scaling.schemes import check_tables
 from tfrs_scaling.strategy import StrategyName
 from tfrs_scaling.trials import Trial, all_trials
-
-# Seconds, measured on two cores of a 2024 x86 server under TensorFlow 2.21 with batches of 256 (MovieLens-1M
-# shapes at H 1/8 to 4 and M 1/8 to 8; within 30 % of what those took). Other machines: read them as ratios.
-SECONDS_PER_TRIAL = 3.5
-SECONDS_PER_RUNG = 0.15
-SECONDS_PER_EXAMPLE = 2.0e-6
-SECONDS_PER_EMBEDDING_VALUE = 6.5e-9
-SECONDS_PER_FLOP = 4.3e-12
-
 
 # A sample of the negatives is smaller than expected by this many standard deviations once in 30,000 times.
 STANDARD_DEVIATIONS = 4
@@ -37,7 +29,8 @@ class PlannedTrial:
         parameters: all of them.
         flops_forward, flops_train: per example.
         bytes: of memory.
-        seconds: an estimate.
+        work: what it has to do.
+        seconds: what that takes at the speed that the plan was made for; 0 where it cannot run.
         too_large: why the trial cannot run on this machine; empty where it can.
     """
 
@@ -46,27 +39,29 @@ class PlannedTrial:
     flops_forward: int
     flops_train: int
     bytes: int
+    work: Work
     seconds: float
     too_large: str
 
 
-def plan(config: Config, schema: Schema, evaluation_rows: int) -> list[PlannedTrial]:
+def plan(config: Config, schema: Schema, evaluation_rows: int, speed: Speed = TYPICAL) -> list[PlannedTrial]:
     """Every trial of the study with its cost.
 
     Args:
         config: the study.
         schema: of its data.
         evaluation_rows: rows of the validation and test splits together.
+        speed: of the machine; a typical one's tells how trials compare.
 
     Raises:
         InputError: the config speaks of a table that the data do not have.
     """
     check_tables(config.model, schema)
     available = psutil.virtual_memory().total
-    return [_planned(trial, config, schema, evaluation_rows, available) for trial in all_trials(config)]
+    return [_planned(trial, config, schema, evaluation_rows, available, speed) for trial in all_trials(config)]
 
 
-def plan_on(config: Config, manifest: Manifest) -> list[PlannedTrial]:
+def plan_on(config: Config, manifest: Manifest, speed: Speed = TYPICAL) -> list[PlannedTrial]:
     """Every trial of the study with its cost, on prepared data.
 
     Raises:
@@ -89,7 +84,7 @@ def plan_on(config: Config, manifest: Manifest) -> list[PlannedTrial]:
                 f"rows, less than the {config.ladder[-1]:,} at the top of sweep.examples; shorten the ladder with "
                 f"--set sweep.examples=[...], keep more negatives, or prepare more data"
             )
-    return plan(config, manifest.schema, rows["validation"] + rows["test"])
+    return plan(config, manifest.schema, rows["validation"] + rows["test"], speed)
 
 
 def rows_left(split: Split, negative_rate: float) -> int:
@@ -113,25 +108,20 @@ def jobs_at_once(planned: list[PlannedTrial], strategy: StrategyName) -> int:
     return max(1, min(os.cpu_count() or 1, fitting))
 
 
-def _planned(trial: Trial, config: Config, data_schema: Schema, evaluation_rows: int, available: int) -> PlannedTrial:
+def _planned(
+    trial: Trial, config: Config, data_schema: Schema, evaluation_rows: int, available: int, speed: Speed
+) -> PlannedTrial:
     schema, shape = trial.schema(config, data_schema), trial.shape(config, data_schema)
-    flops = training_flops(shape, schema).total
-    per_example = (
-        SECONDS_PER_EXAMPLE
-        + SECONDS_PER_EMBEDDING_VALUE * schema.slots[-1].stop * shape.embedding_dim
-        + SECONDS_PER_FLOP * flops
-    )
-    rungs = len(config.ladder)
-    # A prediction is a third of a training step's work.
-    examples = config.ladder[-1] + rungs * evaluation_rows / 3
+    work = work_of(trial, config, data_schema, evaluation_rows)
     needed = training_memory(shape, schema, config.training).total
     return PlannedTrial(
         trial=trial,
         parameters=parameters(shape, schema).total,
-        flops_forward=forward_flops(shape, schema).total,
-        flops_train=flops,
+        flops_forward=work.flops_forward,
+        flops_train=work.flops_train,
         bytes=needed,
-        seconds=SECONDS_PER_TRIAL + SECONDS_PER_RUNG * rungs + per_example * examples,
+        work=work,
+        seconds=0.0 if needed > available else speed.seconds(trial, work),
         too_large=(
             f"needs about {needed / 2**30:.1f} GiB of memory; this machine has {available / 2**30:.1f} GiB"
             f"{_what_would_fit(trial, config, data_schema, available)}"
