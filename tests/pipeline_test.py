@@ -15,7 +15,7 @@ import numpy as np
 from absl.testing import parameterized
 
 from tests.studies import RowsSource, stored
-from tfrs_scaling.input import shards
+from tfrs_scaling.input import publish, shards
 from tfrs_scaling.input.pipeline import batches
 from tfrs_scaling.input.prepare import prepare
 from tfrs_scaling.input.rows import NO_CODE, Rows
@@ -58,6 +58,7 @@ class PipelineTest(parameterized.TestCase, tf.test.TestCase):
         folder = Path(tempfile.mkdtemp(dir=self.get_temp_dir())) / "data"
         with (
             mock.patch.object(shards, "ROWS_PER_RECORD", rows_per_record),
+            mock.patch.object(publish, "ROWS_PER_RECORD", rows_per_record),
             mock.patch.object(shards, "RECORDS_PER_SHARD", 3),
         ):
             source = RowsSource(SCHEMA if dense else PLAIN, (_log(count, dense=dense),))
