@@ -67,14 +67,14 @@ def batches(
             "label": label,
             "weight": ones if stored.weight is None else columns["weight"][:, 0],
         }
+        if order_seed is None and negative_rate == 1:
+            return rows
         order = tf.range(tf.shape(label)[0])
         if order_seed is not None:
             order = tf.random.experimental.stateless_shuffle(order, (row_seed, number), alg="philox")
         if negative_rate < 1:
             kept = (label > 0) | (_draws(seed, number, tf.shape(label)) < negative_rate)
             order = tf.boolean_mask(order, tf.gather(kept, order))
-        if order_seed is None and negative_rate == 1:
-            return rows
         return {name: tf.gather(column, order) for name, column in rows.items()}
 
     def fill_up(batch: Batch) -> Batch:

@@ -123,7 +123,7 @@ def _planned(trial: Trial, config: Config, data_schema: Schema, evaluation_rows:
     )
     rungs = len(config.ladder)
     # A prediction is a third of a training step's work.
-    examples = config.ladder[-1] + rungs * evaluation_rows / 3
+    examples = trial.training_rows(config) + rungs * evaluation_rows / 3
     needed = training_memory(shape, schema, config.training).total
     return PlannedTrial(
         trial=trial,
@@ -131,7 +131,7 @@ def _planned(trial: Trial, config: Config, data_schema: Schema, evaluation_rows:
         flops_forward=forward_flops(shape, schema).total,
         flops_train=flops,
         bytes=needed,
-        seconds=SECONDS_PER_TRIAL + SECONDS_PER_RUNG * rungs + per_example * examples,
+        seconds=SECONDS_PER_TRIAL * len(trial.trainings(config)) + SECONDS_PER_RUNG * rungs + per_example * examples,
         too_large=(
             f"needs about {needed / 2**30:.1f} GiB of memory; this machine has {available / 2**30:.1f} GiB"
             f"{_what_would_fit(trial, config, data_schema, available)}"
@@ -143,7 +143,7 @@ def _planned(trial: Trial, config: Config, data_schema: Schema, evaluation_rows:
 
 def _what_would_fit(trial: Trial, config: Config, data_schema: Schema, available: int) -> str:
     """The largest multiplier of the trial's scheme, halved from its own, that fits; empty where none of ten does."""
-    if trial.scheme in ("D", "F", "N"):  # they do not scale the model's sizes
+    if trial.scheme in ("D", "F", "N", "E"):  # they do not scale the model's sizes
         return ""
     for halvings in range(1, 11):
         multiplier = trial.multiplier / 2**halvings
