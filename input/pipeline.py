@@ -11,6 +11,7 @@ Batch = dict[str, tf.Tensor]
 READ_BYTES = 256 << 10  # that are read at a time, as TFRecordDataset does
 
 
+@tf.autograph.experimental.do_not_convert  # nothing here needs AutoGraph, which takes longer than all the rest
 def batches(
     data: ClickData,
     split: SplitName,

@@ -12,7 +12,7 @@ def compiled_on_cpu(function: Callable[..., Any]) -> Callable[..., Any]:
     A TPU's programs are XLA's anyway. On a GPU, XLA needs parts of the CUDA toolkit that an installation of TensorFlow
     may lack, and the kernels themselves are fast there.
     """
-    compiled = tf.function(function, jit_compile=True)
+    compiled = tf.function(function, jit_compile=True, autograph=False)
 
     def call(*tensors: tf.Tensor) -> Any:
         return compiled(*tensors) if compiled_here() else function(*tensors)

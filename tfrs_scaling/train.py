@@ -214,15 +214,17 @@ def training_loop(strategy: tf.distribute.Strategy, model: DLRM) -> Callable[...
         weight = batch["weight"]
         return model.train_step(batch)["loss"], tf.reduce_sum(weight * batch["label"]), tf.reduce_sum(weight)
 
-    @tf.function
+    # Without AutoGraph, whose rewriting of every function it meets took half of a trial's start.
+    @tf.function(autograph=False)
     def train_steps(iterator: Any, steps: tf.Tensor) -> tuple[tf.Tensor, ...]:
-        log_loss = clicks = weight = tf.zeros((), tf.float64)
-        for _ in tf.range(steps):
-            sums = [strategy.reduce("SUM", s, axis=None) for s in strategy.run(step, args=(next(iterator),))]
-            log_loss += tf.cast(sums[0], tf.float64)
-            clicks += tf.cast(sums[1], tf.float64)
-            weight += tf.cast(sums[2], tf.float64)
-        return log_loss, clicks, weight
+        def one_more(done: tf.Tensor, *sums: tf.Tensor) -> tuple[tf.Tensor, ...]:
+            of_step = strategy.run(step, args=(next(iterator),))
+            added = (tf.cast(strategy.reduce("SUM", s, axis=None), tf.float64) for s in of_step)
+            return done + 1, *(before + s for before, s in zip(sums, added, strict=True))
+
+        zero = tf.zeros((), tf.float64)
+        _, *sums = tf.while_loop(lambda done, *_: done < steps, one_more, (tf.constant(0), zero, zero, zero))
+        return tuple(sums)
 
     return train_steps
 
@@ -230,7 +232,7 @@ def training_loop(strategy: tf.distribute.Strategy, model: DLRM) -> Callable[...
 def _predictor(strategy: tf.distribute.Strategy, model: DLRM) -> Callable[[Any], list[tf.Tensor]]:
     """A function that gives logits, labels and weights of a batch, from all replicas."""
 
-    @tf.function
+    @tf.function(autograph=False)
     def predict(batch: Any) -> list[tf.Tensor]:
         def replica(part: dict[str, tf.Tensor]) -> list[tf.Tensor]:
             return [model(part), part["label"], part["weight"]]
