@@ -237,7 +237,8 @@ def record_bytes(schema: Schema, rows: int) -> int:
 
     TFRecord puts a length of 8 bytes and its checksum of 4 before a record, and one of 4 behind it.
     """
-    columns = {name: np.zeros((rows, values), dtype) for name, (values, dtype) in column_specs(schema).items()}
+    specs = column_specs(schema)
+    columns: dict[str, np.ndarray] = {name: np.zeros((rows, values), dtype) for name, (values, dtype) in specs.items()}
     return 8 + 4 + len(_record(columns)) + 4
 
 

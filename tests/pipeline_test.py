@@ -246,7 +246,7 @@ class PipelineTest(parameterized.TestCase, tf.test.TestCase):
     def test_replicas_share_the_rows_of_each_batch(self, batch: int) -> None:
         data = self._data()
         for split, train in (("train", True), ("test", False)):
-            whole = batches(data, split, batch, (100_000, 50), train=train)  # type: ignore[arg-type]
+            whole = batches(data, split, batch, (100_000, 50), train=train)
             expected = [rows.tolist() for rows in whole.map(_row_and_weight).as_numpy_iterator()]
             for replicas in (2, 4):
                 log = Path(self.get_temp_dir()) / "log.txt"
@@ -261,7 +261,7 @@ class PipelineTest(parameterized.TestCase, tf.test.TestCase):
         self.assertGreater(len(data.files("train")), workers)  # by files each worker would read some of them
         replicas = workers * replicas_each
         for split, train in (("train", True), ("test", False)):
-            whole = batches(data, split, 48, (100_000, 50), train=train)  # type: ignore[arg-type]
+            whole = batches(data, split, 48, (100_000, 50), train=train)
             policy = whole.options().experimental_distribute.auto_shard_policy
             self.assertEqual(policy, tf.data.experimental.AutoShardPolicy.DATA)
             shares = []

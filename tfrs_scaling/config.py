@@ -184,7 +184,9 @@ class Sweep:
                 raise ValueError(f"{name}: one value stands twice")
         for name in ("V", "H"):
             if self.VH and not getattr(self, name):
-                raise ValueError(f"VH: crosses V's multipliers with H's, and {name} has none; give some, or leave VH out")
+                raise ValueError(
+                    f"VH: crosses V's multipliers with H's, and {name} has none; give some, or leave VH out"
+                )
 
     def multipliers(self, scheme: Scheme) -> tuple[fractions.Fraction, ...]:
         """The multipliers of a scheme that has its own; of ``E``, its numbers of epochs."""

@@ -1,6 +1,6 @@
 """Optimizers of tables and of dense layers."""
 
-from typing import Any
+from typing import Any, TypeAlias
 
 import tensorflow as tf
 
@@ -51,7 +51,7 @@ class RowAdagrad(tf.keras.optimizers.legacy.Adagrad):
         return var.scatter_update(tf.IndexedSlices(rows, indices))
 
 
-Rate = float | tf.keras.optimizers.schedules.LearningRateSchedule
+Rate: TypeAlias = "float | tf.keras.optimizers.schedules.LearningRateSchedule"
 
 
 def scheduled(training: Training, learning_rate: float, steps: int | None) -> Rate:

@@ -88,7 +88,8 @@ def check_tables(model: Model, schema: Schema) -> None:
 def scale(baseline: Shape, scheme: Scheme, multiplier: fractions.Fraction) -> Shape:
     """The baseline scaled: V the rows of every table, H the embedding dimension (the tables' own in proportion), O the
     over-arch's widths, M the widths of all MLPs (bottom, interaction, over-arch); D is the baseline itself. F, N and E
-    scale what the model is given, and no size; VH is V and H one after the other. Of a cross network H scales the width, and nothing else does.
+    scale what the model is given, and no size. VH is V and H one after the other. Of a cross network H scales the
+    width, and nothing else does.
 
     Sizes are rounded to the nearest integer, halves up, and never fall below 1. The last bottom layer keeps the
     embedding dimension, which the interaction needs.

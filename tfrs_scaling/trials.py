@@ -37,9 +37,7 @@ class Trial:
         """A name for people and for folders: ``V-1_64-lr0.02-seed0``, ``VH-1_4x2-…``, ``D-1-cross-…``."""
         multiplier = f"{self.multiplier}x{self.dim_multiplier}" if self.scheme == "VH" else str(self.multiplier)
         architecture = f"-{self.architecture}" if self.architecture else ""
-        return (
-            f"{self.scheme}-{multiplier.replace('/', '_')}{architecture}-lr{self.learning_rate:g}-seed{self.seed}"
-        )
+        return f"{self.scheme}-{multiplier.replace('/', '_')}{architecture}-lr{self.learning_rate:g}-seed{self.seed}"
 
     def schema(self, config: Config, schema: Schema) -> Schema:
         """The features that the trial's model sees, out of the data's."""
