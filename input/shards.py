@@ -232,6 +232,16 @@ def write_shard(folder: str, split: SplitName, number: int, total: int, columns:
     return Shard(file, rows, len(starts), *fingerprint(path))
 
 
+def record_bytes(schema: Schema, rows: int) -> int:
+    """Bytes that a record of so many rows takes in its file: as many whatever its values are.
+
+    TFRecord puts a length of 8 bytes and its checksum of 4 before a record, and one of 4 behind it.
+    """
+    specs = column_specs(schema)
+    columns: dict[str, np.ndarray] = {name: np.zeros((rows, values), dtype) for name, (values, dtype) in specs.items()}
+    return 8 + 4 + len(_record(columns)) + 4
+
+
 def _record(columns: dict[str, np.ndarray]) -> bytes:
     def raw(column: np.ndarray) -> tf.train.Feature:
         little_endian = np.ascontiguousarray(column, dtype=column.dtype.newbyteorder("<"))

@@ -67,12 +67,19 @@ class CommandLineTest(tf.test.TestCase):
         self.study(killed)
         pd.testing.assert_frame_equal(self.table(killed), runs)
 
-    def test_plan_prints_every_trial_and_runs_nothing(self) -> None:
-        code, output = self.invoke("plan", self.config)
-        self.assertEqual(code, 0)
-        for trial in ("D-1", "V-1_2", "H-2", "O-2", "M-1_2"):
-            self.assertIn(f"{trial}-lr0.04-seed0", output)
-        self.assertIn("in all: about", output)
+    def test_plan_measures_steps_and_prints_every_trial_and_what_all_take(self) -> None:
+        overrides = ("--set", "sweep.V=[]", "--set", "sweep.M=[]", "--set", "training.learning_rates=[0.02, 0.04]")
+        code, output = self.invoke("plan", self.config, "--jobs", "1", "--price", "3600", *overrides)
+        self.assertEqual(code, 0, output)
+        times = {name: float(seconds) for name, seconds in re.findall(r"(\S+-seed0) .*? GiB ([\d.]+) s ", output)}
+        self.assertSameElements(
+            times, [f"{shape}-lr{lr}-seed0" for shape in ("D-1", "H-2", "O-2") for lr in (0.02, 0.04)]
+        )
+        self.assertIn("times: from a few seconds of 3 shapes on this machine, 1 at a time", output)
+        self.assertIn("because of 2 learning rates: with one, ", output)
+        cost = float(re.search(r"cost: ([\d,.]+) at 3600 an hour", output)[1].replace(",", ""))  # type: ignore[index]
+        self.assertGreater(cost, sum(times.values()))  # a second costs 1; the sweep's start and the data's making too
+        self.assertLess(cost, sum(times.values()) + 60)
         self.assertEqual(list(self.folder.iterdir()), [self.config])
 
     def test_config_mistakes_are_told_in_words(self) -> None:

@@ -25,7 +25,7 @@ class HParamsTest(tf.test.TestCase):
         self.assertEqual(domains["multiplier"], [0.25, 1, 2])
         self.assertEqual([info.name.tag for info in told.metric_infos], list(METRICS))
         for trial in all_trials(config):
-            self.assertEqual(set(hyperparameters(trial)), set(domains))
+            self.assertEqual(set(hyperparameters(trial, config)), set(domains))
 
     def test_every_metric_is_written_by_a_trial(self) -> None:
         self.assertContainsSubset(set(METRICS) - {"shape/parameters", "shape/training_flops"}, set(MEASURED))

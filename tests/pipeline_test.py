@@ -15,7 +15,7 @@ import numpy as np
 from absl.testing import parameterized
 
 from tests.studies import RowsSource, stored
-from tfrs_scaling.input import shards
+from tfrs_scaling.input import publish, shards
 from tfrs_scaling.input.pipeline import batches
 from tfrs_scaling.input.prepare import prepare
 from tfrs_scaling.input.rows import NO_CODE, Rows
@@ -58,6 +58,7 @@ class PipelineTest(parameterized.TestCase, tf.test.TestCase):
         folder = Path(tempfile.mkdtemp(dir=self.get_temp_dir())) / "data"
         with (
             mock.patch.object(shards, "ROWS_PER_RECORD", rows_per_record),
+            mock.patch.object(publish, "ROWS_PER_RECORD", rows_per_record),
             mock.patch.object(shards, "RECORDS_PER_SHARD", 3),
         ):
             source = RowsSource(SCHEMA if dense else PLAIN, (_log(count, dense=dense),))
@@ -245,7 +246,7 @@ class PipelineTest(parameterized.TestCase, tf.test.TestCase):
     def test_replicas_share_the_rows_of_each_batch(self, batch: int) -> None:
         data = self._data()
         for split, train in (("train", True), ("test", False)):
-            whole = batches(data, split, batch, (100_000, 50), train=train)  # type: ignore[arg-type]
+            whole = batches(data, split, batch, (100_000, 50), train=train)
             expected = [rows.tolist() for rows in whole.map(_row_and_weight).as_numpy_iterator()]
             for replicas in (2, 4):
                 log = Path(self.get_temp_dir()) / "log.txt"
@@ -260,7 +261,7 @@ class PipelineTest(parameterized.TestCase, tf.test.TestCase):
         self.assertGreater(len(data.files("train")), workers)  # by files each worker would read some of them
         replicas = workers * replicas_each
         for split, train in (("train", True), ("test", False)):
-            whole = batches(data, split, 48, (100_000, 50), train=train)  # type: ignore[arg-type]
+            whole = batches(data, split, 48, (100_000, 50), train=train)
             policy = whole.options().experimental_distribute.auto_shard_policy
             self.assertEqual(policy, tf.data.experimental.AutoShardPolicy.DATA)
             shares = []

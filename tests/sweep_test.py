@@ -62,7 +62,7 @@ class SweepTest(tf.test.TestCase):
             {"scheme", "learning_rate", "seed"},
         )
         values = {"scheme": "V", "multiplier_V": "1/4", "learning_rate": 0.04, "seed": 1}
-        self.assertEqual(trial_of(values).trial_id, "V-1_4-lr0.04-seed1")
+        self.assertEqual(trial_of(values, config).trial_id, "V-1_4-lr0.04-seed1")
 
     def test_features_and_negatives_from_the_grid_to_the_report(self) -> None:
         content = tiny_content(examples=[512, 1024, 2048, 4096], F=["1/4", "3/4"], N=["1/4", "1/2"])

@@ -17,7 +17,7 @@ from tfrs_scaling.config import Config
 from tfrs_scaling.cost import TYPICAL, Measured, Speed, Work, fitted_speed
 from tfrs_scaling.export import read_scalars
 from tfrs_scaling.input.prepare import prepare
-from tfrs_scaling.input.shards import SPLITS, ClickData, Split, SplitName, parse_record, write_shard
+from tfrs_scaling.input.shards import MANIFEST, SPLITS, ClickData, Split, SplitName, parse_record, write_shard
 from tfrs_scaling.input.sources import SyntheticSource
 from tfrs_scaling.input.synthetic import Synthetic
 from tfrs_scaling.isolation import IsolatedError, run_isolated
@@ -31,8 +31,9 @@ STRETCH_SECONDS = 0.8
 STRETCH_STEPS = 3
 EVALUATION_SECONDS = 0.5
 # Shapes that would take longer are left to extrapolation, and so is what is not measured when time is up.
-TRIAL_SECONDS = 15.0
-ALL_SECONDS = 100.0
+TRIAL_SECONDS = 10.0
+ALL_SECONDS = 60.0
+SECONDS_PER_PARAMETER = 2e-8  # to initialise it
 # In larger batches a row takes what it takes in these, and a step would take minutes.
 LARGEST_BATCH = 4096
 # What of the data a calibration reads at most, or makes: training rows, synthetic rows, and ids of a feature of them.
@@ -103,7 +104,8 @@ def calibrate(
     run_isolated(_nothing, (), folder / "log.txt", _ignore, stop)
     server_seconds = time.monotonic() - began
     batch_size = min(config.training.batch_size, LARGEST_BATCH)
-    short = dataclasses.replace(config, training=dataclasses.replace(config.training, batch_size=batch_size))
+    training = dataclasses.replace(config.training, batch_size=batch_size, schedule="constant")  # in one go
+    short = dataclasses.replace(config, training=training)
     data = _few_of(data, planned[0].work, folder, stop)
 
     ladders = {p: ladder for p in chosen(planned) if (ladder := _ladder(p, short, data)) is not None}
@@ -150,11 +152,11 @@ def calibrate(
 def chosen(planned: list[PlannedTrial]) -> list[PlannedTrial]:
     """The trials to measure: of every scheme its smallest and its largest shape that fit and whose steps end in
     seconds, each shape once, the baseline first."""
-    quick = [p for p in planned if not p.too_large and _typical_seconds(p.work) < TRIAL_SECONDS]
+    quick = [p for p in planned if not p.too_large and _typical_seconds(p) < TRIAL_SECONDS]
     ends: dict[Any, PlannedTrial] = {}
     for scheme in dict.fromkeys(p.trial.scheme for p in quick):
         of_scheme = [p for p in quick if p.trial.scheme == scheme]
-        smallest, largest = (end(of_scheme, key=lambda p: p.trial.multiplier) for end in (min, max))
+        smallest, largest = (end(of_scheme, key=lambda p: (p.trial.multiplier, p.flops_train)) for end in (min, max))
         for p in of_scheme if scheme == "D" else (smallest, largest):  # D has a baseline of each architecture
             ends.setdefault((p.parameters, p.trial.negative_rate, p.work.per_row), p)
     return list(ends.values())
@@ -197,9 +199,11 @@ def _ladder(planned: PlannedTrial, config: Config, data: ClickData) -> tuple[int
     return tuple(batch_size * (STRETCH_STEPS + k * stretch) for k in range(3))
 
 
-def _typical_seconds(work: Work) -> float:
-    training, evaluation = TYPICAL.of_row(work)
-    return TYPICAL.start + 3 * (STRETCH_STEPS * LARGEST_BATCH * training + LARGEST_BATCH * evaluation)
+def _typical_seconds(planned: PlannedTrial) -> float:
+    """What the fewest steps and evaluations take."""
+    training, evaluation = TYPICAL.of_row(planned.work)
+    start = TYPICAL.start + SECONDS_PER_PARAMETER * planned.parameters
+    return start + 3 * (STRETCH_STEPS * LARGEST_BATCH * training + LARGEST_BATCH * evaluation)
 
 
 def _few_of(data: ClickData, baseline: Work, folder: Path, stop: threading.Event) -> ClickData:
@@ -228,7 +232,8 @@ def _excerpt(data: ClickData, rows: Mapping[SplitName, int], folder: Path, repor
         columns = {key: np.concatenate([group[key] for group in groups])[: max(1, rows[name])] for key in groups[0]}
         shard = write_shard(str(folder), name, 0, 1, columns)
         splits[name] = Split(shard.rows, int(columns["label"].sum()), (shard,))
-    return ClickData(str(folder), dataclasses.replace(data.manifest, splits=splits))
+    (folder / MANIFEST).write_text(dataclasses.replace(data.manifest, splits=splits).to_json(), encoding="utf-8")
+    return ClickData.open(folder)
 
 
 def _evaluation_rows(data: ClickData) -> int:

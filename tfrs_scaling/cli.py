@@ -71,8 +71,6 @@ def plan(
     from tfrs_scaling.config import read_config
 
     config = read_config(config_path, overrides)
-    if data_folder is None and config.synthetic is None:
-        raise InputError(f"{config_path}: has no synthetic section, so the plan needs --data DIR")
     chosen, _ = choose_strategy(strategy)
     if chosen == "multi_worker":
         raise InputError("TF_CONFIG: plan measures one machine alone; unset it, or choose another --strategy")
@@ -87,16 +85,17 @@ def plan(
         if data_folder is not None:
             data = ClickData.open(data_folder)
             planned_at = functools.partial(planning.plan_on, config, data.manifest)
-        else:
-            assert config.synthetic is not None
+        elif config.synthetic is not None:
             rows = config.synthetic.rows
             planned_at = functools.partial(planning.plan, config, config.synthetic.schema(), round(0.15 * rows))
-        planned = planned_at()
-        if data_folder is None:
+            planned_at()  # mistakes are told before anything is made
             status.update("making synthetic clicks")
             began = time.monotonic()
             data = synthetic_data(config.synthetic, Path(folder) / "clicks")
             preparing = (time.monotonic() - began) * rows / sum(s.rows for s in data.manifest.splits.values())
+        else:
+            raise InputError(f"{config_path}: has no synthetic section, so the plan needs --data DIR")
+        planned = planned_at()
         jobs = jobs or planning.jobs_at_once(planned, chosen)
         calibration = calibrate(config, data, planned, Path(folder), strategy=chosen, jobs=jobs, hear=status.update)
     planned = planned_at(calibration.speed)

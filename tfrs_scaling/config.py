@@ -15,10 +15,11 @@ from tfrs_scaling.input.schema import STRICT
 from tfrs_scaling.input.synthetic import Synthetic
 from tfrs_scaling.input.validated import InputError, parse_yaml, read_yaml, validated
 
-Scheme = Literal["D", "V", "H", "O", "M", "F", "N"]
+Scheme = Literal["D", "V", "H", "O", "M", "VH", "F", "N", "E"]
 Architecture = Literal["dot", "cross"]
 Precision = Literal["float32", "bfloat16"]
-SCALING_SCHEMES: tuple[Scheme, ...] = ("V", "H", "O", "M", "F", "N")
+# Those that have multipliers of their own; VH takes V's and H's.
+SCALING_SCHEMES: tuple[Scheme, ...] = ("V", "H", "O", "M", "F", "N", "E")
 
 Width = Annotated[int, pydantic.Field(ge=1, le=2**20)]
 
@@ -93,14 +94,18 @@ class Model:
 
 @dataclass(frozen=True, config=STRICT)
 class Training:
-    """One pass over the data, at a constant learning rate.
+    """How a trial is trained.
 
     Attributes:
         batch_size: rows per step, over all replicas.
         learning_rates: every shape is trained with each; the one with the best validation NE counts.
+        schedule: of the learning rates. ``constant``: one pass is measured at every rung of the data ladder. ``linear``
+            and ``cosine`` (half a period; Loshchilov and Hutter 2017, without restarts) decay to 0 over all steps of a
+            training, so that each rung takes a training of its own.
         table_optimizer: of the embedding tables. Both touch the rows of a batch and no others.
         dense_optimizer: of everything else.
-        dense_learning_rate: of the dense optimizer, for all trials; None: the trial's. Adam wants one of its own.
+        dense_learning_rate: of the dense optimizer, for all trials; None: the trial's. Adam wants one of its own. The
+            schedule is the same.
         accumulator: what Adagrad's accumulators start from. TensorFlow's 0.1 freezes embeddings: under a mean
             loss a row's squared gradients stay far below it. facebookresearch/dlrm starts from 0; near zero is
             the same but for rows whose gradients vanish.
@@ -114,6 +119,7 @@ class Training:
 
     batch_size: Annotated[int, pydantic.Field(ge=1)]
     learning_rates: Annotated[tuple[Annotated[float, pydantic.Field(gt=0, le=1e3)], ...], pydantic.Field(min_length=1)]
+    schedule: Literal["constant", "linear", "cosine"] = "constant"
     table_optimizer: Literal["adagrad", "sgd"] = "adagrad"
     dense_optimizer: Literal["adagrad", "sgd", "adam"] = "adagrad"
     dense_learning_rate: Annotated[float, pydantic.Field(gt=0, le=1e3)] | None = None
@@ -136,7 +142,8 @@ class Sweep:
 
     Attributes:
         examples: the data ladder: training rows at which every trial is measured, rising. Each is rounded down
-            to whole batches. They are the rows trained on: under N, those left after its sampling.
+            to whole batches. They are the rows trained on: under N, those left after its sampling; under E, each is
+            passed over several times.
         V: multipliers of every table's rows.
         H: multipliers of the embedding dimension.
         O: multipliers of the over-arch's widths.
@@ -147,7 +154,11 @@ class Sweep:
         N: shares of the training rows without a click that are trained on, with all clicks; a row that a smaller
             share keeps is kept by every larger one. Validation and test keep every row, and what the model predicts
             there is corrected for the sampling.
-        seeds: of the initialisation.
+        E: numbers of epochs. Each rung is trained from scratch with so many passes over its rows, always in one order.
+        VH: whether V's multipliers are crossed with H's. Alone they are V and H, and need no second training.
+        A: other architectures than ``model.architecture``, of each of which the baseline is trained.
+        seeds: each has an initialisation of its own, and an order of its own of the training rows, in which the rungs
+            are the first rows.
         feature_seed: of the order in which F takes features.
     """
 
@@ -158,21 +169,28 @@ class Sweep:
     M: tuple[Multiplier, ...] = ()
     F: tuple[Share, ...] = ()
     N: tuple[Share, ...] = ()
+    E: tuple[Annotated[int, pydantic.Field(ge=2, le=1000)], ...] = ()
+    VH: bool = False
+    A: tuple[Architecture, ...] = ()
     seeds: Annotated[tuple[Annotated[int, pydantic.Field(ge=0, lt=2**31)], ...], pydantic.Field(min_length=1)] = (0,)
     feature_seed: Annotated[int, pydantic.Field(ge=0)] = 0
 
     def __post_init__(self) -> None:
         if list(self.examples) != sorted(set(self.examples)):
             raise ValueError("examples: the data ladder has to rise, each size once")
-        for name in (*SCALING_SCHEMES, "seeds"):
+        for name in (*SCALING_SCHEMES, "A", "seeds"):
             values = getattr(self, name)
             if len(set(values)) < len(values):
                 raise ValueError(f"{name}: one value stands twice")
+        for name in ("V", "H"):
+            if self.VH and not getattr(self, name):
+                raise ValueError(
+                    f"VH: crosses V's multipliers with H's, and {name} has none; give some, or leave VH out"
+                )
 
     def multipliers(self, scheme: Scheme) -> tuple[fractions.Fraction, ...]:
-        """The scheme's multipliers; for ``D`` the baseline's, 1."""
-        values: tuple[fractions.Fraction, ...] = (fractions.Fraction(1),) if scheme == "D" else getattr(self, scheme)
-        return values
+        """The multipliers of a scheme that has its own; of ``E``, its numbers of epochs."""
+        return tuple(fractions.Fraction(value) for value in getattr(self, scheme))
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -198,6 +216,10 @@ class Config:
             raise ValueError(
                 f"sweep.examples[0]: {self.sweep.examples[0]} rows are less than one batch "
                 f"(training.batch_size {self.training.batch_size})"
+            )
+        if self.model.architecture in self.sweep.A:
+            raise ValueError(
+                f"sweep.A: {self.model.architecture} is model.architecture, which is always trained; name others"
             )
         steps = self.ladder_steps
         if len(set(steps)) < len(steps):

@@ -41,7 +41,7 @@ class Work:
 
 
 def work_of(trial: Trial, config: Config, data_schema: Schema, evaluation_rows: int) -> Work:
-    """What a trial of the study has to do: one pass over the ladder, both evaluation splits predicted at each rung.
+    """What a trial of the study has to do: its trainings, and both evaluation splits predicted at each rung.
 
     Args:
         trial: it.
@@ -51,8 +51,8 @@ def work_of(trial: Trial, config: Config, data_schema: Schema, evaluation_rows: 
     """
     schema, shape = trial.schema(config, data_schema), trial.shape(config, data_schema)
     return Work(
-        starts=1,
-        trained=config.ladder[-1],
+        starts=len(trial.trainings(config)),
+        trained=trial.training_rows(config),
         evaluated=len(config.ladder) * evaluation_rows,
         embedding_values=schema.slots[-1].stop * shape.embedding_dim,
         flops_train=training_flops(shape, schema).total,
@@ -151,27 +151,35 @@ class Speed:
 # calibrated for half a minute, and what trials really take corrects the time left as they end.
 TYPICAL = Speed(1.5, RowSeconds(1.4e-6, 6.5e-9, 4.3e-12), RowSeconds(0.5e-6, 2e-9, 4.3e-12))
 
+TYPICAL_WEIGHT = 0.01  # of each of its numbers, against a measurement's 1
+
 
 def fitted_speed(measured: Sequence[Measured]) -> Speed:
     """The speed that explains what trials took: non-negative least squares of relative errors.
 
+    Beside measurements, a typical machine's ratios of row, embedding value and FLOP weigh nearly nothing.
+
     Args:
         measured: of different shapes; one at least.
     """
+    training = [(m.work.embedding_values, m.work.flops_train, m.training) for m in measured]
+    evaluation = [(m.work.embedding_values, m.work.flops_forward, m.evaluation) for m in measured]
     return Speed(
         start=float(np.median([m.start for m in measured])),
-        training=_row_seconds([(m.work.embedding_values, m.work.flops_train, m.training) for m in measured]),
-        evaluation=_row_seconds([(m.work.embedding_values, m.work.flops_forward, m.evaluation) for m in measured]),
+        training=_row_seconds(training, TYPICAL.training),
+        evaluation=_row_seconds(evaluation, TYPICAL.evaluation),
         measured=tuple(measured),
     )
 
 
-def _row_seconds(measured: list[tuple[int, int, float]]) -> RowSeconds:
+def _row_seconds(measured: list[tuple[int, int, float]], typical: RowSeconds) -> RowSeconds:
     values, flops, seconds = (np.array(column, dtype=np.float64) for column in zip(*measured, strict=True))
-    terms = np.stack([np.ones_like(seconds), values, flops], axis=1)
-    scale = terms.max(axis=0)
-    solution, _ = nnls(terms / scale / seconds[:, None], np.ones_like(seconds))
-    return RowSeconds(*(float(number) for number in solution / scale))
+    parts = np.stack([np.ones_like(seconds), values, flops], axis=1) * dataclasses.astuple(typical)
+    # What a few shapes cannot tell apart is taken to be as a typical machine's, but for one factor.
+    factor = float(np.median(seconds / parts.sum(axis=1)))
+    terms = np.concatenate([factor * parts / seconds[:, None], TYPICAL_WEIGHT * np.eye(3)])
+    solution, _ = nnls(terms, np.concatenate([np.ones_like(seconds), np.full(3, TYPICAL_WEIGHT)]))
+    return RowSeconds(*(float(number) for number in factor * solution * dataclasses.astuple(typical)))
 
 
 def wall_seconds(seconds: Iterable[float], jobs: int) -> float:

@@ -74,8 +74,18 @@ class DLRM(tfrs.models.Model):
         return tf.reduce_sum(inputs["weight"] * losses) / tf.cast(tf.shape(losses)[0] * replicas, losses.dtype)
 
 
+def stacks_tables(training: Training, *, on_tpu: bool) -> bool:
+    """Whether the model's tables are a ``StackedEmbedding``, and not a ``TFRSEmbedding``."""
+    return training.embedding_layer == "stacked" and not on_tpu
+
+
 def make_model(
-    shape: Shape, schema: Schema, training: Training, learning_rate: float, tpu_batch_size: int | None = None
+    shape: Shape,
+    schema: Schema,
+    training: Training,
+    learning_rate: float,
+    tpu_batch_size: int | None = None,
+    steps: int | None = None,
 ) -> DLRM:
     """The model with its optimizers.
 
@@ -83,11 +93,12 @@ def make_model(
         shape: its sizes.
         schema: the features that it sees.
         training: how it is trained.
-        learning_rate: of the tables, and of the dense layers where ``training`` says nothing else.
+        learning_rate: of the tables, and of the dense layers where ``training`` says nothing else; of the first step.
         tpu_batch_size: on a TPU, rows of every batch on each replica; elsewhere None.
+        steps: that will be made in all; a schedule other than ``constant`` needs it.
     """
-    stacked = training.embedding_layer == "stacked" and tpu_batch_size is None
-    tables = table_optimizer(training, learning_rate, rows_hold_accumulators=stacked)
+    stacked = stacks_tables(training, on_tpu=tpu_batch_size is not None)
+    tables = table_optimizer(training, learning_rate, rows_hold_accumulators=stacked, steps=steps)
     embedding: StackedEmbedding | TFRSEmbedding
     if stacked:
         accumulator = training.accumulator if training.table_optimizer == "adagrad" else None
@@ -102,7 +113,7 @@ def make_model(
     def dense_variables() -> list[tf.Variable]:
         return model.dense_variables
 
-    dense = dense_optimizer(training, learning_rate)
+    dense = dense_optimizer(training, learning_rate, steps)
     model.compile(
         tfrs.experimental.optimizers.CompositeOptimizer([(tables, table_variables), (dense, dense_variables)])
     )

@@ -53,7 +53,7 @@ def _rows(trial: Trial, config: Config, manifest: Manifest, workdir: Workdir) ->
     study = workdir.read_study()
     always = {
         "study": config.study,
-        "architecture": config.model.architecture,
+        "architecture": trial.architecture_in(config),
         **_trial_columns(trial, config, manifest.schema),
         "strategy": record["strategy"],
         "status": record["status"],
@@ -83,7 +83,7 @@ def _rows(trial: Trial, config: Config, manifest: Manifest, workdir: Workdir) ->
                 **always,
                 **values,
                 "examples": examples,
-                "compute": float(always["flops_train"]) * examples,
+                "compute": float(always["flops_train"]) * examples * trial.epochs,
             }
         )
     return rows
@@ -97,7 +97,7 @@ def _trial_columns(trial: Trial, config: Config, data_schema: Schema) -> dict[st
         "scheme": trial.scheme,
         "multiplier": float(trial.multiplier),
         "seed": trial.seed,
-        "epochs": 1,
+        "epochs": trial.epochs,
         "learning_rate": trial.learning_rate,
         "embedding_dim": shape.embedding_dim,
         "embedding_rows": sum(shape.table_rows),

@@ -7,8 +7,8 @@ from tensorboard.plugins.hparams import api
 from tensorboard.plugins.hparams.summary_v2 import hparams_config_pb
 from tensorboard.summary.writer.event_file_writer import EventFileWriter
 
-from tfrs_scaling.config import SCALING_SCHEMES, Config
-from tfrs_scaling.trials import Trial
+from tfrs_scaling.config import Config
+from tfrs_scaling.trials import Trial, all_trials
 
 METRICS = {
     "test/ne": "test NE",
@@ -21,11 +21,14 @@ METRICS = {
 }
 
 
-def hyperparameters(trial: Trial) -> dict[str, str | float | int]:
+def hyperparameters(trial: Trial, config: Config) -> dict[str, str | float | int]:
     """Where a trial stands in the grid."""
     return {
+        "architecture": trial.architecture_in(config),
         "scheme": trial.scheme,
         "multiplier": float(trial.multiplier),
+        "embedding_dim": trial.embedding_dim(config),
+        "epochs": trial.epochs,
         "learning_rate": trial.learning_rate,
         "seed": trial.seed,
     }
@@ -38,14 +41,11 @@ def write_layout(root: Path, config: Config) -> None:
     """
     for earlier in root.glob("events.out.tfevents.*"):
         earlier.unlink()
-    schemes = ["D", *(scheme for scheme in SCALING_SCHEMES if config.sweep.multipliers(scheme))]
-    multipliers = {1.0, *(float(m) for scheme in SCALING_SCHEMES for m in config.sweep.multipliers(scheme))}
+    points = [hyperparameters(trial, config) for trial in all_trials(config)]
     summary = hparams_config_pb(
         hparams=[
-            api.HParam("scheme", api.Discrete(schemes)),
-            api.HParam("multiplier", api.Discrete(sorted(multipliers))),
-            api.HParam("learning_rate", api.Discrete(list(config.training.learning_rates)), "learning rate"),
-            api.HParam("seed", api.Discrete(list(config.sweep.seeds))),
+            api.HParam(name, api.Discrete(sorted({point[name] for point in points})), name.replace("_", " "))
+            for name in points[0]
         ],
         metrics=[api.Metric(tag, display_name=name) for tag, name in METRICS.items()],
     )

@@ -1,6 +1,6 @@
 """Optimizers of tables and of dense layers."""
 
-from typing import Any
+from typing import Any, TypeAlias
 
 import tensorflow as tf
 
@@ -46,30 +46,60 @@ class RowAdagrad(tf.keras.optimizers.legacy.Adagrad):
         dim = var.shape[1] // 2
         rows = tf.gather(var, indices)
         accumulators = rows[:, dim:] + tf.square(grad)
-        step = self._get_hyper("learning_rate", grad.dtype) * grad / (tf.sqrt(accumulators) + self.epsilon)
+        step = self._decayed_lr(grad.dtype) * grad / (tf.sqrt(accumulators) + self.epsilon)
         rows = tf.concat([rows[:, :dim] - step, accumulators], axis=1)
         return var.scatter_update(tf.IndexedSlices(rows, indices))
 
 
+Rate: TypeAlias = "float | tf.keras.optimizers.schedules.LearningRateSchedule"
+
+
+def scheduled(training: Training, learning_rate: float, steps: int | None) -> Rate:
+    """The learning rate of each step.
+
+    Of ``steps`` steps counted from 0, step t is made at ``learning_rate`` times ``1 - t / steps`` under the schedule
+    ``linear`` and ``(1 + cos(pi t / steps)) / 2`` under ``cosine``; no step at 0.
+
+    Args:
+        training: which schedule.
+        learning_rate: of the first step.
+        steps: of the whole training; None where that is not known, and the schedule has to be ``constant``.
+
+    Raises:
+        ValueError: the schedule needs the number of steps.
+    """
+    if training.schedule == "constant":
+        return learning_rate
+    if steps is None:
+        raise ValueError(f"training.schedule {training.schedule} needs the number of steps that are to be made")
+    if training.schedule == "linear":
+        return tf.keras.optimizers.schedules.PolynomialDecay(learning_rate, steps, end_learning_rate=0.0)
+    return tf.keras.optimizers.schedules.CosineDecay(learning_rate, steps)
+
+
 def table_optimizer(
-    training: Training, learning_rate: float, *, rows_hold_accumulators: bool
+    training: Training, learning_rate: float, *, rows_hold_accumulators: bool, steps: int | None = None
 ) -> tf.keras.optimizers.legacy.Optimizer:
     """The optimizer of embedding tables.
 
     Args:
         training: which, and how it starts.
-        learning_rate: constant.
+        learning_rate: of the first step.
         rows_hold_accumulators: the tables are made for ``RowAdagrad``.
+        steps: of the whole training, for a schedule.
     """
+    rate = scheduled(training, learning_rate, steps)
     if training.table_optimizer == "sgd":
-        return tf.keras.optimizers.legacy.SGD(learning_rate, name="update_tables")
+        return tf.keras.optimizers.legacy.SGD(rate, name="update_tables")
     adagrad = RowAdagrad if rows_hold_accumulators else tf.keras.optimizers.legacy.Adagrad
-    return adagrad(learning_rate, initial_accumulator_value=training.accumulator, name="update_tables")
+    return adagrad(rate, initial_accumulator_value=training.accumulator, name="update_tables")
 
 
-def dense_optimizer(training: Training, learning_rate: float) -> tf.keras.optimizers.legacy.Optimizer:
+def dense_optimizer(
+    training: Training, learning_rate: float, steps: int | None = None
+) -> tf.keras.optimizers.legacy.Optimizer:
     """The optimizer of everything that is no table; the learning rate is the config's own for it, if it has one."""
-    rate = training.dense_learning_rate or learning_rate
+    rate = scheduled(training, training.dense_learning_rate or learning_rate, steps)
     match training.dense_optimizer:
         case "adagrad":
             return tf.keras.optimizers.legacy.Adagrad(

@@ -133,7 +133,7 @@ def _planned(
 
 def _what_would_fit(trial: Trial, config: Config, data_schema: Schema, available: int) -> str:
     """The largest multiplier of the trial's scheme, halved from its own, that fits; empty where none of ten does."""
-    if trial.scheme in ("D", "F", "N"):  # they do not scale the model's sizes
+    if trial.scheme in ("D", "F", "N", "E"):  # they do not scale the model's sizes
         return ""
     for halvings in range(1, 11):
         multiplier = trial.multiplier / 2**halvings

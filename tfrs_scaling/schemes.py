@@ -87,18 +87,19 @@ def check_tables(model: Model, schema: Schema) -> None:
 
 def scale(baseline: Shape, scheme: Scheme, multiplier: fractions.Fraction) -> Shape:
     """The baseline scaled: V the rows of every table, H the embedding dimension (the tables' own in proportion), O the
-    over-arch's widths, M the widths of all MLPs (bottom, interaction, over-arch); D is the baseline itself. F and N
-    scale what the model is given, and no size. Of a cross network H scales the width, and nothing else does.
+    over-arch's widths, M the widths of all MLPs (bottom, interaction, over-arch); D is the baseline itself. F, N and E
+    scale what the model is given, and no size. VH is V and H one after the other. Of a cross network H scales the
+    width, and nothing else does.
 
     Sizes are rounded to the nearest integer, halves up, and never fall below 1. The last bottom layer keeps the
     embedding dimension, which the interaction needs.
 
     Raises:
-        ValueError: scheme D with a multiplier other than 1.
+        ValueError: scheme D with a multiplier other than 1, or VH, which has two.
     """
 
     def times(size: int) -> int:
-        return _times(size, multiplier)
+        return rounded(size, multiplier)
 
     def all_times(sizes: tuple[int, ...]) -> tuple[int, ...]:
         return tuple(times(size) for size in sizes)
@@ -119,12 +120,14 @@ def scale(baseline: Shape, scheme: Scheme, multiplier: fractions.Fraction) -> Sh
                 interaction=times(baseline.interaction) if baseline.interaction else 0,
                 overarch=all_times(baseline.overarch),
             )
-        case "F" | "N":
+        case "F" | "N" | "E":
             return baseline
         case "D":
             if multiplier != 1:
                 raise ValueError(f"scheme D is the baseline: its multiplier is 1, not {multiplier}")
             return baseline
+        case "VH":
+            raise ValueError("scheme VH has two multipliers: scale by V, and what that gives by H")
 
 
 def keep_features(schema: Schema, share: fractions.Fraction, seed: int) -> Schema:
@@ -146,7 +149,7 @@ def keep_features(schema: Schema, share: fractions.Fraction, seed: int) -> Schem
     first = min(schema.categorical, key=draw)
     features: list[DenseFeature | CategoricalFeature] = [*schema.dense, *schema.categorical]
     order = [first.name, *(f.name for f in sorted(features, key=draw) if f.name != first.name)]
-    kept = order[: _times(len(order), share)]
+    kept = order[: rounded(len(order), share)]
     return dataclasses.replace(
         schema,
         dense=tuple(f for f in schema.dense if f.name in kept),
@@ -154,5 +157,6 @@ def keep_features(schema: Schema, share: fractions.Fraction, seed: int) -> Schem
     )
 
 
-def _times(size: int, multiplier: fractions.Fraction) -> int:
+def rounded(size: int, multiplier: fractions.Fraction) -> int:
+    """A scaled size: the nearest integer, halves up, and at least 1."""
     return max(1, math.floor(size * multiplier + fractions.Fraction(1, 2)))

@@ -1,11 +1,12 @@
 """The sweep: KerasTuner's grid around isolated trials."""
 
 import concurrent.futures
+import dataclasses
 import fractions
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import keras_tuner as kt
@@ -62,26 +63,42 @@ def sweep(
 
 
 def grid(config: Config) -> kt.HyperParameters:
-    """The grid as a conditional space: a multiplier exists only under its scheme, so that the space is the union of
-    the schemes' grids and not their product."""
+    """The grid as a conditional space: a multiplier exists only under its scheme, and another architecture only under
+    D, so that the space is the union of the schemes' grids and not their product."""
     space = kt.HyperParameters()
-    scaled = [scheme for scheme in SCALING_SCHEMES if config.sweep.multipliers(scheme)]
-    space.Choice("scheme", ["D", *scaled], default="D")
-    for scheme in scaled:
+    own = {scheme: config.sweep.multipliers(scheme) for scheme in SCALING_SCHEMES if config.sweep.multipliers(scheme)}
+    schemes = ["D", *own, *(["VH"] if config.sweep.VH else [])]
+    space.Choice("scheme", schemes, default="D")
+
+    def choice(name: str, values: Iterable[Any]) -> None:
+        texts = [str(value) for value in values]
+        space.Choice(name, texts, default=texts[0])
+
+    with space.conditional_scope("scheme", ["D"]):
+        choice("architecture", [config.model.architecture, *config.sweep.A])
+    for scheme, multipliers in own.items():
         with space.conditional_scope("scheme", [scheme]):
-            multipliers = [str(multiplier) for multiplier in config.sweep.multipliers(scheme)]
-            space.Choice(f"multiplier_{scheme}", multipliers, default=multipliers[0])
+            choice(f"multiplier_{scheme}", multipliers)
+    if config.sweep.VH:
+        with space.conditional_scope("scheme", ["VH"]):
+            choice("multiplier_VH", config.sweep.V)
+            choice("dim_multiplier_VH", config.sweep.H)
     rates = list(config.training.learning_rates)
     space.Choice("learning_rate", rates, default=rates[0])
     space.Choice("seed", list(config.sweep.seeds), default=config.sweep.seeds[0])
     return space
 
 
-def trial_of(values: dict[str, Any]) -> Trial:
+def trial_of(values: dict[str, Any], config: Config) -> Trial:
     """The trial that a point of the grid stands for."""
     scheme = values["scheme"]
     multiplier = fractions.Fraction(1 if scheme == "D" else values[f"multiplier_{scheme}"])
-    return Trial(scheme, multiplier, values["learning_rate"], values["seed"])
+    trial = Trial(scheme, multiplier, values["learning_rate"], values["seed"])
+    if scheme == "VH":
+        return dataclasses.replace(trial, dim_multiplier=fractions.Fraction(values["dim_multiplier_VH"]))
+    if scheme == "D" and values["architecture"] != config.model.architecture:
+        return dataclasses.replace(trial, architecture=values["architecture"])
+    return trial
 
 
 class GridOracle(kt.oracles.GridSearchOracle):
@@ -178,7 +195,7 @@ class StudyTuner(kt.GridSearch):
         Raises:
             kt.errors.FailedTrialError: it failed or was skipped; KerasTuner then marks it.
         """
-        study_trial = trial_of(trial.hyperparameters.values)
+        study_trial = trial_of(trial.hyperparameters.values, self._config)
         record = self._workdir.record(study_trial.trial_id)
         if record is None or not self._workdir.is_settled(study_trial.trial_id):
             record = self._run(study_trial, self._planned[study_trial.trial_id])

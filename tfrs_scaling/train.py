@@ -1,7 +1,8 @@
-"""One trial: one pass over the training data, measured on fixed splits at every rung of the data ladder."""
+"""One trial: training, measured on fixed splits at every rung of the data ladder."""
 
 import contextlib
 import dataclasses
+import gc
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,12 +14,13 @@ from tensorboard.plugins.hparams import api as hparams_api
 
 from tfrs_scaling.accounting import parameters, training_flops
 from tfrs_scaling.config import Config
-from tfrs_scaling.dlrm import DLRM, make_model
-from tfrs_scaling.embedding import TFRSEmbedding, ids_by_feature
+from tfrs_scaling.dlrm import DLRM, make_model, stacks_tables
+from tfrs_scaling.embedding import ids_by_feature
+from tfrs_scaling.evaluation import evaluate, predictor
 from tfrs_scaling.hparams import hyperparameters
 from tfrs_scaling.input.pipeline import batches
 from tfrs_scaling.input.shards import ClickData, SplitName
-from tfrs_scaling.metrics import Accumulator, Metrics, binary_entropy, prior_correction
+from tfrs_scaling.metrics import binary_entropy, prior_correction
 from tfrs_scaling.strategy import ALONE, StrategyName, Worker, make_strategy, this_worker
 from tfrs_scaling.trials import Trial
 
@@ -34,7 +36,7 @@ class TrialFailedError(RuntimeError):
 
 @dataclasses.dataclass(frozen=True)
 class Progress:
-    """A sign of life: examples trained on so far, and examples trained on per second of training."""
+    """A sign of life: examples trained on so far, counted each time, and examples trained on per second of training."""
 
     examples: int
     examples_per_second: float
@@ -49,7 +51,10 @@ def run_trial(
     threads: int,
     report: Callable[[Progress], None],
 ) -> float:
-    """Train one shape, and write its measurements as TensorBoard summaries against examples seen.
+    """Train one shape, and write its measurements as TensorBoard summaries against the different examples seen.
+
+    A rung is measured on the way to the next one, or, where the trial trains them ``apart``, at the end of a training
+    of its own. Both start alike, from the trial's seed, which also is that of the order of the rows.
 
     Must run in a process of its own: it sets TensorFlow's threads, seed and determinism for good. Under
     ``multi_worker`` each worker calls it for the same trial: all train and measure, the chief writes.
@@ -74,7 +79,6 @@ def run_trial(
     started = time.perf_counter()
     tf.config.threading.set_intra_op_parallelism_threads(threads)
     tf.config.threading.set_inter_op_parallelism_threads(threads)
-    tf.keras.utils.set_random_seed(trial.seed)
     if strategy_name == "cpu":  # elsewhere some operations know no deterministic way and would refuse to run
         tf.config.experimental.enable_op_determinism()
     worker = this_worker() if strategy_name == "multi_worker" else ALONE
@@ -86,55 +90,57 @@ def run_trial(
         )
 
     schema, shape = trial.schema(config, data.manifest.schema), trial.shape(config, data.manifest.schema)
-    # A TPU takes batches of one static size.
-    evaluation_batch_size = (
-        config.training.batch_size if strategy_name == "tpu" else config.training.evaluation_batch_size
-    )
-    with strategy.scope():
-        replica_batch_size = config.training.batch_size // strategy.num_replicas_in_sync
-        model = make_model(
-            shape, schema, config.training, trial.learning_rate, replica_batch_size if strategy_name == "tpu" else None
-        )
-    by_feature = isinstance(model.embedding, TFRSEmbedding)
+    on_tpu = strategy_name == "tpu"
+    batch_size = config.training.batch_size
 
-    def split_batches(split: SplitName, batch_size: int) -> tf.data.Dataset:
-        train = split == "train"
-        dataset = batches(
-            data,
-            split,
-            batch_size,
-            shape.table_rows,
-            train=train,
-            schema=schema,
-            negative_rate=trial.negative_rate if train else 1.0,  # a model is judged on the clicks as they come
-        )
-        if by_feature:
-            dataset = dataset.map(lambda batch: ids_by_feature(batch, schema), num_parallel_calls=tf.data.AUTOTUNE)
-        options = tf.distribute.InputOptions(experimental_fetch_to_device=strategy_name != "tpu")
+    def split_batches(split: SplitName, size: int, **train: Any) -> tf.data.Dataset:
+        dataset = batches(data, split, size, shape.table_rows, train=split == "train", schema=schema, **train)
+        if stacks_tables(config.training, on_tpu=on_tpu):
+            return dataset
+        return dataset.map(lambda batch: ids_by_feature(batch, schema), num_parallel_calls=tf.data.AUTOTUNE)
+
+    def distributed(dataset: tf.data.Dataset) -> Any:
+        options = tf.distribute.InputOptions(experimental_fetch_to_device=not on_tpu)
         return strategy.experimental_distribute_dataset(dataset, options)
 
-    train_iterator = iter(split_batches("train", config.training.batch_size))
-    evaluation = {split: split_batches(split, evaluation_batch_size) for split in ("test", "validation")}
-    train_steps, predict = training_loop(strategy, model), _predictor(strategy, model)
+    def new_training(steps: int, trained: int) -> _Training:
+        tf.keras.utils.set_random_seed(trial.seed)
+        with strategy.scope():
+            replica_batch_size = batch_size // strategy.num_replicas_in_sync if on_tpu else None
+            model = make_model(shape, schema, config.training, trial.learning_rate, replica_batch_size, steps)
+        rows = split_batches("train", batch_size, negative_rate=trial.negative_rate, order_seed=trial.seed)
+        passes = rows.take(steps // trial.epochs).repeat(trial.epochs)
+        loops = training_loop(strategy, model), predictor(strategy, model)
+        return _Training(*loops, iter(distributed(passes)), batch_size, trained, report, together=worker.count > 1)
+
+    # A model is judged on the clicks as they come. A TPU takes batches of one static size.
+    evaluation_batch_size = batch_size if on_tpu else config.training.evaluation_batch_size
+    evaluation = {split: distributed(split_batches(split, evaluation_batch_size)) for split in ("test", "validation")}
     correction = prior_correction(data.manifest.negative_rate * trial.negative_rate)
 
-    done = 0
-    validation_ne = float("nan")
     writer = tf.summary.create_file_writer(str(directory)) if worker.index == 0 else tf.summary.create_noop_writer()
     with writer.as_default(step=0):
-        hparams_api.hparams(hyperparameters(trial), trial_id=trial.trial_id)
+        hparams_api.hparams(hyperparameters(trial, config), trial_id=trial.trial_id)
         tf.summary.scalar("shape/parameters", parameters(shape, schema).total)
         tf.summary.scalar("shape/training_flops", training_flops(shape, schema).total)
+
+    validation_ne = float("nan")
+    trainings = iter(trial.trainings(config))
+    training: _Training | None = None
+    before = 0  # the rung before, in steps
     for rung in config.ladder_steps:
         with _lost_worker_named(worker):
-            window = _train_until(
-                rung, done, train_steps, train_iterator, config.training.batch_size, report, together=worker.count > 1
-            )
-            measured = {split: _evaluate(predict, dataset, correction) for split, dataset in evaluation.items()}
-        done = rung
-        examples = done * config.training.batch_size
+            if training is None or trial.apart(config):
+                trained = 0 if training is None else training.trained
+                training = None  # the last one's memory is free before the next one takes as much
+                gc.collect()
+                training = new_training(next(trainings), trained)
+            last_pass = (trial.epochs - 1) * rung
+            training.train_until(last_pass + before)
+            window = training.train_until(last_pass + rung)
+            measured = {split: evaluate(training.predict, rows, correction) for split, rows in evaluation.items()}
         validation_ne = measured["validation"].ne
-        with writer.as_default(step=examples):
+        with writer.as_default(step=rung * batch_size):
             for split, metrics in measured.items():
                 for name, value in dataclasses.asdict(metrics).items():
                     tf.summary.scalar(f"{split}/{name}", value)
@@ -142,6 +148,7 @@ def run_trial(
             tf.summary.scalar("time/examples_per_second", window.examples_per_second)
             tf.summary.scalar("time/wall_seconds", time.perf_counter() - started)
         writer.flush()
+        before = rung
     writer.close()
     return validation_ne
 
@@ -161,49 +168,74 @@ def _lost_worker_named(worker: Worker) -> Iterator[None]:
 
 @dataclasses.dataclass(frozen=True)
 class _Window:
-    """Training between two rungs: NE of the predictions made before each update, on the rows trained on, and the
-    speed."""
+    """A part of a training: NE of the predictions made before each update, on the rows trained on, and the speed."""
 
     ne: float
     examples_per_second: float
 
 
-def _train_until(
-    rung: int,
-    done: int,
-    train_steps: Callable[..., tuple[tf.Tensor, ...]],
-    iterator: Any,
-    batch_size: int,
-    report: Callable[[Progress], None],
-    *,
-    together: bool,
-) -> _Window:
-    first, steps = done, FIRST_STEPS
-    log_loss = clicks = weight = seconds = 0.0
-    while done < rung:
-        steps = min(steps, rung - done)
-        started = time.perf_counter()
-        step_losses, step_clicks, step_weight = (float(sums) for sums in train_steps(iterator, tf.constant(steps)))
-        elapsed = time.perf_counter() - started
-        if not np.isfinite(step_losses):
-            raise TrialFailedError(
-                f"the training loss became {step_losses} between examples {done * batch_size} and "
-                f"{(done + steps) * batch_size}; a smaller learning rate may help"
+class _Training:
+    """A model, from its initialisation on.
+
+    Args:
+        train_steps, predict: its ``training_loop`` and its ``predictor``.
+        iterator: of its batches.
+        batch_size: rows of each, over all replicas.
+        trained: rows that the trial's earlier trainings took.
+        report: takes a sign of life every few seconds.
+        together: with other workers.
+    """
+
+    def __init__(
+        self,
+        train_steps: Callable[..., tuple[tf.Tensor, ...]],
+        predict: Callable[[Any], list[tf.Tensor]],
+        iterator: Any,
+        batch_size: int,
+        trained: int,
+        report: Callable[[Progress], None],
+        *,
+        together: bool,
+    ):
+        self.predict, self.trained = predict, trained
+        self._train_steps, self._iterator, self._batch_size = train_steps, iterator, batch_size
+        self._report, self._together = report, together
+        self._done = 0
+
+    def train_until(self, end: int) -> _Window:
+        """Make steps until there are ``end`` of them.
+
+        Raises:
+            TrialFailedError: the loss became NaN or infinite.
+        """
+        first, steps = self._done, FIRST_STEPS
+        log_loss = clicks = weight = seconds = 0.0
+        while self._done < end:
+            steps = min(steps, end - self._done)
+            started = time.perf_counter()
+            sums = self._train_steps(self._iterator, tf.constant(steps))
+            step_losses, step_clicks, step_weight = (float(each) for each in sums)
+            elapsed = time.perf_counter() - started
+            if not np.isfinite(step_losses):
+                raise TrialFailedError(
+                    f"the training loss became {step_losses} between examples {self._done * self._batch_size} and "
+                    f"{(self._done + steps) * self._batch_size}; a smaller learning rate may help"
+                )
+            self._done += steps
+            log_loss, clicks, weight, seconds = (
+                log_loss + step_losses * self._batch_size,
+                clicks + step_clicks,
+                weight + step_weight,
+                seconds + elapsed,
             )
-        done += steps
-        log_loss, clicks, weight, seconds = (
-            log_loss + step_losses * batch_size,
-            clicks + step_clicks,
-            weight + step_weight,
-            seconds + elapsed,
-        )
-        report(Progress(done * batch_size, steps * batch_size / elapsed))
-        if not together:
-            steps = max(1, round(steps * min(8.0, REPORT_SECONDS / elapsed)))
-    # The loss of a step is over its rows, whatever they weigh; an NE is over their weight.
-    one_label = not 0 < clicks < weight
-    ne = float("nan") if one_label else log_loss / weight / binary_entropy(clicks / weight)
-    return _Window(ne, (rung - first) * batch_size / seconds)
+            self.trained += steps * self._batch_size
+            self._report(Progress(self.trained, steps * self._batch_size / elapsed))
+            if not self._together:
+                steps = max(1, round(steps * min(8.0, REPORT_SECONDS / elapsed)))
+        # The loss of a step is over its rows, whatever they weigh; an NE is over their weight.
+        one_label = not 0 < clicks < weight
+        ne = float("nan") if one_label else log_loss / weight / binary_entropy(clicks / weight)
+        return _Window(ne, (end - first) * self._batch_size / seconds if seconds else float("nan"))
 
 
 def training_loop(strategy: tf.distribute.Strategy, model: DLRM) -> Callable[..., tuple[tf.Tensor, ...]]:
@@ -227,26 +259,3 @@ def training_loop(strategy: tf.distribute.Strategy, model: DLRM) -> Callable[...
         return tuple(sums)
 
     return train_steps
-
-
-def _predictor(strategy: tf.distribute.Strategy, model: DLRM) -> Callable[[Any], list[tf.Tensor]]:
-    """A function that gives logits, labels and weights of a batch, from all replicas."""
-
-    @tf.function(autograph=False)
-    def predict(batch: Any) -> list[tf.Tensor]:
-        def replica(part: dict[str, tf.Tensor]) -> list[tf.Tensor]:
-            return [model(part), part["label"], part["weight"]]
-
-        return [strategy.gather(values, axis=0) for values in strategy.run(replica, args=(batch,))]
-
-    return predict
-
-
-def _evaluate(predict: Callable[[Any], list[tf.Tensor]], dataset: Any, correction: float) -> Metrics:
-    """The metrics of a split; ``correction`` is added to every logit."""
-    # In NumPy and float64, outside the graph: the same on every strategy, and a TPU has no float64.
-    accumulator = Accumulator()
-    for batch in dataset:
-        logits, labels, weights = (values.numpy() for values in predict(batch))
-        accumulator.add(logits + correction, labels, weights)
-    return accumulator.result()
