@@ -79,9 +79,8 @@ class SweepBenchmark(tf.test.Benchmark):
         predicted = wall_seconds((p.seconds for p in planned), jobs)
         study = default_study()
         spent = [spent_by(study.workdir.trials / p.trial.trial_id, config.ladder) for p in planned]
-        print(
-            f"\nstudy.yaml, {jobs} at a time: {study.wall:.0f} s; predicted {predicted:.0f} s in {calibration.seconds:.0f} s"
-        )
+        print(f"\nstudy.yaml, {jobs} at a time: {study.wall:.0f} s; predicted {predicted:.0f} s")
+        print(f"  after a calibration of {calibration.seconds:.0f} s")
         steady, tracing, starting = (sum(parts) / jobs / study.wall for parts in zip(*spent, strict=True))
         print(
             f"  training and evaluation {steady:.1%} of it, tracing {tracing:.1%}, start of trials {starting:.1%}, "
@@ -221,7 +220,7 @@ class SeparateTrials(kt.GridSearch):
         space.Choice("point", list(self._points))
         super().__init__(
             hypermodel=lambda hp: None,
-            objective=kt.Objective("validation_auc", "max"),
+            objective=kt.Objective("val_loss", "min"),
             hyperparameters=space,
             directory=folder,
             overwrite=True,
@@ -242,15 +241,14 @@ class SeparateTrials(kt.GridSearch):
             rows = batches(self._data, name, size, shape.table_rows, train=name == "train")
             return stock_batches(rows, schema).prefetch(tf.data.AUTOTUNE)
 
-        model.fit(
+        fitted = model.fit(
             split("train", training.batch_size).take(examples // training.batch_size),
             validation_data=split("validation", training.evaluation_batch_size),
             verbose=0,
         )
         model.evaluate(split("test", training.evaluation_batch_size), verbose=0)
-        history = model.history.history
         self.seconds[examples].append(time.perf_counter() - began)
-        return {"validation_auc": next(values[-1] for name, values in history.items() if name.startswith("val_auc"))}
+        return {"val_loss": fitted.history["val_loss"][-1]}
 
 
 if __name__ == "__main__":
