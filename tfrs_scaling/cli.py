@@ -184,9 +184,13 @@ def _sweep(
     from tfrs_scaling.input.shards import ClickData
     from tfrs_scaling.progress import SweepProgress
     from tfrs_scaling.sweep import sweep as run_sweep
+    from tfrs_scaling.trials import why_apart
     from tfrs_scaling.workdir import Workdir
 
     chosen, why = choose_strategy(strategy)
+    apart = why_apart(config)
+    if apart and chosen == "tpu":
+        raise InputError(f"{apart}; a TPU takes one model in a process: leave that out, or choose another --strategy")
     place = Workdir(workdir or Path("runs") / "".join(c if c.isalnum() or c in "-_" else "_" for c in config.study))
     made_here, data_folder = data_folder is None, data_folder or str(place.root / "data")
     if chosen == "multi_worker":
@@ -208,6 +212,8 @@ def _sweep(
             f"study {config.study}: {len(planned)} trials × {len(config.ladder)} data sizes on {chosen} "
             f"({why}), {jobs} at a time, in {place.root}",
         )
+        if apart:
+            say(apart)
         try:
             with SweepProgress(console, {p.trial.trial_id: p.seconds for p in planned}) as progress:
                 run_sweep(config, data, place, planned, strategy=chosen, jobs=jobs, watcher=progress.hear)

@@ -8,6 +8,20 @@ import tensorflow as tf
 from tfrs_scaling.dlrm import DLRM
 from tfrs_scaling.metrics import Accumulator, Metrics
 
+# Of a split's batches; a larger split is read anew for each evaluation.
+KEPT_BYTES = 64 << 20
+
+
+def repeated(dataset: tf.data.Dataset, rows: int) -> tuple[tf.data.Dataset, int]:
+    """The batches of so many rows over and over, and how many there are of them.
+
+    They are read and parsed once if they take no more than ``KEPT_BYTES``. One iterator of them serves all rungs:
+    making one takes as long as predicting some ten thousand rows.
+    """
+    bytes_per_batch = sum(spec.shape.num_elements() * spec.dtype.size for spec in dataset.element_spec.values())
+    count = -(-rows // dataset.element_spec["label"].shape[0])
+    return (dataset.cache() if count * bytes_per_batch <= KEPT_BYTES else dataset).repeat(), count
+
 
 def predictor(strategy: tf.distribute.Strategy, model: DLRM) -> Callable[[Any], list[tf.Tensor]]:
     """A function that gives logits, labels and weights of a batch, from all replicas."""
@@ -22,11 +36,11 @@ def predictor(strategy: tf.distribute.Strategy, model: DLRM) -> Callable[[Any], 
     return predict
 
 
-def evaluate(predict: Callable[[Any], list[tf.Tensor]], dataset: Any, correction: float) -> Metrics:
-    """The metrics of a split; ``correction`` is added to every logit."""
+def evaluate(predict: Callable[[Any], list[tf.Tensor]], iterator: Any, count: int, correction: float) -> Metrics:
+    """The metrics of the iterator's next ``count`` batches, a split; ``correction`` is added to every logit."""
     # In NumPy and float64, outside the graph: the same on every strategy, and a TPU has no float64.
     accumulator = Accumulator()
-    for batch in dataset:
-        logits, labels, weights = (values.numpy() for values in predict(batch))
+    for _ in range(count):
+        logits, labels, weights = (values.numpy() for values in predict(next(iterator)))
         accumulator.add(logits + correction, labels, weights)
     return accumulator.result()

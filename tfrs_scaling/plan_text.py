@@ -8,6 +8,7 @@ from tfrs_scaling.calibration import Calibration
 from tfrs_scaling.config import Config
 from tfrs_scaling.cost import wall_seconds
 from tfrs_scaling.plan import PlannedTrial
+from tfrs_scaling.trials import why_apart
 
 
 def trial_table(planned: list[PlannedTrial]) -> Table:
@@ -50,6 +51,8 @@ def sentences(
         if p.too_large:
             yield f"too large: {p.trial.trial_id}: {p.too_large}"
     yield f"data sizes: {', '.join(f'{size:,}' for size in config.ladder)} (whole batches)"
+    if apart := why_apart(config):
+        yield apart
     yield "FLOPs are per example: of a prediction, and of training it (forward and backward)"
     for trial_id, reason in calibration.left_out.items():
         yield f"not measured: {trial_id}: {reason}"

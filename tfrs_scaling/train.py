@@ -16,7 +16,7 @@ from tfrs_scaling.accounting import parameters, training_flops
 from tfrs_scaling.config import Config
 from tfrs_scaling.dlrm import DLRM, make_model, stacks_tables
 from tfrs_scaling.embedding import ids_by_feature
-from tfrs_scaling.evaluation import evaluate, predictor
+from tfrs_scaling.evaluation import evaluate, predictor, repeated
 from tfrs_scaling.hparams import hyperparameters
 from tfrs_scaling.input.pipeline import batches
 from tfrs_scaling.input.shards import ClickData, SplitName
@@ -93,29 +93,39 @@ def run_trial(
     on_tpu = strategy_name == "tpu"
     batch_size = config.training.batch_size
 
-    def split_batches(split: SplitName, size: int, **train: Any) -> tf.data.Dataset:
-        dataset = batches(data, split, size, shape.table_rows, train=split == "train", schema=schema, **train)
-        if stacks_tables(config.training, on_tpu=on_tpu):
-            return dataset
-        return dataset.map(lambda batch: ids_by_feature(batch, schema), num_parallel_calls=tf.data.AUTOTUNE)
-
-    def distributed(dataset: tf.data.Dataset) -> Any:
+    def iterator(dataset: tf.data.Dataset) -> Any:
+        if not stacks_tables(config.training, on_tpu=on_tpu):
+            dataset = dataset.map(lambda batch: ids_by_feature(batch, schema), num_parallel_calls=tf.data.AUTOTUNE)
         options = tf.distribute.InputOptions(experimental_fetch_to_device=not on_tpu)
-        return strategy.experimental_distribute_dataset(dataset, options)
+        return iter(strategy.experimental_distribute_dataset(dataset, options))
 
     def new_training(steps: int, trained: int) -> _Training:
         tf.keras.utils.set_random_seed(trial.seed)
         with strategy.scope():
             replica_batch_size = batch_size // strategy.num_replicas_in_sync if on_tpu else None
             model = make_model(shape, schema, config.training, trial.learning_rate, replica_batch_size, steps)
-        rows = split_batches("train", batch_size, negative_rate=trial.negative_rate, order_seed=trial.seed)
+        rows = batches(
+            data,
+            "train",
+            batch_size,
+            shape.table_rows,
+            train=True,
+            schema=schema,
+            negative_rate=trial.negative_rate,
+            order_seed=trial.seed,
+        )
         passes = rows.take(steps // trial.epochs).repeat(trial.epochs)
         loops = training_loop(strategy, model), predictor(strategy, model)
-        return _Training(*loops, iter(distributed(passes)), batch_size, trained, report, together=worker.count > 1)
+        return _Training(*loops, iterator(passes), batch_size, trained, report, together=worker.count > 1)
 
-    # A model is judged on the clicks as they come. A TPU takes batches of one static size.
-    evaluation_batch_size = batch_size if on_tpu else config.training.evaluation_batch_size
-    evaluation = {split: distributed(split_batches(split, evaluation_batch_size)) for split in ("test", "validation")}
+    def evaluation(split: SplitName) -> tuple[Any, int]:
+        # A model is judged on the clicks as they come. A TPU takes batches of one static size.
+        size = batch_size if on_tpu else config.training.evaluation_batch_size
+        rows = batches(data, split, size, shape.table_rows, train=False, schema=schema)
+        again, count = repeated(rows, data.manifest.splits[split].rows)
+        return iterator(again), count
+
+    evaluated = {split: evaluation(split) for split in ("test", "validation")}
     correction = prior_correction(data.manifest.negative_rate * trial.negative_rate)
 
     writer = tf.summary.create_file_writer(str(directory)) if worker.index == 0 else tf.summary.create_noop_writer()
@@ -138,7 +148,7 @@ def run_trial(
             last_pass = (trial.epochs - 1) * rung
             training.train_until(last_pass + before)
             window = training.train_until(last_pass + rung)
-            measured = {split: evaluate(training.predict, rows, correction) for split, rows in evaluation.items()}
+            measured = {split: evaluate(training.predict, *rows, correction) for split, rows in evaluated.items()}
         validation_ne = measured["validation"].ne
         with writer.as_default(step=rung * batch_size):
             for split, metrics in measured.items():
