@@ -117,6 +117,10 @@ def make_model(
     model.compile(
         tfrs.experimental.optimizers.CompositeOptimizer([(tables, table_variables), (dense, dense_variables)])
     )
+    if stacked:
+        # Made in the first step, the optimizers' variables would have it traced twice.
+        for optimizer, variables in ((tables, table_variables()), (dense, dense_variables())):
+            optimizer._create_all_weights(variables)
     return model
 
 
