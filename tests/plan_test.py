@@ -72,13 +72,13 @@ class PlanTest(tf.test.TestCase):
     def test_what_does_not_fit_is_named(self) -> None:
         config = tiny_config(H=[1024])
         assert config.synthetic is not None
-        with mock.patch("psutil.virtual_memory", return_value=mock.Mock(total=622 << 20)):
+        with mock.patch("psutil.virtual_memory", return_value=mock.Mock(total=532 << 20)):
             baseline, huge = plan(config, config.synthetic.schema(), 300)
         self.assertEqual(baseline.too_large, "")
-        self.assertIn("this machine has 0.6 GiB", huge.too_large)
+        self.assertIn("this machine has 0.5 GiB", huge.too_large)
         suggested = int(huge.too_large.split("; H at ")[1].split(" would fit")[0])
         for multiplier, fits in ((suggested, True), (2 * suggested, False)):
-            with mock.patch("psutil.virtual_memory", return_value=mock.Mock(total=622 << 20)):
+            with mock.patch("psutil.virtual_memory", return_value=mock.Mock(total=532 << 20)):
                 _, planned = plan(tiny_config(H=[multiplier]), config.synthetic.schema(), 300)
             self.assertEqual(planned.too_large == "", fits)
 
@@ -96,7 +96,7 @@ class PlanTest(tf.test.TestCase):
         planned = plan(config, config.synthetic.schema(), 300)
         for cores, gibibytes, strategy, expected in (
             (8, 64, "cpu", 8),
-            (8, 3, "cpu", 4),  # a process of 620 MiB each
+            (8, 3, "cpu", 5),  # a process of 530 MiB each
             (8, 1, "cpu", 1),
             (None, 64, "cpu", 1),
             (8, 64, "mirrored", 1),

@@ -9,7 +9,7 @@ from tfrs_scaling.schemes import Shape
 
 FLOAT_BYTES = 4
 # What a trial's process holds besides its model and batches: the libraries, the runtime, read-ahead buffers.
-PROCESS_BYTES = 620 << 20
+PROCESS_BYTES = 530 << 20
 
 
 @dataclasses.dataclass(frozen=True)
