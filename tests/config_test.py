@@ -93,6 +93,25 @@ class ConfigTest(tf.test.TestCase, parameterized.TestCase):
             with self.assertRaisesRegex(InputError, rf"sweep\.{scheme}\[0\]: 0: a multiplier is above 0"):
                 validated(Config, tiny_content(**{scheme: [0]}), "tiny")
 
+    def test_epochs_are_whole_numbers_above_one(self) -> None:
+        config = validated(Config, tiny_content(E=[2, 4]), "tiny")
+        self.assertEqual(config.sweep.multipliers("E"), (fractions.Fraction(2), fractions.Fraction(4)))
+        for wrong in (1, 0, 1.5, "1/2"):
+            with self.assertRaisesRegex(InputError, r"sweep\.E\[1\]"):
+                validated(Config, tiny_content(E=[2, wrong]), "tiny")
+
+    def test_other_architectures_are_others(self) -> None:
+        self.assertEqual(validated(Config, tiny_content(A=["cross"]), "tiny").sweep.A, ("cross",))
+        for wrong, why in ((["dot"], "sweep.A: dot is model.architecture"), (["mlp"], r"sweep\.A\[0\]")):
+            with self.assertRaisesRegex(InputError, why):
+                validated(Config, tiny_content(A=wrong), "tiny")
+
+    def test_crossing_needs_both_factors(self) -> None:
+        self.assertTrue(validated(Config, tiny_content(V=[2], H=[2], VH=True), "tiny").sweep.VH)
+        for missing, given in (("H", {"V": [2]}), ("V", {"H": [2]}), ("V", {})):
+            with self.assertRaisesRegex(InputError, f"VH: crosses V's multipliers with H's, and {missing} has none"):
+                validated(Config, tiny_content(VH=True, **given), "tiny")
+
     def test_ladder_is_whole_batches(self) -> None:
         content = tiny_content(examples=[100, 200, 1000])
         self.assertEqual(validated(Config, content, "tiny").ladder, (64, 192, 960))

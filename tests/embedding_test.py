@@ -1,3 +1,4 @@
+import dataclasses
 from typing import Any
 
 import numpy as np
@@ -70,9 +71,12 @@ class EmbeddingTest(tf.test.TestCase, parameterized.TestCase):
         self.assertAllEqual(layer.table_variables[0][:, 2:], np.full((10_003, 2), 0.25))
 
     @parameterized.named_parameters(
-        ("one_dimension", SHAPE, None), ("mixed", MIXED, None), ("static_batches", MIXED, 8)
+        ("one_dimension", SHAPE, None, "constant"),
+        ("mixed", MIXED, None, "constant"),
+        ("static_batches", MIXED, 8, "constant"),
+        ("decay", MIXED, None, "cosine"),
     )
-    def test_trains_to_the_same_weights_as_tfrs(self, shape: Shape, static_batch: int | None) -> None:
+    def test_trains_to_the_same_weights_as_tfrs(self, shape: Shape, static_batch: int | None, schedule: Any) -> None:
         # TPUEmbedding keeps ordinary variables off a TPU, with TensorFlow's own lookups, combiners and Adagrad.
         rng = np.random.default_rng(0)
         ids = np.stack([rng.integers(0, high, (100, 8)) for high in (5, 4, 4, 4, 3, 2)], axis=2).astype(np.int32)
@@ -81,9 +85,9 @@ class EmbeddingTest(tf.test.TestCase, parameterized.TestCase):
         labels = rng.integers(0, 2, (100, 8)).astype(np.float32)
 
         tf.keras.utils.set_random_seed(7)
-        stacked = make_model(shape, SCHEMA, Training(8, (0.05,), embedding_range=0.1), 0.05)
-        training = Training(8, (0.05,), embedding_range=0.1, embedding_layer="tfrs")
-        tfrs = make_model(shape, SCHEMA, training, 0.05, static_batch)
+        training = Training(8, (0.05,), schedule, embedding_range=0.1)
+        stacked = make_model(shape, SCHEMA, training, 0.05, steps=100)
+        tfrs = make_model(shape, SCHEMA, dataclasses.replace(training, embedding_layer="tfrs"), 0.05, static_batch, 100)
         assert isinstance(tfrs.embedding, TFRSEmbedding)
 
         def batch(step: int, model: DLRM) -> dict[str, tf.Tensor]:

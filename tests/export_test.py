@@ -4,10 +4,13 @@ from unittest import mock
 
 import tensorflow as tf
 
-from tests.studies import tiny_config, tiny_data
+from tests.studies import tiny_config, tiny_content, tiny_data
+from tfrs_scaling.config import Config
 from tfrs_scaling.export import MEASURED, export, read_scalars
 from tfrs_scaling.fit.runs import read_runs, write_runs
-from tfrs_scaling.input.validated import InputError
+from tfrs_scaling.fit.screening import selected_learning_rate
+from tfrs_scaling.input.validated import InputError, validated
+from tfrs_scaling.trials import all_trials
 from tfrs_scaling.workdir import Workdir
 
 
@@ -29,9 +32,9 @@ class ExportTest(tf.test.TestCase):
         with self.workdir.locked():
             self.workdir.claim(self.config, self.data)
 
-    def finished(self, trial_id: str, ladder: tuple[int, ...] = (256, 512, 1024)) -> None:
+    def finished(self, trial_id: str, ladder: tuple[int, ...] = (256, 512, 1024), loss: float = 0.0) -> None:
         directory = self.workdir.fresh_directory(trial_id)
-        scalars = {tag: {examples: 1 - examples / 1e4 for examples in ladder} for tag in MEASURED}
+        scalars = {tag: {examples: 1 + loss - examples / 1e4 for examples in ladder} for tag in MEASURED}
         write_events(directory, scalars | {"test/base_ctr": dict.fromkeys(ladder, 0.25)})
         self.workdir.write_record(
             trial_id,
@@ -50,6 +53,34 @@ class ExportTest(tf.test.TestCase):
         self.assertEqual(last["compute"], last["flops_train"] * 1024)
         self.assertEqual(last["base_ctr"], 0.25)
         self.assertEqual(last["data_hash"], self.data.manifest.data_hash)
+
+    def test_epochs_architectures_and_crossed_multipliers_by_hand(self) -> None:
+        content = tiny_content(V=["1/2"], H=[2], VH=True, E=[3], A=["cross"])
+        content["training"]["learning_rates"] = [0.02, 0.04, 0.08]
+        config = validated(Config, content, "tiny")
+        for trial in all_trials(config):
+            # The best rate of E is the largest of all, that of the others the middle one.
+            best = 0.08 if trial.scheme == "E" else 0.04
+            self.finished(trial.trial_id, loss=0.0 if trial.learning_rate == best else 0.1)
+        runs = export(config, self.data.manifest, self.workdir)
+        write_runs(runs, self.workdir.runs)
+        runs = read_runs(self.workdir.runs)
+        self.assertLen(runs, 6 * 3 * 3)
+        epochs = runs[runs["scheme"] == "E"]
+        self.assertEqual(set(epochs["epochs"]), {3})
+        self.assertEqual(set(runs.loc[runs["scheme"] != "E", "epochs"]), {1})
+        self.assertAllEqual(epochs["compute"], 3.0 * epochs["flops_train"] * epochs["examples"])
+        crossed = runs[runs["scheme"] == "VH"]
+        self.assertEqual({*zip(crossed["multiplier"], crossed["embedding_dim"], strict=True)}, {(0.5, 8)})
+        self.assertEqual(set(crossed["params_embedding"]), {(25 + 10) * 8})
+        others = runs[runs["architecture"] == "cross"]
+        self.assertEqual({*zip(others["scheme"], others["multiplier"], strict=True)}, {("D", 1.0)})
+        self.assertGreater(others["flops_train"].min(), runs.loc[runs["scheme"] == "V", "flops_train"].max())
+        chosen = selected_learning_rate(runs).set_index(["architecture", "scheme"])["learning_rate"]
+        expected = {("dot", scheme): 0.04 for scheme in ("D", "V", "H", "VH")}
+        self.assertEqual(chosen.to_dict(), expected | {("cross", "D"): 0.04, ("dot", "E"): 0.08})
+        at_edge = runs[runs["flags"].str.contains("lr_at_edge")]
+        self.assertEqual({*zip(at_edge["scheme"], at_edge["learning_rate"], strict=True)}, {("E", 0.08)})
 
     def test_trial_that_was_not_run_has_a_row_that_says_so(self) -> None:
         self.finished("D-1-lr0.04-seed0")

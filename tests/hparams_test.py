@@ -13,7 +13,7 @@ from tfrs_scaling.trials import all_trials
 class HParamsTest(tf.test.TestCase):
     def test_layout_names_the_grid_and_comes_once(self) -> None:
         root = Path(self.get_temp_dir())
-        config = tiny_config(V=["1/4", 2], M=["1/4"])
+        config = tiny_config(V=["1/4", 2], H=["1/2"], M=["1/4"], VH=True, E=[3], A=["cross"], seeds=[0, 4])
         write_layout(root, config)
         write_layout(root, config)
         (file,) = root.glob("events.out.tfevents.*")
@@ -21,8 +21,12 @@ class HParamsTest(tf.test.TestCase):
         (experiment,) = [value for value in values if value.tag == metadata.EXPERIMENT_TAG]
         told = HParamsPluginData.FromString(experiment.metadata.plugin_data.content).experiment
         domains = {info.name: list(info.domain_discrete) for info in told.hparam_infos}
-        self.assertEqual(domains["scheme"], ["D", "M", "V"])
-        self.assertEqual(domains["multiplier"], [0.25, 1, 2])
+        expected = {
+            "architecture": ["cross", "dot"], "scheme": ["D", "E", "H", "M", "V", "VH"],
+            "multiplier": [0.25, 0.5, 1, 2, 3], "embedding_dim": [2, 4], "epochs": [1, 3], "learning_rate": [0.04],
+            "seed": [0, 4],
+        }  # fmt: skip
+        self.assertEqual(domains, expected)
         self.assertEqual([info.name.tag for info in told.metric_infos], list(METRICS))
         for trial in all_trials(config):
             self.assertEqual(set(hyperparameters(trial, config)), set(domains))

@@ -20,11 +20,15 @@ class OptimizersTest(tf.test.TestCase, parameterized.TestCase):
         RowAdagrad(0.1).apply_gradients([(slices([[4.0, 0.0]], [0], 2), table)])
         self.assertAllClose(table, [[1 - 0.08, 25.0], [2.0, 0.5]], rtol=1e-6)
 
-    def test_row_adagrad_is_keras_adagrad(self) -> None:
+    @parameterized.parameters("constant", "cosine")
+    def test_row_adagrad_is_keras_adagrad(self, schedule: Any) -> None:
+        training = Training(1, (0.05,), schedule)
         rng = np.random.default_rng(0)
         start = rng.normal(size=(50, 3)).astype(np.float32)
         stock, rows = tf.Variable(start), tf.Variable(np.concatenate([start, np.full((50, 3), 1e-8, np.float32)], 1))
-        keras, mine = tf.keras.optimizers.legacy.Adagrad(0.05, initial_accumulator_value=1e-8), RowAdagrad(0.05)
+        rate = 0.05 if schedule == "constant" else tf.keras.optimizers.schedules.CosineDecay(0.05, 30)
+        keras = tf.keras.optimizers.legacy.Adagrad(rate, initial_accumulator_value=1e-8)
+        mine = table_optimizer(training, 0.05, rows_hold_accumulators=True, steps=30)
         for _ in range(30):
             visited = rng.permutation(50)[:12]
             gradient = rng.normal(size=(12, 3)).astype(np.float32)
@@ -32,6 +36,26 @@ class OptimizersTest(tf.test.TestCase, parameterized.TestCase):
             with_zeros = np.concatenate([gradient, np.zeros_like(gradient)], axis=1)
             mine.apply_gradients([(slices(with_zeros.tolist(), visited.tolist(), 50), rows)])
         self.assertAllClose(rows[:, :3], stock, rtol=1e-6, atol=0)
+
+    def test_schedules_are_their_formulas(self) -> None:
+        part = np.arange(5) / 5  # of the way
+        for name, factors in (("linear", 1 - part), ("cosine", (1 + np.cos(np.pi * part)) / 2)):
+            training = Training(1, (0.5,), name, table_optimizer="sgd", dense_optimizer="sgd")  # type: ignore[arg-type]
+            for optimizer in (
+                dense_optimizer(training, 0.5, 5),
+                table_optimizer(training, 0.5, rows_hold_accumulators=True, steps=5),
+            ):
+                variable, taken = tf.Variable(0.0), []
+                for _ in range(5):
+                    before = float(variable.numpy())
+                    optimizer.apply_gradients([(tf.constant(-1.0), variable)])
+                    taken.append(float(variable.numpy()) - before)
+                self.assertAllClose(taken, 0.5 * factors, atol=1e-6, msg=name)
+                self.assertGreater(taken[-1], 0)
+
+    def test_schedule_without_a_number_of_steps_is_refused(self) -> None:
+        with self.assertRaisesRegex(ValueError, "training.schedule cosine needs the number of steps"):
+            dense_optimizer(Training(1, (0.5,), "cosine"), 0.5)
 
     @parameterized.parameters("adagrad", "sgd")
     def test_unvisited_rows_are_untouched(self, name: Any) -> None:

@@ -4,6 +4,7 @@
 # (absl has no types)
 
 import dataclasses
+import itertools
 import tempfile
 import threading
 from collections.abc import Callable
@@ -257,11 +258,13 @@ class PipelineTest(parameterized.TestCase, tf.test.TestCase):
 
     @parameterized.parameters((2, 1), (2, 2), (3, 1))
     def test_workers_share_the_rows_of_each_batch(self, workers: int, replicas_each: int) -> None:
+        # Passes over a rung's rows in a seed's order, as epochs are made.
         data = self._data()
         self.assertGreater(len(data.files("train")), workers)  # by files each worker would read some of them
         replicas = workers * replicas_each
         for split, train in (("train", True), ("test", False)):
-            whole = batches(data, split, 48, (100_000, 50), train=train)
+            whole = batches(data, split, 48, (100_000, 50), train=train, order_seed=6 if train else None)
+            whole = whole.take(9).repeat(2)
             policy = whole.options().experimental_distribute.auto_shard_policy
             self.assertEqual(policy, tf.data.experimental.AutoShardPolicy.DATA)
             shares = []
@@ -275,6 +278,69 @@ class PipelineTest(parameterized.TestCase, tf.test.TestCase):
                 here = slice(step * replicas_each, (step + 1) * replicas_each)
                 got = [row for share in shares for part in share[here] for row in part]
                 self.assertCountEqual(map(tuple, got), map(tuple, rows))
+
+    def _ordered(self, data: ClickData, seed: int | None, batch: int = 1, rate: float = 1.0) -> list[int]:
+        dataset = batches(data, "train", batch, (100_000, 50), train=True, negative_rate=rate, order_seed=seed)
+        rows: list[int] = self._collected(dataset.unbatch().batch(4096))["ids"][:, 0].tolist()
+        return rows
+
+    def test_order_of_a_seed_is_whole_records_at_random_and_their_rows_at_random(self) -> None:
+        data = self._data(2000)
+        stored_rows = self._stored(data, "train").tolist()
+        # Files hold 3 records of 64 rows, but for the last record of each.
+        starts = np.cumsum([0, *(min(64, s.rows - first) for s in data.manifest.splits["train"].shards
+                                 for first in range(0, s.rows, 64))])  # fmt: skip
+        records = [stored_rows[a:b] for a, b in itertools.pairwise(starts)]
+        self.assertGreater(len({len(record) for record in records}), 1)
+        seen = set()
+        for seed in (0, 1, 2**31 - 1):
+            rows = self._ordered(data, seed)
+            self.assertEqual(self._ordered(data, seed), rows)
+            self.assertCountEqual(rows, stored_rows)
+            self.assertNotEqual(rows, stored_rows)
+            position = 0
+            for number in np.random.default_rng(seed).permutation(len(records)):
+                record = records[number]
+                self.assertCountEqual(rows[position : position + len(record)], record)
+                if len(record) > 10:
+                    self.assertNotEqual(rows[position : position + len(record)], record)
+                position += len(record)
+            seen.add(tuple(rows))
+        self.assertLen(seen, 3)
+
+    def test_first_rows_of_two_seeds_are_two_samples(self) -> None:
+        # Of n rows drawn twice out of N without replacement n^2 / N are expected in both.
+        data = self._data(2000, rows_per_record=8)
+        count, drawn = data.manifest.splits["train"].rows, 320
+        first = [set(self._ordered(data, seed)[:drawn]) for seed in range(12)]
+        shared = [len(a & b) for a, b in itertools.combinations(first, 2)]
+        self.assertNear(np.mean(shared), drawn**2 / count, 15)
+
+    def test_columns_of_a_row_travel_together_and_rungs_are_prefixes_in_any_order(self) -> None:
+        data, log = self._data(), _log(1000)
+        for rate in (1.0, 0.5):
+            dataset = batches(data, "train", 32, (100_000, 2**31 - 1), train=True, negative_rate=rate, order_seed=4)
+            fed = self._collected(dataset)
+            rows = fed["ids"][:, 0]
+            self.assertAllEqual(fed["ids"], _ids(log)[rows])
+            self.assertAllEqual(fed["label"], log.label[rows])
+            self.assertAllClose(fed["dense"], np.log1p(log.dense[rows]), rtol=1e-6)
+            self.assertEqual(self._ordered(data, 4, 48, rate), self._ordered(data, 4, 1, rate)[: len(rows) // 48 * 48])
+            self.assertEqual(self._collected(dataset.take(3))["ids"][:, 0].tolist(), rows[:96].tolist())
+
+    def test_sampling_keeps_the_same_rows_in_any_order(self) -> None:
+        data, log = self._data(5000, rows_per_record=4096), _log(5000)
+        kept = self._kept(data, 0.25)
+        for seed in (0, 1, data.manifest.seed):
+            rows = self._ordered(data, seed, rate=0.25)
+            self.assertCountEqual(rows, kept)
+            self.assertEqual(rows, [row for row in self._ordered(data, seed) if row in set(kept)])
+            # Clicks, of which all are kept, and other rows, of which few are, stand among each other: were the draws
+            # that shuffle the rows those that sample negatives, negatives would come first.
+            place = np.arange(len(rows)) / len(rows)
+            clicks = log.label[rows] == 1
+            difference = place[clicks].mean() - place[~clicks].mean()
+            self.assertNear(difference, 0, 4 * 0.289 * (1 / clicks.sum() + 1 / (~clicks).sum()) ** 0.5)
 
     def test_flipped_byte_in_a_shard_is_an_error_not_a_row(self) -> None:
         data = self._data()

@@ -8,7 +8,7 @@ from tests.studies import CONFIGS, tiny_config, tiny_content, tiny_data
 from tfrs_scaling.config import Config, read_config
 from tfrs_scaling.input.shards import Split
 from tfrs_scaling.input.validated import InputError, validated
-from tfrs_scaling.plan import jobs_at_once, plan, plan_on, rows_left
+from tfrs_scaling.plan import SECONDS_PER_TRIAL, jobs_at_once, plan, plan_on, rows_left
 from tfrs_scaling.trials import all_trials
 
 
@@ -37,6 +37,15 @@ class PlanTest(tf.test.TestCase):
             (sampled.parameters, sampled.flops_train, sampled.bytes),
             (baseline.parameters, baseline.flops_train, baseline.bytes),
         )
+
+    def test_time_counts_every_pass_and_every_training_from_scratch(self) -> None:
+        config = tiny_config(E=[2, 4], examples=[256_000, 512_000, 1_024_000])
+        assert config.synthetic is not None
+        baseline, two, four = plan(config, config.synthetic.schema(), 0)
+        # 1024 thousand rows, then twice and four times 256 + 512 + 1024; and two more starts.
+        per_thousand = (four.seconds - two.seconds) / (2 * 1792)
+        self.assertNear(two.seconds - baseline.seconds, per_thousand * (2 * 1792 - 1024) + 2 * SECONDS_PER_TRIAL, 1e-6)
+        self.assertEqual((four.parameters, four.bytes), (baseline.parameters, baseline.bytes))
 
     def test_rows_that_sampling_leaves_are_enough_but_for_one_time_in_thirty_thousand(self) -> None:
         for rows, clicks, rate in ((100_000, 3_000, 0.25), (1_000_000, 1_000, 0.01), (5_000, 2_500, 0.5)):

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+import keras_tuner as kt
 import tensorflow as tf
 
 from tests.studies import tiny_config, tiny_content, tiny_data
@@ -17,7 +18,7 @@ from tfrs_scaling.fit.runs import TIMING_COLUMNS, read_runs, write_runs
 from tfrs_scaling.fit.study_fits import fit_study
 from tfrs_scaling.input.validated import InputError, validated
 from tfrs_scaling.plan import plan_on
-from tfrs_scaling.sweep import grid, sweep, trial_of
+from tfrs_scaling.sweep import GridOracle, grid, sweep, trial_of
 from tfrs_scaling.train import Progress, run_trial
 from tfrs_scaling.trials import all_trials
 from tfrs_scaling.workdir import Workdir
@@ -59,10 +60,27 @@ class SweepTest(tf.test.TestCase):
         space = grid(config)
         self.assertEqual(
             {p.name for p in space.space} - {"multiplier_V", "multiplier_H", "multiplier_M"},
-            {"scheme", "learning_rate", "seed"},
+            {"scheme", "architecture", "learning_rate", "seed"},
         )
         values = {"scheme": "V", "multiplier_V": "1/4", "learning_rate": 0.04, "seed": 1}
         self.assertEqual(trial_of(values, config).trial_id, "V-1_4-lr0.04-seed1")
+
+    def test_grid_s_points_are_the_trials_each_once(self) -> None:
+        axes: dict[str, Any] = {"V": ["1/2", 2], "H": [2, 4, "1/4"], "VH": True, "F": ["1/2"], "E": [2], "A": ["cross"]}
+        content = tiny_content(**axes, seeds=[0, 1])
+        content["training"]["learning_rates"] = [0.02, 0.04]
+        config = validated(Config, content, "tiny")
+        oracle = GridOracle(objective=kt.Objective("x", "min"), hyperparameters=grid(config))
+        oracle._set_project_dir(str(self.root), "grid")
+        ids = []
+        while (point := oracle.create_trial("tuner")).status != kt.engine.trial.TrialStatus.STOPPED:
+            ids.append(trial_of(point.hyperparameters.values, config).trial_id)
+            oracle.update_trial(point.trial_id, {"x": 1.0})
+            point.status = kt.engine.trial.TrialStatus.COMPLETED
+            oracle.end_trial(point)
+        self.assertCountEqual(ids, [trial.trial_id for trial in all_trials(config)])
+        # D and cross, V, H, both, F and E; each at two rates and seeds.
+        self.assertLen(ids, (2 + 2 + 3 + 2 * 3 + 1 + 1) * 2 * 2)
 
     def test_features_and_negatives_from_the_grid_to_the_report(self) -> None:
         content = tiny_content(examples=[512, 1024, 2048, 4096], F=["1/4", "3/4"], N=["1/4", "1/2"])

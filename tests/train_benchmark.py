@@ -1,13 +1,16 @@
-"""How fast a trial trains, and what it takes besides training."""
+"""How fast a trial trains, and what it takes besides training: evaluation, and all else."""
 
 import tempfile
 import threading
 import time
 from pathlib import Path
+from typing import Any
+from unittest import mock
 
 import tensorflow as tf
 
 from tfrs_scaling.config import read_config
+from tfrs_scaling.evaluation import evaluate
 from tfrs_scaling.export import read_scalars
 from tfrs_scaling.input.prepare import prepare
 from tfrs_scaling.input.shards import ClickData
@@ -35,8 +38,8 @@ class TrainBenchmark(tf.test.Benchmark):
         prepare(SyntheticSource(config.synthetic), folder / "data", seed=config.synthetic.seed)
         trial, data = all_trials(config)[0], ClickData.open(folder / "data")
         started = time.perf_counter()
-        run_isolated(
-            run_trial,
+        evaluating = run_isolated(
+            _seconds_evaluating,
             (trial, config, data, folder, "cpu", 1),
             folder / "log.txt",
             lambda _: None,
@@ -49,8 +52,29 @@ class TrainBenchmark(tf.test.Benchmark):
             iters=config.ladder_steps[-1],
             wall_time=seconds,
             throughput=speeds[config.ladder[-1]],
-            extras={"seconds_besides_training": round(seconds - training, 2)},
+            extras={
+                "seconds_training": round(training, 2),
+                "seconds_evaluating": round(evaluating, 2),
+                "seconds_else": round(seconds - training - evaluating, 2),
+                "share_evaluating": round(evaluating / seconds, 3),
+            },
         )
+
+
+def _seconds_evaluating(*arguments: Any) -> float:
+    """What a trial's evaluations take; the first one of a split is traced."""
+    seconds = 0.0
+
+    def timed(*of_split: Any) -> Any:
+        nonlocal seconds
+        started = time.perf_counter()
+        metrics = evaluate(*of_split)
+        seconds += time.perf_counter() - started
+        return metrics
+
+    with mock.patch("tfrs_scaling.train.evaluate", timed):
+        run_trial(*arguments)
+    return seconds
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from tests.studies import stored, tiny_config, tiny_content, tiny_data
 from tfrs_scaling.config import Config
 from tfrs_scaling.export import MEASURED, read_scalars
 from tfrs_scaling.fit.runs import TIMING_COLUMNS
+from tfrs_scaling.input.pipeline import batches
 from tfrs_scaling.input.shards import SPLITS, parse_record
 from tfrs_scaling.input.synthetic import generate
 from tfrs_scaling.input.validated import validated
@@ -59,13 +60,70 @@ class TrainTest(tf.test.TestCase):
             self.run_trial(trial, self.config, "first")[:2], self.run_trial(trial, self.config, "second")[:2]
         )
 
-    def test_rung_of_a_ladder_is_a_separate_run_s_end_to_the_last_bit(self) -> None:
-        trial = all_trials(self.config)[0]
-        ladder = self.run_trial(trial, self.config, "ladder")[0]
-        shorter = dataclasses.replace(self.config, sweep=dataclasses.replace(self.config.sweep, examples=(512,)))
-        alone = self.run_trial(trial, shorter, "alone")[0]
+    def run_together(self, runs: list[tuple[Trial, Config, Any]]) -> list[dict[str, Any]]:
+        """The scalars of trials that one process runs one after the other, for speed."""
+        directories = [self.folder / f"run{number}" for number in range(len(runs))]
+        for directory in directories:
+            directory.mkdir(parents=True)
+        arguments = (runs, self.data, directories)
+        run_isolated(_one_after_the_other, arguments, self.folder / "log.txt", print, threading.Event())
+        return [
+            {tag: values for tag, values in read_scalars(directory).items() if tag not in TIMED}
+            for directory in directories
+        ]
+
+    def assert_rungs_are_separate_runs(self, trials: list[Trial], config: Config) -> None:
+        alone = [
+            dataclasses.replace(config, sweep=dataclasses.replace(config.sweep, examples=(size,)))
+            for size in config.sweep.examples
+        ]
+        scalars = iter(self.run_together([(trial, c, run_trial) for trial in trials for c in (config, *alone)]))
+        for trial in trials:
+            ladder = next(scalars)
+            for size in config.ladder:
+                separate = next(scalars)
+                for tag in ("test/ne", "test/log_loss", "test/auc", "test/calibration", "validation/ne"):
+                    self.assertEqual(separate[tag], {size: ladder[tag][size]}, f"{trial.trial_id} {tag}")
+            self.assertLen(set(ladder["test/ne"].values()), len(config.ladder))
+
+    def test_rungs_of_a_ladder_are_separate_runs_ends_to_the_last_bit(self) -> None:
+        config = tiny_config(examples=[128, 256, 512, 1024], V=["1/2"], M=[2])
+        self.assert_rungs_are_separate_runs(all_trials(config), config)
+
+    def test_rungs_trained_apart_are_separate_runs_to_the_last_bit(self) -> None:
+        config = tiny_config(examples=[256, 512], E=[2])
+        config = dataclasses.replace(config, training=dataclasses.replace(config.training, schedule="cosine"))
+        self.assert_rungs_are_separate_runs(all_trials(config), config)
+
+    def test_decay_is_the_schedule_s_and_a_rung_does_not_depend_on_those_below(self) -> None:
+        config = tiny_config(examples=[512])
+        linear = dataclasses.replace(config, training=dataclasses.replace(config.training, schedule="linear"))
+        (trial,) = all_trials(config)
+        constant, decayed, by_hand = self.run_together(
+            [(trial, config, run_trial), (trial, linear, run_trial), (trial, config, _with_rates_by_hand)]
+        )
+        self.assertNotEqual(decayed["test/ne"], constant["test/ne"])
+        self.assertAllClose(decayed["test/ne"][512], by_hand["test/ne"][512], rtol=1e-6)
+        self.assertAllClose(decayed["train/ne"][512], by_hand["train/ne"][512], rtol=1e-6)
+
+    def test_epochs_are_one_pass_over_the_rows_written_out_twice(self) -> None:
+        epochs = tiny_config(examples=[256, 512], E=[2])
+        twice = tiny_config(examples=[256, 512])
+        baseline, two = all_trials(epochs)
+        measured, written_out = self.run_together([(two, epochs, run_trial), (baseline, twice, _on_256_rows_twice)])
         for tag in ("test/ne", "test/auc", "validation/ne"):
-            self.assertEqual(ladder[tag][512], alone[tag][512], tag)
+            self.assertEqual(measured[tag][256], written_out[tag][512], tag)
+        # Before each update of the second pass, on rows seen before.
+        self.assertEqual(measured["train/ne"][256], written_out["train/ne"][512])
+        self.assertLess(measured["train/ne"][256], written_out["train/ne"][256])
+
+    def test_progress_counts_every_pass(self) -> None:
+        config = tiny_config(examples=[256, 512], E=[2])
+        _, two = all_trials(config)
+        _, _, reports = self.run_trial(two, config, "epochs")
+        self.assertEqual(reports[-1].examples, two.training_rows(config))
+        self.assertEqual(reports[-1].examples, 2 * (256 + 512))
+        self.assertAllEqual(np.diff([report.examples for report in reports]) > 0, [True] * (len(reports) - 1))
 
     def test_weights_count_alike_in_training_and_evaluation(self) -> None:
         # A model that does not learn has one NE on the rows it is trained on and on the same rows in the test split.
@@ -122,11 +180,17 @@ class TrainTest(tf.test.TestCase):
             self.assertEqual(len(kept.dense) + len(kept.categorical), 4 * trial.multiplier)
             self.assertEqual(list(scalars["test/ne"]), [256, 512, 1024])
 
-    def test_seed_changes_the_start(self) -> None:
+    def test_seed_changes_the_start_and_the_order_of_rows(self) -> None:
         trial = all_trials(self.config)[0]
         other = dataclasses.replace(trial, seed=1)
-        one, two = (self.run_trial(t, self.config, t.trial_id)[1] for t in (trial, other))
-        self.assertNotEqual(one, two)
+        one, two, order = self.run_together(
+            [
+                (trial, self.config, run_trial),
+                (other, self.config, run_trial),
+                (other, self.config, _starting_as_seed_0),
+            ]
+        )
+        self.assertLen({runs["validation/ne"][1024] for runs in (one, two, order)}, 3)
 
     def test_two_replicas_learn_and_measure_what_one_device_does(self) -> None:
         trial = all_trials(self.config)[0]
@@ -147,6 +211,47 @@ class TrainTest(tf.test.TestCase):
         trial = dataclasses.replace(all_trials(self.config)[0], learning_rate=1e30)
         with self.assertRaisesRegex(IsolatedError, r"training loss became (nan|inf) between examples \d+ and \d+"):
             self.run_trial(trial, self.config, "diverges")
+
+
+def _one_after_the_other(
+    runs: list[tuple[Trial, Config, Any]], data: Any, directories: list[Path], report: Any
+) -> None:
+    for (trial, config, train), directory in zip(runs, directories, strict=True):
+        train(trial, config, data, directory, "cpu", 1, report)
+
+
+def _starting_as_seed_0(*arguments: Any) -> float:
+    seeded = tf.keras.utils.set_random_seed
+    with mock.patch("tensorflow.keras.utils.set_random_seed", lambda _: seeded(0)):
+        return run_trial(*arguments)
+
+
+def _with_rates_by_hand(*arguments: Any) -> float:
+    """A trial of 8 steps whose optimizers are told a rate for each."""
+
+    def told(_: Any, rate: float, steps: int) -> Any:
+        rates = tf.constant([rate * (8 - step) / 8 for step in range(8)], tf.float32)
+
+        class Told(tf.keras.optimizers.schedules.LearningRateSchedule):
+            def __call__(self, step: tf.Tensor) -> tf.Tensor:
+                return tf.gather(rates, tf.cast(step, tf.int32))
+
+            def get_config(self) -> dict[str, Any]:
+                return {}
+
+        return Told()
+
+    with mock.patch("tfrs_scaling.optimizers.scheduled", told):
+        return run_trial(*arguments)
+
+
+def _on_256_rows_twice(*arguments: Any) -> float:
+    def twice(data: Any, split: Any, *sizes: Any, **others: Any) -> tf.data.Dataset:
+        dataset = batches(data, split, *sizes, **others)
+        return dataset.take(4).concatenate(dataset.take(4)) if split == "train" else dataset
+
+    with mock.patch("tfrs_scaling.train.batches", twice):
+        return run_trial(*arguments)
 
 
 def _without_correction(*arguments: Any) -> float:
