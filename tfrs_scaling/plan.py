@@ -12,7 +12,7 @@ from tfrs_scaling.input.schema import Schema
 from tfrs_scaling.input.shards import SPLITS, Manifest, Split
 from tfrs_scaling.input.validated import InputError
 from tfrs_scaling.schemes import check_tables
-from tfrs_scaling.strategy import StrategyName
+from tfrs_scaling.strategy import StrategyName, count_gpus
 from tfrs_scaling.trials import Trial, all_trials
 
 # Seconds, measured on two cores of a 2024 x86 server under TensorFlow 2.21 with batches of 256 (MovieLens-1M
@@ -101,11 +101,13 @@ def rows_left(split: Split, negative_rate: float) -> int:
 
 
 def jobs_at_once(planned: list[PlannedTrial], strategy: StrategyName) -> int:
-    """How many trials to run at a time: one per core, as far as memory goes; one where they share an accelerator.
+    """How many trials to run at a time: one per core as far as memory goes, one per GPU, one where they share a TPU.
 
     Small operations gain little from a second thread: on two cores six trials of the flights study ran 1.6 times as
     fast with two trials of one thread each as with one trial of two.
     """
+    if strategy == "gpu":
+        return max(1, count_gpus())
     if strategy != "cpu":
         return 1
     largest = max((p.bytes for p in planned if not p.too_large), default=0)
