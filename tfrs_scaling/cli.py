@@ -1,4 +1,4 @@
-"""The command line: schema, prepare, data, plan, sweep, export, fit, report, study."""
+"""The command line: schema, prepare, data, plan, sweep, status, export, fit, report, study."""
 
 import contextlib
 import sys
@@ -13,6 +13,7 @@ import tfrs_scaling
 from tfrs_scaling import cli_data
 from tfrs_scaling.input.validated import InputError, read_yaml
 from tfrs_scaling.isolation import start_server
+from tfrs_scaling.member import this_member
 from tfrs_scaling.strategy import StrategyName, choose_strategy, this_worker
 from tfrs_scaling.terminal import FilePath, FolderPath, console, located_errors, say, wait_for_tensorflow
 
@@ -114,6 +115,17 @@ def study(**options: Any) -> None:
 @main.command()
 @click.argument("workdir_path", metavar="WORKDIR", type=FolderPath)
 @located_errors
+def status(workdir_path: Path) -> None:
+    """How far a study is: done, running, failed, to do, and the time left."""
+    from tfrs_scaling.status import read_status, rendered
+    from tfrs_scaling.workdir import Workdir
+
+    console.print(rendered(read_status(Workdir(workdir_path))), soft_wrap=True)
+
+
+@main.command()
+@click.argument("workdir_path", metavar="WORKDIR", type=FolderPath)
+@located_errors
 def export(workdir_path: Path) -> None:
     """Event files -> runs.csv."""
     wait_for_tensorflow()
@@ -154,7 +166,9 @@ def _sweep(
     from tfrs_scaling.config import read_config
 
     config = read_config(config_path, overrides)
-    start_server()
+    member, limit = this_member(), time_limit and 60 * time_limit
+    if member is None or not member.is_chief:
+        start_server()  # it takes as long as what follows
     wait_for_tensorflow()
     from tfrs_scaling import cluster
     from tfrs_scaling import plan as planning
@@ -167,7 +181,6 @@ def _sweep(
     chosen, why = choose_strategy(strategy)
     place = Workdir(workdir or Path("runs") / "".join(c if c.isalnum() or c in "-_" else "_" for c in config.study))
     made_here, data_folder = data_folder is None, data_folder or str(place.root / "data")
-    member, limit = cluster.this_member(), time_limit and 60 * time_limit
     if member is not None and chosen == "multi_worker":
         raise InputError("TF_CONFIG and KERASTUNER_ORACLE_IP are both set: trials on all machines, or a trial on each?")
     if member is not None and not member.is_chief:

@@ -7,8 +7,6 @@ or by a worker that was taken for dead and was only slow.
 """
 
 import concurrent.futures
-import dataclasses
-import os
 import shutil
 import threading
 import time
@@ -25,6 +23,7 @@ from tfrs_scaling.attempts import LOST_SECONDS, Attempt, all_attempts, live_atte
 from tfrs_scaling.config import Config
 from tfrs_scaling.input.shards import ClickData
 from tfrs_scaling.input.validated import InputError
+from tfrs_scaling.member import CHIEF, Member
 from tfrs_scaling.plan import PlannedTrial, jobs_at_once, plan_on
 from tfrs_scaling.runner import OBJECTIVE, Runner
 from tfrs_scaling.strategy import StrategyName
@@ -41,46 +40,9 @@ WAIT_SECONDS = 1800.0  # that a worker waits for a chief it cannot reach
 CALL_SECONDS = 10.0  # that a worker waits for one answer
 RETRY_SECONDS = 2.0  # between two calls of a chief that does not answer
 
-CHIEF = "chief"
 DONE = " (done)"  # after a tuner's name: its trial is over, as it says, but its record is not to be seen yet
 RUNNING = kt.engine.trial.TrialStatus.RUNNING
 _AWAY = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.CANCELLED)
-
-
-@dataclasses.dataclass(frozen=True)
-class Member:
-    """What this process is among those that run a study together.
-
-    Attributes:
-        name: as KERASTUNER_TUNER_ID says it.
-        address: HOST:PORT of the chief.
-    """
-
-    name: str
-    address: str
-
-    @property
-    def is_chief(self) -> bool:
-        """Whether it hands out trials; the others run them."""
-        return CHIEF in self.name  # as KerasTuner tells
-
-
-def this_member() -> Member | None:
-    """The member that KerasTuner's environment variables make of this process; None where it works alone.
-
-    Raises:
-        InputError: one of the variables is missing, or the port is none.
-    """
-    ip, port, name = (os.environ.get(f"KERASTUNER_{what}", "") for what in ("ORACLE_IP", "ORACLE_PORT", "TUNER_ID"))
-    if not ip:
-        return None
-    if not port.isdigit() or not 0 < int(port) < 2**16:
-        raise InputError(
-            f"KERASTUNER_ORACLE_PORT: should be the chief's port, is {port!r} (KERASTUNER_ORACLE_IP is set)"
-        )
-    if not name:
-        raise InputError("KERASTUNER_TUNER_ID: is not set; chief on one machine, worker0, worker1, … on the others")
-    return Member(name, f"{ip}:{port}")
 
 
 def lead(
@@ -285,7 +247,7 @@ def work(
     def work_as(job: int) -> None:
         tuner_id = f"{member.name}/{job}/{incarnation}"
         while (trial := chief.next_trial(tuner_id)) is not None:
-            name = trial_of(trial.hyperparameters.values).trial_id
+            trial_id, name = trial
             if name not in planned:
                 raise InputError(f"{member.address}: its chief hands out {name}, which this study does not have")
             record = workdir.record(name)  # done, if the chief cannot see that yet
@@ -293,7 +255,7 @@ def work(
                 record = runner.run(planned[name], job, tuner_id, lambda _: None)
             came_to = f"validation NE {record[OBJECTIVE]:.4f}" if record["status"] == "ok" else record["reason"]
             say(f"{record['status']} {name}: {came_to}")
-            chief.end_trial(trial)
+            chief.end_trial(trial_id)
 
     runner.side_by_side(work_as)
 
@@ -313,21 +275,25 @@ class _Chief:
         """Wait until the chief is there."""
         self._call(self._stub.GetSpace, protos.get_service().GetSpaceRequest())
 
-    def next_trial(self, tuner_id: str) -> Any:
-        """A trial to run, once there is one; None when all is done."""
+    def next_trial(self, tuner_id: str) -> tuple[str, str] | None:
+        """KerasTuner's and the study's name of a trial to run, once there is one; None when all is done."""
         request = protos.get_service().CreateTrialRequest(tuner_id=tuner_id)
         while (response := self._call(self._stub.CreateTrial, request)) is not None:
-            trial = kt.engine.trial.Trial.from_proto(response.trial)
-            if trial.status == RUNNING:
-                return trial
-            if trial.status == kt.engine.trial.TrialStatus.STOPPED:
+            status = kt.engine.trial.TrialStatus.from_proto(response.trial.status)
+            if status == RUNNING:
+                # Not Trial.from_proto, which prints the conditions of the space.
+                values = response.trial.hyperparameters.values.values
+                point = {name: getattr(value, value.WhichOneof("kind")) for name, value in values.items()}
+                return response.trial.trial_id, trial_of(point).trial_id
+            if status == kt.engine.trial.TrialStatus.STOPPED:
                 break
             self.stop.wait(ASK_SECONDS)
         return None
 
-    def end_trial(self, trial: Any) -> None:
+    def end_trial(self, trial_id: str) -> None:
         """Tell that a trial is over; its record is in the study's folder."""
-        self._call(self._stub.EndTrial, protos.get_service().EndTrialRequest(trial=trial.to_proto()))
+        trial = protos.get_proto().Trial(trial_id=trial_id)
+        self._call(self._stub.EndTrial, protos.get_service().EndTrialRequest(trial=trial))
 
     def _call(self, method: Callable[..., Any], request: Any) -> Any:
         """The chief's answer; None if it is gone and all is done."""

@@ -101,10 +101,10 @@ def _death(exit_code: int, log: Path) -> str:
 def _serve(function: Callable[..., Any], arguments: tuple[Any, ...], log: str, sender: Connection) -> None:
     _end_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
-    descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
-    os.dup2(descriptor, 1)
-    os.dup2(descriptor, 2)
     try:
+        descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+        os.dup2(descriptor, 1)
+        os.dup2(descriptor, 2)
         message = ("returned", function(*arguments, lambda content: sender.send(("report", content))))
         sys.stdout.flush()
     except Exception as error:  # the reason goes to the run table, the whole story to the log
@@ -119,7 +119,10 @@ def _serve(function: Callable[..., Any], arguments: tuple[Any, ...], log: str, s
 
 
 def _reason(error: Exception) -> str:
-    words = " ".join(str(error).split())[:500]
+    """One line. TensorFlow puts pages of a graph's traceback before what went wrong; the log has them."""
+    lines = str(error).splitlines()
+    traceback_ends = max((at + 1 for at, line in enumerate(lines) if line.startswith('  File "')), default=0)
+    words = " ".join(" ".join(lines[traceback_ends:]).split())[:500]
     return f"{type(error).__name__}: {words or 'out of memory' * isinstance(error, MemoryError)}".removesuffix(": ")
 
 
