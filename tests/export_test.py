@@ -5,6 +5,7 @@ from unittest import mock
 import tensorflow as tf
 
 from tests.studies import tiny_config, tiny_content, tiny_data
+from tfrs_scaling.attempts import begin, publish
 from tfrs_scaling.config import Config
 from tfrs_scaling.export import MEASURED, export, read_scalars
 from tfrs_scaling.fit.runs import read_runs, write_runs
@@ -33,11 +34,12 @@ class ExportTest(tf.test.TestCase):
             self.workdir.claim(self.config, self.data)
 
     def finished(self, trial_id: str, ladder: tuple[int, ...] = (256, 512, 1024), loss: float = 0.0) -> None:
-        directory = self.workdir.fresh_directory(trial_id)
+        directory = begin(self.workdir.running, trial_id)
         scalars = {tag: {examples: 1 + loss - examples / 1e4 for examples in ladder} for tag in MEASURED}
         write_events(directory, scalars | {"test/base_ctr": dict.fromkeys(ladder, 0.25)})
-        self.workdir.write_record(
-            trial_id,
+        publish(
+            directory,
+            self.workdir.trials / trial_id,
             {"status": "ok", "reason": "", "strategy": "cpu", "validation_ne": 1 - ladder[-1] / 1e4}
             | {"libraries": "tensorflow 2", "machine": "one"},
         )

@@ -23,6 +23,13 @@ def raises(report: Callable[[Any], None]) -> None:
     raise ValueError("the third\nrow is odd")
 
 
+def raises_in_a_graph(report: Callable[[Any], None]) -> None:
+    raise OSError(
+        "Graph execution error:\n\nDetected at node next defined at (most recent call last):\n"
+        '  File "a.py", line 1, in main\n\n  File "b.py", line 2, in step\n\nshard 3 is odd\n\t [[{{node next}}]]'
+    )
+
+
 def dies(how: int, report: Callable[[Any], None]) -> None:
     os.kill(os.getpid(), how)
     time.sleep(60)
@@ -64,6 +71,11 @@ class IsolationTest(tf.test.TestCase):
             self.run_isolated(raises)
         self.assertIn("Traceback", self.log.read_text())
 
+    def test_reason_of_a_graph_s_error_is_what_went_wrong(self) -> None:
+        with self.assertRaisesRegex(IsolatedError, r"^OSError: shard 3 is odd \[\[{{node next}}\]\]$"):
+            self.run_isolated(raises_in_a_graph)
+        self.assertIn("b.py", self.log.read_text())
+
     def test_deaths_are_told_apart(self) -> None:
         with self.assertRaisesRegex(IsolatedError, "out of memory"):
             self.run_isolated(dies, signal.SIGKILL)
@@ -79,6 +91,13 @@ class IsolationTest(tf.test.TestCase):
         with self.assertRaises(KeyboardInterrupt):
             run_isolated(sleeps, (str(self.log.with_name("mark")),), self.log, print, stop)
         self.assertLess(time.monotonic() - started, 30)
+
+    def test_one_that_takes_too_long_is_ended(self) -> None:
+        self.run_isolated(doubled, 1)  # the server's imports are no part of the time
+        mark = self.log.with_name("slow")
+        with self.assertRaisesRegex(IsolatedError, r"took longer than 0.05 min and was ended; --time-limit"):
+            run_isolated(sleeps, (str(mark),), self.log, print, threading.Event(), 3.0)
+        self.assertFalse(is_alive(int(mark.read_text())))
 
     def test_dies_with_its_parent(self) -> None:
         mark = self.log.with_name("mark")

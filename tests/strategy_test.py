@@ -17,7 +17,7 @@ from tfrs_scaling.input.schema import CategoricalFeature, Schema
 from tfrs_scaling.input.shards import SPLITS
 from tfrs_scaling.input.validated import InputError
 from tfrs_scaling.isolation import run_isolated
-from tfrs_scaling.strategy import ALONE, Worker, choose_strategy, make_strategy, this_worker
+from tfrs_scaling.strategy import ALONE, Worker, choose_strategy, count_cores, make_strategy, on_one_gpu, this_worker
 from tfrs_scaling.train import run_trial
 from tfrs_scaling.trials import all_trials
 
@@ -34,21 +34,37 @@ class StrategyTest(tf.test.TestCase, parameterized.TestCase):
         self.assertEqual(choose_strategy("mirrored"), ("mirrored", "--strategy mirrored"))
 
     def test_auto_prefers_tpu_then_workers_then_gpu_then_cpu(self) -> None:
-        for environment, gpu, expected, why in (
-            ({"TPU_NAME": "local", **tf_config()}, True, "tpu", r"TPU_NAME is set \(local\)"),
-            (tf_config(), True, "multi_worker", "TF_CONFIG names 2 workers, of which this is number 1"),
-            (tf_config({"worker": ["a:1"]}, {"type": "worker", "index": 0}), True, "mirrored", "NVIDIA GPU"),
-            ({}, True, "mirrored", "NVIDIA GPU"),
-            ({"CUDA_VISIBLE_DEVICES": "-1"}, True, "cpu", "neither"),
-            ({}, False, "cpu", "neither"),
+        for environment, gpus, expected, why in (
+            ({"TPU_NAME": "local", **tf_config()}, 1, "tpu", r"TPU_NAME is set \(local\)"),
+            (tf_config(), 1, "multi_worker", "TF_CONFIG names 2 workers, of which this is number 1"),
+            (tf_config({"worker": ["a:1"]}, {"type": "worker", "index": 0}), 1, "gpu", "^1 NVIDIA GPU$"),
+            ({}, 4, "gpu", "^4 NVIDIA GPUs, each a trial of its own$"),
+            ({"CUDA_VISIBLE_DEVICES": "2,3"}, 4, "gpu", "^2 NVIDIA GPUs"),
+            ({"CUDA_VISIBLE_DEVICES": "GPU-5ae0,-1,0"}, 4, "gpu", "^1 NVIDIA GPU$"),
+            ({"CUDA_VISIBLE_DEVICES": "-1"}, 4, "cpu", "neither"),
+            ({"CUDA_VISIBLE_DEVICES": ""}, 4, "cpu", "neither"),
+            ({}, 0, "cpu", "neither"),
         ):
+            nodes = [Path(f"/dev/nvidia{gpu}") for gpu in range(gpus)]
             with (
                 mock.patch.dict(os.environ, environment, clear=True),
-                mock.patch("tfrs_scaling.strategy.Path.exists", return_value=gpu),
+                mock.patch("tfrs_scaling.strategy.Path.glob", return_value=nodes),
             ):
                 chosen = choose_strategy("auto")
                 self.assertEqual(chosen[0], expected)
                 self.assertRegex(chosen[1], why)
+
+    def test_cores_are_a_scheduler_s_share(self) -> None:
+        for affinity, quota, expected in (
+            (64, "max 100000", 64), (8, "max 100000", 8), (64, "350000 100000", 3), (64, "50000 100000", 1),
+            (8, None, 8),
+        ):  # fmt: skip
+            with (
+                mock.patch("os.cpu_count", return_value=64),
+                mock.patch("os.sched_getaffinity", return_value=set(range(affinity))),
+                mock.patch.object(Path, "read_text", side_effect=[quota] if quota else OSError),
+            ):
+                self.assertEqual(count_cores(), expected)
 
     def test_this_worker_is_numbered_as_tensorflow_numbers_it(self) -> None:
         chief = {"chief": ["c:1"], **TWO}
@@ -90,18 +106,32 @@ class StrategyTest(tf.test.TestCase, parameterized.TestCase):
     def test_cpu_is_tensorflow_s_default(self) -> None:
         self.assertEqual(make_strategy("cpu").num_replicas_in_sync, 1)
 
-    def test_mirrored_without_gpu_says_so(self) -> None:
+    @parameterized.parameters("gpu", "mirrored")
+    def test_without_gpu_says_so(self, name: Any) -> None:
         with (
-            mock.patch.object(tf.config, "list_physical_devices", return_value=[]),
-            self.assertRaisesRegex(RuntimeError, "finds no GPU"),
+            mock.patch.object(tf.config, "get_visible_devices", return_value=[]),
+            self.assertRaisesRegex(RuntimeError, f"--strategy {name}: TensorFlow finds no GPU"),
         ):
-            make_strategy("mirrored")
+            make_strategy(name)
+
+    def test_trial_on_one_gpu_sees_no_other(self) -> None:
+        with (
+            mock.patch.object(tf.config, "list_physical_devices", return_value=["gpu0", "gpu1"]),
+            mock.patch.object(tf.config, "set_visible_devices") as visible,
+            mock.patch.object(tf.config, "get_visible_devices", lambda _: visible.call_args.args[0:1]),
+            mock.patch.object(tf.config.experimental, "set_memory_growth") as grow,
+        ):
+            self.assertEqual(on_one_gpu(1, lambda name: make_strategy(name).num_replicas_in_sync, "gpu"), 1)
+            visible.assert_called_once_with("gpu1", "GPU")
+            grow.assert_called_once_with("gpu1", True)
+            with self.assertRaisesRegex(RuntimeError, "finds 2 GPUs, this trial was to have number 2"):
+                on_one_gpu(2, self.fail)
 
     def test_gpus_of_several_workers_grow_their_memory_before_the_strategy_starts_them(self) -> None:
         calls = mock.Mock()
         with (
             mock.patch.dict(os.environ, tf_config(), clear=True),
-            mock.patch.object(tf.config, "list_physical_devices", return_value=["gpu0", "gpu1"]),
+            mock.patch.object(tf.config, "get_visible_devices", return_value=["gpu0", "gpu1"]),
             mock.patch.object(tf.config.experimental, "set_memory_growth", calls.grow),
             mock.patch.object(tf.distribute, "MultiWorkerMirroredStrategy", calls.start),
         ):

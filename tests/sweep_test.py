@@ -18,7 +18,7 @@ from tfrs_scaling.fit.runs import TIMING_COLUMNS, read_runs, write_runs
 from tfrs_scaling.fit.study_fits import fit_study
 from tfrs_scaling.input.validated import InputError, validated
 from tfrs_scaling.plan import plan_on
-from tfrs_scaling.sweep import GridOracle, grid, sweep, trial_of
+from tfrs_scaling.sweep import OBJECTIVE, GridOracle, grid, sweep, trial_of
 from tfrs_scaling.train import Progress, run_trial
 from tfrs_scaling.trials import all_trials
 from tfrs_scaling.workdir import Workdir
@@ -70,12 +70,12 @@ class SweepTest(tf.test.TestCase):
         content = tiny_content(**axes, seeds=[0, 1])
         content["training"]["learning_rates"] = [0.02, 0.04]
         config = validated(Config, content, "tiny")
-        oracle = GridOracle(objective=kt.Objective("x", "min"), hyperparameters=grid(config))
+        oracle = GridOracle(config)
         oracle._set_project_dir(str(self.root), "grid")
         ids = []
         while (point := oracle.create_trial("tuner")).status != kt.engine.trial.TrialStatus.STOPPED:
             ids.append(trial_of(point.hyperparameters.values, config).trial_id)
-            oracle.update_trial(point.trial_id, {"x": 1.0})
+            oracle.update_trial(point.trial_id, {OBJECTIVE: 1.0})
             point.status = kt.engine.trial.TrialStatus.COMPLETED
             oracle.end_trial(point)
         self.assertCountEqual(ids, [trial.trial_id for trial in all_trials(config)])

@@ -1,9 +1,12 @@
-"""The command line: schema, prepare, data, plan, sweep, export, fit, report, study."""
+"""The command line: schema, prepare, data, plan, sweep, status, export, fit, report, study."""
 
+import contextlib
 import functools
+import signal
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -12,6 +15,8 @@ import click
 import tfrs_scaling
 from tfrs_scaling import cli_data
 from tfrs_scaling.input.validated import InputError, read_yaml
+from tfrs_scaling.isolation import start_server
+from tfrs_scaling.member import this_member
 from tfrs_scaling.strategy import StrategyName, choose_strategy, this_worker
 from tfrs_scaling.terminal import FilePath, FolderPath, console, located_errors, say, wait_for_tensorflow
 
@@ -28,7 +33,13 @@ workdir_option = click.option(
 jobs_option = click.option(
     "--jobs",
     type=click.IntRange(1, 256),
-    help="Trials at a time, sharing the cores. [default: one per core, if memory allows; one on GPUs or a TPU]",
+    help="Trials at a time, sharing the cores. [default: one per core, if memory allows; one per GPU; one on a TPU]",
+)
+time_limit_option = click.option(
+    "--time-limit",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="MINUTES",
+    help="End a trial that takes longer. [default: 20 times what it was planned to take, an hour at least]",
 )
 strategy_option = click.option(
     "--strategy", type=click.Choice(["auto", *get_args(StrategyName)]), default="auto", show_default=True
@@ -111,6 +122,7 @@ def plan(
 @workdir_option
 @jobs_option
 @strategy_option
+@time_limit_option
 @set_option
 @located_errors
 def sweep(**options: Any) -> None:
@@ -124,6 +136,7 @@ def sweep(**options: Any) -> None:
 @workdir_option
 @jobs_option
 @strategy_option
+@time_limit_option
 @set_option
 @located_errors
 def study(**options: Any) -> None:
@@ -134,6 +147,17 @@ def study(**options: Any) -> None:
     _export(workdir)
     _fit(workdir.runs)
     _report(workdir)
+
+
+@main.command()
+@click.argument("workdir_path", metavar="WORKDIR", type=FolderPath)
+@located_errors
+def status(workdir_path: Path) -> None:
+    """How far a study is: done, running, failed, to do, and the time left."""
+    from tfrs_scaling.status import read_status, rendered
+    from tfrs_scaling.workdir import Workdir
+
+    console.print(rendered(read_status(Workdir(workdir_path))), soft_wrap=True)
 
 
 @main.command()
@@ -172,13 +196,18 @@ def _sweep(
     workdir: Path | None,
     jobs: int | None,
     strategy: StrategyName | Literal["auto"],
+    time_limit: float | None,
     overrides: tuple[str, ...],
 ) -> Any:
     """Run the study's trials; its folder, or None on a worker that leaves what follows to the chief."""
     from tfrs_scaling.config import read_config
 
     config = read_config(config_path, overrides)
+    member, limit = this_member(), time_limit and 60 * time_limit
+    if member is None or not member.is_chief:
+        start_server()  # it takes as long as what follows
     wait_for_tensorflow()
+    from tfrs_scaling import cluster
     from tfrs_scaling import plan as planning
     from tfrs_scaling.follow import follow
     from tfrs_scaling.input.shards import ClickData
@@ -193,6 +222,14 @@ def _sweep(
         raise InputError(f"{apart}; a TPU takes one model in a process: leave that out, or choose another --strategy")
     place = Workdir(workdir or Path("runs") / "".join(c if c.isalnum() or c in "-_" else "_" for c in config.study))
     made_here, data_folder = data_folder is None, data_folder or str(place.root / "data")
+    if member is not None and chosen == "multi_worker":
+        raise InputError("TF_CONFIG and KERASTUNER_ORACLE_IP are both set: trials on all machines, or a trial on each?")
+    may_take = f"{time_limit:g} min" if time_limit else "20 times its planned time, an hour at least"
+    if member is not None and not member.is_chief:
+        say(f"study {config.study}: {chosen} ({why}), works for {place.root}; a trial may take {may_take}")
+        with _resumable():
+            cluster.work(config, data_folder, place, member, strategy=chosen, jobs=jobs, time_limit=limit, say=say)
+        return None
     if chosen == "multi_worker":
         worker = this_worker()
         if jobs not in (None, 1):
@@ -208,20 +245,43 @@ def _sweep(
         planned = planning.plan_on(config, data.manifest)
         jobs = jobs or planning.jobs_at_once(planned, chosen)
         place.claim(config, data)
-        say(
-            f"study {config.study}: {len(planned)} trials × {len(config.ladder)} data sizes on {chosen} "
-            f"({why}), {jobs} at a time, in {place.root}",
-        )
+        grid = f"study {config.study}: {len(planned)} trials × {len(config.ladder)} data sizes"
+        if member is not None:
+            say(f"{grid}, chief at {member.address}, in {place.root}")
+        else:
+            say(f"{grid} on {chosen} ({why}), {jobs} at a time, in {place.root}")
+            say(f"a trial may take {may_take}; then it is ended")
         if apart:
             say(apart)
-        try:
-            with SweepProgress(console, {p.trial.trial_id: p.seconds for p in planned}) as progress:
-                run_sweep(config, data, place, planned, strategy=chosen, jobs=jobs, watcher=progress.hear)
-        except KeyboardInterrupt:
-            say("stopped; the same command goes on from here")
-            sys.exit(130)
+        with SweepProgress(console, {p.trial.trial_id: p.seconds for p in planned}) as progress, _resumable():
+            if member is not None:
+                cluster.lead(config, place, planned, member, watcher=progress.hear, say=say)
+            else:
+                run_sweep(
+                    config,
+                    data,
+                    place,
+                    planned,
+                    strategy=chosen,
+                    jobs=jobs,
+                    watcher=progress.hear,
+                    time_limit=limit,
+                )
         say(progress.summary())
     return place
+
+
+@contextlib.contextmanager
+def _resumable() -> Iterator[None]:
+    """Ctrl-C, or a scheduler's SIGTERM, ends a sweep and its trials without a traceback."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    except KeyboardInterrupt:
+        say("stopped; the same command goes on from here")
+        sys.exit(130)
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _export(workdir: Any) -> None:

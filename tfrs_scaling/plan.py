@@ -2,7 +2,6 @@
 
 import dataclasses
 import math
-import os
 
 import psutil
 
@@ -13,7 +12,7 @@ from tfrs_scaling.input.schema import Schema
 from tfrs_scaling.input.shards import SPLITS, Manifest, Split
 from tfrs_scaling.input.validated import InputError
 from tfrs_scaling.schemes import check_tables
-from tfrs_scaling.strategy import StrategyName
+from tfrs_scaling.strategy import StrategyName, count_cores, count_gpus
 from tfrs_scaling.trials import Trial, all_trials
 
 # A sample of the negatives is smaller than expected by this many standard deviations once in 30,000 times.
@@ -96,16 +95,18 @@ def rows_left(split: Split, negative_rate: float) -> int:
 
 
 def jobs_at_once(planned: list[PlannedTrial], strategy: StrategyName) -> int:
-    """How many trials to run at a time: one per core, as far as memory goes; one where they share an accelerator.
+    """How many trials to run at a time: one per core as far as memory goes, one per GPU, one where they share a TPU.
 
     Small operations gain little from a second thread: on two cores six trials of the flights study ran 1.6 times as
     fast with two trials of one thread each as with one trial of two.
     """
+    if strategy == "gpu":
+        return max(1, count_gpus())
     if strategy != "cpu":
         return 1
     largest = max((p.bytes for p in planned if not p.too_large), default=0)
     fitting = psutil.virtual_memory().total // max(1, largest)
-    return max(1, min(os.cpu_count() or 1, fitting))
+    return max(1, min(count_cores(), fitting))
 
 
 def _planned(

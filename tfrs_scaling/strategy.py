@@ -5,15 +5,16 @@ The command line asks here before TensorFlow is loaded, so only ``make_strategy`
 
 import dataclasses
 import os
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from tfrs_scaling.input.validated import InputError, parse_mapping
 
 if TYPE_CHECKING:
     import tensorflow as tf
 
-StrategyName = Literal["cpu", "mirrored", "multi_worker", "tpu"]
+StrategyName = Literal["cpu", "gpu", "mirrored", "multi_worker", "tpu"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,12 +78,55 @@ def choose_strategy(name: StrategyName | Literal["auto"]) -> tuple[StrategyName,
     worker = this_worker()
     if worker.count > 1:
         return "multi_worker", f"TF_CONFIG names {worker.count} workers, of which this is number {worker.index}"
-    if Path("/dev/nvidiactl").exists() and os.environ.get("CUDA_VISIBLE_DEVICES") not in (
-        "",
-        "-1",
-    ):
-        return "mirrored", "there is an NVIDIA GPU"
+    if gpus := count_gpus():
+        return "gpu", f"{gpus} NVIDIA GPU{'s, each a trial of its own' if gpus > 1 else ''}"
     return "cpu", "there is neither a TPU (TPU_NAME) nor an NVIDIA GPU"
+
+
+def count_cores() -> int:
+    """Cores that this process may use: a scheduler's share (affinity, a container's quota), not the whole machine's."""
+    cores = os.cpu_count() or 1
+    if hasattr(os, "sched_getaffinity"):
+        cores = min(cores, len(os.sched_getaffinity(0)))
+    try:
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text(encoding="ascii").split()
+    except (OSError, ValueError):  # no cgroup of its own
+        return cores
+    return cores if quota == "max" else max(1, min(cores, int(quota) // int(period)))
+
+
+def count_gpus() -> int:
+    """NVIDIA GPUs that a process started here would see, as device nodes and CUDA_VISIBLE_DEVICES tell."""
+    nodes = sum(path.name[len("nvidia") :].isdigit() for path in Path("/dev").glob("nvidia[0-9]*"))
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if nodes == 0 or visible is None:
+        return nodes
+    names = [name.strip() for name in visible.split(",")]
+    ends = names.index("-1") if "-1" in names else len(names)  # CUDA stops at the first name that is none
+    return sum(name != "" for name in names[:ends])
+
+
+def on_one_gpu(index: int, function: Callable[..., Any], *arguments: Any) -> Any:
+    """Call a function in a process that is to work on one GPU alone.
+
+    Args:
+        index: of the GPU, among those that the process sees.
+        function: what to call; the process has started no device yet.
+        arguments: its own.
+
+    Raises:
+        RuntimeError: TensorFlow finds no such GPU.
+    """
+    import tensorflow as tf
+
+    gpus = tf.config.list_physical_devices("GPU")
+    if index >= len(gpus):
+        raise RuntimeError(
+            f"--strategy gpu: TensorFlow finds {len(gpus)} GPUs, this trial was to have number {index}; is the extra "
+            "tfrs_scaling[gpu] installed?"
+        )
+    tf.config.set_visible_devices(gpus[index], "GPU")
+    return function(*arguments)
 
 
 def make_strategy(name: StrategyName) -> "tf.distribute.Strategy":
@@ -92,7 +136,7 @@ def make_strategy(name: StrategyName) -> "tf.distribute.Strategy":
 
     Raises:
         InputError: ``multi_worker`` where TF_CONFIG is malformed.
-        RuntimeError: ``mirrored`` where TensorFlow finds no GPU.
+        RuntimeError: ``gpu`` or ``mirrored`` where TensorFlow finds no GPU.
         ValueError: ``tpu`` where TensorFlow finds no TPU.
     """
     import tensorflow as tf
@@ -105,11 +149,13 @@ def make_strategy(name: StrategyName) -> "tf.distribute.Strategy":
     if name == "cpu":
         tf.config.set_visible_devices([], "GPU")
         return tf.distribute.get_strategy()
-    gpus = tf.config.list_physical_devices("GPU")
-    if name == "mirrored" and not gpus:
-        raise RuntimeError("--strategy mirrored: TensorFlow finds no GPU; is the extra tfrs_scaling[gpu] installed?")
+    gpus = tf.config.get_visible_devices("GPU")
+    if name in ("gpu", "mirrored") and not gpus:
+        raise RuntimeError(f"--strategy {name}: TensorFlow finds no GPU; is the extra tfrs_scaling[gpu] installed?")
     for gpu in gpus:
         tf.config.experimental.set_memory_growth(gpu, True)
+    if name == "gpu":
+        return tf.distribute.get_strategy()  # the first visible GPU
     if name == "mirrored":
         return tf.distribute.MirroredStrategy()
     this_worker()  # TensorFlow's own words about a malformed TF_CONFIG name a line of its code

@@ -1,9 +1,7 @@
 """The sweep: KerasTuner's grid around isolated trials."""
 
-import concurrent.futures
 import dataclasses
 import fractions
-import os
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -11,17 +9,17 @@ from typing import Any
 
 import keras_tuner as kt
 
+from tfrs_scaling.attempts import remove_debris
 from tfrs_scaling.config import SCALING_SCHEMES, Config
 from tfrs_scaling.hparams import write_layout
 from tfrs_scaling.input.shards import ClickData
-from tfrs_scaling.isolation import IsolatedError, run_isolated
 from tfrs_scaling.plan import PlannedTrial
+from tfrs_scaling.runner import OBJECTIVE, Runner
 from tfrs_scaling.strategy import StrategyName
 from tfrs_scaling.train import Progress, run_trial
 from tfrs_scaling.trials import Trial
-from tfrs_scaling.workdir import Workdir, libraries, machine
+from tfrs_scaling.workdir import Workdir
 
-OBJECTIVE = "validation_ne"
 IDLE_SECONDS = 0.1
 # Called with a trial's id and its progress, or what the trial came to when it is over.
 Watcher = Callable[[str, Progress | dict[str, Any]], None]
@@ -36,6 +34,7 @@ def sweep(
     strategy: StrategyName,
     jobs: int,
     watcher: Watcher,
+    time_limit: float | None = None,
 ) -> None:
     """Run every trial of the study that is not yet done; the same call goes on where a killed one was.
 
@@ -50,16 +49,26 @@ def sweep(
         strategy: the hardware of each trial.
         jobs: trials at a time; they share the machine's cores evenly.
         watcher: hears of every trial, from several threads.
+        time_limit: seconds after which a trial is ended; None: ``Runner``'s own.
 
     Raises:
+        InputError: the workdir cannot be written to.
         KeyboardInterrupt: Ctrl-C was pressed; running trials were ended.
     """
-    write_layout(workdir.root, config)
+    prepare_workdir(config, workdir, planned)
+    runner = Runner(config, data, workdir, strategy=strategy, jobs=jobs, time_limit=time_limit, train=run_trial)
     try:
-        StudyTuner(config, data, workdir, planned, strategy, jobs, watcher).search()
+        StudyTuner(config, workdir, planned, runner, watcher).search()
     finally:
         if strategy == "multi_worker":
             workdir.announce(None)
+
+
+def prepare_workdir(config: Config, workdir: Workdir, planned: list[PlannedTrial]) -> None:
+    """What a claimed folder holds before the first trial starts."""
+    remove_debris(workdir.running)
+    write_layout(workdir.root, config)
+    workdir.write_plan({p.trial.trial_id: p.seconds for p in planned})
 
 
 def grid(config: Config) -> kt.HyperParameters:
@@ -108,6 +117,16 @@ class GridOracle(kt.oracles.GridSearchOracle):
     so never has more than two at work. Ours are all known beforehand.
     """
 
+    def __init__(self, config: Config):
+        super().__init__(
+            objective=kt.Objective(OBJECTIVE, "min"),
+            hyperparameters=grid(config),
+            allow_new_entries=False,
+            tune_new_entries=False,
+            max_consecutive_failed_trials=2**31,  # failed trials are rows of the table, no reason to stop
+        )
+        self.verbose = 0
+
     def populate_space(self, trial_id: str) -> dict[str, Any]:
         """As KerasTuner's, but the trial's successor may start at once."""
         response: dict[str, Any] = super().populate_space(trial_id)
@@ -123,64 +142,37 @@ class StudyTuner(kt.GridSearch):
     made anew from them at each start: they are not written atomically, and would not survive being killed.
     """
 
-    def __init__(
-        self,
-        config: Config,
-        data: ClickData,
-        workdir: Workdir,
-        planned: list[PlannedTrial],
-        strategy: StrategyName,
-        jobs: int,
-        watcher: Watcher,
-    ):
-        oracle = GridOracle(
-            objective=kt.Objective(OBJECTIVE, "min"),
-            hyperparameters=grid(config),
-            allow_new_entries=False,
-            tune_new_entries=False,
-            max_consecutive_failed_trials=2**31,  # failed trials are rows of the table, no reason to stop
-        )
-        oracle.verbose = 0
+    def __init__(self, config: Config, workdir: Workdir, planned: list[PlannedTrial], runner: Runner, watcher: Watcher):
         # Past GridSearch's own __init__, which would make KerasTuner's oracle.
         kt.Tuner.__init__(
             self,
-            oracle=oracle,
+            oracle=GridOracle(config),
             directory=str(workdir.root),
             project_name=workdir.keras_tuner.name,
             overwrite=True,
         )
         self._planned = {p.trial.trial_id: p for p in planned}
-        self._config, self._data, self._workdir = config, data, workdir
-        self._strategy, self._jobs, self._watcher = strategy, jobs, watcher
-        self._threads = max(1, (os.cpu_count() or 1) // jobs)
-        self._stop = threading.Event()
+        self._workdir, self._runner, self._watcher = workdir, runner, watcher
         self._saving = threading.Lock()
 
     def search(self) -> None:
-        """Run the grid, ``jobs`` trials at a time.
+        """Run the grid.
 
         Raises:
             KeyboardInterrupt: Ctrl-C was pressed; running trials were ended.
         """
-        with concurrent.futures.ThreadPoolExecutor(self._jobs) as pool:
-            workers = [pool.submit(self._work, f"job{job}") for job in range(self._jobs)]
-            try:
-                for worker in concurrent.futures.as_completed(workers):
-                    worker.result()
-            except BaseException:
-                self._stop.set()
-                raise
+        self._runner.side_by_side(self._work)
 
-    def _work(self, tuner_id: str) -> None:
-        while not self._stop.is_set():
-            trial = self.oracle.create_trial(tuner_id)
+    def _work(self, job: int) -> None:
+        while not self._runner.stop.is_set():
+            trial = self.oracle.create_trial(f"job{job}")
             if trial.status == kt.engine.trial.TrialStatus.STOPPED:
                 return
             if trial.status == kt.engine.trial.TrialStatus.IDLE:
                 time.sleep(IDLE_SECONDS)
                 continue
             try:
-                metrics = self.run_trial(trial)
+                metrics = self.run_trial(trial, job)
             except kt.errors.FailedTrialError as error:  # any other error is ours, and ends the sweep
                 trial.status, trial.message = kt.engine.trial.TrialStatus.FAILED, str(error)
             else:
@@ -189,46 +181,19 @@ class StudyTuner(kt.GridSearch):
             with self._saving:
                 self.on_trial_end(trial)
 
-    def run_trial(self, trial: Any) -> dict[str, float]:
+    def run_trial(self, trial: Any, job: int) -> dict[str, float]:
         """Run one trial, or look up what it came to.
 
         Raises:
             kt.errors.FailedTrialError: it failed or was skipped; KerasTuner then marks it.
         """
-        study_trial = trial_of(trial.hyperparameters.values, self._config)
-        record = self._workdir.record(study_trial.trial_id)
-        if record is None or not self._workdir.is_settled(study_trial.trial_id):
-            record = self._run(study_trial, self._planned[study_trial.trial_id])
-        self._watcher(study_trial.trial_id, record)
+        trial_id = trial_of(trial.hyperparameters.values, self._config).trial_id
+        record = self._workdir.record(trial_id)
+        if record is None or not self._workdir.is_settled(trial_id):
+            record = self._runner.run(
+                self._planned[trial_id], job, f"job{job}", lambda progress: self._watcher(trial_id, progress)
+            )
+        self._watcher(trial_id, record)
         if record["status"] != "ok":
             raise kt.errors.FailedTrialError(record["reason"])
         return {OBJECTIVE: record[OBJECTIVE]}
-
-    def _run(self, trial: Trial, planned: PlannedTrial) -> dict[str, Any]:
-        directory = self._workdir.fresh_directory(trial.trial_id)
-        record: dict[str, Any] = {
-            "strategy": self._strategy,
-            "status": "ok",
-            "reason": "",
-            "libraries": libraries(),
-            "machine": machine(),
-            OBJECTIVE: None,
-        }
-        if planned.too_large:
-            record |= {"status": "skipped", "reason": planned.too_large}
-        else:
-            if self._strategy == "multi_worker":
-                self._workdir.announce(trial.trial_id)
-            arguments = (trial, self._config, self._data, directory, self._strategy, self._threads)
-            try:
-                record[OBJECTIVE] = run_isolated(
-                    run_trial,
-                    arguments,
-                    directory / "log.txt",
-                    lambda progress: self._watcher(trial.trial_id, progress),
-                    self._stop,
-                )
-            except IsolatedError as error:
-                record |= {"status": "failed", "reason": str(error)}
-        self._workdir.write_record(trial.trial_id, record)
-        return record

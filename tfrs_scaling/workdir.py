@@ -2,7 +2,9 @@
 
 study.json           configuration, data and software
 manifest.json        of the data
-trials/ID/           event file, log.txt and, when the trial is over, trial.json
+plan.json            of each trial the seconds it was planned to take
+running/ID.TOKEN/    an attempt at a trial: event file, log.txt, attempt.json
+trials/ID/           the attempt that counts, with trial.json: what the trial came to
 keras_tuner/         the grid as KerasTuner saw it
 announced.json       under multi_worker: the trial that the chief is at
 workerN.txt          under multi_worker: what worker N printed in its last trial
@@ -10,21 +12,24 @@ runs.csv, fits.json, report.html
 """
 
 import contextlib
+import dataclasses
 import fcntl
 import json
-import os
 import platform
-import shutil
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import tfrs_scaling
+from tfrs_scaling.attempts import Process, read_record, write_json
 from tfrs_scaling.config import Config
-from tfrs_scaling.input.shards import MANIFEST, ClickData, Manifest, describe
 from tfrs_scaling.input.validated import InputError, read_yaml, validated
+from tfrs_scaling.strategy import count_cores
+
+if TYPE_CHECKING:  # comes with TensorFlow, which looking into a folder does not need
+    from tfrs_scaling.input.shards import ClickData, Manifest
 
 LIBRARIES = (
     "tensorflow",
@@ -45,7 +50,7 @@ def libraries() -> str:
 
 def machine() -> str:
     """What this machine is, as far as it changes results."""
-    return f"{platform.machine()} {os.cpu_count()} cores {platform.system()}"
+    return f"{platform.machine()} {count_cores()} cores {platform.system()}"
 
 
 class Workdir:
@@ -53,10 +58,12 @@ class Workdir:
 
     def __init__(self, root: Path):
         self.root = root
+        self.running = root / "running"
         self.trials = root / "trials"
         self.keras_tuner = root / "keras_tuner"
         self.study = root / "study.json"
-        self.manifest = root / MANIFEST
+        self.plan = root / "plan.json"
+        self.manifest = root / "manifest.json"
         self.announcement = root / "announced.json"
         self.runs = root / "runs.csv"
         self.fits = root / "fits.json"
@@ -67,26 +74,43 @@ class Workdir:
         """Hold the folder for one sweep; the lock dies with the process, however it dies.
 
         Raises:
-            InputError: another sweep holds it, or it cannot be written.
+            InputError: another sweep holds it (says which), or it cannot be written.
         """
         try:
             self.root.mkdir(parents=True, exist_ok=True)
-            lock = (self.root / ".lock").open("w")
+            lock = (self.root / ".lock").open("a+", encoding="utf-8")
         except OSError as error:
             raise InputError(f"{self.root}: cannot be written: {error.strerror}") from None
         with lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                raise InputError(f"{self.root}: another sweep is at work in this folder") from None
+                holder = self.holder()
+                who = f", process {holder.pid} on {holder.host}" if holder else ""
+                raise InputError(f"{self.root}: another sweep is at work in this folder{who}") from None
+            try:
+                lock.truncate(0)
+                lock.write(json.dumps(dataclasses.asdict(Process.this())))
+                lock.flush()
+            except OSError as error:
+                raise InputError(f"{self.root}: cannot be written: {error.strerror}") from None
             yield
 
-    def claim(self, config: Config, data: ClickData) -> None:
+    def holder(self) -> Process | None:
+        """The process that swept this folder last, which may have ended."""
+        try:
+            return Process(**json.loads((self.root / ".lock").read_text(encoding="utf-8")))
+        except (OSError, ValueError):  # never swept, or just being locked
+            return None
+
+    def claim(self, config: Config, data: "ClickData") -> None:
         """Write down what the study is; a folder that holds another study is refused.
 
         Raises:
             InputError: lists what differs.
         """
+        from tfrs_scaling.input.shards import describe
+
         if self.study.exists():
             self.check(config, data)
             return
@@ -103,7 +127,7 @@ class Workdir:
         self.manifest.write_text(data.manifest.to_json(), encoding="utf-8")
         write_json(self.study, study)
 
-    def check(self, config: Config, data: ClickData) -> None:
+    def check(self, config: Config, data: "ClickData") -> None:
         """Refuse a folder that holds another study than this one.
 
         Raises:
@@ -135,26 +159,24 @@ class Workdir:
             raise InputError(f"{self.root}: no study.json, so no sweep was started in this folder")
         return read_yaml(self.study)
 
-    def reopened(self) -> tuple[Config, Manifest]:
+    def reopened(self) -> tuple[Config, "Manifest"]:
         """The study's configuration, and the manifest of its data.
 
         Raises:
             InputError: this is no study's folder, or its files were changed by hand.
         """
+        from tfrs_scaling.input.shards import Manifest
+
         config = validated(Config, self.read_study()["config"], f"{self.study}, config")
         return config, validated(Manifest, read_yaml(self.manifest), str(self.manifest))
 
-    def fresh_directory(self, trial_id: str) -> Path:
-        """An empty folder for a trial; what an attempt that was killed left there is gone."""
-        directory = self.trials / trial_id
-        shutil.rmtree(directory, ignore_errors=True)
-        directory.mkdir(parents=True)
-        return directory
+    def write_plan(self, seconds: Mapping[str, float]) -> None:
+        """Write down which trials there are and what each was planned to take, for whoever asks how far they are."""
+        write_json(self.plan, dict(seconds))
 
     def record(self, trial_id: str) -> dict[str, Any] | None:
         """What a trial came to, or None if it is not over."""
-        path = self.trials / trial_id / "trial.json"
-        return read_yaml(path) if path.exists() else None
+        return read_record(self.trials / trial_id)
 
     def is_settled(self, trial_id: str) -> bool:
         """Whether a trial is over and a sweep will not try it again."""
@@ -168,17 +190,6 @@ class Workdir:
     def announced(self) -> dict[str, Any] | None:
         """What was announced last, or None if nothing was."""
         return read_yaml(self.announcement) if self.announcement.exists() else None
-
-    def write_record(self, trial_id: str, record: dict[str, Any]) -> None:
-        """Write down what a trial came to; from then on it is over."""
-        write_json(self.trials / trial_id / "trial.json", record)
-
-
-def write_json(path: Path, content: dict[str, Any]) -> None:
-    """Write a JSON file that is, at every moment, absent, the old one or the new one."""
-    temporary = path.with_name(f".{path.name}.partial")
-    temporary.write_text(json.dumps(content, indent=1, sort_keys=True) + "\n", encoding="utf-8")
-    temporary.replace(path)
 
 
 def _differences(key: str, before: Any, now: Any) -> Iterator[tuple[str, Any, Any]]:

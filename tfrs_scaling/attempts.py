@@ -1,0 +1,264 @@
+"""Attempts at trials: each in a folder of its own, and the first whole one becomes the trial's.
+
+running/ID.TOKEN/   an attempt: event file, log.txt and, every few seconds anew, attempt.json
+trials/ID/          the same folder, renamed once the attempt was over and its trial.json written
+
+A rename is atomic, and refused where the trial's folder is there already. So a trial is over with all of its files or
+not at all; and of two attempts at one trial, such as that of a worker taken for dead that was only slow, one counts
+and the other is removed. Needs no TensorFlow.
+"""
+
+import contextlib
+import dataclasses
+import errno
+import json
+import os
+import platform
+import shutil
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+BEAT_SECONDS = 5.0
+# A worker without a sign of life for this long counts as dead. A network file system may show changes a minute late.
+LOST_SECONDS = 120.0
+DEBRIS_SECONDS = 24 * 3600.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Process:
+    """A process, so that others can tell whether it still lives.
+
+    Attributes:
+        host: name of its machine.
+        space: where its id means it: the machine's boot and PID namespace. Containers may share a host's name.
+        pid: its id.
+        started: Unix time; ids are used again.
+    """
+
+    host: str
+    space: str
+    pid: int
+    started: float
+
+    @classmethod
+    def this(cls) -> "Process":
+        """The one that asks."""
+        return cls(platform.node(), _space(), os.getpid(), psutil.Process().create_time())
+
+    def is_alive(self) -> bool | None:
+        """Whether it lives; None where it cannot be seen from here."""
+        if (self.host, self.space) != (platform.node(), _space()):
+            return None
+        try:
+            found = psutil.Process(self.pid)
+            return abs(found.create_time() - self.started) < 1 and found.status() != psutil.STATUS_ZOMBIE
+        except psutil.NoSuchProcess:
+            return False
+
+
+@dataclasses.dataclass(frozen=True)
+class Attempt:
+    """What attempt.json says.
+
+    Attributes:
+        trial_id: what is tried.
+        worker: who tries, in the sweep's terms.
+        process: the sweep or worker, not the process that trains.
+        began: Unix time.
+        at: Unix time when this was written.
+        beat: how often it was; grows while the process lives.
+        examples: trained on so far.
+        examples_per_second: of training.
+    """
+
+    trial_id: str
+    worker: str
+    process: Process
+    began: float
+    at: float
+    beat: int = 0
+    examples: int = 0
+    examples_per_second: float = 0.0
+
+    @classmethod
+    def read(cls, path: Path) -> "Attempt":
+        """The attempt that a file tells of.
+
+        Raises:
+            OSError: it cannot be read.
+        """
+        content = json.loads(path.read_text(encoding="utf-8"))
+        return cls(**{**content, "process": Process(**content["process"])})
+
+
+class Heartbeat:
+    """Writes an attempt's state every few seconds, from its begin to its end."""
+
+    def __init__(self, directory: Path, trial_id: str, worker: str):
+        self._path = directory / "attempt.json"
+        now = time.time()
+        self._attempt = Attempt(trial_id, worker, Process.this(), now, now)
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._beat, daemon=True)
+
+    def __enter__(self) -> "Heartbeat":
+        write_json(self._path, dataclasses.asdict(self._attempt))
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def hear(self, examples: int, examples_per_second: float) -> None:
+        """Take the trial's progress, to be written with the next beat."""
+        self._attempt = dataclasses.replace(self._attempt, examples=examples, examples_per_second=examples_per_second)
+
+    def _beat(self) -> None:
+        beat = 0
+        while not self._over.wait(BEAT_SECONDS):
+            beat += 1
+            try:
+                write_json(
+                    self._path, dataclasses.asdict(dataclasses.replace(self._attempt, at=time.time(), beat=beat))
+                )
+            except OSError:  # a full disk; the trial itself will say so, and a beat left out is no lie
+                continue
+
+
+def begin(running: Path, trial_id: str) -> Path:
+    """An empty folder for an attempt."""
+    directory = running / f"{trial_id}.{uuid.uuid4().hex[:8]}"
+    directory.mkdir(parents=True)
+    return directory
+
+
+def all_attempts(running: Path) -> Iterator[Attempt]:
+    """Those that are going on, and those of processes that were killed."""
+    for path in running.glob("*/attempt.json"):
+        with contextlib.suppress(FileNotFoundError):  # it ended meanwhile, and its folder moved
+            yield Attempt.read(path)
+
+
+def live_attempts(running: Path) -> Iterator[Attempt]:
+    """Those whose process lives or, on another machine, gave a sign of life lately by this machine's clock."""
+    for attempt in all_attempts(running):
+        alive = attempt.process.is_alive()
+        if alive or (alive is None and time.time() - attempt.at < LOST_SECONDS):
+            yield attempt
+
+
+def remove_debris(running: Path) -> None:
+    """Remove what killed processes of this machine left, and whatever gave no sign of life for a day."""
+    for directory in list(running.glob("*")):
+        try:
+            age = time.time() - max(path.stat().st_mtime for path in (directory, *directory.iterdir()))
+            state = directory / "attempt.json"
+            alive = Attempt.read(state).process.is_alive() if state.exists() else None
+        except OSError:
+            continue
+        if alive is False or (alive is None and age > DEBRIS_SECONDS):
+            shutil.rmtree(directory, ignore_errors=True)
+
+
+def publish(directory: Path, trial: Path, record: dict[str, Any]) -> dict[str, Any]:
+    """End an attempt: its folder becomes the trial's, unless the trial came off meanwhile in another's hands.
+
+    What failed before gives way; what came off does not.
+
+    Args:
+        directory: the attempt's folder.
+        trial: the trial's folder to be.
+        record: what the attempt came to; ``status`` is ok, failed or skipped.
+
+    Returns:
+        The record that counts.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    write_json(directory / "trial.json", record, durably=True)
+    for path in directory.iterdir():
+        _sync(path)
+    trial.parent.mkdir(exist_ok=True)
+    while True:
+        try:
+            directory.rename(trial)
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                raise
+        else:
+            _sync(trial.parent)
+            return record
+        there = read_record(trial)
+        if there is not None and there["status"] != "failed":
+            shutil.rmtree(directory)
+            return there
+        _make_way(trial, directory.parent)
+
+
+def read_record(trial: Path) -> dict[str, Any] | None:
+    """What a trial came to, or None if it is not over."""
+    try:
+        content: dict[str, Any] = json.loads((trial / "trial.json").read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    return content
+
+
+def write_json(path: Path, content: dict[str, Any], *, durably: bool = False) -> None:
+    """Write a JSON file that is, at every moment, absent, the old one or the new one.
+
+    Args:
+        path: of the file.
+        content: what to write.
+        durably: whether it must outlive a loss of power.
+    """
+    temporary = path.with_name(f".{path.name}.partial")
+    with temporary.open("w", encoding="utf-8") as file:
+        file.write(json.dumps(content, indent=1, sort_keys=True) + "\n")
+        if durably:
+            file.flush()
+            os.fsync(file.fileno())
+    temporary.replace(path)
+
+
+def _make_way(trial: Path, running: Path) -> None:
+    """Remove a trial's folder, unless another attempt got in between and came off."""
+    aside = running / f"{trial.name}.{uuid.uuid4().hex[:8]}.old"
+    try:
+        trial.rename(aside)
+    except FileNotFoundError:  # somebody else did
+        return
+    moved = read_record(aside)
+    if moved is not None and moved["status"] != "failed":
+        try:
+            aside.rename(trial)
+            return
+        except OSError as error:  # a third came off: one of them is enough
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                raise
+    shutil.rmtree(aside)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _space() -> str:
+    """Of process ids; empty where the system does not tell."""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+        return f"{boot} {Path('/proc/self/ns/pid').readlink()}"
+    except OSError:
+        return ""
