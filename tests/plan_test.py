@@ -6,9 +6,10 @@ from scipy import stats
 
 from tests.studies import CONFIGS, tiny_config, tiny_content, tiny_data
 from tfrs_scaling.config import Config, read_config
+from tfrs_scaling.cost import TYPICAL
 from tfrs_scaling.input.shards import Split
 from tfrs_scaling.input.validated import InputError, validated
-from tfrs_scaling.plan import SECONDS_PER_TRIAL, jobs_at_once, plan, plan_on, rows_left
+from tfrs_scaling.plan import jobs_at_once, plan, plan_on, rows_left
 from tfrs_scaling.trials import all_trials
 
 
@@ -44,7 +45,7 @@ class PlanTest(tf.test.TestCase):
         baseline, two, four = plan(config, config.synthetic.schema(), 0)
         # 1024 thousand rows, then twice and four times 256 + 512 + 1024; and two more starts.
         per_thousand = (four.seconds - two.seconds) / (2 * 1792)
-        self.assertNear(two.seconds - baseline.seconds, per_thousand * (2 * 1792 - 1024) + 2 * SECONDS_PER_TRIAL, 1e-6)
+        self.assertNear(two.seconds - baseline.seconds, per_thousand * (2 * 1792 - 1024) + 2 * TYPICAL.start, 1e-6)
         self.assertEqual((four.parameters, four.bytes), (baseline.parameters, baseline.bytes))
 
     def test_rows_that_sampling_leaves_are_enough_but_for_one_time_in_thirty_thousand(self) -> None:

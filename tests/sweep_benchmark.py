@@ -174,9 +174,9 @@ def default_study() -> Swept:
 
 
 def watch_memory(peaks: dict[int, int], over: threading.Event) -> None:
-    """Note, per process id, the most memory that each process below this one has held so far."""
+    """Note, per process id, the most memory that each trial has held so far: the processes forked from the server."""
     while not over.wait(0.5):
-        for process in psutil.Process().children(recursive=True):
+        for process in (trial for server in psutil.Process().children() for trial in server.children()):
             try:
                 status = Path(f"/proc/{process.pid}/status").read_text()
             except OSError:

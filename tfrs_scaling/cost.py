@@ -149,8 +149,7 @@ class Speed:
 # One core of a 2024 server under TensorFlow 2.21, batches of 256. It tells how many steps a calibration can make in a
 # few seconds, and how the trials of a sweep compare: a sweep shows its progress from the first trial on, without being
 # calibrated for half a minute, and what trials really take corrects the time left as they end.
-TYPICAL = Speed(1.5, RowSeconds(1.4e-6, 6.5e-9, 4.3e-12), RowSeconds(0.5e-6, 2e-9, 4.3e-12))
-
+TYPICAL = Speed(1.4, RowSeconds(1.0e-6, 6e-9, 1.25e-11), RowSeconds(1.0e-6, 1.5e-9, 1.0e-11))
 TYPICAL_WEIGHT = 0.01  # of each of its numbers, against a measurement's 1
 
 
