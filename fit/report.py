@@ -8,7 +8,8 @@ import pandas as pd
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
-from tfrs_scaling.fit.plots import axis_name, human, study_figures
+from tfrs_scaling.fit.plots import study_figures
+from tfrs_scaling.fit.plots_parts import axis_name, human
 from tfrs_scaling.fit.report_page import PAGE, TABLE
 from tfrs_scaling.fit.runs import SCHEMES
 from tfrs_scaling.fit.study_fits import FRONTIER, multiplier_label
