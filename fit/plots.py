@@ -29,9 +29,7 @@ from tfrs_scaling.input.page import INK
 Key = tuple[str, str, str]  # architecture, scheme, x
 
 
-def study_figures(
-    runs: pd.DataFrame, fits: Mapping[str, Any], *, bayes_ne: float | None = None
-) -> dict[Key, Any]:
+def study_figures(runs: pd.DataFrame, fits: Mapping[str, Any], *, bayes_ne: float | None = None) -> dict[Key, Any]:
     """NE against every axis, for each scheme and for all schemes' frontiers.
 
     Args:
@@ -55,9 +53,7 @@ def study_figures(
     return figures
 
 
-def regrouped_figures(
-    runs: pd.DataFrame, fits: Mapping[str, Any], *, bayes_ne: float | None = None
-) -> dict[Key, Any]:
+def regrouped_figures(runs: pd.DataFrame, fits: Mapping[str, Any], *, bayes_ne: float | None = None) -> dict[Key, Any]:
     """The same points in the other grouping: by data size against data and compute, by model against parameters.
 
     Args:
