@@ -97,4 +97,3 @@ def _words(
     else:
         verdict = f"The two fall alike as far as can be told ({exponents})"
     return f"{verdict}; their difference lies between {low:.2f} and {high:.2f}. {meaning}"
-

@@ -112,7 +112,9 @@ def _path(fit: JointFit, cost: MeasuredCost, largest: float) -> tuple[list[dict[
         f"of {last['budget']:.2g} FLOPs, ten times the largest measured, the best use is {last['n']:.3g} parameters on "
         f"{last['d']:.3g} examples"
     )
-    return path, words + (f"; {beyond} of {len(path)} budgets ask for models or data beyond the measured" * bool(beyond))
+    return path, words + (
+        f"; {beyond} of {len(path)} budgets ask for models or data beyond the measured" * bool(beyond)
+    )
 
 
 def _words(fit: JointFit, further: str) -> str:

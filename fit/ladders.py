@@ -226,9 +226,7 @@ def _seed_noise(rows: pd.DataFrame, points: pd.DataFrame, at: Indices) -> tuple[
     return np.sqrt(variances[at]), min(prior + float(own[own > 0].mean()), total), shared, "seeds"
 
 
-def _ladder_noise(
-    residuals: Array, told: NDArray[np.bool_], shape: Indices, at: Indices
-) -> tuple[Array, float, str]:
+def _ladder_noise(residuals: Array, told: NDArray[np.bool_], shape: Indices, at: Indices) -> tuple[Array, float, str]:
     """The noise of each point by what ladders scatter about their laws, its degrees of freedom, and ``ladders``."""
     if not told.any():
         return np.zeros(residuals.size), 0.0, ""

@@ -54,7 +54,9 @@ def _phase(line: Mapping[str, Any], epsilon: float) -> dict[str, Any]:
     if fit.status in WITHOUT_LAW:
         return named | unknown | {"saturated": "cannot tell", "why": WITHOUT_LAW[fit.status]}
     found = phase(fit, max(fit.x), epsilon)
-    saturated = "yes" if found.probability >= fit.level else "no" if found.probability <= 1 - fit.level else "cannot tell"
+    saturated = (
+        "yes" if found.probability >= fit.level else "no" if found.probability <= 1 - fit.level else "cannot tell"
+    )
     why = ""
     if saturated == "cannot tell":
         why = (

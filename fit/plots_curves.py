@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from bokeh.models import ColumnDataSource, FixedTicker, LegendItem
+from bokeh.models import FixedTicker, LegendItem, MultiLine, Scatter, Text
 
 from tfrs_scaling.fit.joint_law import JointFit
 from tfrs_scaling.fit.laws import power_law
@@ -14,6 +14,7 @@ from tfrs_scaling.fit.plots_parts import (
     AXIS_NAMES,
     MARKERS,
     SCHEME_COLOURS,
+    add,
     add_band,
     add_curve,
     add_line,
@@ -62,7 +63,8 @@ def dimension_figure(records: Sequence[Mapping[str, Any]], names: Sequence[str],
             low, high = record[f"{what}_low"], record[f"{what}_high"]
             if low is not None and high is not None:
                 drawn.append(add_line(plot, [low, high], [at, at], colours, line_width=4, line_alpha=0.35))
-            ring = plot.scatter([float(record[what])], [at], marker=shape, size=size, fill_alpha=0.0, line_width=2)
+            place = {"x": [float(record[what])], "y": [at]}
+            ring = add(plot, Scatter(marker=shape, size=size, fill_alpha=0.0, line_width=2), place)
             tint(ring.glyph, line_color=INK)
             drawn.append(ring)
         items.append(LegendItem(label=f"rows {name}×", renderers=drawn))
@@ -172,10 +174,8 @@ def _contours(plot: Any, fit: JointFit, bottom: float, top: float) -> LegendItem
             middle = int(np.flatnonzero(seen)[int(seen.sum() * 0.6)])
             for name, value in (("x", float(ns[middle])), ("y", float(d[middle])), ("text", f"{level:.3f}")):
                 labels[name].append(value)  # type: ignore[arg-type]
-    lines = plot.multi_line(xs, ys, line_width=1.2, line_alpha=0.75)
-    names = plot.text(
-        "x", "y", "text", source=ColumnDataSource(labels), text_font_size="12px", text_align="center", y_offset=-2
-    )
+    lines = add(plot, MultiLine(xs="x", ys="y", line_width=1.2, line_alpha=0.75), {"x": xs, "y": ys})
+    names = add(plot, Text(text_font_size="12px", text_align="center", y_offset=-2), labels)
     tint(lines.glyph, line_color=INK)
     tint(names.glyph, text_color=INK)
     return LegendItem(label="equal NE (the law)", renderers=[lines, names])

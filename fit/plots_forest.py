@@ -7,9 +7,11 @@ from bokeh.models import ColumnDataSource, FixedTicker, LegendItem, Span
 
 from tfrs_scaling.fit.plots_parts import INK, SCHEME_COLOURS, SHORT_NAMES, human, plain, selectable
 from tfrs_scaling.fit.plots_parts import mark as add_marks
+from tfrs_scaling.fit.study_fits import multiplier_label
 from tfrs_scaling.input.page import MUTED, add_legend, blank_figure, tint
 
-_OTHER = ("#333333", "#dddddd")  # what is no scheme: another architecture
+_OTHER = ("#333333", "#dddddd")  # another architecture, and V and H together
+_OTHER_NAMES = {"A": "other architecture", "VH": "V × H"}
 
 
 def effects_figure(effects: Sequence[Mapping[str, Any]], keys: Sequence[str]) -> Any:
@@ -23,7 +25,7 @@ def effects_figure(effects: Sequence[Mapping[str, Any]], keys: Sequence[str]) ->
         ("shape", "@name"), ("change of NE", "@change"), ("interval", "@interval"), ("examples", "@examples"),
         ("against the baseline", "@outcome"),
     ]  # fmt: skip
-    names = [f"{record['scheme']} {record['multiplier']}" for record in effects]
+    names = [effect_name(record) for record in effects]
     plot = _rows_figure(names, "change of test NE against the baseline (left is better)", tooltips)
     items = []
     for scheme in dict.fromkeys(record["scheme"] for record in effects):
@@ -36,15 +38,23 @@ def effects_figure(effects: Sequence[Mapping[str, Any]], keys: Sequence[str]) ->
             "change": [f"{effects[at]['change']:+.5f}" for at in rows],
             "interval": [_interval(effects[at]) for at in rows],
             "examples": [human(effects[at]["examples"]) for at in rows],
-            "outcome": [_outcome(effects[at]["outcome"]) for at in rows],
+            "outcome": [effects[at]["outcome"] for at in rows],
         }
         ends = [(effects[at]["low"], effects[at]["high"]) for at in rows]
         colours = SCHEME_COLOURS.get(scheme, _OTHER)
         bar = _bars(plot, ends, columns["y"], colours)
         dots = add_marks(plot, columns, colours, "circle", y="y", size=9)
-        items.append(LegendItem(label=SHORT_NAMES.get(scheme, f"{scheme} architecture"), renderers=[dots, bar]))
+        items.append(LegendItem(label=SHORT_NAMES.get(scheme, _OTHER_NAMES.get(scheme, scheme)), renderers=[dots, bar]))
     add_legend(plot, items, 4)
     return plot
+
+
+def effect_name(record: Mapping[str, Any]) -> str:
+    """The shape of a record of ``effects``: V 4×, VH 4× dim 8, or the architecture."""
+    if record["scheme"] not in SCHEME_COLOURS and record["scheme"] != "VH":
+        return plain(f"{record['architecture']}")
+    dimension = f" dim {record['embedding_dim']}" if record["scheme"] == "VH" else ""
+    return f"{record['scheme']} {multiplier_label(record['multiplier'])}×{dimension}"
 
 
 def held_out_figure(records: Sequence[Mapping[str, Any]], names: Sequence[str]) -> Any:
@@ -114,7 +124,3 @@ def _bars(plot: Any, ends: Sequence[Any], places: Sequence[float], colours: tupl
 def _interval(record: Mapping[str, Any]) -> str:
     ends = ["open" if record[end] is None else f"{record[end]:+.5f}".replace("+0", "0") for end in ("low", "high")]
     return " to ".join(ends)
-
-
-def _outcome(outcome: str) -> str:
-    return {">": "better", "<": "worse", "≈": "no difference that can be told"}.get(outcome, str(outcome))

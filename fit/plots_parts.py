@@ -11,7 +11,17 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from bokeh.models import BoxSelectTool, ColumnDataSource, FixedTicker, Label, Scatter, Span, TapTool
+from bokeh.models import (
+    BoxSelectTool,
+    ColumnDataSource,
+    FixedTicker,
+    Label,
+    Line,
+    Scatter,
+    Span,
+    TapTool,
+    VArea,
+)
 from bokeh.palettes import viridis
 
 from tfrs_scaling.fit.power_law import PowerLawFit
@@ -156,15 +166,20 @@ def mark(plot: Any, columns: dict[str, Any], colours: Colours, marker: str, *, y
         y: The name of the column of their height.
         size: In pixels.
     """
-    source = ColumnDataSource(columns)
     alpha: Any = "fill_alpha" if "fill_alpha" in columns else 0.85
-    scatter = plot.scatter("x", y, source=source, marker=marker, size=size, fill_alpha=alpha, line_width=1.5)
-    scatter.selection_glyph = Scatter(x="x", y=y, marker=marker, size=size + 6, fill_alpha=alpha, line_width=3)
-    scatter.nonselection_glyph = Scatter(x="x", y=y, marker=marker, size=size, fill_alpha=0.12, line_alpha=0.18)
-    scatter.muted_glyph = scatter.nonselection_glyph
+    look = {"x": "x", "y": y, "marker": marker}
+    pale = Scatter(**look, size=size, fill_alpha=0.12, line_alpha=0.18)
+    scatter = add(
+        plot,
+        Scatter(**look, size=size, fill_alpha=alpha, line_width=1.5),
+        columns,
+        selection_glyph=Scatter(**look, size=size + 6, fill_alpha=alpha, line_width=3),
+        nonselection_glyph=pale,
+        muted_glyph=pale,
+    )
     tint(scatter.glyph, line_color=colours, fill_color=colours)
     tint(scatter.selection_glyph, line_color=INK, fill_color=colours)
-    tint(scatter.nonselection_glyph, line_color=colours, fill_color=colours)
+    tint(pale, line_color=colours, fill_color=colours)
     plot.hover[0].renderers.append(scatter)
     for tool in plot.tools:
         if isinstance(tool, TapTool | BoxSelectTool):
@@ -172,19 +187,22 @@ def mark(plot: Any, columns: dict[str, Any], colours: Colours, marker: str, *, y
     return scatter
 
 
+def add(plot: Any, glyph: Any, columns: dict[str, Any], **options: Any) -> Any:
+    """A renderer of a glyph. ``plot.line`` and its kin would make three glyphs of each, of which most go unused."""
+    return plot.add_glyph(ColumnDataSource(columns), glyph, **options)
+
+
 def add_ring(plot: Any, frontier: pd.DataFrame, x: str) -> Any:
     """Rings around the points of a frontier."""
-    ring = plot.scatter(
-        frontier[x].astype("float64").to_list(), frontier["test_ne"].to_list(), marker="circle", size=15,
-        fill_alpha=0.0, line_width=1.2, line_alpha=0.55,
-    )  # fmt: skip
+    columns = {"x": frontier[x].astype("float64").to_list(), "y": frontier["test_ne"].to_list()}
+    ring = add(plot, Scatter(marker="circle", size=15, fill_alpha=0.0, line_width=1.2, line_alpha=0.55), columns)
     tint(ring.glyph, line_color=INK)
     return ring
 
 
 def add_line(plot: Any, x: Iterable[float], y: Iterable[float], colours: Colours, **options: Any) -> Any:
     """A line through places; seven digits are more than a screen shows."""
-    curve = plot.line(short(x), short(y), **options)
+    curve = add(plot, Line(**options), {"x": short(x), "y": short(y)})
     tint(curve.glyph, line_color=colours)
     return curve
 
@@ -213,7 +231,8 @@ def add_band(plot: Any, fit: PowerLawFit, colours: Colours) -> list[Any]:
     reach = EXTRAPOLATION if fit.status == "ok" else 1.0
     places = np.geomspace(min(fit.x), max(fit.x) * reach, 40)
     low, high = fit.predict_interval(places)
-    band = plot.varea(short(places), short(low), short(high), fill_alpha=0.14)
+    columns = {"x": short(places), "y1": short(low), "y2": short(high)}
+    band = add(plot, VArea(fill_alpha=0.14), columns)
     tint(band.glyph, fill_color=colours)
     return [band]
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from bokeh.models import ColumnDataSource, LegendItem, Span
+from bokeh.models import LegendItem, Scatter, Span
 
 from tfrs_scaling.fit.phases import phase, samples_to_reach
 from tfrs_scaling.fit.plots import named_frontier
@@ -23,6 +23,7 @@ from tfrs_scaling.fit.plots_parts import (
     NON_EMBEDDING,
     SCHEME_COLOURS,
     SHORT_NAMES,
+    add,
     add_curve,
     add_line,
     add_points,
@@ -31,7 +32,6 @@ from tfrs_scaling.fit.plots_parts import (
     log_range,
 )
 from tfrs_scaling.fit.power_law import PowerLawFit
-from tfrs_scaling.fit.screening import selected
 from tfrs_scaling.fit.study_fits import AXES, FRONTIER, find_line, points
 from tfrs_scaling.input.page import INK, tint
 
@@ -70,16 +70,15 @@ class Levers:
     gain: Any
 
 
-def levers(runs: pd.DataFrame, fits: Mapping[str, Any], target: float) -> list[Levers]:
+def levers(chosen: pd.DataFrame, fits: Mapping[str, Any], target: float) -> list[Levers]:
     """The frontiers of every architecture and axis, with their figures.
 
     Args:
-        runs: The run table.
-        fits: What ``fit_study`` made of it.
+        chosen: The rows that may carry a fit, as ``selected`` returns them.
+        fits: What ``fit_study`` made of them.
         target: The NE at which the slider of the target begins.
     """
     found = []
-    chosen = selected(runs).reset_index(drop=True)
     for architecture in sorted({record["architecture"] for record in fits["lines"]}):
         for name, x, schemes, axis in _AXES:
             frontiers = {}
@@ -169,8 +168,8 @@ def _range(frontiers: Mapping[str, tuple[pd.DataFrame, PowerLawFit]], x: str) ->
 
 def _movable(plot: Any, name: str, colours: tuple[str, str], size: int) -> Any:
     """A mark that the page's script finds by its name and moves."""
-    source = ColumnDataSource({"x": [], "y": [], "marker": [], "angle": []})
-    drawn = plot.scatter("x", "y", source=source, marker="marker", angle="angle", size=size, line_width=2, name=name)
+    nowhere: dict[str, Any] = {"x": [], "y": [], "marker": [], "angle": []}
+    drawn = add(plot, Scatter(marker="marker", angle="angle", size=size, line_width=2), nowhere, name=name)
     tint(drawn.glyph, line_color=INK, fill_color=colours)
     return drawn
 

@@ -250,13 +250,13 @@ def _architectures(fits: Fits) -> Table:
     records = [
         {"pair": f"{r['second']} against {r['first']}", "verdict": r["verdict"], "verdict_why": r["words"]}
         | {"beta_difference": r["beta_difference"], "beta_difference_low": r["low"], "beta_difference_high": r["high"]}
-        | {"data_ratio": r["data_ratio"], "p_value": r["p_value"], "words": r["words"]}
+        | {name: r[name] for name in ("data_ratio", "data_ratio_low", "data_ratio_high", "p_value", "words")}
         for r in fits["architectures"]
     ]
     columns = (
         Column("pair", "Pair"), Column("verdict", "Verdict", "verdict"),
         Column("beta_difference", "Difference of β", "estimate"),
-        Column("data_ratio", "Times the data for the same NE", "number"), Column("p_value", "p", "number"),
+        Column("data_ratio", "Times the data for the same NE", "estimate"), Column("p_value", "p", "number"),
         Column("words", "In words", "words"),
     )  # fmt: skip
     return Table("architectures", "Architectures: a shifted curve, or another exponent", columns, records)
@@ -267,12 +267,13 @@ def _effects(fits: Fits) -> Table:
         {"architecture": r["architecture"], "scheme": r["scheme"], "multiplier": _multiplier(r["multiplier"])}
         | {"examples": r["examples"], "ne": r["ne"], "baseline": r["baseline"]}
         | {"change": r["change"], "change_low": r["low"], "change_high": r["high"], "outcome": r["outcome"]}
+        | {"embedding_dim": r["embedding_dim"], "outcome_why": r["why"]}
         for r in fits["effects"]
     ]
     columns = (
-        *_WHERE[:2], Column("multiplier", "Multiplier"), Column("examples", "Examples", "count"),
+        *_WHERE[:2], Column("multiplier", "Multiplier"), Column("embedding_dim", "Dimension"), Column("examples", "Examples", "count"),
         Column("baseline", "NE of the baseline", "number"), Column("ne", "NE", "number"),
-        Column("change", "Change", "estimate"), Column("outcome", "Against the baseline", "verdict"),
+        Column("change", "Change", "estimate"), Column("outcome", "NE against the baseline", "verdict"),
     )  # fmt: skip
     return Table("effects", "What every multiplier changes", columns, records, folded=True)
 

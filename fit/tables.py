@@ -13,7 +13,8 @@ Record = Mapping[str, Any]
 
 # A verdict's look; whatever is not here looks like a caution. Its words say the same as its colour.
 _LOOKS = {
-    "sound": "ok", "agrees": "ok", "inside": "ok", ">": "ok", "same": "ok",
+    "sound": "ok", "agrees": "ok", "inside": "ok", ">": "ok", "<": "ok", "same": "ok", "no": "ok", "lower": "ok",
+    "V": "ok", "H": "ok", "O": "ok", "M": "ok",
     "≈": "unsure", "cannot tell": "unsure", "too few points": "unsure", "no difference": "unsure", "": "unsure",
 }  # fmt: skip
 # What a spreadsheet takes for the beginning of a formula.
