@@ -37,7 +37,7 @@ def generalisation(lines: Iterable[DataLine], *, level: float = 0.95) -> list[di
 
     Returns:
         One record for each line with three data sizes or more: architecture, scheme, line, train and test (each alpha,
-        beta, gamma, interval, status), difference_beta (train minus test), low, high (None where an exponent cannot
+        beta, gamma, interval, status, range (of the fitted x)), difference_beta (train minus test), low, high (None where an exponent cannot
         be told) and words.
     """
     records = []
@@ -79,7 +79,10 @@ def _vague(fit: PowerLawFit) -> bool:
 
 def _law(fit: PowerLawFit) -> dict[str, Any]:
     law = {"alpha": fit.alpha, "beta": fit.beta, "gamma": fit.gamma}
-    return {name: to_json(value) for name, value in (law | {"interval": fit.interval}).items()} | {"status": fit.status}
+    return {name: to_json(value) for name, value in (law | {"interval": fit.interval}).items()} | {
+        "status": fit.status,
+        "range": [min(fit.x), max(fit.x)],
+    }
 
 
 def _words(

@@ -95,9 +95,12 @@ def generalisation_figure(record: Mapping[str, Any], rows: pd.DataFrame) -> Any:
             "x_text": [human(value) for value in measured["examples"]],
             "split": [split] * len(measured),
         }
-        drawn, law = [mark(plot, columns, colours, marker)], record[split]
-        if law is not None and law["beta"] is not None and len(measured) > 1:
-            places = np.geomspace(min(columns["x"]), max(columns["x"]), 40)
+        law = record[split]
+        start, end = law["range"]
+        columns["fill_alpha"] = [0.85 if start <= value <= end else 0.0 for value in columns["x"]]
+        drawn = [mark(plot, columns, colours, marker)]
+        if law["beta"] is not None:
+            places = np.geomspace(start, end, 40)
             curve = power_law(places, alpha=law["alpha"], beta=law["beta"], gamma=law["gamma"])
             drawn.append(add_line(plot, places, curve, colours, line_width=2))
         items.append(LegendItem(label=f"{split} NE", renderers=drawn))
@@ -154,16 +157,15 @@ def joint_figure(record: Mapping[str, Any], axis: str) -> Any:
         line = add_line(plot, route["x"], route["y"], TRAIN, line_width=3)
         stops = mark(plot, _texts(route), TRAIN, "diamond", y="y", size=11)
         items.append(LegendItem(label="compute-optimal path", renderers=[stops, line]))
-    legend_below(plot, items, 345)
+    legend_below(plot, items, 420)
     return plot
 
 
 def _contours(plot: Any, fit: JointFit, bottom: float, top: float) -> LegendItem:
     """Lines of equal NE in closed form: ``d = d0 (B / (NE - E - A (n/n0)**-a))**(1/b)``."""
     ns = np.geomspace(plot.x_range.start, plot.x_range.end, 80)
-    highest, lowest = (float(fit.predict(n, d)) for n, d in ((ns[0], bottom), (ns[-1], top)))
     xs, ys, labels = list[list[float]](), list[list[float]](), {"x": [], "y": [], "text": []}
-    for level in np.linspace(lowest, highest, 11)[1:-1]:
+    for level in np.unique(np.quantile(fit.predict(fit.n, fit.d), np.linspace(0.04, 0.96, 10)).round(3)):
         rest = level - fit.E - fit.A_at_n0 * (ns / fit.n0) ** -fit.a
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             d = fit.d0 * (fit.B_at_d0 / rest) ** (1 / fit.b)

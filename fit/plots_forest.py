@@ -101,7 +101,7 @@ def _rows_figure(names: Sequence[str], x_label: str, tooltips: list[tuple[str, s
     """A figure with a name for each row, the first at the top, and a line at zero."""
     plot = blank_figure(x_label, "", tooltips, height=120 + max(24 * len(names), 120))
     plot.y_range.update(start=0.6 - len(names), end=0.6)
-    plot.yaxis.ticker = FixedTicker(ticks=[-at for at in range(len(names))])
+    plot.yaxis.ticker = FixedTicker(ticks=sorted(-at for at in range(len(names))))  # labels are laid out in this order
     plot.yaxis.major_label_overrides = {-at: name for at, name in enumerate(names)}
     plot.ygrid.visible = False
     zero = Span(location=0, dimension="height", line_width=1)

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from bokeh.models import LegendItem, Scatter, Span
+from bokeh.models import FixedTicker, LegendItem, Scatter, Span
 
 from tfrs_scaling.fit.phases import phase, samples_to_reach
 from tfrs_scaling.fit.plots import named_frontier
@@ -33,11 +33,12 @@ from tfrs_scaling.fit.plots_parts import (
 )
 from tfrs_scaling.fit.power_law import PowerLawFit
 from tfrs_scaling.fit.study_fits import AXES, FRONTIER, find_line, points
-from tfrs_scaling.input.page import INK, tint
+from tfrs_scaling.input.page import INK, human_ticks, log_ticks, tint
 
 EPSILON = 0.01  # where the slider of the return per doubling begins
 TARGET = 0.99  # where that of the target NE begins, of the lowest NE measured
 _REACH = EXTRAPOLATION * 8
+INSIDE = 1.12  # how far from the end of the axis an arrow stands, as a factor of x
 _AXES = (  # name, its x, the schemes that share the axis, what it measures
     ("data", "data", tuple(AXES), AXIS_NAMES["data"]),
     ("parameters", "parameters", ("V", "H", "F"), AXIS_NAMES["parameters"]),
@@ -124,7 +125,8 @@ def _ne_figure(frontiers: Mapping[str, tuple[pd.DataFrame, PowerLawFit]], x: str
         _put(falls, phase(fit, max(fit.x), EPSILON).diminishing_return, fit.predict, (start, end))
         reach = samples_to_reach(fit, target)
         _put(reached, reach.x, lambda _: target, (start, end), inside="circle_x")
-        items.append(LegendItem(label=SHORT_NAMES[scheme], renderers=[marks, *curves, falls, reached]))
+        _hide_with(marks, falls, reached)
+        items.append(LegendItem(label=SHORT_NAMES[scheme], renderers=[marks, *curves]))
     losses = [ne for frontier, _ in frontiers.values() for ne in frontier["test_ne"]]
     height = (max(losses) - min(losses)) or 0.1
     lowest = min([min(losses), target, *(float(fit.predict(end)) for _, fit in frontiers.values())])
@@ -153,8 +155,11 @@ def _gain_figure(frontiers: Mapping[str, tuple[pd.DataFrame, PowerLawFit]], x: s
         falls = _movable(plot, f"gain-{scheme}", colours, 15)
         _put(falls, phase(fit, max(fit.x), EPSILON).diminishing_return, lambda _: 100 * EPSILON, (start, end))
         tops.append(float(100 * gain_at(fit, min(fit.x))))
-        items.append(LegendItem(label=SHORT_NAMES[scheme], renderers=[*curves, falls]))
+        _hide_with(curves[0], falls)
+        items.append(LegendItem(label=SHORT_NAMES[scheme], renderers=curves))
     plot.y_range.update(start=0.01, end=1.6 * max(tops))
+    plot.yaxis.formatter = human_ticks()
+    plot.yaxis.ticker = plot.ygrid[0].ticker = FixedTicker(ticks=log_ticks(0.01, 1.6 * max(tops)))
     log_range(plot, start, end)
     _rule(plot, 100 * EPSILON, "epsilon")
     legend_below(plot, items, 345)
@@ -174,10 +179,18 @@ def _movable(plot: Any, name: str, colours: tuple[str, str], size: int) -> Any:
     return drawn
 
 
+def _hide_with(line: Any, *marks: Any) -> None:
+    """What hides a line by its name in the legend hides its marks too."""
+    for each in marks:
+        line.js_link("visible", each, "visible")
+
+
 def _put(drawn: Any, x: float, height: Any, ends: tuple[float, float], inside: str = "diamond") -> None:
     """A mark at x, or as an arrow at the end of the axis beyond which x lies."""
-    at = min(max(x, ends[0]), ends[1])
-    marker, angle = (inside, 0.0) if at == x else ("triangle", math.copysign(math.pi / 2, ends[0] - x))
+    marker, angle, at = inside, 0.0, x
+    if not ends[0] <= x <= ends[1]:
+        marker, angle = "triangle", math.copysign(math.pi / 2, ends[0] - x)
+        at = ends[0] * INSIDE if x < ends[0] else ends[1] / INSIDE
     columns = {"x": [at], "y": [float(height(at))], "marker": [marker], "angle": [angle]}
     drawn.data_source.data = columns
 

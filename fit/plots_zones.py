@@ -6,7 +6,6 @@ from typing import Any
 from bokeh.models import ColumnDataSource, FixedTicker, LegendItem
 
 from tfrs_scaling.fit.plots_parts import NON_EMBEDDING, SCHEME_COLOURS, human
-from tfrs_scaling.fit.runs import SCHEMES
 from tfrs_scaling.input.page import CARD, FAINT, INK, MUTED, add_legend, blank_figure, tint
 
 _TOOLTIPS = [
@@ -65,7 +64,7 @@ def zone_figure(zone: Mapping[str, Any]) -> Any:
         )  # fmt: skip
         tint(name.glyph, text_color=front)
         plot.hover[0].renderers.append(tile)
-        items.append(LegendItem(label=f"{letter}  {words}", renderers=[tile, name]))
+        items.append(LegendItem(label=words, renderers=[tile, name]))
     add_legend(plot, items, 1)
     return plot
 
@@ -76,13 +75,13 @@ def outcome_words(zone: Mapping[str, Any], outcome: str) -> str:
     return {
         ">": f"{first} has the lower NE",
         "<": f"{second} has the lower NE",
-        "≈": f"no difference beyond {zone['margin']:g}",
+        "≈": f"≈ no difference beyond {zone['margin']:g}",
     }[outcome]
 
 
 def pair_name(zone: Mapping[str, Any]) -> str:
-    """The two schemes in words."""
-    return " against ".join(f"{scheme} ({SCHEMES[scheme]})" for scheme in (zone["first"], zone["second"]))
+    """The two schemes."""
+    return f"{zone['first']} against {zone['second']}"
 
 
 def _signed(value: float | None) -> str:

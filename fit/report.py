@@ -12,7 +12,7 @@ from markupsafe import Markup
 from tfrs_scaling.fit.advise import advise, read_budget
 from tfrs_scaling.fit.json_numbers import to_json
 from tfrs_scaling.fit.plots_parts import UNITS, human
-from tfrs_scaling.fit.plots_phases import EPSILON, TARGET, Levers, levers
+from tfrs_scaling.fit.plots_phases import EPSILON, INSIDE, TARGET, Levers, levers
 from tfrs_scaling.fit.report_methods import methods, settings
 from tfrs_scaling.fit.report_page import PAGE, TABLE
 from tfrs_scaling.fit.report_page import STYLE as REPORT_STYLE
@@ -39,7 +39,7 @@ from tfrs_scaling.fit.summary import (
     scheme_gains,
     unfinished,
 )
-from tfrs_scaling.fit.tables import Table
+from tfrs_scaling.fit.tables import Table, signed
 from tfrs_scaling.input.files import write_text_atomically
 from tfrs_scaling.input.page import HEAD, SCRIPT, STYLE, bokeh_script, embedded, script_safe
 
@@ -169,6 +169,7 @@ def _page_data(groups: Sequence[Levers], tables: Mapping[str, Table], target: Ma
     several = len(architectures) > 1
     return {
         "epsilon": EPSILON,
+        "inside": INSIDE,
         "target": target,
         "units": UNITS,
         "tables": {name: table.csv() for name, table in tables.items()},
@@ -209,7 +210,7 @@ def _tiles(runs: pd.DataFrame, fits: Mapping[str, Any]) -> list[dict[str, str]]:
         tiles.append(
             {
                 "name": f"{gain.scheme} at {multiplier_label(gain.multiplier)}×",
-                "value": f"{-gain.drop:+.4f}".replace("-", "−"),
+                "value": signed(-gain.drop),
                 "note": f"NE against the baseline at {human(gain.examples)} examples",
             }
         )

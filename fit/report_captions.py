@@ -35,8 +35,8 @@ REGROUPED = {
     "compute": " By data size: what larger models bring to each; a line that rises to the right has passed its best.",
 }
 HOW = (
-    " Ringed points and the thick curve with its band are the Pareto frontier and its law; dashed is extrapolation; "
-    "hollow points lie on the plateau and are not fitted."
+    " Ringed: the Pareto frontier; thick, with a band: its law and interval; dashed: extrapolation; hollow: on the "
+    "plateau, not fitted."
 )
 SCHEME_CAPTIONS = {
     "F": " The model sees this share of the features, dense and categorical, each smaller set within the larger ones.",

@@ -76,7 +76,7 @@ def _chosen(runs: pd.DataFrame) -> str:
 
 def _fitted(fits: Mapping[str, Any]) -> str:
     return (
-        "Laws NE = α·x^−β + γ are fitted by least squares: for a given β the law is linear in α and γ (both kept at 0 "
+        "Laws NE = α·x⁻ᵝ + γ are fitted by least squares: for a given β the law is linear in α and γ (both kept at 0 "
         "or above), so a search along β finds the global optimum. Intervals, at "
         f"{fits['level']:.0%}, are profile-likelihood intervals with F limits for n − 3 degrees of freedom, or "
         "bootstrap intervals where points share a training; frontier and plateau are found anew in every resample. An "

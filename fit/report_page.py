@@ -14,8 +14,6 @@ PAGE = """<body>
 <main>
 <section id="answer" class="card">
   <h2>Where the next unit should go</h2>
-  {% if cautions %}<div class="caution" role="note"><h3>Before you rely on this</h3>
-    <ul>{% for sentence in cautions %}<li>{{ sentence }}</li>{% endfor %}</ul></div>{% endif %}
   {% if advice %}<div class="advice">
     {% for block in advice %}<div class="budget"><h3>{{ block.title }}</h3>
       <p class="headline">{{ block.lines[0] }}</p>
@@ -25,6 +23,8 @@ PAGE = """<body>
   <p class="small">Another budget: <code>tfrs-scaling advise WORKDIR --budget "data=3x"</code> (compute, data, params
   or hours).</p>{% else %}<p class="headline">No trial of this study was measured, so there is no answer. The reasons
   are listed below.</p>{% endif %}
+  {% if cautions %}<div class="caution" role="note"><h3>Before you rely on this</h3>
+    <ul>{% for sentence in cautions %}<li>{{ sentence }}</li>{% endfor %}</ul></div>{% endif %}
 </section>
 <section id="summary" class="card">
   <h2>In short</h2>
@@ -100,15 +100,14 @@ PAGE = """<body>
 TABLE = """<div class="card table">
 <div class="table-head"><h3>{{ item.title }}</h3>
 <button type="button" class="csv" data-table="{{ item.name }}" aria-label="Download {{ item.name }}.csv">CSV</button></div>
-{% if item.hidden or not item.records %}{% if not item.records %}<p class="small">Nothing to show.</p>{% endif %}
-{% else %}
+{% if item.records and not item.hidden %}
 {% if item.folded %}<details><summary>{{ item.records | length }} row{{ "s" if item.records | length > 1 }}</summary>
 {% endif %}
 {% if item.note %}<p class="small">{{ item.note }}</p>{% endif %}
-<div class="scroll"><table><thead><tr>{% for column in item.columns %}
+<div class="scroll"><table><thead><tr>{% for column in item.shown %}
 <th{% if column.kind in numeric %} class="n"{% endif %}>{{ column.heading }}</th>{% endfor %}</tr></thead>
-<tbody>{% for row in item.rows %}<tr>{% for cell in row %}{% set kind = item.columns[loop.index0].kind %}
-<td class="{{ "n" if kind in numeric else kind }}">{% if kind == "verdict" %}<span class="verdict {{ cell.look }}"
+<tbody>{% for row in item.rows %}<tr>{% for cell in row %}{% set kind = item.shown[loop.index0].kind %}
+<td class="{{ "n" if kind in numeric else "" if kind == "verdict" else kind }}">{% if kind == "verdict" %}<span class="verdict {{ cell.look }}"
 title="{{ cell.title }}">{{ cell.text }}</span>{% else %}{{ cell.text }}{% endif %}{% if cell.small %}
 <small>{{ cell.small }}</small>{% endif %}</td>{% endfor %}</tr>{% endfor %}</tbody></table></div>
 {% if item.folded %}</details>{% endif %}
@@ -122,6 +121,7 @@ STYLE = """
 .headline { font-size: 17px; font-weight: 650; line-height: 1.4; } .budget li { font-size: 14px; }
 code { font: 13px/1.4 ui-monospace, Menlo, Consolas, monospace; overflow-wrap: anywhere; }
 .words { font-size: 17px; }
+.paper { display: block; } .verdict { white-space: nowrap; }
 figure.wide { grid-column: 1 / -1; }
 .views { display: flex; flex-wrap: wrap; gap: 6px; margin-top: 6px; }
 button { font: inherit; font-size: 13px; padding: 3px 12px; border-radius: 99px; border: 1px solid var(--faint);
@@ -137,7 +137,7 @@ section > .words + .table, h2 + .table { margin-top: 14px; }
 .table { padding: 14px 20px; } .table-head { display: flex; justify-content: space-between; align-items: center; gap: 12px; }
 .table-head h3 { margin: 0 0 4px; } .table .small { margin: 4px 0 8px; } .table details { margin: 4px 0; }
 .table td { white-space: nowrap; } .table td.words, .table td.text { white-space: normal; }
-.table td.words { min-width: 22em; font-size: 13px; } .table td.text { overflow-wrap: anywhere; min-width: 5em; }
+.table td.words { min-width: 24em; font-size: 13px; } .table td.text { overflow-wrap: break-word; }
 .verdict { background: none; color: var(--warn); border: 1px solid currentColor; }
 .verdict.ok { background: none; color: var(--good); } .verdict.unsure { color: var(--muted); border-style: dashed; }
 #chosen { position: fixed; left: 50%; bottom: 14px; transform: translateX(-50%); max-width: calc(100vw - 24px);
@@ -147,7 +147,8 @@ section > .words + .table, h2 + .table { margin-top: 14px; }
 @media (max-width: 600px) { .table { padding: 12px 14px; } .headline, .words { font-size: 16px; }
   .table td.words { min-width: 16em; } nav { flex-wrap: nowrap; overflow-x: auto; } nav a { white-space: nowrap; } }
 @media print { button, #chosen, .controls input { display: none !important; } .table, .budget { break-inside: avoid-page; }
-  figure.wide { grid-column: auto; } .table td { white-space: normal; } .table td.words { min-width: 0; }
+  .paper { display: block; } .verdict { white-space: nowrap; }
+figure.wide { grid-column: auto; } .table td { white-space: normal; } .table td.words { min-width: 0; }
   .card { padding: 10px 12px; } table { font-size: 8pt; } td small { font-size: 7pt; } th, td { padding: 4px 8px 4px 0; }
   .verdict { font-size: 8pt; white-space: normal; } h2 { break-after: avoid; } }
 """

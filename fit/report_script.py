@@ -63,9 +63,9 @@ function human(value, x) {
 function put(root, name, x, height, inside = "diamond") {
   const mark = root.select_one(name)
   if (!mark) return
-  const {start, end} = root.x_range, at = Math.min(Math.max(x, start), end)
-  const angle = at === x ? 0 : x > end ? -Math.PI / 2 : Math.PI / 2
-  mark.data_source.data = {x: [at], y: [height(at)], marker: [at === x ? inside : "triangle"], angle: [angle]}
+  const {start, end} = root.x_range, [left, right] = [start * report.inside, end / report.inside]
+  const at = x < start ? left : x > end ? right : x, angle = x < start ? Math.PI / 2 : x > end ? -Math.PI / 2 : 0
+  mark.data_source.data = {x: [at], y: [height(at)], marker: [angle ? "triangle" : inside], angle: [angle]}
 }
 function move(root, group, which) {
   const least = threshold(), ne = Number(target.value)

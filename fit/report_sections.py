@@ -148,13 +148,14 @@ def zone_sections(fits: Fits, tables: Mapping[str, Table]) -> list[Section]:
     figures = []
     for number, zone in enumerate(zones):
         caption = (
-            "Each cell compares the best models of both schemes within that many parameters and examples, only where "
+            f"{zone['first']}: {SCHEMES[zone['first']]}; {zone['second']}: {SCHEMES[zone['second']]}. Each cell compares "
+            "the models of both with that many parameters, trained on that many examples, only where "
             "both were measured. A letter names the scheme whose NE is lower by more than the margin "
             f"({zone['margin']:g}) and outside the noise; ≈ where neither is."
         )
         title = pair_name(zone) + (f" · {zone['architecture']}" if several else "")
         paper = {("V", "H"): "Figure 7", ("O", "M"): "Figure 8"}.get((zone["first"], zone["second"]), "Figures 7 and 8")
-        figures.append(Figure(title, paper, caption, (View(f"zone-{number}", "", zone_figure(zone)),)))
+        figures.append(Figure(title, paper, caption, (View(f"figure-zone-{number}", "", zone_figure(zone)),)))
     shown = (tables["table2"], tables["zones"])
     return [Section("zones", "Zones", "Which scheme in which budget", (), tuple(figures), shown)]
 
@@ -179,7 +180,7 @@ def dimension_section(chosen: pd.DataFrame, fits: Fits, tables: Mapping[str, Tab
         figures.append(
             Figure(
                 "NE against embedding dimension" + (f" · {architecture}" if suffix else ""), "Figure 9", caption,
-                (View(f"dimension{suffix}", "", dimension_figure(records, names, keys)),), wide=True,
+                (View(f"figure-dimension{suffix}", "", dimension_figure(records, names, keys)),), wide=True,
             )
         )  # fmt: skip
     return [Section("dimension", "Dimension", "Embedding dimension", (), tuple(figures), (tables["dimension"],))]
@@ -193,7 +194,7 @@ def generalisation_section(chosen: pd.DataFrame, fits: Fits, tables: Mapping[str
         rows = _with_training(rows, str(record["line"]))
         if rows["train_ne"].notna().any():
             label = f"{record['scheme']} {line_name(record)}"
-            views.append(View(f"generalisation-{number}", label, generalisation_figure(record, rows)))
+            views.append(View(f"figure-generalisation-{number}", label, generalisation_figure(record, rows)))
     if not views:
         return []
     caption = (
@@ -214,7 +215,7 @@ def joint_section(fits: Fits, tables: Mapping[str, Table]) -> list[Section]:
     several = len({record["architecture"] for record in drawn}) > 1
     views = tuple(
         View(
-            f"joint-{number}",
+            f"figure-joint-{number}",
             record["scheme"] + (f" · {record['architecture']}" if several else ""),
             joint_figure(record, axis_name("parameters", record["scheme"])),
         )
@@ -248,7 +249,7 @@ def beyond_sections(
                 "rows together: one that crosses the line at 0 shows no effect that can be told from noise."
             )
             figures.append(
-                Figure(title, "none of its figures", caption, (View(f"effects{suffix}", "", plot),), wide=True)
+                Figure(title, "none of its figures", caption, (View(f"figure-effects{suffix}", "", plot),), wide=True)
             )
         sections.append(
             Section("effects", "Effects", "What each multiplier changes", (), tuple(figures), (tables["effects"],))
@@ -264,7 +265,7 @@ def beyond_sections(
             "The baseline of each architecture. Curves that run side by side differ by a factor of data; curves that "
             "part or meet have other exponents."
         )
-        view = View("architectures", "", architectures_figure(lines, bayes_ne))
+        view = View("figure-architectures", "", architectures_figure(lines, bayes_ne))
         figure = Figure("NE of the baselines against data", "none of its figures", caption, (view,), wide=True)
         sections.append(
             Section("architectures", "Architectures", "Architectures", (), (figure,), (tables["architectures"],))
@@ -280,7 +281,7 @@ def beyond_sections(
             "Each line was fitted without its largest data size, which was then predicted. Points on the line at 0 were "
             "predicted exactly; crosses fell outside the interval. Trust longer extrapolations no more than these."
         )
-        view = View("held-out", "", held_out_figure(tested, labels))
+        view = View("figure-held-out", "", held_out_figure(tested, labels))
         figure = Figure("Measured minus predicted NE", "none of its figures", caption, (view,), wide=True)
         words = (fits["held_out_words"],)
         title = "Do the laws predict?"

@@ -73,7 +73,7 @@ def _ranking(fits: Fits) -> Table:
         Column("saturated", "Saturated", "verdict"), Column("gain_percent", "Next doubling, % of NE", "number"),
     )  # fmt: skip
     note = (
-        "NE ≈ α·x^−β + γ on the frontier of each scheme. In small print: the interval. Saturated: whether the next "
+        "NE ≈ α·x⁻ᵝ + γ on the frontier of each scheme. In small print: the interval. Saturated: whether the next "
         "doubling of x, from the largest measured, brings less than the threshold."
     )
     return Table("table1", "Table 1: data, parameter and compute efficiency", columns, records, note)
@@ -128,9 +128,9 @@ def _limits(fits: Fits) -> Table:
         )
     columns = (
         *_WHERE, Column("best_ne", "Lowest NE", "number"), Column("gamma", "Floor γ", "estimate"),
-        Column("gap", "Gap", "number"), Column("half_gap_ne", "NE at half the gap", "number"),
+        Column("gap", "Gap", "number"), Column("half_gap_ne", "NE at half the gap", "number", csv_only=True),
         Column("half_gap_x", "x that takes", "estimate"), Column("half_gap_factor", "Times the largest x", "number"),
-        Column("unreachable_probability", "Probability it is out of reach", "number"), Column("words", "In words", "words"),
+        Column("unreachable_probability", "Probability it is out of reach", "number", csv_only=True), Column("words", "In words", "words"),
     )  # fmt: skip
     note = "How far the best model of each scheme is from the level that no amount of x gets below, and what half of that way takes."
     return Table("limits", "Limits", columns, records, note)
@@ -179,7 +179,7 @@ def _cells(fits: Fits) -> Table:
         Column("examples", "Examples", "count"), Column("outcome", "Outcome", "verdict"),
         Column("difference", "Difference of NE", "estimate"),
     )  # fmt: skip
-    return Table("zones", "Every cell of the maps", columns, records, hidden=True)
+    return Table("zones", "Every cell of the maps (as CSV)", columns, records, hidden=True)
 
 
 def _dimension(fits: Fits) -> Table:
@@ -223,12 +223,12 @@ def _joint(fits: Fits) -> Table:
         record |= _spread(r["fit"], ("E", "A", "a", "B", "b", "split_exponent"))
         records.append(record | {"status": r["fit"]["status"] if r["fit"] else "not fitted", "words": r["words"]})
     columns = (
-        *_WHERE[:2], Column("parameters", "N counts"), Column("E", "E", "estimate"), Column("A", "A", "estimate"),
-        Column("a", "a", "estimate"), Column("B", "B", "estimate"), Column("b", "b", "estimate"),
+        *_WHERE[:2], Column("parameters", "N counts"), Column("E", "E", "estimate"), Column("A", "A", "estimate", csv_only=True),
+        Column("a", "a", "estimate"), Column("B", "B", "estimate", csv_only=True), Column("b", "b", "estimate"),
         Column("split_exponent", "b / (a + b)", "estimate"), Column("status", "Status"),
         Column("words", "In words", "words"),
     )  # fmt: skip
-    note = "NE ≈ E + A/N^a + B/D^b, of N parameters and D training examples."
+    note = "NE ≈ E + A·N⁻ᵃ + B·D⁻ᵇ, of N parameters and D training examples."
     return Table("joint_law", "The law of parameters and data", columns, records, note)
 
 

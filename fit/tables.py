@@ -30,11 +30,13 @@ class Column:
         heading: Its name on the page.
         kind: How a cell is written. ``estimate`` has its interval in ``KEY_low`` and ``KEY_high``. ``count`` may be
             large, and is written in few characters on the page. ``verdict`` stands out.
+        csv_only: Whether the page does without it.
     """
 
     key: str
     heading: str
     kind: Kind = "text"
+    csv_only: bool = False
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -65,9 +67,15 @@ class Table:
     hidden: bool = False
 
     @property
+    def shown(self) -> list[Column]:
+        """The columns of the page, which needs no name for the only architecture."""
+        several = len({record.get("architecture") for record in self.records}) > 1
+        return [c for c in self.columns if not c.csv_only and (several or c.key != "architecture")]
+
+    @property
     def rows(self) -> list[list[dict[str, str]]]:
         """Cells of the page: text, small print and look."""
-        return [[_cell(column, record) for column in self.columns] for record in self.records]
+        return [[_cell(column, record) for column in self.shown] for record in self.records]
 
     def csv(self) -> str:
         """The table as CSV (RFC 4180, UTF-8). A text that a spreadsheet would take for a formula is quoted by ``'``."""
@@ -83,14 +91,18 @@ def number(value: float | None) -> str:
     """A number in about four digits; a dash for none."""
     if value is None:
         return "–"
+    if value == round(value) and 2 <= abs(value) < 1000:
+        return f"{value:.0f}".replace("-", "−")
     if value == 0 or 1e-3 <= abs(value) < 10:
         return f"{value:.4f}".replace("-", "−")
     return (f"{value:,.0f}" if 100 <= abs(value) < 1e6 else f"{value:.3g}").replace("-", "−")
 
 
 def signed(value: float | None) -> str:
-    """A change, with its sign."""
-    return "–" if value is None else f"{value:+.4f}".replace("-", "−")
+    """A change, with its sign; none where it is nothing to four digits."""
+    if value is None:
+        return "–"
+    return "0.0000" if abs(value) < 5e-5 else f"{value:+.4f}".replace("-", "−")
 
 
 def interval(low: float | None, high: float | None) -> str:

@@ -7,6 +7,7 @@ from tfrs_scaling.fit.study_fits import fit_study
 
 _INTERVAL = {"alpha": [0.1, 0.3], "beta": [0.25, 0.35], "gamma": [0.77, 0.79]}
 _LAW = {"alpha": 0.2, "beta": 0.3, "gamma": 0.78, "interval": _INTERVAL, "r2": 0.999, "status": "ok"}
+_ON_LADDER = _LAW | {"range": [float(LADDER[1]), float(LADDER[-1])]}
 
 
 def answers(architecture: str = "dot") -> dict[str, Any]:
@@ -41,7 +42,7 @@ def answers(architecture: str = "dot") -> dict[str, Any]:
             for multiplier, shift in ((0.25, 0.0), (1.0, 0.01), (4.0, 0.02))
         ],
         "generalisation": [
-            {"architecture": architecture, "scheme": scheme, "line": line, "train": _LAW, "test": _LAW}
+            {"architecture": architecture, "scheme": scheme, "line": line, "train": _ON_LADDER, "test": _ON_LADDER}
             | {"difference_beta": 0.01, "low": -0.05, "high": 0.07, "words": "The exponents are not told apart."}
             for scheme, line in (("D", "1"), ("V", "frontier"))
         ],
