@@ -8,17 +8,18 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from tfrs_scaling.fit.bootstrap import REPLICATES
-from tfrs_scaling.fit.ladders import ladder_law
 from tfrs_scaling.fit.learning_curve import PLATEAU
 from tfrs_scaling.fit.plateau import power_law_region, power_law_regions
 from tfrs_scaling.fit.points import finite, labelled, positive
 from tfrs_scaling.fit.power_law import PowerLawFit, fit_points, laws_at
-from tfrs_scaling.fit.profile import Profile
+from tfrs_scaling.fit.profile import Profile, profile_of
 from tfrs_scaling.fit.status import FEWEST
 
 Array = NDArray[np.float64]
 Indices = NDArray[np.int64]
 Mask = NDArray[np.bool_]
+
+_FEWEST_ON_LADDER = 5  # points that tell a ladder's noise from its law
 
 
 def pareto_frontier(cost: ArrayLike, loss: ArrayLike) -> NDArray[np.int64]:
@@ -210,6 +211,15 @@ def _noise(candidates: _Candidates, xs: Array, ys: Array, rng: np.random.Generat
 
 
 def _ladder_law(xs: Array, ys: Array) -> tuple[Array, float, int]:
-    """A ladder's losses by its own law, the residual sum of squares and its degrees of freedom."""
-    fitted, start = ladder_law(xs, ys, np.ones_like(xs))
-    return fitted, float(np.sum((ys - fitted) ** 2)), max(xs.size - start - 3, 0)
+    """A ladder's losses by its own law, the residual sum of squares and its degrees of freedom.
+
+    Points on its plateau, and all points of a ladder too short, are their own prediction.
+    """
+    if xs.size < _FEWEST_ON_LADDER:
+        return ys, 0.0, 0
+    start = power_law_region(xs, ys)
+    profile = profile_of(xs[start:], ys[start:], np.ones(xs.size - start))
+    best = profile.optimum()
+    law = best.top * np.exp(-best.beta * profile.distance) + best.gamma
+    rss = float(best.rss[0]) * profile.scale**2
+    return np.concatenate([ys[:start], profile.scale * law]), rss, xs.size - start - 3

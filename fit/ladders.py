@@ -11,8 +11,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from tfrs_scaling.fit.bootstrap import law_jacobian
-from tfrs_scaling.fit.plateau import power_law_region
-from tfrs_scaling.fit.profile import profile_of
+from tfrs_scaling.fit.plateau import power_law_regions
+from tfrs_scaling.fit.profile import Profile
 from tfrs_scaling.fit.replicates import shrunk_variances
 from tfrs_scaling.fit.screening import SHAPE
 
@@ -102,17 +102,15 @@ def resample_ladders(chosen: pd.DataFrame, architecture: str, *, seed: int = 0) 
     measured = points["ne"].to_numpy(dtype=np.float64)
     shape = points.groupby(SHAPE[1:], sort=True).ngroup().to_numpy()
     at = np.unique(points["examples"], return_inverse=True)[1]
-    centre, residuals, told = _laws(points, shape, np.ones_like(measured))
+    regions = _regions(points, shape)
     noise, degrees, shared, source = _seed_noise(rows, points, at)
     if not source:
-        noise, degrees, source = _ladder_noise(residuals, told, shape, at)
+        noise, degrees, source = _ladder_noise(*_laws(points, regions, np.ones_like(measured))[1:], at, regions)
         if source:  # once more, with the weights that the noise calls for
-            _, residuals, told = _laws(points, shape, noise**-2)
-            noise, degrees, source = _ladder_noise(residuals, told, shape, at)
-    if source:
-        centre = _laws(points, shape, noise**-2)[0]
+            noise, degrees, source = _ladder_noise(*_laws(points, regions, noise**-2)[1:], at, regions)
     losses = measured[None]
     if source:
+        centre = _laws(points, regions, noise**-2)[0]
         rng = np.random.default_rng(seed)
         of_training = rng.standard_normal((RESAMPLES, int(shape.max()) + 1))[:, shape]
         own = rng.standard_normal((RESAMPLES, measured.size))
@@ -123,30 +121,11 @@ def resample_ladders(chosen: pd.DataFrame, architecture: str, *, seed: int = 0) 
     return Ladders(points=points, losses=losses, noise=noise, degrees=degrees, source=source)
 
 
-def ladder_law(xs: Array, ys: Array, weights: Array) -> tuple[Array, int]:
-    """A ladder's losses by its own law, and the index of the first point that the law is fitted to.
-
-    Points on its plateau, and all points of a ladder too short, are their own prediction.
-
-    Args:
-        xs: Increasing, shape (n,).
-        ys: Losses, shape (n,).
-        weights: Relative precisions, shape (n,).
-
-    Returns:
-        (losses, start): shape (n,), and n where the ladder is too short.
-    """
-    start = power_law_region(xs, ys) if xs.size >= _FEWEST_ON_LADDER else xs.size
-    if start == xs.size:
-        return ys, start
-    return np.concatenate([ys[:start], _law(xs[start:], ys[start:], weights[start:])[0]]), start
-
-
 def simultaneous(estimates: Array, deviations: Array, level: float) -> tuple[Array, Array]:
     """Intervals that hold for all of several estimates at once, from resamples of all of them.
 
     Each is as wide as its standard deviation times one number for all: the quantile of the largest of the deviations,
-    each divided by its own standard deviation (Westfall and Young 1993). They account for estimates that move together.
+    less its mean, divided by its own standard deviation (Westfall and Young 1993). They account for estimates that move together.
 
     Args:
         estimates: Shape (k,).
@@ -157,7 +136,7 @@ def simultaneous(estimates: Array, deviations: Array, level: float) -> tuple[Arr
         (low, high): shape (k,).
     """
     spread = deviations.std(axis=0)
-    scaled = np.abs(deviations) / np.where(spread > 0, spread, 1.0)
+    scaled = np.abs(deviations - deviations.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
     largest = np.sort(scaled.max(axis=1)) if estimates.size else np.zeros(1)
     factor = float(largest[min(int(np.ceil(level * (largest.size + 1))) - 1, largest.size - 1)])
     return estimates - factor * spread, estimates + factor * spread
@@ -176,30 +155,45 @@ def _seed_means(rows: pd.DataFrame) -> pd.DataFrame:
     return named.groupby([*SHAPE[1:], "examples"], sort=True).agg(sizes | {"seeds": "sum"}).reset_index()
 
 
-def _laws(points: pd.DataFrame, shape: Indices, weights: Array) -> tuple[Array, Array, NDArray[np.bool_]]:
-    """The NE of each point by its ladder's law, its residual freed of what the law took, and whether it tells noise."""
-    xs, ys = points["examples"].to_numpy(dtype=np.float64), points["ne"].to_numpy(dtype=np.float64)
+def _regions(points: pd.DataFrame, shape: Indices) -> list[Indices]:
+    """The rows of each shape's ladder that follow its law; ladders too short have none."""
+    ys = points["ne"].to_numpy(dtype=np.float64)
+    regions = []
+    for logs, rows in _alike(points, [np.flatnonzero(shape == of_shape) for of_shape in np.unique(shape)]):
+        if logs.size >= _FEWEST_ON_LADDER:
+            starts = power_law_regions(logs - logs[0], ys[rows])
+            regions += [ladder[start:] for ladder, start in zip(rows, starts, strict=True)]
+    return regions
+
+
+def _alike(points: pd.DataFrame, ladders: list[Indices]) -> list[tuple[Array, Indices]]:
+    """Ladders of the same data sizes together: ``ln(examples)``, shape (n,), and the rows of each, shape (k, n)."""
+    sizes = points["examples"].to_numpy(dtype=np.float64)
+    together: dict[tuple[float, ...], list[Indices]] = {}
+    for ladder in ladders:
+        together.setdefault(tuple(sizes[ladder].tolist()), []).append(ladder)
+    return [(np.log(xs), np.stack(rows)) for xs, rows in together.items()]
+
+
+def _laws(points: pd.DataFrame, regions: list[Indices], weights: Array) -> tuple[Array, Array, NDArray[np.bool_]]:
+    """The NE of each point by its ladder's law, its residual freed of what the law took, and whether it tells noise.
+
+    ``weights`` are the same for all points of a data size.
+    """
+    ys = points["ne"].to_numpy(dtype=np.float64)
     fitted, residuals, told = ys.copy(), np.zeros_like(ys), np.zeros(ys.size, dtype=bool)
-    for of_shape in np.unique(shape):
-        ladder = np.flatnonzero(shape == of_shape)
-        fitted[ladder], start = ladder_law(xs[ladder], ys[ladder], weights[ladder])
-        region = ladder[start:]
-        if region.size:
-            told[region] = True
-            left = np.maximum(1 - _law(xs[region], ys[region], weights[region])[1], 1 - _LARGEST_LEVERAGE)
-            residuals[region] = (ys[region] - fitted[region]) / np.sqrt(left)
+    for logs, rows in _alike(points, regions):
+        relative = weights[rows[0]] / weights[rows[0]].mean()
+        distance, unit = logs - logs[0], float(ys[rows].max()) or 1.0
+        best = Profile(distance, ys[rows] / unit, relative, unit).optima()
+        fitted[rows] = unit * (best.top * np.exp(-best.beta * distance) + best.gamma)
+        for row, top, beta in zip(rows, best.top[:, 0], best.beta[:, 0], strict=True):
+            jacobian = law_jacobian(distance, float(top), float(beta)) * np.sqrt(relative)[:, None]
+            left, values, _ = np.linalg.svd(jacobian, full_matrices=False)
+            leverage = (left[:, values > 1e-10 * values[0]] ** 2).sum(axis=1)
+            residuals[row] = (ys[row] - fitted[row]) / np.sqrt(np.maximum(1 - leverage, 1 - _LARGEST_LEVERAGE))
+        told[rows] = True
     return fitted, residuals, told
-
-
-def _law(xs: Array, ys: Array, weights: Array) -> tuple[Array, Array]:
-    """The losses of points by their law, and the leverage of each: the share of its noise that the law takes up."""
-    relative = weights / weights.mean()
-    profile = profile_of(xs, ys, relative)
-    best = profile.optimum()
-    fitted = best.top * np.exp(-best.beta * profile.distance) + best.gamma
-    jacobian = law_jacobian(profile.distance, float(best.top[0]), float(best.beta[0])) * np.sqrt(relative)[:, None]
-    left, values, _ = np.linalg.svd(jacobian, full_matrices=False)
-    return profile.scale * fitted, np.asarray((left[:, values > 1e-10 * values[0]] ** 2).sum(axis=1))
 
 
 def _seed_noise(rows: pd.DataFrame, points: pd.DataFrame, at: Indices) -> tuple[Array, float, float, str]:
@@ -226,7 +220,9 @@ def _seed_noise(rows: pd.DataFrame, points: pd.DataFrame, at: Indices) -> tuple[
     return np.sqrt(variances[at]), min(prior + float(own[own > 0].mean()), total), shared, "seeds"
 
 
-def _ladder_noise(residuals: Array, told: NDArray[np.bool_], shape: Indices, at: Indices) -> tuple[Array, float, str]:
+def _ladder_noise(
+    residuals: Array, told: NDArray[np.bool_], at: Indices, regions: list[Indices]
+) -> tuple[Array, float, str]:
     """The noise of each point by what ladders scatter about their laws, its degrees of freedom, and ``ladders``."""
     if not told.any():
         return np.zeros(residuals.size), 0.0, ""
@@ -237,7 +233,7 @@ def _ladder_noise(residuals: Array, told: NDArray[np.bool_], shape: Indices, at:
     if (counts < 2).all():  # a single ladder: nothing to compare it with, but it has a noise
         squares, counts = np.bincount(at[told], residuals[told] ** 2, sizes), counts + 1
     # each ladder's law takes three of its points' degrees of freedom
-    kept = 1 - 3 * np.unique(shape[told]).size / int(told.sum())
+    kept = 1 - 3 * len(regions) / int(told.sum())
     own = np.maximum(counts - 1.0, 0.0) * kept
     if not squares.any():
         return np.zeros(residuals.size), 0.0, ""
