@@ -77,7 +77,8 @@ def joint_record(
     fit = joint_law_of(rows, level=level, resamples=resamples)
     if fit is None:
         return None
-    path, further = [], ""
+    path: list[dict[str, Any]] = []
+    further = ""
     cost = measured_cost(rows)
     if scheme == "V":
         further = "V's parameters cost memory and no compute, so there is no compute-optimal split"
@@ -112,7 +113,9 @@ def _path(fit: JointFit, cost: MeasuredCost, largest: float) -> tuple[list[dict[
         f"of {last['budget']:.2g} FLOPs, ten times the largest measured, the best use is {last['n']:.3g} parameters on "
         f"{last['d']:.3g} examples"
     )
-    return path, words + (f"; {beyond} of {len(path)} budgets ask for models or data beyond the measured" * bool(beyond))
+    return path, words + (
+        f"; {beyond} of {len(path)} budgets ask for models or data beyond the measured" * bool(beyond)
+    )
 
 
 def _words(fit: JointFit, further: str) -> str:
