@@ -4,6 +4,7 @@ import math
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tfrs_scaling.fit.compare import compare_schemes
 from tfrs_scaling.fit.draws import law_draws, places_of
@@ -12,6 +13,10 @@ from tfrs_scaling.fit.lines import DataLine
 from tfrs_scaling.fit.power_law import PowerLawFit
 from tfrs_scaling.fit.uncertainty import percentiles
 
+Array = NDArray[np.float64]
+
+_FIGURES = ("beta_difference", "low", "high", "data_ratio", "data_ratio_low", "data_ratio_high", "p_value")
+_NEVER = 100.0  # in ln(examples)
 _NO_LAW = ("too_few_points", "flat", "not_monotone", "beta_at_bound")
 
 
@@ -34,51 +39,47 @@ def architectures(first: DataLine, second: DataLine, *, level: float = 0.95) -> 
         data_ratio_low, data_ratio_high, p_value (of the curves being one) and words; None what cannot be told.
     """
     names = {"first": first.architecture, "second": second.architecture}
-    fits = [line.fit(level=level) for line in (first, second)]
-    unknown = dict.fromkeys(
-        ("beta_difference", "low", "high", "data_ratio", "data_ratio_low", "data_ratio_high", "p_value")
-    )
     laws: list[PowerLawFit] = []
-    for line, fit in zip((first, second), fits, strict=True):
+    for line in (first, second):
+        fit = line.fit(level=level)
         if fit is None or fit.status in _NO_LAW:
             why = "it has too few data sizes" if fit is None else f"its status is {fit.status}"
-            return {
-                **names, "verdict": "cannot tell", **unknown, "words": f"{line.architecture} has no law to compare: {why}."
-            }  # fmt: skip
+            return _unknown(names, f"{line.architecture} has no law to compare: {why}.")
         laws.append(fit)
     try:
         comparison = compare_schemes(*laws, level=level)
     except ValueError as error:
-        return {**names, "verdict": "cannot tell", **unknown, "words": f"They cannot be compared: {error}."}
-    ratios = _ratios(*laws)
-    differ = comparison.beta_p_value < 1 - level
-    found: dict[str, Any] = {
+        return _unknown(names, f"They cannot be compared: {error}.")
+    found = dict.fromkeys(_FIGURES, math.nan) | {
         "beta_difference": comparison.beta_difference,
         "low": comparison.beta_interval[0],
         "high": comparison.beta_interval[1],
-        **unknown.fromkeys(("data_ratio", "data_ratio_low", "data_ratio_high")),
         "p_value": comparison.p_value,
     }
-    constant = False
+    constant, ratios = False, _ratios(*laws)
     if ratios is not None:
         top, bottom = ratios
         middle = (top + bottom) / 2
-        estimate, draws = float(middle[0]), middle[1:]
-        low, high = (float(end) for end in percentiles(draws, level))
-        found |= {"data_ratio": _exp(estimate), "data_ratio_low": _exp(min(low, estimate))}
-        found |= {"data_ratio_high": _exp(max(high, estimate))}
-        with np.errstate(invalid="ignore"):
-            drift_low, drift_high = percentiles(np.nan_to_num((bottom - top)[1:], posinf=math.inf), level)
+        low, high = (float(end) for end in percentiles(middle[1:], level))
+        found |= {"data_ratio": _exp(float(middle[0]))}
+        found |= {"data_ratio_low": _exp(min(low, float(middle[0])))}
+        found |= {"data_ratio_high": _exp(max(high, float(middle[0])))}
+        drift_low, drift_high = percentiles(bottom[1:] - top[1:], level)
         constant = bool(drift_low <= 0 <= drift_high)
-    verdict = _verdict(comparison.different, differ, constant, found)
-    words = _words(names, verdict, found, comparison.level)
+    verdict = _verdict(comparison.different, comparison.beta_p_value < 1 - level, constant, found)
+    words = _words(names, verdict, found, level)
     return {**names, "verdict": verdict, **{name: to_json(value) for name, value in found.items()}, "words": words}
 
 
-def _ratios(first: PowerLawFit, second: PowerLawFit) -> "tuple[Any, Any] | None":
+def _unknown(names: dict[str, str], words: str) -> dict[str, Any]:
+    return {**names, "verdict": "cannot tell", **dict.fromkeys(_FIGURES), "words": words}
+
+
+def _ratios(first: PowerLawFit, second: PowerLawFit) -> tuple[Array, Array] | None:
     """``ln`` of the ratio of data at the highest and at the lowest NE that both laws take within their data.
 
-    Each has the estimate first and the draws after it; None where the two have no NE in common.
+    Each has the estimate first and the draws after it, shape (m + 1,); None where the two have no NE in common. A
+    draw that never gets down to that NE counts as one that needs e**100 examples.
     """
     spans = [fit.predict([min(fit.x), max(fit.x)]) for fit in (first, second)]
     highest, lowest = min(float(span[0]) for span in spans), max(float(span[1]) for span in spans)
@@ -91,15 +92,14 @@ def _ratios(first: PowerLawFit, second: PowerLawFit) -> "tuple[Any, Any] | None"
     out = []
     for ne in (highest, lowest):
         here, there = (places_of(laws, fit, ne) for laws, fit in zip(draws, (first, second), strict=True))
-        with np.errstate(invalid="ignore"):
-            out.append(np.nan_to_num(there - here, nan=0.0, posinf=math.inf, neginf=-math.inf))
+        out.append(np.minimum(there, _NEVER) - np.minimum(here, _NEVER))
     return out[0], out[1]
 
 
-def _verdict(different: bool, exponents_differ: bool, constant: bool, found: dict[str, Any]) -> str:
+def _verdict(different: bool, exponents_differ: bool, constant: bool, found: dict[str, float]) -> str:
     if exponents_differ:
         return "other exponent"
-    if found["data_ratio"] is None:
+    if math.isnan(found["data_ratio"]):
         return "cannot tell"
     low, high = found["data_ratio_low"], found["data_ratio_high"]
     if different and constant and (low > 1 or high < 1):
@@ -109,9 +109,9 @@ def _verdict(different: bool, exponents_differ: bool, constant: bool, found: dic
     return "cannot tell"
 
 
-def _words(names: dict[str, str], verdict: str, found: dict[str, Any], level: float) -> str:
+def _words(names: dict[str, str], verdict: str, found: dict[str, float], level: float) -> str:
     first, second = names["first"], names["second"]
-    if found["data_ratio"] is None:
+    if math.isnan(found["data_ratio"]):
         return f"{first} and {second} reached no NE in common, so their data cannot be compared."
     low, high = found["data_ratio_low"], found["data_ratio_high"]
     data = (

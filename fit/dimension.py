@@ -58,7 +58,7 @@ def dimension(
         records.append(
             {
                 "architecture": str(architecture),
-                "multiplier": float(multiplier),
+                "multiplier": float(str(multiplier)),
                 "examples": int(max(shared)),
                 "dims": [int(dim) for dim in dims],
                 "ne": there.mean().tolist(),
@@ -83,7 +83,7 @@ def _best_and_knee(
     factor = np.sqrt(noise.degrees / rng.chisquare(noise.degrees, (REPLICATES, 1)))
     shocks = rng.standard_normal((REPLICATES, ne.size)) * factor * noise.sd / np.sqrt(trainings)
     for name, at in zip(("best", "knee"), _places(ne + shocks, margin), strict=True):
-        low, high = percentiles(dims[at], level)
+        low, high = percentiles(dims[at].astype(np.float64), level)
         found |= {f"{name}_low": int(min(low, found[name])), f"{name}_high": int(max(high, found[name]))}
     return found
 

@@ -65,7 +65,8 @@ def effects(chosen: pd.DataFrame, *, level: float = 0.95) -> list[dict[str, Any]
     shapes = list(means.groupby(["architecture", "scheme", "multiplier", "embedding_dim"], sort=True))
     number = max(len(shapes) - 1, 1)
     records = []
-    for (architecture, scheme, multiplier, dim), shape in shapes:
+    for (architecture, scheme, *_), shape in shapes:
+        multiplier, dim = float(shape["multiplier"].iloc[0]), int(shape["embedding_dim"].iloc[0])
         other = scheme == "D" and architecture != base
         if scheme == "D" and not other:
             continue
@@ -84,8 +85,8 @@ def effects(chosen: pd.DataFrame, *, level: float = 0.95) -> list[dict[str, Any]
             {
                 "architecture": str(architecture),
                 "scheme": ARCHITECTURE if other else str(scheme),
-                "multiplier": float(multiplier),
-                "embedding_dim": int(dim),
+                "multiplier": multiplier,
+                "embedding_dim": dim,
                 **to_json(asdict(change)),
                 "equal_compute": equal,
             }

@@ -46,10 +46,9 @@ def generalisation(lines: Iterable[DataLine], *, level: float = 0.95) -> list[di
         if len(sizes) < 3:
             continue
         later = line.within(sizes[1], sizes[-1])
-        fits = later.fit("train_ne", level=level), later.fit(level=level)
-        if fits[0] is None or fits[1] is None:
+        train, test = later.fit("train_ne", level=level), later.fit(level=level)
+        if train is None or test is None:
             continue
-        train, test = fits
         low = high = difference = None
         reasons = [f"of the {name} curve" for name, fit in (("training", train), ("test", test)) if _vague(fit)]
         if not reasons:

@@ -77,7 +77,8 @@ def joint_record(
     fit = joint_law_of(rows, level=level, resamples=resamples)
     if fit is None:
         return None
-    path, further = [], ""
+    path: list[dict[str, Any]] = []
+    further = ""
     cost = measured_cost(rows)
     if scheme == "V":
         further = "V's parameters cost memory and no compute, so there is no compute-optimal split"
