@@ -43,6 +43,8 @@ def zone_figure(zone: Mapping[str, Any]) -> Any:
     items = []
     for outcome, letter, back, front in outcomes:
         cells = [cell for cell in zone["cells"] if cell["outcome"] == outcome]
+        if not cells:
+            continue
         words = outcome_words(zone, outcome)
         source = ColumnDataSource(
             {

@@ -1,6 +1,7 @@
 """The report: one HTML page that needs nothing but a browser, and its tables as CSV."""
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -48,6 +49,7 @@ BUDGETS = {  # of the first panel
     "data=2x": "With twice the data",
     "params=4x": "With 4 times the parameters",
 }
+_BULLET = re.compile(r"^ +(- |\d+\. )?")  # what the terminal writes before an item
 _ABSENT = {  # what a study without it could add
     "ranking": "A ranking of the schemes: scale V, H, O or M (sweep.V, sweep.H, …).",
     "zones": "Zones of V against H and O against M: both schemes of a pair, at several data sizes.",
@@ -189,9 +191,25 @@ def _advice(runs: pd.DataFrame, fits: Mapping[str, Any]) -> list[dict[str, Any]]
     """The answer for each budget; none where nothing was measured."""
     if best_point(runs) is None:
         return []
-    return [
-        {"title": title, "lines": advise(runs, fits, read_budget(budget)).lines()} for budget, title in BUDGETS.items()
-    ]
+    return [{"title": title} | advice_parts(runs, fits, budget) for budget, title in BUDGETS.items()]
+
+
+def advice_parts(runs: pd.DataFrame, fits: Mapping[str, Any], budget: str) -> dict[str, Any]:
+    """The lines of an ``Advice`` as the page sets them: answer, reasons, and what is indented below a line, folded."""
+    lines = advise(runs, fits, read_budget(budget)).lines()
+    reasons, folded = list[str](), list[dict[str, Any]]()
+    for at, line in enumerate(lines[1:], 1):
+        if line.startswith(" "):
+            folded[-1]["items"].append(line)
+        elif at + 1 < len(lines) and lines[at + 1].startswith(" "):
+            folded.append({"summary": line.rstrip(":"), "items": []})
+        else:
+            reasons.append(line)
+    for part in folded:
+        part["code"] = part["items"][0].lstrip().startswith("tfrs-scaling")
+        if not part["code"]:
+            part["items"] = [_BULLET.sub("", item) for item in part["items"]]
+    return {"answer": lines[0], "reasons": reasons, "folded": folded}
 
 
 def _tiles(runs: pd.DataFrame, fits: Mapping[str, Any]) -> list[dict[str, str]]:

@@ -16,8 +16,11 @@ PAGE = """<body>
   <h2>Where the next unit should go</h2>
   {% if advice %}<div class="advice">
     {% for block in advice %}<div class="budget"><h3>{{ block.title }}</h3>
-      <p class="headline">{{ block.lines[0] }}</p>
-      {% if block.lines[1:] %}<ul>{% for line in block.lines[1:] %}<li>{{ line }}</li>{% endfor %}</ul>{% endif %}
+      <p class="headline">{{ block.answer }}</p>
+      {% for line in block.reasons %}<p>{{ line }}</p>{% endfor %}
+      {% for part in block.folded %}<details><summary>{{ part.summary }}</summary>
+        {% if part.code %}<pre>{{ part["items"] | join("\n") }}</pre>{% else %}<ol>
+        {% for item in part["items"] %}<li>{{ item }}</li>{% endfor %}</ol>{% endif %}</details>{% endfor %}
     </div>{% endfor %}
   </div>
   <p class="small">Another budget: <code>tfrs-scaling advise WORKDIR --budget "data=3x"</code> (compute, data, params
@@ -53,7 +56,7 @@ PAGE = """<body>
   </div>{% endif %}
   {% if section.figures %}<div class="figures">
   {% for item in section.figures %}<figure{% if item.wide %} class="wide"{% endif %}>
-    <figcaption><strong>{{ item.title }}</strong> <span class="paper">compare the paper: {{ item.paper }}</span>
+    <figcaption><strong>{{ item.title }}</strong> <span class="paper">{{ "compare the paper: " + item.paper if item.paper else "beyond the paper" }}</span>
     {% if item.views | length > 1 %}<span class="views" role="group" aria-label="Views">{% for view in item.views %}
       <button type="button" data-shows="{{ view.element }}" aria-pressed="{{ "true" if loop.first else "false" }}">
       {{ view.label }}</button>{% endfor %}</span>{% endif %}</figcaption>
@@ -118,7 +121,11 @@ title="{{ cell.title }}">{{ cell.text }}</span>{% else %}{{ cell.text }}{% endif
 STYLE = """
 .advice { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 340px), 1fr)); gap: 14px 26px; }
 .budget { border-top: 3px solid var(--accent); padding-top: 10px; } .budget h3 { margin: 0 0 6px; color: var(--muted); }
-.headline { font-size: 17px; font-weight: 650; line-height: 1.4; } .budget li { font-size: 14px; }
+.headline { font-size: 17px; font-weight: 650; line-height: 1.4; } 
+.budget p, .budget li, .budget summary { font-size: 14px; } .budget .headline { font-size: 17px; }
+.budget details { margin: 0 0 4px; } .budget ol { margin: 4px 0 10px; padding-left: 24px; } .budget summary { line-height: 1.4; }
+pre { font: 12px/1.5 ui-monospace, Menlo, Consolas, monospace; white-space: pre-wrap; overflow-wrap: anywhere; margin: 4px 0 10px;
+  padding: 10px 12px; border-radius: 8px; background: var(--page); }
 code { font: 13px/1.4 ui-monospace, Menlo, Consolas, monospace; overflow-wrap: anywhere; }
 .words { font-size: 17px; }
 .paper { display: block; } .verdict { white-space: nowrap; }

@@ -127,6 +127,9 @@ document.addEventListener("figure-drawn", ({target: element, detail: root}) => {
   if (group) move(root, group, element.id.startsWith("lever-ne") ? "ne" : "gain")
 })
 
+// What the answer rests on belongs on paper.
+addEventListener("beforeprint", () => document.querySelectorAll(".budget details").forEach((each) => { each.open = true }))
+
 // Views of one figure. Those of the two figures of a section that belong together change together.
 for (const button of document.querySelectorAll("[data-shows]")) button.addEventListener("click", () => {
   const buttons = [...button.parentElement.children], at = buttons.indexOf(button)

@@ -32,7 +32,8 @@ class View:
 
 @dataclass(frozen=True)
 class Figure:
-    """A place for figures on the page: what they show, which figure of the paper that answers, how to read them."""
+    """A place for figures on the page: what they show, which figure of the paper that answers (none: empty), how to
+    read them."""
 
     title: str
     paper: str
@@ -226,7 +227,7 @@ def joint_section(fits: Fits, tables: Mapping[str, Table]) -> list[Section]:
         "run upright, more data do not. Diamonds: the split of a compute budget, of a tenth to ten times the largest "
         "measured, that makes NE lowest; hover for the budget. Beyond the measured points it is extrapolation."
     )
-    figures = (Figure("Equal NE over parameters and data", "none of its figures", caption, views, wide=True),)
+    figures = (Figure("Equal NE over parameters and data", "", caption, views, wide=True),)
     shown = (tables["joint_law"], tables["compute_optimal"])
     return [Section("joint", "Joint law", "Parameters and data together", (), figures, shown)]
 
@@ -248,9 +249,7 @@ def beyond_sections(
                 "Each shape against the baseline, at the largest data size of both. Bars are intervals that hold for all "
                 "rows together: one that crosses the line at 0 shows no effect that can be told from noise."
             )
-            figures.append(
-                Figure(title, "none of its figures", caption, (View(f"figure-effects{suffix}", "", plot),), wide=True)
-            )
+            figures.append(Figure(title, "", caption, (View(f"figure-effects{suffix}", "", plot),), wide=True))
         sections.append(
             Section("effects", "Effects", "What each multiplier changes", (), tuple(figures), (tables["effects"],))
         )
@@ -266,7 +265,7 @@ def beyond_sections(
             "part or meet have other exponents."
         )
         view = View("figure-architectures", "", architectures_figure(lines, bayes_ne))
-        figure = Figure("NE of the baselines against data", "none of its figures", caption, (view,), wide=True)
+        figure = Figure("NE of the baselines against data", "", caption, (view,), wide=True)
         sections.append(
             Section("architectures", "Architectures", "Architectures", (), (figure,), (tables["architectures"],))
         )
@@ -282,7 +281,7 @@ def beyond_sections(
             "predicted exactly; crosses fell outside the interval. Trust longer extrapolations no more than these."
         )
         view = View("figure-held-out", "", held_out_figure(tested, labels))
-        figure = Figure("Measured minus predicted NE", "none of its figures", caption, (view,), wide=True)
+        figure = Figure("Measured minus predicted NE", "", caption, (view,), wide=True)
         words = (fits["held_out_words"],)
         title = "Do the laws predict?"
         sections.append(Section("held-out", "Held out", title, words, (figure,), (tables["held_out"],)))

@@ -129,7 +129,7 @@ def _limits(fits: Fits) -> Table:
     columns = (
         *_WHERE, Column("best_ne", "Lowest NE", "number"), Column("gamma", "Floor γ", "estimate"),
         Column("gap", "Gap", "number"), Column("half_gap_ne", "NE at half the gap", "number", csv_only=True),
-        Column("half_gap_x", "x that takes", "estimate"), Column("half_gap_factor", "Times the largest x", "number"),
+        Column("half_gap_x", "x that takes", "estimate"), Column("half_gap_factor", "Times the largest x", "count"),
         Column("unreachable_probability", "Probability it is out of reach", "number", csv_only=True), Column("words", "In words", "words"),
     )  # fmt: skip
     note = "How far the best model of each scheme is from the level that no amount of x gets below, and what half of that way takes."
@@ -342,7 +342,7 @@ def _left_out(fits: Fits) -> list[Table]:
         ),
     )
     tables = []
-    for name, title, meaning in groups:
+    for name, heading, meaning in groups:
         found = fits[name]
         keys = [key for key in _LEFT_OUT if found and key in found[0]]
         kinds = {"multiplier": "text", "learning_rate": "text"}
@@ -350,7 +350,7 @@ def _left_out(fits: Fits) -> list[Table]:
         records = [
             {key: _multiplier(record[key]) if key == "multiplier" else record[key] for key in keys} for record in found
         ]
-        title = f"{title}: {len(found) or 'none'}"
+        title = f"{heading}: {len(found) or 'none'}"
         tables.append(Table(name, title, columns, records, meaning, folded=name == "flagged"))
     return tables
 

@@ -113,7 +113,7 @@ def interval(low: float | None, high: float | None) -> str:
 
 
 def _compact(value: float) -> str:
-    return human(value, "compute") if abs(value) >= 1e6 else number(value)
+    return human(value, "compute") if abs(value) >= 1e4 else number(value)
 
 
 def _cell(column: Column, record: Record) -> dict[str, str]:
