@@ -26,7 +26,7 @@ def effects_figure(effects: Sequence[Mapping[str, Any]], keys: Sequence[str]) ->
         ("against the baseline", "@outcome"),
     ]  # fmt: skip
     names = [effect_name(record) for record in effects]
-    plot = _rows_figure(names, "change of test NE against the baseline (left is better)", tooltips)
+    plot = _rows_figure(names, "change of test NE (left is better)", tooltips)
     items = []
     for scheme in dict.fromkeys(record["scheme"] for record in effects):
         rows = [at for at, record in enumerate(effects) if record["scheme"] == scheme]
@@ -45,7 +45,7 @@ def effects_figure(effects: Sequence[Mapping[str, Any]], keys: Sequence[str]) ->
         bar = _bars(plot, ends, columns["y"], colours)
         dots = add_marks(plot, columns, colours, "circle", y="y", size=9)
         items.append(LegendItem(label=SHORT_NAMES.get(scheme, _OTHER_NAMES.get(scheme, scheme)), renderers=[dots, bar]))
-    add_legend(plot, items, 4)
+    add_legend(plot, items, 3)
     return plot
 
 
@@ -75,10 +75,10 @@ def held_out_figure(records: Sequence[Mapping[str, Any]], names: Sequence[str]) 
         for record in records
     ]
     bar = _bars(plot, ends, [-at for at in range(len(records))], MUTED)
-    items = [LegendItem(label="interval of the prediction", renderers=[bar])]
+    items = [LegendItem(label="its interval", renderers=[bar])]
     for inside, marker, colours, label in (
-        (True, "circle", ("#0072b2", "#56b4e9"), "measured inside it"),
-        (False, "x", ("#d55e00", "#e8853a"), "measured outside it"),
+        (True, "circle", ("#0072b2", "#56b4e9"), "inside it"),
+        (False, "x", ("#d55e00", "#e8853a"), "outside it"),
     ):
         rows = [at for at, record in enumerate(records) if bool(record["inside"]) is inside]
         columns = {

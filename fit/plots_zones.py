@@ -28,7 +28,7 @@ def zone_figure(zone: Mapping[str, Any]) -> Any:
     rows = sorted({cell["examples"] for cell in zone["cells"]})
     axis = NON_EMBEDDING if {first, second} <= {"O", "M"} else "parameters"
     height = 130 + max(34 * len(rows), 170)
-    plot = blank_figure(f"{axis} (equal for both)", "training examples", _TOOLTIPS, height=height)
+    plot = blank_figure(axis, "training examples", _TOOLTIPS, height=height)
     plot.x_range.update(start=-0.5, end=len(columns) - 0.5)
     plot.y_range.update(start=-0.5, end=len(rows) - 0.5)
     plot.grid.visible = False

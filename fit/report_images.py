@@ -4,6 +4,7 @@ import base64
 import importlib
 import importlib.util
 import os
+import re
 import shutil
 import tempfile
 import time
@@ -36,10 +37,8 @@ _PAGE = (
 """
 )
 _SVG = 'return Bokeh.index[roots.get(arguments[0]).id].export("svg").ctx.get_serialized_svg(true)'
-_BOX = """
-const box = document.getElementById(arguments[0]).getBoundingClientRect()
-return [box.x, box.y + scrollY, box.width, box.height]
-"""
+_NAMES = re.compile(r'\bid="([A-Za-z]{12})"')
+_PNG = 'return Bokeh.index[roots.get(arguments[0]).id].export("png").canvas.toDataURL("image/png")'
 
 
 def write_images(
@@ -147,12 +146,11 @@ def _open(browser: Any, page: Path) -> None:
 
 def _write(browser: Any, element: str, path: Path) -> Path:
     if path.suffix == ".svg":
-        write_text_atomically(path, browser.execute_script(_SVG, element))
+        drawing = browser.execute_script(_SVG, element)
+        for number, name in enumerate(dict.fromkeys(_NAMES.findall(drawing))):  # they are drawn by chance
+            drawing = drawing.replace(name, f"clip{number}")
+        write_text_atomically(path, drawing)
         return path
-    x, y, width, height = browser.execute_script(_BOX, element)
-    clip = {"x": x, "y": y, "width": width, "height": height, "scale": 1}
-    shot = browser.execute_cdp_cmd(
-        "Page.captureScreenshot", {"format": "png", "captureBeyondViewport": True, "clip": clip}
-    )
-    path.write_bytes(base64.b64decode(shot["data"]))
+    address = browser.execute_script(_PNG, element)
+    path.write_bytes(base64.b64decode(address.split(",", 1)[1]))
     return path

@@ -56,7 +56,8 @@ PAGE = """<body>
   </div>{% endif %}
   {% if section.figures %}<div class="figures">
   {% for item in section.figures %}<figure{% if item.wide %} class="wide"{% endif %}>
-    <figcaption><strong>{{ item.title }}</strong> <span class="paper">{{ "compare the paper: " + item.paper if item.paper else "beyond the paper" }}</span>
+    <figcaption><strong>{{ item.title }}</strong>
+    <span class="paper">{{ "compare the paper: " + item.paper if item.paper else "beyond the paper" }}</span>
     {% if item.views | length > 1 %}<span class="views" role="group" aria-label="Views">{% for view in item.views %}
       <button type="button" data-shows="{{ view.element }}" aria-pressed="{{ "true" if loop.first else "false" }}">
       {{ view.label }}</button>{% endfor %}</span>{% endif %}</figcaption>
@@ -66,7 +67,7 @@ PAGE = """<body>
   </figure>{% endfor %}
   </div>{% endif %}
   {% if section.controls %}<div class="card scroll"><h3>At this threshold and target</h3>
-    <table id="levers-now"><thead><tr><th>Scheme</th><th>Against</th><th class="n">Measured to</th><th>Fit</th>
+    <table id="levers-now" class="cards"><thead><tr><th>Scheme</th><th>Against</th><th class="n">Measured to</th><th>Fit</th>
     <th class="n">Diminishing return at</th><th class="n">Target NE needs</th></tr></thead><tbody></tbody></table>
   </div>{% endif %}
   {% for item in section.tables %}{{ table(item) }}{% endfor %}
@@ -107,10 +108,11 @@ TABLE = """<div class="card table">
 {% if item.folded %}<details><summary>{{ item.records | length }} row{{ "s" if item.records | length > 1 }}</summary>
 {% endif %}
 {% if item.note %}<p class="small">{{ item.note }}</p>{% endif %}
-<div class="scroll"><table><thead><tr>{% for column in item.shown %}
+<div class="scroll"><table{% if item.wordy %} class="cards"{% endif %}><thead><tr>{% for column in item.shown %}
 <th{% if column.kind in numeric %} class="n"{% endif %}>{{ column.heading }}</th>{% endfor %}</tr></thead>
 <tbody>{% for row in item.rows %}<tr>{% for cell in row %}{% set kind = item.shown[loop.index0].kind %}
-<td class="{{ "n" if kind in numeric else "" if kind == "verdict" else kind }}">{% if kind == "verdict" %}<span class="verdict {{ cell.look }}"
+<td class="{{ "n" if kind in numeric else "" if kind == "verdict" else kind }}"
+data-label="{{ item.shown[loop.index0].heading }}">{% if kind == "verdict" %}<span class="verdict {{ cell.look }}"
 title="{{ cell.title }}">{{ cell.text }}</span>{% else %}{{ cell.text }}{% endif %}{% if cell.small %}
 <small>{{ cell.small }}</small>{% endif %}</td>{% endfor %}</tr>{% endfor %}</tbody></table></div>
 {% if item.folded %}</details>{% endif %}
@@ -120,11 +122,14 @@ title="{{ cell.title }}">{{ cell.text }}</span>{% else %}{{ cell.text }}{% endif
 
 STYLE = """
 .advice { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 340px), 1fr)); gap: 14px 26px; }
-.budget { border-top: 3px solid var(--accent); padding-top: 10px; } .budget h3 { margin: 0 0 6px; color: var(--muted); }
-.headline { font-size: 17px; font-weight: 650; line-height: 1.4; } 
+.budget { border-top: 3px solid var(--accent); padding-top: 10px; } .budget h3 { margin: 0 0 6px;
+  color: var(--muted); }
+.headline { font-size: 17px; font-weight: 650; line-height: 1.4; }
 .budget p, .budget li, .budget summary { font-size: 14px; } .budget .headline { font-size: 17px; }
-.budget details { margin: 0 0 4px; } .budget ol { margin: 4px 0 10px; padding-left: 24px; } .budget summary { line-height: 1.4; }
-pre { font: 12px/1.5 ui-monospace, Menlo, Consolas, monospace; white-space: pre-wrap; overflow-wrap: anywhere; margin: 4px 0 10px;
+.budget details { margin: 0 0 4px; } .budget ol { margin: 4px 0 10px; padding-left: 24px; }
+  .budget summary { line-height: 1.4; }
+pre { font: 12px/1.5 ui-monospace, Menlo, Consolas, monospace; white-space: pre-wrap; overflow-wrap: anywhere;
+  margin: 4px 0 10px;
   padding: 10px 12px; border-radius: 8px; background: var(--page); }
 code { font: 13px/1.4 ui-monospace, Menlo, Consolas, monospace; overflow-wrap: anywhere; }
 .words { font-size: 17px; }
@@ -133,15 +138,18 @@ figure.wide { grid-column: 1 / -1; }
 .views { display: flex; flex-wrap: wrap; gap: 6px; margin-top: 6px; }
 button { font: inherit; font-size: 13px; padding: 3px 12px; border-radius: 99px; border: 1px solid var(--faint);
   background: var(--page); color: var(--ink); cursor: pointer; }
-button:hover { border-color: var(--accent); } button:focus-visible, input:focus-visible { outline: 2px solid var(--accent); }
-button[aria-pressed=true] { background: var(--accent); border-color: var(--accent); color: var(--card); font-weight: 600; }
+button:hover { border-color: var(--accent); }
+  button:focus-visible, input:focus-visible { outline: 2px solid var(--accent); }
+button[aria-pressed=true] { background: var(--accent); border-color: var(--accent); color: var(--card);
+  font-weight: 600; }
 .controls { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 360px), 1fr)); gap: 14px 36px;
   padding-top: 16px; padding-bottom: 16px; margin-bottom: 18px; }
 .controls output { font-weight: 650; font-variant-numeric: tabular-nums; } .controls label { display: block; }
 .controls input { display: block; width: 100%; accent-color: var(--accent); margin: 8px 0 0; height: 24px; }
 section > .card { margin-top: 14px; } section > .controls { margin-top: 0; }
 section > .words + .table, h2 + .table { margin-top: 14px; }
-.table { padding: 14px 20px; } .table-head { display: flex; justify-content: space-between; align-items: center; gap: 12px; }
+.table { padding: 14px 20px; } .table-head { display: flex; justify-content: space-between; align-items: center;
+  gap: 12px; }
 .table-head h3 { margin: 0 0 4px; } .table .small { margin: 4px 0 8px; } .table details { margin: 4px 0; }
 .table td { white-space: nowrap; } .table td.words, .table td.text { white-space: normal; }
 .table td.words { min-width: 24em; font-size: 13px; } .table td.text { overflow-wrap: break-word; }
@@ -152,10 +160,16 @@ section > .words + .table, h2 + .table { margin-top: 14px; }
   display: flex; gap: 12px; align-items: center; z-index: 10; box-shadow: 0 4px 18px rgba(0, 0, 0, .3); }
 #chosen[hidden] { display: none; } #chosen span { overflow-wrap: anywhere; }
 @media (max-width: 600px) { .table { padding: 12px 14px; } .headline, .words { font-size: 16px; }
-  .table td.words { min-width: 16em; } nav { flex-wrap: nowrap; overflow-x: auto; } nav a { white-space: nowrap; } }
-@media print { button, #chosen, .controls input { display: none !important; } .table, .budget { break-inside: avoid-page; }
-  .paper { display: block; } .verdict { white-space: nowrap; }
-figure.wide { grid-column: auto; } .table td { white-space: normal; } .table td.words { min-width: 0; }
-  .card { padding: 10px 12px; } table { font-size: 8pt; } td small { font-size: 7pt; } th, td { padding: 4px 8px 4px 0; }
+  .cards thead { display: none; } .cards, .cards tbody, .cards tr { display: block; } .cards tr { padding: 8px 0;
+    border-bottom: 1px solid var(--muted); } .cards td { display: flex; justify-content: space-between; gap: 16px;
+    text-align: right; border: 0; padding: 2px 0; white-space: normal; }
+  .cards td::before { content: attr(data-label);
+    color: var(--muted); text-align: left; flex: 0 0 38%; } .table .cards td.words { min-width: 0; text-align: left; }
+  nav { flex-wrap: nowrap; overflow-x: auto; } nav a { white-space: nowrap; } }
+@media print { button, #chosen, .controls input { display: none !important; } .card { break-inside: auto; }
+  tr { break-inside: avoid; }
+  figure.wide { grid-column: auto; } .table td { white-space: normal; } .table td.words { min-width: 0; }
+  .card { padding: 10px 12px; } .table table { font-size: 8pt; } .table td small { font-size: 7pt;
+  white-space: nowrap; } th, td { padding: 4px 8px 4px 0; }
   .verdict { font-size: 8pt; white-space: normal; } h2 { break-after: avoid; } }
 """

@@ -99,6 +99,7 @@ function tell() {
     cells.forEach((text, at) => {
       const cell = document.createElement("td")
       if (at === 2 || at > 3) cell.className = "n"
+      cell.dataset.label = document.querySelectorAll("#levers-now th")[at].textContent
       cell.textContent = text
       row.append(cell)
     })
@@ -128,7 +129,7 @@ document.addEventListener("figure-drawn", ({target: element, detail: root}) => {
 })
 
 // What the answer rests on belongs on paper.
-addEventListener("beforeprint", () => document.querySelectorAll(".budget details").forEach((each) => { each.open = true }))
+addEventListener("beforeprint", () => document.querySelectorAll(".budget details:not(:has(pre))").forEach((each) => { each.open = true }))
 
 // Views of one figure. Those of the two figures of a section that belong together change together.
 for (const button of document.querySelectorAll("[data-shows]")) button.addEventListener("click", () => {

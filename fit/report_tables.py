@@ -60,7 +60,8 @@ def _against(x: str, scheme: str) -> str:
 
 def _ranking(fits: Fits) -> Table:
     records = [
-        {"architecture": ranking["architecture"], "scheme": row["scheme"], "against": _against(ranking["x"], row["scheme"])}
+        {"architecture": ranking["architecture"], "scheme": row["scheme"]}
+        | {"against": _against(ranking["x"], row["scheme"])}
         | _spread(row, ("alpha", "beta", "gamma"))
         | {"r2": row["r2"], "status": STATUS_WORDS[row["status"]], "status_why": STATUS_MEANING[row["status"]]}
         | {"saturated": row["saturated"], "saturated_why": row["why"]}
@@ -81,9 +82,11 @@ def _ranking(fits: Fits) -> Table:
 
 def _pairs(fits: Fits) -> Table:
     records = [
-        {"architecture": ranking["architecture"], "against": ranking["x"], "pair": f"{pair['first']} against {pair['second']}"}
+        {"architecture": ranking["architecture"], "against": ranking["x"]}
+        | {"pair": f"{pair['first']} against {pair['second']}"}
         | {"outcome": pair["outcome"], "outcome_why": pair["why"], "why": pair["why"]}
-        | {"difference": pair["difference"], "difference_low": pair["low"], "difference_high": pair["high"], "at": pair["at"]}
+        | {"difference": pair["difference"], "difference_low": pair["low"], "difference_high": pair["high"]}
+        | {"at": pair["at"]}
         for ranking in fits["ranking"]
         for pair in ranking["pairs"]
     ]  # fmt: skip
@@ -101,7 +104,8 @@ def _phases(fits: Fits) -> Table:
         | {"line": line_name(r), "at": r["at"], "epsilon_percent": 100 * r["epsilon"]}
         | {"gain_percent": None if r["gain"] is None else 100 * r["gain"], "elasticity": r["elasticity"]}
         | {"saturated": r["saturated"], "probability": r["probability"]}
-        | {"diminishing_return": r["diminishing_return"], "diminishing_return_low": r["low"], "diminishing_return_high": r["high"]}
+        | {"diminishing_return": r["diminishing_return"], "diminishing_return_low": r["low"]}
+        | {"diminishing_return_high": r["high"]}
         for r in fits["phases"]
     ]  # fmt: skip
     columns = (
@@ -167,7 +171,8 @@ def _counted(zone: Mapping[str, Any], cells: Any) -> str:
 
 def _cells(fits: Fits) -> Table:
     records = [
-        {"architecture": zone["architecture"], "first": zone["first"], "second": zone["second"], "margin": zone["margin"]}
+        {"architecture": zone["architecture"], "first": zone["first"], "second": zone["second"]}
+        | {"margin": zone["margin"]}
         | {name: cell[name] for name in ("parameters", "examples", "outcome", "difference")}
         | {"difference_low": cell["low"], "difference_high": cell["high"]}
         for zone in fits["zones"]
@@ -234,7 +239,8 @@ def _joint(fits: Fits) -> Table:
 
 def _path(fits: Fits) -> Table:
     records = [
-        {"architecture": r["architecture"], "scheme": r["scheme"], "budget": stop["budget"], "n": stop["n"], "d": stop["d"]}
+        {"architecture": r["architecture"], "scheme": r["scheme"], "budget": stop["budget"], "n": stop["n"]}
+        | {"d": stop["d"]}
         | {"ne": stop["ne"], "ne_low": stop["low"], "ne_high": stop["high"]}
         for r in fits["joint"]
         for stop in r["path"] or ()

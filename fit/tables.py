@@ -73,6 +73,11 @@ class Table:
         return [c for c in self.columns if not c.csv_only and (several or c.key != "architecture")]
 
     @property
+    def wordy(self) -> bool:
+        """Whether a column holds sentences, which a phone has no room for beside others."""
+        return any(column.kind == "words" for column in self.shown)
+
+    @property
     def rows(self) -> list[list[dict[str, str]]]:
         """Cells of the page: text, small print and look."""
         return [[_cell(column, record) for column in self.shown] for record in self.records]

@@ -231,7 +231,8 @@ SCRIPT = """
 "use strict"
 const content = JSON.parse(document.getElementById("documents").textContent)
 const dark = matchMedia("(prefers-color-scheme: dark)"), paper = matchMedia("print")
-const shade = () => dark.matches && !paper.matches ? 2 : 1
+let printing = false
+const shade = () => dark.matches && !printing && !paper.matches ? 2 : 1
 const roots = new Map()  // what is drawn, by the id of its element
 // A model's tags "property|light|dark" carry both colours of what it draws.
 const shades = (tags) => (tags ?? []).map((tag) => String(tag).split("|")).filter((parts) => parts.length === 3)
@@ -276,6 +277,7 @@ const sight = new IntersectionObserver((seen) => {
 }, {rootMargin: "300px"})
 // Paper gets drawings that scale: a canvas keeps the width it had on the screen.
 function toPaper() {
+  printing = true
   paint()
   for (const [id, root] of roots) {
     const place = document.getElementById(id), view = Bokeh.index[root.id]
@@ -294,5 +296,6 @@ document.querySelectorAll(".plot").forEach((place) => sight.observe(place))
 dark.addEventListener("change", paint)
 paper.addEventListener("change", paint)
 addEventListener("beforeprint", toPaper)
+addEventListener("afterprint", () => { printing = false; paint() })
 requestAnimationFrame(() => setTimeout(drawAll, 0))
 """

@@ -15,16 +15,19 @@ def answers(architecture: str = "dot") -> dict[str, Any]:
     return {
         "ranking": [_ranking(architecture, "data", "V > H ≈ O ≈ M"), _ranking(architecture, "compute", "M ≈ O > H")],
         "phases": [
-            {"architecture": architecture, "scheme": "V", "x": "data", "line": "frontier", "at": 1.28e6, "epsilon": 0.01}
+            {"architecture": architecture, "scheme": "V", "x": "data", "line": "frontier", "at": 1.28e6}
+            | {"epsilon": 0.01}
             | {"gain": 0.012, "elasticity": 0.02, "saturated": "cannot tell", "probability": 0.4, "why": "close"}
             | {"diminishing_return": 2.1e6, "low": 1.5e6, "high": None}
         ],
         "zones": [_zone(architecture, "V", "H"), _zone(architecture, "O", "M")],
         "limits": [
-            {"architecture": architecture, "scheme": "V", "x": "data", "best_ne": 0.80, "gamma": 0.78, "gamma_low": 0.77}
+            {"architecture": architecture, "scheme": "V", "x": "data", "best_ne": 0.80, "gamma": 0.78}
+            | {"gamma_low": 0.77}
             | {"gamma_high": 0.785, "gap": 0.02, "words": "Half of it takes 10 times the data."}
             | {"half_gap": _half_gap()},
-            {"architecture": architecture, "scheme": "M", "x": "data", "best_ne": 0.80, "gamma": None, "gamma_low": None}
+            {"architecture": architecture, "scheme": "M", "x": "data", "best_ne": 0.80, "gamma": None}
+            | {"gamma_low": None}
             | {"gamma_high": None, "gap": None, "half_gap": None, "words": "Nothing can be told."},
         ],
         "paper": [
@@ -32,7 +35,8 @@ def answers(architecture: str = "dot") -> dict[str, Any]:
             | {"ours": "not saturated", "verdict": "agrees", "why": "gain 2 %"},
             {"claim": "Knee of the dimension", "source": "Figure 9", "paper": "64", "ours": "16", "verdict": "differs"}
             | {"why": "smaller tables"},
-            {"claim": "Ranking of parameters", "source": "Table 1", "paper": "V ≈ H ≈ O ≈ M", "ours": "", "why": "noise"}
+            {"claim": "Ranking of parameters", "source": "Table 1", "paper": "V ≈ H ≈ O ≈ M", "ours": ""}
+            | {"why": "noise"}
             | {"verdict": "cannot tell"},
         ],
         "dimension": [
@@ -52,7 +56,8 @@ def answers(architecture: str = "dot") -> dict[str, Any]:
         ],
         "held_out": [
             {"architecture": architecture, "scheme": "D", "line": "1", "examples": LADDER[-1], "predicted": 0.81}
-            | {"low": 0.808, "high": 0.812, "measured": measured, "inside": inside, "relative_error": 0.001, "law": "power"}
+            | {"low": 0.808, "high": 0.812, "measured": measured, "inside": inside, "relative_error": 0.001}
+            | {"law": "power"}
             for measured, inside in ((0.811, True), (0.815, False))
         ],
         "held_out_words": "1 of 2 held-out points lies in its interval.",
@@ -95,7 +100,8 @@ def _zone(architecture: str, first: str, second: str) -> dict[str, Any]:
         for row in range(8)
     ]
     table = [
-        {"parameters": parameters, "data": data, "outcome": outcome, "cells": {">": 4, "<": 1, "≈": 5}, "why": "counted"}
+        {"parameters": parameters, "data": data, "outcome": outcome, "cells": {">": 4, "<": 1, "≈": 5}}
+        | {"why": "counted"}
         for parameters, data, outcome in (
             ("low", "low", "<"), ("low", "high", "≈"), ("high", "low", ">"), ("high", "high", ">"),
         )
