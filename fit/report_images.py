@@ -1,4 +1,4 @@
-"""The figures of the report as files, for papers: drawn by a headless browser (``pip install tfrs_scaling[images]``)."""
+"""The figures of the report as files, for papers, drawn by a headless browser (the extra ``images``)."""
 
 import base64
 import importlib
@@ -93,8 +93,8 @@ def headless_browser(capabilities: Mapping[str, Any] | None = None) -> Iterator[
     missing = [name for name, found in (("chromium", chromium), ("chromedriver", driver)) if not found]
     if missing:
         raise InputError(
-            f"png and svg need a headless browser, and {' and '.join(missing)} is not on the PATH; on Debian: apt install "
-            "chromium chromium-driver"
+            f"png and svg need a headless browser, and {' and '.join(missing)} is not on the PATH; on Debian: apt "
+            "install chromium chromium-driver"
         )
     webdriver: Any = importlib.import_module("selenium.webdriver")
     service: Any = importlib.import_module("selenium.webdriver.chrome.service")

@@ -46,9 +46,9 @@ def _trained(runs: pd.DataFrame) -> str:
     passes = "one pass" if epochs == [1] else f"{', '.join(str(value) for value in epochs)} passes"
     sizes = sorted(runs["examples"].unique())
     return (
-        f"{runs['trial_id'].nunique()} trials were trained, each in a process of its own, on {_names(runs, 'strategy')}: "
-        f"{shapes}; architecture: {architectures}; {seeds} seed{'s' if seeds > 1 else ''} of initial weights. Each trial "
-        f"makes {passes} over its training examples. {len(sizes)} data sizes, from {human(sizes[0])} to "
+        f"{runs['trial_id'].nunique()} trials were trained, each in a process of its own, on "
+        f"{_names(runs, 'strategy')}: {shapes}; architecture: {architectures}; {seeds} "
+        f"seed{'s' if seeds > 1 else ''} of initial weights. Each trial makes {passes} over its training examples. {len(sizes)} data sizes, from {human(sizes[0])} to "
         f"{human(sizes[-1])} examples, are nested prefixes of one shuffle; the test split is evaluated at each."
     )
 

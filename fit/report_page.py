@@ -35,7 +35,7 @@ PAGE = """<body>
     {% for tile in tiles %}<div class="tile"><p class="tile-name">{{ tile.name }}</p>
       <p class="tile-value">{{ tile.value }}</p><p class="tile-note">{{ tile.note }}</p></div>{% endfor %}
   </div>{% endif %}
-  {% if findings %}<ul class="findings">{% for sentence in findings %}<li>{{ sentence }}</li>{% endfor %}</ul>{% endif %}
+  {% if findings %}<ul>{% for sentence in findings %}<li>{{ sentence }}</li>{% endfor %}</ul>{% endif %}
   {% if absent %}<details><summary>Not in this study: {{ absent | length }}</summary>
     <ul>{% for sentence in absent %}<li>{{ sentence }}</li>{% endfor %}</ul></details>{% endif %}
   <p class="small">NE is normalized entropy: the mean log loss on the test split divided by the entropy of its
@@ -67,7 +67,8 @@ PAGE = """<body>
   </figure>{% endfor %}
   </div>{% endif %}
   {% if section.controls %}<div class="card scroll"><h3>At this threshold and target</h3>
-    <table id="levers-now" class="cards"><thead><tr><th>Scheme</th><th>Against</th><th class="n">Measured to</th><th>Fit</th>
+    <table id="levers-now" class="cards"><thead><tr>
+    <th>Scheme</th><th>Against</th><th class="n">Measured to</th><th>Fit</th>
     <th class="n">Diminishing return at</th><th class="n">Target NE needs</th></tr></thead><tbody></tbody></table>
   </div>{% endif %}
   {% for item in section.tables %}{{ table(item) }}{% endfor %}
@@ -103,7 +104,8 @@ PAGE = """<body>
 
 TABLE = """<div class="card table">
 <div class="table-head"><h3>{{ item.title }}</h3>
-<button type="button" class="csv" data-table="{{ item.name }}" aria-label="Download {{ item.name }}.csv">CSV</button></div>
+<button type="button" class="csv" data-table="{{ item.name }}"
+aria-label="Download {{ item.name }}.csv">CSV</button></div>
 {% if item.records and not item.hidden %}
 {% if item.folded %}<details><summary>{{ item.records | length }} row{{ "s" if item.records | length > 1 }}</summary>
 {% endif %}

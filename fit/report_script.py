@@ -129,7 +129,9 @@ document.addEventListener("figure-drawn", ({target: element, detail: root}) => {
 })
 
 // What the answer rests on belongs on paper.
-addEventListener("beforeprint", () => document.querySelectorAll(".budget details:not(:has(pre))").forEach((each) => { each.open = true }))
+addEventListener("beforeprint", () => {
+  for (const details of document.querySelectorAll(".budget details:not(:has(pre))")) details.open = true
+})
 
 // Views of one figure. Those of the two figures of a section that belong together change together.
 for (const button of document.querySelectorAll("[data-shows]")) button.addEventListener("click", () => {

@@ -65,7 +65,9 @@ def ranking_section(fits: Fits, tables: Mapping[str, Table]) -> list[Section]:
         for record in fits["ranking"]
     ]
     return [
-        Section("ranking", "Ranking", "Which scheme is best", tuple(words), (), (tables["table1"], tables["table1_pairs"]))
+        Section(
+            "ranking", "Ranking", "Which scheme is best", tuple(words), (), (tables["table1"], tables["table1_pairs"])
+        )
     ]  # fmt: skip
 
 
@@ -111,8 +113,8 @@ def levers_section(groups: Sequence[Levers], tables: Mapping[str, Table]) -> lis
             "ne",
             "NE and its two phases",
             "Up to the diamond, each doubling of x still removes more of NE than the threshold: high return; beyond it "
-            "the law is saturated. Circled crosses are where a law meets the target NE (the dashed line). A triangle at "
-            "the edge points to a mark beyond it. Dashed is extrapolation; dotted, extrapolation that the fit does not "
+            "the law is saturated. Circled crosses are where a law meets the target NE (the dashed line). A triangle "
+            "at the edge points to a mark beyond it. Dashed is extrapolation; dotted, one that the fit does not "
             "support.",
         ),
         (
@@ -149,8 +151,8 @@ def zone_sections(fits: Fits, tables: Mapping[str, Table]) -> list[Section]:
     figures = []
     for number, zone in enumerate(zones):
         caption = (
-            f"{zone['first']}: {SCHEMES[zone['first']]}; {zone['second']}: {SCHEMES[zone['second']]}. Each cell compares "
-            "the models of both with that many parameters, trained on that many examples, only where "
+            f"{zone['first']}: {SCHEMES[zone['first']]}; {zone['second']}: {SCHEMES[zone['second']]}. Each cell "
+            "compares the models of both with that many parameters, trained on that many examples, only where "
             "both were measured. A letter names the scheme whose NE is lower by more than the margin "
             f"({zone['margin']:g}) and outside the noise; ≈ where neither is."
         )
@@ -246,8 +248,8 @@ def beyond_sections(
             suffix = _suffix(architectures, architecture)
             title = "Change of NE against the baseline" + (f" · {architecture}" if suffix else "")
             caption = (
-                "Each shape against the baseline, at the largest data size of both. Bars are intervals that hold for all "
-                "rows together: one that crosses the line at 0 shows no effect that can be told from noise."
+                "Each shape against the baseline, at the largest data size of both. Bars are intervals that hold for "
+                "all rows together: one that crosses the line at 0 shows no effect that can be told from noise."
             )
             figures.append(Figure(title, "", caption, (View(f"figure-effects{suffix}", "", plot),), wide=True))
         sections.append(
@@ -277,8 +279,8 @@ def beyond_sections(
             for record in tested
         ]
         caption = (
-            "Each line was fitted without its largest data size, which was then predicted. Points on the line at 0 were "
-            "predicted exactly; crosses fell outside the interval. Trust longer extrapolations no more than these."
+            "Each line was fitted without its largest data size, which was then predicted. Points on the line at 0 "
+            "were predicted exactly; crosses fell outside the interval. Trust longer extrapolations no more than these."
         )
         view = View("figure-held-out", "", held_out_figure(tested, labels))
         figure = Figure("Measured minus predicted NE", "", caption, (view,), wide=True)

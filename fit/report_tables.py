@@ -134,9 +134,13 @@ def _limits(fits: Fits) -> Table:
         *_WHERE, Column("best_ne", "Lowest NE", "number"), Column("gamma", "Floor γ", "estimate"),
         Column("gap", "Gap", "number"), Column("half_gap_ne", "NE at half the gap", "number", csv_only=True),
         Column("half_gap_x", "x that takes", "estimate"), Column("half_gap_factor", "Times the largest x", "count"),
-        Column("unreachable_probability", "Probability it is out of reach", "number", csv_only=True), Column("words", "In words", "words"),
+        Column("unreachable_probability", "Probability it is out of reach", "number", csv_only=True),
+        Column("words", "In words", "words"),
     )  # fmt: skip
-    note = "How far the best model of each scheme is from the level that no amount of x gets below, and what half of that way takes."
+    note = (
+        "How far the best model of each scheme is from the level that no amount of x gets below, and what half of that "
+        "way takes."
+    )
     return Table("limits", "Limits", columns, records, note)
 
 
@@ -228,7 +232,8 @@ def _joint(fits: Fits) -> Table:
         record |= _spread(r["fit"], ("E", "A", "a", "B", "b", "split_exponent"))
         records.append(record | {"status": r["fit"]["status"] if r["fit"] else "not fitted", "words": r["words"]})
     columns = (
-        *_WHERE[:2], Column("parameters", "N counts"), Column("E", "E", "estimate"), Column("A", "A", "estimate", csv_only=True),
+        *_WHERE[:2], Column("parameters", "N counts"), Column("E", "E", "estimate"),
+        Column("A", "A", "estimate", csv_only=True),
         Column("a", "a", "estimate"), Column("B", "B", "estimate", csv_only=True), Column("b", "b", "estimate"),
         Column("split_exponent", "b / (a + b)", "estimate"), Column("status", "Status"),
         Column("words", "In words", "words"),
@@ -277,7 +282,8 @@ def _effects(fits: Fits) -> Table:
         for r in fits["effects"]
     ]
     columns = (
-        *_WHERE[:2], Column("multiplier", "Multiplier"), Column("embedding_dim", "Dimension"), Column("examples", "Examples", "count"),
+        *_WHERE[:2], Column("multiplier", "Multiplier"), Column("embedding_dim", "Dimension"),
+        Column("examples", "Examples", "count"),
         Column("baseline", "NE of the baseline", "number"), Column("ne", "NE", "number"),
         Column("change", "Change", "estimate"), Column("outcome", "NE against the baseline", "verdict"),
     )  # fmt: skip

@@ -46,11 +46,15 @@ class PageTestCase(tf.test.TestCase):
         for log in ("browser", "performance"):
             self.driver.get_log(log)
         self.driver.get(self.path.as_uri())
-        deadline = time.monotonic() + 30
-        while self.script("return document.body.dataset.drawn") != "true":
-            self.assertLess(time.monotonic(), deadline, "the figures were not drawn")
+        self.wait_until("document.body.dataset.drawn === 'true'")
+
+    def wait_until(self, condition: str) -> None:
+        """Wait until a JavaScript expression holds."""
+        deadline = time.monotonic() + 60
+        while not self.script(f"return {condition}"):
+            self.assertLess(time.monotonic(), deadline, condition)
             time.sleep(0.05)
 
-    def script(self, code: str) -> Any:
+    def script(self, code: str, *arguments: Any) -> Any:
         """What a piece of JavaScript returns on the page."""
-        return self.driver.execute_script(code)
+        return self.driver.execute_script(code, *arguments)
