@@ -6,6 +6,7 @@ from typing import Any
 import pandas as pd
 from bokeh.models import LegendItem
 
+from tfrs_scaling.fit.outlook import FRONTIER
 from tfrs_scaling.fit.plots_parts import (
     AXIS_NAMES,
     MARKERS,
@@ -23,7 +24,7 @@ from tfrs_scaling.fit.plots_parts import (
     ramp,
 )
 from tfrs_scaling.fit.screening import SHAPE, selected
-from tfrs_scaling.fit.study_fits import AXES, FRONTIER, find_line, frontier_points, multiplier_label, points
+from tfrs_scaling.fit.study_fits import AXES, find_line, frontier_points, multiplier_label, points
 from tfrs_scaling.input.page import INK
 
 Key = tuple[str, str, str]  # architecture, scheme, x

@@ -164,7 +164,8 @@ def joint_figure(record: Mapping[str, Any], axis: str) -> Any:
 def _contours(plot: Any, fit: JointFit, bottom: float, top: float) -> LegendItem:
     """Lines of equal NE in closed form: ``d = d0 (B / (NE - E - A (n/n0)**-a))**(1/b)``."""
     ns = np.geomspace(plot.x_range.start, plot.x_range.end, 80)
-    xs, ys, labels = list[list[float]](), list[list[float]](), {"x": [], "y": [], "text": []}
+    xs, ys = list[list[float]](), list[list[float]]()
+    labels: dict[str, list[Any]] = {"x": [], "y": [], "text": []}
     for level in np.unique(np.quantile(fit.predict(fit.n, fit.d), np.linspace(0.05, 0.95, 7)).round(3)):
         rest = level - fit.E - fit.A_at_n0 * (ns / fit.n0) ** -fit.a
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
@@ -175,7 +176,7 @@ def _contours(plot: Any, fit: JointFit, bottom: float, top: float) -> LegendItem
             ys.append(short(d[seen]))
             middle = int(np.flatnonzero(seen)[int(seen.sum() * 0.6)])
             for name, value in (("x", float(ns[middle])), ("y", float(d[middle])), ("text", f"{level:.3f}")):
-                labels[name].append(value)  # type: ignore[arg-type]
+                labels[name].append(value)
     lines = add(plot, MultiLine(xs="x", ys="y", line_width=1.2, line_alpha=0.75), {"x": xs, "y": ys})
     names = add(plot, Text(text_font_size="12px", text_align="center", y_offset=-2), labels)
     tint(lines.glyph, line_color=INK)

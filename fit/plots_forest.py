@@ -5,10 +5,10 @@ from typing import Any
 
 from bokeh.models import ColumnDataSource, FixedTicker, LegendItem, Span
 
-from tfrs_scaling.fit.plots_parts import INK, SCHEME_COLOURS, SHORT_NAMES, human, plain, selectable
+from tfrs_scaling.fit.plots_parts import SCHEME_COLOURS, SHORT_NAMES, human, plain, selectable
 from tfrs_scaling.fit.plots_parts import mark as add_marks
 from tfrs_scaling.fit.study_fits import multiplier_label
-from tfrs_scaling.input.page import MUTED, add_legend, blank_figure, tint
+from tfrs_scaling.input.page import INK, MUTED, add_legend, blank_figure, tint
 
 _OTHER = ("#333333", "#dddddd")  # another architecture, and V and H together
 _OTHER_NAMES = {"A": "other architecture", "VH": "V × H"}

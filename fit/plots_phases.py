@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 from bokeh.models import FixedTicker, LegendItem, Scatter, Span
 
+from tfrs_scaling.fit.outlook import EPSILON, FRONTIER
 from tfrs_scaling.fit.phases import phase, samples_to_reach
 from tfrs_scaling.fit.plots import named_frontier
 from tfrs_scaling.fit.plots_parts import (
@@ -32,10 +33,9 @@ from tfrs_scaling.fit.plots_parts import (
     log_range,
 )
 from tfrs_scaling.fit.power_law import PowerLawFit
-from tfrs_scaling.fit.study_fits import AXES, FRONTIER, find_line, points
+from tfrs_scaling.fit.study_fits import AXES, find_line, points
 from tfrs_scaling.input.page import INK, human_ticks, log_ticks, tint
 
-EPSILON = 0.01  # where the slider of the return per doubling begins
 TARGET = 0.99  # where that of the target NE begins, of the lowest NE measured
 _REACH = EXTRAPOLATION * 8
 INSIDE = 1.12  # how far from the end of the axis an arrow stands, as a factor of x

@@ -12,8 +12,9 @@ from markupsafe import Markup
 
 from tfrs_scaling.fit.advise import advise, read_budget
 from tfrs_scaling.fit.json_numbers import to_json
+from tfrs_scaling.fit.outlook import EPSILON
 from tfrs_scaling.fit.plots_parts import UNITS, human
-from tfrs_scaling.fit.plots_phases import EPSILON, INSIDE, TARGET, Levers, levers
+from tfrs_scaling.fit.plots_phases import INSIDE, TARGET, Levers, levers
 from tfrs_scaling.fit.report_methods import methods, settings
 from tfrs_scaling.fit.report_page import PAGE, TABLE
 from tfrs_scaling.fit.report_page import STYLE as REPORT_STYLE

@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 
+from tfrs_scaling.fit.outlook import FRONTIER
 from tfrs_scaling.fit.plots import Key, named_frontier, regrouped_figures, study_figures
 from tfrs_scaling.fit.plots_curves import architectures_figure, dimension_figure, generalisation_figure, joint_figure
 from tfrs_scaling.fit.plots_forest import effects_figure, held_out_figure
@@ -15,7 +16,7 @@ from tfrs_scaling.fit.plots_zones import pair_name, zone_figure
 from tfrs_scaling.fit.report_captions import ALL, AXES, CAPTIONS, HOW, PAPER, REGROUPED, SCHEME_CAPTIONS, TITLES, VIEWS
 from tfrs_scaling.fit.report_tables import line_name
 from tfrs_scaling.fit.runs import SCHEMES
-from tfrs_scaling.fit.study_fits import FRONTIER, find_line, multiplier_label, points
+from tfrs_scaling.fit.study_fits import find_line, multiplier_label, points
 from tfrs_scaling.fit.tables import Table
 
 Fits = Mapping[str, Any]

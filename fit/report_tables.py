@@ -3,8 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from tfrs_scaling.fit.outlook import FRONTIER
 from tfrs_scaling.fit.plots_parts import axis_name, human
-from tfrs_scaling.fit.study_fits import FRONTIER, multiplier_label
+from tfrs_scaling.fit.study_fits import multiplier_label
 from tfrs_scaling.fit.summary import STATUS_MEANING, STATUS_WORDS
 from tfrs_scaling.fit.tables import Column, Table
 

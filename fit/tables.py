@@ -85,7 +85,8 @@ class Table:
     def csv(self) -> str:
         """The table as CSV (RFC 4180, UTF-8). A text that a spreadsheet would take for a formula is quoted by ``'``."""
         text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
+        # Every text is quoted: Python leaves a lone carriage return bare otherwise.
+        writer = csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
         keys = [key for column in self.columns for key in column.keys]
         writer.writerow(keys)
         writer.writerows([_csv_cell(record[key]) for key in keys] for record in self.records)

@@ -214,7 +214,9 @@ class BrowserTest(browser.PageTestCase):
     def test_paper_gets_drawings_in_the_colours_of_paper(self) -> None:
         self.open(1400, "dark")
         self.script("dispatchEvent(new Event('beforeprint'))")
-        pictures = self.script("return [...document.querySelectorAll('.on-paper')].map((p) => decodeURIComponent(p.src))")
+        pictures = self.script(
+            "return [...document.querySelectorAll('.on-paper')].map((p) => decodeURIComponent(p.src))"
+        )
         shown = self.script("return [...document.querySelectorAll('.plot')].filter((p) => p.offsetParent).length")
         self.assertLen(pictures, shown)
         for picture in pictures:
@@ -294,7 +296,9 @@ class BrowserTest(browser.PageTestCase):
 
     def point(self, element: str, at: int) -> tuple[float, float]:
         """Where a point of the first source of a figure is in the window, scrolled to."""
-        self.script("document.getElementById(arguments[0]).scrollIntoView({block: 'center', behavior: 'instant'})", element)
+        self.script(
+            "document.getElementById(arguments[0]).scrollIntoView({block: 'center', behavior: 'instant'})", element
+        )
         time.sleep(0.5)
         x, y = self.script(POINT, element, at)
         return x, y
