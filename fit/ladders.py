@@ -100,7 +100,7 @@ def resample_ladders(chosen: pd.DataFrame, architecture: str, *, seed: int = 0) 
     rows = chosen[(chosen["architecture"] == architecture) & chosen["scheme"].isin([*COMPARED, "D"])]
     points = _seed_means(rows)
     measured = points["ne"].to_numpy(dtype=np.float64)
-    shape = points.groupby(SHAPE[1:], sort=True).ngroup().to_numpy()
+    shape = np.asarray(points.groupby(SHAPE[1:], sort=True).ngroup(), dtype=np.int64)
     at = np.unique(points["examples"], return_inverse=True)[1]
     regions = _regions(points, shape)
     noise, degrees, shared, source = _seed_noise(rows, points, at)
@@ -125,7 +125,8 @@ def simultaneous(estimates: Array, deviations: Array, level: float) -> tuple[Arr
     """Intervals that hold for all of several estimates at once, from resamples of all of them.
 
     Each is as wide as its standard deviation times one number for all: the quantile of the largest of the deviations,
-    less its mean, divided by its own standard deviation (Westfall and Young 1993). They account for estimates that move together.
+    less its mean, divided by its own standard deviation (Westfall and Young 1993). They account for estimates that
+    move together.
 
     Args:
         estimates: Shape (k,).
@@ -151,7 +152,7 @@ def _seed_means(rows: pd.DataFrame) -> pd.DataFrame:
         ne=rows["test_ne"],
         seeds=1,
     )
-    sizes = {name: "mean" for name in ("parameters", "outside", "flops", "compute", "ne")}
+    sizes = dict.fromkeys(("parameters", "outside", "flops", "compute", "ne"), "mean")
     return named.groupby([*SHAPE[1:], "examples"], sort=True).agg(sizes | {"seeds": "sum"}).reset_index()
 
 
@@ -205,7 +206,9 @@ def _seed_noise(rows: pd.DataFrame, points: pd.DataFrame, at: Indices) -> tuple[
     off = (several["test_ne"] - several["ne"]).to_numpy()
     number, place = several["seeds"].to_numpy(dtype=np.float64), several["at"].to_numpy()
     sizes = int(at.max()) + 1 if at.size else 0
-    own = np.bincount(place, 1 - 1 / number, sizes)  # the seeds of a shape have one degree fewer than they are
+    own = np.bincount(place, 1 - 1 / number, sizes).astype(
+        np.float64
+    )  # the seeds of a shape have one degree fewer than they are
     if own.sum() < _FEWEST_SEED_DEGREES or not off.any():
         return np.zeros(len(points)), 0.0, 0.0, ""
     variances, prior = shrunk_variances(np.bincount(place, off**2, sizes) / np.maximum(own, 1e-9), own)
