@@ -27,13 +27,14 @@ TABLE_1 = {"V": 0.12, "H": 0.11, "O": 0.10, "M": 0.09}  # beta of the data front
 class Grid:
     """What NE, divided by the smallest, a shape has.
 
-    The frontier of scheme s against data is ``0.07 * (examples / 1e6)**-beta + gamma``, in Table 1's ranges, with
-    gamma such that the frontiers end ``step`` apart, V lowest, at NE 1. A multiplier below the largest costs a power
-    law of it, by which the baseline lies at the same NE in every scheme.
+    Every ladder is ``0.07 * (examples / 1e6)**-beta + gamma``. That of the largest multiplier of a scheme has the
+    scheme's beta of Table 1 and ends at 1 for V and ``step`` higher for each of H, O and M; that of the baseline has
+    M's beta and ends ``top`` above M. Between the two, both go with ``multiplier**-decay``; below the baseline the
+    end rises with it.
 
     Args:
-        step: Between two neighbours of V, H, O, M at the largest data size, or for each scheme.
-        top: How far the baseline lies above the worst frontier.
+        step: Between the ends of two neighbours of V, H, O and M; 0 for equal schemes, M's.
+        top: How far the baseline ends above M.
         decay: Exponent of the multiplier.
     """
 
@@ -41,22 +42,19 @@ class Grid:
     top: float = 1e-3
     decay: float = 0.4
 
-    def frontier(self, scheme: str, examples: float) -> float:
-        """The NE of a scheme's largest multiplier."""
-        if self.step == 0:
-            scheme = "M"
-        beta = TABLE_1[scheme]
-        end = 1 + self.step * list(TABLE_1).index(scheme)
-        return float(0.07 * ((examples / 1e6) ** -beta - (DATA[-1] / 1e6) ** -beta) + end)
-
     def ne(self, scheme: str, multiplier: float, examples: float) -> float:
         """The NE of a shape, without noise."""
-        baseline = max(self.frontier(s, examples) for s in TABLE_1) + self.top
-        if scheme == "D":
-            return baseline
-        lowest, largest = self.frontier(scheme, examples), max(MULTIPLIERS[scheme])
-        share = (multiplier**-self.decay - largest**-self.decay) / (1 - largest**-self.decay)
-        return lowest + (baseline - lowest) * share
+        of_baseline, baseline_end = TABLE_1["M"], 1 + 3 * self.step + self.top
+        beta, end, share = of_baseline, baseline_end, 1.0
+        if scheme != "D":
+            largest = max(MULTIPLIERS[scheme]) ** -self.decay
+            share = (multiplier**-self.decay - largest) / (1 - largest)
+            beta = TABLE_1[scheme if self.step else "M"]
+            end = 1 + self.step * list(TABLE_1).index(scheme)
+        within = min(share, 1.0)
+        beta += (of_baseline - beta) * within
+        end += (baseline_end - end) * within + self.top * (max(share, 1.0) - 1)
+        return float(0.07 * ((examples / 1e6) ** -beta - (DATA[-1] / 1e6) ** -beta) + end)
 
 
 def study(grid: Grid, seed: int, noise: float = NOISE, seeds: int = 1) -> pd.DataFrame:
