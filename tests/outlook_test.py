@@ -1,5 +1,7 @@
 """Tests of phases and limits on laws whose answers have a closed form."""
 
+from typing import Any
+
 import numpy as np
 
 from tfrs_scaling.fit.outlook import limits, phases
@@ -10,7 +12,7 @@ import tensorflow as tf  # isort: skip -- after tfrs_scaling, which chooses the 
 X = 1e4 * 2.0 ** np.arange(8)
 
 
-def line(fit: PowerLawFit, name: str = "frontier", x: str = "data") -> dict:
+def line(fit: PowerLawFit, name: str = "frontier", x: str = "data") -> dict[str, Any]:
     """A record as a study's fits hold it."""
     return {"architecture": "dot", "scheme": "V", "x": x, "line": name, "fit": fit.to_dict()}
 
@@ -49,12 +51,12 @@ class PhasesTest(tf.test.TestCase):
         wrong, told = 0, 0
         top = 0.2 * 128**-0.3
         gain = top * (1 - 2**-0.3) / (top + 0.78)
-        for seed in range(60):
+        for seed in range(40):
             found = phases([line(law(noise=5e-4, seed=seed))], epsilon=0.97 * gain)[0]["saturated"]
             wrong += found == "yes"
             told += found != "cannot tell"
-        self.assertLessEqual(wrong, 8)  # 5 % of 60, plus three standard errors
-        self.assertLess(told, 30)  # 3 % from the threshold is too close to call
+        self.assertLessEqual(wrong, 6)  # 5 % of 40, plus three standard errors
+        self.assertLess(told, 20)  # 3 % from the threshold is too close to call
 
     def test_without_a_law_nothing_is_told(self) -> None:
         few = fit_power_law(X[:3], [0.9, 0.8, 0.75])
@@ -80,7 +82,7 @@ class LimitsTest(tf.test.TestCase):
         self.assertBetween(half["x"], half["low"], half["high"])
         self.assertTrue(half["reachable"])
         self.assertAllClose(half["unreachable_probability"], 0.0)
-        for said in ("0.8247", "0.7800", "10.1 times the examples"):
+        for said in ("0.8033", "0.7800", "10.1 times the examples"):
             self.assertIn(said, found["words"])
 
     def test_an_uncertain_floor_leaves_the_end_open_and_says_so(self) -> None:

@@ -1,5 +1,7 @@
 """Tests of the zones over parameters × data on planted surfaces."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
@@ -14,7 +16,7 @@ import tensorflow as tf  # isort: skip -- after tfrs_scaling, which chooses the 
 OUTCOME = {1: ">", -1: "<", 0: "≈"}
 
 
-def table_of(records: list[dict]) -> dict[tuple[str, str, str], str]:
+def table_of(records: list[dict[str, Any]]) -> dict[tuple[str, str, str], str]:
     """The outcome of each quarter of each pair."""
     return {
         (record["first"] + record["second"], quarter["parameters"], quarter["data"]): quarter["outcome"]
@@ -50,13 +52,13 @@ class ZonesTest(tf.test.TestCase):
         runs = study(Grid(), 0, noise=0.0)
         runs = runs.assign(test_ne=SMALLEST + 0.05 * (runs["examples"] / DATA[0]) ** -0.1)
         cells, quarters = 0, 0
-        for seed in range(30):
+        for seed in range(20):
             records = scheme_zones(resample_ladders(noisy(runs, seed), "dot", seed=seed), margin=0.0)
             for record in records:
                 cells += any(cell["outcome"] != "≈" for cell in record["cells"])
                 quarters += any(quarter["outcome"] != "≈" for quarter in record["table"])
-        self.assertLessEqual(cells, 8)  # 5 % of 60 pairs, plus three standard errors
-        self.assertLessEqual(quarters, 8)
+        self.assertLessEqual(cells, 6)  # 5 % of 40 pairs, plus three standard errors
+        self.assertLessEqual(quarters, 6)
 
     def test_the_margin_is_what_counts(self) -> None:
         signs = dict.fromkeys(draw_signs(np.random.default_rng(0)), 1)
