@@ -47,7 +47,9 @@ class ReplicateWeightsTest(tf.test.TestCase):
         self.assertBetween(pooled, 10, 35)  # about every other time
         given = np.array([1.0, 1.2, 0.0])
         variances, _ = shrunk_variances(given, np.array([5.0, 10.0, 0.0]))
-        self.assertAllClose(variances, np.full(3, (5 * 1 + 10 * 1.2) / 15))  # by hand; nothing was measured at the third
+        self.assertAllClose(
+            variances, np.full(3, (5 * 1 + 10 * 1.2) / 15)
+        )  # by hand; nothing was measured at the third
 
     def test_scale_and_exact_replicates_are_no_trouble(self) -> None:
         y = 0.8 + np.random.default_rng(2).normal(0, np.where(X < 10_000, 5e-3, 5e-4))
