@@ -24,6 +24,7 @@ RESAMPLES = 999  # percentiles of usual levels fall on one of them (Davison and 
 
 _FEWEST_ON_LADDER = 5  # points that tell a ladder's noise from its law
 _FEWEST_SEED_DEGREES = 5  # of freedom between seeds, below which they tell the noise worse than ladders do
+_PASSES = 2
 _LARGEST_LEVERAGE = 0.95  # a residual of a point that the law all but passes through tells nothing
 
 
@@ -100,17 +101,21 @@ def resample_ladders(chosen: pd.DataFrame, architecture: str, *, seed: int = 0) 
     rows = chosen[(chosen["architecture"] == architecture) & chosen["scheme"].isin([*COMPARED, "D"])]
     points = _seed_means(rows)
     measured = points["ne"].to_numpy(dtype=np.float64)
-    shape = points.groupby(SHAPE[1:], sort=True).ngroup().to_numpy()
+    shape = np.asarray(points.groupby(SHAPE[1:], sort=True).ngroup(), dtype=np.int64)
     at = np.unique(points["examples"], return_inverse=True)[1]
-    regions = _regions(points, shape)
+    every = [np.flatnonzero(shape == of_shape) for of_shape in np.unique(shape)]
+    long = _starts(points, [ladder for ladder in every if ladder.size >= _FEWEST_ON_LADDER])
     noise, degrees, shared, source = _seed_noise(rows, points, at)
     if not source:
-        noise, degrees, source = _ladder_noise(*_laws(points, regions, np.ones_like(measured))[1:], at, regions)
-        if source:  # once more, with the weights that the noise calls for
-            noise, degrees, source = _ladder_noise(*_laws(points, regions, noise**-2)[1:], at, regions)
+        weights = np.ones_like(measured)
+        for _ in range(_PASSES):  # laws with the weights that the noise calls for tell the noise better
+            noise, degrees, source = _ladder_noise(_laws(points, long, weights)[1], at, [row for row, _ in long])
+            if not source:
+                break
+            weights = noise**-2
     losses = measured[None]
     if source:
-        centre = _laws(points, regions, noise**-2)[0]
+        centre = _laws(points, long, noise**-2)[0]
         rng = np.random.default_rng(seed)
         of_training = rng.standard_normal((RESAMPLES, int(shape.max()) + 1))[:, shape]
         own = rng.standard_normal((RESAMPLES, measured.size))
@@ -125,7 +130,8 @@ def simultaneous(estimates: Array, deviations: Array, level: float) -> tuple[Arr
     """Intervals that hold for all of several estimates at once, from resamples of all of them.
 
     Each is as wide as its standard deviation times one number for all: the quantile of the largest of the deviations,
-    less its mean, divided by its own standard deviation (Westfall and Young 1993). They account for estimates that move together.
+    less its mean, divided by its own standard deviation (Westfall and Young 1993). They account for estimates that
+    move together.
 
     Args:
         estimates: Shape (k,).
@@ -151,19 +157,8 @@ def _seed_means(rows: pd.DataFrame) -> pd.DataFrame:
         ne=rows["test_ne"],
         seeds=1,
     )
-    sizes = {name: "mean" for name in ("parameters", "outside", "flops", "compute", "ne")}
+    sizes = dict.fromkeys(("parameters", "outside", "flops", "compute", "ne"), "mean")
     return named.groupby([*SHAPE[1:], "examples"], sort=True).agg(sizes | {"seeds": "sum"}).reset_index()
-
-
-def _regions(points: pd.DataFrame, shape: Indices) -> list[Indices]:
-    """The rows of each shape's ladder that follow its law; ladders too short have none."""
-    ys = points["ne"].to_numpy(dtype=np.float64)
-    regions = []
-    for logs, rows in _alike(points, [np.flatnonzero(shape == of_shape) for of_shape in np.unique(shape)]):
-        if logs.size >= _FEWEST_ON_LADDER:
-            starts = power_law_regions(logs - logs[0], ys[rows])
-            regions += [ladder[start:] for ladder, start in zip(rows, starts, strict=True)]
-    return regions
 
 
 def _alike(points: pd.DataFrame, ladders: list[Indices]) -> list[tuple[Array, Indices]]:
@@ -175,25 +170,39 @@ def _alike(points: pd.DataFrame, ladders: list[Indices]) -> list[tuple[Array, In
     return [(np.log(xs), np.stack(rows)) for xs, rows in together.items()]
 
 
-def _laws(points: pd.DataFrame, regions: list[Indices], weights: Array) -> tuple[Array, Array, NDArray[np.bool_]]:
-    """The NE of each point by its ladder's law, its residual freed of what the law took, and whether it tells noise.
+def _starts(points: pd.DataFrame, ladders: list[Indices]) -> list[tuple[Indices, int]]:
+    """Ladders with the place at which each one's power law starts, those of the same data sizes in turn."""
+    ys, found = points["ne"].to_numpy(dtype=np.float64), []
+    for logs, rows in _alike(points, ladders):
+        found += list(zip(rows, power_law_regions(logs - logs[0], ys[rows]).tolist(), strict=True))
+    return found
 
+
+def _laws(points: pd.DataFrame, ladders: list[tuple[Indices, int]], weights: Array) -> tuple[Array, Array]:
+    """The NE of each point by its ladder's law, and its residual freed of what the law took.
+
+    Points on a plateau are their own prediction. Their residuals are what the law, continued to them, misses them by:
+    noisy points look like a plateau, and what is left out as one must not make the rest look less noisy than it is.
     ``weights`` are the same for all points of a data size.
     """
     ys = points["ne"].to_numpy(dtype=np.float64)
-    fitted, residuals, told = ys.copy(), np.zeros_like(ys), np.zeros(ys.size, dtype=bool)
-    for logs, rows in _alike(points, regions):
+    sizes = np.log(points["examples"].to_numpy(dtype=np.float64))
+    fitted, residuals = ys.copy(), np.zeros_like(ys)
+    before = {int(ladder[start]): ladder[:start] for ladder, start in ladders}
+    for logs, rows in _alike(points, [ladder[start:] for ladder, start in ladders]):
         relative = weights[rows[0]] / weights[rows[0]].mean()
         distance, unit = logs - logs[0], float(ys[rows].max()) or 1.0
         best = Profile(distance, ys[rows] / unit, relative, unit).optima()
         fitted[rows] = unit * (best.top * np.exp(-best.beta * distance) + best.gamma)
-        for row, top, beta in zip(rows, best.top[:, 0], best.beta[:, 0], strict=True):
+        for row, top, beta, gamma in zip(rows, best.top[:, 0], best.beta[:, 0], best.gamma[:, 0], strict=True):
             jacobian = law_jacobian(distance, float(top), float(beta)) * np.sqrt(relative)[:, None]
             left, values, _ = np.linalg.svd(jacobian, full_matrices=False)
             leverage = (left[:, values > 1e-10 * values[0]] ** 2).sum(axis=1)
             residuals[row] = (ys[row] - fitted[row]) / np.sqrt(np.maximum(1 - leverage, 1 - _LARGEST_LEVERAGE))
-        told[rows] = True
-    return fitted, residuals, told
+            flat = before[int(row[0])]
+            continued = unit * (top * np.exp(np.minimum(beta * (logs[0] - sizes[flat]), 50.0)) + gamma)
+            residuals[flat] = ys[flat] - np.minimum(continued, ys.max())
+    return fitted, residuals
 
 
 def _seed_noise(rows: pd.DataFrame, points: pd.DataFrame, at: Indices) -> tuple[Array, float, float, str]:
@@ -205,7 +214,9 @@ def _seed_noise(rows: pd.DataFrame, points: pd.DataFrame, at: Indices) -> tuple[
     off = (several["test_ne"] - several["ne"]).to_numpy()
     number, place = several["seeds"].to_numpy(dtype=np.float64), several["at"].to_numpy()
     sizes = int(at.max()) + 1 if at.size else 0
-    own = np.bincount(place, 1 - 1 / number, sizes)  # the seeds of a shape have one degree fewer than they are
+    own = np.bincount(place, 1 - 1 / number, sizes).astype(
+        np.float64
+    )  # the seeds of a shape have one degree fewer than they are
     if own.sum() < _FEWEST_SEED_DEGREES or not off.any():
         return np.zeros(len(points)), 0.0, 0.0, ""
     variances, prior = shrunk_variances(np.bincount(place, off**2, sizes) / np.maximum(own, 1e-9), own)
@@ -220,20 +231,20 @@ def _seed_noise(rows: pd.DataFrame, points: pd.DataFrame, at: Indices) -> tuple[
     return np.sqrt(variances[at]), min(prior + float(own[own > 0].mean()), total), shared, "seeds"
 
 
-def _ladder_noise(
-    residuals: Array, told: NDArray[np.bool_], at: Indices, regions: list[Indices]
-) -> tuple[Array, float, str]:
+def _ladder_noise(residuals: Array, at: Indices, ladders: list[Indices]) -> tuple[Array, float, str]:
     """The noise of each point by what ladders scatter about their laws, its degrees of freedom, and ``ladders``."""
+    rows = np.concatenate(ladders) if ladders else np.zeros(0, dtype=np.int64)
+    told = residuals[rows]
     if not told.any():
         return np.zeros(residuals.size), 0.0, ""
     sizes = int(at.max()) + 1
-    counts = np.bincount(at[told], minlength=sizes)
-    means = np.bincount(at[told], residuals[told], sizes) / np.maximum(counts, 1)
-    squares = np.bincount(at[told], (residuals[told] - means[at[told]]) ** 2, sizes)
+    counts = np.bincount(at[rows], minlength=sizes)
+    means = np.bincount(at[rows], told, sizes) / np.maximum(counts, 1)
+    squares = np.bincount(at[rows], (told - means[at[rows]]) ** 2, sizes)
     if (counts < 2).all():  # a single ladder: nothing to compare it with, but it has a noise
-        squares, counts = np.bincount(at[told], residuals[told] ** 2, sizes), counts + 1
+        squares, counts = np.bincount(at[rows], told**2, sizes), counts + 1
     # each ladder's law takes three of its points' degrees of freedom
-    kept = 1 - 3 * len(regions) / int(told.sum())
+    kept = 1 - 3 * len(ladders) / rows.size
     own = np.maximum(counts - 1.0, 0.0) * kept
     if not squares.any():
         return np.zeros(residuals.size), 0.0, ""

@@ -25,8 +25,8 @@ _NO_FLOOR = WITHOUT_LAW | {
 def phases(lines: Iterable[Mapping[str, Any]], *, epsilon: float = EPSILON) -> list[dict[str, Any]]:
     """The phase of every line and frontier at its largest measured x: high return, or saturated.
 
-    Saturated is what gains at most epsilon of its loss by the next doubling. That is told where it is as probable as the
-    level of the fit's intervals, or as improbable; else nobody can tell.
+    Saturated is what gains at most epsilon of its loss by the next doubling. That is told where it is as probable as
+    the level of the fit's intervals, or as improbable; else nobody can tell.
 
     Args:
         lines: The records of a study's fits, as ``fit_study`` makes them.
@@ -83,11 +83,10 @@ def limits(lines: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
     Returns:
         One record for each frontier: architecture, scheme, x, best_ne (the lowest measured), gamma with gamma_low and
-        gamma_high, gap (best_ne less gamma; None where no floor can be told), half_gap (None likewise, and where the gap is
-        within the noise) and words. Of
-        half_gap: ne (half of the gap below best_ne), x (where the law gets there) with low and high (None: open),
-        factor (x by the largest measured x), reachable (whether x is finite) and unreachable_probability (that the floor
-        lies at ne or above, so that no x suffices).
+        gamma_high, gap (best_ne less gamma; None where no floor can be told), half_gap (None likewise, and where the
+        gap is within the noise) and words. Of half_gap: ne (half of the gap below best_ne), x (where the law gets
+        there) with low and high (None: open), factor (x by the largest measured x), reachable (whether x is finite)
+        and unreachable_probability (that the floor lies at ne or above, so that no x suffices).
     """
     return [_limit(line) for line in lines if line["line"] == FRONTIER]
 
@@ -122,8 +121,8 @@ def _limit(line: Mapping[str, Any]) -> dict[str, Any]:
     between = f"{low / largest:.3g}× to {high / largest:.3g}×" if to_json(high) else f"{low / largest:.3g}× or more"
     words = (
         f"{name}; its law levels off at {fit.gamma:.4f} ({level} interval {gamma_low:.4f} to {gamma_high:.4f}), so "
-        f"{gap:.4f} is left. Half of that, NE {reach.loss:.4f}, takes {half['factor']:.3g} times the {UNITS[line['x']]} "
-        f"({level} interval {between})"
+        f"{gap:.4f} is left. Half of that, NE {reach.loss:.4f}, takes {half['factor']:.3g} times the "
+        f"{UNITS[line['x']]} ({level} interval {between})"
     )
     if reach.unreachable_probability > (1 - fit.level) / 2:
         words += f"; with a probability of {reach.unreachable_probability:.0%} no amount is enough"

@@ -1,6 +1,6 @@
-"""Table 1 of Ardalani et al. 2022: each scheme's law against data, parameters and compute, and which scheme is ahead."""
+"""Table 1 of Ardalani et al. 2022: each scheme's law against data, parameters and compute, and which one is ahead."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import combinations
 from typing import Any
 
@@ -30,15 +30,17 @@ def rank_schemes(
     upper half of their common range is taken, at its right end.
 
     - data: at the largest data size of both.
-    - compute: at the largest compute of both. A scheme whose shapes all take the same FLOPs, as V's do, has no such curve.
+    - compute: at the largest compute of both. A scheme whose shapes all take the same FLOPs, as V's do, has no such
+    curve.
     - parameters: at the largest data size of both, at equal multiples of the baseline's parameters of the scheme's own
       kind (``own_parameters``), the largest multiple of both. Not at equal totals: next to embedding tables that hold
-      nearly all parameters, what O and M add is nothing, and no total is common to them and to V or H. The line through
-      the gap is in ln(examples). Where one of the two was only scaled down, nothing above the baseline is common to both.
+      nearly all parameters, what O and M add is nothing, and no total is common to them and to V or H. The line
+      through the gap is in ln(examples). Where one of the two was only scaled down, nothing above the baseline is
+      common to both.
 
-    The noise is that of ``resample_ladders``: the baseline's points, which all schemes share, move in all frontiers at
-    once. The intervals of all gaps along one x hold together at the level (see ``simultaneous``), so where no scheme differs
-    from any other, any ``>`` or ``<`` is as rare as that.
+    The noise is that of ``resample_ladders``: the baseline's points, which all schemes share, move in all frontiers
+    at once. The intervals of all gaps along one x hold together at the level (see ``simultaneous``), so where no
+    scheme differs from any other, any ``>`` or ``<`` is as rare as that.
 
     Args:
         ladders: Of one architecture.
@@ -47,12 +49,12 @@ def rank_schemes(
         level: Confidence level.
 
     Returns:
-        One record for each x, without architecture: x; text, such as ``V > H ≈ O``; order, groups of schemes,
-        best first; pairs (first, second, outcome, difference (NE of the first less that of the second, so ``>``, the first
+        One record for each x, without architecture: x; text, such as ``V > H ≈ O``; order, groups of schemes, best
+        first; pairs (first, second, outcome, difference (NE of the first less that of the second, so ``>``, the first
         is better, is negative), low, high, at (the x of the comparison; a multiple, for parameters) and why); and
-        schemes (scheme, alpha, beta, gamma, interval, r2, status, saturated, gain, why: the law of the frontier). Between
-        groups every scheme of the one is better than every one of the other; a difference within a group stands
-        in parentheses.
+        schemes (scheme, alpha, beta, gamma, interval, r2, status, saturated, gain, why: the law of the frontier).
+        Between groups every scheme of the one is better than every one of the other; a difference within a group
+        stands in parentheses.
     """
     laws = {(line["scheme"], line["x"]): line for line in lines if line["line"] == FRONTIER}
     standing = {(record["scheme"], record["x"]): record for record in phases if record["line"] == FRONTIER}
@@ -105,7 +107,11 @@ def staircase(losses: Array, costs: Array, places: Array) -> Array:
 
 def _along(ladders: Ladders, first: str, second: str, column: str) -> Gap | str:
     """The gap at the largest data size or compute of both; or why there is none."""
-    costs = ladders.points[column].to_numpy(dtype=np.float64)
+    costs, points = ladders.points[column].to_numpy(dtype=np.float64), ladders.points
+    if not (points["scheme"] == "D").any():
+        small = [s for s in (first, second) if (points["multiplier"].iloc[ladders.own(s)] < 1).all()]
+        if small:
+            return f"the baseline is missing, and {' and '.join(small)} was measured below it alone"
     # data sizes that the scheme itself was trained on; in compute its frontier begins where the baseline's does
     ranges = [costs[ladders.own(s) if column == "examples" else ladders.of(s)] for s in (first, second)]
     low, high = max(r.min() for r in ranges), min(r.max() for r in ranges)
@@ -118,11 +124,11 @@ def _along(ladders: Ladders, first: str, second: str, column: str) -> Gap | str:
 
 
 def _per_multiple(ladders: Ladders, first: str, second: str) -> Gap | str:
-    """The gap at equal multiples of the baseline's parameters, at the largest data size of both; or why there is none."""
+    """The gap at equal multiples of the baseline's parameters, at the largest data size of both; or why not."""
     points = ladders.points
     baseline = points[points["scheme"] == "D"]
-    sizes = np.intersect1d(*(points["examples"].iloc[ladders.own(s)] for s in (first, second)))
-    sizes = np.intersect1d(sizes, baseline["examples"]).astype(np.float64)
+    of_both = set.intersection(*(set(points["examples"].iloc[ladders.own(s)]) for s in (first, second)))
+    sizes = np.array(sorted(of_both & set(baseline["examples"])), dtype=np.float64)
     if not sizes.size:
         return "there is no data size at which both and the baseline were measured"
     examples = points["examples"].to_numpy(dtype=np.float64)
@@ -159,7 +165,7 @@ def _at_the_end(gaps: Array, places: Array) -> Array:
 def _compared(gaps: Mapping[tuple[str, str], Gap | str], ladders: Ladders, level: float) -> list[dict[str, Any]]:
     """The record of each pair."""
     found = [gap[0] for gap in gaps.values() if not isinstance(gap, str)]
-    ends = iter(())
+    ends: Iterator[tuple[Any, Any]] = iter(())
     if found and ladders.known:
         values = np.stack(found, axis=1)  # (2 + resamples, pairs)
         deviations = values[2:] - values[1]

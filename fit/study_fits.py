@@ -15,7 +15,8 @@ from tfrs_scaling.fit.frontier import fit_frontier, pareto_frontier
 from tfrs_scaling.fit.ladders import own_parameters, resample_ladders
 from tfrs_scaling.fit.learning_curve import fit_learning_curve
 from tfrs_scaling.fit.lines import DataLine
-from tfrs_scaling.fit.outlook import FRONTIER, limits, phases
+from tfrs_scaling.fit.outlook import FRONTIER as FRONTIER
+from tfrs_scaling.fit.outlook import limits, phases
 from tfrs_scaling.fit.paper import compare_with_paper
 from tfrs_scaling.fit.plateau import power_law_region
 from tfrs_scaling.fit.power_law import PowerLawFit, fit_power_law
@@ -237,7 +238,9 @@ def _comparisons(
     found: dict[str, list[dict[str, Any]]] = {"ranking": [], "zones": []}
     for architecture in sorted(chosen["architecture"].unique()):
         ladders = resample_ladders(chosen, architecture)
-        of_lines, of_phases = ([r for r in records if r["architecture"] == architecture] for records in (lines, standing))
+        of_lines, of_phases = (
+            [r for r in records if r["architecture"] == architecture] for records in (lines, standing)
+        )
         for key, records in (
             ("ranking", rank_schemes(ladders, of_lines, of_phases, level=level)),
             ("zones", scheme_zones(ladders, level=level)),

@@ -24,15 +24,16 @@ def scheme_zones(ladders: Ladders, *, margin: float = MARGIN, level: float = 0.9
     """Which scheme has the lower NE with equal parameters and equal data.
 
     Each scheme's NE at a data size is read off along its parameters: a monotone cubic in ln(parameters) through its
-    measured multipliers and the baseline (Fritsch and Carlson 1980), nowhere beyond them. Parameters are all of them for V and
-    H, and those outside the embedding tables for O and M (``own_parameters``). There are four budgets below the baseline and
-    four above, evenly spaced in the logarithm over the range that both schemes were measured in. At the baseline itself
-    both are one model, so none is better: a scheme that loses more by shrinking and gains more by growing crosses the other
-    there, which is why the halves of the table meet at the baseline. Without a measured one they meet in the middle.
+    measured multipliers and the baseline (Fritsch and Carlson 1980), nowhere beyond them. Parameters are all of them
+    for V and H, and those outside the embedding tables for O and M (``own_parameters``). There are four budgets below
+    the baseline and four above, evenly spaced in the logarithm over the range that both schemes were measured in. At
+    the baseline itself both are one model, so none is better: a scheme that loses more by shrinking and gains more by
+    growing crosses the other there, which is why the halves of the table meet at the baseline. Without a measured one
+    they meet in the middle.
 
     A scheme is better where the whole interval of the difference lies beyond the margin; all else is ``≈``, be they
-    equal or the noise too large to tell. Intervals of all cells of a pair hold together at the level, as do those of the
-    table's. The noise is that of ``resample_ladders``.
+    equal or the noise too large to tell. Intervals of all cells of a pair hold together at the level, as do those of
+    the table's. The noise is that of ``resample_ladders``.
 
     Args:
         ladders: Of one architecture.
@@ -40,11 +41,12 @@ def scheme_zones(ladders: Ladders, *, margin: float = MARGIN, level: float = 0.9
         level: Confidence level.
 
     Returns:
-        One record for each pair with a range in common, without architecture: first, second, margin, cells (parameters,
-        examples, outcome, difference, low, high) and table (parameters and data, each ``low`` or ``high``, outcome, cells
-        (how many of each outcome), difference, low, high, why). ``>`` says that the first has the lower NE; the difference
-        is the first's NE less the second's, and so negative there. The outcome of a quarter of the table is that of the mean
-        difference of its cells, and ``≈`` where cells of both outcomes are in it.
+        One record for each pair with a range in common, without architecture: first, second, margin, cells
+        (parameters, examples, outcome, difference, low, high) and table (parameters and data, each ``low`` or
+        ``high``, outcome, cells (how many of each outcome), difference, low, high, why). ``>`` says that the first
+        has the lower NE; the difference is the first's NE less the second's, and so negative there. The outcome of a
+        quarter of the table is that of the mean difference of its cells, and ``≈`` where cells of both outcomes are
+        in it.
 
     Raises:
         ValueError: the margin is negative.
@@ -123,9 +125,7 @@ def _budgets(ladders: Ladders, parameters: Array, first: str, second: str) -> tu
 def _judged(differences: Array, ladders: Ladders, margin: float, level: float) -> list[dict[str, Any]]:
     """The outcome of each column of differences, shape (2 + resamples, k)."""
     if not ladders.known:
-        return [
-            {"outcome": "≈", "difference": float(value), "low": None, "high": None} for value in differences[0]
-        ]
+        return [{"outcome": "≈", "difference": float(value), "low": None, "high": None} for value in differences[0]]
     lows, highs = simultaneous(differences[0], differences[2:] - differences[1], level)
     return [
         {
@@ -139,7 +139,8 @@ def _judged(differences: Array, ladders: Ladders, margin: float, level: float) -
 
 
 def _table(
-    differences: Array, upper: NDArray[np.bool_], cells: Sequence[dict[str, Any]], ladders: Ladders, margin: float, level: float
+    differences: Array, upper: NDArray[np.bool_], cells: Sequence[dict[str, Any]], ladders: Ladders, margin: float,
+    level: float
 ) -> list[dict[str, Any]]:  # fmt: skip
     """The quarters that hold cells."""
     quarters = [(p, d, np.flatnonzero((upper == (p, d)).all(axis=1))) for p in (0, 1) for d in (0, 1)]
@@ -147,7 +148,7 @@ def _table(
     means = np.stack([differences[:, of_quarter].mean(axis=1) for _, _, of_quarter in quarters], axis=1)
     table = []
     for (p, d, of_quarter), record in zip(quarters, _judged(means, ladders, margin, level), strict=True):
-        counts = Counter(cells[cell]["outcome"] for cell in of_quarter)
+        counts = Counter(cells[cell]["outcome"] for cell in of_quarter.tolist())
         why = ladders.why_not
         if counts[">"] and counts["<"]:
             record["outcome"], why = "≈", "each of the two is better in some cells"

@@ -27,13 +27,14 @@ TABLE_1 = {"V": 0.12, "H": 0.11, "O": 0.10, "M": 0.09}  # beta of the data front
 class Grid:
     """What NE, divided by the smallest, a shape has.
 
-    The frontier of scheme s against data is ``0.07 * (examples / 1e6)**-beta + gamma``, in Table 1's ranges, with gamma such
-    that the frontiers end ``step`` apart, V lowest, at NE 1. A multiplier below the largest costs a power law of it, by
-    which the baseline lies at the same NE in every scheme.
+    Every ladder is ``0.07 * (examples / 1e6)**-beta + gamma``. That of the largest multiplier of a scheme has the
+    scheme's beta of Table 1 and ends at 1 for V and ``step`` higher for each of H, O and M; that of the baseline has
+    M's beta and ends ``top`` above M. Between the two, both go with ``multiplier**-decay``; below the baseline the
+    end rises with it.
 
     Args:
-        step: Between two neighbours of V, H, O, M at the largest data size, or for each scheme.
-        top: How far the baseline lies above the worst frontier.
+        step: Between the ends of two neighbours of V, H, O and M; 0 for equal schemes, M's.
+        top: How far the baseline ends above M.
         decay: Exponent of the multiplier.
     """
 
@@ -41,22 +42,19 @@ class Grid:
     top: float = 1e-3
     decay: float = 0.4
 
-    def frontier(self, scheme: str, examples: float) -> float:
-        """The NE of a scheme's largest multiplier."""
-        if self.step == 0:
-            scheme = "M"
-        beta = TABLE_1[scheme]
-        end = 1 + self.step * list(TABLE_1).index(scheme)
-        return float(0.07 * ((examples / 1e6) ** -beta - (DATA[-1] / 1e6) ** -beta) + end)
-
     def ne(self, scheme: str, multiplier: float, examples: float) -> float:
         """The NE of a shape, without noise."""
-        baseline = max(self.frontier(s, examples) for s in TABLE_1) + self.top
-        if scheme == "D":
-            return baseline
-        lowest, largest = self.frontier(scheme, examples), max(MULTIPLIERS[scheme])
-        share = (multiplier**-self.decay - largest**-self.decay) / (1 - largest**-self.decay)
-        return lowest + (baseline - lowest) * share
+        of_baseline, baseline_end = TABLE_1["M"], 1 + 3 * self.step + self.top
+        beta, end, share = of_baseline, baseline_end, 1.0
+        if scheme != "D":
+            largest = max(MULTIPLIERS[scheme]) ** -self.decay
+            share = (multiplier**-self.decay - largest) / (1 - largest)
+            beta = TABLE_1[scheme if self.step else "M"]
+            end = 1 + self.step * list(TABLE_1).index(scheme)
+        within = min(share, 1.0)
+        beta += (of_baseline - beta) * within
+        end += (baseline_end - end) * within + self.top * (max(share, 1.0) - 1)
+        return float(0.07 * ((examples / 1e6) ** -beta - (DATA[-1] / 1e6) ** -beta) + end)
 
 
 def study(grid: Grid, seed: int, noise: float = NOISE, seeds: int = 1) -> pd.DataFrame:
@@ -71,6 +69,69 @@ def study(grid: Grid, seed: int, noise: float = NOISE, seeds: int = 1) -> pd.Dat
                 row = planted_row(scheme, multiplier, trained, 0.02, examples, ne)
                 rows.append(row | {"trial_id": f"{scheme}-{multiplier:g}-{trained}"})
     return pd.DataFrame(rows, columns=list(COLUMNS)).astype(COLUMNS)
+
+
+def noisy(runs: pd.DataFrame, seed: int, noise: float = NOISE) -> pd.DataFrame:
+    """A run table without noise, with noise."""
+    return runs.assign(test_ne=runs["test_ne"] + np.random.default_rng(seed).normal(0, noise, len(runs)))
+
+
+def compute_study(step: float) -> pd.DataFrame:
+    """Every point of a scheme on its law of compute, ``0.11 * compute**-beta + gamma`` in Table 1's ranges and the
+    unit in which the baseline ends at 5120; there M lies one step below O, and that below H, whose law is the
+    baseline's. No noise.
+    """
+    runs = study(Grid(), 0, noise=0.0)
+    last = float(runs.loc[runs["scheme"] == "D", "compute"].max())
+    betas, ends = {"M": 0.15, "O": 0.135, "H": 0.12}, {"M": 1.0, "O": 1 + step, "H": 1 + 2 * step}
+    scheme = runs["scheme"].where(runs["scheme"].isin(list(betas)), "H")
+    beta = scheme.map(betas)
+    x = 5120 * runs["compute"] / last
+    return runs.assign(test_ne=SMALLEST * (0.11 * (x**-beta - 5120.0**-beta) + scheme.map(ends)))
+
+
+Signs = Mapping[tuple[str, str, str], int]  # pair such as "VH", parameters and data, "low" or "high" each
+
+
+def draw_signs(rng: np.random.Generator) -> dict[tuple[str, str, str], int]:
+    """Which of a pair is better in each quarter: 1 the first, -1 the second, 0 neither."""
+    quarters = [(pair, p, d) for pair in ("VH", "OM") for p in ("low", "high") for d in ("low", "high")]
+    return {quarter: int(rng.integers(-1, 2)) for quarter in quarters}
+
+
+def zone_study(runs: pd.DataFrame, signs: Signs, difference: float = 6e-3) -> pd.DataFrame:
+    """A study in which the first of a pair is better by ``difference`` on average in the quarters that ``signs`` say.
+
+    Args:
+        runs: A study on the paper's grid, whose NE does not matter.
+        signs: See ``draw_signs``.
+        difference: At the middle of a quarter's range of ln(parameters); it grows in proportion from 0 at the baseline.
+            Along data it follows the power of the law that every shape's ladder keeps to.
+
+    Returns:
+        The run table, without noise.
+    """
+    baseline = runs[runs["scheme"] == "D"].iloc[0]
+    outside = runs["params_total"] - runs["params_embedding"]
+    of_baseline = float(baseline["params_total"] - baseline["params_embedding"])
+    of_all = runs["params_total"] / float(baseline["params_total"])
+    place = np.log(np.where(runs["scheme"].isin(["O", "M"]), outside / of_baseline, of_all))
+    power = (runs["examples"] / DATA[0]) ** -0.1
+    powers = (np.array(DATA) / DATA[0]) ** -0.1
+    upper = np.log(DATA) >= np.log(DATA).mean()
+    halves = {"low": float(powers[~upper].mean()), "high": float(powers[upper].mean())}
+    shift = np.zeros(len(runs))
+    for pair in ("VH", "OM"):
+        of_pair = [runs["scheme"].isin([scheme, "D"]) for scheme in pair]
+        ends = [max(place[rows].min() for rows in of_pair), min(place[rows].max() for rows in of_pair)]
+        for half, end in zip(("low", "high"), ends, strict=True):
+            low, high = (signs[pair, half, data] for data in ("low", "high"))
+            slope = (low - high) / (halves["low"] - halves["high"])
+            sizes = difference * (high + slope * (power - halves["high"]))
+            gap = sizes * place / (0.625 * end)  # 0.625: the mean place of the four budgets of a quarter
+            inside = (np.sign(place) == np.sign(end)) & of_pair[0]
+            shift = np.where(inside, shift - gap, shift)
+    return runs.assign(test_ne=SMALLEST + 0.05 * power - 4e-3 * place + shift)
 
 
 def outcomes(record: Mapping[str, list[dict[str, str]]]) -> dict[str, str]:
