@@ -156,8 +156,8 @@ def advise(runs: pd.DataFrame, fits: Mapping[str, Any], budget: Budget, *, seed:
         )
     changes, settle = _what_would_change(choice, choice.answer, plans, fits, settler)
     why = (
-        f"This is outside the noise (tested at {CHOICE_LEVEL:.0%}), against what is done now and against every other lever"
-        f"{_left_over(plans, choice)}. The noise of one training is {plans.noise.words}."
+        f"This is outside the noise (tested at {CHOICE_LEVEL:.0%}), against what is done now and against every other "
+        f"lever{_left_over(plans, choice)}. The noise of one training is {plans.noise.words}."
     )
     return Advice(budget.text, "do", now, choice.answer, choice.options, why, changes, settle, level)
 

@@ -103,11 +103,13 @@ def is_lower(plan: Plan, rival: Plan, family: Sequence[Plan], *, level: float = 
     Args:
         plan: The plan.
         rival: Another one.
-        family: The plans among which it was picked, itself included.
+        family: The plans among which it was picked, itself included, and the rival where that is one of them.
         level: Confidence level of the two-sided test.
     """
     deviations = []
     for member in family:
+        if member is rival:
+            continue
         apart = rival.draws - member.draws
         middle, spread = _centre(apart)
         if not spread > 0:  # the noise is not known

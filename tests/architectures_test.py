@@ -29,15 +29,15 @@ class ArchitecturesTest(tf.test.TestCase):
         self.assertBetween(-0.2, record["low"], record["high"])
 
     def test_the_same_curve(self) -> None:
-        verdicts = [self.compared(seed=seed)["verdict"] for seed in range(10)]
-        self.assertGreaterEqual(verdicts.count("same"), 8)
+        verdicts = [self.compared(seed=seed)["verdict"] for seed in range(5)]
+        self.assertGreaterEqual(verdicts.count("same"), 4)
 
     def test_ratio_holds_the_truth(self) -> None:
         inside = 0
-        for seed in range(25):
+        for seed in range(12):
             record = self.compared(seed=seed, noise=1e-3, needs=2.0)
             inside += record["data_ratio_low"] <= 2.0 <= record["data_ratio_high"]
-        self.assertGreaterEqual(inside, 21)
+        self.assertGreaterEqual(inside, 10)
 
     def test_what_cannot_be_told(self) -> None:
         noisy = self.compared(noise=0.02)

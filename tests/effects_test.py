@@ -71,10 +71,10 @@ class EffectsTest(tf.test.TestCase):
 
     def test_a_study_of_nothing_shows_something_one_time_in_twenty(self) -> None:
         rng, scenario, shown = np.random.default_rng(1), Scenario("params=4x", {}, None), 0
-        for _ in range(60):
+        for _ in range(40):
             rows = scenario.study(rng)
             shown += any(record["outcome"] != "≈" for record in effects(rows, Noise(NOISE, 1000, "seeds")))
-        self.assertLessEqual(shown, stats.binom(60, 0.05).ppf(0.999))
+        self.assertLessEqual(shown, stats.binom(40, 0.05).ppf(0.999))
 
     def test_three_standard_errors_beyond_the_limit_are_found(self) -> None:
         rows = Scenario("params=4x", {"V": 7.0}, None).study(np.random.default_rng(2))

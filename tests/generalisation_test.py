@@ -26,10 +26,10 @@ class GeneralisationTest(tf.test.TestCase):
     def test_equal_exponents_are_told_apart_one_time_in_twenty(self) -> None:
         rng, curve = np.random.default_rng(0), [law(x) for x in LADDER]
         alike = 0
-        for _ in range(30):
+        for _ in range(15):
             [record] = generalisation([line(curve, curve, noise=5e-4, rng=rng)])
             alike += record["low"] <= 0 <= record["high"]
-        self.assertGreaterEqual(alike, 26)
+        self.assertGreaterEqual(alike, 12)
 
     def test_progressive_mean_of_a_power_law_has_its_exponent(self) -> None:
         beta = 0.37  # the NE of the rows between two rungs, each predicted by a model that has seen those before it

@@ -64,7 +64,8 @@ class JointRecordTest(tf.test.TestCase):
         flat["test_ne"] = E + B * flat["examples"] ** -b + np.random.default_rng(1).normal(0, 1e-3, len(flat))
         record = joint_record(points(flat, "dot", "M"), "dot", "M")
         assert record is not None
-        self.assertEqual((record["fit"]["status"], record["path"]), ("flat", []))
+        self.assertIn(record["fit"]["status"], ("flat", "exponent_at_bound"))
+        self.assertEqual(record["path"], [])
         self.assertIn("no split follows", record["words"])
 
     def test_too_few_sizes(self) -> None:
