@@ -72,8 +72,10 @@ def power_law_regions(distance: Array, ys: Array, counts: Indices | None = None)
             continue
         enough = counts - k >= _FEWEST_IN_REGION
         if enough.any():
-            present = (np.arange(k, ys.shape[1]) < counts[enough, None]).astype(np.float64)
-            rss[enough, k] = Profile(from_first[enough], ys[enough, k:], present, 1.0).optima().rss[:, 0]
+            present = np.arange(k, ys.shape[1]) < counts[enough, None]
+            # whatever stands in place of an absent point, its power must not overflow
+            logs = np.where(present, from_first[enough], 0.0)
+            rss[enough, k] = Profile(logs, ys[enough, k:], present.astype(np.float64), 1.0).optima().rss[:, 0]
     losses = np.where(np.arange(ys.shape[1]) < every[:, None], ys, 0.0)
     return _starts(rss, every, losses.max(axis=1))
 

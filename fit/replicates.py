@@ -38,20 +38,40 @@ def replicate_weights(x: ArrayLike, y: ArrayLike) -> Array:
     unit = float(np.abs(ys).max()) or 1.0
     means = np.bincount(at, ys / unit) / counts
     squares = np.bincount(at, (ys / unit - means[at]) ** 2)
-    degrees = np.maximum(counts - 1, 1)
-    variances = np.maximum(squares / degrees, 1e-30)
-    measured = counts > 1
-    half = degrees[measured] / 2
-    logs = np.log(variances[measured]) - special.digamma(half) + np.log(half)
-    excess = float(np.var(logs, ddof=1) - special.polygamma(1, half).mean())
-    if excess <= 0:
+    own = (counts - 1).astype(np.float64)
+    shrunk, prior = shrunk_variances(squares / np.maximum(own, 1.0), own)
+    if math.isinf(prior):
         return np.ones_like(xs)
-    prior_half = _inverse_trigamma(excess)
-    common = math.exp(float(logs.mean()) + special.digamma(prior_half) - math.log(prior_half))
-    own = np.where(measured, degrees, 0)
-    shrunk = (2 * prior_half * common + own * variances) / (2 * prior_half + own)
     weights = 1 / shrunk[at]
     return np.asarray(weights / weights.mean())
+
+
+def shrunk_variances(variances: Array, degrees: Array) -> tuple[Array, float]:
+    """Variances shrunk towards a common one, by as much as they differ no more than chance would make them.
+
+    Empirical Bayes, Smyth (2004).
+
+    Args:
+        variances: Estimates, >= 0, shape (k,).
+        degrees: Their degrees of freedom, shape (k,); 0 where there is no estimate. Some must be above 0.
+
+    Returns:
+        (variances, prior): shape (k,), the common one where there was no estimate, and the degrees of freedom that the
+        common one is worth besides each one's own; inf where all are taken to be equal.
+    """
+    measured = degrees > 0
+    of_measured = np.maximum(variances[measured], 1e-30)
+    half = degrees[measured] / 2
+    logs = np.log(of_measured) - special.digamma(half) + np.log(half)
+    excess = float(np.var(logs, ddof=1) - special.polygamma(1, half).mean()) if measured.sum() > 1 else 0.0
+    if excess <= 0:
+        pooled = float((degrees[measured] * of_measured).sum() / degrees[measured].sum())
+        return np.full_like(variances, pooled), math.inf
+    prior_half = _inverse_trigamma(excess)
+    common = math.exp(float(logs.mean()) + special.digamma(prior_half) - math.log(prior_half))
+    own = np.where(measured, degrees, 0.0)
+    shrunk = (2 * prior_half * common + own * np.maximum(variances, 1e-30)) / (2 * prior_half + own)
+    return shrunk, 2 * prior_half
 
 
 def _inverse_trigamma(value: float) -> float:

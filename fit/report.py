@@ -1,19 +1,39 @@
-"""The report: one HTML page that needs nothing but a browser."""
+"""The report: one HTML page that needs nothing but a browser, and its tables as CSV."""
 
 import os
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
-from tfrs_scaling.fit.plots import axis_name, human, study_figures
+from tfrs_scaling.fit.advise import advise, read_budget
+from tfrs_scaling.fit.json_numbers import to_json
+from tfrs_scaling.fit.outlook import EPSILON
+from tfrs_scaling.fit.plots_parts import UNITS, human
+from tfrs_scaling.fit.plots_phases import INSIDE, TARGET, Levers, levers
+from tfrs_scaling.fit.report_methods import methods, settings
 from tfrs_scaling.fit.report_page import PAGE, TABLE
-from tfrs_scaling.fit.runs import SCHEMES
-from tfrs_scaling.fit.study_fits import FRONTIER, multiplier_label
+from tfrs_scaling.fit.report_page import STYLE as REPORT_STYLE
+from tfrs_scaling.fit.report_script import REPORT_SCRIPT
+from tfrs_scaling.fit.report_sections import (
+    Section,
+    beyond_sections,
+    dimension_section,
+    generalisation_section,
+    joint_section,
+    levers_section,
+    ranking_section,
+    scheme_sections,
+    zone_sections,
+)
+from tfrs_scaling.fit.report_tables import study_tables
+from tfrs_scaling.fit.screening import selected
+from tfrs_scaling.fit.study_fits import multiplier_label
 from tfrs_scaling.fit.summary import (
-    STATUS_MEANING,
     STATUS_WORDS,
     best_point,
     gain_words,
@@ -21,46 +41,25 @@ from tfrs_scaling.fit.summary import (
     scheme_gains,
     unfinished,
 )
+from tfrs_scaling.fit.tables import Table, signed
 from tfrs_scaling.input.files import write_text_atomically
-from tfrs_scaling.input.page import HEAD, SCRIPT, STYLE, bokeh_script, embedded
+from tfrs_scaling.input.page import HEAD, SCRIPT, STYLE, bokeh_script, embedded, script_safe
 
-_TITLES = {
-    "data": "NE against data",
-    "parameters": "NE against parameters",
-    "compute": "NE against compute",
+BUDGETS = {  # of the first panel
+    "compute=10x": "With 10 times the compute",
+    "data=2x": "With twice the data",
+    "params=4x": "With 4 times the parameters",
 }
-_PAPER = {
-    "data": "Ardalani et al. 2022, Figure 2",
-    "parameters": "Ardalani et al. 2022, Figures 4 and 5",
-    "compute": "Ardalani et al. 2022, Figure 6",
-}
-_CAPTIONS = {
-    "data": "One line per multiplier, from the smallest to the largest. A line that flattens has had its return from "
-    "data; lines that fan out to the right say that larger models use more data better.",
-    "parameters": "One line per data size. Where a line is level, more parameters of this kind bring nothing at that "
-    "data size.",
-    "compute": "One line per multiplier; compute is training FLOPs per example times examples. The frontier says how "
-    "large a model to train for a given budget.",
-}
-_HOW = (
-    " Ringed points and the thick curve with its band are the Pareto frontier and its law; dashed is extrapolation; "
-    "hollow points lie on the plateau and are not fitted. Click a name to hide a line."
-)
-_SCHEME_CAPTIONS = {
-    "F": " The model sees this share of the features, dense and categorical, each smaller set within the larger ones.",
-    "E": " The model passes over its training rows this many times; compute counts every pass.",
-    "N": " The model is trained on every click and this share of the other rows, which examples and compute count; a "
-    "smaller share needs a longer log for the same examples. NE is measured on all test rows, with predictions "
-    "corrected for the sampling.",
-}
-_LEFT_OUT_COLUMNS = (
-    "trial_id", "architecture", "scheme", "multiplier", "learning_rate", "seed", "examples",
-    "status", "reason", "flags",
-)  # fmt: skip
-_ALL = {
-    "data": "The frontier of every scheme: for each data size, the best shape of that scheme. The lowest curve uses "
-    "data best. Bands are the intervals of the laws; where they overlap, the schemes are not told apart.",
-    "compute": "The frontier of every scheme that changes compute: the lowest NE for a budget.",
+_BULLET = re.compile(r"^ +(- |\d+\. )?")  # what the terminal writes before an item
+_ABSENT = {  # what a study without it could add
+    "ranking": "A ranking of the schemes: scale V, H, O or M (sweep.V, sweep.H, …).",
+    "zones": "Zones of V against H and O against M: both schemes of a pair, at several data sizes.",
+    "dimension": "The embedding dimension against the rows: cross both (sweep.VH).",
+    "generalisation": "Training against test: lines of three data sizes or more.",
+    "joint": "A law of parameters and data: three sizes of model and of data of one scheme.",
+    "architectures": "Architectures side by side: name another one (sweep.A).",
+    "effects": "The effect of each multiplier: a shape at a data size that the baseline reached.",
+    "held_out": "A test of the laws on a held-out data size: lines of five data sizes or more.",
 }
 
 
@@ -71,81 +70,147 @@ def write_report(
     *,
     study: Mapping[str, Any],
 ) -> None:
-    """Write the report of a study: one HTML file that opens offline. Same input, same bytes.
+    """Write the report of a study: one HTML file that opens offline, and ``tables/*.csv`` beside it.
+
+    Same input, same bytes.
 
     Args:
         runs: The run table.
         fits: What ``fit_study`` made of it.
-        path: The file to write.
+        path: The HTML file to write.
         study: ``name``, and as far as known ``config`` (nested mapping), ``data`` (``rows`` by split,
             ``base_ctr`` by split, ``bayes_ne``, ``bayes_ne_standard_error``, ``description``),
             ``libraries`` and ``machine`` (texts). All of it is shown as plain text.
 
     Raises:
         ValueError: the study has no name.
-        OSError: the file cannot be written.
+        OSError: a file cannot be written.
     """
     if not study.get("name"):
         raise ValueError("the study has no name; give study={'name': ...}")
+    folder = Path(path).parent / "tables"
+    folder.mkdir(exist_ok=True)
+    for name, table in study_tables(fits).items():
+        write_text_atomically(folder / f"{name}.csv", table.csv())
     write_text_atomically(path, render_report(runs, fits, study))
 
 
 def render_report(runs: pd.DataFrame, fits: Mapping[str, Any], study: Mapping[str, Any]) -> str:
     """The report as HTML; arguments as ``write_report``."""
+    tables = study_tables(fits)
+    sections, groups, target = report_sections(runs, fits, study, tables)
     data = study.get("data") or {}
-    figures = study_figures(runs, fits, bayes_ne=data.get("bayes_ne"))
-    sections = _sections(list(figures))
-    by_element = {item["element"]: figures[item["key"]] for section in sections for item in section["figures"]}
     environment = Environment(autoescape=True, undefined=StrictUndefined)
-    table = environment.from_string(TABLE)
+    template = environment.from_string(TABLE)
+    numeric = ("number", "count", "estimate", "signed")
+
+    def table(item: Table) -> Markup:
+        return Markup(template.render(item=item, numeric=numeric))  # noqa: S704 -- autoescaped
+
     return environment.from_string(HEAD + PAGE).render(
         kind="scaling report",
         name=study["name"],
         description=data.get("description"),
-        level=f"{fits['level']:.0%}",
-        style=Markup(STYLE),  # noqa: S704 -- ours, no part of it comes from the study
-        script=Markup(SCRIPT),  # noqa: S704 -- ours
+        style=Markup(STYLE + REPORT_STYLE),  # noqa: S704 -- ours, no part of it comes from the study
+        script=Markup(SCRIPT + REPORT_SCRIPT),  # noqa: S704 -- ours
         bokeh=bokeh_script(),
-        documents=embedded(by_element),
-        table=lambda rows, lines: Markup(table.render(rows=rows, lines=lines)),  # noqa: S704 -- autoescaped
+        documents=embedded(figures_of(sections)),
+        data=script_safe(_page_data(groups, tables, target)),
+        table=table,
         sections=sections,
+        advice=_advice(runs, fits),
         tiles=_tiles(runs, fits),
         findings=_findings(runs, fits),
+        absent=[words for name, words in _ABSENT.items() if not fits[name]],
         cautions=unfinished(runs, fits),
-        frontier_rows=[_fit_row(r) for r in fits["lines"] if r["line"] == FRONTIER],
-        line_rows=[_fit_row(r) for r in fits["lines"] if r["line"] != FRONTIER],
-        left_out=_left_out(fits),
-        methods=_methods(study),
+        fits=tables["fits"],
+        left_out=[tables[name] for name in ("missing", "collapsed", "flagged")],
+        methods=methods(runs, fits, study),
+        settings=settings(study),
     )
 
 
-def _sections(keys: list[tuple[str, str, str]]) -> list[dict[str, Any]]:
-    """The figures by scheme, each with its title, caption and the id of its place on the page."""
-    architectures = sorted({architecture for architecture, _, _ in keys})
-    sections = []
-    for architecture in architectures:
-        for scheme in ("all", *SCHEMES):
-            found = [key for key in keys if key[:2] == (architecture, scheme)]
-            if not found:
-                continue
-            name = f"-{architectures.index(architecture)}" if len(architectures) > 1 else ""
-            where = f" · {architecture}" if len(architectures) > 1 else ""
-            title = "Schemes side by side" if scheme == "all" else f"{scheme}: {SCHEMES[scheme]}"
-            sections.append(
-                {
-                    "id": f"scheme-{scheme}{name}",
-                    "short": ("Side by side" if scheme == "all" else scheme) + where,
-                    "title": title + where,
-                    "figures": [_figure_item(key, f"figure-{scheme}-{key[2]}{name}") for key in found],
-                }
-            )
-    return sections
+def report_sections(
+    runs: pd.DataFrame, fits: Mapping[str, Any], study: Mapping[str, Any], tables: Mapping[str, Table]
+) -> tuple[list[Section], list[Levers], dict[str, float]]:
+    """The sections with their figures, the frontiers that the sliders move, and the slider of the target NE."""
+    bayes_ne = (study.get("data") or {}).get("bayes_ne")
+    best, chosen = best_point(runs), selected(runs).reset_index(drop=True)
+    target = _target_slider(fits, None if best is None else float(best["test_ne"]))
+    groups = [] if best is None else levers(chosen, fits, target["value"])
+    sections = [
+        *ranking_section(fits, tables),
+        *scheme_sections(runs, fits, bayes_ne),
+        *levers_section(groups, tables),
+        *zone_sections(fits, tables),
+        *dimension_section(chosen, fits, tables),
+        *generalisation_section(chosen, fits, tables),
+        *joint_section(fits, tables),
+        *beyond_sections(chosen, fits, tables, bayes_ne),
+    ]
+    return sections, groups, target
 
 
-def _figure_item(key: tuple[str, str, str], element: str) -> dict[str, Any]:
-    _, scheme, x = key
-    caption = _ALL[x] if scheme == "all" else _CAPTIONS[x] + _SCHEME_CAPTIONS.get(scheme, "") + _HOW
-    return {"key": key, "element": element, "title": _TITLES[x], "paper": _PAPER[x], "caption": caption}
+def figures_of(sections: Sequence[Section]) -> dict[str, Any]:
+    """Every figure by the id of its element, in the order of the page."""
+    return {view.element: view.plot for section in sections for figure in section.figures for view in figure.views}
+
+
+def _target_slider(fits: Mapping[str, Any], best: float | None) -> dict[str, float]:
+    """Ends, step and beginning of the slider of the target NE."""
+    losses = [loss for record in fits["lines"] for loss in record["fit"]["y"]] if best is not None else []
+    if best is None or not losses:
+        return {"min": 0.0, "max": 1.0, "step": 0.0005, "value": 0.5}
+    floors = [r["fit"]["gamma"] for r in fits["lines"] if r["fit"]["status"] == "ok" and r["fit"]["gamma"] > 0.5 * best]
+    low = round(min([0.96 * best, *floors]) - 0.001, 3)
+    return {"min": low, "max": round(max(losses), 3), "step": 0.0005, "value": round(TARGET * best, 4)}
+
+
+def _page_data(groups: Sequence[Levers], tables: Mapping[str, Table], target: Mapping[str, float]) -> dict[str, Any]:
+    """What the page's script works with."""
+    architectures = sorted({group.architecture for group in groups})
+    several = len(architectures) > 1
+    return {
+        "epsilon": EPSILON,
+        "inside": INSIDE,
+        "target": target,
+        "units": UNITS,
+        "tables": {name: table.csv() for name, table in tables.items()},
+        "levers": [
+            {
+                "element": group.name + (f"-{architectures.index(group.architecture)}" if several else ""),
+                "x": group.x,
+                "axis": group.axis + (f" · {group.architecture}" if several else ""),
+                "laws": [to_json(law | {"words": STATUS_WORDS[law["status"]]}) for law in group.laws],
+            }
+            for group in groups
+        ],
+    }
+
+
+def _advice(runs: pd.DataFrame, fits: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The answer for each budget; none where nothing was measured."""
+    if best_point(runs) is None:
+        return []
+    return [{"title": title} | advice_parts(runs, fits, budget) for budget, title in BUDGETS.items()]
+
+
+def advice_parts(runs: pd.DataFrame, fits: Mapping[str, Any], budget: str) -> dict[str, Any]:
+    """The lines of an ``Advice`` as the page sets them: answer, reasons, and what is indented below a line, folded."""
+    lines = advise(runs, fits, read_budget(budget)).lines()
+    reasons, folded = list[str](), list[dict[str, Any]]()
+    for at, line in enumerate(lines[1:], 1):
+        if line.startswith(" "):
+            folded[-1]["items"].append(line)
+        elif at + 1 < len(lines) and lines[at + 1].startswith(" "):
+            folded.append({"summary": line.rstrip(":"), "items": []})
+        else:
+            reasons.append(line)
+    for part in folded:
+        part["code"] = part["items"][0].lstrip().startswith("tfrs-scaling")
+        if not part["code"]:
+            part["items"] = [_BULLET.sub("", item) for item in part["items"]]
+    return {"answer": lines[0], "reasons": reasons, "folded": folded}
 
 
 def _tiles(runs: pd.DataFrame, fits: Mapping[str, Any]) -> list[dict[str, str]]:
@@ -164,7 +229,7 @@ def _tiles(runs: pd.DataFrame, fits: Mapping[str, Any]) -> list[dict[str, str]]:
         tiles.append(
             {
                 "name": f"{gain.scheme} at {multiplier_label(gain.multiplier)}×",
-                "value": f"{-gain.drop:+.4f}".replace("-", "−"),
+                "value": signed(-gain.drop),
                 "note": f"NE against the baseline at {human(gain.examples)} examples",
             }
         )
@@ -172,9 +237,8 @@ def _tiles(runs: pd.DataFrame, fits: Mapping[str, Any]) -> list[dict[str, str]]:
 
 
 def _findings(runs: pd.DataFrame, fits: Mapping[str, Any]) -> list[str]:
-    best = best_point(runs)
-    if best is None:
-        return ["No trial of this study was measured; the reasons are listed below."]
+    if best_point(runs) is None:
+        return []
     words = []
     architectures = sorted(runs["architecture"].unique())
     for architecture in architectures:
@@ -190,96 +254,3 @@ def _findings(runs: pd.DataFrame, fits: Mapping[str, Any]) -> list[str]:
             + f": {bayes['why']}."
         )
     return words
-
-
-def _fit_row(record: Mapping[str, Any]) -> dict[str, Any]:
-    fit = record["fit"]
-    return {
-        "scheme": record["scheme"],
-        "against": axis_name(record["x"], record["scheme"]),
-        "line": _line_name(record),
-        "points": record["n"],
-        "left_out": len(record["left_out"]),
-        "parameters": [
-            {"best": _number(fit[name]), "interval": _interval(fit, name)} for name in ("alpha", "beta", "gamma")
-        ],
-        "r2": "–" if fit["r2"] is None else f"{fit['r2']:.4f}",
-        "status": fit["status"],
-        "verdict": STATUS_WORDS[fit["status"]],
-        "meaning": STATUS_MEANING[fit["status"]],
-    }
-
-
-def _line_name(record: Mapping[str, Any]) -> str:
-    if record["line"] == FRONTIER:
-        return FRONTIER
-    return f"{human(float(record['line']))} examples" if record["x"] == "parameters" else f"{record['line']}×"
-
-
-def _interval(fit: Mapping[str, Any], name: str) -> str:
-    low, high = fit["interval"][name]
-    if fit[name] is None or low is None:
-        return ""
-    return f"{_number(low)} to {'∞' if high is None else _number(high)}"
-
-
-def _number(value: float | None) -> str:
-    if value is None:
-        return "–"
-    if value == 0 or 1e-3 <= abs(value) < 10:
-        return f"{value:.4f}"
-    return f"{value:,.0f}" if 100 <= abs(value) < 1e6 else f"{value:.3g}"
-
-
-def _left_out(fits: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """What the fits do not show, or show with a caution: one table each, open where it must be seen."""
-    groups = (
-        ("missing", "Failed or skipped trials", "They gave no measurement; the reason is the trial's own."),
-        ("collapsed", "Collapsed trials", "Test NE 0.9995 or more at every data size: a dead network. Not fitted."),
-        (
-            "flagged",
-            "Flagged points",
-            "plateau: left of the power-law region of its curve. lr_at_edge: the learning rate selected for this shape "
-            "is the smallest or largest of the grid. collapsed: see above.",
-        ),
-    )
-    tables = []
-    for name, title, meaning in groups:
-        columns = [column for column in _LEFT_OUT_COLUMNS if fits[name] and column in fits[name][0]]
-        rows = [[_cell(column, record[column]) for column in columns] for record in fits[name]]
-        headings = [column.replace("_", " ") for column in columns]
-        tables.append(
-            {"title": title, "meaning": meaning, "open": name != "flagged", "columns": headings, "rows": rows}
-        )
-    return tables
-
-
-def _cell(key: str, value: Any) -> str:
-    if key == "multiplier":
-        return multiplier_label(value)
-    return f"{value:g}" if isinstance(value, float) else str(value)
-
-
-def _methods(study: Mapping[str, Any]) -> list[dict[str, Any]]:
-    data = study.get("data") or {}
-    known = {"description", "bayes_ne", "bayes_ne_standard_error"}
-    parts = {
-        "Data": {key: value for key, value in data.items() if key not in known and value is not None},
-        "Configuration": study.get("config") or {},
-        "Software and machine": {key: study[key] for key in ("libraries", "machine") if study.get(key)},
-    }
-    return [{"title": title, "rows": _flat(content)} for title, content in parts.items() if content]
-
-
-def _flat(content: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
-    """Nested settings as (dotted name, text) pairs, in the order given."""
-    rows: list[tuple[str, str]] = []
-    for key, value in content.items():
-        name = f"{prefix}{key}"
-        if isinstance(value, Mapping):
-            rows += _flat(value, f"{name}.")
-        elif isinstance(value, list | tuple):
-            rows.append((name, ", ".join(str(item) for item in value)))
-        else:
-            rows.append((name, f"{value:,}" if isinstance(value, int) and value > 9999 else str(value)))
-    return rows

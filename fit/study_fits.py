@@ -10,17 +10,24 @@ from typing import Any
 
 import pandas as pd
 
+from tfrs_scaling.fit.analyses import analyses
 from tfrs_scaling.fit.frontier import fit_frontier, pareto_frontier
+from tfrs_scaling.fit.ladders import own_parameters, resample_ladders
 from tfrs_scaling.fit.learning_curve import fit_learning_curve
+from tfrs_scaling.fit.lines import DataLine
+from tfrs_scaling.fit.outlook import FRONTIER as FRONTIER
+from tfrs_scaling.fit.outlook import limits, phases
+from tfrs_scaling.fit.paper import compare_with_paper
 from tfrs_scaling.fit.plateau import power_law_region
 from tfrs_scaling.fit.power_law import PowerLawFit, fit_power_law
+from tfrs_scaling.fit.ranking import rank_schemes
 from tfrs_scaling.fit.runs import SCHEMES
 from tfrs_scaling.fit.screening import SHAPE, collapsed_trials, flag, members, selected
+from tfrs_scaling.fit.zones import scheme_zones
 from tfrs_scaling.input.files import write_text_atomically
 from tfrs_scaling.input.validated import InputError
 
 FORMAT = 3
-FRONTIER = "frontier"
 # V changes the size of tables that are looked up one row at a time: no FLOPs, hence no compute curve.
 AXES: dict[str, tuple[str, ...]] = {
     "D": ("data",),
@@ -52,7 +59,7 @@ def points(chosen: pd.DataFrame, architecture: str, scheme: str) -> pd.DataFrame
     rows = members(chosen, scheme)
     rows = rows[rows["architecture"] == architecture]
     parameters = rows["params_total"].astype("float64")
-    if scheme in ("O", "M"):
+    if own_parameters(scheme) == "outside":
         parameters = parameters - rows["params_embedding"]
     plateau = pd.Series(False, index=rows.index)
     for _, curve in rows.groupby(SHAPE, sort=True):
@@ -92,8 +99,10 @@ def fit_study(
         The content of fits.json. ``lines`` holds one record for each fit: architecture, scheme, x, line
         (a multiplier such as "1/4", a data size, or "frontier"), n, left_out (the x of plateau points)
         and fit (``PowerLawFit.to_dict``). ``best`` names the scheme whose data frontier reaches the lowest
-        NE at the largest data size, and compares its gamma with the Bayes NE. ``missing``, ``collapsed``
-        and ``flagged`` list what is not, or not plainly, in the fits.
+        NE at the largest data size, and compares its gamma with the Bayes NE. ``phases`` and ``limits`` are those of
+        ``outlook``, ``ranking`` and ``zones`` those of ``rank_schemes`` and ``scheme_zones`` with the architecture,
+        ``paper`` that of ``compare_with_paper``, ``dimension`` to ``effects`` the records of ``analyses``. ``missing``,
+        ``collapsed`` and ``flagged`` list what is not, or not plainly, in the fits.
 
     Raises:
         InputError: the table has no row.
@@ -101,25 +110,31 @@ def fit_study(
     if runs.empty:
         raise InputError("the run table has no rows; run the sweep and export it first")
     chosen = selected(runs).reset_index(drop=True)
-    lines = [
-        record
+    planes = {
+        (architecture, scheme): points(chosen, architecture, scheme)
         for architecture in sorted(runs["architecture"].unique())
         for scheme in SCHEMES
         if ((runs["scheme"] == scheme) & (runs["architecture"] == architecture)).any()
-        for record in _scheme_lines(chosen, architecture, scheme, level)
-    ]
+    }
+    lines = [record for of, rows in planes.items() for record in _scheme_lines(rows, *of, level)]
     floor = (bayes_ne, bayes_ne_standard_error or 0.0)
     flagged = flag(runs)
     dead = runs[runs["trial_id"].isin(collapsed_trials(runs))].drop_duplicates("trial_id")
-    return {
+    standing = phases(lines)
+    fits = {
         "format": FORMAT,
         "level": level,
         "lines": lines,
+        "phases": standing,
+        "limits": limits(lines),
+        **_comparisons(chosen, lines, standing, level),
         "best": _best(lines, *floor),
         "missing": _records(runs[runs["status"] != "ok"], [*_TRIAL, "status", "reason"]),
         "collapsed": _records(dead, _TRIAL),
         "flagged": _records(flagged[flagged["flags"] != ""], [*_TRIAL, "examples", "flags"]),
+        **analyses(chosen, list(_data_lines(planes)), planes, level=level),
     }
+    return fits | {"paper": compare_with_paper(fits)}
 
 
 def write_fits(fits: Mapping[str, Any], path: str | os.PathLike[str]) -> None:
@@ -178,8 +193,18 @@ def frontier_points(rows: pd.DataFrame, x: str) -> pd.DataFrame:
     return frontier.assign(plateau=frontier["plateau"] > 0)
 
 
-def _scheme_lines(chosen: pd.DataFrame, architecture: str, scheme: str, level: float) -> Iterator[dict[str, Any]]:
-    rows = points(chosen, architecture, scheme)
+def _data_lines(planes: Mapping[tuple[str, str], pd.DataFrame]) -> Iterator[DataLine]:
+    """Every line against data once: the baseline's ladder as D, multipliers and the frontier of every other scheme."""
+    for (architecture, scheme), rows in planes.items():
+        if not AXES[scheme]:
+            continue
+        for multiplier, line in rows[rows["scheme"] == scheme].groupby("multiplier", sort=True):
+            yield DataLine(architecture, scheme, multiplier_label(float(str(multiplier))), False, line)
+        if scheme != "D" and not rows.empty:
+            yield DataLine(architecture, scheme, FRONTIER, True, rows)
+
+
+def _scheme_lines(rows: pd.DataFrame, architecture: str, scheme: str, level: float) -> Iterator[dict[str, Any]]:
     for x in AXES[scheme]:
         key = "examples" if x == "parameters" else "multiplier"
         named = [
@@ -204,6 +229,24 @@ def _scheme_lines(chosen: pd.DataFrame, architecture: str, scheme: str, level: f
                 "left_out": list(fit.left_out),
                 "fit": fit.to_dict(),
             }
+
+
+def _comparisons(
+    chosen: pd.DataFrame, lines: list[dict[str, Any]], standing: list[dict[str, Any]], level: float
+) -> dict[str, list[dict[str, Any]]]:
+    """``ranking`` and ``zones`` of every architecture."""
+    found: dict[str, list[dict[str, Any]]] = {"ranking": [], "zones": []}
+    for architecture in sorted(chosen["architecture"].unique()):
+        ladders = resample_ladders(chosen, architecture)
+        of_lines, of_phases = (
+            [r for r in records if r["architecture"] == architecture] for records in (lines, standing)
+        )
+        for key, records in (
+            ("ranking", rank_schemes(ladders, of_lines, of_phases, level=level)),
+            ("zones", scheme_zones(ladders, level=level)),
+        ):
+            found[key] += [{"architecture": architecture, **record} for record in records]
+    return found
 
 
 def _fit_frontier(rows: pd.DataFrame, x: str, level: float) -> PowerLawFit:

@@ -113,34 +113,35 @@ def bokeh_script() -> Markup:
 
 
 def embedded(figures: Mapping[str, Any]) -> Markup:
-    """Figures as the JSON that ``SCRIPT`` draws; same figures, same text.
+    """Figures as the JSON that ``SCRIPT`` draws, each when it is needed; same figures, same text.
 
     Args:
         figures: By the id of the element to draw into.
     """
-    document = Document()
-    with document.models.freeze():  # collect their models once, not again for each
-        for each in figures.values():
+    drawn, names, texts = {}, dict[str, str](), dict[str, int]()
+    for element, each in figures.items():
+        document = Document()
+        with document.models.freeze():  # collect its models once
             document.add_root(each)
-    content = document.to_json(deferred=False)
-    names: dict[str, str] = {}
-    content = _renamed(content, names)
-    roots = {names[each.id]: element for element, each in figures.items()}
-    item = {"docid": "page", "roots": roots, "root_ids": list(roots)}
-    return script_safe({"documents": {"page": content}, "items": [item]})
+        content = _packed(document.to_json(deferred=False), names, texts)
+        drawn[element] = {"document": content, "root": names[each.id]}
+    return script_safe({"figures": drawn, "texts": list(texts)})
 
 
-def _renamed(node: Any, names: dict[str, str]) -> Any:
-    """Bokeh numbers models by process: number them by their place in the document instead."""
+def _packed(node: Any, names: dict[str, str], texts: dict[str, int]) -> Any:
+    """Bokeh numbers models by process: number them by their place on the page instead. Columns of texts, which
+    many figures share, become places in one list of texts."""
     if isinstance(node, dict):
         return {
             key: names.setdefault(value, f"m{len(names)}")
             if key == "id" and isinstance(value, str)
-            else _renamed(value, names)
+            else _packed(value, names, texts)
             for key, value in node.items()
         }
     if isinstance(node, list | tuple):
-        return [_renamed(item, names) for item in node]
+        if len(node) > 3 and all(isinstance(item, str) for item in node):
+            return {"$texts": [texts.setdefault(item, len(texts)) for item in node]}
+        return [_packed(item, names, texts) for item in node]
     return node
 
 
@@ -189,6 +190,7 @@ figure { margin: 0; background: var(--card); border: 1px solid var(--faint); bor
   padding: 16px 14px 6px; min-width: 0; break-inside: avoid; }
 figcaption { padding: 0 6px 6px; } .paper { font-size: 13px; color: var(--muted); display: inline-block; }
 .plot { min-height: 371px; } .caption { padding: 8px 6px 0; max-width: none; }
+.on-paper { display: none; }
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; font-size: 14px; width: 100%; font-variant-numeric: tabular-nums; }
 th, td { text-align: left; padding: 7px 14px 7px 0; border-bottom: 1px solid var(--faint); vertical-align: top; }
@@ -207,6 +209,7 @@ details { margin: 0 0 12px; } summary { cursor: pointer; font-weight: 600; paddi
   figcaption, .caption { padding-left: 10px; padding-right: 10px; } .pairs th { width: 9em; } }
 @media print { :root { --page: #ffffff; --card: #ffffff; --ink: #000000; --muted: #444444; --faint: #cccccc; }
   nav { display: none; } body { font-size: 11pt; } section { margin-bottom: 18px; }
+  .plot { display: none; } .on-paper { display: block; width: 100%; height: auto; }
   .figures { grid-template-columns: 1fr 1fr; } .scroll { overflow: visible; } table { font-size: 9pt; } }
 """
 
@@ -228,19 +231,71 @@ SCRIPT = """
 "use strict"
 const content = JSON.parse(document.getElementById("documents").textContent)
 const dark = matchMedia("(prefers-color-scheme: dark)"), paper = matchMedia("print")
+let printing = false
+const shade = () => dark.matches && !printing && !paper.matches ? 2 : 1
+const roots = new Map()  // what is drawn, by the id of its element
 // A model's tags "property|light|dark" carry both colours of what it draws.
+const shades = (tags) => (tags ?? []).map((tag) => String(tag).split("|")).filter((parts) => parts.length === 3)
+function unpacked(node) {
+  if (node === null || typeof node !== "object") return node
+  if (Array.isArray(node)) return node.map(unpacked)
+  if (node.$texts) return node.$texts.map((place) => content.texts[place])
+  const made = {}
+  for (const key of Object.keys(node)) made[key] = unpacked(node[key])
+  for (const parts of shades(made.attributes?.tags)) made.attributes[parts[0]] = parts[shade()]
+  return made
+}
 function paint() {
-  const at = dark.matches && !paper.matches ? 2 : 1
-  for (const root of Bokeh.documents.flatMap((each) => each.roots()))
-    for (const model of root.references())
-      for (const parts of model.tags.map((tag) => String(tag).split("|")))
-        if (parts.length === 3) model[parts[0]] = parts[at]
+  for (const root of roots.values()) for (const model of root.references())
+    for (const parts of shades(model.tags)) model[parts[0]] = parts[shade()]
+}
+const begun = new Map()
+function draw(place) {
+  if (!begun.has(place.id)) begun.set(place.id, drawNow(place))
+  return begun.get(place.id)
+}
+async function drawNow(place) {
+  const {document: figure, root: id} = content.figures[place.id]
+  await Bokeh.embed.embed_items({page: unpacked(figure)}, [{docid: "page", roots: {[id]: place.id}, root_ids: [id]}])
+  const root = Bokeh.documents.flatMap((each) => each.roots()).find((each) => each.id === id)
+  roots.set(place.id, root)
+  place.dispatchEvent(new CustomEvent("figure-drawn", {bubbles: true, detail: root}))
+}
+// What is in sight at once, the rest one by one in spare moments; what is hidden when it is shown.
+async function drawAll() {
+  delete document.body.dataset.drawn
+  const next = () => [...document.querySelectorAll(".plot")].find((p) => !begun.has(p.id) && p.offsetParent)
+  for (let place = next(); place; place = next()) {
+    await draw(place)
+    await new Promise((done) => setTimeout(done, 0))
+  }
+  await Promise.all(begun.values())
+  document.body.dataset.drawn = "true"
+}
+const sight = new IntersectionObserver((seen) => {
+  for (const each of seen) if (each.isIntersecting) draw(each.target)
+}, {rootMargin: "300px"})
+// Paper gets drawings that scale: a canvas keeps the width it had on the screen.
+function toPaper() {
+  printing = true
+  paint()
+  for (const [id, root] of roots) {
+    const place = document.getElementById(id), view = Bokeh.index[root.id]
+    if (!place.offsetParent) continue
+    const picture = place.parentElement.querySelector(`img[data-of="${id}"]`) ?? document.createElement("img")
+    const drawing = view.export("svg").ctx.get_serialized_svg(true)
+    picture.src = "data:image/svg+xml;charset=utf-8," + encodeURIComponent(drawing)
+    picture.alt = ""
+    picture.className = "on-paper"
+    picture.dataset.of = id
+    place.after(picture)
+  }
 }
 Bokeh.set_log_level("error")
-Bokeh.embed.embed_items(content.documents, content.items).then(() => {
-  paint()
-  dark.addEventListener("change", paint)
-  paper.addEventListener("change", paint)
-  document.body.dataset.drawn = "true"
-})
+document.querySelectorAll(".plot").forEach((place) => sight.observe(place))
+dark.addEventListener("change", paint)
+paper.addEventListener("change", paint)
+addEventListener("beforeprint", toPaper)
+addEventListener("afterprint", () => { printing = false; paint() })
+requestAnimationFrame(() => setTimeout(drawAll, 0))
 """

@@ -1,14 +1,16 @@
 """A page, opened in headless Chromium."""
 
-import importlib
-import importlib.util
-import shutil
 import time
 import unittest
 from pathlib import Path
 from typing import Any
 
-import tensorflow as tf
+from tfrs_scaling.fit.report_images import headless_browser
+from tfrs_scaling.input.validated import InputError
+
+import tensorflow as tf  # isort: skip -- after tfrs_scaling, which chooses the Keras it comes with
+
+_LOGS = {"browser": "ALL", "performance": "ALL"}
 
 INK_PIXELS = """
 const found = (root) => [...root.querySelectorAll("*")].flatMap(
@@ -21,25 +23,6 @@ return [...document.querySelectorAll(".plot")].filter((plot) => found(plot).some
 """
 
 
-def _driver() -> Any:
-    """Headless Chromium, or a reason to skip."""
-    chromium = shutil.which("chromium") or shutil.which("google-chrome")
-    driver = shutil.which("chromedriver")
-    if importlib.util.find_spec("selenium") is None or not chromium or not driver:
-        raise unittest.SkipTest("needs selenium, chromium and chromedriver")
-    webdriver: Any = importlib.import_module("selenium.webdriver")
-    service: Any = importlib.import_module("selenium.webdriver.chrome.service")
-    options = webdriver.ChromeOptions()
-    options.binary_location = chromium
-    for argument in (
-        "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-background-networking",
-        "--disable-component-update", "--disable-sync", "--no-first-run",
-    ):  # fmt: skip
-        options.add_argument(argument)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    return webdriver.Chrome(options=options, service=service.Service(driver))
-
-
 class PageTestCase(tf.test.TestCase):
     """A browser for all tests of a class, which sets ``path`` to the page."""
 
@@ -49,8 +32,10 @@ class PageTestCase(tf.test.TestCase):
     @classmethod
     def setUpClass(cls) -> None:
         super().setUpClass()
-        cls.driver = _driver()
-        cls.addClassCleanup(cls.driver.quit)
+        try:
+            cls.driver = cls.enterClassContext(headless_browser({"goog:loggingPrefs": _LOGS}))
+        except InputError as error:
+            raise unittest.SkipTest(str(error)) from error
 
     def open(self, width: int, scheme: str) -> None:
         """Load the page at a width, in a colour scheme, and wait until its figures are drawn."""
@@ -61,11 +46,15 @@ class PageTestCase(tf.test.TestCase):
         for log in ("browser", "performance"):
             self.driver.get_log(log)
         self.driver.get(self.path.as_uri())
-        deadline = time.monotonic() + 30
-        while self.script("return document.body.dataset.drawn") != "true":
-            self.assertLess(time.monotonic(), deadline, "the figures were not drawn")
+        self.wait_until("document.body.dataset.drawn === 'true'")
+
+    def wait_until(self, condition: str) -> None:
+        """Wait until a JavaScript expression holds."""
+        deadline = time.monotonic() + 60
+        while not self.script(f"return {condition}"):
+            self.assertLess(time.monotonic(), deadline, condition)
             time.sleep(0.05)
 
-    def script(self, code: str) -> Any:
+    def script(self, code: str, *arguments: Any) -> Any:
         """What a piece of JavaScript returns on the page."""
-        return self.driver.execute_script(code)
+        return self.driver.execute_script(code, *arguments)

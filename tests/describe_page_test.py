@@ -157,7 +157,7 @@ class BrowserTest(browser.PageTestCase):
     def test_nothing_is_wider_than_a_phone_and_dark_figures_are_dark(self) -> None:
         self.open(390, "dark")
         self.assertLessEqual(self.script("return document.documentElement.scrollWidth"), 390)
-        backs = self.script("return Bokeh.documents[0].roots().map((r) => r.background_fill_color)")
+        backs = self.script("return [...roots.values()].map((r) => r.background_fill_color)")
         self.assertEqual({str(back) for back in backs}, {"#181b21"})
 
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tfrs_scaling.fit.plateau import power_law_region
+from tfrs_scaling.fit.plateau import power_law_region, power_law_regions
 from tfrs_scaling.fit.power_law import fit_power_law
 
 import tensorflow as tf  # isort: skip -- after tfrs_scaling, which chooses the Keras it comes with
@@ -46,6 +46,17 @@ class PowerLawRegionTest(tf.test.TestCase):
         for beta in (0.05, 0.3, 2.0):
             self.assertEqual(power_law_region(LADDER, (LADDER / LADDER[0]) ** -beta + 0.5), 0)
         self.assertEqual(power_law_region(LADDER[:5], [1, 1, 0.9, 0.8, 0.75]), 0)
+
+    def test_curves_of_fewer_points_are_no_trouble_at_large_x(self) -> None:
+        logs = np.log(1e7 * 2.0 ** np.arange(9))
+        curve = 0.2 * np.exp(-0.3 * (logs - logs[0])) + 0.78 + np.random.default_rng(2).normal(0, 1e-4, 9)
+        plateau = np.minimum(curve, [0.95, 0.93] + [1.0] * 7)
+        # the last three of each second row are absent, and hold 0 as those of a resampled frontier do
+        many, shorter = np.stack([logs, np.where(np.arange(9) < 6, logs, 0.0)]), np.where(np.arange(9) < 6, curve, 0.0)
+        with np.errstate(all="raise", under="ignore"):
+            starts = power_law_regions(many, np.stack([plateau, shorter]), np.array([9, 6]))
+        alone = [power_law_region(np.exp(logs), plateau), power_law_region(np.exp(logs[:6]), curve[:6])]
+        self.assertAllEqual(starts, alone)
 
     def test_unsorted_x_is_refused(self) -> None:
         with self.assertRaisesRegex(ValueError, "strictly increasing"):

@@ -7,7 +7,8 @@ import numpy as np
 from bokeh.models import HoverTool, Legend, LogScale, Span
 
 from tests.planted import GAMMA, LADDER, line_of, planted_study
-from tfrs_scaling.fit.plots import SCHEME_COLOURS, human, study_figures
+from tfrs_scaling.fit.plots import study_figures
+from tfrs_scaling.fit.plots_parts import SCHEME_COLOURS, human
 from tfrs_scaling.fit.runs import SCHEMES
 from tfrs_scaling.fit.screening import selected
 from tfrs_scaling.fit.study_fits import fit_study, points

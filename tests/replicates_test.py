@@ -3,7 +3,7 @@
 import numpy as np
 
 from tfrs_scaling.fit.power_law import fit_power_law
-from tfrs_scaling.fit.replicates import replicate_weights
+from tfrs_scaling.fit.replicates import replicate_weights, shrunk_variances
 
 import tensorflow as tf  # isort: skip -- after tfrs_scaling, which chooses the Keras it comes with
 
@@ -34,6 +34,22 @@ class ReplicateWeightsTest(tf.test.TestCase):
     def test_without_replicates_all_weigh_the_same(self) -> None:
         self.assertAllEqual(replicate_weights([1, 2, 3], [0.9, 0.8, 0.7]), np.ones(3))
         self.assertAllEqual(replicate_weights([1, 1, 2, 3], [0.9, 0.8, 0.7, 0.6]), np.ones(4))
+
+    def test_variances_that_differ_by_chance_alone_become_one(self) -> None:
+        rng = np.random.default_rng(3)
+        degrees = np.full(12, 4.0)
+        pooled = 0
+        for _ in range(40):
+            variances, prior = shrunk_variances(rng.chisquare(degrees) / degrees, degrees)
+            pooled += prior == np.inf
+            if prior == np.inf:
+                self.assertAllClose(variances, np.full(12, variances[0]))
+        self.assertBetween(pooled, 10, 35)  # about every other time
+        given = np.array([1.0, 1.2, 0.0])
+        variances, _ = shrunk_variances(given, np.array([5.0, 10.0, 0.0]))
+        self.assertAllClose(
+            variances, np.full(3, (5 * 1 + 10 * 1.2) / 15)
+        )  # by hand; nothing was measured at the third
 
     def test_scale_and_exact_replicates_are_no_trouble(self) -> None:
         y = 0.8 + np.random.default_rng(2).normal(0, np.where(X < 10_000, 5e-3, 5e-4))

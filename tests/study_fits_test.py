@@ -125,6 +125,22 @@ class FitStudyTest(tf.test.TestCase):
         self.assertIsNone(find_line(fits, scheme="M", x="data", line="4", architecture="dot"))
         self.assertIsNone(find_line(fits, scheme="M", x="data", line="64", architecture="dot"))
 
+    def test_comparisons_of_two_architectures_of_which_one_is_a_baseline_and_half_the_trials_failed(self) -> None:
+        runs = planted_study(schemes="VH").query(f"learning_rate == 0.02 and examples >= {LADDER[3]}")
+        other = runs[runs["scheme"] == "D"].assign(architecture="cross", trial_id="cross")
+        failed = runs["trial_id"].isin(["V-4-0.02-0", "V-0.25-0.02-0", "H-16-0.02-0", "D-1-0.02-0"])
+        runs.loc[failed, ["status", "reason"]] = ["failed", "no memory"]
+        fits = fit_study(pd.concat([runs, other], ignore_index=True))
+        json.dumps(fits, allow_nan=False)
+        self.assertEqual({record["architecture"] for record in fits["ranking"]}, {"dot"})
+        of_data = next(record for record in fits["ranking"] if record["x"] == "data")
+        self.assertEqual(of_data["text"], "V > H")  # V was measured at 16 times, H at 4 times the baseline
+        parameters = next(record for record in fits["ranking"] if record["x"] == "parameters")
+        self.assertIn("the baseline were measured", parameters["pairs"][0]["why"])
+        self.assertEqual([(zone["architecture"], zone["first"]) for zone in fits["zones"]], [("dot", "V")])
+        self.assertEqual({record["architecture"] for record in fits["phases"]}, {"dot", "cross"})
+        self.assertLen(fits["limits"], sum(line["line"] == "frontier" for line in fits["lines"]))
+
     def test_a_study_in_which_everything_failed_has_no_lines(self) -> None:
         runs = planted_study().assign(status="failed", reason="no memory")
         fits = fit_study(runs)

@@ -1,4 +1,4 @@
-"""The command line: schema, prepare, data, plan, sweep, status, export, fit, report, study."""
+"""The command line: schema, prepare, data, plan, sweep, status, export, fit, report, study, advise."""
 
 import contextlib
 import functools
@@ -14,6 +14,7 @@ import click
 
 import tfrs_scaling
 from tfrs_scaling import cli_data
+from tfrs_scaling.cli_advise import advise
 from tfrs_scaling.input.validated import InputError, read_yaml
 from tfrs_scaling.isolation import start_server
 from tfrs_scaling.member import this_member
@@ -55,7 +56,7 @@ def main() -> None:
     """
 
 
-for command in (cli_data.schema, cli_data.prepare, cli_data.data):
+for command in (cli_data.schema, cli_data.prepare, cli_data.data, advise):
     main.add_command(command)
 
 
@@ -181,13 +182,25 @@ def fit(runs: Path) -> None:
 
 @main.command()
 @click.argument("workdir_path", metavar="WORKDIR", type=FolderPath)
+@click.option(
+    "--format",
+    "suffix",
+    type=click.Choice(["html", "png", "svg"]),
+    default="html",
+    show_default=True,
+    help="png and svg: every figure to WORKDIR/figures, by a headless Chromium.",
+)
 @located_errors
-def report(workdir_path: Path) -> None:
-    """Runs.csv and fits.json -> report.html."""
+def report(workdir_path: Path, suffix: Literal["html", "png", "svg"]) -> None:
+    """Runs.csv and fits.json -> report.html and tables/*.csv, or its figures as images."""
     wait_for_tensorflow()
     from tfrs_scaling.workdir import Workdir
 
-    _report(Workdir(workdir_path))
+    workdir = Workdir(workdir_path)
+    if suffix == "html":
+        _report(workdir)
+    else:
+        _images(workdir, suffix)
 
 
 def _sweep(
@@ -314,3 +327,13 @@ def _report(workdir: Any) -> None:
 
     write_report(read_runs(workdir.runs), read_fits(workdir.fits), workdir.report, study=workdir.read_study())
     say(f"report: {workdir.report}")
+
+
+def _images(workdir: Any, suffix: Literal["png", "svg"]) -> None:
+    from tfrs_scaling.fit.report_images import write_images
+    from tfrs_scaling.fit.runs import read_runs
+    from tfrs_scaling.fit.study_fits import read_fits
+
+    folder, study = workdir.root / "figures", workdir.read_study()
+    files = write_images(read_runs(workdir.runs), read_fits(workdir.fits), folder, study=study, suffix=suffix)
+    say(f"{len(files)} figures: {folder}/*.{suffix}")
