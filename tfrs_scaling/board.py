@@ -28,6 +28,7 @@ from tfrs_scaling.fit.summary import STATUS_WORDS, gain_words, next_doubling, sc
 LAW_STEPS = 60
 # The axis of these charts is linear: much further, and what was measured would be a sliver at the left.
 EXTRAPOLATION = 2.0
+_SMOOTHING = "set Smoothing to 0"  # TensorBoard's default of 0.6 lifts curves of so few points off their data
 _PUNCTUATION = str.maketrans({mark: f"&#{ord(mark)};" for mark in string.punctuation} | dict.fromkeys("\n\r", " "))
 
 # NE by training examples, of a (run, tag).
@@ -38,7 +39,7 @@ def write_board(runs: pd.DataFrame, fits: Mapping[str, Any], folder: Path, *, na
     """Write what TensorBoard shows of a study besides its trials; replaces what an earlier call wrote.
 
     Text holds the findings and the tables of fits; Custom Scalars the charts of ``curves``. Written without
-    TensorFlow, like ``hparams.write_layout``.
+    TensorFlow's operations, like ``hparams.write_layout``.
 
     Args:
         runs: The run table.
@@ -64,9 +65,9 @@ def curves(runs: pd.DataFrame, fits: Mapping[str, Any]) -> Curves:
 
     Returns:
         ``ne/SCHEME``, a run for each multiplier, the baseline's included: the mean of seeds at the selected learning
-        rate. In the run ``frontier``: ``frontier/SCHEME``, the points of the frontier, and ``law/SCHEME`` with
-        ``law/SCHEME/low`` and ``law/SCHEME/high``, its law and the law's interval up to twice the data. With several
-        architectures the name of each stands before its tags.
+        rate. In a run for each scheme: ``frontier``, its points, and ``law/SCHEME`` with ``law/SCHEME/low`` and
+        ``law/SCHEME/high``, the frontier's law and its interval up to twice the data. With several architectures the
+        name of each stands before its tags.
     """
     chosen, architectures = selected(runs).reset_index(drop=True), sorted(runs["architecture"].unique())
     drawn: Curves = {}
@@ -79,43 +80,40 @@ def curves(runs: pd.DataFrame, fits: Mapping[str, Any]) -> Curves:
             for multiplier, line in rows.groupby("multiplier", sort=True):
                 run = multiplier_label(float(str(multiplier))).replace("/", "_")
                 drawn[run, f"{where}ne/{scheme}"] = _by_examples(line)
-            drawn[FRONTIER, f"{where}frontier/{scheme}"] = _by_examples(frontier_points(rows, "data"), "data")
+            drawn[scheme, f"{where}{FRONTIER}"] = _by_examples(frontier_points(rows, "data"))
             found = find_line(fits, scheme=scheme, x="data", line=FRONTIER, architecture=architecture)
             if found is not None and found[1].alpha is not None:
                 for end, curve in _law(found[1]).items():
-                    drawn[FRONTIER, f"{where}law/{scheme}{end}"] = curve
+                    drawn[scheme, f"{where}law/{scheme}{end}"] = curve
     return drawn
 
 
 def layout(tags: Iterable[str]) -> layout_pb2.Layout:
-    """The Custom Scalars of ``curves``: a chart for each scheme, one of all frontiers, and each law with its interval.
+    """The Custom Scalars of ``curves``: a chart of all frontiers, and of each scheme its lines and its law.
 
     Args:
         tags: The tags there are.
     """
-    categories: dict[str, list[layout_pb2.Chart]] = {}
-    whole = {tag for tag in tags if not tag.endswith(("/low", "/high"))}  # the ends of intervals belong to their laws
-    for tag in sorted(whole, key=_tag_order):
-        where, kind, scheme = _parted(tag)
-        suffix = f" · {where}" if where else ""
-        title = f"{scheme}: {SCHEMES[scheme]}{suffix}"
-        if kind == "ne":
-            content = layout_pb2.MultilineChartContent(tag=[f"^{tag}$"])
-            of_kind = categories.setdefault("Test NE against training examples, a line per multiplier", [])
-            of_kind.append(layout_pb2.Chart(title=title, multiline=content))
-        elif kind == "law":
-            series = layout_pb2.MarginChartContent.Series(value=tag, lower=f"{tag}/low", upper=f"{tag}/high")
-            of_kind = categories.setdefault("The law of each frontier, with its interval, up to twice the data", [])
-            of_kind.append(layout_pb2.Chart(title=title, margin=layout_pb2.MarginChartContent(series=[series])))
-        elif kind == "frontier":
-            charts = categories.setdefault("Schemes side by side: the frontier of each", [])
-            if not any(chart.title == f"frontiers{suffix}" for chart in charts):
-                charts.append(
-                    layout_pb2.Chart(title=f"frontiers{suffix}", multiline=layout_pb2.MultilineChartContent())
-                )
-            charts[-1].multiline.tag.append(f"^{tag}$")
+    there = set(tags)
+    wheres = sorted(tag.removesuffix(FRONTIER) for tag in there if tag.endswith(FRONTIER))
+    frontiers, lines, laws = [], [], []
+    for where in wheres:
+        suffix = f" · {where.removesuffix('/')}" if where else ""
+        frontiers.append(layout_pb2.Chart(title=f"all schemes{suffix}", multiline=_only(f"{where}{FRONTIER}")))
+        for scheme, words in SCHEMES.items():
+            title, line, law = f"{scheme}: {words}{suffix}", f"{where}ne/{scheme}", f"{where}law/{scheme}"
+            if line in there:
+                lines.append(layout_pb2.Chart(title=title, multiline=_only(line)))
+            if law in there:
+                series = layout_pb2.MarginChartContent.Series(value=law, lower=f"{law}/low", upper=f"{law}/high")
+                laws.append(layout_pb2.Chart(title=title, margin=layout_pb2.MarginChartContent(series=[series])))
+    titled = {
+        f"Test NE against training examples: the frontier of each scheme · {_SMOOTHING}": frontiers,
+        f"Test NE against training examples: a line per multiplier · {_SMOOTHING}": lines,
+        "The law of each frontier with its interval, up to twice the data": laws,
+    }
     return layout_pb2.Layout(
-        category=[layout_pb2.Category(title=title, chart=charts) for title, charts in categories.items()]
+        category=[layout_pb2.Category(title=title, chart=charts) for title, charts in titled.items() if charts]
     )
 
 
@@ -159,21 +157,22 @@ def _bullets(sentences: Iterable[str]) -> str:
     return "\n".join(f"- {plain(sentence)}" for sentence in sentences)
 
 
-def _fits_table(records: Iterable[Mapping[str, Any]]) -> str:
-    columns = ("architecture", "scheme", "against", "line", "points", "α", "β", "γ", "R²", "verdict")
-    return table(columns, map(_fit_cells, records))
-
-
-def _fit_cells(record: Mapping[str, Any]) -> list[str]:
-    fit = record["fit"]
-    line = (
-        human(float(record["line"])) if record["x"] == "parameters" and record["line"] != FRONTIER else record["line"]
+def _fits_table(records: Sequence[Mapping[str, Any]]) -> str:
+    several = len({record["architecture"] for record in records}) > 1
+    # Few columns: TensorBoard breaks words rather than let a table be wider than the page.
+    return table(
+        ("line", "against", "points", "α", "β", "γ", "R²", "verdict"),
+        [_fit_cells(record, several) for record in records],
     )
+
+
+def _fit_cells(record: Mapping[str, Any], several_architectures: bool) -> list[str]:
+    fit, line = record["fit"], record["line"]
+    if line != FRONTIER:
+        line = f"at {human(float(line))} examples" if record["x"] == "parameters" else f"{line}×"
     return [
-        record["architecture"],
-        record["scheme"],
+        f"{record['scheme']} {line}" + (f" · {record['architecture']}" if several_architectures else ""),
         axis_name(record["x"], record["scheme"]),
-        line if line == FRONTIER else f"{line} examples" if record["x"] == "parameters" else f"{line}×",
         str(record["n"]),
         *(_with_interval(fit[name], *fit["interval"][name]) for name in ("alpha", "beta", "gamma")),
         "–" if fit["r2"] is None else f"{fit['r2']:.4f}",
@@ -189,8 +188,12 @@ def _with_interval(value: float | None, low: float | None, high: float | None) -
     return f"{value:.4g} ({low:.4g} to {'∞' if high is None else f'{high:.4g}'})"
 
 
-def _by_examples(rows: pd.DataFrame, column: str = "examples") -> dict[int, float]:
-    means = rows.groupby(column, sort=True)["test_ne"].mean()
+def _only(tag: str) -> layout_pb2.MultilineChartContent:
+    return layout_pb2.MultilineChartContent(tag=[f"^{tag}$"])
+
+
+def _by_examples(rows: pd.DataFrame) -> dict[int, float]:
+    means = rows.groupby("examples", sort=True)["test_ne"].mean()
     return dict(zip(means.index.astype("int64").tolist(), means.tolist(), strict=True))
 
 
@@ -201,17 +204,6 @@ def _law(fit: PowerLawFit) -> dict[str, dict[int, float]]:
     steps = x.tolist()
     ends = {"": fit.predict(x), "/low": low, "/high": high}
     return {end: dict(zip(steps, map(float, values), strict=True)) for end, values in ends.items()}
-
-
-def _parted(tag: str) -> tuple[str, str, str]:
-    """A tag's architecture ("" for the only one), its kind (ne, frontier or law) and its scheme."""
-    *where, kind, scheme = tag.split("/")
-    return "/".join(where), kind, scheme
-
-
-def _tag_order(tag: str) -> tuple[str, int, int]:
-    where, kind, scheme = _parted(tag)
-    return where, ["ne", "frontier", "law"].index(kind), list(SCHEMES).index(scheme)
 
 
 def _layout_pb(charts: layout_pb2.Layout) -> Summary:
