@@ -10,8 +10,10 @@ from typing import Any
 
 import pandas as pd
 
+from tfrs_scaling.fit.analyses import analyses
 from tfrs_scaling.fit.frontier import fit_frontier, pareto_frontier
 from tfrs_scaling.fit.learning_curve import fit_learning_curve
+from tfrs_scaling.fit.lines import DataLine
 from tfrs_scaling.fit.plateau import power_law_region
 from tfrs_scaling.fit.power_law import PowerLawFit, fit_power_law
 from tfrs_scaling.fit.runs import SCHEMES
@@ -93,7 +95,8 @@ def fit_study(
         (a multiplier such as "1/4", a data size, or "frontier"), n, left_out (the x of plateau points)
         and fit (``PowerLawFit.to_dict``). ``best`` names the scheme whose data frontier reaches the lowest
         NE at the largest data size, and compares its gamma with the Bayes NE. ``missing``, ``collapsed``
-        and ``flagged`` list what is not, or not plainly, in the fits.
+        and ``flagged`` list what is not, or not plainly, in the fits. ``dimension`` to ``effects`` are the
+        records of ``analyses``.
 
     Raises:
         InputError: the table has no row.
@@ -101,13 +104,13 @@ def fit_study(
     if runs.empty:
         raise InputError("the run table has no rows; run the sweep and export it first")
     chosen = selected(runs).reset_index(drop=True)
-    lines = [
-        record
+    planes = {
+        (architecture, scheme): points(chosen, architecture, scheme)
         for architecture in sorted(runs["architecture"].unique())
         for scheme in SCHEMES
         if ((runs["scheme"] == scheme) & (runs["architecture"] == architecture)).any()
-        for record in _scheme_lines(chosen, architecture, scheme, level)
-    ]
+    }
+    lines = [record for of, rows in planes.items() for record in _scheme_lines(rows, *of, level)]
     floor = (bayes_ne, bayes_ne_standard_error or 0.0)
     flagged = flag(runs)
     dead = runs[runs["trial_id"].isin(collapsed_trials(runs))].drop_duplicates("trial_id")
@@ -119,6 +122,7 @@ def fit_study(
         "missing": _records(runs[runs["status"] != "ok"], [*_TRIAL, "status", "reason"]),
         "collapsed": _records(dead, _TRIAL),
         "flagged": _records(flagged[flagged["flags"] != ""], [*_TRIAL, "examples", "flags"]),
+        **analyses(chosen, list(_data_lines(planes)), planes, level=level),
     }
 
 
@@ -178,8 +182,18 @@ def frontier_points(rows: pd.DataFrame, x: str) -> pd.DataFrame:
     return frontier.assign(plateau=frontier["plateau"] > 0)
 
 
-def _scheme_lines(chosen: pd.DataFrame, architecture: str, scheme: str, level: float) -> Iterator[dict[str, Any]]:
-    rows = points(chosen, architecture, scheme)
+def _data_lines(planes: Mapping[tuple[str, str], pd.DataFrame]) -> Iterator[DataLine]:
+    """Every line against data once: the baseline's ladder as D, multipliers and the frontier of every other scheme."""
+    for (architecture, scheme), rows in planes.items():
+        if not AXES[scheme]:
+            continue
+        for multiplier, line in rows[rows["scheme"] == scheme].groupby("multiplier", sort=True):
+            yield DataLine(architecture, scheme, multiplier_label(float(str(multiplier))), False, line)
+        if scheme != "D" and not rows.empty:
+            yield DataLine(architecture, scheme, FRONTIER, True, rows)
+
+
+def _scheme_lines(rows: pd.DataFrame, architecture: str, scheme: str, level: float) -> Iterator[dict[str, Any]]:
     for x in AXES[scheme]:
         key = "examples" if x == "parameters" else "multiplier"
         named = [

@@ -1,4 +1,4 @@
-"""The command line: schema, prepare, data, plan, sweep, export, fit, report, study."""
+"""The command line: schema, prepare, data, plan, sweep, export, fit, report, study, advise."""
 
 import sys
 from pathlib import Path
@@ -9,6 +9,7 @@ from rich.table import Table
 
 import tfrs_scaling
 from tfrs_scaling import cli_data
+from tfrs_scaling.cli_advise import advise
 from tfrs_scaling.input.validated import InputError, read_yaml
 from tfrs_scaling.strategy import StrategyName, choose_strategy, this_worker
 from tfrs_scaling.terminal import FilePath, FolderPath, console, located_errors, say, wait_for_tensorflow
@@ -42,7 +43,7 @@ def main() -> None:
     """
 
 
-for command in (cli_data.schema, cli_data.prepare, cli_data.data):
+for command in (cli_data.schema, cli_data.prepare, cli_data.data, advise):
     main.add_command(command)
 
 

@@ -1,0 +1,175 @@
+"""Which of several plans is the best, and whether the evidence is enough to say so."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tfrs_scaling.fit.plans import Plan
+from tfrs_scaling.fit.uncertainty import percentiles
+
+Array = NDArray[np.float64]
+Levers = frozenset[str]
+
+_DIRECT = ("measured", "law of data")  # the others stand in for them only where they promise more beyond noise
+
+
+@dataclass(frozen=True)
+class Option:
+    """The best plan of one lever, or of several pulled together.
+
+    Attributes:
+        plan: The plan.
+        gain: How much lower its NE is than that of what is done now; expected.
+        low: Its interval.
+        high: Its interval; both NaN where the noise is not known.
+        beats_now: Whether the gain is outside the noise.
+        as_good: Whether it is the option of lowest expected NE, or cannot be told apart from that.
+        cheaper: Another plan of the same levers that costs less and cannot be told apart, or None.
+    """
+
+    plan: Plan
+    gain: float
+    low: float
+    high: float
+    beats_now: bool
+    as_good: bool
+    cheaper: Plan | None
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Every option, and which of them is the answer.
+
+    Attributes:
+        options: Lowest expected NE first.
+        answer: The one to do; None where there is not enough evidence.
+        rivals: Options that cannot be told apart from the first and pull other levers; those that stand in the way.
+    """
+
+    options: tuple[Option, ...]
+    answer: Option | None
+    rivals: tuple[Option, ...]
+
+
+def choose(plans: Sequence[Plan], now: Plan, *, level: float = 0.95) -> Choice:
+    """The best of several plans, if the evidence is enough.
+
+    The best option is the answer if it is told apart from now and from every other lever, each by a two-sided test.
+    That it was picked by looking costs nothing more: a test of the best against the others errs most often where just
+    two are equally good, and then as often as a test of two (Gutmann and Maymin 1987). Where a lever has several
+    plans of its own the test is of the largest of their deviations, which pays for that choice among them.
+
+    An option that pulls further levers besides is done only if these make a difference too: of options that cannot
+    be told apart, the answer is that whose levers all the others pull as well.
+
+    Args:
+        plans: One or more, what is done now not among them.
+        now: What is done now.
+        level: Confidence level.
+
+    Returns:
+        The choice.
+    """
+    by_lever: dict[Levers, list[Plan]] = {}
+    for plan in plans:
+        by_lever.setdefault(plan.levers, []).append(plan)
+    best = {levers: _best(of_lever, level) for levers, of_lever in by_lever.items()}
+    order = sorted(best, key=lambda levers: (best[levers].ne, sorted(levers)))
+
+    def told(levers: Levers, rival: Plan) -> bool:
+        return is_lower(best[levers], rival, by_lever[levers], level=level)
+
+    leader = order[0]
+    alike = [leader, *(levers for levers in order[1:] if not told(leader, best[levers]))]
+    options = {
+        levers: _option(best[levers], by_lever[levers], now, told(levers, now), levers in alike, level)
+        for levers in order
+    }
+    answer = _answer(leader, alike, options, {levers: best[levers] for levers in order}, told)
+    rivals = [levers for levers in alike[1:] if not (levers > leader or levers < leader)]
+    return Choice(
+        options=tuple(options.values()),
+        answer=None if answer is None else options[answer],
+        rivals=tuple(options[levers] for levers in rivals),
+    )
+
+
+def is_lower(plan: Plan, rival: Plan, family: Sequence[Plan], *, level: float = 0.95) -> bool:
+    """Whether a plan's NE is lower than a rival's outside the noise; False where the noise is not known.
+
+    Args:
+        plan: The plan.
+        rival: Another one.
+        family: The plans among which it was picked, itself included.
+        level: Confidence level of the two-sided test.
+    """
+    deviations = []
+    for member in family:
+        apart = rival.draws - member.draws
+        middle, spread = _centre(apart)
+        if not spread > 0:  # the noise is not known
+            return False
+        deviations.append((middle - apart) / spread)
+    limit = float(np.quantile(np.max(deviations, axis=0), (1 + level) / 2))
+    return rival.ne - plan.ne > limit * _centre(rival.draws - plan.draws)[1]
+
+
+def _centre(values: Array) -> tuple[float, float]:
+    """The median, and half of what lies around it in the share of a normal number within one standard deviation."""
+    low, middle, high = np.quantile(values, (0.158655, 0.5, 0.841345))
+    return float(middle), float(high - low) / 2
+
+
+def _best(plans: Sequence[Plan], level: float) -> Plan:
+    direct = [plan for plan in plans if plan.how in _DIRECT]
+    others = sorted((plan for plan in plans if plan.how not in _DIRECT), key=lambda plan: plan.ne)
+    if not direct:
+        return others[0]
+    best = min(direct, key=lambda plan: plan.ne)
+    if others and is_lower(others[0], best, others, level=level):
+        return others[0]
+    return best
+
+
+def _option(plan: Plan, family: Sequence[Plan], now: Plan, beats_now: bool, as_good: bool, level: float) -> Option:
+    low, high = (float(end) for end in percentiles(now.draws - plan.draws, level))
+    gain = now.ne - plan.ne
+    cheap = [other for other in family if _costs_less(other.cost, plan.cost)]
+    cheap = [other for other in cheap if not is_lower(plan, other, family, level=level)]
+    return Option(
+        plan=plan,
+        gain=gain,
+        low=min(low, gain) if math.isfinite(low) else math.nan,
+        high=max(high, gain) if math.isfinite(high) else math.nan,
+        beats_now=beats_now,
+        as_good=as_good,
+        cheaper=min(cheap, key=lambda other: other.ne) if cheap else None,
+    )
+
+
+def _costs_less(cost: Mapping[str, float], than: Mapping[str, float]) -> bool:
+    names = ("compute", "params", "data")
+    return all(cost[name] <= than[name] for name in names) and any(cost[name] < than[name] / 1.25 for name in names)
+
+
+def _answer(
+    leader: Levers,
+    alike: list[Levers],
+    options: Mapping[Levers, Option],
+    best: Mapping[Levers, Plan],
+    told: Callable[[Levers, Plan], bool],
+) -> Levers | None:
+    """The levers to pull; None where there is not enough evidence."""
+    if not options[leader].beats_now:
+        return None
+    core = [levers for levers in alike if all(levers <= other for other in alike)]
+    if not core:
+        return None
+    others = [levers for levers in best if not levers >= core[0]]
+    if options[core[0]].beats_now and all(told(core[0], best[levers]) for levers in others):
+        return core[0]
+    # The core alone does not hold its own; what is told apart is the core with what comes on top.
+    return leader if all(levers <= leader or levers >= leader for levers in alike) else None
