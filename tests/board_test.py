@@ -2,7 +2,10 @@
 
 import functools
 import math
+import shutil
+import tempfile
 from collections.abc import Iterator
+from fractions import Fraction
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -12,7 +15,10 @@ from tensorboard.plugin_util import markdown_to_safe_html
 from tensorboard.plugins.custom_scalar import layout_pb2
 
 from tests.planted import LADDER, MULTIPLIERS, planted_ne, planted_study
-from tfrs_scaling.board import board_texts, table, write_board
+from tfrs_scaling.board import curves, layout, write_board
+from tfrs_scaling.board_texts import BUDGETS, board_texts, table
+from tfrs_scaling.fit.advise import advise
+from tfrs_scaling.fit.budget import read_budget
 from tfrs_scaling.fit.study_fits import fit_study
 
 import tensorflow as tf  # isort: skip -- after tfrs_scaling, which chooses the Keras it comes with
@@ -75,17 +81,32 @@ def with_another_architecture() -> tuple[pd.DataFrame, dict[str, Any]]:
     return pd.concat([runs, crossed], ignore_index=True), {**fits, "lines": lines}
 
 
+Written = dict[str, dict[str, dict[int, Any]]]
+
+
+def written(runs: pd.DataFrame, fits: dict[str, Any], folder: Path) -> Written:
+    """What ``write_board`` writes, by run, tag and step."""
+    write_board(runs, fits, folder, name="planted")
+    found: Written = {}
+    for run, value, step, content in summaries(folder):
+        found.setdefault(run, {}).setdefault(value.tag, {})[step] = content.item()
+    return found
+
+
 class BoardTest(tf.test.TestCase):
-    def written(self, runs: pd.DataFrame, fits: dict[str, Any]) -> dict[str, dict[str, dict[int, Any]]]:
-        folder = Path(self.get_temp_dir()) / self._testMethodName
-        write_board(runs, fits, folder, name="planted")
-        found: dict[str, dict[str, dict[int, Any]]] = {}
-        for run, value, step, content in summaries(folder):
-            found.setdefault(run, {}).setdefault(value.tag, {})[step] = content.item()
-        return found
+    folder: Path
+    found: Written
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        super().setUpClass()
+        temporary = tempfile.TemporaryDirectory()
+        cls.addClassCleanup(temporary.cleanup)
+        cls.folder = Path(temporary.name) / "findings"
+        cls.found = written(*study(), cls.folder)
 
     def test_lines_frontiers_and_laws_are_those_planted(self) -> None:
-        found = self.written(*study())
+        found = self.found
         self.assertEqual(set(found), {".", "1", "D", "V", "M", "1_16", "1_4", "4", "16"})
         for run, multiplier in zip(("1_16", "1_4", "4", "16"), MULTIPLIERS, strict=True):
             self.assertEqual(set(found[run]), {"ne/V", "ne/M"})
@@ -104,12 +125,15 @@ class BoardTest(tf.test.TestCase):
             self.assertTrue(all(a <= b <= c for a, b, c in zip(low, law.values(), high, strict=True)))
 
     def test_layout_shows_every_line_and_law(self) -> None:
-        for content, architectures in ((study(), 1), (with_another_architecture(), 2)):
-            found = self.written(*content)
-            tags = {tag for run in found.values() for tag in run if "/" in tag or tag == "frontier"}
-            (serialized,) = found["."]["custom_scalars__config__"].values()
-            layout = layout_pb2.Layout.FromString(serialized)
-            charts = [chart for category in layout.category for chart in category.chart]
+        (serialized,) = self.found["."]["custom_scalars__config__"].values()
+        one = {tag for run in self.found.values() for tag in run if "/" in tag or tag == "frontier"}
+        two = {tag for _, tag in curves(*with_another_architecture())}
+        self.assertEqual(two, {f"{architecture}/{tag}" for tag in one for architecture in ("cross", "dot")})
+        for shown_layout, tags, architectures in (
+            (layout_pb2.Layout.FromString(serialized), one, 1),
+            (layout(two), two, 2),
+        ):
+            charts = [chart for category in shown_layout.category for chart in category.chart]
             shown = {tag.removeprefix("^").removesuffix("$") for chart in charts for tag in chart.multiline.tag}
             for chart in charts:
                 shown |= {tag for s in chart.margin.series for tag in (s.value, s.lower, s.upper)}
@@ -118,15 +142,16 @@ class BoardTest(tf.test.TestCase):
             self.assertLen({(chart.title, bool(chart.margin.series)) for chart in charts}, len(charts))
 
     def test_what_an_earlier_report_showed_is_gone(self) -> None:
-        self.assertIn("V", self.written(*study()))
-        found = self.written(*without("V"))
+        folder = Path(self.get_temp_dir()) / "findings"
+        shutil.copytree(self.folder, folder)
+        found = written(*without("V"), folder)
         self.assertNotIn("V", found)
         self.assertEqual(set(found["1"]), {"ne/D", "ne/M"})
 
     def test_nothing_measured(self) -> None:
         runs, _ = study()
         failed = runs.drop_duplicates("trial_id").assign(test_ne=math.nan, status="failed", reason=EVIL, examples=0)
-        (run,) = self.written(failed, fit_study(failed)).values()
+        (run,) = written(failed, fit_study(failed), Path(self.get_temp_dir()) / "failed").values()
         page = _Page(markdown_to_safe_html(run["missing trials"][0].decode()))
         self.assertEqual(page.shown("td")[-1], EVIL_LINE)
 
@@ -139,12 +164,28 @@ class BoardTest(tf.test.TestCase):
         self.assertEqual(page.shown("h3"), [EVIL_LINE])
 
     def test_tables_hold_every_fit(self) -> None:
-        for runs, fits in (study(), with_another_architecture()):
-            texts = board_texts(runs, fits, name="planted")
-            pages = [_Page(markdown_to_safe_html(text)) for tag, text in texts.items() if tag.startswith("laws")]
-            cells = [cell for page in pages for cell in page.shown("td")]
-            self.assertLen(cells, 8 * len(fits["lines"]))
-            self.assertLen(set(zip(cells[::8], cells[1::8], strict=True)), len(fits["lines"]))  # none named alike
+        runs, fits = with_another_architecture()
+        texts = board_texts(runs, fits, name="planted")
+        pages = [_Page(markdown_to_safe_html(text)) for tag, text in texts.items() if tag.startswith("laws")]
+        cells = [cell for page in pages for cell in page.shown("td")]
+        self.assertLen(cells, 8 * len(fits["lines"]))
+        self.assertLen(set(zip(cells[::8], cells[1::8], strict=True)), len(fits["lines"]))  # none named alike
+
+    def test_effects_and_advice_are_those_of_the_study(self) -> None:
+        texts = {tag: content[0].decode() for tag, content in self.found["."].items() if "config" not in tag}
+        page = _Page(markdown_to_safe_html(texts["effects"]))
+        names, cells = page.shown("th"), page.shown("td")
+        rows = [dict(zip(names, cells[k : k + len(names)], strict=True)) for k in range(0, len(cells), len(names))]
+        self.assertEqual({(row["scheme"], row["multiplier"]) for row in rows}, {
+            (scheme, multiplier) for scheme in "VM" for multiplier in ("1/16×", "1/4×", "4×", "16×")
+        })  # fmt: skip
+        for row in rows:
+            planted = planted_ne(row["scheme"], float(Fraction(row["multiplier"][:-1])), LADDER[-1])
+            self.assertAllClose(float(row["ne"]), planted, atol=1e-4)
+        answers = _Page(markdown_to_safe_html(texts["advice"]))
+        self.assertEqual(answers.shown("h3"), list(BUDGETS))
+        for budget in BUDGETS:
+            self.assertIn(advise(*study(), read_budget(budget)).lines()[0], answers.shown("li"))
 
 
 if __name__ == "__main__":

@@ -1,9 +1,8 @@
 """What TensorBoard shows of a study as a whole: its findings and tables as text, its lines and laws as charts."""
 
 import shutil
-import string
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,18 +17,16 @@ from tensorboard.plugins.text.summary_v2 import text_pb
 from tensorboard.summary.writer.event_file_writer import EventFileWriter
 from tensorboard.util import tensor_util
 
-from tfrs_scaling.fit.plots import axis_name, human
+from tfrs_scaling.board_texts import board_texts
 from tfrs_scaling.fit.power_law import PowerLawFit
 from tfrs_scaling.fit.runs import SCHEMES
 from tfrs_scaling.fit.screening import selected
 from tfrs_scaling.fit.study_fits import AXES, FRONTIER, find_line, frontier_points, multiplier_label, points
-from tfrs_scaling.fit.summary import STATUS_WORDS, gain_words, next_doubling, scheme_gains, unfinished
 
 LAW_STEPS = 60
 # The axis of these charts is linear: much further, and what was measured would be a sliver at the left.
 EXTRAPOLATION = 2.0
 _SMOOTHING = "set Smoothing to 0"  # TensorBoard's default of 0.6 lifts curves of so few points off their data
-_PUNCTUATION = str.maketrans({mark: f"&#{ord(mark)};" for mark in string.punctuation} | dict.fromkeys("\n\r", " "))
 
 # NE by training examples, of a (run, tag).
 Curves = dict[tuple[str, str], dict[int, float]]
@@ -115,77 +112,6 @@ def layout(tags: Iterable[str]) -> layout_pb2.Layout:
     return layout_pb2.Layout(
         category=[layout_pb2.Category(title=title, chart=charts) for title, charts in titled.items() if charts]
     )
-
-
-def board_texts(runs: pd.DataFrame, fits: Mapping[str, Any], *, name: str) -> dict[str, str]:
-    """Findings and tables as Markdown, by tag. What comes from the study is escaped."""
-    architectures = sorted(runs["architecture"].unique())
-    found = [
-        (f"{architecture}: " if len(architectures) > 1 else "") + words
-        for architecture in architectures
-        for words in (*map(gain_words, scheme_gains(runs, architecture)), next_doubling(fits, architecture))
-    ]
-    texts = {"findings": f"### {plain(name)}\n\n{_bullets(found)}"}
-    if cautions := unfinished(runs, fits):
-        texts["findings"] += f"\n\n**Before you rely on this**\n\n{_bullets(cautions)}"
-    frontiers = [record for record in fits["lines"] if record["line"] == FRONTIER]
-    lines = [record for record in fits["lines"] if record["line"] != FRONTIER]
-    intro = f"NE = α·x^−β + γ, with {fits['level']:.0%} intervals. Follow beyond its points only a *sound* one.\n\n"
-    texts["laws of the frontiers"] = intro + _fits_table(frontiers)
-    texts["laws of the lines"] = intro + _fits_table(lines)
-    if fits["missing"]:
-        columns = ("trial_id", "status", "reason")
-        rows = [[record[column] for column in columns] for record in fits["missing"]]
-        texts["missing trials"] = table(("trial", "status", "reason"), rows)
-    return texts
-
-
-def plain(text: Any) -> str:
-    """Markdown that shows a text as it is, on one line, whatever markup it holds."""
-    return str(text).translate(_PUNCTUATION)
-
-
-def table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
-    """A Markdown table whose cells are shown as they are."""
-    return "\n".join(
-        f"| {' | '.join(cells)} |"
-        for cells in (map(plain, columns), ["---"] * len(columns), *(map(plain, row) for row in rows))
-    )
-
-
-def _bullets(sentences: Iterable[str]) -> str:
-    return "\n".join(f"- {plain(sentence)}" for sentence in sentences)
-
-
-def _fits_table(records: Sequence[Mapping[str, Any]]) -> str:
-    several = len({record["architecture"] for record in records}) > 1
-    # Few columns: TensorBoard breaks words rather than let a table be wider than the page.
-    return table(
-        ("line", "against", "points", "α", "β", "γ", "R²", "verdict"),
-        [_fit_cells(record, several) for record in records],
-    )
-
-
-def _fit_cells(record: Mapping[str, Any], several_architectures: bool) -> list[str]:
-    fit, line = record["fit"], record["line"]
-    if line != FRONTIER:
-        line = f"at {human(float(line))} examples" if record["x"] == "parameters" else f"{line}×"
-    return [
-        f"{record['scheme']} {line}" + (f" · {record['architecture']}" if several_architectures else ""),
-        axis_name(record["x"], record["scheme"]),
-        str(record["n"]),
-        *(_with_interval(fit[name], *fit["interval"][name]) for name in ("alpha", "beta", "gamma")),
-        "–" if fit["r2"] is None else f"{fit['r2']:.4f}",
-        STATUS_WORDS[fit["status"]],
-    ]
-
-
-def _with_interval(value: float | None, low: float | None, high: float | None) -> str:
-    if value is None:
-        return "–"
-    if low is None:
-        return f"{value:.4g}"
-    return f"{value:.4g} ({low:.4g} to {'∞' if high is None else f'{high:.4g}'})"
 
 
 def _only(tag: str) -> layout_pb2.MultilineChartContent:
