@@ -173,7 +173,7 @@ class BoardTest(tf.test.TestCase):
 
     def test_effects_and_advice_are_those_of_the_study(self) -> None:
         texts = {tag: content[0].decode() for tag, content in self.found["."].items() if "config" not in tag}
-        page = _Page(markdown_to_safe_html(texts["effects"]))
+        page = _Page(markdown_to_safe_html(texts["in detail/effects"]))
         names, cells = page.shown("th"), page.shown("td")
         rows = [dict(zip(names, cells[k : k + len(names)], strict=True)) for k in range(0, len(cells), len(names))]
         self.assertEqual({(row["scheme"], row["multiplier"]) for row in rows}, {

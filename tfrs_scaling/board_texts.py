@@ -1,5 +1,6 @@
 """The findings of a study as Markdown, for TensorBoard's Text tab."""
 
+import re
 import string
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -51,16 +52,17 @@ def board_texts(runs: pd.DataFrame, fits: Mapping[str, Any], *, name: str) -> di
     frontiers = [record for record in fits["lines"] if record["line"] == FRONTIER]
     lines = [record for record in fits["lines"] if record["line"] != FRONTIER]
     texts |= {"laws of the frontiers": intro + _fits_table(frontiers), "laws of the lines": intro + _fits_table(lines)}
-    for key in WORDS:
-        if fits.get(key):
-            texts[key] = _bullets(record["words"] for record in fits[key])
+    several = len(architectures) > 1
+    details = {key: _bullets(record["words"] for record in fits[key]) for key in WORDS if fits.get(key)}
     for key, columns in TABLES.items():
         if fits.get(key):
-            texts[key] = _records(fits[key], columns, several_architectures=len(architectures) > 1)
-    if fits.get("held_out_words"):
-        texts["held_out"] = "\n\n".join([plain(fits["held_out_words"]), *filter(None, [texts.get("held_out")])])
+            details[key] = _records(fits[key], columns, several_architectures=several)
     if fits.get("zones"):
-        texts["zones"] = _zones(fits["zones"], several_architectures=len(architectures) > 1)
+        details["zones"] = _zones(fits["zones"], several_architectures=several)
+    if fits.get("held_out_words"):
+        details["held_out"] = "\n\n".join([plain(fits["held_out_words"]), *filter(None, [details.get("held_out")])])
+    # TensorBoard opens the first two groups, by name: advice and findings.
+    texts |= {f"in detail/{key.replace('_', ' ')}": text for key, text in details.items()}
     if fits["missing"]:
         texts["missing trials"] = _records(fits["missing"], ("trial_id", "status", "reason"))
     return texts
@@ -80,8 +82,13 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
 
 
 def _advice(runs: pd.DataFrame, fits: Mapping[str, Any], budget: str) -> str:
-    lines = advise(runs, fits, read_budget(budget)).lines()
-    return f"### {plain(budget)}\n\n{_bullets(line.strip() for line in lines)}"
+    lines = "\n".join(advise(runs, fits, read_budget(budget)).lines())
+    commands_whole = re.sub(r"\s*\\\n\s*", " ", lines)
+    items = [
+        f"{'    ' if line.startswith(' ') else ''}- {plain(line.strip().removeprefix('- '))}"
+        for line in commands_whole.splitlines()
+    ]
+    return "\n".join([f"### {plain(budget)}\n", *items])
 
 
 def _bullets(sentences: Iterable[str]) -> str:
