@@ -52,16 +52,8 @@ def board_texts(runs: pd.DataFrame, fits: Mapping[str, Any], *, name: str) -> di
     frontiers = [record for record in fits["lines"] if record["line"] == FRONTIER]
     lines = [record for record in fits["lines"] if record["line"] != FRONTIER]
     texts |= {"laws of the frontiers": intro + _fits_table(frontiers), "laws of the lines": intro + _fits_table(lines)}
-    several = len(architectures) > 1
-    details = {key: _bullets(record["words"] for record in fits[key]) for key in WORDS if fits.get(key)}
-    for key, columns in TABLES.items():
-        if fits.get(key):
-            details[key] = _records(fits[key], columns, several_architectures=several)
-    if fits.get("zones"):
-        details["zones"] = _zones(fits["zones"], several_architectures=several)
-    if fits.get("held_out_words"):
-        details["held_out"] = "\n\n".join([plain(fits["held_out_words"]), *filter(None, [details.get("held_out")])])
     # TensorBoard opens the first two groups, by name: advice and findings.
+    details = _details(fits, several_architectures=len(architectures) > 1)
     texts |= {f"in detail/{key.replace('_', ' ')}": text for key, text in details.items()}
     if fits["missing"]:
         texts["missing trials"] = _records(fits["missing"], ("trial_id", "status", "reason"))
@@ -79,6 +71,19 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
         f"| {' | '.join(cells)} |"
         for cells in (map(plain, columns), ["---"] * len(columns), *(map(plain, row) for row in rows))
     )
+
+
+def _details(fits: Mapping[str, Any], *, several_architectures: bool) -> dict[str, str]:
+    """The analyses that found something, by their key in fits.json."""
+    details = {key: _bullets(record["words"] for record in fits[key]) for key in WORDS if fits.get(key)}
+    for key, columns in TABLES.items():
+        if fits.get(key):
+            details[key] = _records(fits[key], columns, several_architectures=several_architectures)
+    if "held_out" in details:
+        details["held_out"] = f"{plain(fits['held_out_words'])}\n\n{details['held_out']}"
+    if fits.get("zones"):
+        details["zones"] = _zones(fits["zones"], several_architectures=several_architectures)
+    return details
 
 
 def _advice(runs: pd.DataFrame, fits: Mapping[str, Any], budget: str) -> str:
