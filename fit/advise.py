@@ -1,5 +1,6 @@
 """Where a budget should go, how sure that is, and which runs would settle it."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -19,7 +20,7 @@ from tfrs_scaling.fit.budget import Budget, read_budget
 from tfrs_scaling.fit.json_numbers import to_json
 from tfrs_scaling.fit.options import Choice, Option, choose
 from tfrs_scaling.fit.plans import DATA, Plan, Plans
-from tfrs_scaling.fit.screening import at_selected_rate, selected
+from tfrs_scaling.fit.screening import selected
 from tfrs_scaling.fit.settle import Settle
 
 __all__ = ["Advice", "Budget", "advise", "read_budget"]
@@ -27,6 +28,7 @@ __all__ = ["Advice", "Budget", "advise", "read_budget"]
 Verdict = Literal["do", "not enough evidence"]
 
 _SHOWN = 5
+_MOST_USED = 0.75  # of the budget: an answer that uses less says so
 
 
 @dataclass(frozen=True)
@@ -127,7 +129,7 @@ def advise(runs: pd.DataFrame, fits: Mapping[str, Any], budget: Budget, *, seed:
         }
         return Advice(budget.text, "not enough evidence", None, None, (), why, (), settle, level)
     plans = Plans(chosen, fits, budget, seed=seed)
-    now, settler = plans.now, Settle(at_selected_rate(runs), plans.noise, plans.now)
+    now, settler = plans.now, Settle(chosen, plans.noise, plans.now)
     found = plans.all()
     if not found:
         why = (
@@ -137,91 +139,113 @@ def advise(runs: pd.DataFrame, fits: Mapping[str, Any], budget: Budget, *, seed:
         return Advice(budget.text, "not enough evidence", now, None, (), why, _cautions(fits, plans), {}, level)
     choice = choose(found, now, level=level)
     if choice.answer is None:
-        rivals = [option.plan for option in choice.rivals] if choice.options[0].beats_now else [now]
-        settle = settler.between(choice.options[0].plan, rivals)
+        rivals = [option.plan for option in choice.rivals] if choice.first.beats_now else [now]
+        settle = settler.between(choice.first.plan, rivals)
         why = _why_open(choice, plans)
         return Advice(
-            budget.text, "not enough evidence", now, None, choice.options, why, _cautions(fits, plans), settle, level
+            budget.text,
+            "not enough evidence",
+            now,
+            None,
+            choice.options,
+            why,
+            _cautions(fits, plans, choice),
+            settle,
+            level,
         )
     changes, settle = _what_would_change(choice, choice.answer, plans, fits, settler)
-    why = f"It is told apart from what is done now and from every other lever; the noise of one training is {plans.noise.words}."
+    why = (
+        f"This is outside the noise, against what is done now and against every other lever{_left_over(plans, choice)}. "
+        f"The noise of one training is {plans.noise.words}."
+    )
     return Advice(budget.text, "do", now, choice.answer, choice.options, why, changes, settle, level)
 
 
+def _left_over(plans: Plans, choice: Choice) -> str:
+    """What the answer leaves of the budget, where that is a quarter of it or more."""
+    cost = choice.answer.plan.cost if choice.answer else {}
+    used = {name: cost[name] / limit for name, limit in plans.allowed.items() if math.isfinite(limit)}
+    parts = [f"{share:.0%} of the {name}" for name, share in used.items() if share <= _MOST_USED]
+    return f"; it uses {listed(parts)} allowed, and no further use is outside the noise" if parts else ""
+
+
 def _why_open(choice: Choice, plans: Plans) -> str:
-    first, now = choice.options[0], plans.now
+    first, now = choice.first, plans.now
     if not plans.noise.degrees:
-        return "How much trainings differ by chance is not known: there is one seed, and no ladder of five data sizes or more."
+        return "How much trainings differ by chance is not known: there is one seed, and no ladder of five data sizes."
+    noise = f"the noise of one training is {plans.noise.words}."
     if first.beats_now:
         names = listed(short_words(option.plan, now) for option in (first, *choice.rivals[:3]))
         more = f" (and {len(choice.rivals) - 3} more)" if len(choice.rivals) > 3 else ""
         return (
-            f"{names}{more} promise more than what is done now, but cannot be told apart from each other: the noise of one "
-            f"training is {plans.noise.words}."
+            f"{_capital(names)}{more} cannot be told apart, though the first is better than what is done now; {noise}"
         )
     most = max(option.high for option in choice.options)
     bound = f"; if there is any gain, it is at most {most:.4f} of NE ({most / now.ne:.2%})" if most > 0 else ""
-    return f"No option is told apart from what is done now{bound}; the noise of one training is {plans.noise.words}."
+    return f"No option is told apart from what is done now{bound}; {noise}"
 
 
 def _what_would_change(
     choice: Choice, done: Option, plans: Plans, fits: Mapping[str, Any], settler: Settle
-) -> tuple[tuple[str, ...], Mapping[str, Any]]:
+) -> tuple[tuple[str, ...], dict[str, Any]]:
     """Sentences, and the runs that would settle the first thing that is open."""
     now, plan = plans.now, done.plan
     changes: list[str] = []
-    settle: Mapping[str, Any] = {}
-    on_top = [option for option in choice.options if option.as_good and option.plan.levers > plan.levers]
+    settle: dict[str, Any] = {}
+    on_top = [option for option in choice.options if option.plan.levers > plan.levers and option.gain > done.gain]
     if on_top:
-        names = listed(short_words(option.plan, now) for option in on_top[:2])
-        first = on_top[0]
-        extra = plan.ne - first.plan.ne
+        further = on_top[0]
         changes.append(
-            f"Whether {names} is better still cannot be told (expected a further {extra:+.4f}, inside the noise of the extrapolation)."
+            f"{_capital(short_words(further.plan, now))} promises a further {further.gain - done.gain:.4f}, which is not "
+            "outside the uncertainty of the extrapolation."
         )
-        settle = settler.between(first.plan, [plan])
-    rivals = [option for option in choice.options if not option.plan.levers >= plan.levers]
-    if rivals:
-        gap = rivals[0].plan.ne - plan.ne
-        changes.append(
-            f"{_capital(short_words(rivals[0].plan, now))} is the best other lever; it would have to gain {gap:.4f} more."
-        )
+        settle = settler.between(further.plan, [plan])
+    others = [option for option in choice.options if not option.plan.levers >= plan.levers]
+    if others:
+        name, behind = _capital(short_words(others[0].plan, now)), others[0].plan.ne - plan.ne
+        changes.append(f"{name} is the best other lever: it would have to gain {behind:.4f} more than it promises.")
     if done.cheaper is not None:
+        compute, params = (done.cheaper.cost[name] / now.cost[name] for name in ("compute", "params"))
         changes.append(
-            f"{_capital(short_words(done.cheaper, now))} costs less ({done.cheaper.cost['compute'] / now.cost['compute']:.3g}× "
-            f"compute, {done.cheaper.cost['params'] / now.cost['params']:.3g}× parameters) and is not told apart from it."
+            f"{_capital(short_words(done.cheaper, now))} costs less ({compute:.3g}× compute, {params:.3g}× parameters) and "
+            "is not told apart from it."
         )
     if plan.affordable:
         changes.append(
-            f"The budget would pay for {plan.affordable:,.0f} examples; the law is followed no further than {plan.examples:,}."
+            f"The budget would pay for {plan.affordable:,.0f} examples, but the law is followed no further than "
+            f"{plan.examples:,}."
         )
     if plans.is_largest(plan):
         larger = settler.larger(plan)
-        changes.append(f"{_capital(shape_words(plan))} is the largest multiplier measured; more may be better still.")
+        changes.append(
+            f"{_capital(shape_words(plan))} is the largest that was measured; more may be better still "
+            f"(--set '{larger['set'][0]}')."
+        )
         settle = settle or larger
-    return (*changes, *_cautions(fits, plans, plan)), settle
+    return (*changes, *_cautions(fits, plans, choice, plan)), settle
 
 
-def _cautions(fits: Mapping[str, Any], plans: Plans, plan: Plan | None = None) -> tuple[str, ...]:
-    """What weakens any answer from this study."""
+def _cautions(
+    fits: Mapping[str, Any], plans: Plans, choice: Choice | None = None, plan: Plan | None = None
+) -> tuple[str, ...]:
+    """What weakens an answer from this study."""
     words = []
     if plans.noise.source == "ladders":
-        words.append("There is one seed: a second one would show what whole trainings differ by.")
-    if plans.overshoot:
+        words.append("There is one seed of each shape: a second would show what whole trainings differ by.")
+    if plans.overshoot and choice is not None and any(DATA in option.plan.levers for option in choice.options):
         words.append(
-            "Held-out data sizes were all missed to one side by laws of this study "
+            "The study's own laws, tried on data sizes held out, were nearly all off to one side "
             f"({plans.overshoot:.2%} of NE at the median); extrapolations are widened by as much per doubling."
         )
-    if plan is not None:
-        edge = {
-            (record["architecture"], record["scheme"], record["multiplier"])
-            for record in fits["flagged"]
-            if "lr_at_edge" in record["flags"]
-        }
-        at_edge = [of for of in (plan, plans.now) if (of.architecture, of.scheme, of.multiplier) in edge]
-        if at_edge:
-            names = listed(shape_words(of) for of in at_edge)
-            words.append(f"The learning rate of {names} is the smallest or largest tried: a better one may lie beyond.")
+    edge = {
+        (record["architecture"], record["scheme"], record["multiplier"])
+        for record in fits["flagged"]
+        if "lr_at_edge" in record["flags"]
+    }
+    at_edge = [of for of in (plan, plans.now) if of and (of.architecture, of.scheme, of.multiplier) in edge]
+    if at_edge:
+        names = listed(shape_words(of) for of in at_edge)
+        words.append(f"The learning rate of {names} is the smallest or largest tried: a better one may lie beyond.")
     missing = {record["trial_id"] for record in fits["missing"]}
     if missing:
         words.append(f"{len(missing)} trials failed or were skipped; what they would have shown is not in this answer.")
@@ -256,5 +280,4 @@ def _option_record(option: Option, now: Plan) -> dict[str, Any]:
         "low": to_json(option.low),
         "high": to_json(option.high),
         "beats_now": option.beats_now,
-        "as_good": option.as_good,
     }

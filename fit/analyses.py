@@ -14,7 +14,7 @@ from tfrs_scaling.fit.held_out import held_out, held_out_words
 from tfrs_scaling.fit.joint_paths import SCHEMES, joint_record
 from tfrs_scaling.fit.json_numbers import to_json
 from tfrs_scaling.fit.lines import DataLine
-from tfrs_scaling.fit.noise import base_architecture
+from tfrs_scaling.fit.noise import base_architecture, training_noise
 
 
 def analyses(
@@ -31,6 +31,7 @@ def analyses(
     Returns:
         A list for each of these keys, and ``held_out_words``, a sentence. All values are plain JSON.
     """
+    noise = training_noise(chosen)
     tested = held_out(lines, level=level)
     # Of E each number of epochs is a curve of its own, of rows seen as often; a frontier would mix them.
     compared = [line for line in lines if line.is_frontier == (line.scheme not in ("D", "E"))]
@@ -42,7 +43,7 @@ def analyses(
         if scheme in SCHEMES
     ]
     return {
-        "dimension": dimension(chosen, level=level),
+        "dimension": dimension(chosen, noise, level=level),
         "generalisation": generalisation(compared, level=level),
         "joint": [record for record in joint if record is not None],
         "architectures": [
@@ -52,5 +53,5 @@ def analyses(
         ],
         "held_out": [{name: to_json(value) for name, value in asdict(record).items()} for record in tested],
         "held_out_words": held_out_words(tested, level=level),
-        "effects": effects(chosen, level=level),
+        "effects": effects(chosen, noise, level=level),
     }

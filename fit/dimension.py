@@ -7,7 +7,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from tfrs_scaling.fit.bootstrap import REPLICATES
-from tfrs_scaling.fit.noise import Noise, training_noise
+from tfrs_scaling.fit.noise import Noise
 from tfrs_scaling.fit.uncertainty import percentiles
 
 Array = NDArray[np.float64]
@@ -16,16 +16,17 @@ MARGIN = 0.001  # of the best NE
 
 
 def dimension(
-    chosen: pd.DataFrame, *, margin: float = MARGIN, level: float = 0.95, seed: int = 0
+    chosen: pd.DataFrame, noise: Noise, *, margin: float = MARGIN, level: float = 0.95, seed: int = 0
 ) -> list[dict[str, Any]]:
     """The best embedding dimension and the knee for each multiplier of the rows (Figure 9 of Ardalani et al. 2022).
 
     The best dimension has the lowest test NE, the knee is the smallest whose NE is within ``margin`` of that:
     what wider embeddings add beyond it is less than the margin. Both are bootstrapped: every NE is drawn
-    anew with the noise of ``training_noise``, the noise itself being uncertain, and the intervals are percentiles.
+    anew with the noise of a training, that noise itself being uncertain, and the intervals are percentiles.
 
     Args:
         chosen: The rows that may carry a fit, as ``selected`` returns them: schemes D, V, H and VH count.
+        noise: Of one training, as ``training_noise`` gives it.
         margin: Share of the best NE, 0 or above.
         level: Confidence level.
         seed: Of the bootstrap.
@@ -44,7 +45,6 @@ def dimension(
     rows = chosen[chosen["scheme"].isin(["D", "V", "H", "VH"])]
     # H scales the dimension alone: its rows are those of the baseline.
     rows = rows.assign(rows_multiplier=rows["multiplier"].where(rows["scheme"].isin(["V", "VH"]), 1.0))
-    noise = training_noise(chosen)
     records = []
     for (architecture, multiplier), line in rows.groupby(["architecture", "rows_multiplier"], sort=True):
         dims = sorted(line["embedding_dim"].unique())

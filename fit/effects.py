@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from tfrs_scaling.fit.json_numbers import to_json
-from tfrs_scaling.fit.noise import Noise, base_architecture, shape_means, training_noise
+from tfrs_scaling.fit.noise import Noise, base_architecture, shape_means
 from tfrs_scaling.fit.runs import SCHEMES
 
 Outcome = Literal["lower", "higher", "≈"]
@@ -40,7 +40,7 @@ class Change:
     why: str
 
 
-def effects(chosen: pd.DataFrame, *, level: float = 0.95) -> list[dict[str, Any]]:
+def effects(chosen: pd.DataFrame, noise: Noise, *, level: float = 0.95) -> list[dict[str, Any]]:
     """Every shape against its architecture's baseline, at the largest data size that both reached.
 
     Intervals hold together: with m comparisons each has the level ``1 - (1 - level) / m`` (Bonferroni), so that of a
@@ -48,6 +48,7 @@ def effects(chosen: pd.DataFrame, *, level: float = 0.95) -> list[dict[str, Any]
 
     Args:
         chosen: The rows that may carry a fit, as ``selected`` returns them.
+        noise: Of one training, as ``training_noise`` gives it.
         level: Confidence level of all intervals together.
 
     Returns:
@@ -59,7 +60,7 @@ def effects(chosen: pd.DataFrame, *, level: float = 0.95) -> list[dict[str, Any]
     """
     if chosen.empty:
         return []
-    noise, means = training_noise(chosen), shape_means(chosen)
+    means = shape_means(chosen)
     base = base_architecture(chosen)
     means["is_baseline"] = means["scheme"] == "D"
     shapes = list(means.groupby(["architecture", "scheme", "multiplier", "embedding_dim"], sort=True))

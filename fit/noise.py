@@ -49,10 +49,7 @@ class Noise:
         if self.source == "seeds":
             return f"±{self.sd:.2g} from one seed to another"
         if self.source == "ladders":
-            return (
-                f"±{self.sd:.2g} as the points of a ladder scatter about its law: with one seed, what a whole training "
-                "is off by is not seen"
-            )
+            return f"±{self.sd:.2g} from how ladders scatter about their laws (a lower bound, as there is one seed)"
         return "not known: there is one seed, and no ladder of five data sizes"
 
 

@@ -1,7 +1,7 @@
 """Which of several plans is the best, and whether the evidence is enough to say so."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,7 +26,6 @@ class Option:
         low: Its interval.
         high: Its interval; both NaN where the noise is not known.
         beats_now: Whether the gain is outside the noise.
-        as_good: Whether it is the option of lowest expected NE, or cannot be told apart from that.
         cheaper: Another plan of the same levers that costs less and cannot be told apart, or None.
     """
 
@@ -35,7 +34,6 @@ class Option:
     low: float
     high: float
     beats_now: bool
-    as_good: bool
     cheaper: Plan | None
 
 
@@ -45,25 +43,26 @@ class Choice:
 
     Attributes:
         options: Lowest expected NE first.
-        answer: The one to do; None where there is not enough evidence.
-        rivals: Options that cannot be told apart from the first and pull other levers; those that stand in the way.
+        first: The one of lowest expected NE, of those that count.
+        rivals: Those that count and cannot be told apart from it.
+        answer: ``first``, where it is told apart from now and there is no rival; else None.
     """
 
     options: tuple[Option, ...]
-    answer: Option | None
+    first: Option
     rivals: tuple[Option, ...]
+    answer: Option | None
 
 
 def choose(plans: Sequence[Plan], now: Plan, *, level: float = 0.95) -> Choice:
     """The best of several plans, if the evidence is enough.
 
-    The best option is the answer if it is told apart from now and from every other lever, each by a two-sided test.
-    That it was picked by looking costs nothing more: a test of the best against the others errs most often where just
-    two are equally good, and then as often as a test of two (Gutmann and Maymin 1987). Where a lever has several
-    plans of its own the test is of the largest of their deviations, which pays for that choice among them.
-
-    An option that pulls further levers besides is done only if these make a difference too: of options that cannot
-    be told apart, the answer is that whose levers all the others pull as well.
+    An option that pulls several levers counts only where it is told apart from those that pull some of them: else
+    what comes on top is not seen to matter. Of the options that count, that of lowest expected NE is the answer if it
+    is told apart from now and from every other one, each by a two-sided test. That it was picked by looking costs
+    nothing more: a test of the best against the others errs most often where just two are equally good, and then as
+    often as a test of two (Gutmann and Maymin 1987). Where a lever has several plans of its own the test is of the
+    largest of their deviations, which pays for that choice among them.
 
     Args:
         plans: One or more, what is done now not among them.
@@ -82,18 +81,16 @@ def choose(plans: Sequence[Plan], now: Plan, *, level: float = 0.95) -> Choice:
     def told(levers: Levers, rival: Plan) -> bool:
         return is_lower(best[levers], rival, by_lever[levers], level=level)
 
-    leader = order[0]
-    alike = [leader, *(levers for levers in order[1:] if not told(leader, best[levers]))]
-    options = {
-        levers: _option(best[levers], by_lever[levers], now, told(levers, now), levers in alike, level)
-        for levers in order
-    }
-    answer = _answer(leader, alike, options, {levers: best[levers] for levers in order}, told)
-    rivals = [levers for levers in alike[1:] if not (levers > leader or levers < leader)]
+    options = {levers: _option(best[levers], by_lever[levers], now, told(levers, now), level) for levers in order}
+    parts = {levers: [best[other] for other in order if other < levers] for levers in order}
+    counting = [levers for levers in order if all(told(levers, part) for part in parts[levers])]
+    first = counting[0]
+    rivals = tuple(options[levers] for levers in counting[1:] if not told(first, best[levers]))
     return Choice(
         options=tuple(options.values()),
-        answer=None if answer is None else options[answer],
-        rivals=tuple(options[levers] for levers in rivals),
+        first=options[first],
+        rivals=rivals,
+        answer=options[first] if options[first].beats_now and not rivals else None,
     )
 
 
@@ -134,7 +131,7 @@ def _best(plans: Sequence[Plan], level: float) -> Plan:
     return best
 
 
-def _option(plan: Plan, family: Sequence[Plan], now: Plan, beats_now: bool, as_good: bool, level: float) -> Option:
+def _option(plan: Plan, family: Sequence[Plan], now: Plan, beats_now: bool, level: float) -> Option:
     low, high = (float(end) for end in percentiles(now.draws - plan.draws, level))
     gain = now.ne - plan.ne
     cheap = [other for other in family if _costs_less(other.cost, plan.cost)]
@@ -145,7 +142,6 @@ def _option(plan: Plan, family: Sequence[Plan], now: Plan, beats_now: bool, as_g
         low=min(low, gain) if math.isfinite(low) else math.nan,
         high=max(high, gain) if math.isfinite(high) else math.nan,
         beats_now=beats_now,
-        as_good=as_good,
         cheaper=min(cheap, key=lambda other: other.ne) if cheap else None,
     )
 
@@ -153,23 +149,3 @@ def _option(plan: Plan, family: Sequence[Plan], now: Plan, beats_now: bool, as_g
 def _costs_less(cost: Mapping[str, float], than: Mapping[str, float]) -> bool:
     names = ("compute", "params", "data")
     return all(cost[name] <= than[name] for name in names) and any(cost[name] < than[name] / 1.25 for name in names)
-
-
-def _answer(
-    leader: Levers,
-    alike: list[Levers],
-    options: Mapping[Levers, Option],
-    best: Mapping[Levers, Plan],
-    told: Callable[[Levers, Plan], bool],
-) -> Levers | None:
-    """The levers to pull; None where there is not enough evidence."""
-    if not options[leader].beats_now:
-        return None
-    core = [levers for levers in alike if all(levers <= other for other in alike)]
-    if not core:
-        return None
-    others = [levers for levers in best if not levers >= core[0]]
-    if options[core[0]].beats_now and all(told(core[0], best[levers]) for levers in others):
-        return core[0]
-    # The core alone does not hold its own; what is told apart is the core with what comes on top.
-    return leader if all(levers <= leader or levers >= leader for levers in alike) else None

@@ -235,10 +235,11 @@ class Plans:
         laws = law_draws(fit, seed=int(self._rng.integers(2**31)))
         changes = losses_at(laws, fit, examples) - losses_at(laws, fit, self.examples)
         changes = changes[self._rng.integers(len(changes), size=DRAWS)]
-        # Two laws that fit alike and promise differently, and a study whose laws all erred to one side, are errors of
-        # the model, which no resample of the points shows.
+        # Errors of the model, which no resample of the points shows: two laws that fit alike and promise differently, a
+        # study whose laws all erred to one side, and a misfit too small to be seen in the noise.
         other = float(second.predict(examples) - second.predict(self.examples))
-        model = math.hypot(other - change, self.overshoot * math.log2(examples / self.examples) * shape.ne)
+        overshoot = self.overshoot * math.log2(examples / self.examples) * shape.ne
+        model = math.hypot(other - change, overshoot, self.noise.sd)
         draws = shape.draws + changes + model * self._rng.standard_normal(DRAWS)
         beyond = paid if examples < 0.99 * paid else 0.0
         return shape.plan(round(examples), shape.ne + change, "law of data", draws, levers, affordable=beyond)

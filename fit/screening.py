@@ -38,11 +38,11 @@ def _best_learning_rate(of_shape: pd.DataFrame) -> float:
     ok = of_shape[of_shape["status"] == "ok"]
     at_top = ok[ok["examples"] == ok["examples"].max()]
     seeds = of_shape["seed"].nunique()
-    scores = at_top.groupby("learning_rate").agg(
-        complete=("seed", lambda seed: seed.nunique() == seeds), ne=("validation_ne", "mean")
-    )
-    ranked = scores.reset_index().sort_values(["complete", "ne", "learning_rate"], ascending=[False, True, True])
-    return float(ranked["learning_rate"].iloc[0])
+    scores = [
+        (of_rate["seed"].nunique() < seeds, float(of_rate["validation_ne"].mean()), rate)
+        for rate, of_rate in at_top.groupby("learning_rate")
+    ]
+    return float(min(scores)[2])
 
 
 def at_selected_rate(runs: pd.DataFrame) -> pd.DataFrame:

@@ -21,7 +21,7 @@ class Settle:
     """Proposals of further runs.
 
     Args:
-        rows: The study's rows at the selected learning rates, of any status.
+        rows: The rows that may carry a fit, as ``selected`` returns them.
         noise: Of one training.
         now: What is done now.
     """

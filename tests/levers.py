@@ -111,9 +111,7 @@ SCENARIOS = {
     "nothing helps, compute": Scenario("compute=20x", {}, None, beta=1.5),
     "two alike": Scenario("params=4x", {"V": 8.0, "H": 8.0}, None),
     "all alike": Scenario("params=4x", dict.fromkeys("VHOM", 8.0), None),
-    "two alike, three seeds with offsets": Scenario(
-        "params=4x", {"V": 8.0, "H": 8.0}, None, offset=1e-3, seeds=3
-    ),
+    "two alike, three seeds with offsets": Scenario("params=4x", {"V": 8.0, "H": 8.0}, None, offset=1e-3, seeds=3),
     "nothing helps, three seeds with offsets": Scenario("params=4x", {}, None, offset=1e-3, seeds=3),
 }
 
