@@ -25,7 +25,12 @@ TABLES: dict[str, tuple[str, ...]] = {
     "held_out": ("scheme", "line", "examples", "measured", "predicted", "low", "high", "inside"),
     "effects": ("scheme", "multiplier", "examples", "ne", "baseline", "change", "low", "high", "outcome"),
 }
-WORDS = ("limits", "generalisation", "joint", "architectures")
+WORDS: dict[str, tuple[str, ...]] = {  # with what their sentences do not name themselves
+    "limits": (),
+    "generalisation": ("scheme", "line"),
+    "joint": ("scheme",),
+    "architectures": (),
+}
 _PUNCTUATION = str.maketrans({mark: f"&#{ord(mark)};" for mark in string.punctuation} | dict.fromkeys("\n\r", " "))
 
 
@@ -75,7 +80,11 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
 
 def _details(fits: Mapping[str, Any], *, several_architectures: bool) -> dict[str, str]:
     """The analyses that found something, by their key in fits.json."""
-    details = {key: _bullets(record["words"] for record in fits[key]) for key in WORDS if fits.get(key)}
+    details = {}
+    for key, named in WORDS.items():
+        of = ["architecture", *named] if several_architectures and key != "architectures" else named
+        if fits.get(key):
+            details[key] = _bullets(_sentence(record, of) for record in fits[key])
     for key, columns in TABLES.items():
         if fits.get(key):
             details[key] = _records(fits[key], columns, several_architectures=several_architectures)
@@ -84,6 +93,11 @@ def _details(fits: Mapping[str, Any], *, several_architectures: bool) -> dict[st
     if fits.get("zones"):
         details["zones"] = _zones(fits["zones"], several_architectures=several_architectures)
     return details
+
+
+def _sentence(record: Mapping[str, Any], named: Sequence[str]) -> str:
+    name = " ".join(_shown(column, record[column]) for column in named)
+    return f"{name}: {record['words']}" if name else str(record["words"])
 
 
 def _advice(runs: pd.DataFrame, fits: Mapping[str, Any], budget: str) -> str:
