@@ -18,7 +18,7 @@ from tfrs_scaling.fit.advice_words import (
 )
 from tfrs_scaling.fit.budget import Budget, read_budget
 from tfrs_scaling.fit.json_numbers import to_json
-from tfrs_scaling.fit.options import Choice, Option, choose
+from tfrs_scaling.fit.options import CHOICE_LEVEL, Choice, Option, choose
 from tfrs_scaling.fit.plans import DATA, Plan, Plans
 from tfrs_scaling.fit.screening import selected
 from tfrs_scaling.fit.settle import Settle
@@ -99,6 +99,7 @@ class Advice:
             "changes": list(self.changes),
             "settle": dict(self.settle),
             "level": self.level,
+            "choice_level": CHOICE_LEVEL,
         }
 
 
@@ -155,8 +156,8 @@ def advise(runs: pd.DataFrame, fits: Mapping[str, Any], budget: Budget, *, seed:
         )
     changes, settle = _what_would_change(choice, choice.answer, plans, fits, settler)
     why = (
-        f"This is outside the noise, against what is done now and against every other lever{_left_over(plans, choice)}. "
-        f"The noise of one training is {plans.noise.words}."
+        f"This is outside the noise (tested at {CHOICE_LEVEL:.0%}), against what is done now and against every other lever"
+        f"{_left_over(plans, choice)}. The noise of one training is {plans.noise.words}."
     )
     return Advice(budget.text, "do", now, choice.answer, choice.options, why, changes, settle, level)
 
@@ -196,7 +197,7 @@ def _what_would_change(
     if on_top:
         further = on_top[0]
         changes.append(
-            f"{_capital(short_words(further.plan, now))} promises a further {further.gain - done.gain:.4f}, which is not "
+            f"{_capital(short_words(further.plan, now))} promises {further.gain - done.gain:.4f} more, which is not "
             "outside the uncertainty of the extrapolation."
         )
         settle = settler.between(further.plan, [plan])
@@ -207,8 +208,8 @@ def _what_would_change(
     if done.cheaper is not None:
         compute, params = (done.cheaper.cost[name] / now.cost[name] for name in ("compute", "params"))
         changes.append(
-            f"{_capital(short_words(done.cheaper, now))} costs less ({compute:.3g}× compute, {params:.3g}× parameters) and "
-            "is not told apart from it."
+            f"{_capital(short_words(done.cheaper, now))} costs less ({compute:.3g}× compute, {params:.3g}× parameters) "
+            "and is not told apart from it."
         )
     if plan.affordable:
         changes.append(

@@ -15,6 +15,7 @@ from tfrs_scaling.fit.screening import SHAPE
 Source = Literal["seeds", "ladders", "none"]
 
 _TOP = 5  # rungs of a ladder whose scatter is looked at: further down, a law's misfit passes for noise
+_LONG = 8  # rungs
 _WITHIN = 4.0  # seeds are compared at data sizes down to the largest divided by this
 _FEWEST_DEGREES = 3  # of freedom, below which seeds alone say too little
 
@@ -90,7 +91,8 @@ def _on_ladders(rows: pd.DataFrame) -> Noise:
         x, y = (ladder[name].to_numpy(dtype=np.float64) for name in ("examples", "test_ne"))
         if x.size < _TOP:
             continue
-        start = max(power_law_region(x, y), x.size - _TOP)
+        # A plateau is at the lower end: of a long ladder the upper rungs are beyond it.
+        start = x.size - _TOP if x.size >= _LONG else max(power_law_region(x, y), x.size - _TOP)
         if x.size - start < _TOP:
             continue
         profile = profile_of(x[start:], y[start:], np.ones(x.size - start))

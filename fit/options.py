@@ -13,6 +13,8 @@ from tfrs_scaling.fit.uncertainty import percentiles
 Array = NDArray[np.float64]
 Levers = frozenset[str]
 
+CHOICE_LEVEL = 0.92  # two equally good levers pass for different in 8 studies of 100, see tests/advise_benchmark.py
+
 _DIRECT = ("measured", "law of data")  # the others stand in for them only where they promise more beyond noise
 
 
@@ -54,7 +56,7 @@ class Choice:
     answer: Option | None
 
 
-def choose(plans: Sequence[Plan], now: Plan, *, level: float = 0.95) -> Choice:
+def choose(plans: Sequence[Plan], now: Plan, *, level: float = 0.95, choice_level: float = CHOICE_LEVEL) -> Choice:
     """The best of several plans, if the evidence is enough.
 
     An option that pulls several levers counts only where it is told apart from those that pull some of them: else
@@ -67,7 +69,8 @@ def choose(plans: Sequence[Plan], now: Plan, *, level: float = 0.95) -> Choice:
     Args:
         plans: One or more, what is done now not among them.
         now: What is done now.
-        level: Confidence level.
+        level: Confidence level of the options' intervals.
+        choice_level: Of the tests.
 
     Returns:
         The choice.
@@ -75,11 +78,11 @@ def choose(plans: Sequence[Plan], now: Plan, *, level: float = 0.95) -> Choice:
     by_lever: dict[Levers, list[Plan]] = {}
     for plan in plans:
         by_lever.setdefault(plan.levers, []).append(plan)
-    best = {levers: _best(of_lever, level) for levers, of_lever in by_lever.items()}
+    best = {levers: _best(of_lever, choice_level) for levers, of_lever in by_lever.items()}
     order = sorted(best, key=lambda levers: (best[levers].ne, sorted(levers)))
 
     def told(levers: Levers, rival: Plan) -> bool:
-        return is_lower(best[levers], rival, by_lever[levers], level=level)
+        return is_lower(best[levers], rival, by_lever[levers], level=choice_level)
 
     options = {levers: _option(best[levers], by_lever[levers], now, told(levers, now), level) for levers in order}
     parts = {levers: [best[other] for other in order if other < levers] for levers in order}
@@ -94,7 +97,7 @@ def choose(plans: Sequence[Plan], now: Plan, *, level: float = 0.95) -> Choice:
     )
 
 
-def is_lower(plan: Plan, rival: Plan, family: Sequence[Plan], *, level: float = 0.95) -> bool:
+def is_lower(plan: Plan, rival: Plan, family: Sequence[Plan], *, level: float = CHOICE_LEVEL) -> bool:
     """Whether a plan's NE is lower than a rival's outside the noise; False where the noise is not known.
 
     Args:
@@ -120,13 +123,13 @@ def _centre(values: Array) -> tuple[float, float]:
     return float(middle), float(high - low) / 2
 
 
-def _best(plans: Sequence[Plan], level: float) -> Plan:
+def _best(plans: Sequence[Plan], choice_level: float) -> Plan:
     direct = [plan for plan in plans if plan.how in _DIRECT]
     others = sorted((plan for plan in plans if plan.how not in _DIRECT), key=lambda plan: plan.ne)
     if not direct:
         return others[0]
     best = min(direct, key=lambda plan: plan.ne)
-    if others and is_lower(others[0], best, others, level=level):
+    if others and is_lower(others[0], best, others, level=choice_level):
         return others[0]
     return best
 
@@ -135,7 +138,7 @@ def _option(plan: Plan, family: Sequence[Plan], now: Plan, beats_now: bool, leve
     low, high = (float(end) for end in percentiles(now.draws - plan.draws, level))
     gain = now.ne - plan.ne
     cheap = [other for other in family if _costs_less(other.cost, plan.cost)]
-    cheap = [other for other in cheap if not is_lower(plan, other, family, level=level)]
+    cheap = [other for other in cheap if not is_lower(plan, other, family)]
     return Option(
         plan=plan,
         gain=gain,

@@ -25,7 +25,7 @@ from tfrs_scaling.fit.study_fits import find_line, multiplier_label, points
 Array = NDArray[np.float64]
 How = Literal["measured", "law of data", "law of parameters", "joint law"]
 
-DRAWS = 4000
+DRAWS = 2000
 DATA, ARCHITECTURE = "data", "architecture"  # levers that are no schemes; E is epochs
 
 _FARTHEST = 16.0  # times the largest x, which a sound law is followed to at most

@@ -1,6 +1,7 @@
 """Planted studies in which one lever is better than the others by a known number of standard errors, and what
 ``advise`` makes of them."""
 
+import functools
 import math
 from collections import Counter
 from collections.abc import Mapping
@@ -21,16 +22,16 @@ from tfrs_scaling.fit.study_fits import fit_study, multiplier_label
 
 NOISE = 5e-4
 LADDER = tuple(10_000 * 2**rung for rung in range(8))
-STANDARD_ERROR = NOISE * math.sqrt(2)  # of a difference between two trainings
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Scenario:
-    """A planted truth and a budget.
+    """A planted truth and a budget; of the multipliers, 4 is what the budget pays for, where parameters limit it.
 
     Attributes:
         budget: As typed.
-        gains: What a scheme's multiplier 4 takes off NE, and 1/4 adds, in standard errors of a difference.
+        gains: What a scheme's multiplier 4 takes off NE, and 1/4 adds, in standard errors of a difference; 16 takes
+            off no more.
         right: The levers to pull; None where there is no best one.
         top: What more data could still remove at the smallest data size.
         beta: The exponent of the data.
@@ -46,7 +47,7 @@ class Scenario:
     beta: float = 0.3
     offset: float = 0.0
     seeds: int = 1
-    multipliers: tuple[float, ...] = (1 / 4, 4.0)
+    multipliers: tuple[float, ...] = (1 / 16, 1 / 4, 4.0, 16.0)
 
     @property
     def unit(self) -> float:
@@ -55,27 +56,36 @@ class Scenario:
 
     def ne(self, scheme: str, multiplier: float, examples: float) -> float:
         """The truth."""
-        gain = self.gains.get(scheme, 0.0) * self.unit * math.log(multiplier, 4)
+        gain = self.gains.get(scheme, 0.0) * self.unit * min(math.log(multiplier, 4), 1.0)
         return 0.78 + self.top * (examples / LADDER[0]) ** -self.beta - gain
 
     def study(self, rng: np.random.Generator) -> pd.DataFrame:
         """A run table."""
-        shapes = [("D", 1.0), *((scheme, m) for scheme in "VHOM" for m in self.multipliers)]
-        rows = []
-        for scheme, multiplier in shapes:
-            for seed in range(self.seeds):
-                off = rng.normal(0, self.offset)
-                for examples in LADDER:
-                    ne = self.ne(scheme, multiplier, examples) + off + rng.normal(0, NOISE)
-                    row = planted_row(scheme, multiplier, seed, 0.02, examples, ne)
-                    rows.append(row | {"trial_id": f"{scheme}-{multiplier:g}-{seed}"})
-        return pd.DataFrame(rows, columns=list(COLUMNS)).astype(COLUMNS)
+        rows, truth, training = _template(self)
+        offsets = rng.normal(0, self.offset, training.max() + 1) if self.offset else np.zeros(training.max() + 1)
+        ne = truth + offsets[training] + rng.normal(0, NOISE, truth.size)
+        return rows.assign(test_ne=ne, validation_ne=ne)
 
     def advice(self, rng: np.random.Generator, whole: bool = False) -> Advice:
         """What a study of it leads to; with all of its fits if ``whole``, else with those that advice looks at."""
         runs = self.study(rng)
         fits = fit_study(runs) if whole else _needed_fits(runs, extrapolates=not self.budget.startswith("params"))
         return advise(runs, fits, read_budget(self.budget))
+
+
+@functools.cache
+def _template(scenario: Scenario) -> tuple[pd.DataFrame, np.ndarray, np.ndarray]:
+    """The rows, their true NE and the number of the training of each."""
+    shapes = [("D", 1.0), *((scheme, m) for scheme in "VHOM" for m in scenario.multipliers)]
+    rows, truth = [], []
+    for scheme, multiplier in shapes:
+        for seed in range(scenario.seeds):
+            for examples in LADDER:
+                truth.append(scenario.ne(scheme, multiplier, examples))
+                row = planted_row(scheme, multiplier, seed, 0.02, examples, truth[-1])
+                rows.append(row | {"trial_id": f"{scheme}-{multiplier:g}-{seed}"})
+    table = pd.DataFrame(rows, columns=list(COLUMNS)).astype(COLUMNS)
+    return table, np.array(truth), np.arange(len(truth)) // len(LADDER)
 
 
 def _needed_fits(runs: pd.DataFrame, *, extrapolates: bool) -> dict[str, Any]:
@@ -105,10 +115,10 @@ SCENARIOS = {
     "best by 4, three seeds with offsets": Scenario(
         "params=4x", {"V": 8.0, "H": 4.0}, frozenset("V"), offset=1e-3, seeds=3
     ),
-    "best by 4, data exhausted, compute": Scenario("compute=20x", {"M": 4.0}, frozenset("M"), beta=1.5),
-    "data alone, compute": Scenario("compute=10x", {}, frozenset(["data"])),
+    "best by 8, data exhausted, compute": Scenario("compute=4x", {"M": 8.0}, frozenset("M"), beta=1.5),
+    "data alone, compute": Scenario("compute=4x", {}, frozenset(["data"])),
     "nothing helps": Scenario("params=4x", {}, None),
-    "nothing helps, compute": Scenario("compute=20x", {}, None, beta=1.5),
+    "nothing helps, compute": Scenario("compute=4x", {}, None, beta=1.5),
     "two alike": Scenario("params=4x", {"V": 8.0, "H": 8.0}, None),
     "all alike": Scenario("params=4x", dict.fromkeys("VHOM", 8.0), None),
     "two alike, three seeds with offsets": Scenario("params=4x", {"V": 8.0, "H": 8.0}, None, offset=1e-3, seeds=3),
