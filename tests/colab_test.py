@@ -1,43 +1,212 @@
-"""The notebooks run from top to bottom, as they stand."""
+"""The notebooks run from top to bottom, as they stand but for their settings."""
 
+import configparser
+import functools
+import importlib.metadata
+import json
 import os
+import re
 import shutil
+import subprocess
 import sys
+import tempfile
+import types
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
 import nbformat
-import tensorflow as tf
+import numpy as np
+import pandas as pd
+import yaml
+from IPython.core.inputtransformer2 import TransformerManager
 from nbclient import NotebookClient
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
-from tests.studies import CONFIGS, REPOSITORY
+from tests.studies import CONFIGS, REPOSITORY, tiny_content
+from tfrs_scaling.fit.runs import read_runs
+from tfrs_scaling.fit.study_fits import read_fits
 
-NOTEBOOKS = REPOSITORY / "colab"
+import tensorflow as tf  # isort: skip -- after tfrs_scaling, which chooses the Keras it comes with
+
+NOTEBOOKS = sorted((REPOSITORY / "colab").glob("*.ipynb"))
+
+
+def notebook(name: str) -> Any:
+    """As it is committed."""
+    return nbformat.read(REPOSITORY / "colab" / f"{name}.ipynb", 4)
+
+
+def tagged(cell: Any, tag: str) -> bool:
+    """Whether a cell has a tag."""
+    return tag in cell["metadata"].get("tags", ())
+
+
+def executed(name: str, folder: Path, *, until: str | None = None, environment: Any = (), **settings: Any) -> str:
+    """Run a notebook in a folder; what it shows.
+
+    Args:
+        name: Of the notebook.
+        folder: Where it runs.
+        until: The id of the last cell to run; none: all but a server, which would outlive the test.
+        environment: Variables of the kernel, besides the usual ones.
+        **settings: Take the place of those in the cell tagged ``parameters``, as papermill has it; texts are code.
+    """
+    whole = notebook(name)
+    ids = [cell["id"] for cell in whole.cells]
+    cells = [c for c in whole.cells[: ids.index(until) + 1 if until else None] if not tagged(c, "server")]
+    (at,) = (k for k, cell in enumerate(cells) if tagged(cell, "parameters"))
+    assert all(f"{key} = " in cells[at].source for key in settings), "a setting that the notebook does not have"
+    source = "\n".join(f"{key} = {value}" for key, value in settings.items())
+    whole.cells = [*cells[: at + 1], nbformat.v4.new_code_cell(source), *cells[at + 1 :]]
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    with mock.patch.dict(os.environ, {"PATH": path, **dict(environment)}):
+        NotebookClient(whole, timeout=600, resources={"metadata": {"path": str(folder)}}).execute()
+    outputs = (output for cell in whole.cells for output in cell.get("outputs", ()))
+    return "".join(str(output.get("text", "") or output.get("data", {})) for output in outputs)
+
+
+@functools.cache
+def quickstart() -> tuple[Path, str]:
+    """The folder that quickstart.ipynb ran in and what it showed; one study for all tests."""
+    folder = Path(tempfile.mkdtemp())
+    content = yaml.safe_load((CONFIGS / "smoke.yaml").read_text())
+    del content["sweep"]["H"], content["sweep"]["M"]
+    (folder / "short.yaml").write_text(yaml.safe_dump(content))
+    return folder, executed("quickstart", folder, CONFIG="'short.yaml'")
+
+
+def tearDownModule() -> None:
+    if quickstart.cache_info().currsize:
+        shutil.rmtree(quickstart()[0])
+
+
+def with_requirements(names: set[str]) -> set[str]:
+    """Distributions and all that they need, as far as it is installed."""
+    found: set[str] = set()
+    waiting = {canonicalize_name(name) for name in names}
+    while waiting:
+        name = waiting.pop()
+        found.add(name)
+        try:
+            requirements = map(Requirement, importlib.metadata.requires(name) or ())
+        except importlib.metadata.PackageNotFoundError:
+            continue
+        needed = (r.name for r in requirements if r.marker is None or r.marker.evaluate({"extra": ""}))
+        waiting |= set(map(canonicalize_name, needed)) - found
+    return found
+
+
+def first_cell_does(name: str, colab: bool) -> list[str]:
+    """The commands and magics of a notebook's first code cell, on Colab or elsewhere, none of them carried out."""
+    did: list[str] = []
+    shell = types.SimpleNamespace(
+        system=lambda command: did.append(f"!{command}"),
+        run_line_magic=lambda magic, line, *_: did.append(f"%{magic} {line}"),
+    )
+    transformer: Any = TransformerManager  # has no types
+    code = transformer().transform_cell(next(c for c in notebook(name).cells if c.cell_type == "code").source)
+    with mock.patch.dict(sys.modules, {"google.colab": types.ModuleType("google.colab")} if colab else {}):
+        exec(code, {"get_ipython": lambda: shell})  # noqa: S102 -- ours
+    return did
 
 
 class ColabTest(tf.test.TestCase):
-    def test_outputs_are_not_committed(self) -> None:
-        for path in NOTEBOOKS.glob("*.ipynb"):
-            for cell in nbformat.read(path, 4).cells:
+    def test_committed_without_outputs(self) -> None:
+        self.assertLen(NOTEBOOKS, 3)
+        for path in NOTEBOOKS:
+            content = nbformat.read(path, 4)
+            nbformat.validate(content)
+            for cell in content.cells:
                 self.assertFalse(cell.get("outputs") or cell.get("execution_count"), f"{path.name}: {cell['id']}")
 
+    def test_first_cell_installs_on_colab_alone(self) -> None:
+        for path in NOTEBOOKS:
+            self.assertEqual(first_cell_does(path.stem, colab=False), [])
+            where, clone, into, *installed = first_cell_does(path.stem, colab=True)
+            self.assertEqual([where, into], ["%cd /content", "%cd tfrs_scaling"])
+            self.assertStartsWith(clone, "!git clone ")
+            self.assertTrue(installed)
+            self.assertTrue(all(line.startswith("%pip install -q ") for line in installed))
+
+    def test_readme_links_the_repository_that_the_notebooks_clone(self) -> None:
+        readme = (REPOSITORY / "README.md").read_text()
+        for path in NOTEBOOKS:
+            clone = first_cell_does(path.stem, colab=True)[1]
+            owner = clone.removeprefix("!git clone -q https://github.com/").removesuffix("/tfrs_scaling")
+            link = f"https://colab.research.google.com/github/{owner}/tfrs_scaling/blob/main/colab/{path.name}"
+            self.assertIn(link, readme)
+
     def test_quickstart(self) -> None:
-        folder = Path(self.get_temp_dir())
-        shutil.copytree(CONFIGS, folder / "tuner_configs")
-        notebook = nbformat.read(NOTEBOOKS / "quickstart.ipynb", 4)
-        self.assertIn("%tensorboard", notebook.cells.pop().source)  # starts a server, which would outlive the test
-        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-        with mock.patch.dict(os.environ, {"PATH": path}):
-            NotebookClient(notebook, timeout=600, resources={"metadata": {"path": str(folder)}}).execute()
-        shown = "".join(
-            str(output.get("text", "") or output.get("data", {}))
-            for cell in notebook.cells
-            for output in cell.get("outputs", ())
-        )
-        for text in ("in all: about", "9 trials: 9 ok", "gamma_low", "<iframe srcdoc"):
+        folder, shown = quickstart()
+        for text in ("in all: about", "5 trials: 5 ok", "<iframe srcdoc"):
             self.assertIn(text, shown)
         self.assertNotIn("\x1b", shown)
-        self.assertTrue((folder / "runs" / "notebook" / "report.html").exists())
+        self.assertTrue((folder / "runs" / "quickstart" / "report.html").exists())
+
+    def test_your_clicks(self) -> None:
+        folder = Path(self.get_temp_dir()) / "csv"
+        folder.mkdir()
+        rng = np.random.default_rng(0)
+        item, price = rng.integers(0, 20, 6000), rng.random(6000).round(3)
+        click = rng.random(6000) < np.where(price < 0.5, 0.8, 0.1)  # so there is much to learn
+        log = pd.DataFrame({"click": click.astype(int), "price": price, "item": [f"i{i}" for i in item]})
+        log.to_csv(folder / "my log.csv", index=False)
+        content = tiny_content(V=["1/2"])
+        del content["synthetic"]
+        (folder / "tiny.yaml").write_text(yaml.safe_dump(content))
+        shown = executed(
+            "your_clicks", folder, LOG="'my log.csv'", CONFIG="'tiny.yaml'", EXAMPLES=[512, 1024, 2048, 4096]
+        )
+        for text in ('"label": "click"', "2 trials: 2 ok", "<iframe srcdoc"):
+            self.assertIn(text, shown)
+        self.assertNotRegex(re.sub("<iframe.*?</iframe>", "", shown), "\x1b|Error|Traceback|No such")
+        runs = read_runs(folder / "runs" / "clicks" / "runs.csv")
+        self.assertEqual(sorted(runs["examples"]), sorted(2 * [512, 1024, 2048, 4096]))
+        self.assertLess(runs["test_ne"].min(), 0.9)
+        self.assertIn("</html>", (folder / "runs" / "clicks" / "report.html").read_text())
+
+    def test_your_clicks_of_criteo(self) -> None:
+        folder = Path(self.get_temp_dir()) / "criteo"
+        folder.mkdir()
+        rows = [[str(int(i % 4 == 0)), *map(str, range(13)), *(f"{k:08x}" for k in range(26))] for i in range(400)]
+        (folder / "day_0").write_text("".join("\t".join(row) + "\n" for row in rows))
+        executed("your_clicks", folder, until="prepare", LOG="'day_0'", FORMAT="'criteo'")
+        splits = json.loads((folder / "data" / "clicks" / "manifest.json").read_text())["splits"].values()
+        self.assertEqual([sum(split[of] for split in splits) for of in ("rows", "clicks")], [400, 100])
+
+    def test_read_a_study_needs_only_what_it_installs(self) -> None:
+        folder, _ = quickstart()
+        *_, libraries, package = first_cell_does("read_a_study", colab=True)
+        self.assertEqual(package, "%pip install -q --no-deps .")
+        setup = configparser.ConfigParser()
+        setup.read(REPOSITORY / "setup.cfg")
+        lines = setup["options"]["install_requires"].splitlines()
+        required = {canonicalize_name(Requirement(line).name) for line in lines if line and not line.startswith("#")}
+        installed = libraries.removeprefix("%pip install -q ").split()
+        absent = required - with_requirements({*installed, "ipykernel"})
+        self.assertContainsSubset({"tensorflow", "tf-keras", "tensorboard", "keras-tuner"}, absent)
+        hidden = Path(self.get_temp_dir()) / "hidden"
+        hidden.mkdir()
+        for module, distributions in importlib.metadata.packages_distributions().items():
+            if absent & set(map(canonicalize_name, distributions)):
+                (hidden / f"{module}.py").write_text(f"raise ImportError('{module} is hidden by a test')\n")
+        environment = {"PYTHONPATH": f"{hidden}{os.pathsep}{REPOSITORY}"}
+        tried = subprocess.run(
+            [sys.executable, "-c", "import tensorflow"],
+            env=os.environ | environment,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+        self.assertIn("tensorflow is hidden by a test", tried.stderr)
+
+        shown = executed("read_a_study", folder, environment=environment)
+        fits = read_fits(folder / "runs" / "quickstart" / "fits.json")
+        frontiers = [line for line in fits["lines"] if line["line"] == "frontier"]
+        self.assertLen(re.findall(r"<tr>\\n +<th>\d+</th>", shown), len(frontiers) + 6)  # and a row per data size
+        self.assertEqual(shown.count("'application/vnd.bokehjs_exec.v0+json': ''"), 2)
 
 
 if __name__ == "__main__":

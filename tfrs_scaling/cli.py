@@ -192,7 +192,7 @@ def fit(runs: Path) -> None:
 )
 @located_errors
 def report(workdir_path: Path, suffix: Literal["html", "png", "svg"]) -> None:
-    """Runs.csv and fits.json -> report.html and tables/*.csv, or its figures as images."""
+    """Runs.csv and fits.json -> report.html, tables/*.csv and the study's part of TensorBoard; or its figures as images."""
     wait_for_tensorflow()
     from tfrs_scaling.workdir import Workdir
 
@@ -321,11 +321,14 @@ def _fit(runs_path: Path) -> None:
 
 
 def _report(workdir: Any) -> None:
+    from tfrs_scaling.board import write_board
     from tfrs_scaling.fit.report import write_report
     from tfrs_scaling.fit.runs import read_runs
     from tfrs_scaling.fit.study_fits import read_fits
 
-    write_report(read_runs(workdir.runs), read_fits(workdir.fits), workdir.report, study=workdir.read_study())
+    runs, fits, study = read_runs(workdir.runs), read_fits(workdir.fits), workdir.read_study()
+    write_report(runs, fits, workdir.report, study=study)
+    write_board(runs, fits, workdir.board, name=study["name"])
     say(f"report: {workdir.report}")
 
 

@@ -10,13 +10,13 @@ from tensorboard.summary.writer.event_file_writer import EventFileWriter
 from tfrs_scaling.config import Config
 from tfrs_scaling.trials import Trial, all_trials
 
-METRICS = {
+METRICS = {  # the tab shows the first five until told otherwise
     "test/ne": "test NE",
     "validation/ne": "validation NE",
-    "test/auc": "test AUC",
-    "test/calibration": "test calibration",
     "shape/parameters": "parameters",
     "shape/training_flops": "training FLOPs per example",
+    "test/auc": "test AUC",
+    "test/calibration": "test calibration",
     "time/examples_per_second": "examples per second",
 }
 

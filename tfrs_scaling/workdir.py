@@ -9,6 +9,7 @@ keras_tuner/         the grid as KerasTuner saw it
 announced.json       under multi_worker: the trial that the chief is at
 workerN.txt          under multi_worker: what worker N printed in its last trial
 runs.csv, fits.json, report.html
+findings/            what TensorBoard shows of the study as a whole
 """
 
 import contextlib
@@ -68,6 +69,7 @@ class Workdir:
         self.runs = root / "runs.csv"
         self.fits = root / "fits.json"
         self.report = root / "report.html"
+        self.board = root / "findings"
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
