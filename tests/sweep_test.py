@@ -18,7 +18,8 @@ from tfrs_scaling.fit.runs import TIMING_COLUMNS, read_runs, write_runs
 from tfrs_scaling.fit.study_fits import fit_study
 from tfrs_scaling.input.validated import InputError, validated
 from tfrs_scaling.plan import plan_on
-from tfrs_scaling.sweep import OBJECTIVE, GridOracle, grid, sweep, trial_of
+from tfrs_scaling.runner import OBJECTIVE
+from tfrs_scaling.sweep import GridOracle, grid, sweep, trial_of
 from tfrs_scaling.train import Progress, run_trial
 from tfrs_scaling.trials import all_trials
 from tfrs_scaling.workdir import Workdir

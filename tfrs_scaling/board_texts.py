@@ -9,7 +9,7 @@ import pandas as pd
 
 from tfrs_scaling.fit.advise import advise
 from tfrs_scaling.fit.budget import read_budget
-from tfrs_scaling.fit.plots import axis_name, human
+from tfrs_scaling.fit.plots_parts import axis_name, human
 from tfrs_scaling.fit.screening import selected
 from tfrs_scaling.fit.study_fits import FRONTIER, multiplier_label
 from tfrs_scaling.fit.summary import STATUS_WORDS, gain_words, next_doubling, scheme_gains, unfinished

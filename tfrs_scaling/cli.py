@@ -192,7 +192,7 @@ def fit(runs: Path) -> None:
 )
 @located_errors
 def report(workdir_path: Path, suffix: Literal["html", "png", "svg"]) -> None:
-    """Runs.csv and fits.json -> report.html, tables/*.csv and the study's part of TensorBoard; or its figures as images."""
+    """Runs.csv and fits.json -> report.html, tables/*.csv and TensorBoard's texts; or the figures as images."""
     wait_for_tensorflow()
     from tfrs_scaling.workdir import Workdir
 
