@@ -25,10 +25,10 @@ def rank_schemes(
     """Rank V, H, O and M against data, parameters and compute.
 
     What is compared is the frontier: the lowest NE of a scheme, its share of the baseline included, with at most that
-    much. Two schemes are compared at the largest x that both were measured at, where the next unit of resource would be
-    spent. To read a frontier's end by more than its last point, a line in ln x through the gap between the two over the
-    upper half of their common range is taken, at its right end. Frontiers are made of the data sizes in the upper half of
-    what both were trained on: those below are far noisier.
+    much. Two schemes are compared at the largest x that both were measured at, where the next unit of resource would
+    be spent. To read a frontier's end by more than its last point, a line in ln x through the gap between the two
+    over the upper half of their common range is taken, at its right end. Frontiers are made of the data sizes in the
+    upper half of what both were trained on: those below are far noisier.
 
     - data: at the largest data size of both.
     - compute: at the largest compute of both. A scheme whose shapes all take the same FLOPs, as V's do, has no such
