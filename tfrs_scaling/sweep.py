@@ -152,7 +152,7 @@ class StudyTuner(kt.GridSearch):
             overwrite=True,
         )
         self._planned = {p.trial.trial_id: p for p in planned}
-        self._workdir, self._runner, self._watcher = workdir, runner, watcher
+        self._config, self._workdir, self._runner, self._watcher = config, workdir, runner, watcher
         self._saving = threading.Lock()
 
     def search(self) -> None:
