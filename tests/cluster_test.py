@@ -1,3 +1,4 @@
+import concurrent.futures
 import os
 import threading
 import time
@@ -24,6 +25,7 @@ from tfrs_scaling.input.validated import InputError
 from tfrs_scaling.member import Member, this_member
 from tfrs_scaling.plan import plan_on
 from tfrs_scaling.sweep import sweep, trial_of
+from tfrs_scaling.train import Progress
 from tfrs_scaling.trials import all_trials
 from tfrs_scaling.workdir import Workdir
 
@@ -120,7 +122,7 @@ class ChiefTest(tf.test.TestCase):
                 time.sleep(0.5)
                 chief.look()
         self.assertEqual(self.said, [])
-        self.assertIn((self.names[0], cluster.Progress(300, 7.0)), self.heard)
+        self.assertIn((self.names[0], Progress(300, 7.0)), self.heard)
 
     def test_worker_of_this_machine_that_died_is_lost_at_once(self) -> None:
         chief = self.chief()
@@ -162,7 +164,7 @@ class ChiefTest(tf.test.TestCase):
     def test_address_in_use_is_told(self) -> None:
         self.publish(self.names[0], record())
         (address,) = free_addresses(1)
-        other = grpc.server(cluster.concurrent.futures.ThreadPoolExecutor(1), options=[("grpc.so_reuseport", 0)])
+        other = grpc.server(concurrent.futures.ThreadPoolExecutor(1), options=[("grpc.so_reuseport", 0)])
         other.add_insecure_port(address)
         other.start()
         with self.assertRaisesRegex(InputError, f"{address}: cannot be served; KERASTUNER_ORACLE_IP"):
@@ -270,11 +272,11 @@ class ClusterTest(tf.test.TestCase):
 
     def _at_work(self) -> str:
         """A worker that is training."""
-        for _ in range(2000):
-            for attempt in attempts.live_attempts(self.workdir.running):
-                return attempt.worker.partition("/")[0]
+        ends = time.monotonic() + 120
+        while not (found := list(attempts.live_attempts(self.workdir.running))):
+            self.assertLess(time.monotonic(), ends)
             time.sleep(0.05)
-        self.fail("nobody works")
+        return found[0].worker.partition("/")[0]
 
 
 if __name__ == "__main__":

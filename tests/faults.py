@@ -50,6 +50,11 @@ def quick_trial(
     return float(rng.random())
 
 
+def instant_trial(*arguments: Any) -> float:
+    """Nothing."""
+    return 0.5
+
+
 def faulty_trial(trial: Trial, config: Config, data: ClickData, directory: Path, *rest: Any) -> float:
     """A real trial, with a fault that its place in the grid decides."""
     fault = f"{trial.scheme} {trial.multiplier}"

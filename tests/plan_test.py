@@ -98,14 +98,13 @@ class PlanTest(tf.test.TestCase):
             (8, 64, "cpu", 8),
             (8, 3, "cpu", 4),  # a process of 620 MiB each
             (8, 1, "cpu", 1),
-            (None, 64, "cpu", 1),
             (8, 64, "mirrored", 1),
             (8, 64, "multi_worker", 1),
             (8, 64, "tpu", 1),
             (8, 64, "gpu", 3),
         ):
             with (
-                mock.patch("os.cpu_count", return_value=cores),
+                mock.patch("tfrs_scaling.plan.count_cores", return_value=cores),
                 mock.patch("psutil.virtual_memory", return_value=mock.Mock(total=gibibytes << 30)),
                 mock.patch("tfrs_scaling.plan.count_gpus", return_value=3),
             ):

@@ -17,7 +17,7 @@ from tfrs_scaling.input.schema import CategoricalFeature, Schema
 from tfrs_scaling.input.shards import SPLITS
 from tfrs_scaling.input.validated import InputError
 from tfrs_scaling.isolation import run_isolated
-from tfrs_scaling.strategy import ALONE, Worker, choose_strategy, make_strategy, on_one_gpu, this_worker
+from tfrs_scaling.strategy import ALONE, Worker, choose_strategy, count_cores, make_strategy, on_one_gpu, this_worker
 from tfrs_scaling.train import run_trial
 from tfrs_scaling.trials import all_trials
 
@@ -53,6 +53,18 @@ class StrategyTest(tf.test.TestCase, parameterized.TestCase):
                 chosen = choose_strategy("auto")
                 self.assertEqual(chosen[0], expected)
                 self.assertRegex(chosen[1], why)
+
+    def test_cores_are_a_scheduler_s_share(self) -> None:
+        for affinity, quota, expected in (
+            (64, "max 100000", 64), (8, "max 100000", 8), (64, "350000 100000", 3), (64, "50000 100000", 1),
+            (8, None, 8),
+        ):  # fmt: skip
+            with (
+                mock.patch("os.cpu_count", return_value=64),
+                mock.patch("os.sched_getaffinity", return_value=set(range(affinity))),
+                mock.patch.object(Path, "read_text", side_effect=[quota] if quota else OSError),
+            ):
+                self.assertEqual(count_cores(), expected)
 
     def test_this_worker_is_numbered_as_tensorflow_numbers_it(self) -> None:
         chief = {"chief": ["c:1"], **TWO}

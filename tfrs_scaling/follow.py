@@ -6,7 +6,6 @@ chief whatever was killed and started again.
 """
 
 import concurrent.futures
-import os
 import threading
 import time
 from collections.abc import Callable
@@ -14,7 +13,7 @@ from collections.abc import Callable
 from tfrs_scaling.config import Config
 from tfrs_scaling.input.shards import ClickData
 from tfrs_scaling.isolation import IsolatedError, run_isolated
-from tfrs_scaling.strategy import Worker
+from tfrs_scaling.strategy import Worker, count_cores
 from tfrs_scaling.train import run_trial
 from tfrs_scaling.trials import Trial, all_trials
 from tfrs_scaling.workdir import Workdir
@@ -66,7 +65,7 @@ def _join(
     """Train with the others until the trial is over or the chief has gone on; why it failed here, or nothing."""
     over = threading.Event()
     log = workdir.root / f"worker{worker.index}.txt"
-    arguments = (trial, config, data, workdir.trials / trial.trial_id, "multi_worker", os.cpu_count() or 1)
+    arguments = (trial, config, data, workdir.trials / trial.trial_id, "multi_worker", count_cores())
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
         part = pool.submit(run_isolated, run_trial, arguments, log, lambda _: None, over)
         try:

@@ -2,7 +2,6 @@
 
 import dataclasses
 import math
-import os
 
 import psutil
 
@@ -12,7 +11,7 @@ from tfrs_scaling.input.schema import Schema
 from tfrs_scaling.input.shards import SPLITS, Manifest, Split
 from tfrs_scaling.input.validated import InputError
 from tfrs_scaling.schemes import check_tables
-from tfrs_scaling.strategy import StrategyName, count_gpus
+from tfrs_scaling.strategy import StrategyName, count_cores, count_gpus
 from tfrs_scaling.trials import Trial, all_trials
 
 # Seconds, measured on two cores of a 2024 x86 server under TensorFlow 2.21 with batches of 256 (MovieLens-1M
@@ -112,7 +111,7 @@ def jobs_at_once(planned: list[PlannedTrial], strategy: StrategyName) -> int:
         return 1
     largest = max((p.bytes for p in planned if not p.too_large), default=0)
     fitting = psutil.virtual_memory().total // max(1, largest)
-    return max(1, min(os.cpu_count() or 1, fitting))
+    return max(1, min(count_cores(), fitting))
 
 
 def _planned(trial: Trial, config: Config, data_schema: Schema, evaluation_rows: int, available: int) -> PlannedTrial:

@@ -2,7 +2,6 @@
 
 import concurrent.futures
 import errno
-import os
 import shutil
 import threading
 import time
@@ -15,7 +14,7 @@ from tfrs_scaling.config import Config
 from tfrs_scaling.input.validated import InputError
 from tfrs_scaling.isolation import IsolatedError, run_isolated
 from tfrs_scaling.plan import PlannedTrial
-from tfrs_scaling.strategy import StrategyName, count_gpus, on_one_gpu
+from tfrs_scaling.strategy import StrategyName, count_cores, count_gpus, on_one_gpu
 from tfrs_scaling.workdir import Workdir, libraries, machine
 
 if TYPE_CHECKING:
@@ -58,7 +57,7 @@ class Runner:
         self.stop = stop or threading.Event()
         self._config, self._data, self._workdir = config, data, workdir
         self._strategy, self._train, self._time_limit = strategy, train, time_limit
-        self._threads = max(1, (os.cpu_count() or 1) // jobs)
+        self._threads = max(1, count_cores() // jobs)
 
     def side_by_side(self, work: Callable[[int], None]) -> None:
         """Call ``work`` with the number of each job, all at a time, until every call is over.

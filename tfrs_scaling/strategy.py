@@ -83,6 +83,18 @@ def choose_strategy(name: StrategyName | Literal["auto"]) -> tuple[StrategyName,
     return "cpu", "there is neither a TPU (TPU_NAME) nor an NVIDIA GPU"
 
 
+def count_cores() -> int:
+    """Cores that this process may use: a scheduler's share (affinity, a container's quota), not the whole machine's."""
+    cores = os.cpu_count() or 1
+    if hasattr(os, "sched_getaffinity"):
+        cores = min(cores, len(os.sched_getaffinity(0)))
+    try:
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text(encoding="ascii").split()
+    except (OSError, ValueError):  # no cgroup of its own
+        return cores
+    return cores if quota == "max" else max(1, min(cores, int(quota) // int(period)))
+
+
 def count_gpus() -> int:
     """NVIDIA GPUs that a process started here would see, as device nodes and CUDA_VISIBLE_DEVICES tell."""
     nodes = sum(path.name[len("nvidia") :].isdigit() for path in Path("/dev").glob("nvidia[0-9]*"))

@@ -15,7 +15,6 @@ import contextlib
 import dataclasses
 import fcntl
 import json
-import os
 import platform
 import uuid
 from collections.abc import Iterator, Mapping
@@ -27,6 +26,7 @@ import tfrs_scaling
 from tfrs_scaling.attempts import Process, read_record, write_json
 from tfrs_scaling.config import Config
 from tfrs_scaling.input.validated import InputError, read_yaml, validated
+from tfrs_scaling.strategy import count_cores
 
 if TYPE_CHECKING:  # comes with TensorFlow, which looking into a folder does not need
     from tfrs_scaling.input.shards import ClickData, Manifest
@@ -50,7 +50,7 @@ def libraries() -> str:
 
 def machine() -> str:
     """What this machine is, as far as it changes results."""
-    return f"{platform.machine()} {os.cpu_count()} cores {platform.system()}"
+    return f"{platform.machine()} {count_cores()} cores {platform.system()}"
 
 
 class Workdir:
