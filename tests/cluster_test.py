@@ -140,6 +140,12 @@ class ChiefTest(tf.test.TestCase):
         self.assertEqual(self.name(chief.create_trial("w/0/after")), self.names[0])
         self.assertEqual(self.said, [f"w/0: started anew; its trial {self.names[0]} is to do again"])
 
+    def test_worker_that_was_stopped_gives_its_trial_back(self) -> None:
+        chief = self.chief()
+        given = chief.create_trial("w/0/x")
+        chief.end_trial(Trial(chief.get_space(), given.trial_id, "INVALID"))
+        self.assertEqual(self.name(chief.create_trial("other/0/y")), self.names[0])
+
     def test_chief_started_anew_takes_up_where_it_was(self) -> None:
         self.publish(self.names[0], record())
         self.publish(self.names[1], record("failed"))
@@ -253,7 +259,7 @@ class ClusterTest(tf.test.TestCase):
             victim = self._at_work()
             s.processes[victim].kill()
             s.processes.pop(victim).communicate()
-            outputs = s.finish()
+            outputs = s.finish(again=False)
         self.assertIn(f"{victim}/0: lost; its trial", outputs["chief"])
         self.assertIn("5 trials: 5 ok", outputs["chief"])
         self.assertIn("report: ", outputs["chief"])

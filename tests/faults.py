@@ -175,15 +175,17 @@ class Siege:
                 self.killed.append(victim or "sweep")
                 self.start(victim)
 
-    def finish(self) -> dict[str, str]:
-        """Wait for all of them; what they printed. The same command, alone, then tries again what failed."""
+    def finish(self, *, again: bool) -> dict[str, str]:
+        """Wait for all of them; what they printed. ``again``: the same command, alone, then tries what failed."""
         outputs = {}
         for member, process in list(self.processes.items()):
-            outputs[member], _ = process.communicate(timeout=200)
+            outputs[member], _ = process.communicate(timeout=900)
             if process.returncode:
                 raise AssertionError(f"{member or 'sweep'}: {outputs[member]}")
+        if not again:
+            return outputs
         process = self.start("")
-        outputs["again"], _ = process.communicate(timeout=200)
+        outputs["again"], _ = process.communicate(timeout=900)
         if process.returncode:
             raise AssertionError(outputs["again"])
         return outputs

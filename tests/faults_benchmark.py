@@ -57,7 +57,7 @@ class FaultsBenchmark(tf.test.Benchmark):
             }
         self.report_benchmark(iters=100, wall_time=seconds / 100, extras=figures)
 
-    def _besiege(self, members: tuple[str, ...], kills: int, seed: int) -> None:
+    def _besiege(self, members: tuple[str, ...], kills: int, seed: int, *, quick: bool = False) -> None:
         root = Path(tempfile.mkdtemp())
         config = tiny_config(**GRID)
         tiny_data(config, root / "data")
@@ -68,9 +68,9 @@ class FaultsBenchmark(tf.test.Benchmark):
         for name, times in (("killed", kills), ("whole", 0)):
             workdir = Workdir(root / name)
             attack = members if times else ("",)
-            with Siege(config_file, root / "data", workdir, members=attack, port=port, quick=False, seed=seed) as siege:
+            with Siege(config_file, root / "data", workdir, members=attack, port=port, quick=quick, seed=seed) as siege:
                 siege.kill(times)
-                siege.finish()
+                siege.finish(again=times > 0)
             killed += siege.killed
             tables.append(pd.read_csv(workdir.runs).drop(columns=list(TIMING_COLUMNS)))
         pd.testing.assert_frame_equal(tables[0], tables[1])

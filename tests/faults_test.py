@@ -144,7 +144,7 @@ class FaultsTest(tf.test.TestCase):
         killed, whole = Workdir(self.root / "killed"), Workdir(self.root / "whole")
         with Siege(config_file, self.root / "data", killed, members=("",), port=0, quick=True, seed=5) as siege:
             siege.kill(4)
-            siege.finish()
+            siege.finish(again=True)
         self.assertIn("sweep", siege.killed)
         self.assertIn("trial", siege.killed)
         runs = self.runs(whole, quick_trial, config)

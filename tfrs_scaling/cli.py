@@ -1,6 +1,7 @@
 """The command line: schema, prepare, data, plan, sweep, status, export, fit, report, study."""
 
 import contextlib
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -183,8 +184,9 @@ def _sweep(
     made_here, data_folder = data_folder is None, data_folder or str(place.root / "data")
     if member is not None and chosen == "multi_worker":
         raise InputError("TF_CONFIG and KERASTUNER_ORACLE_IP are both set: trials on all machines, or a trial on each?")
+    may_take = f"{time_limit:g} min" if time_limit else "20 times its planned time, an hour at least"
     if member is not None and not member.is_chief:
-        say(f"study {config.study}: {chosen} ({why}), works for {place.root}")
+        say(f"study {config.study}: {chosen} ({why}), works for {place.root}; a trial may take {may_take}")
         with _resumable():
             cluster.work(config, data_folder, place, member, strategy=chosen, jobs=jobs, time_limit=limit, say=say)
         return None
@@ -208,6 +210,7 @@ def _sweep(
             say(f"{grid}, chief at {member.address}, in {place.root}")
         else:
             say(f"{grid} on {chosen} ({why}), {jobs} at a time, in {place.root}")
+            say(f"a trial may take {may_take}; then it is ended")
         with SweepProgress(console, {p.trial.trial_id: p.seconds for p in planned}) as progress, _resumable():
             if member is not None:
                 cluster.lead(config, place, planned, member, watcher=progress.hear, say=say)
@@ -228,12 +231,15 @@ def _sweep(
 
 @contextlib.contextmanager
 def _resumable() -> Iterator[None]:
-    """Ctrl-C ends a sweep without a traceback."""
+    """Ctrl-C, or a scheduler's SIGTERM, ends a sweep and its trials without a traceback."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         yield
     except KeyboardInterrupt:
         say("stopped; the same command goes on from here")
         sys.exit(130)
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _export(workdir: Any) -> None:

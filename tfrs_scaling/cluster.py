@@ -7,6 +7,7 @@ or by a worker that was taken for dead and was only slow.
 """
 
 import concurrent.futures
+import contextlib
 import shutil
 import threading
 import time
@@ -41,7 +42,7 @@ CALL_SECONDS = 10.0  # that a worker waits for one answer
 RETRY_SECONDS = 2.0  # between two calls of a chief that does not answer
 
 DONE = " (done)"  # after a tuner's name: its trial is over, as it says, but its record is not to be seen yet
-RUNNING = kt.engine.trial.TrialStatus.RUNNING
+RUNNING, INVALID = kt.engine.trial.TrialStatus.RUNNING, kt.engine.trial.TrialStatus.INVALID
 _AWAY = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.CANCELLED)
 
 
@@ -134,9 +135,16 @@ class ChiefOracle(GridOracle):
         return trial
 
     def end_trial(self, trial: Any) -> None:
-        """A worker is done with a trial. What it came to is in the folder; the chief may see it a little later."""
+        """A worker is done with a trial. What it came to is in the folder; the chief may see it a little later.
+
+        Its status is INVALID where the worker was stopped and gives the trial back.
+        """
         for tuner_id, given in list(self.ongoing_trials.items()):
-            if given.trial_id == trial.trial_id and not tuner_id.endswith(DONE):
+            if given.trial_id != trial.trial_id or tuner_id.endswith(DONE):
+                continue
+            if trial.status == INVALID:
+                self._take_back(tuner_id, "stopped")
+            else:
                 self.ongoing_trials[tuner_id + DONE] = self.ongoing_trials.pop(tuner_id)  # it may ask for another
                 self._signs[tuner_id + DONE] = (-1, time.monotonic())
         self.look()
@@ -252,7 +260,11 @@ def work(
                 raise InputError(f"{member.address}: its chief hands out {name}, which this study does not have")
             record = workdir.record(name)  # done, if the chief cannot see that yet
             if record is None or record["status"] == "failed":
-                record = runner.run(planned[name], job, tuner_id, lambda _: None)
+                try:
+                    record = runner.run(planned[name], job, tuner_id, lambda _: None)
+                except KeyboardInterrupt:
+                    chief.give_back(trial_id)
+                    raise
             came_to = f"validation NE {record[OBJECTIVE]:.4f}" if record["status"] == "ok" else record["reason"]
             say(f"{record['status']} {name}: {came_to}")
             chief.end_trial(trial_id)
@@ -294,6 +306,13 @@ class _Chief:
         """Tell that a trial is over; its record is in the study's folder."""
         trial = protos.get_proto().Trial(trial_id=trial_id)
         self._call(self._stub.EndTrial, protos.get_service().EndTrialRequest(trial=trial))
+
+    def give_back(self, trial_id: str) -> None:
+        """Let another have a trial; a chief that is not there will find out by itself."""
+        invalid = kt.engine.trial.TrialStatus.to_proto(INVALID)
+        trial = protos.get_proto().Trial(trial_id=trial_id, status=invalid)
+        with contextlib.suppress(grpc.RpcError):
+            self._stub.EndTrial(protos.get_service().EndTrialRequest(trial=trial), timeout=RETRY_SECONDS)
 
     def _call(self, method: Callable[..., Any], request: Any) -> Any:
         """The chief's answer; None if it is gone and all is done."""

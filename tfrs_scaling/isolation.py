@@ -61,7 +61,10 @@ def run_isolated(
     start_server()
     receiver, sender = _CONTEXT.Pipe(duplex=False)
     process = _CONTEXT.Process(target=_serve, args=(function, arguments, str(log), sender), daemon=True)
-    process.start()
+    try:
+        process.start()
+    except (OSError, EOFError) as error:  # no process or memory left, or the server was killed at this moment
+        raise IsolatedError(f"the trial's process could not be started: {error}") from error
     sender.close()
     ends = time.monotonic() + limit_seconds
     try:
