@@ -208,8 +208,8 @@ class ClusterTest(tf.test.TestCase):
     def setUp(self) -> None:
         super().setUp()
         self.root = Path(self.get_temp_dir()) / self._testMethodName
-        self.content = tiny_content(V=["1/2"], H=[2], O=[2, "1/2"])
-        self.config = tiny_config(V=["1/2"], H=[2], O=[2, "1/2"])
+        self.content = tiny_content(V=["1/2"], H=[2], O=[2])
+        self.config = tiny_config(V=["1/2"], H=[2], O=[2])
         self.data = tiny_data(self.config, self.root / "data")
         self.workdir = Workdir(self.root / "study")
 
@@ -224,7 +224,7 @@ class ClusterTest(tf.test.TestCase):
             )  # fmt: skip
 
         with mock.patch.object(cluster, "RETRY_SECONDS", 0.1), mock.patch.object(cluster, "WAIT_SECONDS", 0.5):
-            with self.assertRaisesRegex(InputError, "did not answer for 0 min; 0 of 5 trials are done and kept in"):
+            with self.assertRaisesRegex(InputError, "did not answer for 0 min; 0 of 4 trials are done and kept in"):
                 worker()
             self.assertEqual(said, [f"waiting for the chief at {address}"])
 
@@ -261,9 +261,9 @@ class ClusterTest(tf.test.TestCase):
             s.processes.pop(victim).communicate()
             outputs = s.finish(again=False)
         self.assertIn(f"{victim}/0: lost; its trial", outputs["chief"])
-        self.assertIn("5 trials: 5 ok", outputs["chief"])
+        self.assertIn("4 trials: 4 ok", outputs["chief"])
         self.assertIn("report: ", outputs["chief"])
-        self.assertEqual(sum(outputs[m].count("\nok ") for m in members if m in outputs), 5)
+        self.assertEqual(sum(outputs[m].count("\nok ") for m in members if m in outputs), 4)
 
         alone = Workdir(self.root / "alone")
         planned = plan_on(self.config, self.data.manifest)
