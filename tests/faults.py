@@ -16,7 +16,6 @@ import numpy as np
 import psutil
 
 from tests.studies import REPOSITORY
-from tfrs_scaling.attempts import live_attempts
 from tfrs_scaling.config import Config
 from tfrs_scaling.export import MEASURED
 from tfrs_scaling.input.shards import ClickData
@@ -153,11 +152,14 @@ class Siege:
         return self.processes[member]
 
     def kill(self, times: int) -> None:
-        """Kill a trial's process or a member, and start the member again; stops where the study ends before."""
+        """Kill a trial's process or a member, and start the member again; stops where the study ends before.
+
+        Each time within three seconds after a trial's process is there: a sweep's start is where nothing can be lost.
+        """
         for _ in range(times):
             if not self._wait_for_a_trial():
                 return
-            time.sleep(self._rng.uniform(0.0, 1.5))
+            time.sleep(self._rng.uniform(0.0, 3.0))
             victim = str(self._rng.choice(["trial", *self._members]))
             if victim == "trial":
                 pids = [pid for process in self.processes.values() for pid in trial_processes(process.pid)]
@@ -191,13 +193,13 @@ class Siege:
         return outputs
 
     def _wait_for_a_trial(self) -> bool:
-        ends = time.monotonic() + 120
+        ends = time.monotonic() + 600
         while time.monotonic() < ends:
-            if any(True for _ in live_attempts(self._workdir.running)):
+            if any(True for process in self.processes.values() for _ in trial_processes(process.pid)):
                 return True
             if all(process.poll() is not None for process in self.processes.values()):
                 return False
-            time.sleep(0.05)
+            time.sleep(0.02)
         raise AssertionError("no trial runs")
 
 
