@@ -78,9 +78,10 @@ class FaultsBenchmark(tf.test.Benchmark):
             raise AssertionError(tables[0])
         counts = {victim: killed.count(victim) for victim in sorted(set(killed))}
         self.report_benchmark(
+            name="killed " + ", ".join(f"{count} × {victim}" for victim, count in counts.items()),
             iters=kills,
             wall_time=time.monotonic() - started,
-            extras={"trials": tables[0]["trial_id"].nunique(), **counts},
+            extras={"trials": tables[0]["trial_id"].nunique()},
         )
 
 
