@@ -50,7 +50,8 @@ def _spread(values: Mapping[str, Any] | None, names: Sequence[str]) -> Record:
     """Parameters with their intervals as plain columns: beta, beta_low, beta_high."""
     out: Record = {}
     for name in names:
-        low, high = (None, None) if values is None else (values["interval"].get(name) or (None, None))
+        interval = None if values is None else values["interval"]
+        low, high = (interval and interval[name]) or (None, None)
         out |= {name: None if values is None else values[name], f"{name}_low": low, f"{name}_high": high}
     return out
 
