@@ -25,9 +25,10 @@ def rank_schemes(
     """Rank V, H, O and M against data, parameters and compute.
 
     What is compared is the frontier: the lowest NE of a scheme, its share of the baseline included, with at most that
-    much. Two schemes are compared at the largest x that both were measured at, where the next unit of resource would be
-    spent. To read a frontier's end by more than its last point, a line in ln x through the gap between the two over the
-    upper half of their common range is taken, at its right end.
+    much. Two schemes are compared at the largest x that both were measured at, where the next unit of resource would
+    be spent. To read a frontier's end by more than its last point, a line in ln x through the gap between the two
+    over the upper half of their common range is taken, at its right end. Frontiers are made of the data sizes in the
+    upper half of what both were trained on: those below are far noisier.
 
     - data: at the largest data size of both.
     - compute: at the largest compute of both. A scheme whose shapes all take the same FLOPs, as V's do, has no such
@@ -113,13 +114,23 @@ def _along(ladders: Ladders, first: str, second: str, column: str) -> Gap | str:
         if small:
             return f"the baseline is missing, and {' and '.join(small)} was measured below it alone"
     # data sizes that the scheme itself was trained on; in compute its frontier begins where the baseline's does
-    ranges = [costs[ladders.own(s) if column == "examples" else ladders.of(s)] for s in (first, second)]
+    sizes = np.log(points["examples"].to_numpy(dtype=np.float64))
+    own = [sizes[ladders.own(s)] for s in (first, second)]
+    middle = (max(logs.min() for logs in own) + min(logs.max() for logs in own)) / 2
+    # The end of a frontier is made of the larger data sizes; the noise of the smaller ones must not reach it.
+    late = sizes >= middle - _ROUNDING
+    if not all(late[ladders.own(s)].any() for s in (first, second)):
+        return "they have no range of data sizes in common"
+    rows = {s: ladders.of(s)[late[ladders.of(s)]] for s in (first, second)}
+    of_own = {s: ladders.own(s)[late[ladders.own(s)]] for s in (first, second)}
+    ranges = [costs[(of_own if column == "examples" else rows)[s]] for s in (first, second)]
     low, high = max(r.min() for r in ranges), min(r.max() for r in ranges)
     if low > high:
         return f"they have no range of {'data sizes' if column == 'examples' else column} in common"
-    places = np.exp(np.linspace((np.log(low) + np.log(high)) / 2, np.log(high), _PLACES)) if low < high else [high]
+    start = np.log(low) if column == "examples" else (np.log(low) + np.log(high)) / 2
+    places = np.exp(np.linspace(start, np.log(high), _PLACES)) if low < high else np.array([high])
     places = np.clip(places, low, high)
-    of_each = [staircase(ladders.losses[:, ladders.of(s)], costs[ladders.of(s)], places) for s in (first, second)]
+    of_each = [staircase(ladders.losses[:, rows[s]], costs[rows[s]], places) for s in (first, second)]
     return _at_the_end(of_each[0] - of_each[1], places), float(high)
 
 
