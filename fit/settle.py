@@ -8,7 +8,7 @@ import pandas as pd
 
 from tfrs_scaling.fit.advice_words import listed, shape_words
 from tfrs_scaling.fit.noise import Noise
-from tfrs_scaling.fit.plans import DATA, Plan
+from tfrs_scaling.fit.plans import ARCHITECTURE, DATA, Plan
 from tfrs_scaling.fit.runs import SCHEMES
 from tfrs_scaling.fit.study_fits import multiplier_label
 
@@ -69,15 +69,6 @@ class Settle:
             "set": [*self._shapes(plans), _of("seeds", seeds), *self._rates(plans)],
         }
 
-    def seeds(self, plan: Plan) -> dict[str, Any]:
-        """Seeds of a plan and the baseline: what trainings differ by."""
-        seeds = self._with_more(max(3, len(self._seeds) + 1))
-        further = [str(seed) for seed in seeds if seed not in self._seeds]
-        return {
-            "runs": f"seeds {listed(further)} of {listed(self._names([plan]))}",
-            "set": [*self._shapes([plan]), _of("seeds", seeds), *self._rates([plan])],
-        }
-
     def larger(self, plan: Plan) -> dict[str, Any]:
         """The multiplier beyond the largest measured one."""
         beyond = multiplier_label(plan.multiplier * 4)
@@ -109,7 +100,10 @@ class Settle:
             if plan.scheme in values:
                 label = multiplier_label(_power_of_two(plan))
                 values[plan.scheme] += [label] * (label not in values[plan.scheme])
-        return [_of(scheme, labels) for scheme, labels in values.items()]
+        sweep = [_of(scheme, labels) for scheme, labels in values.items()]
+        if self._rows["architecture"].nunique() > 1:  # the config's own is always in it
+            sweep.append(_of("A", sorted({plan.architecture for plan in plans if ARCHITECTURE in plan.levers})))
+        return sweep
 
     def _schemes(self) -> list[str]:
         """The schemes that the study sweeps, and a config names with a list of multipliers."""

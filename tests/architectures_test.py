@@ -1,5 +1,7 @@
 """Tests of two architectures' curves: planted shifts and exponents."""
 
+from typing import Any
+
 import numpy as np
 
 from tests.curves import LADDER, law, line
@@ -9,7 +11,7 @@ import tensorflow as tf  # isort: skip -- after tfrs_scaling, which chooses the 
 
 
 class ArchitecturesTest(tf.test.TestCase):
-    def compared(self, seeds: int = 1, noise: float = 2e-4, seed: int = 0, **second: float) -> dict[str, object]:
+    def compared(self, seeds: int = 1, noise: float = 2e-4, seed: int = 0, **second: float) -> dict[str, Any]:
         rng = np.random.default_rng(seed)
         dot = line([law(x) for x in LADDER], noise=noise, rng=rng, seeds=seeds)
         cross = line([law(x, **second) for x in LADDER], noise=noise, rng=rng, seeds=seeds, architecture="cross")

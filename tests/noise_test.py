@@ -20,13 +20,13 @@ class TrainingNoiseTest(tf.test.TestCase):
         found = [training_noise(scenario.study(np.random.default_rng(seed))) for seed in range(5)]
         for noise in found:
             self.assertEqual(noise.source, "ladders")
-            self.assertEqual(noise.degrees, 9 * (5 - 3))  # nine ladders, five rungs each, three parameters
+            self.assertEqual(noise.degrees, 17 * (5 - 3))  # as many ladders, five rungs each, three parameters
         self.assertAllClose(np.mean([noise.sd**2 for noise in found]), NOISE**2, rtol=0.25)
 
     def test_of_seeds_sees_what_a_whole_training_is_off_by(self) -> None:
         scenario = Scenario("params=4x", {"V": 40.0}, None, offset=2e-3, seeds=3)
         noise = training_noise(scenario.study(np.random.default_rng(0)))
-        self.assertEqual((noise.source, noise.degrees), ("seeds", 9 * 2))  # three rungs of one training count once
+        self.assertEqual((noise.source, noise.degrees), ("seeds", 17 * 2))  # three rungs of one training count once
         self.assertAllClose(noise.sd, math.hypot(2e-3, NOISE), rtol=0.3)
 
     def test_of_a_single_rung_and_seed_is_not_known(self) -> None:

@@ -1,6 +1,7 @@
 """Tests of the runs that would settle a question."""
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 from scipy import stats
@@ -15,7 +16,7 @@ from tfrs_scaling.fit.settle import Settle
 
 import tensorflow as tf  # isort: skip -- after tfrs_scaling, which chooses the Keras it comes with
 
-FITS = {"lines": [], "joint": [], "held_out": []}
+FITS: dict[str, Any] = {"lines": [], "joint": [], "held_out": []}
 
 
 class SettleTest(tf.test.TestCase):
