@@ -18,14 +18,18 @@ def effects_figure(effects: Sequence[Mapping[str, Any]], keys: Sequence[str]) ->
     """How much each multiplier changes NE at the largest data size, against the baseline.
 
     Args:
-        effects: Records of ``effects`` of one architecture.
+        effects: Records of ``effects``.
         keys: The trials of each.
     """
     tooltips = [
         ("shape", "@name"), ("change of NE", "@change"), ("interval", "@interval"), ("examples", "@examples"),
         ("against the baseline", "@outcome"),
     ]  # fmt: skip
-    names = [effect_name(record) for record in effects]
+    several = len({record["architecture"] for record in effects if record["scheme"] != "A"}) > 1
+    names = [
+        effect_name(record) + (f" · {plain(record['architecture'])}" if several and record["scheme"] != "A" else "")
+        for record in effects
+    ]
     plot = _rows_figure(names, "change of test NE (left is better)", tooltips)
     items = []
     for scheme in dict.fromkeys(record["scheme"] for record in effects):

@@ -48,8 +48,9 @@ def _trained(runs: pd.DataFrame) -> str:
     return (
         f"{runs['trial_id'].nunique()} trials were trained, each in a process of its own, on "
         f"{_names(runs, 'strategy')}: {shapes}; architecture: {architectures}; {seeds} "
-        f"seed{'s' if seeds > 1 else ''} of initial weights. Each trial makes {passes} over its training examples. {len(sizes)} data sizes, from {human(sizes[0])} to "
-        f"{human(sizes[-1])} examples, are nested prefixes of one shuffle; the test split is evaluated at each."
+        f"seed{'s' if seeds > 1 else ''} of initial weights. Each trial makes {passes} over its training examples. "
+        f"{len(sizes)} data sizes, from {human(sizes[0])} to {human(sizes[-1])} examples, are nested prefixes "
+        "of one shuffle; the test split is evaluated at each."
     )
 
 

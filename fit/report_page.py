@@ -170,7 +170,7 @@ section > .words + .table, h2 + .table { margin-top: 14px; }
   nav { flex-wrap: nowrap; overflow-x: auto; } nav a { white-space: nowrap; } }
 @media print { button, #chosen, .controls input { display: none !important; } .card { break-inside: auto; }
   tr { break-inside: avoid; }
-  figure.wide { grid-column: auto; } .table td { white-space: normal; } .table td.words { min-width: 0; }
+  figure.wide { grid-column: auto; } .table td { white-space: normal; } .table td.words { min-width: 15em; }
   .card { padding: 10px 12px; } .table table { font-size: 8pt; } .table td small { font-size: 7pt;
   white-space: nowrap; } th, td { padding: 4px 8px 4px 0; }
   .verdict { font-size: 8pt; white-space: normal; } h2 { break-after: avoid; } }

@@ -193,11 +193,12 @@ def dimension_section(chosen: pd.DataFrame, fits: Fits, tables: Mapping[str, Tab
 def generalisation_section(chosen: pd.DataFrame, fits: Fits, tables: Mapping[str, Table]) -> list[Section]:
     """Figure 10."""
     views = []
+    several = len({record["architecture"] for record in fits["generalisation"]}) > 1
     for number, record in enumerate(fits["generalisation"]):
         rows = points(chosen, record["architecture"], record["scheme"])
         rows = _with_training(rows, str(record["line"]))
         if rows["train_ne"].notna().any():
-            label = f"{record['scheme']} {line_name(record)}"
+            label = f"{record['scheme']} {line_name(record)}" + (f" · {record['architecture']}" if several else "")
             views.append(View(f"figure-generalisation-{number}", label, generalisation_figure(record, rows)))
     if not views:
         return []
@@ -241,21 +242,16 @@ def beyond_sections(
     """What the paper does not ask: other axes, architectures, and whether the laws predict."""
     sections = []
     if fits["effects"]:
-        architectures = sorted({record["architecture"] for record in fits["effects"]})
-        figures = []
-        for architecture in architectures:
-            records = [r for r in fits["effects"] if r["architecture"] == architecture]
-            plot = effects_figure(records, [_trials_of_effect(chosen, r) for r in records])
-            suffix = _suffix(architectures, architecture)
-            title = "Change of NE against the baseline" + (f" · {architecture}" if suffix else "")
-            caption = (
-                "Each shape against the baseline, at the largest data size of both. Bars are intervals that hold for "
-                "all rows together: one that crosses the line at 0 shows no effect that can be told from noise."
-            )
-            figures.append(Figure(title, "", caption, (View(f"figure-effects{suffix}", "", plot),), wide=True))
-        sections.append(
-            Section("effects", "Effects", "What each multiplier changes", (), tuple(figures), (tables["effects"],))
+        plot = effects_figure(fits["effects"], [_trials_of_effect(chosen, r) for r in fits["effects"]])
+        caption = (
+            "Each shape against its baseline, at the largest data size of both; another architecture's baseline "
+            "against that of the one studied. Bars are intervals that hold for all rows together: one that crosses the "
+            "line at 0 shows no effect that can be told from noise."
         )
+        view = View("figure-effects", "", plot)
+        figure = Figure("Change of NE against the baseline", "", caption, (view,), wide=True)
+        title = "What each multiplier changes"
+        sections.append(Section("effects", "Effects", title, (), (figure,), (tables["effects"],)))
     if fits["architectures"]:
         names = sorted({name for record in fits["architectures"] for name in (record["first"], record["second"])})
         lines = {}

@@ -231,8 +231,7 @@ SCRIPT = """
 "use strict"
 const content = JSON.parse(document.getElementById("documents").textContent)
 const dark = matchMedia("(prefers-color-scheme: dark)"), paper = matchMedia("print")
-let printing = false
-const shade = () => dark.matches && !printing && !paper.matches ? 2 : 1
+const shade = () => dark.matches && !paper.matches ? 2 : 1
 const roots = new Map()  // what is drawn, by the id of its element
 // A model's tags "property|light|dark" carry both colours of what it draws.
 const shades = (tags) => (tags ?? []).map((tag) => String(tag).split("|")).filter((parts) => parts.length === 3)
@@ -275,15 +274,22 @@ async function drawAll() {
 const sight = new IntersectionObserver((seen) => {
   for (const each of seen) if (each.isIntersecting) draw(each.target)
 }, {rootMargin: "300px"})
-// Paper gets drawings that scale: a canvas keeps the width it had on the screen.
+// Paper gets drawings that scale: a canvas keeps the width it had on the screen. Their colours are those of paper,
+// put into the finished drawing, since what is painted changes its colours only later.
+const rgb = (hex) => `rgb(${[1, 3, 5].map((at) => parseInt(hex.slice(at, at + 2), 16)).join()})`
+function onPaper(drawing, root) {
+  const light = new Map()
+  for (const model of root.references()) for (const [, day, night] of shades(model.tags))
+    light.set(night, day).set(rgb(night), rgb(day))
+  return drawing.replace(/#[0-9a-f]{6}\\b|rgb\\([0-9,]+\\)/g, (colour) => light.get(colour) ?? colour)
+}
 function toPaper() {
-  printing = true
-  paint()
   for (const [id, root] of roots) {
     const place = document.getElementById(id), view = Bokeh.index[root.id]
     if (!place.offsetParent) continue
     const picture = place.parentElement.querySelector(`img[data-of="${id}"]`) ?? document.createElement("img")
-    const drawing = view.export("svg").ctx.get_serialized_svg(true)
+    const drawn = view.export("svg").ctx.get_serialized_svg(true)
+    const drawing = shade() === 2 ? onPaper(drawn, root) : drawn
     picture.src = "data:image/svg+xml;charset=utf-8," + encodeURIComponent(drawing)
     picture.alt = ""
     picture.className = "on-paper"
@@ -296,6 +302,5 @@ document.querySelectorAll(".plot").forEach((place) => sight.observe(place))
 dark.addEventListener("change", paint)
 paper.addEventListener("change", paint)
 addEventListener("beforeprint", toPaper)
-addEventListener("afterprint", () => { printing = false; paint() })
 requestAnimationFrame(() => setTimeout(drawAll, 0))
 """

@@ -221,8 +221,9 @@ class BrowserTest(browser.PageTestCase):
         self.assertLen(pictures, shown)
         for picture in pictures:
             self.assertStartsWith(picture, "data:image/svg+xml;charset=utf-8,<svg")
-            self.assertNotIn("#181b21", picture)
-        self.script("dispatchEvent(new Event('afterprint'))")
+            for night in ("#181b21", "rgb(24,27,33)", "rgb(86,180,233)"):
+                self.assertNotIn(night, picture)
+        self.assertTrue(any("rgb(0,114,178)" in picture for picture in pictures))
         self.assertEqual(self.script("return [...roots.values()][0].background_fill_color"), "#181b21")
 
     def test_a_click_in_the_legend_hides_a_line_and_hover_tells_the_trial(self) -> None:
