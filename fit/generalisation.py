@@ -37,8 +37,8 @@ def generalisation(lines: Iterable[DataLine], *, level: float = 0.95) -> list[di
 
     Returns:
         One record for each line with three data sizes or more: architecture, scheme, line, train and test (each alpha,
-        beta, gamma, interval, status, range (of the fitted x)), difference_beta (train minus test), low, high (None where
-        an exponent cannot be told) and words.
+        beta, gamma, interval, status, range (of the fitted x)), difference_beta (train minus test), low, high (None
+        where an exponent cannot be told) and words.
     """
     records = []
     for line in lines:
