@@ -199,10 +199,13 @@ def _knee(paper: float, records: Sequence[Mapping[str, Any]]) -> dict[str, str]:
     ours = f"{record['knee']:g} ({low:g} to {high:g})"
     if low <= paper <= high:
         return _record(claim, source, said, ours, (AGREES, ""))
-    measured = (
-        f"dimensions {min(record['dims']):g} to {max(record['dims']):g} were measured" if record.get("dims") else ""
-    )
-    return _record(claim, source, said, ours, (DIFFERS, measured))
+    dims = sorted(record["dims"])
+    # The knee is the smallest measured dimension that will do: a finer grid may find it below, down to the next one.
+    below = max((dim for dim in dims if dim < low), default=0)
+    if below < paper < low or (paper > high == dims[-1]):
+        why = f"the dimensions measured, {', '.join(f'{dim:g}' for dim in dims)}, leave that open"
+        return _record(claim, source, said, ours, (CANNOT_TELL, why))
+    return _record(claim, source, said, ours, (DIFFERS, f"dimensions {dims[0]:g} to {dims[-1]:g} were measured"))
 
 
 def _exponents(paper: Mapping[str, float], records: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:

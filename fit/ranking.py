@@ -230,7 +230,7 @@ def _law(scheme: str, line: Mapping[str, Any] | None, standing: Mapping[str, Any
     """What Table 1 says of one scheme's frontier."""
     names = ("alpha", "beta", "gamma", "interval", "r2", "status")
     if line is None or standing is None:
-        nothing = dict.fromkeys((*names, "gain"))
+        nothing = dict.fromkeys((*names, "gain")) | {"status": "too_few_points"}
         why = "its frontier has fewer than two points that a law could be fitted to"
         return {"scheme": scheme, **nothing, "saturated": "cannot tell", "why": why}
     of_fit = {name: line["fit"][name] for name in names}

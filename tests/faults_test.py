@@ -38,13 +38,13 @@ class FaultsTest(tf.test.TestCase):
         self.data = tiny_data(self.config, self.root / "data")
 
     def runs(
-        self, workdir: Workdir, train: Callable[..., float], config: Config | None = None, **options: Any
+        self, workdir: Workdir, train: Callable[..., float], config: Config | None = None, jobs: int = 2, **options: Any
     ) -> pd.DataFrame:
         config = config or self.config
         with workdir.locked(), mock.patch("tfrs_scaling.sweep.run_trial", train):
             workdir.claim(config, self.data)
             planned = plan_on(config, self.data.manifest)
-            sweep(config, self.data, workdir, planned, strategy="cpu", jobs=2, watcher=lambda *_: None, **options)
+            sweep(config, self.data, workdir, planned, strategy="cpu", jobs=jobs, watcher=lambda *_: None, **options)
         return export(*workdir.reopened(), workdir)
 
     def reasons(self, runs: pd.DataFrame, config: Config) -> dict[str, str]:
@@ -101,7 +101,8 @@ class FaultsTest(tf.test.TestCase):
         if mounted.returncode:
             self.skipTest("needs the right to mount a small file system")
         self.addCleanup(subprocess.run, ["umount", disk], check=True)
-        reasons = self.reasons(self.runs(Workdir(disk / "study"), greedy_trial), self.config)
+        # One at a time: a trial that runs while the disk is full fails too, and rightly so.
+        reasons = self.reasons(self.runs(Workdir(disk / "study"), greedy_trial, jobs=1), self.config)
         self.assertEqual(list(reasons), ["V-1_2-lr0.04-seed0"])
         self.assertRegex(reasons["V-1_2-lr0.04-seed0"], "No space left on device")
 
