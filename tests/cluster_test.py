@@ -263,6 +263,7 @@ class ClusterTest(tf.test.TestCase):
         self.assertIn(f"{victim}/0: lost; its trial", outputs["chief"])
         self.assertIn("4 trials: 4 ok", outputs["chief"])
         self.assertIn("report: ", outputs["chief"])
+        self.assertNotIn("\nV\n", outputs["chief"])
         self.assertEqual(sum(outputs[m].count("\nok ") for m in members if m in outputs), 4)
 
         alone = Workdir(self.root / "alone")

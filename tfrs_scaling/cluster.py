@@ -70,6 +70,8 @@ def lead(
         KeyboardInterrupt: Ctrl-C was pressed; workers go on with the trials they have.
     """
     prepare_workdir(config, workdir, planned)
+    # KerasTuner 1.4.8 prints a scheme's letter for each condition of the grid that it sends.
+    vars(kt.engine.conditions)["print"] = lambda *_: None
     with concurrent.futures.ThreadPoolExecutor(1) as thread:  # all that the oracle does, it does here
         oracle = thread.submit(ChiefOracle, config, workdir, watcher, say).result()
         # Without the option two chiefs could share a port, and each get half of the requests.
