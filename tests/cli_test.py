@@ -177,7 +177,7 @@ class CommandLineTest(tf.test.TestCase):
         self.assertIn("this is no prepared data", output)
 
     def test_every_command_has_help(self) -> None:
-        for command in ("schema", "prepare", "data", "plan", "sweep", "export", "fit", "report", "study"):
+        for command in main.commands:
             code, output = self.invoke(command, "--help")
             self.assertEqual(code, 0)
             self.assertIn("Usage:", output)
