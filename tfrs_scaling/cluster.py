@@ -24,7 +24,7 @@ from tfrs_scaling.attempts import LOST_SECONDS, Attempt, all_attempts, live_atte
 from tfrs_scaling.config import Config
 from tfrs_scaling.input.shards import ClickData
 from tfrs_scaling.input.validated import InputError
-from tfrs_scaling.member import CHIEF, Member
+from tfrs_scaling.member import Member
 from tfrs_scaling.plan import PlannedTrial, jobs_at_once, plan_on
 from tfrs_scaling.runner import OBJECTIVE, Runner
 from tfrs_scaling.strategy import StrategyName
@@ -108,13 +108,9 @@ class ChiefOracle(GridOracle):
         self._signs: dict[str, tuple[int, float]] = {}  # tuner: its attempt's last beat, and when that was news
         self._asked: dict[str, float] = {}  # tuner: when it asked for work last
         shutil.rmtree(workdir.keras_tuner, ignore_errors=True)
-        self._names: dict[str, str] = {}  # KerasTuner's name of a trial: the study's
-        while (trial := super().create_trial(CHIEF)).status == RUNNING:
-            del self.ongoing_trials[CHIEF]
-            self._names[trial.trial_id] = trial_of(trial.hyperparameters.values, config).trial_id
+        self._names = self.lay_out(config)
         records = [workdir.record(name) for name in self._names.values()]
         self._failed_before = {r.get("attempt") for r in records if r and r["status"] == "failed"}
-        # KerasTuner's own queue of trials to be given out before new ones; it takes from the end.
         self._retry_queue = [trial_id for trial_id in reversed(self._names) if not self._ended(trial_id)]
         self._given: set[str] = set()
         waiting = {self._names[trial_id]: trial_id for trial_id in self._retry_queue}

@@ -21,6 +21,7 @@ from tfrs_scaling.trials import Trial
 from tfrs_scaling.workdir import Workdir
 
 IDLE_SECONDS = 0.1
+LAYOUT = "layout"  # the tuner that is given every trial once, before any is run
 # Called with a trial's id and its progress, or what the trial came to when it is over.
 Watcher = Callable[[str, Progress | dict[str, Any]], None]
 
@@ -134,6 +135,15 @@ class GridOracle(kt.oracles.GridSearchOracle):
             self._populate_next.append(trial_id)
         return response
 
+    def lay_out(self, config: Config) -> dict[str, str]:
+        """Make every trial of the grid, to be handed out by ``_retry_queue``, which KerasTuner empties from its end
+        before it makes new ones. Gives the study's name of each by KerasTuner's, in the grid's order."""
+        names = {}
+        while (trial := super().create_trial(LAYOUT)).status == kt.engine.trial.TrialStatus.RUNNING:
+            del self.ongoing_trials[LAYOUT]
+            names[trial.trial_id] = trial_of(trial.hyperparameters.values, config).trial_id
+        return names
+
 
 class StudyTuner(kt.GridSearch):
     """A grid search whose trials run in processes of their own.
@@ -152,6 +162,11 @@ class StudyTuner(kt.GridSearch):
             overwrite=True,
         )
         self._planned = {p.trial.trial_id: p for p in planned}
+        names = self.oracle.lay_out(config)
+        # The baseline first, for nothing can be said without it; then the longest, lest a job be left with one at the end.
+        self.oracle._retry_queue = sorted(
+            names, key=lambda name: (not names[name].startswith("D-"), -self._planned[names[name]].seconds)
+        )[::-1]
         self._config, self._workdir, self._runner, self._watcher = config, workdir, runner, watcher
         self._saving = threading.Lock()
 
