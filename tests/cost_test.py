@@ -73,13 +73,13 @@ class CostTest(tf.test.TestCase):
 
     def test_wall_time_is_that_of_jobs_that_never_wait(self) -> None:
         self.assertEqual(wall_seconds([3, 3, 2, 2, 2], 1), 12)
-        self.assertEqual(wall_seconds([3, 3, 2, 2, 2], 2), 7)  # in order: 3 2 2 beside 3 2
-        self.assertEqual(wall_seconds([1, 1, 10], 2), 11)
+        self.assertEqual(wall_seconds([3, 3, 2, 2, 2], 2), 7)  # 3 2 2 beside 3 2
+        self.assertEqual(wall_seconds([1, 1, 10], 2), 10)  # the longest first
         self.assertEqual(wall_seconds([], 4), 0)
         draw = random.Random(5)  # noqa: S311 -- no secrets here
         for jobs, count in itertools.product((2, 3), (5, 9)):
             seconds = [draw.randint(1, 20) for _ in range(count)]
-            left, now = list(seconds), 0  # second by second
+            left, now = sorted(seconds, reverse=True), 0  # second by second
             running: list[int] = []
             while left or running:
                 running = [end for end in running if end > now]

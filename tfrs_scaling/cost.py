@@ -182,8 +182,8 @@ def _row_seconds(measured: list[tuple[int, int, float]], typical: RowSeconds) ->
 
 
 def wall_seconds(seconds: Iterable[float], jobs: int) -> float:
-    """When the last of the trials ends if each is begun, in this order, as soon as one of so many jobs is free."""
+    """When the last of the trials ends if each is begun, the longest first, as soon as one of so many jobs is free."""
     free = [0.0] * jobs
-    for of_trial in seconds:
+    for of_trial in sorted(seconds, reverse=True):
         heapq.heapreplace(free, free[0] + of_trial)
     return max(free)

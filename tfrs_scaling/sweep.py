@@ -163,7 +163,7 @@ class StudyTuner(kt.GridSearch):
         )
         self._planned = {p.trial.trial_id: p for p in planned}
         names = self.oracle.lay_out(config)
-        # The baseline first, for nothing can be said without it; then the longest, lest a job be left with one at the end.
+        # The baseline first, for nothing can be said without it; then the longest, lest one be left alone at the end.
         self.oracle._retry_queue = sorted(
             names, key=lambda name: (not names[name].startswith("D-"), -self._planned[names[name]].seconds)
         )[::-1]
