@@ -87,10 +87,10 @@ def _law(fit: PowerLawFit) -> dict[str, Any]:
 def _words(
     scheme: str, train: PowerLawFit, test: PowerLawFit, interval: tuple[float | None, float | None], reasons: list[str]
 ) -> str:
-    meaning = OF_SEEN_ROWS if scheme == "E" else PROGRESSIVE
+    meaning = f" {OF_SEEN_ROWS}" if scheme == "E" else ""
     low, high = interval
     if low is None or high is None:
-        return f"The exponents cannot be compared: that {' and '.join(reasons)} means nothing. {meaning}"
+        return f"The exponents cannot be compared: that {' and '.join(reasons)} means nothing.{meaning}"
     exponents = f"exponent {-train.beta:.2f} against {-test.beta:.2f} of the test curve"
     if low > 0:
         verdict = f"The training curve falls faster ({exponents})"
@@ -98,4 +98,4 @@ def _words(
         verdict = f"The training curve falls more slowly ({exponents})"
     else:
         verdict = f"The two fall alike as far as can be told ({exponents})"
-    return f"{verdict}; their difference lies between {low:.2f} and {high:.2f}. {meaning}"
+    return f"{verdict}; their difference lies between {low:.2f} and {high:.2f}.{meaning}"

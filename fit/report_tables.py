@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from tfrs_scaling.fit.generalisation import PROGRESSIVE
 from tfrs_scaling.fit.outlook import FRONTIER
 from tfrs_scaling.fit.plots_parts import axis_name, human
 from tfrs_scaling.fit.study_fits import multiplier_label
@@ -224,7 +225,7 @@ def _generalisation(fits: Fits) -> Table:
         Column("train_gamma", "γ of training NE", "estimate"), Column("test_gamma", "γ of test NE", "estimate"),
         Column("words", "In words", "words"),
     )  # fmt: skip
-    return Table("generalisation", "Exponents of training and test NE", columns, records)
+    return Table("generalisation", "Exponents of training and test NE", columns, records, PROGRESSIVE)
 
 
 def _joint(fits: Fits) -> Table:
@@ -232,7 +233,9 @@ def _joint(fits: Fits) -> Table:
     for r in fits["joint"]:
         record = {"architecture": r["architecture"], "scheme": r["scheme"], "parameters": r["parameters"]}
         record |= _spread(r["fit"], ("E", "A", "a", "B", "b", "split_exponent"))
-        records.append(record | {"status": r["fit"]["status"] if r["fit"] else "not fitted", "words": r["words"]})
+        records.append(
+            record | {"status": r["fit"]["status"].replace("_", " ") if r["fit"] else "not fitted", "words": r["words"]}
+        )
     columns = (
         *_WHERE[:2], Column("parameters", "N counts"), Column("E", "E", "estimate"),
         Column("A", "A", "estimate", csv_only=True),
