@@ -19,6 +19,7 @@ import grpc
 import keras_tuner as kt
 from keras_tuner.src import protos
 from keras_tuner.src.distribute.oracle_chief import OracleServicer
+from keras_tuner.src.engine import conditions
 
 from tfrs_scaling.attempts import LOST_SECONDS, Attempt, all_attempts, live_attempts, remove_debris
 from tfrs_scaling.config import Config
@@ -71,7 +72,7 @@ def lead(
     """
     prepare_workdir(config, workdir, planned)
     # KerasTuner 1.4.8 prints a scheme's letter for each condition of the grid that it sends.
-    vars(kt.engine.conditions)["print"] = lambda *_: None
+    vars(conditions)["print"] = lambda *_: None
     with concurrent.futures.ThreadPoolExecutor(1) as thread:  # all that the oracle does, it does here
         oracle = thread.submit(ChiefOracle, config, workdir, watcher, say).result()
         # Without the option two chiefs could share a port, and each get half of the requests.
