@@ -1,6 +1,7 @@
 """Shards of ``tf.train.Example`` records, a row in each, as the same blocks of cells that text is read into."""
 
 import dataclasses
+import gzip
 from collections.abc import Iterator
 from typing import Any
 
@@ -16,6 +17,7 @@ from tfrs_scaling.input.schema import Schema
 from tfrs_scaling.input.validated import InputError
 
 BLOCK_BYTES = 8 << 20
+_UNPACKED_BYTES = 1 << 20  # of a gzipped file at a time
 _READ_RECORDS = 128
 _FRAME_BYTES = 16  # around a record: its length, and checksums of both
 _KINDS = {
@@ -150,8 +152,18 @@ def _read(path: str) -> Iterator[list[bytes]]:
         raise _corrupt(path, compression) from None
     except tf.errors.OpError as error:
         raise InputError(f"{path}: cannot be read: {error.message}") from None
-    if not compression and size(path) != length:  # TensorFlow passes over the piece of a header that may end a file
+    # TensorFlow passes over the piece of a header that may end a file, and over what a cut gzip stream lacks.
+    if (_unpacked_size(path) if compression else size(path)) != length:
         raise _corrupt(path, compression)
+
+
+def _unpacked_size(path: str) -> int | None:
+    """Bytes that a gzipped file holds; None where it is cut off."""
+    with opened(path) as packed, gzip.GzipFile(fileobj=packed) as stream:
+        try:
+            return sum(map(len, iter(lambda: stream.read(_UNPACKED_BYTES), b"")))
+        except EOFError:
+            return None
 
 
 def _corrupt(path: str, compression: str) -> InputError:
