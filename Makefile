@@ -21,8 +21,8 @@ lint: .venv/installed-for-tests
 	$(BIN)/mypy
 
 bench: .venv/installed-for-tests
-	for benchmark in tests/*_benchmark.py; do \
-		$(BIN)/python -m tests.$$(basename $$benchmark .py) --benchmark_filter=. || exit 1; done
+	for benchmark in tests/benchmarks/*_benchmark.py; do \
+		$(BIN)/python -m tests.benchmarks.$$(basename $$benchmark .py) --benchmark_filter=. || exit 1; done
 
 clean:
 	rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache

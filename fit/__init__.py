@@ -1,26 +1,26 @@
 """From the run table to laws, frontiers and the report: NumPy, SciPy and pandas, no TensorFlow.
 
-Plots and the report are imported on demand, ``from tfrs_scaling.fit.report import write_report``, so that
+Plots and the report are imported on demand, ``from tfrs_scaling.fit.report.report import write_report``, so that
 fitting does not wait for Bokeh.
 
 No function warns, whatever ``np.seterr`` says: what is beyond float64 is infinite, what is below it is 0.
 """
 
-from tfrs_scaling.fit.allocation import Allocation, MeasuredCost
-from tfrs_scaling.fit.compare import Comparison, compare_schemes
-from tfrs_scaling.fit.frontier import fit_frontier, pareto_frontier
-from tfrs_scaling.fit.joint_law import JointFit, fit_joint_law
-from tfrs_scaling.fit.laws import power_law
-from tfrs_scaling.fit.learning_curve import fit_learning_curve
-from tfrs_scaling.fit.normalization import normalized
-from tfrs_scaling.fit.phases import Phase, Reach, phase, samples_to_reach
-from tfrs_scaling.fit.plateau import power_law_region
-from tfrs_scaling.fit.power_law import PowerLawFit, fit_power_law
-from tfrs_scaling.fit.replicates import replicate_weights
+from tfrs_scaling.fit.extrapolation.choose import LAWS, Law, select_law
+from tfrs_scaling.fit.joint.allocation import Allocation, MeasuredCost
+from tfrs_scaling.fit.joint.law import JointFit, fit_joint_law
+from tfrs_scaling.fit.laws.comparison import Comparison, compare_schemes
+from tfrs_scaling.fit.laws.frontier import fit_frontier, pareto_frontier
+from tfrs_scaling.fit.laws.functions import power_law
+from tfrs_scaling.fit.laws.learning_curve import fit_learning_curve
+from tfrs_scaling.fit.laws.normalization import normalized
+from tfrs_scaling.fit.laws.plateau import power_law_region
+from tfrs_scaling.fit.laws.power_law import PowerLawFit, fit_power_law
+from tfrs_scaling.fit.laws.returns import Phase, Reach, phase, samples_to_reach
+from tfrs_scaling.fit.laws.seed_weights import replicate_weights
 from tfrs_scaling.fit.runs import COLUMNS, TIMING_COLUMNS, read_runs, write_runs
 from tfrs_scaling.fit.screening import flag, members, selected, selected_learning_rate
-from tfrs_scaling.fit.selection import LAWS, Law, select_law
-from tfrs_scaling.fit.study_fits import fit_study, read_fits, write_fits
+from tfrs_scaling.fit.study import fit_study, read_fits, write_fits
 
 __all__ = [
     "COLUMNS",

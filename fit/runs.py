@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tfrs_scaling.input.files import write_text_atomically
-from tfrs_scaling.input.validated import InputError
+from tfrs_scaling.common.files import write_text_atomically
+from tfrs_scaling.common.strict_yaml import InputError
 
 COLUMNS: dict[str, str] = {
     "study": "str",

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from tfrs_scaling.fit.plateau import power_law_region
+from tfrs_scaling.fit.laws.plateau import power_law_region
 
 SHAPE = ["architecture", "scheme", "multiplier", "embedding_dim"]  # the dimension tells the shapes of VH apart
 COLLAPSED_NE = 0.9995  # nothing learned: at every rung no better than the background CTR

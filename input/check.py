@@ -5,10 +5,10 @@ from collections.abc import Iterator
 import numpy as np
 import tensorflow as tf
 
-from tfrs_scaling.input.places import fingerprint, join
-from tfrs_scaling.input.rows import PADDING
+from tfrs_scaling.common.locations import fingerprint, join
+from tfrs_scaling.common.strict_yaml import InputError
+from tfrs_scaling.input.prepare.rows import PADDING
 from tfrs_scaling.input.shards import SPLITS, ClickData, Shard, Split, parse_record
-from tfrs_scaling.input.validated import InputError
 
 _ADVICE = "prepare the data anew"
 

@@ -16,9 +16,9 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 from pydantic.dataclasses import dataclass
 
-from tfrs_scaling.input.places import fingerprint, is_remote, join, opened, size
+from tfrs_scaling.common.locations import fingerprint, is_remote, join, opened, size
+from tfrs_scaling.common.strict_yaml import InputError, parse_mapping, validated
 from tfrs_scaling.input.schema import STRICT, Schema
-from tfrs_scaling.input.validated import InputError, parse_mapping, validated
 
 FORMAT_VERSION = 2
 MANIFEST = "manifest.json"

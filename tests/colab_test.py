@@ -24,9 +24,9 @@ from nbclient import NotebookClient
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from tests.studies import CONFIGS, REPOSITORY, tiny_content
+from tests.helpers.studies import CONFIGS, REPOSITORY, tiny_content
 from tfrs_scaling.fit.runs import read_runs
-from tfrs_scaling.fit.study_fits import read_fits
+from tfrs_scaling.fit.study import read_fits
 
 import tensorflow as tf  # isort: skip -- after tfrs_scaling, which chooses the Keras it comes with
 

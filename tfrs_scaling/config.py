@@ -11,9 +11,9 @@ from typing import Annotated, Any, Literal
 import pydantic
 from pydantic.dataclasses import dataclass
 
+from tfrs_scaling.common.strict_yaml import InputError, parse_yaml, read_yaml, validated
+from tfrs_scaling.input.prepare.synthetic import Synthetic
 from tfrs_scaling.input.schema import STRICT
-from tfrs_scaling.input.synthetic import Synthetic
-from tfrs_scaling.input.validated import InputError, parse_yaml, read_yaml, validated
 
 Scheme = Literal["D", "V", "H", "O", "M", "VH", "F", "N", "E"]
 Architecture = Literal["dot", "cross"]

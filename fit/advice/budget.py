@@ -1,0 +1,101 @@
+"""A budget as it is typed: ``compute=10x``, ``params=2M``, ``hours=12`` or several of them."""
+
+import difflib
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from tfrs_scaling.common.strict_yaml import InputError
+
+RESOURCES = {
+    "compute": "training FLOPs",
+    "data": "training examples",
+    "params": "parameters",
+    "hours": "hours of training",
+}
+_GROWS_DATA = ("compute", "data", "hours")
+_UNITS = {"": 1.0, "k": 1e3, "K": 1e3, "M": 1e6, "G": 1e9, "B": 1e9, "T": 1e12, "P": 1e15}
+_NUMBER = re.compile(r"([0-9]+(?:\.[0-9]*)?(?:[eE][+-]?[0-9]+)?|\.[0-9]+)([kKMGBTP]?)([x×]?)")
+
+
+@dataclass(frozen=True)
+class Limit:
+    """How much of one resource may be used: an amount, or a multiple of what is used now."""
+
+    amount: float
+    is_factor: bool
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What may be spent.
+
+    A resource that is not named may grow freely, but for data: these grow only where data, compute or hours are named.
+
+    Attributes:
+        text: As it was typed.
+        limits: By resource, one of RESOURCES.
+    """
+
+    text: str
+    limits: Mapping[str, Limit]
+
+    @property
+    def grows_data(self) -> bool:
+        """Whether it can pay for more examples."""
+        return any(name in self.limits for name in _GROWS_DATA)
+
+    def allowed(self, present: Mapping[str, float]) -> dict[str, float]:
+        """The largest amount of each resource, inf where it is not limited.
+
+        Args:
+            present: What is used now, by resource.
+
+        Raises:
+            InputError: a limit lies below what is used now.
+        """
+        allowed = dict.fromkeys(RESOURCES, math.inf)
+        for name, limit in self.limits.items():
+            amount = limit.amount * present[name] if limit.is_factor else limit.amount
+            if amount < present[name] * (1 - 1e-9):
+                hint = "" if limit.is_factor else f"; {name}={limit.amount:g}x would be {limit.amount:g} times as much"
+                raise InputError(
+                    f"--budget {self.text!r}: {amount:.3g} {RESOURCES[name]} are less than the {present[name]:.3g} "
+                    f"that the study's baseline used{hint}"
+                )
+            allowed[name] = amount
+        return allowed
+
+
+def read_budget(text: str) -> Budget:
+    """A budget from text.
+
+    Args:
+        text: ``resource=amount``, several joined by commas. The amount is a multiple of what the baseline used at the
+            largest data size (``10x``), or absolute (``3e15``, ``2M``, ``12``): FLOPs, examples, parameters, hours.
+            k, M, G (or B), T and P stand for thousands to 1e15.
+
+    Raises:
+        InputError: names the part that cannot be read, and the nearest resource.
+    """
+    limits: dict[str, Limit] = {}
+    for part in text.split(","):
+        name, equals, amount = (piece.strip() for piece in part.partition("="))
+        where = f"--budget {text!r}"
+        if name not in RESOURCES:
+            near = difflib.get_close_matches(name, RESOURCES, n=1, cutoff=0.4)
+            hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(RESOURCES)}"
+            raise InputError(f"{where}: unknown resource {name!r}; {hint}")
+        if not equals:
+            raise InputError(f"{where}: {name!r} has no amount; write {name}=10x, ten times what is used now")
+        if name in limits:
+            raise InputError(f"{where}: {name!r} stands twice")
+        found = _NUMBER.fullmatch(amount)
+        value = float(found[1]) * _UNITS[found[2]] if found else math.nan
+        if not (math.isfinite(value) and value > 0):
+            raise InputError(
+                f"{where}: {amount!r} is no amount of {name}; write {name}=10x, or a number such as 2M or 3e15"
+            )
+        limits[name] = Limit(value, bool(found and found[3]))
+    return Budget(text, limits)

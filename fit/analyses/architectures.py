@@ -1,0 +1,133 @@
+"""Two architectures: one curve shifted along the data, or another exponent?"""
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tfrs_scaling.common.json_numbers import to_json
+from tfrs_scaling.fit.analyses.lines import DataLine
+from tfrs_scaling.fit.laws.comparison import compare_schemes
+from tfrs_scaling.fit.laws.power_law import PowerLawFit
+from tfrs_scaling.fit.laws.resampled_laws import law_draws, places_of
+from tfrs_scaling.fit.laws.uncertainty import percentiles
+
+Array = NDArray[np.float64]
+
+_FIGURES = ("beta_difference", "low", "high", "data_ratio", "data_ratio_low", "data_ratio_high", "p_value")
+_NEVER = 100.0  # in ln(examples)
+_NO_LAW = ("too_few_points", "flat", "not_monotone", "beta_at_bound")
+
+
+def architectures(first: DataLine, second: DataLine, *, level: float = 0.95) -> dict[str, Any]:
+    """Two architectures' baselines against data.
+
+    If the second needs k times the data of the first at every NE, its curve is the first's, shifted by k along the
+    logarithm of the data, with the same exponent and the same floor. That is tested at both ends of the NE that both
+    have reached: their ratios of data must not differ outside the noise.
+
+    Args:
+        first: The baseline's line of one architecture.
+        second: That of another.
+        level: Confidence level.
+
+    Returns:
+        first and second (names of the architectures), verdict (``same``: the curves are not told apart, and the ratio
+        of data is known within a factor of 1.5; ``shifted``; ``other exponent``; ``cannot tell``), beta_difference
+        (first minus second), low, high, data_ratio (how many times the data the second needs for the same NE),
+        data_ratio_low, data_ratio_high, p_value (of the curves being one) and words; None what cannot be told.
+    """
+    names = {"first": first.architecture, "second": second.architecture}
+    laws: list[PowerLawFit] = []
+    for line in (first, second):
+        fit = line.fit(level=level)
+        if fit is None or fit.status in _NO_LAW:
+            why = "it has too few data sizes" if fit is None else f"its status is {fit.status}"
+            return _unknown(names, f"{line.architecture} has no law to compare: {why}.")
+        laws.append(fit)
+    try:
+        comparison = compare_schemes(*laws, level=level)
+    except ValueError as error:
+        return _unknown(names, f"They cannot be compared: {error}.")
+    found = dict.fromkeys(_FIGURES, math.nan) | {
+        "beta_difference": comparison.beta_difference,
+        "low": comparison.beta_interval[0],
+        "high": comparison.beta_interval[1],
+        "p_value": comparison.p_value,
+    }
+    constant, ratios = False, _ratios(*laws)
+    if ratios is not None:
+        top, bottom = ratios
+        middle = (top + bottom) / 2
+        low, high = (float(end) for end in percentiles(middle[1:], level))
+        found |= {"data_ratio": _exp(float(middle[0]))}
+        found |= {"data_ratio_low": _exp(min(low, float(middle[0])))}
+        found |= {"data_ratio_high": _exp(max(high, float(middle[0])))}
+        drift_low, drift_high = percentiles(bottom[1:] - top[1:], level)
+        constant = bool(drift_low <= 0 <= drift_high)
+    verdict = _verdict(comparison.different, comparison.beta_p_value < 1 - level, constant, found)
+    words = _words(names, verdict, found, level)
+    return {**names, "verdict": verdict, **{name: to_json(value) for name, value in found.items()}, "words": words}
+
+
+def _unknown(names: dict[str, str], words: str) -> dict[str, Any]:
+    return {**names, "verdict": "cannot tell", **dict.fromkeys(_FIGURES), "words": words}
+
+
+def _ratios(first: PowerLawFit, second: PowerLawFit) -> tuple[Array, Array] | None:
+    """``ln`` of the ratio of data at the highest and at the lowest NE that both laws take within their data.
+
+    Each has the estimate first and the draws after it, shape (m + 1,); None where the two have no NE in common. A
+    draw that never gets down to that NE counts as one that needs e**100 examples.
+    """
+    spans = [fit.predict([min(fit.x), max(fit.x)]) for fit in (first, second)]
+    highest, lowest = min(float(span[0]) for span in spans), max(float(span[1]) for span in spans)
+    if highest <= lowest:
+        return None
+    draws = []
+    for fit, seed in ((first, 1), (second, 2)):
+        own = np.array([[fit.alpha_at_x0, fit.beta, fit.gamma]])
+        draws.append(np.concatenate([own, law_draws(fit, seed=seed)]))
+    out = []
+    for ne in (highest, lowest):
+        here, there = (places_of(laws, fit, ne) for laws, fit in zip(draws, (first, second), strict=True))
+        out.append(np.minimum(there, _NEVER) - np.minimum(here, _NEVER))
+    return out[0], out[1]
+
+
+def _verdict(different: bool, exponents_differ: bool, constant: bool, found: dict[str, float]) -> str:
+    if exponents_differ:
+        return "other exponent"
+    if math.isnan(found["data_ratio"]):
+        return "cannot tell"
+    low, high = found["data_ratio_low"], found["data_ratio_high"]
+    if different and constant and (low > 1 or high < 1):
+        return "shifted"
+    if not different and low > 1 / 1.5 and high < 1.5:
+        return "same"
+    return "cannot tell"
+
+
+def _words(names: dict[str, str], verdict: str, found: dict[str, float], level: float) -> str:
+    first, second = names["first"], names["second"]
+    if math.isnan(found["data_ratio"]):
+        return f"{first} and {second} reached no NE in common, so their data cannot be compared."
+    low, high = found["data_ratio_low"], found["data_ratio_high"]
+    data = (
+        f"for the same NE {second} needs {found['data_ratio']:.2g} times the data of {first} "
+        f"({level:.0%} interval {low:.2g} to {high:.2g})"
+    )
+    exponents = f"exponents differ by {found['beta_difference']:.2f} ({found['low']:.2f} to {found['high']:.2f})"
+    match verdict:
+        case "shifted":
+            return f"The curve of {second} is that of {first}, shifted: {data}."
+        case "other exponent":
+            return f"{second} has another exponent than {first}: {exponents}; on average {data}."
+        case "same":
+            return f"The curves of {first} and {second} are the same as far as can be told: {data}."
+    return f"Whether {second} is {first} shifted, or falls at another rate, cannot be told: {data}; {exponents}."
+
+
+def _exp(logarithm: float) -> float:
+    return math.exp(logarithm) if logarithm < 700 else math.inf

@@ -1,0 +1,101 @@
+"""Training against test curves: do they fall alike?"""
+
+from collections.abc import Iterable
+from typing import Any
+
+from tfrs_scaling.common.json_numbers import to_json
+from tfrs_scaling.fit.analyses.lines import DataLine
+from tfrs_scaling.fit.laws.power_law import PowerLawFit
+from tfrs_scaling.fit.laws.resampled_laws import law_draws
+from tfrs_scaling.fit.laws.uncertainty import percentiles
+
+PROGRESSIVE = (
+    "The training NE is progressive: each row is predicted before it is trained on, and the NE of a data size is that "
+    "of the rows since the size before. In the first pass these are unseen rows, so it is another test, on earlier "
+    "rows and by models that were still learning; no gap to the test curve is memorisation."
+)
+OF_SEEN_ROWS = (
+    "Later passes predict rows that were trained on before: where this training NE falls faster than the test NE, the "
+    "model remembers rows."
+)
+_NO_EXPONENT = ("too_few_points", "flat", "beta_at_bound", "not_monotone")
+
+
+def generalisation(lines: Iterable[DataLine], *, level: float = 0.95) -> list[dict[str, Any]]:
+    """The exponent of the training curve against that of the test curve (Figure 10 of Ardalani et al. 2022).
+
+    Both curves are fitted to the same data sizes, all but the smallest: the progressive NE of the rows before it holds
+    all of a model's first steps. Over equal doublings the mean of ``x**-beta`` is itself a power law of the same
+    exponent, so the exponents may be compared although one curve is of rungs and the other of points.
+
+    The interval of the difference takes the two curves' noise for independent. They are of the same trainings, and
+    what lifts one mostly lifts the other, so it is wide rather than narrow.
+
+    Args:
+        lines: Lines against data: the baseline's ladder, frontiers, and ladders of E.
+        level: Confidence level.
+
+    Returns:
+        One record for each line with three data sizes or more: architecture, scheme, line, train and test (each alpha,
+        beta, gamma, interval, status, range (of the fitted x)), difference_beta (train minus test), low, high (None
+        where an exponent cannot be told) and words.
+    """
+    records = []
+    for line in lines:
+        sizes = line.sizes()
+        if len(sizes) < 3:
+            continue
+        later = line.within(sizes[1], sizes[-1])
+        train, test = later.fit("train_ne", level=level), later.fit(level=level)
+        if train is None or test is None:
+            continue
+        low = high = difference = None
+        reasons = [f"of the {name} curve" for name, fit in (("training", train), ("test", test)) if _vague(fit)]
+        if not reasons:
+            apart = law_draws(train, seed=1)[:, 1] - law_draws(test, seed=2)[:, 1]
+            difference = train.beta - test.beta
+            ends = (float(end) for end in percentiles(apart, level))
+            low, high = (function(end, difference) for function, end in zip((min, max), ends, strict=True))
+        records.append(
+            {
+                "architecture": line.architecture,
+                "scheme": line.scheme,
+                "line": line.line,
+                "train": _law(train),
+                "test": _law(test),
+                "difference_beta": difference,
+                "low": low,
+                "high": high,
+                "words": _words(line.scheme, train, test, (low, high), reasons),
+            }
+        )
+    return records
+
+
+def _vague(fit: PowerLawFit) -> bool:
+    return fit.status in _NO_EXPONENT
+
+
+def _law(fit: PowerLawFit) -> dict[str, Any]:
+    law = {"alpha": fit.alpha, "beta": fit.beta, "gamma": fit.gamma}
+    return {name: to_json(value) for name, value in (law | {"interval": fit.interval}).items()} | {
+        "status": fit.status,
+        "range": [min(fit.x), max(fit.x)],
+    }
+
+
+def _words(
+    scheme: str, train: PowerLawFit, test: PowerLawFit, interval: tuple[float | None, float | None], reasons: list[str]
+) -> str:
+    meaning = f" {OF_SEEN_ROWS}" if scheme == "E" else ""
+    low, high = interval
+    if low is None or high is None:
+        return f"The exponents cannot be compared: that {' and '.join(reasons)} means nothing.{meaning}"
+    exponents = f"exponent {-train.beta:.2f} against {-test.beta:.2f} of the test curve"
+    if low > 0:
+        verdict = f"The training curve falls faster ({exponents})"
+    elif high < 0:
+        verdict = f"The training curve falls more slowly ({exponents})"
+    else:
+        verdict = f"The two fall alike as far as can be told ({exponents})"
+    return f"{verdict}; their difference lies between {low:.2f} and {high:.2f}.{meaning}"

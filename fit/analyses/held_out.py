@@ -1,0 +1,124 @@
+"""The extrapolation test inside every study: the largest data size held out, predicted and compared."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tfrs_scaling.fit.analyses.lines import DataLine
+from tfrs_scaling.fit.laws.status import FEWEST
+
+Array = NDArray[np.float64]
+
+LAW = "alpha * examples**-beta + gamma"
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """One line's largest data size, predicted from the smaller ones.
+
+    Attributes:
+        architecture: Of the line.
+        scheme: Of the line.
+        line: A multiplier such as "1/4", or "frontier".
+        examples: The data size held out.
+        predicted: NE by the law of the others.
+        low: Interval for one further measurement.
+        high: Its other end.
+        measured: NE there, mean of seeds.
+        inside: Whether the interval holds it.
+        relative_error: ``predicted / measured - 1``.
+        law: The law.
+    """
+
+    architecture: str
+    scheme: str
+    line: str
+    examples: int
+    predicted: float
+    low: float
+    high: float
+    measured: float
+    inside: bool
+    relative_error: float
+    law: str
+
+
+def held_out(lines: Iterable[DataLine], *, level: float = 0.95) -> list[HeldOut]:
+    """Predict the largest data size of every line from the smaller ones, as the study's own fits would have.
+
+    The plateau is looked for, and the law fitted, without the largest size: nothing of it leaks.
+
+    Args:
+        lines: Lines against data.
+        level: Confidence level of the interval.
+
+    Returns:
+        One record for each line that has a law without its largest size: four places off the plateau or more.
+    """
+    records = []
+    for line in lines:
+        sizes = line.sizes()
+        if len(sizes) <= FEWEST:
+            continue
+        fit = line.within(sizes[0], sizes[-2]).fit(level=level)
+        if fit is None or fit.status == "too_few_points":
+            continue
+        predicted, measured = float(fit.predict(sizes[-1])), line.measured(sizes[-1])
+        low, high = (float(end) for end in fit.predict_interval(sizes[-1], kind="new"))
+        records.append(
+            HeldOut(
+                architecture=line.architecture,
+                scheme=line.scheme,
+                line=line.line,
+                examples=sizes[-1],
+                predicted=predicted,
+                low=low,
+                high=high,
+                measured=measured,
+                inside=low <= measured <= high,
+                relative_error=predicted / measured - 1,
+                law=LAW,
+            )
+        )
+    return records
+
+
+def held_out_words(records: list[HeldOut], *, level: float = 0.95) -> str:
+    """One sentence on how well the study's laws foresaw its own largest data size."""
+    if not records:
+        return (
+            "No line has five data sizes off its plateau or more, so how well its laws extrapolate could not be tested."
+        )
+    errors = np.array([record.relative_error for record in records])
+    inside = sum(record.inside for record in records)
+    worst = records[int(np.argmax(np.abs(errors)))]
+    name = worst.line if worst.line == "frontier" else f"{worst.line}×"
+    return (
+        f"The largest data size of each line was held out and predicted from the others: in {inside} of {len(records)} "
+        f"lines it came within the {level:.0%} interval; half of the predictions were off by less than "
+        f"{np.median(np.abs(errors)):.2%}, the worst ({worst.scheme}, {name}) by {np.abs(errors).max():.2%}"
+        f"{_direction(errors)}."
+    )
+
+
+def one_sided(errors: Array) -> bool:
+    """Whether nearly all predictions erred to the same side: the law is wrong, and it is not noise.
+
+    Seven in eight of six or more, which two laws in a hundred or fewer would do by chance.
+    """
+    above = int(np.sum(errors > 0))
+    return errors.size >= 6 and min(above, errors.size - above) <= errors.size // 8
+
+
+def _direction(errors: Array) -> str:
+    if not one_sided(errors):
+        return ""
+    above = int(np.sum(errors > 0))
+    low = above < errors.size / 2
+    promise = "more" if low else "less"
+    return (
+        f"; {max(above, errors.size - above)} were too {'low' if low else 'high'}: here such laws promise {promise} of "
+        "further data than these bring"
+    )

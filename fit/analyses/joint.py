@@ -1,0 +1,126 @@
+"""The joint law of parameters and data for each scheme, and the compute-optimal path by the study's measured cost."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from tfrs_scaling.fit.joint.allocation import MeasuredCost
+from tfrs_scaling.fit.joint.law import JointFit, fit_joint_law
+from tfrs_scaling.fit.joint.status import FEWEST_POINTS, FEWEST_SIZES
+
+Array = NDArray[np.float64]
+
+SCHEMES = ("V", "H", "O", "M")
+RESAMPLES = 200
+USABLE = ("ok", "E_unidentified")
+OF_PARAMETERS = {"V": "all", "H": "all", "O": "outside the embedding tables", "M": "outside the embedding tables"}
+
+_SHARES = (0.1, 10**-0.5, 1.0, 10**0.5, 10.0)  # of the largest compute measured
+_MEANING = {
+    "ok": "every parameter means something",
+    "E_unidentified": "the data do not say where the floor lies, so the path is not to be followed far",
+    "exponent_at_bound": "an exponent is the steepest or flattest one searched, so no split follows",
+    "flat": "either parameters or data make no difference that could be seen, so no split follows",
+    "confounded": "parameters and data rose together, so what each does cannot be told",
+    "too_few_points": "there are too few points for five parameters",
+}
+
+
+def joint_law_of(rows: pd.DataFrame, *, level: float = 0.95, resamples: int = RESAMPLES) -> JointFit | None:
+    """The joint law of a scheme's points.
+
+    Args:
+        rows: What ``study_fits.points`` returns for V, H, O or M; points on a plateau are left out.
+        level: Confidence level.
+        resamples: Of the bootstrap over trainings.
+
+    Returns:
+        The fit; None of fewer than six points, or of three different sizes of model, of data, or trainings.
+    """
+    kept = rows[~rows["plateau"]]
+    counts = [kept[name].nunique() for name in ("parameters", "data", "trial_id")]
+    if len(kept) < FEWEST_POINTS or min(counts) < FEWEST_SIZES:
+        return None
+    return fit_joint_law(
+        kept["parameters"], kept["data"], kept["test_ne"], groups=kept["trial_id"], level=level, resamples=resamples
+    )
+
+
+def measured_cost(rows: pd.DataFrame) -> MeasuredCost | None:
+    """Training FLOPs of one example against parameters, through the measured models; None of fewer than two sizes."""
+    costs = rows.groupby("parameters", sort=True)["flops_train"].mean()
+    if len(costs) < 2:
+        return None
+    return MeasuredCost(tuple(float(n) for n in costs.index), tuple(float(cost) for cost in costs))
+
+
+def joint_record(
+    rows: pd.DataFrame, architecture: str, scheme: str, *, level: float = 0.95, resamples: int = RESAMPLES
+) -> dict[str, Any] | None:
+    """The joint law and the compute-optimal path of one scheme.
+
+    Args:
+        rows: What ``study_fits.points`` returns.
+        architecture: Of the rows.
+        scheme: V, H, O or M.
+        level: Confidence level.
+        resamples: Of the bootstrap over trainings.
+
+    Returns:
+        architecture, scheme, parameters (which of them n counts), fit (``JointFit.to_dict``), path and words; None
+        where there are too few points. path holds, for budgets of a tenth to ten times the largest compute
+        measured: budget (FLOPs), n, d, ne, low, high, and ``measured``, whether n and d lie within what was measured.
+        It is empty for V, whose compute does not change with its rows, and where no split follows from the fit.
+    """
+    fit = joint_law_of(rows, level=level, resamples=resamples)
+    if fit is None:
+        return None
+    path: list[dict[str, Any]] = []
+    further = ""
+    cost = measured_cost(rows)
+    if scheme == "V":
+        further = "V's parameters cost memory and no compute, so there is no compute-optimal split"
+    elif fit.status in USABLE and cost is not None:
+        path, further = _path(fit, cost, float(rows["compute"].max()))
+    return {
+        "architecture": architecture,
+        "scheme": scheme,
+        "parameters": OF_PARAMETERS[scheme],
+        "fit": fit.to_dict(),
+        "path": path,
+        "words": _words(fit, further),
+    }
+
+
+def _path(fit: JointFit, cost: MeasuredCost, largest: float) -> tuple[list[dict[str, Any]], str]:
+    path: list[dict[str, Any]] = []
+    for share in _SHARES:
+        try:
+            split = fit.compute_optimal(share * largest, cost_per_example=cost)
+        except ValueError as error:  # the cost hardly grows with n: the larger the model, the better, without end
+            return path, f"for {share * largest:.2g} FLOPs there is no best split: {error}"
+        low, high = split.interval["loss"]
+        within = min(fit.n) <= split.n <= max(fit.n) and min(fit.d) <= split.d <= max(fit.d)
+        path.append(
+            {"budget": split.budget, "n": split.n, "d": split.d, "ne": split.loss, "low": low, "high": high}
+            | {"measured": within}
+        )
+    beyond = sum(not step["measured"] for step in path)
+    last = path[-1]
+    words = (
+        f"of {last['budget']:.2g} FLOPs, ten times the largest measured, the best use is {last['n']:.3g} parameters on "
+        f"{last['d']:.3g} examples"
+    )
+    return path, words + (
+        f"; {beyond} of {len(path)} budgets ask for models or data beyond the measured" * bool(beyond)
+    )
+
+
+def _words(fit: JointFit, further: str) -> str:
+    head = f"{fit.status}: {_MEANING[fit.status]}"
+    if fit.status not in USABLE:
+        return f"{head}." if not further else f"{head}; {further}."
+    law = f"NE falls as parameters**-{fit.a:.2f} and as examples**-{fit.b:.2f} towards {fit.E:.4f}"
+    return f"{law} ({head}){'; ' * bool(further)}{further}."

@@ -1,0 +1,237 @@
+"""Table 1 of Ardalani et al. 2022: each scheme's law against data, parameters and compute, and which one is ahead."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tfrs_scaling.fit.analyses.ladders import COMPARED, Indices, Ladders, own_parameters, simultaneous
+from tfrs_scaling.fit.analyses.outlook import FRONTIER
+
+Array = NDArray[np.float64]
+
+_PLACES = 5  # that the end of a frontier is read off
+_ROUNDING = 1e-9  # two logarithms of one x may differ by as much
+
+# the gap between two frontiers for each row of Ladders.losses, shape (r,), and where
+Gap = tuple[Array, float]
+
+
+def rank_schemes(
+    ladders: Ladders, lines: Iterable[Mapping[str, Any]], phases: Iterable[Mapping[str, Any]], *, level: float = 0.95
+) -> list[dict[str, Any]]:
+    """Rank V, H, O and M against data, parameters and compute.
+
+    What is compared is the frontier: the lowest NE of a scheme, its share of the baseline included, with at most that
+    much. Two schemes are compared at the largest x that both were measured at, where the next unit of resource would
+    be spent. To read a frontier's end by more than its last point, a line in ln x through the gap between the two
+    over the upper half of their common range is taken, at its right end. Frontiers are made of the data sizes in the
+    upper half of what both were trained on: those below are far noisier.
+
+    - data: at the largest data size of both.
+    - compute: at the largest compute of both. A scheme whose shapes all take the same FLOPs, as V's do, has no such
+    curve.
+    - parameters: at the largest data size of both, at equal multiples of the baseline's parameters of the scheme's own
+      kind (``own_parameters``), the largest multiple of both. Not at equal totals: next to embedding tables that hold
+      nearly all parameters, what O and M add is nothing, and no total is common to them and to V or H. The line
+      through the gap is in ln(examples). Where one of the two was only scaled down, nothing above the baseline is
+      common to both.
+
+    The noise is that of ``resample_ladders``: the baseline's points, which all schemes share, move in all frontiers
+    at once. The intervals of all gaps along one x hold together at the level (see ``simultaneous``), so where no
+    scheme differs from any other, any ``>`` or ``<`` is as rare as that.
+
+    Args:
+        ladders: Of one architecture.
+        lines: The records of the study's fits.
+        phases: What ``outlook.phases`` made of them.
+        level: Confidence level.
+
+    Returns:
+        One record for each x, without architecture: x; text, such as ``V > H ≈ O``; order, groups of schemes, best
+        first; pairs (first, second, outcome, difference (NE of the first less that of the second, so ``>``, the first
+        is better, is negative), low, high, at (the x of the comparison; a multiple, for parameters) and why); and
+        schemes (scheme, alpha, beta, gamma, interval, r2, status, saturated, gain, why: the law of the frontier).
+        Between groups every scheme of the one is better than every one of the other; a difference within a group
+        stands in parentheses.
+    """
+    laws = {(line["scheme"], line["x"]): line for line in lines if line["line"] == FRONTIER}
+    standing = {(record["scheme"], record["x"]): record for record in phases if record["line"] == FRONTIER}
+    measured = [scheme for scheme in COMPARED if ladders.own(scheme).size]
+    gaps: dict[str, Callable[[str, str], Gap | str]] = {
+        "data": lambda first, second: _along(ladders, first, second, "examples"),
+        "parameters": lambda first, second: _per_multiple(ladders, first, second),
+        "compute": lambda first, second: _along(ladders, first, second, "compute"),
+    }
+    records = []
+    for x, gap in gaps.items():
+        schemes = [s for s in measured if x != "compute" or ladders.points["flops"].iloc[ladders.of(s)].nunique() > 1]
+        if not schemes:
+            continue
+        pairs = _compared({pair: gap(*pair) for pair in combinations(schemes, 2)}, ladders, level)
+        order = _order(schemes, pairs)
+        records.append(
+            {
+                "x": x,
+                "text": _text(order, pairs),
+                "order": order,
+                "pairs": pairs,
+                "schemes": [_law(scheme, laws.get((scheme, x)), standing.get((scheme, x))) for scheme in schemes],
+            }
+        )
+    return records
+
+
+def staircase(losses: Array, costs: Array, places: Array) -> Array:
+    """The lowest loss with at most a cost, between measured costs along a line in the logarithm of the cost.
+
+    Args:
+        losses: Of k points, for each of r resamples: shape (r, k).
+        costs: Above 0, shape (k,), in any order.
+        places: Costs between the least and the largest, shape (p,).
+
+    Returns:
+        Shape (r, p).
+    """
+    order = np.argsort(costs, kind="stable")
+    steps, first = np.unique(costs[order], return_index=True)
+    lowest = np.minimum.accumulate(np.minimum.reduceat(losses[:, order], first, axis=1), axis=1)
+    logs, wanted = np.log(steps), np.log(places)
+    right = np.clip(np.searchsorted(logs, wanted), 1, max(logs.size - 1, 1))
+    if logs.size == 1:
+        return np.repeat(lowest, places.size, axis=1)
+    share = np.clip((wanted - logs[right - 1]) / (logs[right] - logs[right - 1]), 0.0, 1.0)
+    return np.asarray(lowest[:, right - 1] * (1 - share) + lowest[:, right] * share)
+
+
+def _along(ladders: Ladders, first: str, second: str, column: str) -> Gap | str:
+    """The gap at the largest data size or compute of both; or why there is none."""
+    costs, points = ladders.points[column].to_numpy(dtype=np.float64), ladders.points
+    if not (points["scheme"] == "D").any():
+        small = [s for s in (first, second) if (points["multiplier"].iloc[ladders.own(s)] < 1).all()]
+        if small:
+            return f"the baseline is missing, and {' and '.join(small)} was measured below it alone"
+    # data sizes that the scheme itself was trained on; in compute its frontier begins where the baseline's does
+    sizes = np.log(points["examples"].to_numpy(dtype=np.float64))
+    own = [sizes[ladders.own(s)] for s in (first, second)]
+    middle = (max(logs.min() for logs in own) + min(logs.max() for logs in own)) / 2
+    # The end of a frontier is made of the larger data sizes; the noise of the smaller ones must not reach it.
+    late = sizes >= middle - _ROUNDING
+    if not all(late[ladders.own(s)].any() for s in (first, second)):
+        return "they have no range of data sizes in common"
+    rows = {s: ladders.of(s)[late[ladders.of(s)]] for s in (first, second)}
+    of_own = {s: ladders.own(s)[late[ladders.own(s)]] for s in (first, second)}
+    ranges = [costs[(of_own if column == "examples" else rows)[s]] for s in (first, second)]
+    low, high = max(r.min() for r in ranges), min(r.max() for r in ranges)
+    if low > high:
+        return f"they have no range of {'data sizes' if column == 'examples' else column} in common"
+    start = np.log(low) if column == "examples" else (np.log(low) + np.log(high)) / 2
+    places = np.exp(np.linspace(start, np.log(high), _PLACES)) if low < high else np.array([high])
+    places = np.clip(places, low, high)
+    of_each = [staircase(ladders.losses[:, rows[s]], costs[rows[s]], places) for s in (first, second)]
+    return _at_the_end(of_each[0] - of_each[1], places), float(high)
+
+
+def _per_multiple(ladders: Ladders, first: str, second: str) -> Gap | str:
+    """The gap at equal multiples of the baseline's parameters, at the largest data size of both; or why not."""
+    points = ladders.points
+    baseline = points[points["scheme"] == "D"]
+    of_both = set.intersection(*(set(points["examples"].iloc[ladders.own(s)]) for s in (first, second)))
+    sizes = np.array(sorted(of_both & set(baseline["examples"])), dtype=np.float64)
+    if not sizes.size:
+        return "there is no data size at which both and the baseline were measured"
+    examples = points["examples"].to_numpy(dtype=np.float64)
+    multiples = {s: points[own_parameters(s)].to_numpy() / baseline[own_parameters(s)].iloc[0] for s in (first, second)}
+
+    def reach(scheme: str, size: float) -> tuple[Indices, float]:
+        at_size = ladders.of(scheme)[examples[ladders.of(scheme)] == size]
+        return at_size, float(multiples[scheme][at_size].max())
+
+    at = min(reach(s, sizes[-1])[1] for s in (first, second))
+    if at <= 1:
+        return "one of the two was not scaled up, and at the baseline they are one model"
+    logs = np.log(sizes)
+    upper = sizes[logs >= (logs[0] + logs[-1]) / 2 - _ROUNDING]
+    upper = upper[[all(reach(s, size)[1] >= at for s in (first, second)) for size in upper]]
+    columns = []
+    for size in upper:
+        rows = {s: reach(s, size)[0] for s in (first, second)}
+        ends = [staircase(ladders.losses[:, r], multiples[s][r], np.array([at])) for s, r in rows.items()]
+        columns.append((ends[0] - ends[1])[:, 0])
+    return _at_the_end(np.stack(columns, axis=1), upper), at
+
+
+def _at_the_end(gaps: Array, places: Array) -> Array:
+    """The value at the last place of the line in ln(place) through gaps of shape (r, p): shape (r,)."""
+    if places.size < 2:
+        return gaps[:, -1]
+    logs = np.log(places)
+    centred = logs - logs.mean()
+    weights = 1 / places.size + centred[-1] * centred / np.sum(centred**2)
+    return np.asarray((gaps * weights).sum(axis=1))
+
+
+def _compared(gaps: Mapping[tuple[str, str], Gap | str], ladders: Ladders, level: float) -> list[dict[str, Any]]:
+    """The record of each pair."""
+    found = [gap[0] for gap in gaps.values() if not isinstance(gap, str)]
+    ends: Iterator[tuple[Any, Any]] = iter(())
+    if found and ladders.known:
+        values = np.stack(found, axis=1)  # (2 + resamples, pairs)
+        deviations = values[2:] - values[1]
+        # Not less their mean, how much the lowest of many points is low by chance: correcting for that adds more noise
+        # than it takes away.
+        ends = zip(*simultaneous(values[0], deviations, level), strict=True)
+    records = []
+    for (first, second), gap in gaps.items():
+        record: dict[str, Any] = {"first": first, "second": second, "outcome": "≈"}
+        record |= dict.fromkeys(("difference", "low", "high", "at"))
+        if isinstance(gap, str):
+            records.append(record | {"why": gap})
+            continue
+        record |= {"difference": float(gap[0][0]), "at": gap[1], "why": ladders.why_not}
+        if ladders.known:
+            low, high = (float(value) for value in next(ends))
+            outcome = ">" if high < 0 else "<" if low > 0 else "≈"
+            why = "" if outcome != "≈" else "the interval of the difference holds 0"
+            record |= {"outcome": outcome, "low": low, "high": high, "why": why}
+        records.append(record)
+    return records
+
+
+def _order(schemes: list[str], pairs: list[dict[str, Any]]) -> list[list[str]]:
+    """Groups of schemes, best first: every one of a group beats every one of the groups after it."""
+    beats = {(p["first"], p["second"]) for p in pairs if p["outcome"] == ">"}
+    beats |= {(p["second"], p["first"]) for p in pairs if p["outcome"] == "<"}
+    ahead = {s: sum((s, t) in beats for t in schemes) - sum((t, s) in beats for t in schemes) for s in schemes}
+    ranked = sorted(schemes, key=lambda s: (-ahead[s], schemes.index(s)))
+    groups = [[ranked[0]]]
+    for at in range(1, len(ranked)):
+        if all((better, worse) in beats for better in ranked[:at] for worse in ranked[at:]):
+            groups.append([])
+        groups[-1].append(ranked[at])
+    return groups
+
+
+def _text(order: list[list[str]], pairs: list[dict[str, Any]]) -> str:
+    text = " > ".join(" ≈ ".join(group) for group in order)
+    group_of = {scheme: at for at, group in enumerate(order) for scheme in group}
+    within = [p for p in pairs if p["outcome"] != "≈" and group_of[p["first"]] == group_of[p["second"]]]
+    if not within:
+        return text
+    inner = (
+        f"{p['first']} > {p['second']}" if p["outcome"] == ">" else f"{p['second']} > {p['first']}" for p in within
+    )
+    return f"{text} ({', '.join(inner)})"
+
+
+def _law(scheme: str, line: Mapping[str, Any] | None, standing: Mapping[str, Any] | None) -> dict[str, Any]:
+    """What Table 1 says of one scheme's frontier."""
+    names = ("alpha", "beta", "gamma", "interval", "r2", "status")
+    if line is None or standing is None:
+        nothing = dict.fromkeys((*names, "gain")) | {"status": "too_few_points"}
+        why = "its frontier has fewer than two points that a law could be fitted to"
+        return {"scheme": scheme, **nothing, "saturated": "cannot tell", "why": why}
+    of_fit = {name: line["fit"][name] for name in names}
+    return {"scheme": scheme, **of_fit} | {name: standing[name] for name in ("saturated", "gain", "why")}

@@ -1,0 +1,1 @@
+"""Which law to extrapolate a learning curve by, or why not to."""

@@ -1,0 +1,86 @@
+"""Weights from replicates: how precise the points at each x are, by their seeds."""
+
+import math
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import special
+
+from tfrs_scaling.fit.laws.validation import finite, positive
+
+Array = NDArray[np.float64]
+
+
+@np.errstate(under="ignore")
+def replicate_weights(x: ArrayLike, y: ArrayLike) -> Array:
+    """Weights for ``fit_power_law`` from the variance of the replicates at each x.
+
+    A variance from two or three seeds is itself so uncertain that its inverse makes a worse weight than none.
+    So each is shrunk towards the common one, by as much as the variances differ no more than chance would make them
+    (empirical Bayes, Smyth 2004): where all x are equally noisy, all weights are 1.
+
+    Args:
+        x: Positive and finite, shape (n,); replicates share an x.
+        y: Losses, finite, shape (n,).
+
+    Returns:
+        Relative precisions, 1 on average, shape (n,); an x without replicates has the common variance.
+
+    Raises:
+        ValueError: NaN or infinite values, an x <= 0, or unequal lengths.
+    """
+    xs, ys = positive("x", x), finite("y", y)
+    if xs.ndim != 1 or xs.shape != ys.shape:
+        raise ValueError(f"x has shape {xs.shape} and y {ys.shape}; both must be one list of equal length")
+    _, at, counts = np.unique(xs, return_inverse=True, return_counts=True)
+    if (counts > 1).sum() < 2:
+        return np.ones_like(xs)
+    unit = float(np.abs(ys).max()) or 1.0
+    means = np.bincount(at, ys / unit) / counts
+    squares = np.bincount(at, (ys / unit - means[at]) ** 2)
+    own = (counts - 1).astype(np.float64)
+    shrunk, prior = shrunk_variances(squares / np.maximum(own, 1.0), own)
+    if math.isinf(prior):
+        return np.ones_like(xs)
+    weights = 1 / shrunk[at]
+    return np.asarray(weights / weights.mean())
+
+
+def shrunk_variances(variances: Array, degrees: Array) -> tuple[Array, float]:
+    """Variances shrunk towards a common one, by as much as they differ no more than chance would make them.
+
+    Empirical Bayes, Smyth (2004).
+
+    Args:
+        variances: Estimates, >= 0, shape (k,).
+        degrees: Their degrees of freedom, shape (k,); 0 where there is no estimate. Some must be above 0.
+
+    Returns:
+        (variances, prior): shape (k,), the common one where there was no estimate, and the degrees of freedom that the
+        common one is worth besides each one's own; inf where all are taken to be equal.
+    """
+    measured = degrees > 0
+    of_measured = np.maximum(variances[measured], 1e-30)
+    half = degrees[measured] / 2
+    logs = np.log(of_measured) - special.digamma(half) + np.log(half)
+    excess = float(np.var(logs, ddof=1) - special.polygamma(1, half).mean()) if measured.sum() > 1 else 0.0
+    if excess <= 0:
+        pooled = float((degrees[measured] * of_measured).sum() / degrees[measured].sum())
+        return np.full_like(variances, pooled), math.inf
+    prior_half = _inverse_trigamma(excess)
+    common = math.exp(float(logs.mean()) + special.digamma(prior_half) - math.log(prior_half))
+    own = np.where(measured, degrees, 0.0)
+    shrunk = (2 * prior_half * common + own * np.maximum(variances, 1e-30)) / (2 * prior_half + own)
+    return shrunk, 2 * prior_half
+
+
+def _inverse_trigamma(value: float) -> float:
+    """The x at which the trigamma function is ``value``, by Newton's method on its reciprocal (Smyth 2004)."""
+    x = 0.5 + 1 / value
+    for _ in range(50):
+        trigamma = float(special.polygamma(1, x))
+        step = trigamma * (1 - trigamma / value) / float(special.polygamma(2, x))
+        x += step
+        if abs(step) < 1e-12 * x:
+            break
+    return x

@@ -1,0 +1,1 @@
+"""Bokeh figures of a study's report."""

@@ -1,0 +1,201 @@
+"""Figures of single questions: the embedding dimension (the paper's Figure 9), training against test (Figure 10),
+architectures, and the law of parameters and data."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from bokeh.models import FixedTicker, LegendItem, MultiLine, Scatter, Text
+
+from tfrs_scaling.common.page import INK, human_ticks, log_ticks, tint
+from tfrs_scaling.fit.joint.law import JointFit
+from tfrs_scaling.fit.laws.functions import power_law
+from tfrs_scaling.fit.laws.power_law import PowerLawFit
+from tfrs_scaling.fit.report.figures.parts import (
+    AXIS_NAMES,
+    MARKERS,
+    SCHEME_COLOURS,
+    add,
+    add_band,
+    add_curve,
+    add_line,
+    add_points,
+    empty_figure,
+    finish,
+    human,
+    legend_below,
+    log_range,
+    mark,
+    ramp,
+    short,
+)
+
+TEST, TRAIN = ("#0072b2", "#56b4e9"), ("#d55e00", "#e8853a")
+
+
+def dimension_figure(records: Sequence[Mapping[str, Any]], names: Sequence[str], keys: Sequence[Sequence[str]]) -> Any:
+    """NE against the embedding dimension, a line per multiplier of the rows, with the best dimension and the knee.
+
+    Args:
+        records: Of ``dimension``, of one architecture.
+        names: The multiplier of each, in words.
+        keys: The trials of each point of each.
+    """
+    tooltips = [("rows", "@name"), ("embedding dimension", "@x{0}"), ("NE", "@ne{0.00000}"), ("note", "@note")]
+    plot = empty_figure("data", "embedding dimension", tooltips)
+    items = []
+    for rank, (record, name) in enumerate(zip(records, names, strict=True)):
+        colours, dims = ramp(rank, len(records)), [float(dim) for dim in record["dims"]]
+        columns = {
+            "x": dims,
+            "ne": list(record["ne"]),
+            "name": [f"{name}×"] * len(dims),
+            "key": list(keys[rank]),
+            "note": [_dimension_note(record, dim) for dim in record["dims"]],
+        }
+        drawn = [add_line(plot, dims, record["ne"], colours, line_width=1.5)]
+        drawn.insert(0, mark(plot, columns, colours, MARKERS[rank % len(MARKERS)]))
+        for what, shape, size in (("best", "star", 18), ("knee", "circle", 17)):
+            if record[what] is None or record[what] not in record["dims"]:
+                continue
+            at = record["ne"][record["dims"].index(record[what])]
+            low, high = record[f"{what}_low"], record[f"{what}_high"]
+            if low is not None and high is not None:
+                drawn.append(add_line(plot, [low, high], [at, at], colours, line_width=4, line_alpha=0.35))
+            place = {"x": [float(record[what])], "y": [at]}
+            ring = add(plot, Scatter(marker=shape, size=size, fill_alpha=0.0, line_width=2), place)
+            tint(ring.glyph, line_color=INK)
+            drawn.append(ring)
+        items.append(LegendItem(label=f"rows {name}×", renderers=drawn))
+    losses = [ne for record in records for ne in record["ne"]]
+    places = sorted({float(dim) for record in records for dim in record["dims"]})
+    finish(plot, items, losses, None, places, reach=1.25)
+    plot.xaxis.ticker = plot.xgrid[0].ticker = FixedTicker(ticks=places)
+    return plot
+
+
+def generalisation_figure(record: Mapping[str, Any], rows: pd.DataFrame) -> Any:
+    """Training and test NE of one line against data, with their laws.
+
+    Args:
+        record: Of ``generalisation``.
+        rows: The line's points: examples, test_ne, train_ne, key and trial_id.
+    """
+    tooltips = [("trial", "@trial"), ("NE", "@ne{0.00000}"), ("examples", "@x_text"), ("split", "@split")]
+    plot = empty_figure("data", AXIS_NAMES["data"], tooltips, "normalized entropy")
+    items, losses = [], list[float]()
+    for split, column, colours, marker in (("test", "test_ne", TEST, "circle"), ("train", "train_ne", TRAIN, "square")):
+        measured = rows[rows[column].notna()]
+        columns = {
+            "x": measured["examples"].astype("float64").to_list(),
+            "ne": measured[column].to_list(),
+            "trial": measured["trial_id"].to_list(),
+            "key": measured["key"].to_list(),
+            "x_text": [human(value) for value in measured["examples"]],
+            "split": [split] * len(measured),
+        }
+        law = record[split]
+        start, end = law["range"]
+        columns["fill_alpha"] = [0.85 if start <= value <= end else 0.0 for value in columns["x"]]
+        drawn = [mark(plot, columns, colours, marker)]
+        if law["beta"] is not None:
+            places = np.geomspace(start, end, 40)
+            curve = power_law(places, alpha=law["alpha"], beta=law["beta"], gamma=law["gamma"])
+            drawn.append(add_line(plot, places, curve, colours, line_width=2))
+        items.append(LegendItem(label=f"{split} NE", renderers=drawn))
+        losses += columns["ne"]
+    return finish(plot, items, losses, None, rows["examples"].to_list(), reach=1.25)
+
+
+def architectures_figure(lines: Mapping[str, tuple[pd.DataFrame, PowerLawFit | None]], bayes_ne: float | None) -> Any:
+    """The baseline of every architecture against data, with laws and bands.
+
+    Args:
+        lines: By architecture, the points of its baseline and its law.
+        bayes_ne: Drawn as a dashed line where known.
+    """
+    plot = empty_figure("data", AXIS_NAMES["data"])
+    palette = [TEST, TRAIN, *(SCHEME_COLOURS[scheme] for scheme in "OMN")]
+    items = []
+    for rank, (architecture, (rows, fit)) in enumerate(lines.items()):
+        colours = palette[rank % len(palette)]
+        law = [] if fit is None else [*add_band(plot, fit, colours), *add_curve(plot, fit, colours, width=2)]
+        marks = add_points(plot, rows, "data", colours, MARKERS[rank % len(MARKERS)], fit)
+        items.append(LegendItem(label=architecture, renderers=[marks, *law], index=len(rows) - 1))
+    losses = [ne for rows, _ in lines.values() for ne in rows["test_ne"]]
+    places = [place for rows, _ in lines.values() for place in rows["data"]]
+    return finish(plot, items, losses, bayes_ne, places)
+
+
+def joint_figure(record: Mapping[str, Any], axis: str) -> Any:
+    """Lines of equal NE over parameters and data, the points they were fitted to, and the compute-optimal path.
+
+    Args:
+        record: Of ``joint``, with a fit.
+        axis: What the axis of parameters measures.
+    """
+    fit, path = JointFit.from_dict(record["fit"]), record["path"]
+    tooltips = [("parameters", "@n_text"), ("examples", "@d_text"), ("NE", "@ne{0.0000}"), ("note", "@note")]
+    plot = empty_figure("parameters", axis, tooltips, "training examples", y_axis_type="log")
+    plot.yaxis.formatter = human_ticks()
+    ns, ds = [*fit.n, *(p["n"] for p in path)], [*fit.d, *(p["d"] for p in path)]
+    log_range(plot, min(ns) / 1.4, max(ns) * 1.4)
+    bottom, top = min(ds) / 1.6, max(ds) * 1.6
+    plot.y_range.update(start=bottom, end=top)
+    plot.yaxis.ticker = plot.ygrid[0].ticker = FixedTicker(ticks=log_ticks(bottom, top))
+    items = [_contours(plot, fit, bottom, top)]
+    columns = {"x": short(fit.n), "y": short(fit.d), "ne": short(fit.y), "note": ["measured"] * len(fit.n)}
+    items.append(LegendItem(label="measured", renderers=[mark(plot, _texts(columns), TEST, "circle", y="y", size=6)]))
+    if path:
+        route = {
+            "x": short(p["n"] for p in path),
+            "y": short(p["d"] for p in path),
+            "ne": [p["ne"] for p in path],
+            "note": [_path_note(p) for p in path],
+        }
+        line = add_line(plot, route["x"], route["y"], TRAIN, line_width=3)
+        stops = mark(plot, _texts(route), TRAIN, "diamond", y="y", size=11)
+        items.append(LegendItem(label="compute-optimal path", renderers=[stops, line]))
+    legend_below(plot, items, 420)
+    return plot
+
+
+def _contours(plot: Any, fit: JointFit, bottom: float, top: float) -> LegendItem:
+    """Lines of equal NE in closed form: ``d = d0 (B / (NE - E - A (n/n0)**-a))**(1/b)``."""
+    ns = np.geomspace(plot.x_range.start, plot.x_range.end, 80)
+    xs, ys = list[list[float]](), list[list[float]]()
+    labels: dict[str, list[Any]] = {"x": [], "y": [], "text": []}
+    for level in np.unique(np.quantile(fit.predict(fit.n, fit.d), np.linspace(0.05, 0.95, 7)).round(3)):
+        rest = level - fit.E - fit.A_at_n0 * (ns / fit.n0) ** -fit.a
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            d = fit.d0 * (fit.B_at_d0 / rest) ** (1 / fit.b)
+        seen = (rest > 0) & (d >= bottom) & (d <= top)
+        if seen.sum() > 1:
+            xs.append(short(ns[seen]))
+            ys.append(short(d[seen]))
+            middle = int(np.flatnonzero(seen)[int(seen.sum() * 0.6)])
+            for name, value in (("x", float(ns[middle])), ("y", float(d[middle])), ("text", f"{level:.3f}")):
+                labels[name].append(value)
+    lines = add(plot, MultiLine(xs="x", ys="y", line_width=1.2, line_alpha=0.75), {"x": xs, "y": ys})
+    names = add(plot, Text(text_font_size="12px", text_align="center", y_offset=-2), labels)
+    tint(lines.glyph, line_color=INK)
+    tint(names.glyph, text_color=INK)
+    return LegendItem(label="equal NE (the law)", renderers=[lines, names])
+
+
+def _texts(columns: dict[str, Any]) -> dict[str, Any]:
+    return columns | {
+        "n_text": [human(value) for value in columns["x"]],
+        "d_text": [human(value) for value in columns["y"]],
+    }
+
+
+def _path_note(stop: Mapping[str, Any]) -> str:
+    low, high = stop["low"], stop["high"]
+    interval = "" if low is None or high is None else f", NE {low:.4f} to {high:.4f}"
+    return f"best split of {human(stop['budget'], 'compute')} FLOPs{interval}"
+
+
+def _dimension_note(record: Mapping[str, Any], dim: float) -> str:
+    return " and ".join(what for what in ("best", "knee") if record[what] == dim) or "measured"

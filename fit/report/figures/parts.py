@@ -1,0 +1,298 @@
+"""What the figures of a study are made of: axes, points, laws with their bands, frontiers, legends.
+
+Colours come in pairs, one for a light page and one for a dark one, as ``tfrs_scaling.common.page`` wants them.
+A source of points has the column ``key``, the ids of the trials that a point stands for, one a line: by it the page
+links what is selected in one figure to all others.
+"""
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from bokeh.models import (
+    BoxSelectTool,
+    ColumnDataSource,
+    FixedTicker,
+    Label,
+    Line,
+    Scatter,
+    Span,
+    TapTool,
+    VArea,
+)
+from bokeh.palettes import viridis
+
+from tfrs_scaling.common import page
+from tfrs_scaling.common.page import COUNTS, INK, MUTED, Units, add_legend, blank_figure, human_ticks, log_ticks, tint
+from tfrs_scaling.fit.laws.power_law import PowerLawFit
+
+Colours = tuple[str, str]
+AXIS_NAMES = {
+    "data": "training examples",
+    "parameters": "parameters",
+    "compute": "training compute (FLOPs)",
+}
+NON_EMBEDDING = "parameters outside the embedding tables"
+NE_AXIS = "normalized entropy (test)"
+EXTRAPOLATION = 8.0  # how far beyond the data a law is drawn, dashed
+SCHEME_COLOURS: dict[str, Colours] = {  # Okabe and Ito (2008): told apart with any colour vision, on white and on black
+    "D": ("#6b6b6b", "#a8a8a8"),
+    "V": ("#0072b2", "#56b4e9"),
+    "H": ("#d55e00", "#e8853a"),
+    "O": ("#009e73", "#2fc39a"),
+    "M": ("#b8578f", "#d98cba"),
+    "F": ("#5b4300", "#f0e442"),  # theirs is too pale for white, and has no violet: both fit among the others
+    "N": ("#2e2585", "#8f7bff"),
+    "E": ("#500000", "#78f0f0"),
+}
+SHORT_NAMES = {
+    "D": "D baseline", "V": "V rows", "H": "H dimension", "O": "O over-arch", "M": "M all MLPs", "F": "F features",
+    "N": "N negatives", "E": "E epochs",
+}  # fmt: skip
+MARKERS = (
+    "circle", "square", "triangle", "diamond", "inverted_triangle", "hex", "star", "square_pin", "triangle_pin",
+    "diamond_cross", "circle_cross", "square_cross", "circle_dot", "square_dot", "triangle_dot", "hex_dot",
+)  # fmt: skip
+UNITS: dict[str, Units] = {
+    "data": COUNTS,
+    "parameters": COUNTS,
+    "compute": [("Z", 1e21), ("E", 1e18), ("P", 1e15), ("T", 1e12), ("G", 1e9), ("M", 1e6), ("k", 1e3)],
+}
+_TOOLTIPS = [
+    ("trial", "@trial"),
+    ("NE", "@ne{0.00000}"),
+    ("x", "@x_text"),
+    ("seed", "@seed"),
+    ("learning rate", "@rate"),
+    ("residual", "@residual"),
+    ("note", "@note"),
+]
+_UNDRAWN = ("too_few_points", "not_monotone")
+
+
+def human(value: float, x: str = "data") -> str:
+    """A count in few characters: 1280000 is 1.28M, 3e15 of compute is 3P."""
+    return page.human(value, UNITS[x])
+
+
+def axis_name(x: str, scheme: str) -> str:
+    """What an axis measures, in words: O and M are set against the parameters they change."""
+    return NON_EMBEDDING if x == "parameters" and scheme in ("O", "M") else AXIS_NAMES[x]
+
+
+def plain(text: str) -> str:
+    """A text out of data as a label: Bokeh would typeset what stands between two ``$$``."""
+    return text.replace("$$", "$\u200b$")
+
+
+def empty_figure(
+    x: str, name: str, tooltips: list[tuple[str, str]] | None = None, y_label: str = NE_AXIS, **options: Any
+) -> Any:
+    """A figure with a log axis of data, parameters or compute, whose points can be selected.
+
+    Args:
+        x: data, parameters or compute: the unit of the axis.
+        name: What the axis measures.
+        tooltips: As ``blank_figure``; those of measured points if not given.
+        y_label: What the other axis measures.
+        options: Further ones of ``bokeh.plotting.figure``.
+    """
+    options = {"x_axis_type": "log", "height": 400} | options
+    plot = blank_figure(name, y_label, _TOOLTIPS if tooltips is None else tooltips, **options)
+    plot.xaxis.formatter = human_ticks(UNITS[x])
+    selectable(plot)
+    return plot
+
+
+def selectable(plot: Any) -> None:
+    """Let points be selected, by a tap or a box (which takes a click on its tool first)."""
+    tap, box = TapTool(renderers=[]), BoxSelectTool(renderers=[])
+    plot.add_tools(tap, box)
+    plot.toolbar.active_drag = None
+    plot.toolbar.active_tap = tap
+
+
+def add_points(
+    plot: Any,
+    rows: pd.DataFrame,
+    x: str,
+    colours: Colours,
+    marker: str,
+    fit: PowerLawFit | None,
+) -> Any:
+    """Measured points; hollow where they lie on the plateau and take no part in the fit.
+
+    Args:
+        plot: What to draw into.
+        rows: Columns x, test_ne, plateau and trial_id; seed, learning_rate and key as far as there are.
+        x: data, parameters or compute.
+        colours: Of the points.
+        marker: Their shape.
+        fit: The law their residuals are of.
+    """
+    out = rows["plateau"] if x != "parameters" else pd.Series(False, index=rows.index)
+    drawn = fit is not None and fit.status != "too_few_points"
+    residuals = rows["test_ne"] - fit.predict(rows[x]) if fit is not None and drawn else None
+    size = len(rows)
+    return mark(
+        plot,
+        {
+            "x": rows[x].astype("float64").to_list(),
+            "ne": rows["test_ne"].to_list(),
+            "fill_alpha": np.where(out, 0.0, 0.85).tolist(),
+            "trial": rows["trial_id"].to_list(),
+            "key": rows["key" if "key" in rows else "trial_id"].to_list(),
+            "x_text": [human(value, x) for value in rows[x]],
+            "seed": rows["seed"].to_list() if "seed" in rows else ["mean of all"] * size,
+            "rate": [f"{v:g}" for v in rows["learning_rate"]] if "learning_rate" in rows else ["selected"] * size,
+            "residual": ["no fit"] * size if residuals is None else [f"{value:+.5f}" for value in residuals],
+            "note": np.where(out, "on the plateau: not in the fit", "in the fit").tolist(),
+        },
+        colours,
+        marker,
+    )
+
+
+def mark(plot: Any, columns: dict[str, Any], colours: Colours, marker: str, *, y: str = "ne", size: int = 8) -> Any:
+    """Points that hover tells about and that can be selected: larger and in ink when they are, pale when others are.
+
+    Args:
+        plot: What to draw into, made by ``empty_figure`` or ``selectable``.
+        columns: Of the points: ``x``, the y, ``key`` if they can be linked, and whatever the tooltips show.
+        colours: Of the points.
+        marker: Their shape.
+        y: The name of the column of their height.
+        size: In pixels.
+    """
+    alpha: Any = "fill_alpha" if "fill_alpha" in columns else 0.85
+    look = {"x": "x", "y": y, "marker": marker}
+    pale = Scatter(**look, size=size, fill_alpha=0.12, line_alpha=0.18)
+    scatter = add(
+        plot,
+        Scatter(**look, size=size, fill_alpha=alpha, line_width=1.5),
+        columns,
+        selection_glyph=Scatter(**look, size=size + 6, fill_alpha=alpha, line_width=3),
+        nonselection_glyph=pale,
+        muted_glyph=pale,
+    )
+    tint(scatter.glyph, line_color=colours, fill_color=colours)
+    tint(scatter.selection_glyph, line_color=INK, fill_color=colours)
+    tint(pale, line_color=colours, fill_color=colours)
+    plot.hover[0].renderers.append(scatter)
+    for tool in plot.tools:
+        if isinstance(tool, TapTool | BoxSelectTool):
+            tool.renderers.append(scatter)
+    return scatter
+
+
+def add(plot: Any, glyph: Any, columns: dict[str, Any], **options: Any) -> Any:
+    """A renderer of a glyph. ``plot.line`` and its kin would make three glyphs of each, of which most go unused."""
+    return plot.add_glyph(ColumnDataSource(columns), glyph, **options)
+
+
+def add_ring(plot: Any, frontier: pd.DataFrame, x: str) -> Any:
+    """Rings around the points of a frontier."""
+    columns = {"x": frontier[x].astype("float64").to_list(), "y": frontier["test_ne"].to_list()}
+    ring = add(plot, Scatter(marker="circle", size=15, fill_alpha=0.0, line_width=1.2, line_alpha=0.55), columns)
+    tint(ring.glyph, line_color=INK)
+    return ring
+
+
+def add_line(plot: Any, x: Iterable[float], y: Iterable[float], colours: Colours, **options: Any) -> Any:
+    """A line through places; seven digits are more than a screen shows."""
+    curve = add(plot, Line(**options), {"x": short(x), "y": short(y)})
+    tint(curve.glyph, line_color=colours)
+    return curve
+
+
+def add_curve(plot: Any, fit: PowerLawFit, colours: Colours, width: float) -> list[Any]:
+    """The law: solid where it was fitted, dashed beyond where its status allows to extrapolate."""
+    if fit.status in _UNDRAWN:
+        return []
+    low, high = min(fit.x), max(fit.x)
+    pieces = [(low, high, "solid")]
+    if fit.status == "ok":
+        pieces.append((high, high * EXTRAPOLATION, "dashed"))
+    curves = []
+    for start, end, dash in pieces:
+        places = np.geomspace(start, end, 40)
+        curves.append(
+            add_line(plot, places, fit.predict(places), colours, line_dash=dash, line_width=width, line_alpha=0.9)
+        )
+    return curves
+
+
+def add_band(plot: Any, fit: PowerLawFit, colours: Colours) -> list[Any]:
+    """The interval of a law, as far as it is drawn."""
+    if fit.status in _UNDRAWN:
+        return []
+    reach = EXTRAPOLATION if fit.status == "ok" else 1.0
+    places = np.geomspace(min(fit.x), max(fit.x) * reach, 40)
+    low, high = fit.predict_interval(places)
+    columns = {"x": short(places), "y1": short(low), "y2": short(high)}
+    band = add(plot, VArea(fill_alpha=0.14), columns)
+    tint(band.glyph, fill_color=colours)
+    return [band]
+
+
+def finish(
+    plot: Any,
+    items: list[Any],
+    losses: Sequence[float],
+    bayes_ne: float | None,
+    places: Sequence[float],
+    *,
+    reach: float = EXTRAPOLATION,
+) -> Any:
+    """Ranges set by the points (a wide band must not flatten them), the floor, the legend.
+
+    Args:
+        plot: The figure.
+        items: Of its legend.
+        losses: Every NE that must be in sight.
+        bayes_ne: Drawn as a dotted line where known.
+        places: Every x that must be in sight.
+        reach: How far beyond the largest x the axis goes.
+    """
+    seen = [*losses, bayes_ne] if bayes_ne is not None else [*losses]
+    height = (max(seen) - min(seen)) or 0.1
+    plot.y_range.update(start=min(seen) - 0.15 * height, end=max(seen) + 0.06 * height)
+    log_range(plot, 0.8 * float(min(places)), float(max(places)) * reach)
+    if bayes_ne is not None:
+        floor = Span(location=bayes_ne, dimension="width", line_dash="dotted", line_width=1.5)
+        name = Label(
+            x=8, x_units="screen", y=bayes_ne, y_offset=3, text=f"Bayes NE {bayes_ne:.4f}", text_font_size="12px"
+        )
+        tint(floor, line_color=MUTED)
+        tint(name, text_color=MUTED)
+        plot.add_layout(floor)
+        plot.add_layout(name)
+    legend_below(plot, items, 345)
+    return plot
+
+
+def legend_below(plot: Any, items: list[Any], height: int) -> None:
+    """A legend that may be long without eating the plot, which gets this many pixels."""
+    columns = 4 if len(items) > 5 else 3
+    plot.height = height + 26 * math.ceil(len(items) / columns)
+    add_legend(plot, items, columns)
+
+
+def log_range(plot: Any, start: float, end: float) -> None:
+    """The range of the log x axis, with ticks that are dense enough."""
+    plot.x_range.update(start=start, end=end)
+    plot.xaxis.ticker = plot.xgrid[0].ticker = FixedTicker(ticks=log_ticks(start, end))
+
+
+def ramp(rank: int, count: int) -> Colours:
+    """The colours of the rank-th of count ordered lines, the pale end off white, the dark end off black."""
+    share = rank / max(count - 1, 1)
+    palette = viridis(256)
+    return palette[round(10 + 180 * share)], palette[round(80 + 165 * share)]
+
+
+def short(values: Iterable[float]) -> list[float]:
+    """Numbers of a curve to seven digits, which keeps the page small."""
+    return [float(f"{value:.7g}") for value in values]

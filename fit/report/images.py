@@ -1,0 +1,156 @@
+"""The figures of the report as files, for papers, drawn by a headless browser (the extra ``images``)."""
+
+import base64
+import importlib
+import importlib.util
+import os
+import re
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal
+
+import pandas as pd
+from jinja2 import Environment
+from markupsafe import Markup
+
+from tfrs_scaling.common.files import write_text_atomically
+from tfrs_scaling.common.page import HEAD, SCRIPT, bokeh_script, embedded
+from tfrs_scaling.common.strict_yaml import InputError
+from tfrs_scaling.fit.report.report import figures_of, report_sections
+from tfrs_scaling.fit.report.tables import study_tables
+
+Format = Literal["png", "svg"]
+
+WIDTH = 640  # pixels of the page; a png has three times as many
+_SCALE = 3
+_PATIENCE = 120.0  # seconds until every figure must be drawn
+_BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+_PAGE = (
+    HEAD
+    + """<body>{% for element, height in places %}
+<div class="plot" id="{{ element }}" style="width: {{ width }}px; min-height: {{ height }}px"></div>{% endfor %}
+<script type="application/json" id="documents">{{ documents }}</script><script>{{ script }}</script></body></html>
+"""
+)
+_SVG = 'return Bokeh.index[roots.get(arguments[0]).id].export("svg").ctx.get_serialized_svg(true)'
+_NAMES = re.compile(r'\bid="([A-Za-z]{12})"')
+_PNG = 'return Bokeh.index[roots.get(arguments[0]).id].export("png").canvas.toDataURL("image/png")'
+
+
+def write_images(
+    runs: pd.DataFrame,
+    fits: Mapping[str, Any],
+    folder: str | os.PathLike[str],
+    *,
+    study: Mapping[str, Any],
+    suffix: Format,
+) -> list[Path]:
+    """Write every figure of a study to a file of its own, in the colours of a light page.
+
+    Args:
+        runs: The run table.
+        fits: What ``fit_study`` made of it.
+        folder: Where to; it is made if need be. Files are called as their places on the report's page.
+        study: As ``write_report`` takes it.
+        suffix: png (three pixels to one of the page) or svg.
+
+    Returns:
+        The files.
+
+    Raises:
+        InputError: selenium, a Chromium or its driver is missing.
+        OSError: a file cannot be written.
+    """
+    with headless_browser() as browser, tempfile.TemporaryDirectory() as scratch:
+        sections, *_ = report_sections(runs, fits, study, study_tables(fits))
+        figures = figures_of(sections)
+        page = Path(scratch) / "figures.html"
+        page.write_text(_page(figures, str(study["name"])), encoding="utf-8")
+        _open(browser, page)
+        place = Path(folder)
+        place.mkdir(parents=True, exist_ok=True)
+        return [_write(browser, element, place / f"{element}.{suffix}") for element in figures]
+
+
+@contextmanager
+def headless_browser(capabilities: Mapping[str, Any] | None = None) -> Iterator[Any]:
+    """A headless Chromium driven by selenium.
+
+    Args:
+        capabilities: Further ones of the driver.
+
+    Raises:
+        InputError: one of them is missing; the message says how to get it.
+    """
+    if importlib.util.find_spec("selenium") is None:
+        raise InputError("png and svg need selenium: pip install 'tfrs_scaling[images]'")
+    chromium = next(filter(None, map(shutil.which, _BROWSERS)), None)
+    driver = shutil.which("chromedriver")
+    missing = [name for name, found in (("chromium", chromium), ("chromedriver", driver)) if not found]
+    if missing:
+        raise InputError(
+            f"png and svg need a headless browser, and {' and '.join(missing)} is not on the PATH; on Debian: apt "
+            "install chromium chromium-driver"
+        )
+    webdriver: Any = importlib.import_module("selenium.webdriver")
+    service: Any = importlib.import_module("selenium.webdriver.chrome.service")
+    options = webdriver.ChromeOptions()
+    options.binary_location = chromium
+    for argument in (
+        "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-background-networking",
+        "--disable-component-update", "--disable-sync", "--no-first-run",
+    ):  # fmt: skip
+        options.add_argument(argument)
+    for name, value in (capabilities or {}).items():
+        options.set_capability(name, value)
+    browser = webdriver.Chrome(options=options, service=service.Service(driver))
+    try:
+        yield browser
+    finally:
+        browser.quit()
+
+
+def _page(figures: Mapping[str, Any], name: str) -> str:
+    return Environment(autoescape=True).from_string(_PAGE).render(
+        kind="figures",
+        name=name,
+        style=Markup("body { margin: 0; background: #fff; }"),
+        bokeh=bokeh_script(),
+        places=[(element, plot.height) for element, plot in figures.items()],
+        width=WIDTH,
+        documents=embedded(figures),
+        script=Markup(SCRIPT),  # noqa: S704 -- ours
+    )  # fmt: skip
+
+
+def _open(browser: Any, page: Path) -> None:
+    browser.execute_cdp_cmd(
+        "Emulation.setDeviceMetricsOverride",
+        {"width": WIDTH, "height": 900, "deviceScaleFactor": _SCALE, "mobile": False},
+    )
+    light = {"name": "prefers-color-scheme", "value": "light"}
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [light]})
+    browser.get(page.as_uri())
+    deadline = time.monotonic() + _PATIENCE
+    while browser.execute_script("return document.body.dataset.drawn") != "true":
+        if time.monotonic() > deadline:
+            raise InputError(
+                f"the browser did not draw the figures within {_PATIENCE:.0f} s; try again on an idle machine"
+            )
+        time.sleep(0.05)
+
+
+def _write(browser: Any, element: str, path: Path) -> Path:
+    if path.suffix == ".svg":
+        drawing = browser.execute_script(_SVG, element)
+        for number, name in enumerate(dict.fromkeys(_NAMES.findall(drawing))):  # they are drawn by chance
+            drawing = drawing.replace(name, f"clip{number}")
+        write_text_atomically(path, drawing)
+        return path
+    address = browser.execute_script(_PNG, element)
+    path.write_bytes(base64.b64decode(address.split(",", 1)[1]))
+    return path

@@ -1,0 +1,154 @@
+"""What the report's page does beyond drawing: linked selection, sliders, views, tables as CSV.
+
+It runs after ``tfrs_scaling.common.page.SCRIPT``, whose names it uses.
+"""
+
+REPORT_SCRIPT = """
+const report = JSON.parse(document.getElementById("report").textContent)
+
+// Linked selection: points that share a trial, over all figures, those drawn later included.
+const selection = new Set()
+let linking = false, asked = false
+const keysOf = (source, at) => source.data.key[at].split("\\n")
+const pointsIn = (root) => root.renderers.filter((each) => each.data_source?.data?.key)
+function show(root) {
+  for (const renderer of pointsIn(root)) {
+    const source = renderer.data_source, found = []
+    for (let at = 0; at < source.data.key.length; at++)
+      if (keysOf(source, at).some((key) => selection.has(key))) found.push(at)
+    if (found.join() !== source.selected.indices.join()) source.selected.indices = found
+    renderer.muted = selection.size > 0 && found.length === 0
+  }
+}
+function showAll() {
+  linking = true
+  for (const root of roots.values()) show(root)
+  linking = false
+  const names = [...selection].sort(), few = names.slice(0, 3).join(", ")
+  const bar = document.getElementById("chosen")
+  bar.hidden = names.length === 0
+  bar.firstElementChild.textContent = few + (names.length > 3 ? ` and ${names.length - 3} more` : "")
+}
+function changed(root) {
+  if (linking || asked) return
+  asked = true  // a box selects in several sources: hear them all first
+  setTimeout(() => {
+    asked = false
+    selection.clear()
+    for (const {data_source: source} of pointsIn(root))
+      for (const at of source.selected.indices) for (const key of keysOf(source, at)) selection.add(key)
+    showAll()
+  }, 0)
+}
+document.querySelector("#chosen button").addEventListener("click", () => { selection.clear(); showAll() })
+
+// Sliders: closed forms of the laws, as tfrs_scaling.fit.laws.returns has them.
+const epsilon = document.getElementById("epsilon"), target = document.getElementById("target")
+const threshold = () => 10 ** Number(epsilon.value), doubled = (law) => -Math.expm1(-law.beta * Math.LN2)
+const lossAt = (law, x) => law.top * Math.pow(x / law.x0, -law.beta) + law.gamma
+function diminishing(law, least) {
+  const left = law.top * (doubled(law) - least)
+  if (!(left > 0)) return 0
+  return law.gamma > 0 ? law.x0 * Math.pow(left / (least * law.gamma), 1 / law.beta) : Infinity
+}
+function needed(law, ne) {
+  if (ne <= law.gamma) return Infinity
+  return law.top > 0 && law.beta > 0 ? law.x0 * Math.pow(law.top / (ne - law.gamma), 1 / law.beta) : 0
+}
+function human(value, x) {
+  for (const [unit, size] of report.units[x])
+    if (value >= 0.9995 * size) return Number((value / size).toPrecision(3)) + unit
+  return String(Number(value.toPrecision(3)))
+}
+function put(root, name, x, height, inside = "diamond") {
+  const mark = root.select_one(name)
+  if (!mark) return
+  const {start, end} = root.x_range, [left, right] = [start * report.inside, end / report.inside]
+  const at = x < start ? left : x > end ? right : x, angle = x < start ? Math.PI / 2 : x > end ? -Math.PI / 2 : 0
+  mark.data_source.data = {x: [at], y: [height(at)], marker: [angle ? "triangle" : inside], angle: [angle]}
+}
+function move(root, group, which) {
+  const least = threshold(), ne = Number(target.value)
+  for (const law of group.laws) {
+    const falls = diminishing(law, least)
+    if (which === "gain") put(root, `gain-${law.scheme}`, falls, () => 100 * least)
+    else {
+      put(root, `diminishing-${law.scheme}`, falls, (x) => lossAt(law, x))
+      put(root, `target-${law.scheme}`, needed(law, ne), () => ne, "circle_x")
+    }
+  }
+  const [rule, at] = which === "gain" ? ["epsilon", 100 * least] : ["target", ne]
+  root.select_one(rule).location = at
+  if (which === "ne" && ne < root.y_range.start) root.y_range.start = ne - 0.02 * (root.y_range.end - ne)
+}
+function far(x, law, axis) {
+  if (x === Infinity) return "out of reach: floor " + law.gamma.toFixed(4)
+  if (x <= law.low) return x > 0 ? "below the measured range" : "everywhere"
+  const times = x / law.high
+  return human(x, axis) + (times > 1 ? ` (${Number(times.toPrecision(3)).toLocaleString("en")}× the largest)` : "")
+}
+function tell() {
+  document.getElementById("epsilon-shown").textContent = Number((100 * threshold()).toPrecision(2)) + " %"
+  document.getElementById("target-shown").textContent = Number(target.value).toFixed(4)
+  const body = document.querySelector("#levers-now tbody")
+  body.replaceChildren(...report.levers.flatMap((group) => group.laws.map((law) => {
+    const row = document.createElement("tr"), never = law.gamma <= 0 ? "nowhere" : ""
+    const falls = diminishing(law, threshold())
+    const cells = [law.label, group.axis, human(law.high, group.x), law.words,
+      falls === Infinity ? never : far(falls, law, group.x), far(needed(law, Number(target.value)), law, group.x)]
+    cells.forEach((text, at) => {
+      const cell = document.createElement("td")
+      if (at === 2 || at > 3) cell.className = "n"
+      cell.dataset.label = document.querySelectorAll("#levers-now th")[at].textContent
+      cell.textContent = text
+      row.append(cell)
+    })
+    return row
+  })))
+}
+const place = (which, group) => `lever-${which}-${group.element}`
+function moveAll() {
+  tell()
+  for (const group of report.levers) for (const which of ["ne", "gain"])
+    if (roots.has(place(which, group))) move(roots.get(place(which, group)), group, which)
+}
+if (epsilon) {
+  epsilon.value = Math.log10(report.epsilon)
+  Object.assign(target, report.target)
+  target.value = report.target.value
+  for (const slider of [epsilon, target]) slider.addEventListener("input", moveAll)
+  tell()
+}
+
+document.addEventListener("figure-drawn", ({target: element, detail: root}) => {
+  for (const {data_source: source} of pointsIn(root))
+    source.selected.properties.indices.change.connect(() => changed(root))
+  if (selection.size) { linking = true; show(root); linking = false }
+  const group = report.levers.find((each) => [place("ne", each), place("gain", each)].includes(element.id))
+  if (group) move(root, group, element.id.startsWith("lever-ne") ? "ne" : "gain")
+})
+
+// What the answer rests on belongs on paper.
+addEventListener("beforeprint", () => {
+  for (const details of document.querySelectorAll(".budget details:not(:has(pre))")) details.open = true
+})
+
+// Views of one figure. Those of the two figures of a section that belong together change together.
+for (const button of document.querySelectorAll("[data-shows]")) button.addEventListener("click", () => {
+  const buttons = [...button.parentElement.children], at = buttons.indexOf(button)
+  const both = button.closest("section").querySelector(".controls") ? button.closest(".figures") : null
+  for (const figure of both ? both.children : [button.closest("figure")]) {
+    figure.querySelectorAll(".view").forEach((view, number) => { view.hidden = number !== at })
+    figure.querySelectorAll("[data-shows]").forEach((each, number) => each.setAttribute("aria-pressed", number === at))
+  }
+  drawAll()
+})
+
+for (const button of document.querySelectorAll("[data-table]")) button.addEventListener("click", () => {
+  const link = document.createElement("a"), name = button.dataset.table
+  link.href = URL.createObjectURL(new Blob([report.tables[name]], {type: "text/csv"}))
+  link.download = `${name}.csv`
+  link.click()
+  setTimeout(() => URL.revokeObjectURL(link.href), 1000)
+})
+"""

@@ -1,0 +1,1 @@
+"""What prepared data hold, as one page."""

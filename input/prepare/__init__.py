@@ -1,0 +1,1 @@
+"""From raw logs or synthetic clicks to shuffled, split, encoded shards."""

@@ -1,0 +1,343 @@
+"""Preparation as an Apache Beam pipeline: the same work on any number of machines, to the same bytes.
+
+Rows travel as bytes, in the blocks that they were parsed in. The steps, in Beam's terms:
+
+    parts -> pieces -> (reshuffled) rows -> sample -> decisions
+    rows, decisions -> counts; counts of values -> vocabularies
+    rows, decisions, counts -> (grouped by shard) -> shards
+"""
+
+import dataclasses
+import itertools
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import apache_beam as beam
+import numpy as np
+import pydantic
+from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.pvalue import AsDict, AsSingleton
+
+from tfrs_scaling.common.locations import join, opened
+from tfrs_scaling.common.strict_yaml import InputError
+from tfrs_scaling.input.logs.cells import Rejected, Rejects
+from tfrs_scaling.input.prepare.encoding import ValueCounts, Vocabulary, count_values
+from tfrs_scaling.input.prepare.publish import Prepared, WrittenShard, write_rows
+from tfrs_scaling.input.prepare.rows import Rows
+from tfrs_scaling.input.prepare.sources import Source
+from tfrs_scaling.input.prepare.spill import (
+    from_bytes,
+    in_shuffled_order,
+    pack,
+    shard_of,
+    shuffle_keys,
+    to_bytes,
+    without_codes,
+)
+from tfrs_scaling.input.prepare.split import SAMPLE_ROWS, Decisions, Request, check_counts, count_splits, decide
+from tfrs_scaling.input.schema import Schema
+from tfrs_scaling.input.shards import SPLITS, SplitName, shard_count
+
+# The values of a feature are counted in so many ranges of their hashes, each on a machine of its own.
+VALUE_RANGE_BITS = 6
+_OUTCOME = "outcome.json"
+
+
+@dataclasses.dataclass(frozen=True)
+class Notes:
+    """What parsing noticed.
+
+    Attributes:
+        rejected: malformed rows with the part that they stand in, in order; no more than one over the allowed number.
+        missing: missing values per feature.
+    """
+
+    rejected: list[tuple[int, Rejected]]
+    missing: dict[str, int]
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """What the pipeline tells the process that started it.
+
+    Attributes:
+        notes: of all blocks.
+        decisions: None where the log has no rows.
+        counts: of ``count_splits``; empty where there are no rows.
+        vocabulary_sizes: distinct training values per feature.
+        shards: by split and number; none where the log cannot be used.
+        bayes: whether the true probabilities are known.
+    """
+
+    notes: Notes
+    decisions: Decisions | None
+    counts: list[list[int]]
+    vocabulary_sizes: dict[str, int]
+    shards: list[tuple[SplitName, int, WrittenShard]]
+    bayes: bool
+
+
+def prepared_on_beam(
+    source: Source, request: Request, max_bad_rows: int, draft: str, runner: str, beam_options: Sequence[str]
+) -> Prepared:
+    """Run the pipeline, and wait for it.
+
+    Args:
+        source: the rows.
+        request: how they are to be split.
+        max_bad_rows: so many malformed rows are left out and listed.
+        draft: where the shards go; every worker has to reach it.
+        runner: Beam's name of one.
+        beam_options: of that runner, such as ``direct_num_workers=2``.
+
+    Raises:
+        InputError: the log or an option cannot be used.
+    """
+    flags = [f"--{option}" for option in beam_options]
+    options = PipelineOptions([f"--runner={runner}", "--default_sdk_harness_log_level=ERROR", *flags])
+    unknown = [flag for flag in flags if flag.split("=")[0].lstrip("-") not in options.get_all_options()]
+    if unknown:
+        raise InputError(f"--beam {unknown[0].lstrip('-')}: Apache Beam knows no such option")
+    try:
+        pipeline = beam.Pipeline(options=options)
+    except (ValueError, ImportError, AttributeError) as error:
+        raise InputError(f"--runner {runner}: Apache Beam cannot use it: {error}") from None
+    try:
+        with pipeline:
+            _build(pipeline, source, request, max_bad_rows, draft)
+    except InputError:
+        raise
+    except Exception as error:
+        raise _located(error, runner) from error
+    path = join(draft, _OUTCOME)
+    with opened(path) as stream:
+        outcome = pydantic.TypeAdapter(Outcome).validate_json(stream.read())
+    beam.io.filesystems.FileSystems.delete([path])
+    return _prepared(outcome, source, max_bad_rows)
+
+
+def _located(error: Exception, runner: str) -> InputError:
+    """The user's mistake that a worker met, out of the runner's account of it; else the account itself."""
+    name = f"{InputError.__module__}.{InputError.__name__}: "
+    said = [line.partition(name)[2] for line in str(error).splitlines() if name in line]
+    return InputError(said[-1].partition(" [while running")[0] if said else f"--runner {runner} failed: {error}")
+
+
+def _prepared(outcome: Outcome, source: Source, max_bad_rows: int) -> Prepared:
+    rejects = Rejects(max_bad_rows)
+    rejects.add([rejected for _, rejected in outcome.notes.rejected])
+    if outcome.decisions is None:
+        raise InputError(f"{', '.join(record.file for record in source.record()) or 'the log'}: no rows")
+    check_counts(np.array(outcome.counts))
+    shards: dict[SplitName, list[WrittenShard]] = {name: [] for name in SPLITS}
+    for name, _, shard in sorted(outcome.shards, key=lambda written: written[:2]):
+        shards[name].append(shard)
+    names = [feature.name for feature in source.schema.categorical if feature.name in outcome.vocabulary_sizes]
+    sizes = {name: outcome.vocabulary_sizes[name] for name in names}
+    return Prepared(outcome.decisions, shards, sizes, outcome.notes.missing, rejects.rows, outcome.bayes)
+
+
+def _build(pipeline: beam.Pipeline, source: Source, request: Request, max_bad_rows: int, draft: str) -> None:
+    schema = source.schema
+    parsed = (
+        pipeline
+        | "parts" >> beam.Create(list(range(source.parts)))
+        | "pieces" >> beam.FlatMap(lambda part: ((part, piece) for piece in source.pieces(part)))
+        | "spread" >> beam.Reshuffle()
+        | "parse" >> beam.ParDo(_Parse(source, max_bad_rows)).with_outputs("notes", main="rows")
+    )
+    rows = parsed.rows
+    notes = parsed.notes | "all notes" >> beam.CombineGlobally(_AllNotes(max_bad_rows))
+    sample = rows | "sample" >> beam.CombineGlobally(_LowestKeys(request.seed, SAMPLE_ROWS))
+    decisions = sample | "decide" >> beam.Map(lambda content: _decided(content, schema, request))
+    counts = rows | "count" >> beam.Map(_counts, AsSingleton(decisions)) | "all counts" >> beam.CombineGlobally(_summed)
+    vocabularies = (
+        rows
+        | "values" >> beam.FlatMap(_values, AsSingleton(decisions), schema)
+        | "all values" >> beam.CombinePerKey(_merged)
+        | "most frequent" >> beam.MapTuple(lambda key, values: (key[0], _candidates(values, key[0], schema)))
+        | "by feature" >> beam.GroupByKey()
+        | "rank" >> beam.MapTuple(lambda name, parts: (name, _ranked(parts, name, schema)))
+    )
+    shards = (
+        rows
+        | "by shard"
+        >> beam.FlatMap(_by_shard, AsSingleton(decisions), AsSingleton(counts), AsSingleton(notes), max_bad_rows)
+        | "shards" >> beam.GroupByKey()
+        | "write" >> beam.Map(_write, draft, schema, AsSingleton(decisions), AsSingleton(counts), AsDict(vocabularies))
+        | "all shards" >> beam.combiners.ToList()
+    )
+    sizes = vocabularies | "sizes" >> beam.MapTuple(lambda name, vocabulary: (name, vocabulary.size))
+    _ = shards | "outcome" >> beam.Map(
+        _tell,
+        draft,
+        AsSingleton(notes),
+        AsSingleton(decisions),
+        AsSingleton(counts),
+        AsDict(sizes),
+        AsSingleton(sample),
+    )
+
+
+class _Parse(beam.DoFn):
+    """A piece of a part -> its rows as bytes; what is to be noted of it, under the tag ``notes``."""
+
+    def __init__(self, source: Source, max_bad_rows: int):
+        self._source, self._max_bad_rows = source, max_bad_rows
+
+    def process(self, element: tuple[int, Any]) -> Iterator[Any]:
+        part, piece = element
+        parsed = self._source.rows(piece)
+        rejected = [(part, row) for row in parsed.rejected[: self._max_bad_rows + 1]]
+        yield beam.pvalue.TaggedOutput("notes", Notes(rejected, parsed.missing))
+        yield to_bytes(parsed.rows)
+
+
+class _AllNotes(beam.CombineFn):
+    """The notes of all blocks together."""
+
+    def __init__(self, max_bad_rows: int):
+        self._max_bad_rows = max_bad_rows
+
+    def create_accumulator(self) -> Notes:
+        return Notes([], {})
+
+    def add_input(self, notes: Notes, more: Notes) -> Notes:
+        return self.merge_accumulators([notes, more])
+
+    def merge_accumulators(self, all_notes: Iterable[Notes]) -> Notes:
+        rejected: list[tuple[int, Rejected]] = []
+        missing: Counter[str] = Counter()
+        for notes in all_notes:
+            rejected += notes.rejected
+            missing.update(notes.missing)
+        rejected.sort(key=lambda row: (row[0], row[1].line))
+        return Notes(rejected[: self._max_bad_rows + 1], dict(missing))
+
+    def extract_output(self, notes: Notes) -> Notes:
+        return notes
+
+
+class _LowestKeys(beam.CombineFn):
+    """The rows of lowest shuffle key, in that order and without codes, as bytes; empty if there are none."""
+
+    def __init__(self, seed: int, count: int):
+        self._seed, self._count = seed, count
+
+    def create_accumulator(self) -> list[bytes]:
+        return []
+
+    def add_input(self, blocks: list[bytes], content: bytes) -> list[bytes]:
+        blocks.append(to_bytes(without_codes(from_bytes(content))))
+        # Sorted only now and then: each time costs as much as all the rows that are kept.
+        return self._compact(blocks) if sum(map(len, blocks)) > 2 * len(blocks[0]) + (1 << 26) else blocks
+
+    def merge_accumulators(self, accumulators: Iterable[list[bytes]]) -> list[bytes]:
+        return self._compact([content for blocks in accumulators for content in blocks])
+
+    def extract_output(self, blocks: list[bytes]) -> bytes:
+        return next(iter(self._compact(blocks)), b"")
+
+    def _compact(self, blocks: list[bytes]) -> list[bytes]:
+        if not blocks:
+            return []
+        together = Rows.concatenate([from_bytes(content) for content in blocks])
+        return [
+            to_bytes(in_shuffled_order(pack(together), self._seed).take(np.arange(min(self._count, len(together)))))
+        ]
+
+
+def _decided(sample: bytes, schema: Schema, request: Request) -> Decisions | None:
+    rows = from_bytes(sample) if sample else None
+    return decide(rows, schema, request) if rows else None
+
+
+def _counts(content: bytes, decisions: Decisions | None) -> list[list[int]]:
+    if decisions is None:
+        return []
+    rows = from_bytes(content)
+    counted: list[list[int]] = count_splits(rows, decisions.splits(rows)).tolist()
+    return counted
+
+
+def _summed(counts: Iterable[list[list[int]]]) -> list[list[int]]:
+    parts = [np.array(part) for part in counts if part]
+    total: list[list[int]] = sum(parts[1:], start=parts[0]).tolist() if parts else []
+    return total
+
+
+def _values(
+    content: bytes, decisions: Decisions | None, schema: Schema
+) -> Iterator[tuple[tuple[str, int], ValueCounts]]:
+    """The counts of a block's training values, by feature and range of hashes."""
+    if decisions is None:
+        return
+    rows = from_bytes(content)
+    for name, values in count_values(rows, decisions.splits(rows) == SPLITS.index("train"), schema).items():
+        bounds = np.arange(1, 1 << VALUE_RANGE_BITS, dtype=np.uint64) << np.uint64(64 - VALUE_RANGE_BITS)
+        cuts = [0, *np.searchsorted(values.hashes, bounds).tolist(), len(values.hashes)]
+        for number, (start, stop) in enumerate(itertools.pairwise(cuts)):
+            if number == 0 or stop > start:  # a feature without a single value is told of, too
+                yield (name, number), ValueCounts(values.hashes[start:stop], values.counts[start:stop])
+
+
+def _merged(parts: Iterable[ValueCounts]) -> ValueCounts:
+    return ValueCounts.merged([ValueCounts.none(), *parts])
+
+
+def _candidates(values: ValueCounts, name: str, schema: Schema) -> tuple[int, ValueCounts]:
+    """How many values there are, and those of them that may have an id."""
+    feature = next(feature for feature in schema.categorical if feature.name == name)
+    return len(values.hashes), values.most_frequent(feature.cardinality - 1)
+
+
+def _ranked(parts: Iterable[tuple[int, ValueCounts]], name: str, schema: Schema) -> Vocabulary:
+    feature = next(feature for feature in schema.categorical if feature.name == name)
+    sizes, candidates = zip(*parts, strict=True)
+    return Vocabulary.ranked(_merged(candidates), feature, sum(sizes))
+
+
+def _by_shard(
+    content: bytes, decisions: Decisions | None, counts: list[list[int]], notes: Notes, max_bad_rows: int
+) -> Iterator[tuple[tuple[SplitName, int], bytes]]:
+    """The rows of a block by split and shard; none where the log cannot be used."""
+    if decisions is None or len(notes.rejected) > max_bad_rows:
+        return
+    rows = from_bytes(content)
+    splits = decisions.splits(rows)
+    for index, name in enumerate(SPLITS):
+        chosen = rows.take(splits == index)
+        shard = shard_of(shuffle_keys(chosen, decisions.request.seed), shard_count(counts[index][0]))
+        for number in np.unique(shard).tolist():
+            yield (name, number), to_bytes(chosen.take(shard == number))
+
+
+def _write(
+    group: tuple[tuple[SplitName, int], Iterable[bytes]],
+    draft: str,
+    schema: Schema,
+    decisions: Decisions,
+    counts: list[list[int]],
+    vocabularies: dict[str, Vocabulary],
+) -> tuple[SplitName, int, WrittenShard]:
+    (name, number), blocks = group
+    together = Rows.concatenate([from_bytes(content) for content in blocks])
+    rows = in_shuffled_order(pack(together), decisions.request.seed)
+    total = shard_count(counts[SPLITS.index(name)][0])
+    return name, number, write_rows(draft, name, number, total, rows, schema, decisions, vocabularies)
+
+
+def _tell(
+    shards: list[tuple[SplitName, int, WrittenShard]],
+    draft: str,
+    notes: Notes,
+    decisions: Decisions | None,
+    counts: list[list[int]],
+    sizes: dict[str, int],
+    sample: bytes,
+) -> None:
+    bayes = bool(sample) and from_bytes(sample).click_probability is not None
+    outcome = Outcome(notes, decisions, counts, sizes, shards, bayes)
+    with opened(join(draft, _OUTCOME), "wb") as stream:
+        stream.write(pydantic.TypeAdapter(Outcome).dump_json(outcome))

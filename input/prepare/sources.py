@@ -1,0 +1,107 @@
+"""What can be prepared: raw logs, and clicks that are made."""
+
+import dataclasses
+import functools
+from collections.abc import Iterator
+from typing import Any, Protocol
+
+from tfrs_scaling.input.logs.cells import Log
+from tfrs_scaling.input.prepare.rows import ParsedRows, RowParser
+from tfrs_scaling.input.prepare.synthetic import Synthetic, block_count, make_teacher, rows_of_block
+from tfrs_scaling.input.schema import Schema
+from tfrs_scaling.input.shards import Source as SourceRecord
+
+
+class Source(Protocol):
+    """Rows to prepare, in pieces that can be made on different machines.
+
+    Attributes:
+        schema: their columns.
+        parts: how many parts there are, each a sequence of pieces that has to be gone through in order.
+    """
+
+    @property
+    def schema(self) -> Schema: ...  # noqa: D102
+    @property
+    def parts(self) -> int: ...  # noqa: D102
+
+    def pieces(self, part: int) -> Iterator[Any]:
+        """The pieces of a part; little work."""
+        ...
+
+    def rows(self, piece: Any) -> ParsedRows:
+        """The rows of a piece; most of the work."""
+        ...
+
+    def record(self) -> tuple[SourceRecord, ...]:
+        """The raw files, for the manifest."""
+        ...
+
+
+@dataclasses.dataclass(frozen=True)
+class LogSource:
+    """The rows of a raw log."""
+
+    log: Log
+
+    @property
+    def schema(self) -> Schema:
+        """The log's."""
+        return self.log.schema
+
+    @property
+    def parts(self) -> int:
+        """Its files."""
+        return len(self.log.files)
+
+    def pieces(self, part: int) -> Iterator[Any]:
+        """The pieces of a file.
+
+        Raises:
+            InputError: it cannot be read.
+        """
+        return self.log.pieces(part)
+
+    def rows(self, piece: Any) -> ParsedRows:
+        """The rows of a piece.
+
+        Raises:
+            InputError: it cannot be read.
+        """
+        return RowParser(self.log.schema).parse(self.log.cells(piece))
+
+    def record(self) -> tuple[SourceRecord, ...]:
+        """Names, sizes and checksums of all that the rows are made from.
+
+        Raises:
+            InputError: one cannot be read.
+        """
+        return tuple(SourceRecord(*origin) for origin in self.log.origins())
+
+
+@dataclasses.dataclass(frozen=True)
+class SyntheticSource:
+    """Synthetic clicks; a piece is the number of a block."""
+
+    settings: Synthetic
+    parts: int = 1
+
+    @property
+    def schema(self) -> Schema:
+        """The generator's."""
+        return self.settings.schema()
+
+    def pieces(self, part: int) -> Iterator[int]:
+        """The numbers of the blocks."""
+        yield from range(block_count(self.settings))
+
+    def rows(self, piece: int) -> ParsedRows:
+        """The rows of a block."""
+        return ParsedRows(rows_of_block(self.settings, _teacher(self.settings), piece), [], {})
+
+    def record(self) -> tuple[SourceRecord, ...]:
+        """There are no files."""
+        return ()
+
+
+_teacher = functools.lru_cache(maxsize=1)(make_teacher)

@@ -1,0 +1,138 @@
+"""Which rows train, which validate and which test; and what else is measured on a sample before any is written."""
+
+import dataclasses
+from typing import Literal
+
+import numpy as np
+
+from tfrs_scaling.common.strict_yaml import InputError
+from tfrs_scaling.input.prepare.hashing import draws, fractions
+from tfrs_scaling.input.prepare.rows import Rows
+from tfrs_scaling.input.schema import Schema
+from tfrs_scaling.input.shards import SPLITS
+
+SplitBy = Literal["time", "order", "random"]
+# Where time splits and how dense features are scaled is measured on the rows of lowest shuffle key, a random sample;
+# for logs of up to this many rows it is all of them.
+SAMPLE_ROWS = 1 << 20
+DROPPED = len(SPLITS)  # stands for negatives that are left out of training
+
+
+@dataclasses.dataclass(frozen=True)
+class Request:
+    """How a log is to be split.
+
+    Attributes:
+        split_by: ``time`` puts the latest rows into test and those before into validation, a moment never being in
+            two splits; ``order`` takes the order of the log for its time; ``random`` draws.
+        validation: its share of the rows.
+        test: its share of the rows.
+        seed: of all that is drawn, and of the shuffle.
+        negative_rate: the share of the negatives that the training split keeps.
+
+    Raises:
+        InputError: a share is off.
+    """
+
+    split_by: SplitBy
+    validation: float = 0.05
+    test: float = 0.1
+    seed: int = 0
+    negative_rate: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not (self.validation > 0 and self.test > 0 and self.validation + self.test < 1):
+            raise InputError(
+                f"validation {self.validation} and test {self.test}: both above 0, and less than 1 together"
+            )
+        if not 0 < self.negative_rate <= 1:
+            raise InputError(f"the rate of kept negatives is {self.negative_rate}: above 0, and at most 1")
+
+
+@dataclasses.dataclass(frozen=True)
+class Decisions:
+    """What a sample of the log settles.
+
+    Attributes:
+        request: how the log is to be split.
+        from_validation, from_test: the first moment of each; 0 where the split is random.
+        dense_mean, dense_deviation: per dense feature, of the sample's training rows.
+    """
+
+    request: Request
+    from_validation: int
+    from_test: int
+    dense_mean: tuple[float, ...] = ()
+    dense_deviation: tuple[float, ...] = ()
+
+    def splits(self, rows: Rows) -> np.ndarray:
+        """Per row the number of its split in ``SPLITS``, or ``DROPPED``: int64 [n]."""
+        request = self.request
+        if request.split_by == "random":
+            drawn = fractions(draws(request.seed, "split", rows.position))
+            in_test, held_out = drawn < request.test, drawn < request.test + request.validation
+        else:
+            moment = _moments(rows, request.split_by)
+            in_test, held_out = moment >= self.from_test, moment >= self.from_validation
+        split = np.where(in_test, SPLITS.index("test"), np.where(held_out, SPLITS.index("validation"), 0))
+        if request.negative_rate < 1:
+            dropped = fractions(draws(request.seed, "negatives", rows.position)) >= request.negative_rate
+            split[(split == SPLITS.index("train")) & (rows.label == 0) & dropped] = DROPPED
+        return split
+
+
+def decide(sample: Rows, schema: Schema, request: Request) -> Decisions:
+    """Settle what a sample can settle.
+
+    Args:
+        sample: the ``SAMPLE_ROWS`` rows of lowest shuffle key, in that order.
+        schema: their columns.
+        request: how the log is to be split.
+    """
+    from_validation = from_test = 0
+    if request.split_by != "random":
+        earliest_first = np.sort(_moments(sample, request.split_by))
+        count = len(earliest_first)
+        from_test = int(earliest_first[count - max(1, round(request.test * count))])
+        held_out = max(2, round((request.test + request.validation) * count))
+        from_validation = int(earliest_first[max(0, count - held_out)])
+    decisions = Decisions(request, from_validation, from_test)
+    training = decisions.splits(sample) == SPLITS.index("train")
+    means, deviations = [], []
+    for k in range(len(schema.dense)):
+        column = np.ascontiguousarray(sample.dense[training, k])
+        known = column[~np.isnan(column)]
+        constant = len(known) == 0 or known.min() == known.max()  # its computed deviation may be a rounding error
+        means.append(float(known.mean()) if len(known) else 0.0)
+        deviations.append(0.0 if constant else float(known.std()))
+    return dataclasses.replace(decisions, dense_mean=tuple(means), dense_deviation=tuple(deviations))
+
+
+def _moments(rows: Rows, split_by: SplitBy) -> np.ndarray:
+    if split_by == "order":
+        return rows.position
+    assert rows.time is not None
+    return rows.time
+
+
+def count_splits(rows: Rows, splits: np.ndarray) -> np.ndarray:
+    """Rows and clicks of each split: int64 [splits and DROPPED, 2]."""
+    return np.stack(
+        [np.bincount(chosen, minlength=len(SPLITS) + 1) for chosen in (splits, splits[rows.label == 1])], axis=1
+    )
+
+
+def check_counts(counts: np.ndarray) -> None:
+    """See that every split has rows of both labels.
+
+    Args:
+        counts: what ``count_splits`` gave, summed up.
+
+    Raises:
+        InputError: a split is empty, or all its labels are the same.
+    """
+    for name, (rows, clicks) in zip(SPLITS, counts.tolist(), strict=False):
+        if not rows:
+            raise InputError(f"the {name} split comes out empty: give more rows, or a larger share")
+        if clicks in (0, rows):
+            raise InputError(f"every label of the {name} split is {clicks // rows}: nothing can be learned or measured")

@@ -1,0 +1,253 @@
+"""Synthetic clicks with a known answer: the best NE that any model can reach is known.
+
+A click is drawn from a teacher of the form a DLRM can express,
+
+    logit = bias + sum_f effect_f[id_f] + sum_{f<g} <vector_f[id_f], vector_g[id_g]> + sum_k slope_k ln(1 + dense_k),
+
+with Zipf-distributed ids. Each part's share of the logit's spread is set, and the bias gives the wanted CTR.
+
+Tastes may drift: the logit of row t, counted from 0, then has another part, sum_f drift_f[id_f](t) with
+
+    drift_f[id](t) = drift / sqrt(features) * (a cos(w t / drift_rows) + b sin(w t / drift_rows))
+
+and a, b and w standard normal for every id. At any time the part's standard deviation over equally frequent ids is
+``drift``, and its values at times s and t correlate by
+
+    correlation(s, t) = exp(-((s - t) / drift_rows)**2 / 2)
+
+(random Fourier features: Rahimi and Recht 2007), so it changes smoothly and does not come back. Whoever predicts at
+time t with the teacher of time s loses drift**2 (1 - correlation(s, t)) E[p (1 - p)] nats a row against the best, p
+being the click probability at t: Stein's lemma, for the part is normal.
+"""
+
+import dataclasses
+from collections.abc import Iterator
+from typing import Annotated
+
+import numpy as np
+import pydantic
+from pydantic.dataclasses import dataclass
+from scipy import special
+
+from tfrs_scaling.input.prepare.rows import Rows
+from tfrs_scaling.input.schema import STRICT, CategoricalFeature, DenseFeature, Name, Schema
+
+BLOCK_ROWS = 1 << 16
+BINS = 1 << 16  # of a feature's index; a power of two, so that a number in [0, 1) times BINS is exact
+Positive = Annotated[int, pydantic.Field(ge=1)]
+Spread = Annotated[float, pydantic.Field(ge=0, le=100)]
+
+
+@dataclass(frozen=True, config=STRICT)
+class SyntheticFeature:
+    """A categorical feature of the generator.
+
+    Attributes:
+        name: the column.
+        ids: how many distinct ids there are.
+        rows: rows of its embedding table at V = 1; fewer than ``ids`` makes ids share rows.
+        zipf: the k-th most frequent id has a share proportional to k**-zipf.
+    """
+
+    name: Name
+    ids: Annotated[int, pydantic.Field(ge=1, le=2**24)]
+    rows: Positive
+    zipf: Annotated[float, pydantic.Field(ge=0, le=10)] = 1.0
+
+
+@dataclass(frozen=True, config=STRICT)
+class Synthetic:
+    """The generator's settings.
+
+    Attributes:
+        rows: rows to make.
+        features: the categorical features.
+        dense: how many dense features (exponentially distributed counts).
+        ctr: the share of clicks aimed at; with drift, at time 0: from there it goes with the frequent ids.
+        rank: length of the ids' hidden vectors.
+        effect_spread: standard deviation, in logits, of the sum of the ids' effects, were all ids equally
+            frequent; where few ids make up most rows it comes out smaller.
+        interaction_spread: the same of the sum of the pairwise interactions.
+        dense_spread: the same of the dense part.
+        drift: the same of the part of the ids' effects that changes with time; 0: none does. Above 0 the rows have a
+            ``time``, which is their number, and are split by it. Ids and dense values are the same with and without.
+        drift_rows: rows after which the drifting part's correlation with what it was is down to exp(-1/2) = 0.61.
+        seed: of the teacher and of the rows.
+    """
+
+    rows: Positive
+    features: Annotated[tuple[SyntheticFeature, ...], pydantic.Field(min_length=1)]
+    dense: Annotated[int, pydantic.Field(ge=0, le=1000)] = 4
+    ctr: Annotated[float, pydantic.Field(gt=0, lt=1)] = 0.25
+    rank: Annotated[int, pydantic.Field(ge=1, le=1000)] = 4
+    effect_spread: Spread = 1.0
+    interaction_spread: Spread = 1.0
+    dense_spread: Spread = 0.5
+    drift: Spread = 0.0
+    drift_rows: Positive = 1_000_000
+    seed: Annotated[int, pydantic.Field(ge=0, lt=2**63)] = 0
+
+    def __post_init__(self) -> None:
+        names = ["click", *(f"dense_{k}" for k in range(self.dense)), *(f.name for f in self.features)]
+        names += ["time"] if self.drift else []
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"two columns would be named {twice[0]!r}: rename the feature")
+
+    def schema(self) -> Schema:
+        """The schema of the generator's rows."""
+        return Schema(
+            label="click",
+            dense=tuple(DenseFeature(f"dense_{k}") for k in range(self.dense)),
+            categorical=tuple(CategoricalFeature(f.name, f.rows, "id") for f in self.features),
+            time="time" if self.drift else None,
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class Teacher:
+    """What clicks depend on.
+
+    Attributes:
+        cumulative: per feature, float64 [ids], the cumulative shares of the ids.
+        index: per feature, int64 [BINS + 1], how many cumulative shares are at most k / BINS.
+        scrambled: per feature, int32 [ids], the id that the k-th most frequent one shows as; without it the
+            remainder by the table's rows would keep the most frequent ids apart for free.
+        effects: per feature, float64 [ids], in logits.
+        vectors: per feature, float64 [ids, rank].
+        squares: per feature, float64 [ids], the vectors' squared lengths.
+        drifts: per feature, float64 [ids, 3]: the cosine's and the sine's amplitude, in logits, and radians per row.
+            Empty without drift.
+        slopes: float64 [dense].
+        bias: in logits.
+    """
+
+    cumulative: list[np.ndarray]
+    index: list[np.ndarray]
+    scrambled: list[np.ndarray]
+    effects: list[np.ndarray]
+    vectors: list[np.ndarray]
+    squares: list[np.ndarray]
+    drifts: list[np.ndarray]
+    slopes: np.ndarray
+    bias: float
+
+
+def make_teacher(settings: Synthetic) -> Teacher:
+    """The teacher of the given settings; the same for the same settings, however many rows are made."""
+    rng = np.random.Generator(np.random.Philox(key=settings.seed, counter=[0, 0, 0, 1]))
+    count = len(settings.features)
+    pairs = count * (count - 1) / 2
+    shares = [np.arange(1, f.ids + 1, dtype=np.float64) ** -f.zipf for f in settings.features]
+    scale = (settings.interaction_spread / max(1.0, (pairs * settings.rank) ** 0.5)) ** 0.5
+    slopes = rng.standard_normal(settings.dense)
+    # ln(1 + x) of a unit exponential has a standard deviation of 0.4199 (numerical integration).
+    slopes *= settings.dense_spread / 0.4199 / max(float(np.linalg.norm(slopes)), 1e-12)
+    cumulative = [np.cumsum(share / share.sum()) for share in shares]
+    scrambled = [rng.permutation(f.ids).astype(np.int32) for f in settings.features]
+    effects = [rng.standard_normal(f.ids) * settings.effect_spread / count**0.5 for f in settings.features]
+    vectors = [rng.standard_normal((f.ids, settings.rank)) * scale for f in settings.features]
+    teacher = Teacher(
+        cumulative=cumulative,
+        index=[np.searchsorted(sums, np.arange(BINS + 1) / BINS, side="right") for sums in cumulative],
+        scrambled=scrambled,
+        effects=effects,
+        vectors=vectors,
+        squares=[(vector**2).sum(axis=1) for vector in vectors],
+        drifts=_drifts(settings) if settings.drift else [],
+        slopes=slopes,
+        bias=0.0,
+    )
+    logits = _draw(settings, teacher, rng, np.zeros(BLOCK_ROWS))[2]
+    low, high = -50.0, 50.0
+    for _ in range(60):
+        bias = (low + high) / 2
+        low, high = (bias, high) if special.expit(logits + bias).mean() < settings.ctr else (low, bias)
+    return dataclasses.replace(teacher, bias=bias)
+
+
+def _drifts(settings: Synthetic) -> list[np.ndarray]:
+    # A stream of their own, so that all else is as without drift; streams 2 and 3 of a seed are those of `prepare`.
+    rng = np.random.Generator(np.random.Philox(key=settings.seed, counter=[0, 0, 0, 4]))
+    amplitude = settings.drift / len(settings.features) ** 0.5
+    return [
+        rng.standard_normal((f.ids, 3)) * [amplitude, amplitude, 1 / settings.drift_rows] for f in settings.features
+    ]
+
+
+def generate(settings: Synthetic) -> Iterator[Rows]:
+    """The rows, in blocks; the first n rows do not depend on how many are made."""
+    teacher = make_teacher(settings)
+    for block in range(block_count(settings)):
+        yield rows_of_block(settings, teacher, block)
+
+
+def block_count(settings: Synthetic) -> int:
+    """How many blocks the rows come in: of ``BLOCK_ROWS`` rows each, the last one of what is left."""
+    return -(-settings.rows // BLOCK_ROWS)
+
+
+def rows_of_block(settings: Synthetic, teacher: Teacher, block: int) -> Rows:
+    """One block of the rows; any can be made alone, in any order and in any process.
+
+    Args:
+        settings: what to make.
+        teacher: of these settings; a process makes it once, for all its blocks.
+        block: from 0 to below ``block_count(settings)``.
+
+    Raises:
+        IndexError: there is no such block.
+    """
+    if not 0 <= block < block_count(settings):
+        raise IndexError(f"block {block} of {block_count(settings)}")
+    rng = np.random.Generator(np.random.Philox(key=settings.seed, counter=[0, 0, block, 0]))
+    time = np.arange(BLOCK_ROWS, dtype=np.int64) + block * BLOCK_ROWS
+    ids, dense, logits = _draw(settings, teacher, rng, time)
+    probability = special.expit(logits)
+    label = (rng.random(BLOCK_ROWS) < probability).astype(np.uint8)
+    made = slice(0, min(BLOCK_ROWS, settings.rows - block * BLOCK_ROWS))
+    return Rows(
+        time[made],
+        label[made],
+        dense[made],
+        ids[made].astype(np.uint64),
+        time=time[made] if settings.drift else None,
+        click_probability=probability[made],
+    )
+
+
+def _draw(
+    settings: Synthetic, teacher: Teacher, rng: np.random.Generator, time: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Ids int32 [rows, features], dense float64 [rows, dense] and logits float64 [rows], at the times [rows]."""
+    rows = len(time)
+    ids = np.empty((rows, len(settings.features)), np.int32)
+    dense = rng.exponential(size=(rows, settings.dense))
+    logits = teacher.bias + np.log1p(dense) @ teacher.slopes
+    vector_sum = np.zeros((rows, settings.rank))
+    square_sum = np.zeros(rows)
+    for f, scrambled in enumerate(teacher.scrambled):
+        rank = _ranks(teacher.cumulative[f], teacher.index[f], rng.random(rows))
+        ids[:, f] = scrambled.take(rank)
+        logits += teacher.effects[f].take(rank)
+        vector_sum += teacher.vectors[f].take(rank, axis=0)
+        square_sum += teacher.squares[f].take(rank)
+        if teacher.drifts:
+            cosine, sine, rate = teacher.drifts[f].take(rank, axis=0).T
+            angle = rate * time
+            logits += cosine * np.cos(angle) + sine * np.sin(angle)
+    # sum_{f<g} <v_f, v_g> = (|sum_f v_f|^2 - sum_f |v_f|^2) / 2  (Rendle 2010, eq. 4)
+    logits += ((vector_sum**2).sum(axis=1) - square_sum) / 2
+    return ids, dense, logits
+
+
+def _ranks(cumulative: np.ndarray, index: np.ndarray, uniform: np.ndarray) -> np.ndarray:
+    """How many cumulative shares are at most each number: int64 [n], at most ids - 1.
+
+    The index knows it for most numbers, those whose bin no cumulative share divides (Chen and Asau 1974).
+    """
+    bins = (uniform * BINS).astype(np.int64)
+    rank = index.take(bins)
+    divided = np.flatnonzero(rank != index.take(bins + 1))
+    rank[divided] = np.searchsorted(cumulative, uniform[divided], side="right")
+    return rank.clip(max=len(cumulative) - 1)  # rounding may leave the last sum below 1

@@ -1,0 +1,89 @@
+"""What a sweep survives, and what it costs: killed twenty times, and a hundred trials in one process."""
+
+import multiprocessing.forkserver
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import pandas as pd
+import psutil
+import tensorflow as tf
+import yaml
+
+from tests.helpers.faults import Siege, instant_trial
+from tests.helpers.studies import tiny_config, tiny_content, tiny_data
+from tests.tfrs_scaling.sweep.multi_worker_test import free_addresses
+from tfrs_scaling.fit.runs import TIMING_COLUMNS
+from tfrs_scaling.planning.plan import plan_on
+from tfrs_scaling.study.workdir import Workdir
+from tfrs_scaling.sweep.grid import sweep
+from tfrs_scaling.training.trial import Progress
+
+GRID: dict[str, Any] = {"V": ["1/2", "1/4"], "H": [2, "1/2"], "O": [2, "1/2"], "M": ["1/2"], "seeds": [0, 1, 2]}
+MEMBERS = ("chief", "worker0", "worker1")
+
+
+class FaultsBenchmark(tf.test.Benchmark):
+    def benchmark_ten_kills_of_a_sweep_and_its_trials(self) -> None:
+        self._besiege(("",), 10, seed=1)
+
+    def benchmark_ten_kills_of_chief_workers_and_trials(self) -> None:
+        self._besiege(MEMBERS, 10, seed=2)
+
+    def benchmark_memory_of_a_hundred_trials(self) -> None:
+        """Growth of the resident memory of the sweep's process and of the server that trials are forked from."""
+        config = tiny_config(seeds=list(range(100)))
+        root = Path(tempfile.mkdtemp())
+        data, workdir, resident = tiny_data(config, root / "data"), Workdir(root / "study"), []
+
+        def watcher(_: str, news: Progress | dict[str, Any]) -> None:
+            if isinstance(news, dict):
+                server = multiprocessing.forkserver._forkserver._forkserver_pid  # type: ignore[attr-defined]
+                resident.append([psutil.Process(pid).memory_info().rss / 2**20 for pid in (None, server)])
+
+        started = time.monotonic()
+        with workdir.locked(), mock.patch("tfrs_scaling.sweep.grid.run_trial", instant_trial):
+            workdir.claim(config, data)
+            sweep(config, data, workdir, plan_on(config, data.manifest), strategy="cpu", jobs=1, watcher=watcher)
+        seconds = time.monotonic() - started
+        figures: dict[str, float] = {}
+        for which, at_ten, at_hundred in zip(("sweep", "server"), resident[9], resident[99], strict=True):
+            figures |= {
+                f"{which}_mib_at_10": round(at_ten, 1),
+                f"{which}_mib_at_100": round(at_hundred, 1),
+                f"{which}_growth_percent": round(100 * (at_hundred / at_ten - 1), 2),
+            }
+        self.report_benchmark(iters=100, wall_time=seconds / 100, extras=figures)
+
+    def _besiege(self, members: tuple[str, ...], kills: int, seed: int, *, quick: bool = False) -> None:
+        root = Path(tempfile.mkdtemp())
+        config = tiny_config(**GRID)
+        tiny_data(config, root / "data")
+        config_file = root / "tiny.yaml"
+        config_file.write_text(yaml.safe_dump(tiny_content(**GRID)))
+        port = int(free_addresses(1)[0].rpartition(":")[2])
+        tables, started, killed = [], time.monotonic(), []
+        for name, times in (("killed", kills), ("whole", 0)):
+            workdir = Workdir(root / name)
+            attack = members if times else ("",)
+            with Siege(config_file, root / "data", workdir, members=attack, port=port, quick=quick, seed=seed) as siege:
+                siege.kill(times)
+                siege.finish(again=times > 0)
+            killed += siege.killed
+            tables.append(pd.read_csv(workdir.runs).drop(columns=list(TIMING_COLUMNS)))
+        pd.testing.assert_frame_equal(tables[0], tables[1])
+        if tables[0].duplicated(["trial_id", "examples"]).any() or set(tables[0]["status"]) != {"ok"}:
+            raise AssertionError(tables[0])
+        counts = {victim: killed.count(victim) for victim in sorted(set(killed))}
+        self.report_benchmark(
+            name="killed " + ", ".join(f"{count} × {victim}" for victim, count in counts.items()),
+            iters=kills,
+            wall_time=time.monotonic() - started,
+            extras={"trials": tables[0]["trial_id"].nunique()},
+        )
+
+
+if __name__ == "__main__":
+    tf.test.main()

@@ -1,0 +1,107 @@
+"""How often the comparisons of schemes are right: Table 1 and Table 2 of Ardalani et al. 2022 from planted studies.
+
+The grid is the paper's (V, H, O and M, 37 shapes, 11 data sizes, one seed), the noise 5e-4 of NE, the laws those of
+Table 1: ``tests/paper_grid.py``. Printed: the share of studies in which each pair came out as planted, and how often
+anything was told apart where nothing differs.
+"""
+
+import time
+from collections import Counter
+
+import numpy as np
+import pandas as pd
+
+from tests.fit.analyses.zones_test import OUTCOME, table_of
+from tests.helpers.paper_grid import DATA, SMALLEST, Grid, compute_study, draw_signs, noisy, outcomes, study, zone_study
+from tests.helpers.planted import planted_study
+from tfrs_scaling.fit.analyses.ladders import resample_ladders
+from tfrs_scaling.fit.analyses.outlook import limits, phases
+from tfrs_scaling.fit.analyses.paper import compare_with_paper
+from tfrs_scaling.fit.analyses.ranking import rank_schemes
+from tfrs_scaling.fit.analyses.zones import scheme_zones
+from tfrs_scaling.fit.study import fit_study
+
+import tensorflow as tf  # isort: skip -- after tfrs_scaling, which chooses the Keras it comes with
+
+SEEDS = 100
+
+
+class RankingBenchmark(tf.test.Benchmark):
+    """Shares of right outcomes, and seconds."""
+
+    def benchmark_table_1_data(self) -> None:
+        for step in (1e-3, 2e-3, 3e-3):
+            self._rank(f"data, neighbours {step:g} apart", study(Grid(step=step), 0, noise=0.0), "data")
+
+    def benchmark_table_1_compute(self) -> None:
+        for step in (1e-3, 3e-3):
+            self._rank(f"compute, neighbours {step:g} apart", compute_study(step), "compute")
+
+    def benchmark_no_difference(self) -> None:
+        quiet = study(Grid(step=0, top=0), 0, noise=0.0)
+        for x in ("data", "parameters"):
+            self._rank(f"{x}, no difference", quiet, x)
+        self._rank("data, no difference, three seeds", study(Grid(step=0, top=0), 0, noise=0.0, seeds=3), "data")
+
+    def benchmark_table_2(self) -> None:
+        quiet = study(Grid(), 0, noise=0.0)
+        for difference in (2e-3, 3e-3, 6e-3):
+            started, quarters, tables = time.perf_counter(), 0, 0
+            for seed in range(SEEDS):
+                signs = draw_signs(np.random.default_rng(seed))
+                runs = noisy(zone_study(quiet, signs, difference), seed)
+                found = table_of(scheme_zones(resample_ladders(runs, "dot", seed=seed)))
+                right = sum(found[quarter] == OUTCOME[sign] for quarter, sign in signs.items())
+                quarters, tables = quarters + right, tables + (right == len(signs))
+            figures = {"quarters right": quarters / SEEDS / 8, "whole tables right": tables / SEEDS}
+            self._report(f"Table 2, differences of {difference:g}", started, figures)
+        flat = quiet.assign(test_ne=SMALLEST + 0.05 * (quiet["examples"] / DATA[0]) ** -0.1)
+        for margin in (0.0, 1e-3):
+            started, told = time.perf_counter(), Counter[str]()
+            for seed in range(SEEDS):
+                for record in scheme_zones(resample_ladders(noisy(flat, seed), "dot", seed=seed), margin=margin):
+                    for name in ("cells", "table"):
+                        told[name] += any(part["outcome"] != "≈" for part in record[name])
+            figures = {f"a pair with any {name} told apart": told[name] / SEEDS / 2 for name in ("cells", "table")}
+            self._report(f"zones, no difference, margin {margin:g}", started, figures)
+
+    def benchmark_the_papers_claims(self) -> None:
+        seeds, started, verdicts = 5, time.perf_counter(), Counter[str]()
+        for seed in range(seeds):
+            for record in fit_study(study(Grid(step=3e-3), seed))["paper"]:
+                if record["source"] == "Table 1, data":
+                    verdicts[f"{record['claim']}: {record['verdict']}"] += 1
+        self._report("the paper's claims", started, {name: count / seeds for name, count in sorted(verdicts.items())})
+
+    def benchmark_seconds(self) -> None:
+        """What the analyses add to the fits of a study, on one core."""
+        of_500 = study(Grid(), 0, seeds=13)
+        for name, runs in (("51 trials", planted_study()), (f"{of_500['trial_id'].nunique()} trials", of_500)):
+            started = time.perf_counter()
+            fits = fit_study(runs)
+            whole = time.perf_counter() - started
+            started = time.perf_counter()
+            standing = phases(fits["lines"])
+            limits(fits["lines"])
+            ladders = resample_ladders(runs[runs["learning_rate"] == 0.02], "dot")
+            rank_schemes(ladders, fits["lines"], standing)
+            scheme_zones(ladders)
+            compare_with_paper(fits)
+            self._report(f"seconds, {name}", started, {"fit_study": whole, "of which": time.perf_counter() - started})
+
+    def _rank(self, name: str, quiet: pd.DataFrame, x: str) -> None:
+        started, found = time.perf_counter(), Counter[str]()
+        for seed in range(SEEDS):
+            records = rank_schemes(resample_ladders(noisy(quiet, seed), "dot", seed=seed), [], [])
+            of_x = outcomes(next(record for record in records if record["x"] == x))
+            found.update(pair + outcome for pair, outcome in of_x.items() if outcome != "≈")
+            found["any"] += any(outcome != "≈" for outcome in of_x.values())
+        self._report(name, started, {pair: count / SEEDS for pair, count in sorted(found.items())})
+
+    def _report(self, name: str, started: float, figures: dict[str, float]) -> None:
+        rounded = {key: round(value, 4) for key, value in figures.items()}
+        self.report_benchmark(name=name, iters=SEEDS, wall_time=time.perf_counter() - started, extras=rounded)
+
+
+if __name__ == "__main__":
+    tf.test.main()

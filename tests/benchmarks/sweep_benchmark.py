@@ -1,0 +1,255 @@
+"""What a study takes: by the plan and in truth, with one job and with two, and as separate KerasTuner trials.
+
+``STUDY_WORKDIR=FOLDER`` makes ``default_study`` look at a finished study of ``tuner_configs/study.yaml`` there, run
+without a break, and not run one, which takes minutes.
+"""
+
+import dataclasses
+import functools
+import gc
+import os
+import random
+import tempfile
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import keras_tuner as kt
+import numpy as np
+import psutil
+import tensorflow as tf
+
+from tests.helpers.peers import stock_batches, stock_model
+from tfrs_scaling.config import Config, read_config
+from tfrs_scaling.input.batches import batches
+from tfrs_scaling.input.prepare.prepare import prepare
+from tfrs_scaling.input.prepare.sources import SyntheticSource
+from tfrs_scaling.input.shards import ClickData
+from tfrs_scaling.planning.calibration import calibrate
+from tfrs_scaling.planning.cost import wall_seconds
+from tfrs_scaling.planning.plan import PlannedTrial, jobs_at_once, plan_on
+from tfrs_scaling.study.export import read_scalars
+from tfrs_scaling.study.trials import Trial, all_trials
+from tfrs_scaling.study.workdir import Workdir
+from tfrs_scaling.sweep.grid import sweep
+
+STUDY = Path(__file__).parents[2] / "tuner_configs" / "study.yaml"
+SAMPLED_PER_RUNG = 5  # of 51 shapes and learning rates: a tenth of the grid
+
+
+class SweepBenchmark(tf.test.Benchmark):
+    """Minutes each, on an otherwise idle machine."""
+
+    def benchmark_jobs(self) -> None:
+        """Four narrow shapes, one trial at a time and two."""
+        overrides = ("examples=[65536, 131072, 262144]", "V=[]", "H=[1/8, 1/4]", "O=[]", "M=[1/4]")
+        config = read_config(STUDY, ("training.learning_rates=[0.04]", *(f"sweep.{text}" for text in overrides)))
+        data = made(config)
+        swept(config, data, jobs=2)  # starts the server of processes
+        seconds: dict[int, list[float]] = {1: [], 2: []}
+        for _ in range(3):
+            for jobs in seconds:
+                seconds[jobs].append(swept(config, data, jobs=jobs).wall)
+        medians = {jobs: float(np.median(of_jobs)) for jobs, of_jobs in seconds.items()}
+        print(f"\nfour narrow trials: {medians[1]:.1f} s one at a time, {medians[2]:.1f} s two at a time")
+        self.report_benchmark(
+            iters=3,
+            wall_time=medians[2],
+            name="jobs",
+            extras={"one_at_a_time": medians[1], "ratio": medians[1] / medians[2]},
+        )
+
+    def benchmark_default_study(self) -> None:
+        """The plan of study.yaml against the study, and where the study's time goes."""
+        config = read_config(STUDY)
+        data = made(config)
+        planned = plan_on(config, data.manifest)
+        jobs = jobs_at_once(planned, "cpu")
+        calibration = calibrate(
+            config,
+            data,
+            planned,
+            Path(tempfile.mkdtemp()),
+            strategy="cpu",
+            jobs=jobs,
+            hear=lambda _: None,
+        )
+        planned = plan_on(config, data.manifest, calibration.speed)
+        predicted = wall_seconds((p.seconds for p in planned), jobs)
+        study = default_study()
+        spent = [spent_by(study.workdir.trials / p.trial.trial_id, config.ladder) for p in planned]
+        print(f"\nstudy.yaml, {jobs} at a time: {study.wall:.0f} s; predicted {predicted:.0f} s")
+        print(f"  after a calibration of {calibration.seconds:.0f} s")
+        steady, tracing, starting = (sum(parts) / jobs / study.wall for parts in zip(*spent, strict=True))
+        print(
+            f"  training and evaluation {steady:.1%} of it, tracing {tracing:.1%}, start of trials {starting:.1%}, "
+            f"all else {1 - steady - tracing - starting:.1%}"
+        )
+        ratios = [p.seconds / sum(of_trial) for p, of_trial in zip(planned, spent, strict=True)]
+        print(f"  predicted over real by trial: {np.percentile(ratios, [0, 25, 50, 75, 100]).round(2)}")
+        extras = {"predicted": predicted, "steady": steady, "tracing": tracing, "starting": starting}
+        if study.peak_bytes:
+            largest = max(p.bytes for p in planned)
+            print(f"  largest trial {study.peak_bytes / 2**20:.0f} MiB, predicted {largest / 2**20:.0f} MiB")
+            extras |= {"peak_mib": study.peak_bytes / 2**20, "predicted_peak_mib": largest / 2**20}
+        self.report_benchmark(iters=len(planned), wall_time=study.wall, name="default_study", extras=extras)
+
+    def benchmark_separate_trials(self) -> None:
+        """The same grid as one KerasTuner trial, with the stock model under Keras' fit, per shape, rate and data size.
+
+        A seeded sample of the shapes and rates is trained at every data size, and stands for all of them there.
+        """
+        config = read_config(STUDY)
+        data, trials = made(config), all_trials(config)
+        draw = random.Random(0)  # noqa: S311 -- a sample
+        points = [(trial, rung) for rung in config.ladder for trial in draw.sample(trials, SAMPLED_PER_RUNG)]
+        tuner = SeparateTrials(config, data, points, Path(tempfile.mkdtemp()))
+        began = time.perf_counter()
+        tuner.search()
+        between = (time.perf_counter() - began - sum(map(sum, tuner.seconds.values()))) / len(points)
+        total = sum((np.mean(seconds) + between) * len(trials) for seconds in tuner.seconds.values())
+        print(f"\nstudy.yaml as separate KerasTuner trials: {len(points)} of {len(trials) * len(config.ladder)} run")
+        for rung, seconds in tuner.seconds.items():
+            print(f"  at {rung:,} rows: {np.mean(seconds):.1f} s, from {min(seconds):.1f} to {max(seconds):.1f} s")
+        print(f"  and {between:.2f} s between two trials; all of them: {total / 60:.1f} min")
+        study = default_study()
+        print(f"  the study: {study.wall / 60:.1f} min, {total / study.wall:.1f} times less")
+        self.report_benchmark(
+            iters=len(points), wall_time=total, name="separate_trials", extras={"ratio": total / study.wall}
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class Swept:
+    """A finished sweep.
+
+    Attributes:
+        workdir: its folder.
+        wall: its seconds.
+        peak_bytes: the largest memory of any trial's process; 0 where it was not watched.
+    """
+
+    workdir: Workdir
+    wall: float
+    peak_bytes: int
+
+
+def made(config: Config) -> ClickData:
+    """The study's clicks."""
+    assert config.synthetic is not None
+    folder = Path(tempfile.mkdtemp()) / "data"
+    prepare(SyntheticSource(config.synthetic), folder, seed=config.synthetic.seed)
+    return ClickData.open(folder)
+
+
+def swept(config: Config, data: ClickData, jobs: int) -> Swept:
+    """The study, run in a new folder."""
+    workdir = Workdir(Path(tempfile.mkdtemp()))
+    planned: list[PlannedTrial] = plan_on(config, data.manifest)
+    peaks: dict[int, int] = {}
+    over = threading.Event()
+    watcher = threading.Thread(target=watch_memory, args=(peaks, over))
+    watcher.start()
+    with workdir.locked():
+        workdir.claim(config, data)
+        began = time.perf_counter()
+        sweep(config, data, workdir, planned, strategy="cpu", jobs=jobs, watcher=lambda *_: None)
+        wall = time.perf_counter() - began
+    over.set()
+    watcher.join()
+    return Swept(workdir, wall, max(peaks.values(), default=0))
+
+
+@functools.cache
+def default_study() -> Swept:
+    """The default study, run here or found where ``STUDY_WORKDIR`` says."""
+    if folder := os.environ.get("STUDY_WORKDIR"):
+        workdir = Workdir(Path(folder))
+        ends = [path.stat().st_mtime for path in workdir.trials.glob("*/trial.json")]
+        return Swept(workdir, max(ends) - workdir.study.stat().st_mtime, 0)
+    config = read_config(STUDY)
+    data = made(config)
+    return swept(config, data, jobs_at_once(plan_on(config, data.manifest), "cpu"))
+
+
+def watch_memory(peaks: dict[int, int], over: threading.Event) -> None:
+    """Note, per process id, the most memory that each trial has held so far: the processes forked from the server."""
+    while not over.wait(0.5):
+        for process in (trial for server in psutil.Process().children() for trial in server.children()):
+            try:
+                status = Path(f"/proc/{process.pid}/status").read_text()
+            except OSError:
+                continue
+            if "VmHWM" in status:  # kB
+                peaks[process.pid] = int(status.split("VmHWM:")[1].split()[0]) * 1024
+
+
+def spent_by(directory: Path, ladder: tuple[int, ...]) -> tuple[float, float, float]:
+    """Seconds that a trial spent on training and evaluation, on tracing its training, and before.
+
+    A trial's first stretch of steps traces the training. What that stretch's rows take without is told by the later
+    ones, and so is what an evaluation takes.
+    """
+    scalars = read_scalars(directory)
+    wall, speed = scalars["time/wall_seconds"], scalars["time/examples_per_second"]
+    rows = np.diff((0, *ladder))
+    of_training = rows / np.array([speed[examples] for examples in ladder])
+    of_evaluation = np.diff([wall[examples] for examples in ladder]) - of_training[1:]
+    first = rows[0] / speed[ladder[1]]
+    steady = first + of_training[1:].sum() + of_evaluation.sum() + np.median(of_evaluation)
+    tracing = of_training[0] - first
+    return float(steady), float(tracing), float(wall[ladder[-1]] - steady - tracing)
+
+
+class SeparateTrials(kt.GridSearch):
+    """What one would write without this package: a training per trial, in one process.
+
+    Args:
+        config: the study.
+        data: its shards.
+        points: trials, each with its data size.
+        folder: KerasTuner's.
+    """
+
+    def __init__(self, config: Config, data: ClickData, points: list[tuple[Trial, int]], folder: Path):
+        self._config, self._data = config, data
+        self._points = {f"{trial.trial_id} {examples}": (trial, examples) for trial, examples in points}
+        self.seconds: dict[int, list[float]] = {examples: [] for _, examples in points}
+        space = kt.HyperParameters()
+        space.Choice("point", list(self._points))
+        super().__init__(
+            hypermodel=lambda hp: None,
+            objective=kt.Objective("val_loss", "min"),
+            hyperparameters=space,
+            directory=folder,
+            overwrite=True,
+        )
+
+    def run_trial(self, trial: Any, *_: Any, **__: Any) -> dict[str, float]:
+        """Build, fit and evaluate one model."""
+        began = time.perf_counter()
+        tf.keras.backend.clear_session()  # as KerasTuner does before it builds a model
+        gc.collect()
+        point, examples = self._points[trial.hyperparameters.get("point")]
+        schema, training = self._data.manifest.schema, self._config.training
+        shape = point.shape(self._config, schema)
+        tf.keras.utils.set_random_seed(point.seed)
+        model = stock_model(shape, schema, training, point.learning_rate)
+
+        def split(name: Any, size: int) -> tf.data.Dataset:
+            rows = batches(self._data, name, size, shape.table_rows, train=name == "train")
+            return stock_batches(rows, schema).prefetch(tf.data.AUTOTUNE)
+
+        fitted = model.fit(
+            split("train", training.batch_size).take(examples // training.batch_size),
+            validation_data=split("validation", training.evaluation_batch_size),
+            verbose=0,
+        )
+        model.evaluate(split("test", training.evaluation_batch_size), verbose=0)
+        self.seconds[examples].append(time.perf_counter() - began)
+        return {"val_loss": fitted.history["val_loss"][-1]}
+
+
+if __name__ == "__main__":
+    tf.test.main()

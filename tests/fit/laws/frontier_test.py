@@ -1,0 +1,117 @@
+"""Tests of the Pareto frontier against the definition, applied to every pair."""
+
+import json
+
+import numpy as np
+
+from tfrs_scaling.fit.laws.frontier import fit_frontier, pareto_frontier
+from tfrs_scaling.fit.laws.power_law import PowerLawFit, fit_power_law
+
+import tensorflow as tf  # isort: skip -- after tfrs_scaling, which chooses the Keras it comes with
+
+
+def brute_force(cost: np.ndarray, loss: np.ndarray) -> list[int]:
+    """Every point that no other dominates, the first of equals, by cost: O(n squared)."""
+    kept = []
+    for i in range(cost.size):
+        no_worse = (cost <= cost[i]) & (loss <= loss[i])
+        better = no_worse & ((cost < cost[i]) | (loss < loss[i]))
+        first_of_equals = not ((cost[:i] == cost[i]) & (loss[:i] == loss[i])).any()
+        if not better.any() and first_of_equals:
+            kept.append(i)
+    return sorted(kept, key=lambda i: cost[i])
+
+
+class ParetoFrontierTest(tf.test.TestCase):
+    """Which points are on the frontier."""
+
+    def test_equals_brute_force_with_ties(self) -> None:
+        rng = np.random.default_rng(0)
+        for _ in range(1000):
+            n = int(rng.integers(1, 25))
+            cost, loss = rng.integers(0, 6, n).astype(float), rng.integers(0, 6, n).astype(float)
+            self.assertEqual(pareto_frontier(cost, loss).tolist(), brute_force(cost, loss))
+
+    def test_by_hand(self) -> None:
+        self.assertEqual(pareto_frontier([4, 1, 2, 3, 1], [0.7, 0.9, 0.9, 0.8, 0.95]).tolist(), [1, 3, 0])
+        self.assertEqual(pareto_frontier([], []).tolist(), [])
+
+    def test_bad_input_is_named(self) -> None:
+        with self.assertRaisesRegex(ValueError, r"loss\[1\] is \w+; every value must be finite"):
+            pareto_frontier([1, 2], [1, np.nan])
+        with self.assertRaisesRegex(ValueError, "cost has shape"):
+            pareto_frontier([1, 2], [1])
+
+
+def shapes(seeds: int = 1) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Five sizes of a model on a ladder of data: compute, loss without noise, size and trial of each point."""
+    sizes, data = np.array([0.25, 0.5, 1.0, 2.0, 4.0]), 10_000 * 2.0 ** np.arange(8)
+    size, examples, seed = (part.ravel() for part in np.meshgrid(sizes, data, np.arange(seeds), indexing="ij"))
+    loss = 0.70 + 0.06 * size**-0.5 + 0.15 * (examples / 1e4) ** -0.35
+    return size * examples, loss, size, size * 10 + seed
+
+
+class FitFrontierTest(tf.test.TestCase):
+    """The law of a frontier whose members noise decides."""
+
+    def test_it_is_the_law_of_the_frontiers_points(self) -> None:
+        cost, loss, size, trial = shapes(seeds=2)
+        noisy = loss + np.random.default_rng(0).normal(0, 1e-3, loss.size)
+        fit = fit_frontier(cost, noisy, configurations=size, groups=trial, plateau=np.zeros(cost.size))
+        means = noisy.reshape(40, 2).mean(axis=1)
+        members = pareto_frontier(cost[::2], means)
+        self.assertAllEqual(fit.x, cost[::2][members])
+        self.assertAllClose(fit.y, means[members], rtol=1e-15)
+        alone = fit_power_law(cost[::2][members], means[members])
+        self.assertEqual((fit.alpha, fit.beta, fit.gamma), (alone.alpha, alone.beta, alone.gamma))
+
+    def test_intervals_cover_the_law_of_the_true_frontier(self) -> None:
+        for seeds in (1, 3):
+            cost, loss, size, trial = shapes(seeds)
+            number, on_plateau = np.unique(trial, return_inverse=True)[1], np.zeros(cost.size)
+            true = fit_frontier(cost, loss, configurations=size, groups=trial, plateau=on_plateau)
+            rng, covered = np.random.default_rng(1), np.zeros(3)
+            for _ in range(60):
+                noise = rng.normal(0, 5e-4, cost.size) + (seeds > 1) * rng.normal(0, 5e-4, number.max() + 1)[number]
+                fit = fit_frontier(cost, loss + noise, configurations=size, groups=trial, plateau=on_plateau)
+                low, high = fit.predict_interval(2 * cost.max())
+                covered[0] += fit.interval["beta"][0] <= true.beta <= fit.interval["beta"][1]
+                covered[1] += fit.interval["gamma"][0] <= true.gamma <= fit.interval["gamma"][1]
+                covered[2] += bool(low <= true.predict(2 * cost.max()) <= high)
+            self.assertAllGreaterEqual(covered / 60, 0.85)  # 95 % less three standard errors
+
+    def test_plateau_given_and_found(self) -> None:
+        x = 1000.0 * 2.0 ** np.arange(10)
+        curve = np.minimum(0.4 * (x / 1000) ** -0.3 + 0.6, [0.92, 0.915] + [1.0] * 8)
+        fit = fit_frontier(x, curve + np.random.default_rng(2).normal(0, 1e-4, 10))
+        self.assertEqual(fit.left_out, (1000.0, 2000.0))
+        self.assertIn("plateau", fit.why_left_out)
+        given = fit_frontier(x, curve, plateau=[True, *[False] * 9])
+        self.assertEqual(given.left_out, (1000.0,))
+
+    def test_order_and_names_do_not_matter_and_a_seed_gives_the_same_bytes(self) -> None:
+        cost, loss, size, trial = shapes(seeds=2)
+        rng = np.random.default_rng(3)
+        noisy, order = loss + rng.normal(0, 1e-3, loss.size), rng.permutation(loss.size)
+        one = fit_frontier(cost, noisy, configurations=size, groups=trial, seed=4)
+        other = fit_frontier(cost[order], noisy[order], configurations=size[order], groups=trial[order], seed=4)
+        self.assertEqual(json.dumps(one.to_dict()), json.dumps(other.to_dict()))
+        self.assertEqual(PowerLawFit.from_dict(json.loads(json.dumps(one.to_dict()))), one)
+
+    def test_bad_input_is_named(self) -> None:
+        for message, arguments in (
+            (r"cost\[0\] is 0", {"cost": [0, 1], "loss": [1, 1]}),
+            (r"loss\[1\] is nan", {"cost": [1, 2], "loss": [1, np.nan]}),
+            (r"loss\[1\] is negative", {"cost": [1, 2], "loss": [1, -1]}),
+            (r"cost has shape \(2,\) and loss \(1,\)", {"cost": [1, 2], "loss": [1]}),
+            (r"groups has 1 labels", {"cost": [1, 2], "loss": [1, 0.9], "groups": [1]}),
+            (r"plateau has shape", {"cost": [1, 2], "loss": [1, 0.9], "plateau": [True]}),
+            (r"frontier has 1 points", {"cost": [1, 2], "loss": [0.9, 1]}),
+        ):
+            with self.assertRaisesRegex(ValueError, message):
+                fit_frontier(**arguments)
+        self.assertEqual(fit_frontier([1, 2], [1, 0.9]).status, "too_few_points")
+
+
+if __name__ == "__main__":
+    tf.test.main()

@@ -1,0 +1,190 @@
+"""Tests of the figures: what is drawn is what was measured and fitted."""
+
+import itertools
+from typing import Any
+
+import numpy as np
+from bokeh.models import HoverTool, Legend, LogScale, Span
+
+from tests.helpers.planted import GAMMA, LADDER, line_of, planted_study
+from tfrs_scaling.fit.report.figures.parts import SCHEME_COLOURS, human
+from tfrs_scaling.fit.report.figures.schemes import study_figures
+from tfrs_scaling.fit.runs import SCHEMES
+from tfrs_scaling.fit.screening import selected
+from tfrs_scaling.fit.study import fit_study, points
+
+import tensorflow as tf  # isort: skip -- after tfrs_scaling, which chooses the Keras it comes with
+
+
+def glyphs(plot: Any, kind: str) -> list[Any]:
+    """The renderers of a figure that draw one kind of glyph."""
+    return [renderer for renderer in plot.renderers if type(renderer.glyph).__name__ == kind]
+
+
+class StudyFiguresTest(tf.test.TestCase):
+    """One figure per scheme and axis, and the frontiers together."""
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        super().setUpClass()
+        runs = planted_study(noise=1e-5)
+        early = (runs["scheme"] == "H") & (runs["multiplier"] == 4) & (runs["examples"] <= LADDER[1])
+        runs.loc[early, "test_ne"] = 0.91
+        cls.runs, cls.fits = runs, fit_study(runs)
+        cls.figures = study_figures(runs, cls.fits, bayes_ne=GAMMA)
+
+    def test_which_figures(self) -> None:
+        wanted = {("dot", s, x) for s in "HOM" for x in ("data", "parameters", "compute")}
+        wanted |= {("dot", "V", "data"), ("dot", "V", "parameters"), ("dot", "all", "data"), ("dot", "all", "compute")}
+        self.assertEqual(set(self.figures), wanted)
+
+    def test_axes_say_what_they_measure(self) -> None:
+        for (_, scheme, x), plot in self.figures.items():
+            self.assertIsInstance(plot.x_scale, LogScale)
+            self.assertEqual(plot.yaxis[0].axis_label, "normalized entropy (test)")
+            if x == "parameters":
+                embedding = "outside the embedding tables" in plot.xaxis[0].axis_label
+                self.assertEqual(embedding, scheme in "OM")
+        self.assertEqual(self.figures["dot", "H", "compute"].xaxis[0].axis_label, "training compute (FLOPs)")
+
+    def test_every_measured_point_is_drawn_with_its_residual(self) -> None:
+        plot = self.figures["dot", "V", "data"]
+        drawn = [r for r in glyphs(plot, "Scatter") if "trial" in r.data_source.data]
+        shown = sorted(
+            (x, ne) for r in drawn for x, ne in zip(r.data_source.data["x"], r.data_source.data["ne"], strict=True)
+        )
+        measured = points(selected(self.runs), "dot", "V")
+        self.assertEqual(shown, sorted(zip(measured["data"], measured["test_ne"], strict=True)))
+        self.assertLen(plot.select_one(HoverTool).renderers, 5)
+        largest = drawn[-1].data_source.data
+        _, fit = line_of(self.fits, "V", "data", "16")
+        residuals = [float(text) for text in largest["residual"]]
+        self.assertAllClose(residuals, np.array(largest["ne"]) - fit.predict(largest["x"]), atol=6e-6, rtol=0)
+
+    def test_lines_are_told_apart_by_marker_and_by_colour(self) -> None:
+        for plot in self.figures.values():
+            drawn = [r.glyph for r in glyphs(plot, "Scatter") if "trial" in r.data_source.data]
+            self.assertLen({glyph.marker for glyph in drawn}, len(drawn))
+            self.assertLen({glyph.line_color for glyph in drawn}, len(drawn))
+
+    def test_curves_are_solid_within_the_data_and_dashed_beyond(self) -> None:
+        plot = self.figures["dot", "V", "data"]
+        for renderer in glyphs(plot, "Line"):
+            x = renderer.data_source.data["x"]
+            start, end = (LADDER[-1], 8 * LADDER[-1]) if renderer.glyph.line_dash else (LADDER[0], LADDER[-1])
+            self.assertAllClose([x[0], x[-1]], [start, end], rtol=1e-9)
+        self.assertLen(glyphs(plot, "Line"), 2 * 6)
+
+    def test_plateau_points_are_hollow(self) -> None:
+        drawn = glyphs(self.figures["dot", "H", "data"], "Scatter")
+        of_4 = next(r.data_source.data for r in drawn if "H-4-0.02-0" in r.data_source.data.get("trial", ()))
+        self.assertEqual([alpha == 0 for alpha in of_4["fill_alpha"]], [True] * 2 + [False] * 6)
+        self.assertEqual(of_4["note"][0], "on the plateau: not in the fit")
+
+    def test_band_frontier_floor_and_legend(self) -> None:
+        plot = self.figures["dot", "V", "data"]
+        band = glyphs(plot, "VArea")[0].data_source.data
+        _, fit = line_of(self.fits, "V", "data", "frontier")
+        low, high = fit.predict_interval(band["x"])
+        self.assertAllClose(band["y1"], low)
+        self.assertAllClose(band["y2"], high)
+        self.assertEqual([span.location for span in plot.select(Span)], [GAMMA])
+        legend = plot.select_one(Legend)
+        self.assertEqual(legend.click_policy, "hide")
+        self.assertIn(legend, plot.below)
+        labels = [item.label.value for item in legend.items]
+        self.assertEqual(labels, ["1/16×", "1/4×", "1×", "4×", "16×", "frontier"])
+        hidden = [r for item in legend.items for r in item.renderers]
+        self.assertLen(set(hidden), len(plot.renderers))  # a click reaches all that is drawn
+
+    def test_every_colour_has_a_light_and_a_dark_one(self) -> None:
+        for plot in self.figures.values():
+            for renderer in plot.renderers:
+                colours = [tag.split("|") for tag in renderer.glyph.tags]
+                self.assertNotEmpty(colours)
+                for name, light, dark in colours:
+                    self.assertEqual(getattr(renderer.glyph, name), light)
+                    self.assertNotEqual(light, dark)
+
+    def test_figures_of_features_and_negatives(self) -> None:
+        runs = planted_study(schemes="VFN")
+        figures = study_figures(runs, fit_study(runs))
+        wanted = {("F", x) for x in ("data", "parameters", "compute")} | {("N", "data"), ("N", "compute")}
+        self.assertEqual({(s, x) for _, s, x in figures if s in "FN"}, wanted)
+        legend = figures["dot", "all", "data"].select_one(Legend)
+        self.assertEqual(
+            [item.label.value for item in legend.items], ["D baseline", "V rows", "F features", "N negatives"]
+        )
+        self.assertEqual(figures["dot", "F", "parameters"].xaxis[0].axis_label, "parameters")
+
+    def test_colours_of_f_n_and_e_stand_apart_with_any_colour_vision(self) -> None:
+        self.assertEqual(set(SCHEME_COLOURS), set(SCHEMES) - {"VH"})
+        for shade in (0, 1):
+            colours = {scheme: of_scheme[shade] for scheme, of_scheme in SCHEME_COLOURS.items()}
+            for one, other in itertools.combinations(colours, 2):
+                if {one, other} & {"F", "N", "E"}:
+                    # 0.02 is about what can be told apart side by side (Ottosson's OKLab, as CSS Color 4 uses it).
+                    self.assertGreater(_least_difference(colours[one], colours[other]), 0.09, (shade, one, other))
+            for scheme in "FNE":  # WCAG 2.2 asks for 3 : 1
+                self.assertGreater(_contrast(colours[scheme], ("#ffffff", "#181b21")[shade]), 5)
+
+    def test_a_scheme_without_a_fit_is_still_drawn(self) -> None:
+        runs = self.runs[self.runs["examples"] == LADDER[-1]]
+        fits = fit_study(runs)
+        self.assertEqual({r["x"] for r in fits["lines"]}, {"parameters", "compute"})
+        plot = study_figures(runs, fits)["dot", "V", "data"]
+        self.assertLen([r for r in glyphs(plot, "Scatter") if "trial" in r.data_source.data], 5)
+        self.assertEmpty(glyphs(plot, "Line"))
+
+    def test_ticks_are_round_and_enough(self) -> None:
+        ticks = self.figures["dot", "O", "parameters"].xaxis[0].ticker.ticks  # 14,250 to 333,000, times 8
+        self.assertEqual(ticks, [3e4, 1e5, 3e5, 1e6])
+        self.assertEqual(self.figures["dot", "V", "data"].xaxis[0].ticker.ticks, [1e4, 3e4, 1e5, 3e5, 1e6, 3e6, 1e7])
+
+    def test_counts_for_people(self) -> None:
+        cases = ((950, "950"), (1000, "1k"), (9999.9, "10k"), (1.28e6, "1.28M"), (5e9, "5B"), (2.5e12, "2.5T"))
+        for value, text in cases:
+            self.assertEqual(human(value), text)
+        self.assertEqual([human(v, "compute") for v in (5e9, 3e15, 1.28e21)], ["5G", "3P", "1.28Z"])
+
+
+# Machado, Oliveira and Fernandes (2009): what people without one kind of cone see, in linear RGB.
+COLOUR_VISION = (
+    np.eye(3),
+    np.array([[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]]),
+    np.array([[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]]),
+    np.array([[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602], [0.004733, 0.691367, 0.303900]]),
+)
+TO_CONES = np.array(
+    [[0.4122214708, 0.5363325363, 0.0514459929], [0.2119034982, 0.6806995451, 0.1073969566],
+     [0.0883024619, 0.2817188376, 0.6299787005]]
+)  # fmt: skip
+TO_OKLAB = np.array(
+    [[0.2104542553, 0.7936177850, -0.0040720468], [1.9779984951, -2.4285922050, 0.4505937099],
+     [0.0259040371, 0.7827717662, -0.8086757660]]
+)  # fmt: skip
+
+
+def _linear(colour: str) -> Any:
+    """Linear RGB of a colour such as #5b4300."""
+    channel = np.array([int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)])
+    return np.where(channel <= 0.04045, channel / 12.92, ((channel + 0.055) / 1.055) ** 2.4)
+
+
+def _least_difference(one: str, other: str) -> float:
+    """Distance in OKLab of two colours, for the colour vision that sees them most alike."""
+
+    def oklab(colour: str, vision: Any) -> Any:
+        return TO_OKLAB @ np.cbrt(TO_CONES @ np.clip(vision @ _linear(colour), 0, 1))
+
+    return min(float(np.linalg.norm(oklab(one, vision) - oklab(other, vision))) for vision in COLOUR_VISION)
+
+
+def _contrast(one: str, other: str) -> float:
+    """The contrast ratio of WCAG 2."""
+    dark, light = sorted(float(_linear(colour) @ [0.2126, 0.7152, 0.0722]) for colour in (one, other))
+    return (light + 0.05) / (dark + 0.05)
+
+
+if __name__ == "__main__":
+    tf.test.main()

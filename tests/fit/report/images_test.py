@@ -1,0 +1,62 @@
+"""Tests of the figures as files: as many as there are, whole, and the same for the same study."""
+
+import shutil
+import struct
+import tempfile
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+from tests.helpers.planted import planted_study
+from tests.helpers.planted_answers import answers
+from tfrs_scaling.common.strict_yaml import InputError
+from tfrs_scaling.fit.report.images import headless_browser, write_images
+from tfrs_scaling.fit.study import fit_study
+
+import tensorflow as tf  # isort: skip -- after tfrs_scaling, which chooses the Keras it comes with
+
+
+class ImagesTest(tf.test.TestCase):
+    """Files, and what is said where there can be none."""
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        super().setUpClass()
+        runs = planted_study(schemes="V").query("learning_rate == 0.02 and multiplier <= 1")
+        cls.runs, fits = runs, fit_study(runs)
+        hidden: dict[str, Any] = {name: [] for name in answers() if name != "held_out_words"}
+        cls.fits = fits | hidden | {"joint": [], "zones": answers()["zones"][:1]}
+
+    def images(self, suffix: Any) -> list[Path]:
+        folder = Path(tempfile.mkdtemp(dir=self.get_temp_dir()))
+        return write_images(self.runs, self.fits, folder / "figures", study={"name": "planted"}, suffix=suffix)
+
+    def test_every_figure_has_a_file(self) -> None:
+        try:
+            files = {suffix: self.images(suffix) for suffix in ("png", "svg")}
+        except InputError as error:
+            self.skipTest(str(error))
+        names = {path.stem for path in files["png"]}
+        self.assertContainsSubset({"figure-all-data", "figure-V-parameters-regrouped", "figure-zone-0"}, names)
+        self.assertEqual(names, {path.stem for path in files["svg"]})
+        for path in files["png"]:
+            head = path.read_bytes()[:24]
+            self.assertEqual(head[:8], b"\x89PNG\r\n\x1a\n")
+            self.assertEqual(struct.unpack(">I", head[16:20])[0], 3 * 640)
+        drawing = next(path for path in files["svg"] if path.stem == "figure-V-data").read_text()
+        texts = [node.text for node in ElementTree.fromstring(drawing).iter() if node.tag.endswith("text")]  # noqa: S314
+        self.assertContainsSubset({"training examples", "1/4×", "frontier"}, set(texts))
+        self.assertEqual([path.read_text() for path in self.images("svg")], [path.read_text() for path in files["svg"]])
+
+    def test_what_is_missing_is_said(self) -> None:
+        nothing = mock.patch.object(shutil, "which", return_value=None)
+        with nothing, self.assertRaisesRegex(InputError, "chromium and chromedriver.*apt install"), headless_browser():
+            pass
+        unfound = mock.patch("importlib.util.find_spec", return_value=None)
+        with unfound, self.assertRaisesRegex(InputError, r"need selenium: pip install 'tfrs_scaling\[images\]'"):
+            write_images(self.runs, self.fits, "nowhere", study={"name": "s"}, suffix="svg")
+
+
+if __name__ == "__main__":
+    tf.test.main()

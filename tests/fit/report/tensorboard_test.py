@@ -1,0 +1,192 @@
+"""What TensorBoard is told of a study, read back with TensorFlow and TensorBoard's own Markdown."""
+
+import functools
+import math
+import shutil
+import tempfile
+from collections.abc import Iterator
+from fractions import Fraction
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from tensorboard.plugin_util import markdown_to_safe_html
+from tensorboard.plugins.custom_scalar import layout_pb2
+
+from tests.helpers.planted import LADDER, MULTIPLIERS, planted_ne, planted_study
+from tfrs_scaling.fit.advice.advise import advise
+from tfrs_scaling.fit.advice.budget import read_budget
+from tfrs_scaling.fit.report.tensorboard import curves, layout, write_board
+from tfrs_scaling.fit.report.tensorboard_texts import BUDGETS, board_texts, table
+from tfrs_scaling.fit.study import fit_study
+
+import tensorflow as tf  # isort: skip -- after tfrs_scaling, which chooses the Keras it comes with
+
+EVIL = (
+    """<script>alert(1)</script> **bold** | `code` _it_ [a](http://b) ![i](j) &amp; # 1. \\ "q" 'n' ~~~ 🎯\n> quote"""
+)
+EVIL_LINE = EVIL.replace("\n", " ")
+
+
+class _Page(HTMLParser):
+    """The tags and the text of a page."""
+
+    def __init__(self, page: str):
+        super().__init__()
+        self.tags: list[str] = []
+        self.cells: list[str] = []
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: Any) -> None:
+        self.tags.append(tag)
+        self.cells.append("")
+
+    def shown(self, *tags: str) -> list[str]:
+        """The text of every such element."""
+        return [cell.strip() for tag, cell in zip(self.tags, self.cells, strict=True) if tag in tags]
+
+    def handle_data(self, data: str) -> None:
+        if self.cells:
+            self.cells[-1] += data
+
+
+def summaries(folder: Path) -> Iterator[tuple[str, Any, int, Any]]:
+    """Run, summary value, step and value of everything below a folder."""
+    for path in sorted(folder.rglob("events.out.tfevents.*")):
+        for event in tf.compat.v1.train.summary_iterator(str(path)):
+            for value in event.summary.value:
+                yield str(path.parent.relative_to(folder)), value, event.step, tf.make_ndarray(value.tensor)
+
+
+@functools.cache
+def study() -> tuple[pd.DataFrame, dict[str, Any]]:
+    """A planted study and its fits, which take a while."""
+    runs = planted_study(schemes="VM", noise=1e-5)
+    return runs, fit_study(runs)
+
+
+def without(scheme: str) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """The same without one of its schemes."""
+    runs, fits = study()
+    lines = [line for line in fits["lines"] if line["scheme"] != scheme]
+    return runs[runs["scheme"] != scheme], {**fits, "lines": lines}
+
+
+def with_another_architecture() -> tuple[pd.DataFrame, dict[str, Any]]:
+    """The same, every trial and fit once more under another architecture."""
+    runs, fits = study()
+    crossed = runs.assign(architecture="cross", trial_id="cross-" + runs["trial_id"])
+    lines = [*fits["lines"], *({**line, "architecture": "cross"} for line in fits["lines"])]
+    return pd.concat([runs, crossed], ignore_index=True), {**fits, "lines": lines}
+
+
+Written = dict[str, dict[str, dict[int, Any]]]
+
+
+def written(runs: pd.DataFrame, fits: dict[str, Any], folder: Path) -> Written:
+    """What ``write_board`` writes, by run, tag and step."""
+    write_board(runs, fits, folder, name="planted")
+    found: Written = {}
+    for run, value, step, content in summaries(folder):
+        found.setdefault(run, {}).setdefault(value.tag, {})[step] = content.item()
+    return found
+
+
+class BoardTest(tf.test.TestCase):
+    folder: Path
+    found: Written
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        super().setUpClass()
+        temporary = tempfile.TemporaryDirectory()
+        cls.addClassCleanup(temporary.cleanup)
+        cls.folder = Path(temporary.name) / "findings"
+        cls.found = written(*study(), cls.folder)
+
+    def test_lines_frontiers_and_laws_are_those_planted(self) -> None:
+        found = self.found
+        self.assertEqual(set(found), {".", "1", "D", "V", "M", "1_16", "1_4", "4", "16"})
+        for run, multiplier in zip(("1_16", "1_4", "4", "16"), MULTIPLIERS, strict=True):
+            self.assertEqual(set(found[run]), {"ne/V", "ne/M"})
+            for scheme in "VM":
+                line = found[run][f"ne/{scheme}"]
+                self.assertEqual(tuple(line), LADDER)
+                self.assertAllClose(list(line.values()), [planted_ne(scheme, multiplier, x) for x in LADDER], atol=1e-4)
+        for scheme in "VM":  # the largest is best at every size
+            best = [planted_ne(scheme, MULTIPLIERS[-1], x) for x in LADDER]
+            self.assertAllClose(list(found[scheme]["frontier"].values()), best, atol=1e-4)
+            law = found[scheme][f"law/{scheme}"]
+            self.assertEqual((min(law), max(law)), (LADDER[0], 2 * LADDER[-1]))
+            truth = [planted_ne(scheme, MULTIPLIERS[-1], x) for x in law]
+            self.assertAllClose(list(law.values()), truth, atol=1e-4)
+            low, high = (list(found[scheme][f"law/{scheme}/{end}"].values()) for end in ("low", "high"))
+            self.assertTrue(all(a <= b <= c for a, b, c in zip(low, law.values(), high, strict=True)))
+
+    def test_layout_shows_every_line_and_law(self) -> None:
+        (serialized,) = self.found["."]["custom_scalars__config__"].values()
+        one = {tag for run, tags in self.found.items() for tag in tags if run != "."}
+        two = {tag for _, tag in curves(*with_another_architecture())}
+        self.assertEqual(two, {f"{architecture}/{tag}" for tag in one for architecture in ("cross", "dot")})
+        for shown_layout, tags, architectures in (
+            (layout_pb2.Layout.FromString(serialized), one, 1),
+            (layout(two), two, 2),
+        ):
+            charts = [chart for category in shown_layout.category for chart in category.chart]
+            shown = {tag.removeprefix("^").removesuffix("$") for chart in charts for tag in chart.multiline.tag}
+            for chart in charts:
+                shown |= {tag for s in chart.margin.series for tag in (s.value, s.lower, s.upper)}
+            self.assertEqual(shown, tags)
+            self.assertLen(charts, architectures * (1 + 3 + 3))
+            self.assertLen({(chart.title, bool(chart.margin.series)) for chart in charts}, len(charts))
+
+    def test_what_an_earlier_report_showed_is_gone(self) -> None:
+        folder = Path(self.get_temp_dir()) / "findings"
+        shutil.copytree(self.folder, folder)
+        found = written(*without("V"), folder)
+        self.assertNotIn("V", found)
+        self.assertEqual(set(found["1"]), {"ne/D", "ne/M"})
+
+    def test_nothing_measured(self) -> None:
+        runs, _ = study()
+        failed = runs.drop_duplicates("trial_id").assign(test_ne=math.nan, status="failed", reason=EVIL, examples=0)
+        (run,) = written(failed, fit_study(failed), Path(self.get_temp_dir()) / "failed").values()
+        page = _Page(markdown_to_safe_html(run["missing trials"][0].decode()))
+        self.assertEqual(page.shown("td")[-1], EVIL_LINE)
+
+    def test_text_of_a_study_is_no_markup(self) -> None:
+        page = _Page(markdown_to_safe_html(table(("a", EVIL), [(EVIL, "–"), ("x", EVIL)])))
+        self.assertEqual(set(page.tags), {"table", "thead", "tbody", "tr", "th", "td"})
+        self.assertEqual(page.shown("th", "td"), ["a", EVIL_LINE, EVIL_LINE, "–", "x", EVIL_LINE])
+        page = _Page(markdown_to_safe_html(board_texts(*study(), name=EVIL)["findings"]))
+        self.assertEqual(set(page.tags), {"h3", "ul", "li"})
+        self.assertEqual(page.shown("h3"), [EVIL_LINE])
+
+    def test_tables_hold_every_fit(self) -> None:
+        runs, fits = with_another_architecture()
+        texts = board_texts(runs, fits, name="planted")
+        pages = [_Page(markdown_to_safe_html(text)) for tag, text in texts.items() if tag.startswith("laws")]
+        cells = [cell for page in pages for cell in page.shown("td")]
+        self.assertLen(cells, 8 * len(fits["lines"]))
+        self.assertLen(set(zip(cells[::8], cells[1::8], strict=True)), len(fits["lines"]))  # none named alike
+
+    def test_effects_and_advice_are_those_of_the_study(self) -> None:
+        texts = {tag: content[0].decode() for tag, content in self.found["."].items() if "config" not in tag}
+        page = _Page(markdown_to_safe_html(texts["in detail/effects"]))
+        names, cells = page.shown("th"), page.shown("td")
+        rows = [dict(zip(names, cells[k : k + len(names)], strict=True)) for k in range(0, len(cells), len(names))]
+        self.assertEqual({(row["scheme"], row["multiplier"]) for row in rows}, {
+            (scheme, multiplier) for scheme in "VM" for multiplier in ("1/16×", "1/4×", "4×", "16×")
+        })  # fmt: skip
+        for row in rows:
+            planted = planted_ne(row["scheme"], float(Fraction(row["multiplier"][:-1])), LADDER[-1])
+            self.assertAllClose(float(row["ne"]), planted, atol=1e-4)
+        answers = _Page(markdown_to_safe_html(texts["advice"]))
+        self.assertEqual(answers.shown("h3"), list(BUDGETS))
+        for budget in BUDGETS:
+            self.assertIn(advise(*study(), read_budget(budget)).lines()[0], answers.shown("li"))
+
+
+if __name__ == "__main__":
+    tf.test.main()

@@ -1,0 +1,136 @@
+"""Tests of the run table: what goes through a file unchanged, and what is refused, where."""
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from tests.helpers.planted import planted_row, planted_study
+from tfrs_scaling.fit.runs import COLUMNS, TIMING_COLUMNS, read_runs, write_runs
+
+import tensorflow as tf  # isort: skip -- after tfrs_scaling, which chooses the Keras it comes with
+
+DESIGNED = (
+    "study trial_id architecture scheme multiplier seed learning_rate examples epochs embedding_dim embedding_rows "
+    "params_embedding params_bottom params_interaction params_overarch params_total flops_forward flops_train "
+    "compute test_ne test_log_loss test_auc test_calibration validation_ne train_ne base_ctr "
+    "examples_per_second wall_seconds strategy status reason flags config_hash data_hash code_version "
+    "libraries machine"
+)
+
+
+def failed_row() -> dict[str, object]:
+    """A trial that never reached a rung."""
+    nothing = {name: np.nan for name, kind in COLUMNS.items() if kind == "float64"}
+    row = planted_row("V", 64.0, 0, 0.02, 0, 0.0) | nothing
+    row |= {"multiplier": 64.0, "learning_rate": 0.02, "trial_id": "V-64", "status": "failed"}
+    return row | {"reason": 'out of memory, "killed"\nat rung 3'}
+
+
+class RunTableTest(tf.test.TestCase):
+    """Writing and reading."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.path = Path(self.get_temp_dir()) / f"{self.id()}.csv"
+        self.runs = planted_study()
+
+    def damaged(self, row: int, column: str, value: str) -> str:
+        """Write the study with one field replaced; the file's name."""
+        write_runs(self.runs, self.path)
+        lines = list(csv.reader(self.path.read_text().splitlines()))
+        lines[row][lines[0].index(column)] = value
+        self.path.write_text("\n".join(",".join(line) for line in lines) + "\n")
+        return str(self.path)
+
+    def test_columns_are_the_designed_ones_in_order(self) -> None:
+        self.assertEqual(list(COLUMNS), DESIGNED.split())
+        self.assertTrue(set(TIMING_COLUMNS) < set(COLUMNS))
+
+    def test_numbers_survive_to_the_last_digit(self) -> None:
+        self.runs.loc[0, "test_ne"] = 0.1 + 0.2
+        self.runs.loc[1, "test_ne"] = np.nextafter(0.8, 1)
+        write_runs(self.runs, self.path)
+        again = read_runs(self.path)
+        keys = ["trial_id", "examples"]
+        pd.testing.assert_frame_equal(
+            again.sort_values(keys).reset_index(drop=True),
+            self.runs.sort_values(keys).reset_index(drop=True),
+            check_exact=True,
+        )
+
+    def test_same_table_in_any_order_gives_the_same_bytes(self) -> None:
+        write_runs(self.runs, self.path)
+        first = self.path.read_bytes()
+        write_runs(self.runs.sample(frac=1, random_state=1), self.path)
+        self.assertEqual(self.path.read_bytes(), first)
+        write_runs(read_runs(self.path), self.path)
+        self.assertEqual(self.path.read_bytes(), first)
+        self.assertLen(list(self.path.parent.glob(f".{self.path.name}*")), 0)
+
+    def test_a_failed_trial_keeps_its_row_and_reason(self) -> None:
+        runs = pd.concat([self.runs, pd.DataFrame([failed_row()]).astype(COLUMNS)])
+        write_runs(runs, self.path)
+        row = read_runs(self.path).query("status == 'failed'")
+        self.assertLen(row, 1)
+        self.assertEqual(row["reason"].iloc[0], 'out of memory, "killed"\nat rung 3')
+        self.assertEqual(row["examples"].iloc[0], 0)
+        self.assertTrue(np.isnan(row["test_ne"].iloc[0]))
+
+    def test_compute_may_exceed_int64(self) -> None:
+        self.runs["flops_train"] = 10**15
+        self.runs["compute"] = 1e15 * self.runs["examples"]
+        write_runs(self.runs, self.path)
+        self.assertAllClose(read_runs(self.path)["compute"].max(), 1.28e21, rtol=1e-15)
+
+    def test_a_wrong_value_is_located(self) -> None:
+        for column, value, message in (
+            ("test_ne", "", "row 3, column test_ne: .*nan.* must be finite where status is ok"),
+            ("test_ne", "low", "row 3, column test_ne: 'low' is not a number"),
+            ("examples", "1e4", "row 3, column examples: '1e4' is not a whole number"),
+            ("scheme", "X", "row 3, column scheme: 'X' must be one of D, V, H, O, M, VH, F, N, E"),
+            ("status", "done", "row 3, column status: 'done' must be one of ok, failed, skipped"),
+            ("status", "failed", "row 3, column reason: '' must say why"),
+            ("flags", "plateau;odd", "row 3, column flags: .* must be of collapsed, lr_at_edge, plateau"),
+            ("params_total", "7", "row 3, column params_total: .*7.* must be the sum of its parts"),
+            ("compute", "7", "row 3, column compute: .*7.* must be flops_train x examples"),
+            ("learning_rate", "-1", "row 3, column learning_rate: .*-1.* must be above 0"),
+            ("seed", "9" * 30, "column seed holds a number beyond 64 bits"),
+        ):
+            with self.assertRaisesRegex(ValueError, message):
+                read_runs(self.damaged(3, column, value))
+
+    def test_a_point_that_stands_twice_is_refused(self) -> None:
+        with self.assertRaisesRegex(ValueError, "column examples: .*20000.* stands twice"):
+            write_runs(pd.concat([self.runs, self.runs[self.runs["examples"] == 20_000].head(1)]), self.path)
+
+    def test_missing_and_unknown_columns_are_named(self) -> None:
+        with self.assertRaisesRegex(ValueError, "missing columns: seed; unknown columns: sed"):
+            write_runs(self.runs.rename(columns={"seed": "sed"}), self.path)
+        self.path.write_text("study,study\n")
+        with self.assertRaisesRegex(ValueError, "missing columns: trial_id.*repeated columns: study"):
+            read_runs(self.path)
+
+    def test_a_truncated_file_is_refused(self) -> None:
+        write_runs(self.runs, self.path)
+        text = self.path.read_text()
+        self.path.write_text(text[:-60])
+        with self.assertRaisesRegex(ValueError, "row 408 has 27 fields, the header 37"):
+            read_runs(self.path)
+        self.path.write_text("")
+        with self.assertRaisesRegex(ValueError, "the file is empty"):
+            read_runs(self.path)
+
+    def test_a_refused_table_leaves_the_old_file(self) -> None:
+        write_runs(self.runs, self.path)
+        before = self.path.read_bytes()
+        with self.assertRaisesRegex(ValueError, "column test_ne"):
+            write_runs(self.runs.assign(test_ne=np.inf), self.path)
+        with self.assertRaisesRegex(ValueError, "column seed must hold whole numbers"):
+            write_runs(self.runs.assign(seed=0.5), self.path)
+        self.assertEqual(self.path.read_bytes(), before)
+
+
+if __name__ == "__main__":
+    tf.test.main()

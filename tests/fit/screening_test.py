@@ -1,0 +1,88 @@
+"""Tests of flags and of the selection of learning rates on small tables made by hand."""
+
+import numpy as np
+import pandas as pd
+
+from tests.helpers.planted import LADDER, planted_row, planted_study
+from tfrs_scaling.fit.runs import COLUMNS
+from tfrs_scaling.fit.screening import collapsed_trials, flag, members, selected, selected_learning_rate
+
+import tensorflow as tf  # isort: skip -- after tfrs_scaling, which chooses the Keras it comes with
+
+
+def table(*trials: tuple[float, int, list[float]]) -> pd.DataFrame:
+    """Trials of V 4x from (learning rate, seed, validation NE at each rung); the test NE is the reverse order."""
+    rows = [
+        planted_row("V", 4.0, seed, rate, LADDER[rung], 1.5 - ne)
+        | {"trial_id": f"{rate:g}-{seed}", "validation_ne": ne}
+        for rate, seed, nes in trials
+        for rung, ne in enumerate(nes)
+    ]
+    return pd.DataFrame(rows).astype(COLUMNS)
+
+
+class LearningRateTest(tf.test.TestCase):
+    """Which learning rate is selected."""
+
+    def test_smallest_mean_validation_ne_at_the_largest_rung(self) -> None:
+        runs = table((0.1, 0, [0.70, 0.80]), (0.1, 1, [0.70, 0.84]), (0.2, 0, [0.90, 0.85]), (0.2, 1, [0.90, 0.77]))
+        self.assertEqual(selected_learning_rate(runs)["learning_rate"].tolist(), [0.2])  # 0.81 against 0.82
+
+    def test_a_rate_with_a_failed_seed_does_not_beat_a_complete_one(self) -> None:
+        runs = table((0.1, 0, [0.9, 0.80]), (0.1, 1, [0.9, 0.80]), (0.2, 0, [0.9, 0.70]), (0.2, 1, [0.9, 0.70]))
+        failed = runs["trial_id"] == "0.2-1"
+        runs.loc[failed, ["status", "reason"]] = ["failed", "NaN loss"]
+        self.assertEqual(selected_learning_rate(runs)["learning_rate"].tolist(), [0.1])
+
+    def test_a_rate_that_stops_short_of_the_largest_rung_does_not_win(self) -> None:
+        runs = table((0.1, 0, [0.9, 0.80]), (0.2, 0, [0.5]))
+        self.assertEqual(selected_learning_rate(runs)["learning_rate"].tolist(), [0.1])
+
+    def test_planted_study(self) -> None:
+        runs = planted_study()
+        chosen = selected_learning_rate(runs)
+        self.assertLen(chosen, 17)
+        self.assertAllEqual(chosen["learning_rate"], np.full(17, 0.02))
+        self.assertLen(selected(runs), 17 * 8)
+        self.assertEqual(set(members(runs, "H")["scheme"]), {"D", "H"})
+        self.assertEqual((members(runs, "H")["scheme"] == "D").sum(), 3 * 8)
+
+
+class FlagTest(tf.test.TestCase):
+    """The three flags."""
+
+    def test_collapsed_trials_are_flagged_and_not_selected(self) -> None:
+        runs = planted_study()
+        trial = runs["trial_id"] == "O-0.0625-0.02-0"
+        runs.loc[trial, "test_ne"] = 1.0
+        runs.loc[runs["trial_id"] == "O-0.25-0.02-0", "test_ne"] = [1.0, *[0.9994] * 7]  # one rung lives
+        self.assertEqual(collapsed_trials(runs), ["O-0.0625-0.02-0"])
+        self.assertTrue((flag(runs).loc[trial, "flags"] == "collapsed").all())
+        self.assertNotIn("O-0.0625-0.02-0", set(selected(runs)["trial_id"]))
+
+    def test_selected_rate_at_the_edge_of_the_grid(self) -> None:
+        runs = planted_study()
+        self.assertTrue((flag(runs)["flags"] != "lr_at_edge").all())
+        best = (runs["scheme"] == "V") & (runs["multiplier"] == 4) & (runs["learning_rate"] == 0.08)
+        runs.loc[best, "validation_ne"] = 0.5
+        flagged = flag(runs)
+        self.assertEqual(set(flagged.index[flagged["flags"] == "lr_at_edge"]), set(runs.index[best]))
+        only = runs[runs["learning_rate"] == 0.02]
+        self.assertTrue((flag(only)["flags"] == "").all())  # a grid of one has no edge
+
+    def test_flags_do_not_depend_on_the_index(self) -> None:
+        runs = planted_study()
+        runs.loc[runs["trial_id"] == "O-0.25-0.02-0", "test_ne"] = 1.0
+        other = runs.set_index(np.zeros(len(runs), int))
+        self.assertEqual(flag(other)["flags"].tolist(), flag(runs)["flags"].tolist())
+
+    def test_points_on_the_plateau(self) -> None:
+        runs = planted_study(noise=1e-5)
+        trial = runs["trial_id"] == "D-1-0.02-0"
+        runs.loc[trial & (runs["examples"] <= LADDER[1]), "test_ne"] = [0.9302, 0.9301]
+        flagged = flag(runs)
+        self.assertEqual(flagged.loc[trial, "flags"].tolist(), ["plateau"] * 2 + [""] * 6)
+
+
+if __name__ == "__main__":
+    tf.test.main()

@@ -1,0 +1,205 @@
+"""Tests of the study's fits on planted laws."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from tests.helpers.planted import BETA, GAMMA, LADDER, MULTIPLIERS, line_of, planted_ne, planted_row, planted_study
+from tfrs_scaling.fit.laws.power_law import fit_power_law
+from tfrs_scaling.fit.runs import COLUMNS
+from tfrs_scaling.fit.screening import selected
+from tfrs_scaling.fit.study import (
+    find_line,
+    fit_study,
+    frontier_points,
+    multiplier_label,
+    points,
+    read_fits,
+    write_fits,
+)
+
+import tensorflow as tf  # isort: skip -- after tfrs_scaling, which chooses the Keras it comes with
+
+
+class FitStudyTest(tf.test.TestCase):
+    """Lines, frontiers and what is left out."""
+
+    def test_every_line_and_frontier_is_there(self) -> None:
+        fits = fit_study(planted_study())
+        lines = {(r["scheme"], r["x"], r["line"]) for r in fits["lines"]}
+        names = ["1", *map(multiplier_label, MULTIPLIERS), "frontier"]
+        expected = {("D", "data", "1"), ("D", "data", "frontier")}
+        expected |= {(s, "data", name) for s in "VHOM" for name in names}
+        expected |= {(s, "compute", name) for s in "HOM" for name in names}
+        expected |= {(s, "parameters", name) for s in "VHOM" for name in [*map(str, LADDER), "frontier"]}
+        self.assertEqual(lines, expected)
+
+    def test_lines_of_features_and_negatives(self) -> None:
+        fits = fit_study(planted_study(schemes="FN"))
+        lines = {(r["scheme"], r["x"], r["line"]) for r in fits["lines"] if r["scheme"] != "D"}
+        names = ["1/16", "1/4", "1", "frontier"]
+        expected = {(s, x, name) for s in "FN" for x in ("data", "compute") for name in names}
+        expected |= {("F", "parameters", name) for name in [*map(str, LADDER), "frontier"]}
+        self.assertEqual(lines, expected)
+        for scheme in "FN":
+            _, fit = line_of(fits, scheme, "data", "1/4")
+            truth = [planted_ne(scheme, 1 / 4, examples) for examples in LADDER]
+            self.assertAllClose(fit.predict(LADDER), truth, atol=1.5e-3, rtol=0)
+        fewer = points(selected(planted_study(schemes="F")), "dot", "F")
+        self.assertEqual(set(fewer["parameters"]), {m * 1_600_000 + 33_000 for m in (1 / 16, 1 / 4, 1)})
+
+    def test_planted_laws_are_recovered_from_several_seeds(self) -> None:
+        fits = fit_study(planted_study(seeds=3))
+        for scheme in "VHOM":
+            for multiplier in (1.0, *MULTIPLIERS):
+                line = multiplier_label(multiplier)
+                record, fit = line_of(fits, scheme, "data", line)
+                self.assertEqual((record["n"], record["left_out"]), (24, []))
+                truth = [planted_ne(scheme, multiplier, examples) for examples in LADDER]
+                self.assertAllClose(fit.predict(LADDER), truth, atol=1e-3, rtol=0)
+                self.assertAllClose([fit.beta, fit.gamma], [BETA, GAMMA], atol=0.06, rtol=0)
+                self.assertEqual(fit.status, "ok")
+
+    def test_points_of_a_trial_are_grouped(self) -> None:
+        runs = planted_study(seeds=3)
+        # Each seed off by the same at every rung, which independent points would take for signal.
+        rng = np.random.default_rng(0)
+        runs["test_ne"] += runs["trial_id"].map({trial: rng.normal(0, 2e-3) for trial in runs["trial_id"].unique()})
+        fits = fit_study(runs)
+        _, fit = line_of(fits, "H", "data", "4")
+        self.assertEqual(len(set(fit.groups)), 3)
+        alone = fit_power_law(fit.x, fit.y)
+        self.assertGreater(np.ptp(fit.predict_interval(LADDER[3])), 2 * np.ptp(alone.predict_interval(LADDER[3])))
+
+    def test_x_of_parameters_and_compute_by_hand(self) -> None:
+        runs = planted_study()
+        overarch = points(selected(runs), "dot", "O")
+        self.assertEqual(set(overarch["scheme"]), {"D", "O"})
+        of_4 = overarch[overarch["multiplier"] == 4]
+        self.assertEqual(set(of_4["parameters"]), {5_000 + 8_000 + 80_000})  # no embedding
+        vertical = points(selected(runs), "dot", "V")
+        of_4 = vertical[vertical["multiplier"] == 4]
+        self.assertEqual(set(of_4["parameters"]), {6_400_000 + 33_000})
+        fits = fit_study(runs)
+        record, _ = line_of(fits, "O", "compute", "4")
+        flops_train = 3 * (2 * (5_000 + 8_000 + 80_000) + 1_000)
+        self.assertAllClose(record["fit"]["x"], flops_train * np.array(LADDER), rtol=1e-12)
+
+    def test_frontier_is_the_lower_envelope_of_seed_means(self) -> None:
+        runs = planted_study(seeds=2)
+        rows = points(selected(runs), "dot", "V")
+        means = rows.groupby(["multiplier", "examples"])["test_ne"].mean().reset_index()
+        frontier = frontier_points(rows, "data")
+        lowest = means.groupby("examples")["test_ne"].min()
+        self.assertAllEqual(frontier["test_ne"], lowest.to_numpy())  # V falls at every rung, so all are on it
+        self.assertAllEqual(frontier["data"], LADDER)
+
+    def test_plateau_points_are_left_out_and_listed(self) -> None:
+        runs = planted_study(noise=1e-5)
+        early = (runs["scheme"] == "H") & (runs["multiplier"] == 4) & (runs["examples"] <= LADDER[1])
+        runs.loc[early, "test_ne"] = 0.91
+        fits = fit_study(runs)
+        record, fit = line_of(fits, "H", "data", "4")
+        self.assertEqual(record["left_out"], [float(LADDER[0]), float(LADDER[1])])
+        self.assertEqual(record["n"], 6)
+        self.assertAllClose(fit.gamma, GAMMA, atol=5e-3)
+        record, _ = line_of(fits, "H", "compute", "4")
+        self.assertLen(record["left_out"], 2)
+
+    def test_missing_and_collapsed_trials_are_listed_and_do_not_count(self) -> None:
+        runs = planted_study()
+        runs.loc[runs["trial_id"] == "M-4-0.02-0", "test_ne"] = 1.0
+        nothing = {name: np.nan for name, kind in COLUMNS.items() if kind == "float64"}
+        failed = planted_row("M", 64.0, 1, 0.02, 0, 0.0) | nothing
+        failed |= {"multiplier": 64.0, "learning_rate": 0.02, "trial_id": "M-64", "status": "failed", "reason": "NaN"}
+        runs = pd.concat([runs, pd.DataFrame([failed]).astype(COLUMNS)], ignore_index=True)
+        fits = fit_study(runs)
+        self.assertEqual([r["trial_id"] for r in fits["collapsed"]], ["M-4-0.02-0"])
+        self.assertEqual(
+            [(r["trial_id"], r["status"], r["reason"]) for r in fits["missing"]], [("M-64", "failed", "NaN")]
+        )
+        self.assertIsNone(find_line(fits, scheme="M", x="data", line="4", architecture="dot"))
+        self.assertIsNone(find_line(fits, scheme="M", x="data", line="64", architecture="dot"))
+
+    def test_comparisons_of_two_architectures_of_which_one_is_a_baseline_and_half_the_trials_failed(self) -> None:
+        runs = planted_study(schemes="VH").query(f"learning_rate == 0.02 and examples >= {LADDER[3]}")
+        other = runs[runs["scheme"] == "D"].assign(architecture="cross", trial_id="cross")
+        failed = runs["trial_id"].isin(["V-4-0.02-0", "V-0.25-0.02-0", "H-16-0.02-0", "D-1-0.02-0"])
+        runs.loc[failed, ["status", "reason"]] = ["failed", "no memory"]
+        fits = fit_study(pd.concat([runs, other], ignore_index=True))
+        json.dumps(fits, allow_nan=False)
+        self.assertEqual({record["architecture"] for record in fits["ranking"]}, {"dot"})
+        of_data = next(record for record in fits["ranking"] if record["x"] == "data")
+        self.assertEqual(of_data["text"], "V > H")  # V was measured at 16 times, H at 4 times the baseline
+        parameters = next(record for record in fits["ranking"] if record["x"] == "parameters")
+        self.assertIn("the baseline were measured", parameters["pairs"][0]["why"])
+        self.assertEqual([(zone["architecture"], zone["first"]) for zone in fits["zones"]], [("dot", "V")])
+        self.assertEqual({record["architecture"] for record in fits["phases"]}, {"dot", "cross"})
+        self.assertLen(fits["limits"], sum(line["line"] == "frontier" for line in fits["lines"]))
+
+    def test_a_study_in_which_everything_failed_has_no_lines(self) -> None:
+        runs = planted_study().assign(status="failed", reason="no memory")
+        fits = fit_study(runs)
+        self.assertEqual((fits["lines"], fits["best"]), ([], None))
+        self.assertLen(fits["missing"], len(runs))
+        with self.assertRaisesRegex(ValueError, "no rows"):
+            fit_study(runs.head(0))
+
+    def test_labels(self) -> None:
+        labels = [multiplier_label(m) for m in (1 / 64, 0.25, 1.0, 8.0, 0.3, 1.5, 1 / 3)]
+        self.assertEqual(labels, ["1/64", "1/4", "1", "8", "0.3", "1.5", "1/3"])
+
+
+class BayesTest(tf.test.TestCase):
+    """The floor that is known against the floor that is fitted."""
+
+    def test_the_planted_floor_lies_in_the_interval_of_the_best_scheme(self) -> None:
+        best = fit_study(planted_study(), bayes_ne=GAMMA)["best"]
+        self.assertEqual(best["scheme"], "V")
+        self.assertTrue(best["bayes"]["contains"])
+
+    def test_a_floor_elsewhere_is_explained(self) -> None:
+        for bayes_ne, why in ((0.70, "above the Bayes NE"), (0.90, "below the Bayes NE")):
+            bayes = fit_study(planted_study(), bayes_ne=bayes_ne)["best"]["bayes"]
+            self.assertFalse(bayes["contains"])
+            self.assertIn(why, bayes["why"])
+        wide = fit_study(planted_study(), bayes_ne=0.70, bayes_ne_standard_error=0.05)["best"]["bayes"]
+        self.assertTrue(wide["contains"])
+
+
+class FitsFileTest(tf.test.TestCase):
+    """fits.json."""
+
+    def test_same_runs_give_the_same_bytes_in_another_process(self) -> None:
+        path = Path(self.get_temp_dir()) / "fits.json"
+        fits = fit_study(planted_study(), bayes_ne=GAMMA)
+        write_fits(fits, path)
+        self.assertEqual(read_fits(path), json.loads(json.dumps(fits)))
+        again = path.with_name("again.json")
+        program = (
+            "import sys; from tests.helpers.planted import GAMMA, planted_study\n"
+            "from tfrs_scaling.fit import fit_study, write_fits\n"
+            "write_fits(fit_study(planted_study(), bayes_ne=GAMMA), sys.argv[1])\n"
+            "assert 'tensorflow' not in sys.modules and 'bokeh' not in sys.modules\n"
+        )
+        environment = {"PYTHONPATH": str(Path(__file__).parents[2]), "PYTHONHASHSEED": "7"}
+        subprocess.run([sys.executable, "-c", program, str(again)], check=True, env=environment)
+        self.assertEqual(again.read_bytes(), path.read_bytes())
+
+    def test_another_file_is_refused(self) -> None:
+        path = Path(self.get_temp_dir()) / "other.json"
+        for text, message in (("{", "not readable as JSON"), ('{"format": 99}', "not the fits of format 3")):
+            path.write_text(text)
+            with self.assertRaisesRegex(ValueError, message):
+                read_fits(path)
+        with self.assertRaises(ValueError):
+            write_fits({"gamma": float("nan")}, path)
+        self.assertEqual(path.read_text(), text)
+
+
+if __name__ == "__main__":
+    tf.test.main()

@@ -1,0 +1,211 @@
+"""Trials that go wrong, and sweeps that are killed."""
+
+import contextlib
+import dataclasses
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import numpy as np
+import psutil
+
+from tests.helpers.studies import REPOSITORY
+from tfrs_scaling.config import Config
+from tfrs_scaling.input.shards import ClickData
+from tfrs_scaling.study.export import MEASURED
+from tfrs_scaling.study.trials import Trial
+from tfrs_scaling.study.workdir import Workdir
+from tfrs_scaling.training.trial import Progress, run_trial
+
+import tensorflow as tf  # isort: skip
+
+
+def quick_trial(
+    trial: Trial,
+    config: Config,
+    data: ClickData,
+    directory: Path,
+    strategy: str,
+    threads: int,
+    report: Callable[[Progress], None],
+) -> float:
+    """Measurements that only the trial decides, in half a second and without training."""
+    rng = np.random.default_rng(list(trial.trial_id.encode()))
+    writer = tf.summary.create_file_writer(str(directory))
+    for examples in config.ladder:
+        time.sleep(0.5 / len(config.ladder))
+        with writer.as_default(step=examples):
+            for tag in MEASURED:
+                tf.summary.scalar(tag, rng.random())
+        writer.flush()
+        report(Progress(examples, 1000.0))
+    writer.close()
+    return float(rng.random())
+
+
+def instant_trial(*arguments: Any) -> float:
+    """Nothing."""
+    return 0.5
+
+
+def faulty_trial(trial: Trial, config: Config, data: ClickData, directory: Path, *rest: Any) -> float:
+    """A real trial, with a fault that its place in the grid decides."""
+    fault = f"{trial.scheme} {trial.multiplier}"
+    if fault == "V 1/2":  # the loss overflows
+        trial = dataclasses.replace(trial, learning_rate=1e30)
+    elif fault == "V 1/4":  # the kernel's way to end what takes too much memory
+        os.kill(os.getpid(), signal.SIGKILL)
+    elif fault == "H 2":
+        bytearray(2**62)
+    elif fault == "H 1/2":
+        tf.zeros(2**44)
+    elif fault == "O 2":  # beside the data lies a damaged copy
+        data = ClickData.open(Path(str(data.folder)).with_name("damaged"))
+    elif fault == "O 1/2":
+        raise ValueError("ids of row 7: -1")
+    return run_trial(trial, config, data, directory, *rest)
+
+
+def hanging_trial(trial: Trial, *rest: Any) -> float:
+    """V hangs, the others are quick."""
+    if trial.scheme == "V":
+        time.sleep(3600)
+    return quick_trial(trial, *rest)
+
+
+def greedy_trial(trial: Trial, config: Config, data: ClickData, directory: Path, *rest: Any) -> float:
+    """V fills the disk with its events, the others are quick."""
+    if trial.scheme == "V":
+        with (directory / "events.out.tfevents.endless").open("wb", buffering=0) as file:
+            while True:
+                file.write(bytes(4096))
+    return quick_trial(trial, config, data, directory, *rest)
+
+
+def command_line() -> None:
+    """The command line, one core's, with ``quick_trial`` in place of trials if QUICK_TRIALS is set."""
+    from tfrs_scaling.cli.main import main
+
+    with contextlib.ExitStack() as patches:
+        patches.enter_context(mock.patch("os.cpu_count", return_value=1))
+        if os.environ.get("QUICK_TRIALS"):
+            from tfrs_scaling.sweep import chief as cluster
+            from tfrs_scaling.sweep import grid as sweep
+
+            for module in (cluster, sweep):
+                patches.enter_context(mock.patch.object(module, "run_trial", quick_trial))
+        main()
+
+
+class Siege:
+    """A sweep, alone or on several members, whose processes are killed at random and started again.
+
+    Args:
+        config_file: the study.
+        data: its shards.
+        workdir: its folder.
+        members: "" for a sweep alone; or a chief and workers, by KERASTUNER_TUNER_ID.
+        port: of the chief.
+        quick: whether the trials only seem to train.
+        seed: of what is killed, and when.
+    """
+
+    def __init__(
+        self, config_file: Path, data: Path, workdir: Workdir, *, members: tuple[str, ...], port: int, quick: bool,
+        seed: int,
+    ):  # fmt: skip
+        self._config_file, self._data, self._workdir = config_file, data, workdir
+        self._port, self._quick, self._members = port, quick, members
+        self._rng = np.random.default_rng(seed)
+        self.killed: list[str] = []
+        self.processes: dict[str, subprocess.Popen[str]] = {}
+
+    def __enter__(self) -> "Siege":
+        for member in self._members:
+            self.start(member)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for process in self.processes.values():
+            process.kill()
+            process.communicate()
+
+    def start(self, member: str, command: str = "study") -> "subprocess.Popen[str]":
+        """Start a member of the study, or one that works alone where it has no name."""
+        environment = {**os.environ, "OMP_NUM_THREADS": "1", "QUICK_TRIALS": "1" if self._quick else ""}
+        if member:
+            environment |= {
+                "KERASTUNER_TUNER_ID": member,
+                "KERASTUNER_ORACLE_IP": "127.0.0.1",
+                "KERASTUNER_ORACLE_PORT": str(self._port),
+            }
+        arguments = [command, self._config_file, "--data", self._data, "--workdir", self._workdir.root]
+        self.processes[member] = subprocess.Popen(
+            [sys.executable, "-c", "from tests.helpers.faults import command_line; command_line()", *map(str, arguments)],
+            cwd=REPOSITORY, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        )  # fmt: skip
+        return self.processes[member]
+
+    def kill(self, times: int) -> None:
+        """Kill a trial's process or a member, and start the member again; stops where the study ends before.
+
+        Each time within three seconds after a trial's process is there: a sweep's start is where nothing can be lost.
+        """
+        for _ in range(times):
+            if not self._wait_for_a_trial():
+                return
+            time.sleep(self._rng.uniform(0.0, 3.0))
+            victim = str(self._rng.choice(["trial", *self._members]))
+            if victim == "trial":
+                pids = [pid for process in self.processes.values() for pid in trial_processes(process.pid)]
+                if not pids:
+                    victim = self._members[-1]
+                else:
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(int(self._rng.choice(sorted(pids))), signal.SIGKILL)
+                        self.killed.append(victim)
+                    continue
+            process = self.processes[victim]
+            if process.poll() is None:
+                process.kill()
+                process.communicate()
+                self.killed.append(victim or "sweep")
+                self.start(victim)
+
+    def finish(self, *, again: bool) -> dict[str, str]:
+        """Wait for all of them; what they printed. ``again``: the same command, alone, then tries what failed."""
+        outputs = {}
+        for member, process in list(self.processes.items()):
+            outputs[member], _ = process.communicate(timeout=900)
+            if process.returncode:
+                raise AssertionError(f"{member or 'sweep'}: {outputs[member]}")
+        if not again:
+            return outputs
+        process = self.start("")
+        outputs["again"], _ = process.communicate(timeout=900)
+        if process.returncode:
+            raise AssertionError(outputs["again"])
+        return outputs
+
+    def _wait_for_a_trial(self) -> bool:
+        ends = time.monotonic() + 600
+        while time.monotonic() < ends:
+            if any(True for process in self.processes.values() for _ in trial_processes(process.pid)):
+                return True
+            if all(process.poll() is not None for process in self.processes.values()):
+                return False
+            time.sleep(0.02)
+        raise AssertionError("no trial runs")
+
+
+def trial_processes(sweep: int) -> Iterator[int]:
+    """The processes of a sweep's trials: those forked from the server that it started."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        for server in psutil.Process(sweep).children():
+            yield from (trial.pid for trial in server.children())

@@ -1,0 +1,139 @@
+"""Guessed schemas against logs whose columns are known."""
+
+import json
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from absl.testing import parameterized
+
+from tests.helpers.studies import CONFIGS, REPOSITORY
+from tfrs_scaling.common.strict_yaml import InputError
+from tfrs_scaling.input.logs.infer import infer
+from tfrs_scaling.input.schema import Schema
+
+import tensorflow as tf  # isort: skip -- after tfrs_scaling, which chooses the Keras it comes with
+
+COUNT = 2000
+
+
+def _log() -> pd.DataFrame:
+    rng = np.random.default_rng(5)
+    return pd.DataFrame(
+        {
+            "is_ad": rng.integers(0, 2, COUNT),  # as good a label, but for its name
+            "click": rng.integers(0, 2, COUNT),
+            "event_time": 1_700_000_000 + np.arange(COUNT) * 7,
+            "views": np.floor(rng.pareto(0.8, COUNT) * 3).astype(int),  # a heavy tail
+            "height": rng.normal(170, 10, COUNT).round(1),
+            "change": rng.normal(0, 1, COUNT).round(3),
+            "user": rng.permutation(np.arange(1, COUNT + 1)),  # numbered in turn
+            "campaign_id": rng.choice(10**9, COUNT),
+            "weekday": rng.integers(0, 7, COUNT),
+            "city": rng.choice(["Ulm", "Bonn", "NA"], COUNT),
+            "tags": rng.choice(["a|b", "b|c|d", "a", "d"], COUNT),
+            "note": ["a|" + str(i) for i in range(COUNT)],  # as many parts as values: no list
+            "always": "x",
+        }
+    )
+
+
+class InferTest(parameterized.TestCase, tf.test.TestCase):
+    """``infer``."""
+
+    def _written(self, log: pd.DataFrame, suffix: str) -> Path:
+        path = Path(tempfile.mkdtemp(dir=self.get_temp_dir())) / f"log{suffix}"
+        if suffix == ".parquet":
+            log.to_parquet(path)
+        else:
+            log.to_csv(path, index=False)
+        return path
+
+    def _schema(self, path: Path, label: str | None = None) -> tuple[Schema, dict[str, Any]]:
+        text, columns, _ = infer(path, label)
+        (path.parent / "schema.json").write_text(text)
+        return Schema.read(path.parent / "schema.json"), {c.name: c.taken_as for c in columns}
+
+    @parameterized.parameters(".csv", ".csv.gz", ".parquet")
+    def test_columns_are_taken_for_what_they_are(self, suffix: str) -> None:
+        log = _log()
+        schema, taken = self._schema(self._written(log, suffix))
+        self.assertEqual(schema.label, "click")
+        self.assertEqual(schema.time, "event_time")
+        self.assertEqual(
+            [(f.name, f.transform) for f in schema.dense],
+            [("views", "log1p"), ("height", "standardize"), ("change", "standardize")],
+        )
+        by_name = {f.name: f for f in schema.categorical}
+        self.assertEqual(
+            list(by_name), ["is_ad", "user", "campaign_id", "weekday", "city", "tags", "note"], msg=str(taken)
+        )
+        self.assertEqual((by_name["tags"].max_values, by_name["tags"].separator), (3, "|"))
+        self.assertEqual(by_name["tags"].cardinality, 4 + 1)
+        self.assertIsNone(by_name["note"].separator)
+        for name in ("user", "weekday", "note"):
+            self.assertEqual(by_name[name].cardinality, log[name].nunique() + 1)
+        self.assertEqual(by_name["city"].cardinality, 2 + 1)  # NA is a missing value
+        self.assertIn("NA", schema.missing)
+        self.assertEqual(taken["always"], "left out")
+
+    def test_rows_passed_over_are_counted(self) -> None:
+        path = self._written(_log()[["click", "user"]], ".csv")
+        with path.open("a") as file:
+            file.write("1\n0,5,6\n")
+        _, columns, passed_over = infer(path)
+        self.assertEqual((columns[0].rows, passed_over), (COUNT, 2))
+
+    def test_lists_in_parquet_are_multi_hot(self) -> None:
+        log = _log()[["click", "tags", "city"]]
+        log["tags"] = log["tags"].str.split("|", regex=False)
+        schema, _ = self._schema(self._written(log, ".parquet"))
+        self.assertEqual(schema.categorical[0].max_values, 3)
+
+    def test_given_label_wins_and_has_to_be_one(self) -> None:
+        path = self._written(_log(), ".csv")
+        self.assertEqual(self._schema(path, "is_ad")[0].label, "is_ad")
+        with self.assertRaisesRegex(InputError, r"log\.csv, column 'weekday': a label is 0 or 1 in every row.*0, 1, 2"):
+            infer(path, "weekday")
+        with self.assertRaisesRegex(InputError, r"there is no column 'clik'; it has is_ad, click"):
+            infer(path, "clik")
+
+    @parameterized.parameters(
+        ("a,b\n2,3\n", "no column holds 0 and 1"),
+        ("a,b\n", "no rows"),
+        ("", "no header line"),
+        ("a\n1\n0\n", "a label and at least one feature"),
+        ("a,b,a\n1,2,3\n", "the column 'a' stands twice"),
+        ("a,b\r1,2\r", "line 1: not a header line"),
+    )
+    def test_what_has_no_schema_says_why(self, text: str, message: str) -> None:
+        path = Path(tempfile.mkdtemp(dir=self.get_temp_dir())) / "log.csv"
+        path.write_text(text)
+        with self.assertRaisesRegex(InputError, message):
+            infer(path)
+
+    @parameterized.parameters(
+        ("movielens_1m/interactions.tsv.xz", "movielens", set()),
+        ("nycflights13/flights.tsv.xz", "flights", {"flight", "seats", "plane_year"}),
+    )
+    def test_real_logs_but_for_what_only_a_person_knows(self, file: str, name: str, known: set[str]) -> None:
+        path = REPOSITORY.parent / "shared" / "data" / "ctr" / file
+        if not path.exists():
+            self.skipTest(f"the real log {file} is not beside the checkout")
+        text, _, _ = infer(path)
+        guessed = json.loads(text)
+        shipped = Schema.read(CONFIGS / "schemas" / f"{name}.json")
+        self.assertEqual(guessed["label"], shipped.label)
+        self.assertEqual(guessed.get("time"), shipped.time)
+        dense = {feature["name"] for feature in guessed["dense"]}
+        self.assertEqual(dense - known, {feature.name for feature in shipped.dense} - known)
+        shapes = {f["name"]: (f.get("max_values", 1), f.get("separator")) for f in guessed["categorical"]}
+        for feature in shipped.categorical:
+            if feature.name not in known:
+                self.assertEqual(shapes[feature.name], (feature.max_values, feature.separator))
+
+
+if __name__ == "__main__":
+    tf.test.main()

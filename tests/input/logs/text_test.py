@@ -1,0 +1,254 @@
+"""Delimited text: what is read, and that every malformed file or row is named with its place."""
+
+# mypy: allow-untyped-calls
+# (absl has no types)
+
+import bz2
+import csv
+import gzip
+import io
+import lzma
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from unittest import mock
+
+import numpy as np
+from absl.testing import parameterized
+
+from tfrs_scaling.common.strict_yaml import InputError
+from tfrs_scaling.input.logs import text as text_module
+from tfrs_scaling.input.logs.cells import POSITION_BITS, Cells, read
+from tfrs_scaling.input.logs.formats import open_log
+from tfrs_scaling.input.logs.text import TextLog, text_columns
+from tfrs_scaling.input.schema import CategoricalFeature, DenseFeature, Schema, criteo
+
+import tensorflow as tf  # isort: skip -- after tfrs_scaling, which chooses the Keras it comes with
+
+SCHEMA = Schema("label", (CategoricalFeature("user", 10),), (DenseFeature("age"),))
+Read = list[tuple[int, str, str, str]]  # line, label, user, age
+TWO: Read = [(2, "1", "ann", "30"), (3, "0", "bob", "")]
+
+
+def _cells(path: Path, separator: str | None = None) -> list[Cells]:
+    return list(read(TextLog(SCHEMA, (str(path),), separator)))
+
+
+def _rows(cells: list[Cells]) -> Read:
+    return [
+        (
+            int(ordinal) + block.first,
+            *(block.batch.column(name)[i].as_py().decode() for name in ("label", "user", "age")),
+        )
+        for block in cells
+        for i, ordinal in enumerate(block.ordinals)
+    ]
+
+
+def _read(path: Path, separator: str | None = None) -> Read:
+    return _rows(_cells(path, separator))
+
+
+def _malformed(cells: list[Cells]) -> list[tuple[int, str]]:
+    return [(row.line, row.why) for block in cells for row in block.malformed]
+
+
+class TextLogTest(parameterized.TestCase, tf.test.TestCase):
+    """Files and rows read and refused."""
+
+    def _file(self, content: bytes, name: str = "log.csv") -> Path:
+        path = Path(tempfile.mkdtemp(dir=self.get_temp_dir())) / name
+        path.write_bytes(content)
+        return path
+
+    def _refused(self, path: Path, separator: str | None = None) -> str:
+        with self.assertRaises(InputError) as caught:
+            _cells(path, separator)
+        return str(caught.exception)
+
+    @parameterized.parameters("\t", ",", ";", "|")
+    def test_separator_is_found(self, by: str) -> None:
+        text = "label,other,user,age\n1,x,ann,30\n0,,bob,\n".replace(",", by)
+        self.assertEqual(_read(self._file(text.encode())), TWO)
+
+    def test_given_separator_is_used(self) -> None:
+        path = self._file(b"label^user^age\n1^ann^30\n0^bob^\n")
+        self.assertEqual(_read(path, "^"), TWO)
+        self.assertIn("(separator ','): there is no column 'label'", self._refused(path, ","))
+
+    @parameterized.parameters("", "ab", "\n", "\r", "\0", '"', "é")
+    def test_impossible_separator(self, separator: str) -> None:
+        self.assertIn("is not a single ASCII character", self._refused(self._file(b"label,user,age\n"), separator))
+
+    @parameterized.named_parameters(
+        ("plain", "log.csv", bytes),
+        ("gz", "log.csv.gz", gzip.compress),
+        ("two_gz_members", "log.csv.gz", lambda text: gzip.compress(text[:20]) + gzip.compress(text[20:])),
+        ("xz", "log.csv.xz", lzma.compress),
+        ("bz2", "log.csv.bz2", bz2.compress),
+    )
+    def test_compression(self, name: str, compress: Callable[[bytes], bytes]) -> None:
+        path = self._file(compress(b"user,label,age\nann,1,30\nbob,0,\n"), name)
+        self.assertEqual(_read(path), TWO)
+
+    @parameterized.named_parameters(
+        ("bom", b"\xef\xbb\xbflabel,user,age\n1,ann,30\n0,bob,\n"),
+        ("crlf", b"label,user,age\r\n1,ann,30\r\n0,bob,\r\n"),
+        ("bom_crlf_no_last_newline", b"\xef\xbb\xbflabel,user,age\r\n1,ann,30\r\n0,bob,"),
+        ("no_last_newline", b"label,user,age\n1,ann,30\n0,bob,"),
+        ("quotes", b'"label","user",age\n"1","ann",30\n0,"bob",""\n'),
+        ("unused_columns_repeat", b"x,label,x,user,age,x\n,1,,ann,30,\n,0,,bob,,\n"),
+    )
+    def test_same_rows_however_written(self, content: bytes) -> None:
+        self.assertEqual(_read(self._file(content)), TWO)
+
+    def test_quoted_values(self) -> None:
+        path = self._file(b'label,user,age\n1,"a, b",1\n0,"say ""hi""",2\n0,5" pipe,3\n')
+        self.assertEqual([row[2] for row in _read(path)], ["a, b", 'say "hi"', '5" pipe'])
+
+    def test_tab_leaves_quotes_alone(self) -> None:
+        path = self._file(b'label\tuser\tage\n1\t"a\t1\n0\t"b"\t2\n')
+        self.assertEqual([row[2] for row in _read(path)], ['"a', '"b"'])
+
+    @parameterized.named_parameters(
+        ("near", b"label,usr,age\n", "line 1 (separator ','): there is no column 'user'; did you mean 'usr'?"),
+        (
+            "nothing_near",
+            b"label,age,zip\n",
+            "(separator ','): there is no column 'user'; it has 'label', 'age', 'zip'",
+        ),
+        ("doubled", b"label,user,age,user\n", "line 1: the column 'user' stands twice"),
+        ("empty", b"", "line 1: no header line"),
+        ("blank", b"\n1,a,2\n", "line 1: no header line"),
+        ("not_utf8", b"label,us\xe9r,age\n", "line 1: not UTF-8 text (byte 8)"),
+        ("utf16", "label,user,age\n".encode("utf-16"), "line 1: not UTF-8 text (byte 0)"),
+        ("too_long", b"x" * 200_000 + b"\n", "line 1: not a header line: field larger"),
+        ("carriage_returns", b"label,user,age\r1,a,2\r", "line 1: not a header line: new-line character"),
+    )
+    def test_header_mistakes(self, content: bytes, message: str) -> None:
+        actual = self._refused(self._file(content))
+        self.assertIn("log.csv, line 1", actual)
+        self.assertIn(message, actual)
+
+    @parameterized.parameters(b"label,user,age\n", b"label,user,age", b"\xef\xbb\xbflabel,user,age\r\n")
+    def test_header_alone_has_no_rows(self, content: bytes) -> None:
+        self.assertEqual(_read(self._file(content)), [])
+
+    @parameterized.named_parameters(
+        ("gz_cut_in_the_header", "log.csv.gz", lambda text: gzip.compress(text)[:18]),
+        ("gz_cut_in_the_middle", "log.csv.gz", lambda text: gzip.compress(text)[:-2000]),
+        ("gz_without_its_end", "log.csv.gz", lambda text: gzip.compress(text)[:-4]),
+        ("gz_wrong_checksum", "log.csv.gz", lambda text: gzip.compress(text)[:-8] + bytes(8)),
+        ("gz_wrong_bits", "log.csv.gz", lambda text: gzip.compress(text)[:10] + b"\xff" * 50),
+        ("gz_that_is_none", "log.csv.gz", bytes),
+        ("xz_cut", "log.csv.xz", lambda text: lzma.compress(text)[:-100]),
+        ("xz_empty", "log.csv.xz", lambda _: b""),
+        ("xz_that_is_none", "log.csv.xz", bytes),
+        ("bz2_cut", "log.csv.bz2", lambda text: bz2.compress(text)[:-100]),
+        ("bz2_that_is_none", "log.csv.bz2", bytes),
+    )
+    def test_broken_compression_is_named(self, name: str, spoilt: Callable[[bytes], bytes]) -> None:
+        numbers = np.random.default_rng(0).integers(10**9, size=4000)
+        text = b"label,user,age\n" + b"".join(b"1,%d,3\n" % n for n in numbers)
+        self.assertRegex(self._refused(self._file(spoilt(text), name)), rf"{name}: cannot be read: \w")
+
+    def test_directory_and_missing_file(self) -> None:
+        folder = Path(tempfile.mkdtemp(dir=self.get_temp_dir()))
+        self.assertIn(f"{folder}: cannot be read: Is a directory", self._refused(folder))
+        self.assertIn("none.csv: cannot be read: No such file", self._refused(folder / "none.csv"))
+
+    @parameterized.parameters(16, 40, 64, 8 << 20)
+    def test_ragged_rows_are_located_in_any_block(self, block_bytes: int) -> None:
+        lines = ["label,user,age"] + [f"{i % 2},u{i},{i}" for i in range(2, 61)]  # line i of the file holds u<i>
+        expected = {2: 2, 3: 4, 17: 1, 18: 1, 30: 2, 31: 4, 59: 2, 60: 2}
+        for line, columns in expected.items():
+            lines[line - 1] = ",".join("1234"[:columns])
+        with mock.patch.object(text_module, "BLOCK_BYTES", block_bytes):
+            cells = _cells(self._file("\n".join(lines).encode() + b"\n"))
+        self.assertEqual(_malformed(cells), [(line, f"{n} columns instead of 3") for line, n in expected.items()])
+        good = [line for line in range(2, 61) if line not in expected]
+        self.assertEqual(_rows(cells), [(i, str(i % 2), f"u{i}", str(i)) for i in good])
+        if block_bytes == 16:
+            self.assertGreater(len(cells), 20)
+
+    @parameterized.parameters(b"", b"1,\xff\n")  # the second goes by the slower reader
+    def test_blank_line_counts_and_has_empty_cells(self, before: bytes) -> None:
+        (cells,) = _cells(self._file(b"label,user,age\n" + before + b"\n1,a,3\n\n"))
+        first = 2 + before.count(b"\n")
+        self.assertEqual(_rows([cells]), [(first, "", "", ""), (first + 1, "1", "a", "3"), (first + 2, "", "", "")])
+
+    def test_random_tables_equal_the_csv_module(self) -> None:
+        rng = np.random.default_rng(5)
+        letters = np.array(list('ab,;" é0|☃'))
+        rows = [["".join(rng.choice(letters, rng.integers(6))) for _ in range(3)] for _ in range(500)]
+        text = io.StringIO()
+        csv.writer(text, lineterminator="\n").writerows([["label", "user", "age"], *rows])
+        for block_bytes in (37, 1000):
+            with mock.patch.object(text_module, "BLOCK_BYTES", block_bytes):
+                read = _read(self._file(text.getvalue().encode()), ",")
+            self.assertEqual(read, [(i, *row) for i, row in enumerate(rows, 2)])
+
+    @parameterized.product(block_bytes=[30, 8 << 20])
+    def test_open_quote_costs_its_own_line_alone(self, block_bytes: int) -> None:
+        content = b'label,user,age\n1,a,1\n1,"b,2\n0,c,3\n0,5" pipe,4\n1,"two\nlines",5\n0,"d",6\n'
+        with mock.patch.object(text_module, "BLOCK_BYTES", block_bytes):
+            cells = _cells(self._file(content))
+        self.assertEqual([(row[0], row[2]) for row in _rows(cells)], [(2, "a"), (4, "c"), (5, '5" pipe'), (8, "d")])
+        self.assertEqual([line for line, _ in _malformed(cells)], [3, 6, 7])
+        self.assertIn("does not end on its line", _malformed(cells)[0][1])
+
+    def test_carriage_return_inside_a_line(self) -> None:
+        cells = _cells(self._file(b"label\tuser\tage\n1\ta\rb\t1\n0\tc\t2\n"))
+        self.assertEqual(_rows(cells), [(3, "0", "c", "2")])
+        self.assertEqual([line for line, _ in _malformed(cells)], [2])
+
+    def test_short_row_that_is_not_utf8(self) -> None:
+        cells = _cells(self._file(b"label,user,age\n1,\xff\n0,c,2\n"))
+        self.assertEqual(_rows(cells), [(3, "0", "c", "2")])
+        self.assertEqual(cells[0].malformed[0].value, "1,\\xff")
+        self.assertEqual(_malformed(cells), [(2, "2 columns instead of 3")])
+
+    def test_line_longer_than_a_block(self) -> None:
+        with mock.patch.object(text_module, "BLOCK_BYTES", 16):
+            cells = _cells(self._file(b"label,user,age\n1,a,1\n0," + b"x" * 1000 + b",2\n1,b,3\n"))
+        self.assertEqual([(row[0], len(row[2])) for row in _rows(cells)], [(2, 1), (3, 1000), (4, 1)])
+
+    def test_criteo_counts_lines_from_one(self) -> None:
+        row = ["1", *map(str, range(13)), *(f"{i:08x}" for i in range(26))]
+        lines = ["\t".join(row), "\t".join(row[:-1]), "\t".join(["0", *[""] * 39])]
+        path = self._file("\n".join(lines).encode() + b"\n", "day_0")
+        (cells,) = read(open_log("criteo", (str(path),), None, None))
+        self.assertEqual(cells.ordinals.tolist(), [0, 2])
+        self.assertEqual(str(cells.malformed[0]).partition(":")[0], f"{cells.file}, line 2")
+        self.assertEqual(cells.batch.schema.names, criteo().columns)
+        self.assertEqual(cells.batch.column("C26").to_pylist(), [b"00000019", b""])
+        self.assertEqual(cells.batch.column("I1").to_pylist(), [b"0", b""])
+
+    @parameterized.parameters(16, 100, 8 << 20)
+    def test_positions_are_those_in_the_log_whatever_the_blocks(self, block_bytes: int) -> None:
+        lines = [f"{i % 2},u{i},{i}" if i % 9 else "short" for i in range(50)]
+        paths = [str(self._file("\n".join(["label,user,age", *part]).encode())) for part in (lines[:20], lines[20:])]
+        with mock.patch.object(text_module, "BLOCK_BYTES", block_bytes):
+            cells = list(read(TextLog(SCHEMA, tuple(paths))))
+        positions = np.concatenate([block.positions for block in cells]).tolist()
+        expected = [i if i < 20 else (1 << POSITION_BITS) + i - 20 for i in range(50) if i % 9]
+        self.assertEqual(positions, expected)
+        self.assertEqual({block.file for block in cells}, set(paths))
+        self.assertEqual([row[0] for row in _malformed(cells)], [2, 11, 20, 9, 18, 27])
+
+    def test_pieces_are_parsed_in_any_order(self) -> None:
+        path = self._file(b"label,user,age\n" + b"".join(b"%d,u%d,\n" % (i % 2, i) for i in range(100)))
+        log = TextLog(SCHEMA, (str(path),))
+        with mock.patch.object(text_module, "BLOCK_BYTES", 64):
+            pieces = list(log.pieces(0))
+        backwards = [log.cells(piece) for piece in reversed(pieces)]
+        self.assertGreater(len(pieces), 10)
+        self.assertEqual(_rows(backwards[::-1]), [(i + 2, str(i % 2), f"u{i}", "") for i in range(100)])
+
+    def test_columns_under_the_separator_that_gives_the_most(self) -> None:
+        self.assertEqual(text_columns(str(self._file(b"a;b|c;d,e;f\n"))), ["a", "b|c", "d,e", "f"])
+        self.assertEqual(text_columns(str(self._file(b'\xef\xbb\xbf"a, b",c\r\n'))), ["a, b", "c"])
+
+
+if __name__ == "__main__":
+    tf.test.main()

@@ -1,0 +1,149 @@
+"""The Beam pipeline gives the bytes that a single process gives, and says the same of what it cannot use."""
+
+# mypy: allow-untyped-calls
+# (absl has no types)
+
+import tempfile
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import numpy as np
+from absl.testing import parameterized
+
+from tests.helpers.studies import tiny_config
+from tfrs_scaling.common.strict_yaml import InputError
+from tfrs_scaling.input import shards
+from tfrs_scaling.input.logs import text
+from tfrs_scaling.input.logs.text import TextLog
+from tfrs_scaling.input.prepare import beam, split
+from tfrs_scaling.input.prepare import prepare as prepare_module
+from tfrs_scaling.input.prepare.prepare import prepare
+from tfrs_scaling.input.prepare.sources import LogSource, Source, SyntheticSource
+from tfrs_scaling.input.schema import CategoricalFeature, DenseFeature, Schema
+
+import tensorflow as tf  # isort: skip -- after tfrs_scaling, which chooses the Keras it comes with
+
+SCHEMA = Schema(
+    "click",
+    (
+        CategoricalFeature("user", 40),
+        CategoricalFeature("site", 1000, min_count=2),
+        CategoricalFeature("tags", 8, max_values=4, separator="|"),
+        CategoricalFeature("ad", 100, "hash"),
+    ),
+    (DenseFeature("age", "standardize"), DenseFeature("gain")),
+    time="ts",
+    weight="importance",
+)
+COLUMNS = "click,user,site,tags,ad,age,gain,ts,importance"
+WORKERS = {
+    "one_worker": (),
+    "two_threads": ("direct_num_workers=2", "direct_running_mode=multi_threading"),
+    "two_processes": ("direct_num_workers=2", "direct_running_mode=multi_processing"),
+}
+
+
+def _line(rng: np.random.Generator, time: int) -> str:
+    tags = "|".join(rng.choice(list("abcdefghijkl"), rng.integers(1, 5)))
+    return ",".join([
+        str(rng.integers(0, 2)), f"u{rng.zipf(1.3) % 90}", f"s{rng.zipf(1.5) % 500}", tags, f"ad{rng.integers(50)}",
+        rng.choice(["", f"{rng.normal(40, 9):.2f}"]), str(rng.integers(0, 1000)), str(time), f"{rng.random():.3f}",
+    ])  # fmt: skip
+
+
+class BeamTest(parameterized.TestCase, tf.test.TestCase):
+    """``prepare`` with a runner and without."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self._folder = Path(tempfile.mkdtemp(dir=self.get_temp_dir()))
+        for name, size in (("ROWS_PER_RECORD", 64), ("RECORDS_PER_SHARD", 8)):
+            self.enter_context(mock.patch.object(shards, name, size))
+
+    def _log(self, files: int = 2, rows: int = 1500, bad: tuple[int, ...] = ()) -> LogSource:
+        rng = np.random.default_rng(4)
+        paths = []
+        for number in range(files):
+            lines = [_line(rng, 1000 * i + number) for i in range(rows)]
+            for at in bad:
+                lines[at] = "x" + lines[at]
+            path = self._folder / f"log_{number}.csv"
+            path.write_text("\n".join([COLUMNS, *lines]) + "\n")
+            paths.append(str(path))
+        return LogSource(TextLog(SCHEMA, tuple(paths)))
+
+    def _same(self, source: Source, beam_options: tuple[str, ...] = (), **options: Any) -> None:
+        prepare(source, self._folder / "here", **options)
+        prepare(source, self._folder / "beam", runner="DirectRunner", beam_options=beam_options, **options)
+        names = sorted(path.name for path in (self._folder / "here").iterdir())
+        self.assertEqual(names, sorted(path.name for path in (self._folder / "beam").iterdir()))
+        for name in names:
+            here, there = ((self._folder / by / name).read_bytes() for by in ("here", "beam"))
+            self.assertEqual(here, there, name)
+
+    @parameterized.parameters("one_worker", "two_threads")
+    def test_the_same_bytes(self, workers: str) -> None:
+        # Many small blocks, so that there is something to be put in order; and a sample smaller than the log.
+        small = {text: "BLOCK_BYTES", split: "SAMPLE_ROWS", beam: "SAMPLE_ROWS", prepare_module: "SAMPLE_ROWS"}
+        for module, name in small.items():
+            self.enter_context(mock.patch.object(module, name, 5000 if module is text else 500))
+        options = {"max_bad_rows": 4, "seed": 3, "negative_rate": 0.5}
+        self._same(self._log(bad=(7, 300)), WORKERS[workers], **options)
+        self.assertLen(list((self._folder / "here").glob("clicks-train*")), 4)
+        self.assertLen((self._folder / "here" / "rejected.tsv").read_text().splitlines(), 5)
+
+    def test_the_same_bytes_in_two_processes(self) -> None:
+        mock.patch.stopall()
+        with mock.patch.object(shards, "ROWS_PER_RECORD", 4096), mock.patch.object(shards, "RECORDS_PER_SHARD", 64):
+            self._same(self._log(), WORKERS["two_processes"])
+
+    @parameterized.parameters("order", "random")
+    def test_the_same_bytes_whatever_the_split(self, split_by: Any) -> None:
+        self._same(self._log(files=3, rows=400), split_by=split_by)
+
+    def test_the_same_synthetic_clicks(self) -> None:
+        settings = tiny_config().synthetic
+        assert settings is not None
+        self._same(SyntheticSource(settings), seed=5)
+
+    @parameterized.named_parameters(
+        ("no_bad_row_allowed", 0, r"log_0.csv, line 9, column 'click': the label is neither 0 nor 1.*mend the row"),
+        ("one_too_many", 2, r"log_1.csv, line 9, column 'click'.*one more malformed row than the 2 allowed"),
+    )
+    def test_malformed_rows(self, allowed: int, message: str) -> None:
+        with self.assertRaisesRegex(InputError, message):
+            prepare(self._log(bad=(7, 300)), self._folder / "beam", runner="DirectRunner", max_bad_rows=allowed)
+        self.assertFalse((self._folder / "beam").exists())
+        self.assertFalse((self._folder / ".beam.partial").exists())
+
+    def test_file_that_cannot_be_read(self) -> None:
+        source = self._log()
+        (self._folder / "log_1.csv").write_text("click,user\n1,a\n")
+        with self.assertRaisesRegex(InputError, r"^\S*log_1.csv, line 1 .*: there is no column 'age'; it has "):
+            prepare(source, self._folder / "beam", runner="DirectRunner")
+        (self._folder / "log_1.csv").unlink()
+        with self.assertRaisesRegex(InputError, "log_1.csv: cannot be read: No such file"):
+            prepare(source, self._folder / "beam", runner="DirectRunner")
+
+    def test_logs_without_rows_or_with_one_label(self) -> None:
+        with self.assertRaisesRegex(InputError, "log_0.csv, log_1.csv: no rows"):
+            prepare(self._log(rows=0), self._folder / "beam", runner="DirectRunner")
+        source = self._log(files=1, rows=40)
+        path = self._folder / "log_0.csv"
+        header, *lines = path.read_text().splitlines()
+        path.write_text("\n".join([header, *("0" + line[1:] for line in lines)]) + "\n")
+        with self.assertRaisesRegex(InputError, "every label of the train split is 0"):
+            prepare(source, self._folder / "beam", runner="DirectRunner")
+
+    def test_options_and_runners_that_beam_does_not_know(self) -> None:
+        with self.assertRaisesRegex(InputError, "--beam workers=2: Apache Beam knows no such option"):
+            prepare(self._log(), self._folder / "beam", runner="DirectRunner", beam_options=("workers=2",))
+        with self.assertRaisesRegex(
+            InputError, "--runner Abacus: Apache Beam cannot use it: Unexpected pipeline runner"
+        ):
+            prepare(self._log(), self._folder / "beam", runner="Abacus")
+
+
+if __name__ == "__main__":
+    tf.test.main()

@@ -1,0 +1,180 @@
+"""Ids by frequency against ``collections.Counter``; encoded rows against values worked out by hand."""
+
+# mypy: allow-untyped-calls
+# (absl has no types)
+
+import collections
+from typing import Any
+
+import numpy as np
+from absl.testing import parameterized
+
+from tfrs_scaling.input.prepare.encoding import ValueCounts, Vocabulary, count_values, encode
+from tfrs_scaling.input.prepare.hashing import MISSING
+from tfrs_scaling.input.prepare.rows import NO_CODE, Rows
+from tfrs_scaling.input.prepare.split import Decisions, Request
+from tfrs_scaling.input.schema import CategoricalFeature, DenseFeature, Schema
+
+import tensorflow as tf  # isort: skip -- after tfrs_scaling, which chooses the Keras it comes with
+
+
+def _codes(count: int, distinct: int, seed: int = 0) -> np.ndarray:
+    """Hashes of values, frequent and rare ones, with missing ones and padding among them."""
+    rng = np.random.default_rng(seed)
+    hashes = np.random.default_rng(99).integers(0, 2**64 - 2, distinct, np.uint64)
+    codes = hashes[np.minimum(rng.geometric(0.05, count) - 1, distinct - 1)]
+    codes[rng.random(count) < 0.05] = MISSING
+    codes[rng.random(count) < 0.05] = NO_CODE
+    return codes
+
+
+def _counter(codes: np.ndarray) -> collections.Counter[int]:
+    return collections.Counter(code for code in codes.ravel().tolist() if code < 2**64 - 2)
+
+
+def _by_rank(counts: collections.Counter[int], min_count: int = 1) -> list[int]:
+    frequent = [value for value, count in counts.items() if count >= min_count]
+    return sorted(frequent, key=lambda value: (-counts[value], value))
+
+
+class ValueCountsTest(parameterized.TestCase, tf.test.TestCase):
+    """``ValueCounts``."""
+
+    def _equals(self, values: ValueCounts, expected: dict[int, int]) -> None:
+        self.assertEqual(dict(zip(values.hashes.tolist(), values.counts.tolist(), strict=True)), expected)
+        self.assertEqual(values.hashes.tolist(), sorted(expected))
+        self.assertEqual((values.hashes.dtype, values.counts.dtype), (np.uint64, np.int64))
+
+    @parameterized.parameters((0, 5), (1, 5), (5000, 40), (5000, 5000))
+    def test_equal_counter(self, count: int, distinct: int) -> None:
+        codes = _codes(count, distinct)
+        self._equals(ValueCounts.of(codes), _counter(codes))
+        self._equals(ValueCounts.of(codes.reshape(-1, 1)), _counter(codes))
+
+    def test_largest_and_smallest_hash_are_values(self) -> None:
+        codes = np.array([0, 2**64 - 3, 2**64 - 2, 2**64 - 1, 0], np.uint64)
+        self._equals(ValueCounts.of(codes), {0: 2, 2**64 - 3: 1})
+
+    @parameterized.parameters(1, 2, 5, 50)
+    def test_merged_parts_are_counted_together(self, parts: int) -> None:
+        codes = _codes(3000, 60)
+        merged = ValueCounts.merged([ValueCounts.of(part) for part in np.array_split(codes, parts)])
+        self._equals(merged, _counter(codes))
+        again = ValueCounts.merged([merged, ValueCounts.none(), ValueCounts.of(codes)])
+        self._equals(again, {value: 2 * count for value, count in _counter(codes).items()})
+        self._equals(ValueCounts.merged([ValueCounts.none()]), {})
+
+    def test_most_frequent_are_counter_s_with_ties_by_hash(self) -> None:
+        codes = _codes(2000, 90)
+        counts = _counter(codes)
+        self.assertLess(len(set(counts.values())), len(counts) - 5)  # there are ties
+        for kept in (0, 1, 10, 50, 89, 90, 91, 1000):
+            expected = {value: counts[value] for value in _by_rank(counts)[:kept]}
+            self._equals(ValueCounts.of(codes).most_frequent(kept), expected)
+
+
+class VocabularyTest(parameterized.TestCase, tf.test.TestCase):
+    """``Vocabulary``."""
+
+    @parameterized.product(cardinality=[1, 2, 10, 60, 1000], min_count=[1, 2, 5, 10_000])
+    def test_ids_are_ranks(self, cardinality: int, min_count: int) -> None:
+        codes = _codes(2000, 90)
+        values = ValueCounts.of(codes)
+        feature = CategoricalFeature("c", cardinality, min_count=min_count)
+        vocabulary = Vocabulary.ranked(values, feature, len(values.hashes))
+        ranked = _by_rank(_counter(codes), min_count)[: cardinality - 1]
+        ids = {value: rank for rank, value in enumerate(ranked, 1)}
+        seen_and_unseen = np.concatenate([codes, np.array([0, 1, 2**63, 2**64 - 3], np.uint64)])
+        found = vocabulary.ids_of(seen_and_unseen)
+        self.assertEqual(found.dtype, np.int32)
+        self.assertEqual(found.tolist(), [ids.get(code, 0) for code in seen_and_unseen.tolist()])
+        self.assertEqual(vocabulary.ids_of(codes.reshape(-1, 4)).shape, (500, 4))
+        self.assertEqual(vocabulary.size, len(_counter(codes)))
+
+    def test_of_what_was_cut_before_is_the_same(self) -> None:
+        # Workers pass on no more values than a table has room for.
+        values = ValueCounts.of(_codes(2000, 90))
+        feature = CategoricalFeature("c", 20, min_count=3)
+        whole = Vocabulary.ranked(values, feature, 90)
+        cut = Vocabulary.ranked(values.most_frequent(19), feature, 90)
+        self.assertAllEqual(whole.hashes, cut.hashes)
+        self.assertAllEqual(whole.ids, cut.ids)
+
+
+class EncodeTest(tf.test.TestCase):
+    """``count_values`` and ``encode``."""
+
+    SCHEMA = Schema(
+        "click",
+        (
+            CategoricalFeature("user", 10),
+            CategoricalFeature("tags", 10, max_values=2, separator="|"),
+            CategoricalFeature("ad", 10, "id"),
+            CategoricalFeature("words", 10, "hash", max_values=2, separator="|"),
+        ),
+        (DenseFeature("log"), DenseFeature("standard", "standardize"), DenseFeature("flat", "standardize")),
+        "ts",
+        "w",
+    )
+    NO, LARGEST = 2**64 - 1, 2**31 - 1
+
+    def _rows(self, **changes: Any) -> Rows:
+        no, missing = self.NO, int(MISSING)
+        codes = [
+            [50, 70, 50, 7, 5, 6],
+            [50, 60, no, 0, self.LARGEST, no],
+            [40, missing, 70, self.LARGEST, 0, no],
+            [missing, 80, no, 3, 5, 5],
+        ]
+        columns: dict[str, Any] = {
+            "position": np.arange(4),
+            "label": np.array([1, 0, 0, 1], np.uint8),
+            "dense": np.array([[3.0, 1.0, 0.1], [-2.0, np.nan, 0.1], [np.nan, -3.0, 7.1], [0.0, 2.0, np.nan]]),
+            "codes": np.array(codes, np.uint64),
+            "time": np.array([2**40, -5, 0, 1]),
+            "weight": np.array([1.0, 0.0, 0.1, 2.5]),
+        }
+        return Rows(**columns | changes)
+
+    def test_counted_rows_alone_are_counted(self) -> None:
+        counted = count_values(self._rows(), np.array([True, True, True, False]), self.SCHEMA)
+        plain = {name: dict(zip(v.hashes.tolist(), v.counts.tolist(), strict=True)) for name, v in counted.items()}
+        self.assertEqual(plain, {"user": {50: 2, 40: 1}, "tags": {70: 2, 50: 1, 60: 1}})
+
+    def test_columns_by_hand(self) -> None:
+        def vocabulary(ids: dict[int, int]) -> Vocabulary:
+            hashes = sorted(ids)
+            return Vocabulary(np.array(hashes, np.uint64), np.array([ids[h] for h in hashes], np.int32), len(ids))
+
+        decisions = Decisions(Request("random"), 0, 0, (9.0, -1.0, 0.1), (9.0, 2.0, 0.0))
+        vocabularies = {"user": vocabulary({50: 1, 40: 2}), "tags": vocabulary({70: 1, 50: 2, 60: 3})}
+        columns = encode(self._rows(), self.SCHEMA, decisions, vocabularies)
+        self.assertEqual(columns["ids"].tolist(), [
+            [1, 1, 2, 7, 5, 6],
+            [1, 3, -1, 0, self.LARGEST, -1],
+            [2, 0, 1, self.LARGEST, 0, -1],
+            [0, 0, -1, 3, 5, 5],
+        ])  # fmt: skip
+        expected = [[np.log(4), 1, 0], [0, 0, 0], [0, -1, 7], [0, 1.5, 0]]
+        self.assertAllClose(columns["dense"], expected, rtol=1e-6)
+        self.assertEqual(columns["label"].tolist(), [[1], [0], [0], [1]])
+        self.assertEqual(columns["time"].tolist(), [[2**40], [-5], [0], [1]])
+        self.assertAllEqual(columns["weight"], np.array([[1.0], [0.0], [0.1], [2.5]], np.float32))
+        self.assertEqual({name: column.dtype.name for name, column in columns.items()}, {
+            "label": "uint8", "ids": "int32", "dense": "float32", "time": "int64", "weight": "float32",
+        })  # fmt: skip
+
+    def test_columns_that_the_schema_has_not(self) -> None:
+        schema = Schema("click", (CategoricalFeature("ad", 10, "id"),))
+        rows = Rows(np.arange(2), np.ones(2, np.uint8), np.empty((2, 0)), np.array([[4], [5]], np.uint64))
+        columns = encode(rows, schema, Decisions(Request("random"), 0, 0), {})
+        self.assertEqual([*columns], ["label", "ids"])
+        self.assertEqual(columns["ids"].tolist(), [[4], [5]])
+
+    def test_empty_vocabulary_gives_zeros(self) -> None:
+        vocabulary = Vocabulary.ranked(ValueCounts.none(), CategoricalFeature("c", 10), 0)
+        self.assertEqual(vocabulary.ids_of(np.array([[1, 2], [int(MISSING), 0]], np.uint64)).tolist(), [[0, 0], [0, 0]])
+
+
+if __name__ == "__main__":
+    tf.test.main()

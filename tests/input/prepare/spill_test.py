@@ -1,0 +1,170 @@
+"""Rows through the disk and back in the order of the shuffle, against sorting them all at once."""
+
+# mypy: allow-untyped-calls
+# (absl has no types)
+
+import io
+import tempfile
+from pathlib import Path
+from unittest import mock
+
+import numpy as np
+from absl.testing import parameterized
+from scipy import stats
+
+from tests.helpers import reference
+from tfrs_scaling.input.prepare import spill as spill_module
+from tfrs_scaling.input.prepare.rows import Rows
+from tfrs_scaling.input.prepare.spill import Spill, from_bytes, pack, shard_of, shuffle_keys, to_bytes, unpack
+
+import tensorflow as tf  # isort: skip -- after tfrs_scaling, which chooses the Keras it comes with
+
+
+def _rows(count: int, *, every_column: bool = True) -> Rows:
+    rng = np.random.default_rng(count)
+    words = rng.integers(0, 2**64, (count, 5), np.uint64)
+    return Rows(
+        position=rng.choice(2**50, count, replace=False) if count < 1000 else rng.permutation(count) * 3,
+        label=rng.integers(0, 2, count).astype(np.uint8),
+        dense=np.where(rng.random((count, 3)) < 0.2, np.nan, rng.normal(size=(count, 3))),
+        codes=words,
+        time=rng.integers(-(2**60), 2**60, count) if every_column else None,
+        weight=rng.random(count) if every_column else None,
+        click_probability=rng.random(count) if every_column else None,
+    )
+
+
+def _sorted(rows: Rows, seed: int) -> Rows:
+    """By the keys that Python's integers give."""
+    keys = [reference.draw(seed, "shuffle", position) for position in rows.position.tolist()]
+    return rows.take(np.array(sorted(range(len(keys)), key=keys.__getitem__), np.int64))
+
+
+class SpillTest(parameterized.TestCase, tf.test.TestCase):
+    """``Spill``, and rows as bytes."""
+
+    def _spill(self, seed: int = 3) -> Spill:
+        return Spill(Path(tempfile.mkdtemp(dir=self.get_temp_dir())) / "spill", seed)
+
+    def _same(self, rows: Rows, expected: Rows) -> None:
+        self.assertEqual([*rows.columns()], [*expected.columns()])
+        for name, column in expected.columns().items():
+            self.assertEqual(rows.columns()[name].dtype, column.dtype)
+            np.testing.assert_array_equal(rows.columns()[name], column, name)
+
+    @parameterized.product(bucket_bits=[1, 3, 8], count=[1, 2, 700, 20_000])
+    def test_comes_out_sorted_and_whole(self, bucket_bits: int, count: int) -> None:
+        rows, spill = _rows(count), self._spill()
+        with mock.patch.object(spill_module, "BUCKET_BITS", bucket_bits):
+            for block in np.array_split(np.arange(count), 7):  # empty ones among them, if there are few rows
+                spill.add(rows.take(block))
+            spill.close()
+            buckets = list(spill.buckets())
+            self.assertLen(buckets, 2**bucket_bits)
+            self._same(Rows.concatenate(buckets), _sorted(rows, 3))
+            self._same(Rows.concatenate(list(spill.buckets())), _sorted(rows, 3))  # as often as one likes
+
+    def test_order_of_arrival_does_not_matter(self) -> None:
+        rows, outcomes = _rows(500), []
+        for order in (np.arange(500), np.arange(500)[::-1], np.random.default_rng(0).permutation(500)):
+            spill = self._spill()
+            for block in np.array_split(order, 3):
+                spill.add(rows.take(block))
+            spill.close()
+            outcomes.append(Rows.concatenate(list(spill.buckets())))
+        self._same(outcomes[1], outcomes[0])
+        self._same(outcomes[2], outcomes[0])
+
+    def test_columns_that_are_not_there(self) -> None:
+        rows, spill = _rows(50, every_column=False), self._spill()
+        spill.add(rows)
+        spill.close()
+        self._same(Rows.concatenate(list(spill.buckets())), _sorted(rows, 3))
+
+    @parameterized.parameters(1, 4, 8)
+    def test_no_row_to_come_is_below_the_stated_key(self, bucket_bits: int) -> None:
+        rows, spill = _rows(3000), self._spill()
+        with mock.patch.object(spill_module, "BUCKET_BITS", bucket_bits):
+            spill.add(rows)
+            spill.close()
+            buckets = list(spill.buckets_with_ends())
+        lowest = np.zeros((), np.uint64)
+        for bucket, to_come in buckets:
+            keys = shuffle_keys(bucket, 3)
+            self.assertTrue((keys >= lowest).all())
+            if to_come is not None:
+                self.assertEqual(to_come.dtype, np.uint64)
+                self.assertTrue((keys < to_come).all())
+                lowest = to_come
+        self.assertEqual([to_come is None for _, to_come in buckets], [False] * (len(buckets) - 1) + [True])
+
+    @parameterized.parameters(1, 2, 99, 699, 700, 701, 10**9)
+    def test_first_rows_are_those_of_lowest_key_without_codes(self, count: int) -> None:
+        rows, spill = _rows(700), self._spill()
+        spill.add(rows)
+        spill.close()
+        first = spill.first(count)
+        assert first is not None
+        expected = _sorted(rows, 3).take(np.arange(min(count, 700)))
+        self.assertEqual(first.codes.shape, (min(count, 700), 0))
+        for name, column in expected.columns().items():
+            if name != "codes":
+                np.testing.assert_array_equal(first.columns()[name], column, name)
+
+    def test_nothing_put_in(self) -> None:
+        for blocks in ([], [_rows(0)]):
+            spill = self._spill()
+            for block in blocks:
+                spill.add(block)
+            spill.close()
+            self.assertIsNone(spill.first(10))
+            self.assertEmpty([row for rows in spill.buckets() for row in rows.label])
+
+    def test_remove_leaves_nothing(self) -> None:
+        folder = Path(tempfile.mkdtemp(dir=self.get_temp_dir()))
+        spill = Spill(folder / "spill", 0)
+        spill.add(_rows(10))  # not closed: something went wrong
+        self.assertLen([*folder.iterdir()], 1)
+        spill.remove()
+        self.assertEmpty([*folder.iterdir()])
+
+    @parameterized.product(count=[0, 1, 100], every_column=[True, False])
+    def test_rows_as_records_and_as_bytes(self, count: int, every_column: bool) -> None:
+        rows = _rows(count, every_column=every_column)
+        packed = pack(rows)
+        self.assertEqual(packed.shape, (count,))
+        self._same(unpack(packed), rows)
+        self._same(unpack(np.frombuffer(packed.tobytes(), packed.dtype)), rows)
+        self._same(from_bytes(to_bytes(rows)), rows)
+        self.assertEqual(to_bytes(from_bytes(to_bytes(rows))), to_bytes(rows))
+
+    def test_bytes_with_pickles_are_refused(self) -> None:
+        stream = io.BytesIO()
+        np.save(stream, np.array([{}]), allow_pickle=True)
+        with self.assertRaisesRegex(ValueError, "allow_pickle"):
+            from_bytes(stream.getvalue())
+
+    def test_keys_are_python_s_and_differ(self) -> None:
+        rows = _rows(500)
+        expected = [reference.draw(8, "shuffle", position) for position in rows.position.tolist()]
+        self.assertEqual(shuffle_keys(rows, 8).tolist(), expected)
+        self.assertLen(set(expected), 500)
+
+    @parameterized.parameters(1, 2, 3, 7, 175, 100_000)
+    def test_shards_share_the_keys_evenly_and_in_order(self, shards: int) -> None:
+        rng = np.random.default_rng(shards)
+        keys = np.sort(rng.integers(0, 2**64, 200_000, np.uint64))
+        number = shard_of(keys, shards)
+        exact = [(key >> 32) * shards >> 32 for key in keys[:1000].tolist()]
+        self.assertEqual(number[:1000].tolist(), exact)
+        self.assertTrue((np.diff(number) >= 0).all())
+        self.assertEqual(shard_of(np.array([0, 2**64 - 1], np.uint64), shards).tolist(), [0, shards - 1])
+        if shards > 1:
+            parts = min(shards, 1000)  # so many rows to a part that chi-square holds
+            counts = np.bincount(number * parts // shards, minlength=parts)
+            spans = np.bincount(np.arange(shards) * parts // shards, minlength=parts)
+            self.assertGreater(stats.chisquare(counts, spans / shards * len(keys)).pvalue, 1e-4)
+
+
+if __name__ == "__main__":
+    tf.test.main()

@@ -1,0 +1,194 @@
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import tensorflow as tf
+import yaml
+from click.testing import CliRunner
+
+from tests.helpers.studies import CONFIGS, REPOSITORY, tiny_content
+from tfrs_scaling.cli.main import main
+from tfrs_scaling.fit.runs import TIMING_COLUMNS
+
+SCHEMA = {"label": "y", "time": "t", "dense": [{"name": "d"}], "categorical": [{"name": "c", "cardinality": 4}]}
+
+
+class CommandLineTest(tf.test.TestCase):
+    def setUp(self) -> None:
+        super().setUp()
+        self.folder = Path(self.get_temp_dir()) / self._testMethodName
+        self.folder.mkdir()
+        self.config = self.folder / "tiny.yaml"
+        self.config.write_text(yaml.safe_dump(tiny_content(V=["1/2"], H=[2], O=[2], M=["1/2"])))
+
+    def invoke(self, *arguments: str | Path) -> tuple[int, str]:
+        result = CliRunner().invoke(main, [str(argument) for argument in arguments], catch_exceptions=False)
+        return result.exit_code, re.sub(r"\s+", " ", result.output)
+
+    def started(self, *arguments: str | Path) -> "subprocess.Popen[str]":
+        command = [sys.executable, "-c", "from tfrs_scaling.cli.main import main; main()", *map(str, arguments)]
+        return subprocess.Popen(command, cwd=self.folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+    def study(self, workdir: Path) -> str:
+        process = self.started("study", self.config, "--workdir", workdir)
+        output, _ = process.communicate()
+        self.assertEqual(process.returncode, 0, output)
+        return output
+
+    def table(self, workdir: Path) -> pd.DataFrame:
+        return pd.read_csv(workdir / "runs.csv").drop(columns=list(TIMING_COLUMNS))
+
+    def test_study_from_nothing_to_report_and_again_and_killed(self) -> None:
+        whole, again, killed = (self.folder / name for name in ("whole", "again", "killed"))
+        output = self.study(whole)
+        self.assertEqual(output.splitlines()[-1], f"report: {whole / 'report.html'}")
+        self.assertNotRegex(output, r"Traceback|[IWE]0000 |oneDNN")
+        runs = self.table(whole)
+        self.assertEqual(len(runs), 5 * 3)
+        self.assertEqual(set(runs["status"]), {"ok"})
+        self.assertIn("</html>", (whole / "report.html").read_text())
+        self.assertGreater(len(json.loads((whole / "fits.json").read_text())["lines"]), 10)
+
+        self.study(again)
+        pd.testing.assert_frame_equal(self.table(again), runs)
+
+        process = self.started("study", self.config, "--workdir", killed)
+        while not list(killed.glob("trials/*/trial.json")):
+            time.sleep(0.05)
+        os.kill(process.pid, signal.SIGKILL)
+        process.communicate()
+        self.assertLess(len(list(killed.glob("trials/*/trial.json"))), 5)
+        self.study(killed)
+        pd.testing.assert_frame_equal(self.table(killed), runs)
+
+    def test_plan_measures_steps_and_prints_every_trial_and_what_all_take(self) -> None:
+        overrides = ("--set", "sweep.V=[]", "--set", "sweep.M=[]", "--set", "training.learning_rates=[0.02, 0.04]")
+        code, output = self.invoke("plan", self.config, "--jobs", "1", "--price", "3600", *overrides)
+        self.assertEqual(code, 0, output)
+        times = {name: float(seconds) for name, seconds in re.findall(r"(\S+-seed0) .*? GiB ([\d.]+) s ", output)}
+        self.assertSameElements(
+            times, [f"{shape}-lr{lr}-seed0" for shape in ("D-1", "H-2", "O-2") for lr in (0.02, 0.04)]
+        )
+        self.assertIn("times: from a few seconds of 3 shapes on this machine, 1 at a time", output)
+        self.assertIn("because of 2 learning rates: with one, ", output)
+        cost = float(re.search(r"cost: ([\d,.]+) at 3600 an hour", output)[1].replace(",", ""))  # type: ignore[index]
+        self.assertGreater(cost, sum(times.values()))  # a second costs 1; the sweep's start and the data's making too
+        self.assertLess(cost, sum(times.values()) + 60)
+        self.assertEqual(list(self.folder.iterdir()), [self.config])
+
+    def test_config_mistakes_are_told_in_words(self) -> None:
+        code, output = self.invoke("plan", self.config, "--set", "training.batchsize=3")
+        self.assertEqual(code, 1)
+        self.assertIn("did you mean 'batch_size'?", output)
+        code, output = self.invoke("study", CONFIGS / "movielens.yaml", "--workdir", self.folder / "w")
+        self.assertEqual(code, 1)
+        self.assertIn("give prepared data with --data", output)
+
+    def test_prepare_csv_by_time_and_bad_rows(self) -> None:
+        schema = self.folder / "schema.json"
+        schema.write_text(json.dumps(SCHEMA))
+        rows = [f"{i},{i % 2},{i / 7},{'abc'[i % 3]}" for i in range(200)]
+        clean, dirty = self.folder / "clean.csv", self.folder / "dirty.csv"
+        clean.write_text("\n".join(["t,y,d,c", *rows]))
+        dirty.write_text("\n".join(["t,y,d,c", *rows[:50], "50,maybe,1,a", *rows[51:]]))
+        code, output = self.invoke("prepare", "csv", clean, self.folder / "data", "--schema", schema)
+        self.assertEqual(code, 0, output)
+        self.assertIn("split by time", output)
+        code, output = self.invoke("prepare", "csv", dirty, self.folder / "none", "--schema", schema)
+        self.assertEqual(code, 1)
+        self.assertIn("dirty.csv, line 52, column 'y'", output)
+        self.assertFalse((self.folder / "none").exists())
+        code, output = self.invoke(
+            "prepare",
+            "csv",
+            dirty,
+            self.folder / "some",
+            "--schema",
+            schema,
+            "--max-bad-rows",
+            "1",
+            "--split",
+            "random",
+        )
+        self.assertEqual(code, 0, output)
+        self.assertIn("1 malformed rows left out", output)
+        self.assertIn("maybe", (self.folder / "some" / "rejected.tsv").read_text())
+
+    def test_prepare_criteo(self) -> None:
+        raw = self.folder / "day_0"
+        ids = [f"{i:08x}" for i in range(26)]
+        rows = [[str((i % 3 == 0 and 1) or 0), *[str(i + k) for k in range(13)], *ids] for i in range(300)]
+        rows[5][2] = rows[6][20] = ""  # blanks are missing values
+        raw.write_text("\n".join("\t".join(row) for row in rows) + "\n")
+        code, output = self.invoke("prepare", "criteo", raw, self.folder / "data")
+        self.assertEqual(code, 0, output)
+        manifest = json.loads((self.folder / "data" / "manifest.json").read_text())
+        self.assertEqual(sum(split["rows"] for split in manifest["splits"].values()), 300)
+        self.assertEqual(sum(split["clicks"] for split in manifest["splits"].values()), 100)
+
+    def test_inferred_schema_prepares_the_log_it_was_made_of(self) -> None:
+        log, schema = self.folder / "log.csv", self.folder / "schema.json"
+        log.write_text("t,y,d,c\n" + "\n".join(f"{i},{i % 2},{i / 7},{'abc'[i % 3]}" for i in range(200)))
+        code, output = self.invoke("schema", "infer", log, "--out", schema)
+        self.assertEqual(code, 0, output)
+        self.assertIn("a guess from 200 rows", output)
+        code, output = self.invoke("prepare", "csv", log, self.folder / "data", "--schema", schema)
+        self.assertEqual(code, 0, output)
+        code, output = self.invoke("schema", "infer", log, "--out", schema)
+        self.assertEqual(code, 1)
+        self.assertIn("exists already", output)
+
+    def test_data_check(self) -> None:
+        data = self.folder / "data"
+        self.assertEqual(self.invoke("prepare", "synthetic", self.config, data)[0], 0)
+        code, output = self.invoke("data", "check", data)
+        self.assertEqual(code, 0)
+        self.assertIn("2,000 rows in 3 shards are as written", output)
+        (shard,) = data.glob("clicks-test*")
+        content = bytearray(shard.read_bytes())
+        content[200] ^= 1
+        shard.write_bytes(content)
+        code, output = self.invoke("data", "check", data)
+        self.assertEqual(code, 1)
+        self.assertIn("record 0: cannot be read", output)
+
+    def test_data_describe_writes_beside_the_data_and_leaves_them_whole(self) -> None:
+        data, page = self.folder / "data", self.folder / "elsewhere.html"
+        self.assertEqual(self.invoke("prepare", "synthetic", self.config, data)[0], 0)
+        files = sorted(data.iterdir())
+        code, output = self.invoke("data", "describe", data)
+        self.assertEqual(code, 0, output)
+        self.assertIn("user 50 ", output)
+        self.assertIn("no time column", output)
+        self.assertEndsWith(output, f"page: {self.folder / 'data-describe.html'} ")
+        self.assertIn("</html>", (self.folder / "data-describe.html").read_text())
+        self.assertEqual(sorted(data.iterdir()), files)
+        self.assertEqual(self.invoke("data", "check", data)[0], 0)
+        self.assertEqual(self.invoke("data", "describe", data, "--out", page)[0], 0)
+        self.assertIn("</html>", page.read_text())
+        code, output = self.invoke("data", "describe", self.folder)
+        self.assertEqual(code, 1)
+        self.assertIn("this is no prepared data", output)
+
+    def test_every_command_has_help(self) -> None:
+        for command in main.commands:
+            code, output = self.invoke(command, "--help")
+            self.assertEqual(code, 0)
+            self.assertIn("Usage:", output)
+
+    def test_readme_names_real_commands_and_files(self) -> None:
+        readme = (REPOSITORY / "README.md").read_text()
+        for command in set(re.findall(r"tfrs-scaling ([a-z]+)", readme)):
+            self.assertIn(command, main.commands)
+        for path in set(re.findall(r"\b(?:tuner_configs|tests|input|fit|colab|docs)/[\w./]+\w", readme)):
+            self.assertTrue((REPOSITORY / path).exists(), path)
+
+
+if __name__ == "__main__":
+    tf.test.main()

@@ -1,0 +1,158 @@
+import fractions
+import textwrap
+from pathlib import Path
+
+import tensorflow as tf
+from absl.testing import parameterized
+
+from tests.helpers.studies import CONFIGS, tiny_content
+from tfrs_scaling.common.strict_yaml import InputError, validated
+from tfrs_scaling.config import Config, Table, read_config
+
+SHIPPED = ("smoke", "study", "movielens", "flights", "bench", "paper")
+
+
+class ConfigTest(tf.test.TestCase, parameterized.TestCase):
+    def written(self, text: str) -> Path:
+        path = Path(self.get_temp_dir()) / f"{self._testMethodName}.yaml"
+        path.write_text(textwrap.dedent(text))
+        return path
+
+    def refused(self, path: Path, *parts: str, overrides: tuple[str, ...] = ()) -> None:
+        with self.assertRaises(InputError) as caught:
+            read_config(path, overrides)
+        for part in parts:
+            self.assertIn(part, str(caught.exception))
+
+    @parameterized.parameters(*SHIPPED)
+    def test_shipped_configs_are_valid(self, name: str) -> None:
+        config = read_config(CONFIGS / f"{name}.yaml")
+        self.assertGreaterEqual(len(config.ladder), 6)
+
+    @parameterized.parameters(*SHIPPED)
+    def test_head_comment_tells_command_cost_and_result(self, name: str) -> None:
+        lines = (CONFIGS / f"{name}.yaml").read_text().splitlines()
+        head = "\n".join(line for line in lines if line.startswith("#"))
+        for word in ("Command", "Cost", "Expect", f"tuner_configs/{name}.yaml"):
+            self.assertIn(word, head)
+
+    def test_unknown_key_names_file_key_and_nearest(self) -> None:
+        path = self.written(
+            """
+            study: x
+            model: {embeding_dim: 4, bottom: [], interaction: 0, overarch: []}
+            training: {batch_size: 2, learning_rates: [0.1]}
+            sweep: {examples: [2]}
+            """
+        )
+        self.refused(path, str(path), "'model.embeding_dim'", "'embedding_dim'")
+
+    def test_overrides_replace_values_and_are_validated(self) -> None:
+        path = CONFIGS / "smoke.yaml"
+        config = read_config(path, ("training.batch_size=512", "sweep.V=[1/2, 8]", "training.accumulator=1e-7"))
+        self.assertEqual(config.training.batch_size, 512)
+        self.assertEqual(config.sweep.V, (fractions.Fraction(1, 2), fractions.Fraction(8)))
+        self.assertEqual(config.training.accumulator, 1e-7)
+        self.refused(path, "--set", "did you mean 'batch_size'", overrides=("training.batchsize=512",))
+        self.refused(path, "write key=value", overrides=("training.batch_size",))
+        self.refused(path, "'study' holds a value", overrides=("study.name=x",))
+        self.refused(path, "training.batch_size", "'many'", overrides=("training.batch_size=many",))
+
+    def test_multipliers_are_exact_and_never_one(self) -> None:
+        config = validated(Config, tiny_content(V=["1/64", 0.1, 8]), "tiny")
+        self.assertEqual(config.sweep.V, (fractions.Fraction(1, 64), fractions.Fraction(1, 10), fractions.Fraction(8)))
+        for wrong in (1, "2/2", 0, -2, "1/0", "half", True):
+            with self.assertRaisesRegex(InputError, r"sweep\.V"):
+                validated(Config, tiny_content(V=[wrong]), "tiny")
+
+    def test_adam_wants_a_learning_rate_of_its_own(self) -> None:
+        content = tiny_content()
+        content["training"]["dense_optimizer"] = "adam"
+        with self.assertRaisesRegex(InputError, "adam needs a dense_learning_rate"):
+            validated(Config, content, "tiny")
+        content["training"]["dense_learning_rate"] = 0.001
+        self.assertEqual(validated(Config, content, "tiny").training.dense_learning_rate, 0.001)
+
+    def test_tables_are_read_by_feature(self) -> None:
+        content = tiny_content()
+        content["model"]["tables"] = {"user": {"dim": 2, "pooling": "sum"}}
+        self.assertEqual(validated(Config, content, "tiny").model.tables["user"], Table(2, "sum"))
+        content["model"]["tables"]["user"]["pooling"] = "max"
+        with self.assertRaisesRegex(InputError, "model.tables.user.pooling"):
+            validated(Config, content, "tiny")
+
+    def test_shares_of_features_and_negatives_are_below_one_and_say_why(self) -> None:
+        config = validated(Config, tiny_content(F=["1/4", 0.5], N=["1/8"]), "tiny")
+        self.assertEqual(config.sweep.multipliers("F"), (fractions.Fraction(1, 4), fractions.Fraction(1, 2)))
+        self.assertEqual(config.sweep.multipliers("N"), (fractions.Fraction(1, 8),))
+        for scheme in ("F", "N"):
+            with self.assertRaisesRegex(
+                InputError, rf"sweep\.{scheme}\[1\]: 2: a share is below 1, for no data has more"
+            ):
+                validated(Config, tiny_content(**{scheme: ["1/2", 2]}), "tiny")
+            with self.assertRaisesRegex(InputError, rf"sweep\.{scheme}\[0\]: 0: a multiplier is above 0"):
+                validated(Config, tiny_content(**{scheme: [0]}), "tiny")
+
+    def test_epochs_are_whole_numbers_above_one(self) -> None:
+        config = validated(Config, tiny_content(E=[2, 4]), "tiny")
+        self.assertEqual(config.sweep.multipliers("E"), (fractions.Fraction(2), fractions.Fraction(4)))
+        for wrong in (1, 0, 1.5, "1/2"):
+            with self.assertRaisesRegex(InputError, r"sweep\.E\[1\]"):
+                validated(Config, tiny_content(E=[2, wrong]), "tiny")
+
+    def test_other_architectures_are_others(self) -> None:
+        self.assertEqual(validated(Config, tiny_content(A=["cross"]), "tiny").sweep.A, ("cross",))
+        for wrong, why in ((["dot"], "sweep.A: dot is model.architecture"), (["mlp"], r"sweep\.A\[0\]")):
+            with self.assertRaisesRegex(InputError, why):
+                validated(Config, tiny_content(A=wrong), "tiny")
+
+    def test_crossing_needs_both_factors(self) -> None:
+        self.assertTrue(validated(Config, tiny_content(V=[2], H=[2], VH=True), "tiny").sweep.VH)
+        for missing, given in (("H", {"V": [2]}), ("V", {"H": [2]}), ("V", {})):
+            with self.assertRaisesRegex(InputError, f"VH: crosses V's multipliers with H's, and {missing} has none"):
+                validated(Config, tiny_content(VH=True, **given), "tiny")
+
+    def test_ladder_is_whole_batches(self) -> None:
+        content = tiny_content(examples=[100, 200, 1000])
+        self.assertEqual(validated(Config, content, "tiny").ladder, (64, 192, 960))
+
+    @parameterized.parameters(
+        ([512, 256], "rise"), ([256, 256], "rise"), ([10, 256], "less than one batch"), ([256, 260], "same number")
+    )
+    def test_bad_ladders_are_refused(self, examples: list[int], why: str) -> None:
+        with self.assertRaisesRegex(InputError, why):
+            validated(Config, tiny_content(examples=examples), "tiny")
+
+    def test_repeated_values_are_refused(self) -> None:
+        with self.assertRaisesRegex(InputError, "H: one value stands twice"):
+            validated(Config, tiny_content(H=["1/2", 0.5]), "tiny")
+
+    def test_hash_follows_content(self) -> None:
+        one = validated(Config, tiny_content(H=["1/2"]), "tiny")
+        same = validated(Config, tiny_content(H=[0.5]), "tiny")
+        other = validated(Config, tiny_content(H=[2]), "tiny")
+        self.assertEqual(one.config_hash, same.config_hash)
+        self.assertNotEqual(one.config_hash, other.config_hash)
+
+    def test_round_trip_through_plain_values(self) -> None:
+        for name in SHIPPED:
+            config = read_config(CONFIGS / f"{name}.yaml")
+            self.assertEqual(validated(Config, config.to_dict(), name), config)
+
+    def test_paper_grid_is_the_paper_s(self) -> None:
+        config = read_config(CONFIGS / "paper.yaml")
+        half = fractions.Fraction(1, 2)
+
+        def powers(low: int, high: int) -> set[fractions.Fraction]:
+            return {half**-k for k in range(low, high + 1)}
+
+        with_baseline = {name: {fractions.Fraction(1), *getattr(config.sweep, name)} for name in "VHOM"}
+        self.assertEqual(with_baseline["V"], powers(-6, 3))
+        self.assertEqual({64 * m for m in with_baseline["H"]}, {2**k for k in range(2, 11)})
+        self.assertEqual(with_baseline["O"], powers(-8, 5))
+        self.assertEqual(with_baseline["M"], powers(-3, 3))
+        self.assertEqual(list(config.sweep.examples), [5_000_000 * 2**k for k in range(11)])
+
+
+if __name__ == "__main__":
+    tf.test.main()

@@ -1,0 +1,248 @@
+import json
+import os
+import threading
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import numpy as np
+import tensorflow as tf
+from absl.testing import parameterized
+
+from tests.helpers.studies import stored, tiny_config, tiny_data
+from tfrs_scaling.common.strict_yaml import InputError
+from tfrs_scaling.hardware import ALONE, Worker, choose_strategy, count_cores, make_strategy, on_one_gpu, this_worker
+from tfrs_scaling.input.batches import batches
+from tfrs_scaling.input.schema import CategoricalFeature, Schema
+from tfrs_scaling.input.shards import SPLITS
+from tfrs_scaling.model.dlrm import make_model
+from tfrs_scaling.model.embedding import TFRSEmbedding, ids_by_feature
+from tfrs_scaling.study.trials import all_trials
+from tfrs_scaling.training.isolation import run_isolated
+from tfrs_scaling.training.trial import run_trial
+
+TWO = {"worker": ["a:1", "b:2"]}
+
+
+def tf_config(cluster: object = TWO, task: object = None) -> dict[str, str]:
+    """The environment of a worker."""
+    return {"TF_CONFIG": json.dumps({"cluster": cluster, "task": task or {"type": "worker", "index": 1}})}
+
+
+class StrategyTest(tf.test.TestCase, parameterized.TestCase):
+    def test_asked_for(self) -> None:
+        self.assertEqual(choose_strategy("mirrored"), ("mirrored", "--strategy mirrored"))
+
+    def test_auto_prefers_tpu_then_workers_then_gpu_then_cpu(self) -> None:
+        for environment, gpus, expected, why in (
+            ({"TPU_NAME": "local", **tf_config()}, 1, "tpu", r"TPU_NAME is set \(local\)"),
+            (tf_config(), 1, "multi_worker", "TF_CONFIG names 2 workers, of which this is number 1"),
+            (tf_config({"worker": ["a:1"]}, {"type": "worker", "index": 0}), 1, "gpu", "^1 NVIDIA GPU$"),
+            ({}, 4, "gpu", "^4 NVIDIA GPUs, each a trial of its own$"),
+            ({"CUDA_VISIBLE_DEVICES": "2,3"}, 4, "gpu", "^2 NVIDIA GPUs"),
+            ({"CUDA_VISIBLE_DEVICES": "GPU-5ae0,-1,0"}, 4, "gpu", "^1 NVIDIA GPU$"),
+            ({"CUDA_VISIBLE_DEVICES": "-1"}, 4, "cpu", "neither"),
+            ({"CUDA_VISIBLE_DEVICES": ""}, 4, "cpu", "neither"),
+            ({}, 0, "cpu", "neither"),
+        ):
+            nodes = [Path(f"/dev/nvidia{gpu}") for gpu in range(gpus)]
+            with (
+                mock.patch.dict(os.environ, environment, clear=True),
+                mock.patch("tfrs_scaling.hardware.Path.glob", return_value=nodes),
+            ):
+                chosen = choose_strategy("auto")
+                self.assertEqual(chosen[0], expected)
+                self.assertRegex(chosen[1], why)
+
+    def test_cores_are_a_scheduler_s_share(self) -> None:
+        for affinity, quota, expected in (
+            (64, "max 100000", 64), (8, "max 100000", 8), (64, "350000 100000", 3), (64, "50000 100000", 1),
+            (8, None, 8),
+        ):  # fmt: skip
+            with (
+                mock.patch("os.cpu_count", return_value=64),
+                mock.patch("os.sched_getaffinity", return_value=set(range(affinity))),
+                mock.patch.object(Path, "read_text", side_effect=[quota] if quota else OSError),
+            ):
+                self.assertEqual(count_cores(), expected)
+
+    def test_this_worker_is_numbered_as_tensorflow_numbers_it(self) -> None:
+        chief = {"chief": ["c:1"], **TWO}
+        for environment, expected in (
+            ({}, ALONE),
+            (tf_config(), Worker(1, 2)),
+            (tf_config(chief, {"type": "chief", "index": 0}), Worker(0, 3)),
+            (tf_config(chief, {"type": "worker", "index": 0}), Worker(1, 3)),
+        ):
+            with mock.patch.dict(os.environ, environment, clear=True):
+                self.assertEqual(this_worker(), expected)
+                if environment:
+                    resolver = tf.distribute.cluster_resolver.TFConfigClusterResolver()
+                    spec, task = resolver.cluster_spec(), (resolver.task_type, resolver.task_id)
+                    places = [(job, index) for job in spec.jobs for index in range(spec.num_tasks(job))]
+                    self.assertEqual(places[expected.index], task)
+
+    @parameterized.parameters(
+        ("{", r"TF_CONFIG, line 1"),
+        ("[]", r"TF_CONFIG: should hold a mapping"),
+        (json.dumps({"cluster": TWO}), r"needs the mappings 'cluster' and 'task'"),
+        (tf_config({"worker": "a:1"})["TF_CONFIG"], r"cluster\.worker should be a list of HOST:PORT, is 'a:1'"),
+        (tf_config({"worker": ["a", "b"]})["TF_CONFIG"], r"cluster\.worker should be a list of HOST:PORT"),
+        (tf_config(task={"type": "ps", "index": 0})["TF_CONFIG"], r"task\.type should be worker \(or chief\), is 'ps'"),
+        (tf_config(task={"type": "worker", "index": 2})["TF_CONFIG"], r"task\.index .* below 2; is 2"),
+        (tf_config(task={"type": "worker", "index": "1"})["TF_CONFIG"], r"task\.index .* is '1'"),
+    )
+    def test_malformed_tf_config_is_told_in_words(self, text: str, message: str) -> None:
+        with mock.patch.dict(os.environ, {"TF_CONFIG": text}, clear=True), self.assertRaisesRegex(InputError, message):
+            choose_strategy("auto")
+
+    def test_multi_worker_without_tf_config_says_how_to_set_it(self) -> None:
+        with (
+            mock.patch.dict(os.environ, {}, clear=True),
+            self.assertRaisesRegex(InputError, r"it is not set.*\n?.*HOST0:PORT"),
+        ):
+            choose_strategy("multi_worker")
+
+    def test_cpu_is_tensorflow_s_default(self) -> None:
+        self.assertEqual(make_strategy("cpu").num_replicas_in_sync, 1)
+
+    @parameterized.parameters("gpu", "mirrored")
+    def test_without_gpu_says_so(self, name: Any) -> None:
+        with (
+            mock.patch.object(tf.config, "get_visible_devices", return_value=[]),
+            self.assertRaisesRegex(RuntimeError, f"--strategy {name}: TensorFlow finds no GPU"),
+        ):
+            make_strategy(name)
+
+    def test_trial_on_one_gpu_sees_no_other(self) -> None:
+        with (
+            mock.patch.object(tf.config, "list_physical_devices", return_value=["gpu0", "gpu1"]),
+            mock.patch.object(tf.config, "set_visible_devices") as visible,
+            mock.patch.object(tf.config, "get_visible_devices", lambda _: visible.call_args.args[0:1]),
+            mock.patch.object(tf.config.experimental, "set_memory_growth") as grow,
+        ):
+            self.assertEqual(on_one_gpu(1, lambda name: make_strategy(name).num_replicas_in_sync, "gpu"), 1)
+            visible.assert_called_once_with("gpu1", "GPU")
+            grow.assert_called_once_with("gpu1", True)
+            with self.assertRaisesRegex(RuntimeError, "finds 2 GPUs, this trial was to have number 2"):
+                on_one_gpu(2, self.fail)
+
+    def test_gpus_of_several_workers_grow_their_memory_before_the_strategy_starts_them(self) -> None:
+        calls = mock.Mock()
+        with (
+            mock.patch.dict(os.environ, tf_config(), clear=True),
+            mock.patch.object(tf.config, "get_visible_devices", return_value=["gpu0", "gpu1"]),
+            mock.patch.object(tf.config.experimental, "set_memory_growth", calls.grow),
+            mock.patch.object(tf.distribute, "MultiWorkerMirroredStrategy", calls.start),
+        ):
+            self.assertIs(make_strategy("multi_worker"), calls.start.return_value)
+        self.assertEqual(
+            calls.mock_calls, [mock.call.grow("gpu0", True), mock.call.grow("gpu1", True), mock.call.start()]
+        )
+
+    @parameterized.parameters(({}, "local"), ({"TPU_NAME": "node-7"}, "node-7"))
+    def test_tpu_is_found_connected_initialised_and_only_then_used(
+        self, environment: dict[str, str], name: str
+    ) -> None:
+        calls = mock.Mock()
+        with (
+            mock.patch.dict(os.environ, environment, clear=True),
+            mock.patch.object(tf.distribute.cluster_resolver, "TPUClusterResolver", calls.resolve),
+            mock.patch.object(tf.config, "experimental_connect_to_cluster", calls.connect),
+            mock.patch.object(tf.tpu.experimental, "initialize_tpu_system", calls.initialise),
+            mock.patch.object(tf.distribute, "TPUStrategy", calls.use),
+        ):
+            self.assertIs(make_strategy("tpu"), calls.use.return_value)
+        resolver = calls.resolve.return_value
+        self.assertEqual(
+            calls.mock_calls,
+            [
+                mock.call.resolve(name),
+                mock.call.connect(resolver),
+                mock.call.initialise(resolver),
+                mock.call.use(resolver),
+            ],
+        )
+
+
+class WithoutTpuTest(tf.test.TestCase):
+    """What a TPU would be fed, seen on two CPU devices in the place of its cores."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.folder = Path(self.get_temp_dir()) / self._testMethodName
+        self.folder.mkdir()
+
+    def test_trial_feeds_a_tpu_batches_of_one_static_size_with_ids_by_feature_from_the_host(self) -> None:
+        config = tiny_config()
+        arguments = (all_trials(config)[0], config, tiny_data(config, self.folder / "data"), self.folder, "tpu", 1)
+        log, none = self.folder / "log.txt", threading.Event()
+        fed, layer, evaluated = run_isolated(_fed_to_two_cores, arguments, log, lambda _: None, none)
+        self.assertEqual(layer, TFRSEmbedding.__name__)
+        self.assertTrue(np.isfinite(evaluated))
+        self.assertLen(fed, 3)  # training, test and validation
+        for fetched_to_device, shapes in fed:
+            self.assertIs(fetched_to_device, False)
+            self.assertEqual(
+                shapes,
+                {"dense": [64, 2], "ids": {"user": [64], "item": [64]}, "label": [64], "weight": [64]},
+            )
+
+    def test_multi_hot_ids_are_ragged_with_a_static_number_of_rows(self) -> None:
+        schema = Schema("y", (CategoricalFeature("one", 5), CategoricalFeature("many", 4, max_values=3, separator="|")))
+        rng = np.random.default_rng(0)
+        ids = rng.integers(0, 4, (44, 4)).astype(np.int32)
+        ids[:, 2:][rng.random((44, 2)) < 0.4] = -1
+        columns: dict[str, np.ndarray] = {
+            "label": ids[:, :1].astype(np.uint8) % 2,
+            "ids": ids,
+            "dense": np.zeros((44, 0), np.float32),
+        }
+        data = stored(self.folder / "data", schema, dict.fromkeys(SPLITS, columns))
+        for train, groups in ((True, 5), (False, 6)):
+            dataset = batches(data, "test", 8, (5, 4), train=train).map(lambda batch: ids_by_feature(batch, schema))
+            many = dataset.element_spec["ids"]["many"]
+            self.assertIsInstance(many, tf.RaggedTensorSpec)
+            self.assertEqual(many.shape.as_list(), [8, None])
+            self.assertEqual(dataset.element_spec["ids"]["one"].shape.as_list(), [8])
+            found = [row for batch in dataset for row in batch["ids"]["many"].to_list()]
+            self.assertLen(found, 8 * groups)
+            for row, values in zip(ids, found, strict=False):
+                self.assertEqual(values, [i for i in row[1:] if i >= 0])
+
+
+def _fed_to_two_cores(*arguments: Any) -> tuple[list[Any], str, float]:
+    """Run a trial for a TPU: per dataset, whether it is fetched to the device and its shapes; the embedding layer's
+    class; and the validation NE."""
+    fed: list[Any] = []
+    layers: list[str] = []
+
+    def two_cores(_: str) -> tf.distribute.Strategy:
+        half = tf.config.LogicalDeviceConfiguration()
+        tf.config.set_logical_device_configuration(tf.config.list_physical_devices("CPU")[0], [half, half])
+        strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+        distribute = strategy.experimental_distribute_dataset
+
+        def seen(dataset: tf.data.Dataset, options: tf.distribute.InputOptions) -> Any:
+            shapes = tf.nest.map_structure(lambda spec: spec.shape.as_list(), dataset.element_spec)
+            fed.append((options.experimental_fetch_to_device, shapes))
+            return distribute(dataset, options)
+
+        strategy.experimental_distribute_dataset = seen
+        return strategy
+
+    def made(*sizes: Any) -> Any:
+        model = make_model(*sizes)
+        layers.append(type(model.embedding).__name__)
+        return model
+
+    with (
+        mock.patch("tfrs_scaling.training.trial.make_strategy", two_cores),
+        mock.patch("tfrs_scaling.training.trial.make_model", made),
+    ):
+        ne = run_trial(*arguments)
+    return fed, layers[0], ne
+
+
+if __name__ == "__main__":
+    tf.test.main()

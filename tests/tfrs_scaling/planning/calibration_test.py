@@ -1,0 +1,142 @@
+import dataclasses
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import tensorflow as tf
+
+from tests.helpers.studies import read_split, tiny_config, tiny_data
+from tfrs_scaling.config import Config
+from tfrs_scaling.input.shards import SPLITS, ClickData
+from tfrs_scaling.planning import calibration
+from tfrs_scaling.planning.calibration import calibrate, chosen
+from tfrs_scaling.planning.cost import TYPICAL, RowSeconds, Speed, work_of
+from tfrs_scaling.planning.plan import plan_on
+from tfrs_scaling.study.trials import Trial
+from tfrs_scaling.training.isolation import IsolatedError
+
+TRUE = Speed(3.0, RowSeconds(1e-3, 5e-5, 4e-8), RowSeconds(2e-4, 1e-5, 3e-8))
+
+
+class FakeMachine:
+    """A machine on which time passes as ``TRUE`` says, and only while trials run."""
+
+    def __init__(self, data: ClickData, fails: str = "", hangs: str = ""):
+        self.now, self.data, self.fails, self.hangs = 100.0, data, fails, hangs
+        self.scalars: dict[Path, dict[str, dict[int, float]]] = {}
+        self.ran: list[tuple[Trial, Config, int]] = []
+
+    def run(
+        self, function: Callable[..., Any], arguments: tuple[Any, ...], log: Path, hear: Any, stop: threading.Event
+    ) -> Any:
+        if function.__name__ != "run_trial":
+            self.now += 7.0  # the server's start
+            return function(*arguments, hear)
+        trial, config, _, directory, _, threads = arguments
+        self.ran.append((trial, config, threads))
+        if self.fails and trial.trial_id.startswith(self.fails):
+            raise IsolatedError("ValueError: too odd")
+        if self.hangs and trial.trial_id.startswith(self.hangs):
+            raise KeyboardInterrupt
+        rows = self.data.manifest.splits["validation"].rows + self.data.manifest.splits["test"].rows
+        training, evaluation = TRUE.of_row(work_of(trial, config, self.data.manifest.schema, rows))
+        wall, before = 2.0, 0  # of 3 seconds a start takes 2 before the first step, and 1 after the last
+        scalars: dict[str, dict[int, float]] = {"time/wall_seconds": {}, "time/examples_per_second": {}}
+        for examples in config.ladder:
+            wall += (examples - before) * training + rows * evaluation
+            scalars["time/wall_seconds"][examples] = wall
+            # Tracing is in the first stretch, whose speed means nothing.
+            scalars["time/examples_per_second"][examples] = 1 / training if before else 1.0
+            before = examples
+        self.scalars[directory] = scalars
+        self.now += wall + 1.0
+        return 0.9
+
+    def patched(self) -> Any:
+        return mock.patch.multiple(
+            calibration,
+            run_isolated=self.run,
+            read_scalars=self.scalars.__getitem__,
+            time=mock.Mock(perf_counter=lambda: self.now, monotonic=lambda: self.now),
+        )
+
+
+class CalibrationTest(tf.test.TestCase):
+    def setUp(self) -> None:
+        super().setUp()
+        self.folder = Path(self.get_temp_dir()) / self._testMethodName
+        self.folder.mkdir()
+        self.config = tiny_config(V=["1/2", 2, 4], H=[2, 4], O=["1/2", 8], E=[2], N=["1/2"], examples=[128, 256])
+        self.data = tiny_data(self.config, self.folder / "clicks")
+
+    def calibrated(self, machine: FakeMachine, config: Config) -> calibration.Calibration:
+        planned = plan_on(config, self.data.manifest)
+        work = self.folder / "work"
+        work.mkdir()
+        with machine.patched():
+            return calibrate(config, self.data, planned, work, strategy="cpu", jobs=1, hear=lambda _: None)
+
+    def test_plan_is_what_a_machine_of_known_speed_takes(self) -> None:
+        machine = FakeMachine(self.data)
+        calibration = self.calibrated(machine, self.config)
+        self.assertEqual(calibration.server_seconds, 7.0)
+        self.assertEqual(calibration.left_out, {})
+        rows = self.data.manifest.splits["validation"].rows + self.data.manifest.splits["test"].rows
+        for p in plan_on(self.config, self.data.manifest, calibration.speed):
+            work = work_of(p.trial, self.config, self.data.manifest.schema, rows)
+            training = 1e-3 + 5e-5 * work.embedding_values + 4e-8 * p.flops_train
+            evaluation = 2e-4 + 1e-5 * work.embedding_values + 3e-8 * p.flops_forward
+            trainings, trained = (2, 2 * (128 + 256)) if p.trial.scheme == "E" else (1, 256)
+            expected = 3.0 * trainings + training * trained + evaluation * 2 * rows
+            self.assertAllClose(p.seconds, expected, rtol=1e-6, msg=p.trial.trial_id)
+
+    def test_ends_of_every_scheme_are_measured_once_and_in_one_go(self) -> None:
+        machine = FakeMachine(self.data)
+        schedule = dataclasses.replace(self.config.training, schedule="cosine", learning_rates=(0.02, 0.04))
+        self.calibrated(machine, dataclasses.replace(self.config, training=schedule))
+        ran = [trial.trial_id.removesuffix("-lr0.02-seed0") for trial, _, _ in machine.ran]
+        self.assertCountEqual(ran, ["D-1", "V-1_2", "V-4", "H-2", "H-4", "O-1_2", "O-8", "N-1_2"])  # E has D's shape
+        for _, config, _ in machine.ran:
+            self.assertEqual(config.training.schedule, "constant")
+            first, second, third = config.ladder
+            self.assertEqual(third - second, second - first)
+            self.assertLessEqual(third, self.data.manifest.splits["train"].rows)
+
+    def test_what_fails_or_takes_too_long_is_left_out_by_name(self) -> None:
+        calibration = self.calibrated(FakeMachine(self.data, fails="H-4", hangs="O-8"), self.config)
+        self.assertEqual(calibration.left_out["H-4-lr0.04-seed0"], "ValueError: too odd")
+        self.assertRegex(calibration.left_out["O-8-lr0.04-seed0"], "not done within")
+        self.assertLen(calibration.speed.measured, 6)
+
+    def test_where_nothing_runs_the_speed_is_a_typical_one(self) -> None:
+        nothing = self.calibrated(FakeMachine(self.data, fails="D"), tiny_config())
+        self.assertEqual(nothing.speed, TYPICAL)
+        self.assertLen(nothing.left_out, 1)
+
+    def test_what_does_not_fit_or_steps_slowly_is_not_chosen(self) -> None:
+        planned = plan_on(self.config, self.data.manifest)
+        slow = [
+            dataclasses.replace(p, work=dataclasses.replace(p.work, flops_train=10**12))
+            if p.trial.trial_id.startswith("O-8")
+            else dataclasses.replace(p, too_large="yes" if p.trial.trial_id.startswith("V-4") else "")
+            for p in planned
+        ]
+        ids = [p.trial.trial_id.split("-lr")[0] for p in chosen(slow)]
+        self.assertEqual(ids, ["D-1", "V-1_2", "V-2", "H-2", "H-4", "O-1_2", "N-1_2"])
+
+    def test_excerpt_is_the_first_rows(self) -> None:
+        few = calibration._excerpt(
+            self.data, {"train": 100, "validation": 7, "test": 10**9}, self.folder / "few", lambda _: None
+        )
+        for split in SPLITS:
+            whole, part = read_split(self.data.folder, split), read_split(few.folder, split)
+            for name, column in part.items():
+                self.assertAllEqual(column, whole[name][: len(column)])
+        rows = {split: few.manifest.splits[split].rows for split in SPLITS}
+        self.assertEqual(rows, {"train": 100, "validation": 7, "test": self.data.manifest.splits["test"].rows})
+
+
+if __name__ == "__main__":
+    tf.test.main()

@@ -1,0 +1,131 @@
+from pathlib import Path
+from unittest import mock
+
+import tensorflow as tf
+from scipy import stats
+
+from tests.helpers.studies import CONFIGS, tiny_config, tiny_content, tiny_data
+from tfrs_scaling.common.strict_yaml import InputError, validated
+from tfrs_scaling.config import Config, read_config
+from tfrs_scaling.input.shards import Split
+from tfrs_scaling.planning.cost import TYPICAL
+from tfrs_scaling.planning.plan import jobs_at_once, plan, plan_on, rows_left
+from tfrs_scaling.study.trials import all_trials
+
+
+class PlanTest(tf.test.TestCase):
+    def test_every_trial_once_with_its_cost(self) -> None:
+        config = tiny_config(H=[2], M=["1/2"])
+        assert config.synthetic is not None
+        planned = plan(config, config.synthetic.schema(), 300)
+        self.assertEqual([p.trial for p in planned], all_trials(config))
+        baseline, wide, narrow = planned
+        # user 50 + item 20 rows by 4; 2-8-4; 4 + 3 dots to 8; 8-16-8-1
+        self.assertEqual(baseline.parameters, 70 * 4 + (24 + 36) + 64 + (144 + 136 + 9))
+        self.assertLess(narrow.flops_train, baseline.flops_train)
+        self.assertLess(baseline.flops_train, wide.flops_train)
+        self.assertTrue(all(p.seconds > 0 and not p.too_large for p in planned))
+
+    def test_fewer_features_cost_less_and_fewer_negatives_nothing(self) -> None:
+        config = tiny_config(F=["1/2"], N=["1/4"], feature_seed=3)
+        assert config.synthetic is not None
+        baseline, fewer, sampled = plan(config, config.synthetic.schema(), 300)
+        (table,) = fewer.trial.shape(config, config.synthetic.schema()).table_rows
+        # one table by 4; 1-8-4 for one dense feature; 4 + 1 dot to 8; 8-16-8-1
+        self.assertEqual(fewer.parameters, table * 4 + (16 + 36) + 48 + (144 + 136 + 9))
+        self.assertLess(fewer.flops_train, baseline.flops_train)
+        self.assertEqual(
+            (sampled.parameters, sampled.flops_train, sampled.bytes),
+            (baseline.parameters, baseline.flops_train, baseline.bytes),
+        )
+
+    def test_time_counts_every_pass_and_every_training_from_scratch(self) -> None:
+        config = tiny_config(E=[2, 4], examples=[256_000, 512_000, 1_024_000])
+        assert config.synthetic is not None
+        baseline, two, four = plan(config, config.synthetic.schema(), 0)
+        # 1024 thousand rows, then twice and four times 256 + 512 + 1024; and two more starts.
+        per_thousand = (four.seconds - two.seconds) / (2 * 1792)
+        self.assertNear(two.seconds - baseline.seconds, per_thousand * (2 * 1792 - 1024) + 2 * TYPICAL.start, 1e-6)
+        self.assertEqual((four.parameters, four.bytes), (baseline.parameters, baseline.bytes))
+
+    def test_rows_that_sampling_leaves_are_enough_but_for_one_time_in_thirty_thousand(self) -> None:
+        for rows, clicks, rate in ((100_000, 3_000, 0.25), (1_000_000, 1_000, 0.01), (5_000, 2_500, 0.5)):
+            left = rows_left(Split(rows, clicks, ()), rate)
+            risk = stats.binom.cdf(left - clicks - 1, rows - clicks, rate)
+            self.assertBetween(risk, 1e-5, 1e-4)
+        self.assertEqual(rows_left(Split(1000, 10, ()), 1.0), 1000)
+
+    def test_ladder_longer_than_what_sampling_leaves_is_located(self) -> None:
+        config = tiny_config(examples=[256, 512, 1024], N=["1/2", "1/16"])
+        data = tiny_data(config, Path(self.get_temp_dir()) / "sampled")
+        train = data.manifest.splits["train"]
+        expected = train.clicks + (train.rows - train.clicks) / 2
+        with self.assertRaisesRegex(
+            InputError, r"sweep\.N\[0\]: 1/2 of the negatives .* less than the 1,024"
+        ) as caught:
+            plan_on(config, data.manifest)
+        told = int(str(caught.exception).split("are about ")[1].split(" rows")[0].replace(",", ""))
+        self.assertBetween(told, 0.9 * expected, expected)
+        short = tiny_config(examples=[256, 512], N=["1/2", "1/16"])
+        with self.assertRaisesRegex(InputError, r"sweep\.N\[1\]: 1/16"):
+            plan_on(short, data.manifest)
+        self.assertLen(plan_on(tiny_config(examples=[256, 512], N=["1/2"]), data.manifest), 2)
+
+    def test_paper_s_study_is_planned_whole(self) -> None:
+        config = read_config(CONFIGS / "paper.yaml")
+        assert config.synthetic is not None
+        planned = plan(config, config.synthetic.schema(), 0)
+        self.assertEqual(len(planned), (40 - 3) * len(config.training.learning_rates))  # four grids share a baseline
+        largest = max(planned, key=lambda p: p.parameters)
+        self.assertEqual((largest.trial.scheme, largest.trial.multiplier), ("H", 16))
+
+    def test_what_does_not_fit_is_named(self) -> None:
+        config = tiny_config(H=[1024])
+        assert config.synthetic is not None
+        with mock.patch("psutil.virtual_memory", return_value=mock.Mock(total=532 << 20)):
+            baseline, huge = plan(config, config.synthetic.schema(), 300)
+        self.assertEqual(baseline.too_large, "")
+        self.assertIn("this machine has 0.5 GiB", huge.too_large)
+        suggested = int(huge.too_large.split("; H at ")[1].split(" would fit")[0])
+        for multiplier, fits in ((suggested, True), (2 * suggested, False)):
+            with mock.patch("psutil.virtual_memory", return_value=mock.Mock(total=532 << 20)):
+                _, planned = plan(tiny_config(H=[multiplier]), config.synthetic.schema(), 300)
+            self.assertEqual(planned.too_large == "", fits)
+
+    def test_table_that_the_data_do_not_have_is_named(self) -> None:
+        content = tiny_content()
+        content["model"]["tables"] = {"usr": {"dim": 2}}
+        config = validated(Config, content, "tiny")
+        assert config.synthetic is not None
+        with self.assertRaisesRegex(InputError, "model.tables: .* no categorical feature 'usr'; they have user, item"):
+            plan(config, config.synthetic.schema(), 300)
+
+    def test_as_many_trials_at_a_time_as_cores_and_memory_take(self) -> None:
+        config = tiny_config()
+        assert config.synthetic is not None
+        planned = plan(config, config.synthetic.schema(), 300)
+        for cores, gibibytes, strategy, expected in (
+            (8, 64, "cpu", 8),
+            (8, 3, "cpu", 5),  # a process of 530 MiB each
+            (8, 1, "cpu", 1),
+            (8, 64, "mirrored", 1),
+            (8, 64, "multi_worker", 1),
+            (8, 64, "tpu", 1),
+            (8, 64, "gpu", 3),
+        ):
+            with (
+                mock.patch("tfrs_scaling.planning.plan.count_cores", return_value=cores),
+                mock.patch("psutil.virtual_memory", return_value=mock.Mock(total=gibibytes << 30)),
+                mock.patch("tfrs_scaling.planning.plan.count_gpus", return_value=3),
+            ):
+                self.assertEqual(jobs_at_once(planned, strategy), expected)  # type: ignore[arg-type]
+
+    def test_ladder_longer_than_the_data_is_located(self) -> None:
+        config = tiny_config(examples=[256, 1024, 4096])
+        data = tiny_data(config, Path(self.get_temp_dir()) / "data")
+        with self.assertRaisesRegex(InputError, r"sweep\.examples\[2\]: 4,096 rows, but the training split has 1,\d+"):
+            plan_on(config, data.manifest)
+
+
+if __name__ == "__main__":
+    tf.test.main()

@@ -1,0 +1,116 @@
+import math
+from pathlib import Path
+from unittest import mock
+
+import tensorflow as tf
+
+from tests.helpers.studies import tiny_config, tiny_content, tiny_data
+from tfrs_scaling.common.strict_yaml import InputError, validated
+from tfrs_scaling.config import Config
+from tfrs_scaling.fit.runs import read_runs, write_runs
+from tfrs_scaling.fit.screening import selected_learning_rate
+from tfrs_scaling.study.attempts import begin, publish
+from tfrs_scaling.study.export import MEASURED, export, read_scalars
+from tfrs_scaling.study.trials import all_trials
+from tfrs_scaling.study.workdir import Workdir
+
+
+def write_events(directory: Path, scalars: dict[str, dict[int, float]]) -> None:
+    directory.mkdir(parents=True, exist_ok=True)
+    with tf.summary.create_file_writer(str(directory)).as_default():
+        for tag, values in scalars.items():
+            for step, value in values.items():
+                tf.summary.scalar(tag, value, step=step)
+
+
+class ExportTest(tf.test.TestCase):
+    def setUp(self) -> None:
+        super().setUp()
+        root = Path(self.get_temp_dir()) / self._testMethodName
+        self.workdir = Workdir(root / "study")
+        self.config = tiny_config(V=["1/2"])
+        self.data = tiny_data(self.config, root / "data")
+        with self.workdir.locked():
+            self.workdir.claim(self.config, self.data)
+
+    def finished(self, trial_id: str, ladder: tuple[int, ...] = (256, 512, 1024), loss: float = 0.0) -> None:
+        directory = begin(self.workdir.running, trial_id)
+        scalars = {tag: {examples: 1 + loss - examples / 1e4 for examples in ladder} for tag in MEASURED}
+        write_events(directory, scalars | {"test/base_ctr": dict.fromkeys(ladder, 0.25)})
+        publish(
+            directory,
+            self.workdir.trials / trial_id,
+            {"status": "ok", "reason": "", "strategy": "cpu", "validation_ne": 1 - ladder[-1] / 1e4}
+            | {"libraries": "tensorflow 2", "machine": "one"},
+        )
+
+    def test_rows_by_hand(self) -> None:
+        self.finished("D-1-lr0.04-seed0")
+        runs = export(self.config, self.data.manifest, self.workdir)
+        baseline = runs[runs["scheme"] == "D"]
+        self.assertEqual(list(baseline["examples"]), [256, 512, 1024])
+        last = baseline.iloc[2]
+        self.assertEqual(last["test_ne"], 0.8976)  # the shortest decimal of the float32 that the summary holds
+        self.assertEqual((last["embedding_rows"], last["embedding_dim"], last["params_embedding"]), (70, 4, 280))
+        self.assertEqual(last["compute"], last["flops_train"] * 1024)
+        self.assertEqual(last["base_ctr"], 0.25)
+        self.assertEqual(last["data_hash"], self.data.manifest.data_hash)
+
+    def test_epochs_architectures_and_crossed_multipliers_by_hand(self) -> None:
+        content = tiny_content(V=["1/2"], H=[2], VH=True, E=[3], A=["cross"])
+        content["training"]["learning_rates"] = [0.02, 0.04, 0.08]
+        config = validated(Config, content, "tiny")
+        for trial in all_trials(config):
+            # The best rate of E is the largest of all, that of the others the middle one.
+            best = 0.08 if trial.scheme == "E" else 0.04
+            self.finished(trial.trial_id, loss=0.0 if trial.learning_rate == best else 0.1)
+        runs = export(config, self.data.manifest, self.workdir)
+        write_runs(runs, self.workdir.runs)
+        runs = read_runs(self.workdir.runs)
+        self.assertLen(runs, 6 * 3 * 3)
+        epochs = runs[runs["scheme"] == "E"]
+        self.assertEqual(set(epochs["epochs"]), {3})
+        self.assertEqual(set(runs.loc[runs["scheme"] != "E", "epochs"]), {1})
+        self.assertAllEqual(epochs["compute"], 3.0 * epochs["flops_train"] * epochs["examples"])
+        crossed = runs[runs["scheme"] == "VH"]
+        self.assertEqual({*zip(crossed["multiplier"], crossed["embedding_dim"], strict=True)}, {(0.5, 8)})
+        self.assertEqual(set(crossed["params_embedding"]), {(25 + 10) * 8})
+        others = runs[runs["architecture"] == "cross"]
+        self.assertEqual({*zip(others["scheme"], others["multiplier"], strict=True)}, {("D", 1.0)})
+        self.assertGreater(others["flops_train"].min(), runs.loc[runs["scheme"] == "V", "flops_train"].max())
+        chosen = selected_learning_rate(runs).set_index(["architecture", "scheme"])["learning_rate"]
+        expected = {("dot", scheme): 0.04 for scheme in ("D", "V", "H", "VH")}
+        self.assertEqual(chosen.to_dict(), expected | {("cross", "D"): 0.04, ("dot", "E"): 0.08})
+        at_edge = runs[runs["flags"].str.contains("lr_at_edge")]
+        self.assertEqual({*zip(at_edge["scheme"], at_edge["learning_rate"], strict=True)}, {("E", 0.08)})
+
+    def test_trial_that_was_not_run_has_a_row_that_says_so(self) -> None:
+        self.finished("D-1-lr0.04-seed0")
+        runs = export(self.config, self.data.manifest, self.workdir)
+        (vertical,) = runs[runs["scheme"] == "V"].to_dict("records")
+        self.assertEqual((vertical["status"], vertical["reason"]), ("skipped", "not run yet"))
+        self.assertTrue(math.isnan(vertical["test_ne"]))
+
+    def test_table_survives_writing_and_reading(self) -> None:
+        self.finished("D-1-lr0.04-seed0")
+        runs = export(self.config, self.data.manifest, self.workdir)
+        write_runs(runs, self.workdir.runs)
+        again = self.workdir.runs.with_name("again.csv")
+        write_runs(read_runs(self.workdir.runs), again)
+        self.assertEqual(self.workdir.runs.read_bytes(), again.read_bytes())
+
+    def test_missing_measurement_names_the_folder(self) -> None:
+        self.finished("D-1-lr0.04-seed0", ladder=(256, 512))
+        with self.assertRaisesRegex(InputError, "D-1-lr0.04-seed0: no summary 'test/ne' at 1024 examples"):
+            export(self.config, self.data.manifest, self.workdir)
+
+    def test_scalars_are_read_from_every_event_file(self) -> None:
+        directory = self.workdir.root / "events"
+        write_events(directory, {"test/ne": {1: 0.5, 2**40: 0.1}})
+        with mock.patch("os.getpid", return_value=7):
+            write_events(directory, {"train/ne": {1: 0.25}})
+        self.assertEqual(read_scalars(directory), {"test/ne": {1: 0.5, 2**40: 0.1}, "train/ne": {1: 0.25}})
+
+
+if __name__ == "__main__":
+    tf.test.main()

@@ -1,0 +1,273 @@
+import dataclasses
+import threading
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import numpy as np
+import tensorflow as tf
+
+from tests.helpers.studies import stored, tiny_config, tiny_content, tiny_data
+from tfrs_scaling.common.strict_yaml import validated
+from tfrs_scaling.config import Config
+from tfrs_scaling.fit.runs import TIMING_COLUMNS
+from tfrs_scaling.input.batches import batches
+from tfrs_scaling.input.prepare.synthetic import generate
+from tfrs_scaling.input.shards import SPLITS, parse_record
+from tfrs_scaling.study.export import MEASURED, read_scalars
+from tfrs_scaling.study.trials import Trial, all_trials
+from tfrs_scaling.training.isolation import IsolatedError, run_isolated
+from tfrs_scaling.training.trial import Progress, run_trial
+
+TIMED = {tag for tag, column in MEASURED.items() if column in TIMING_COLUMNS}
+
+
+class TrainTest(tf.test.TestCase):
+    def setUp(self) -> None:
+        super().setUp()
+        self.folder = Path(self.get_temp_dir()) / self._testMethodName
+        self.config = tiny_config(V=["1/2"])
+        self.data = tiny_data(self.config, self.folder / "data")
+
+    def run_trial(
+        self, trial: Trial, config: Config, name: str, train: Any = run_trial
+    ) -> tuple[dict[str, Any], float, list[Progress]]:
+        directory = self.folder / name
+        directory.mkdir(parents=True)
+        reports: list[Progress] = []
+        validation_ne = run_isolated(
+            train,
+            (trial, config, self.data, directory, "cpu", 1),
+            directory / "log.txt",
+            reports.append,
+            threading.Event(),
+        )
+        scalars = read_scalars(directory)
+        return {tag: values for tag, values in scalars.items() if tag not in TIMED}, validation_ne, reports
+
+    def test_measures_every_rung_and_reports_progress(self) -> None:
+        scalars, validation_ne, reports = self.run_trial(all_trials(self.config)[0], self.config, "one")
+        for tag in set(MEASURED) - TIMED:
+            self.assertEqual(list(scalars[tag]), [256, 512, 1024], tag)
+            self.assertTrue(np.isfinite(list(scalars[tag].values())).all(), tag)
+        self.assertEqual(np.float32(validation_ne), np.float32(scalars["validation/ne"][1024]))
+        self.assertEqual(reports[-1].examples, 1024)
+        self.assertAllClose(list(scalars["test/base_ctr"].values()), [self.data.manifest.splits["test"].ctr] * 3)
+
+    def test_same_trial_twice_is_the_same_to_the_last_bit(self) -> None:
+        trial = all_trials(self.config)[1]
+        self.assertEqual(
+            self.run_trial(trial, self.config, "first")[:2], self.run_trial(trial, self.config, "second")[:2]
+        )
+
+    def run_together(self, runs: list[tuple[Trial, Config, Any]]) -> list[dict[str, Any]]:
+        """The scalars of trials that one process runs one after the other, for speed."""
+        directories = [self.folder / f"run{number}" for number in range(len(runs))]
+        for directory in directories:
+            directory.mkdir(parents=True)
+        arguments = (runs, self.data, directories)
+        run_isolated(_one_after_the_other, arguments, self.folder / "log.txt", print, threading.Event())
+        return [
+            {tag: values for tag, values in read_scalars(directory).items() if tag not in TIMED}
+            for directory in directories
+        ]
+
+    def assert_rungs_are_separate_runs(self, trials: list[Trial], config: Config) -> None:
+        alone = [
+            dataclasses.replace(config, sweep=dataclasses.replace(config.sweep, examples=(size,)))
+            for size in config.sweep.examples
+        ]
+        scalars = iter(self.run_together([(trial, c, run_trial) for trial in trials for c in (config, *alone)]))
+        for trial in trials:
+            ladder = next(scalars)
+            for size in config.ladder:
+                separate = next(scalars)
+                for tag in ("test/ne", "test/log_loss", "test/auc", "test/calibration", "validation/ne"):
+                    self.assertEqual(separate[tag], {size: ladder[tag][size]}, f"{trial.trial_id} {tag}")
+            self.assertLen(set(ladder["test/ne"].values()), len(config.ladder))
+
+    def test_rungs_of_a_ladder_are_separate_runs_ends_to_the_last_bit(self) -> None:
+        config = tiny_config(examples=[128, 256, 512, 1024], V=["1/2"], M=[2])
+        self.assert_rungs_are_separate_runs(all_trials(config), config)
+
+    def test_rungs_trained_apart_are_separate_runs_to_the_last_bit(self) -> None:
+        config = tiny_config(examples=[256, 512], E=[2])
+        config = dataclasses.replace(config, training=dataclasses.replace(config.training, schedule="cosine"))
+        self.assert_rungs_are_separate_runs(all_trials(config), config)
+
+    def test_decay_is_the_schedule_s_and_a_rung_does_not_depend_on_those_below(self) -> None:
+        config = tiny_config(examples=[512])
+        linear = dataclasses.replace(config, training=dataclasses.replace(config.training, schedule="linear"))
+        (trial,) = all_trials(config)
+        constant, decayed, by_hand = self.run_together(
+            [(trial, config, run_trial), (trial, linear, run_trial), (trial, config, _with_rates_by_hand)]
+        )
+        self.assertNotEqual(decayed["test/ne"], constant["test/ne"])
+        self.assertAllClose(decayed["test/ne"][512], by_hand["test/ne"][512], rtol=1e-6)
+        self.assertAllClose(decayed["train/ne"][512], by_hand["train/ne"][512], rtol=1e-6)
+
+    def test_epochs_are_one_pass_over_the_rows_written_out_twice(self) -> None:
+        epochs = tiny_config(examples=[256, 512], E=[2])
+        twice = tiny_config(examples=[256, 512])
+        baseline, two = all_trials(epochs)
+        measured, written_out = self.run_together([(two, epochs, run_trial), (baseline, twice, _on_256_rows_twice)])
+        for tag in ("test/ne", "test/auc", "validation/ne"):
+            self.assertEqual(measured[tag][256], written_out[tag][512], tag)
+        # Before each update of the second pass, on rows seen before.
+        self.assertEqual(measured["train/ne"][256], written_out["train/ne"][512])
+        self.assertLess(measured["train/ne"][256], written_out["train/ne"][256])
+
+    def test_progress_counts_every_pass(self) -> None:
+        config = tiny_config(examples=[256, 512], E=[2])
+        _, two = all_trials(config)
+        _, _, reports = self.run_trial(two, config, "epochs")
+        self.assertEqual(reports[-1].examples, two.training_rows(config))
+        self.assertEqual(reports[-1].examples, 2 * (256 + 512))
+        self.assertAllEqual(np.diff([report.examples for report in reports]) > 0, [True] * (len(reports) - 1))
+
+    def test_weights_count_alike_in_training_and_evaluation(self) -> None:
+        # A model that does not learn has one NE on the rows it is trained on and on the same rows in the test split.
+        config = tiny_config(examples=[1024])
+        assert config.synthetic is not None
+        rows = next(generate(config.synthetic)).take(np.arange(1024))
+        rng = np.random.default_rng(3)
+        weight = np.where(rows.label == 1, rng.integers(0, 9, 1024), rng.integers(0, 3, 1024)).astype(np.float32)
+        columns = {
+            "label": rows.label[:, None],
+            "dense": np.log1p(rows.dense).astype(np.float32),
+            "ids": rows.codes.astype(np.int32),
+            "weight": weight[:, None],
+        }
+        schema = dataclasses.replace(config.synthetic.schema(), weight="importance")
+        self.data = stored(self.folder / "weighted", schema, dict.fromkeys(SPLITS, columns))
+        trial = dataclasses.replace(all_trials(config)[0], learning_rate=1e-12)
+        scalars, _, _ = self.run_trial(trial, config, "one")
+        self.assertAllClose(scalars["train/ne"][1024], scalars["test/ne"][1024], rtol=1e-6)
+        self.assertAllClose(scalars["test/base_ctr"][1024], weight @ rows.label / weight.sum(), rtol=1e-6)
+        self.assertGreater(scalars["test/base_ctr"][1024], rows.label.mean() + 0.1)
+
+    def test_predictions_of_a_model_that_saw_few_negatives_are_calibrated(self) -> None:
+        content = tiny_content(examples=[8192], N=["1/8", "1/2"])
+        content["synthetic"] |= {"rows": 60_000, "ctr": 0.1}
+        config = validated(Config, content, "sampled")
+        whole = self.data = tiny_data(config, self.folder / "sampled")
+        _, eighth, half = all_trials(config)
+        calibration = {}
+        for name, train in (("corrected", run_trial), ("as learned", _without_correction)):
+            calibration[name] = self.run_trial(eighth, config, name, train)[0]["test/calibration"][8192]
+        # The same again, three quarters of the negatives having been dropped when the data were prepared.
+        splits = {}
+        for split in SPLITS:
+            records = [parse_record(r, whole.manifest.schema) for r in tf.data.TFRecordDataset(whole.files(split))]
+            splits[split] = {name: np.concatenate([record[name] for record in records]) for name in records[0]}
+        label = splits["train"]["label"][:, 0]
+        left = (label == 1) | (np.random.default_rng(5).random(len(label)) < 0.25)
+        splits["train"] = {name: column[left] for name, column in splits["train"].items()}
+        self.data = stored(self.folder / "fewer", whole.manifest.schema, splits, negative_rate=0.25)
+        scalars, _, _ = self.run_trial(half, config, "prepared so")
+        calibration["prepared so"] = scalars["test/calibration"][8192]
+        # Adagrad at a constant rate moves the baseline's calibration about as far from 1, 600 test clicks by 0.04.
+        self.assertNear(calibration["corrected"], 1, 0.2)
+        self.assertNear(calibration["prepared so"], 1, 0.2)
+        self.assertGreater(calibration["as learned"], 3)
+
+    def test_fewer_features_train(self) -> None:
+        config = tiny_config(F=["1/4", "1/2"])
+        for trial in all_trials(config)[1:]:
+            scalars, validation_ne, _ = self.run_trial(trial, config, trial.trial_id)
+            self.assertTrue(np.isfinite(validation_ne))
+            kept = trial.schema(config, self.data.manifest.schema)
+            self.assertEqual(len(kept.dense) + len(kept.categorical), 4 * trial.multiplier)
+            self.assertEqual(list(scalars["test/ne"]), [256, 512, 1024])
+
+    def test_seed_changes_the_start_and_the_order_of_rows(self) -> None:
+        trial = all_trials(self.config)[0]
+        other = dataclasses.replace(trial, seed=1)
+        one, two, order = self.run_together(
+            [
+                (trial, self.config, run_trial),
+                (other, self.config, run_trial),
+                (other, self.config, _starting_as_seed_0),
+            ]
+        )
+        self.assertLen({runs["validation/ne"][1024] for runs in (one, two, order)}, 3)
+
+    def test_two_replicas_learn_and_measure_what_one_device_does(self) -> None:
+        trial = all_trials(self.config)[0]
+        alone, mirrored = (self.run_trial(trial, self.config, t.__name__, t)[0] for t in (run_trial, _on_two_replicas))
+        self.assertEqual(set(mirrored), set(alone))
+        for tag, values in alone.items():
+            # The same batches, summed in another order.
+            self.assertAllClose(list(mirrored[tag].values()), list(values.values()), rtol=2e-4, msg=tag)
+
+    def test_batch_that_replicas_cannot_share_evenly_is_refused(self) -> None:
+        config = dataclasses.replace(self.config, training=dataclasses.replace(self.config.training, batch_size=63))
+        with self.assertRaisesRegex(
+            IsolatedError, "training.batch_size: 63 rows cannot be shared evenly by 2 replicas"
+        ):
+            self.run_trial(all_trials(config)[0], config, "odd", _on_two_replicas)
+
+    def test_diverging_loss_fails_with_its_place(self) -> None:
+        trial = dataclasses.replace(all_trials(self.config)[0], learning_rate=1e30)
+        with self.assertRaisesRegex(IsolatedError, r"training loss became (nan|inf) between examples \d+ and \d+"):
+            self.run_trial(trial, self.config, "diverges")
+
+
+def _one_after_the_other(
+    runs: list[tuple[Trial, Config, Any]], data: Any, directories: list[Path], report: Any
+) -> None:
+    for (trial, config, train), directory in zip(runs, directories, strict=True):
+        train(trial, config, data, directory, "cpu", 1, report)
+
+
+def _starting_as_seed_0(*arguments: Any) -> float:
+    seeded = tf.keras.utils.set_random_seed
+    with mock.patch("tensorflow.keras.utils.set_random_seed", lambda _: seeded(0)):
+        return run_trial(*arguments)
+
+
+def _with_rates_by_hand(*arguments: Any) -> float:
+    """A trial of 8 steps whose optimizers are told a rate for each."""
+
+    def told(_: Any, rate: float, steps: int) -> Any:
+        rates = tf.constant([rate * (8 - step) / 8 for step in range(8)], tf.float32)
+
+        class Told(tf.keras.optimizers.schedules.LearningRateSchedule):
+            def __call__(self, step: tf.Tensor) -> tf.Tensor:
+                return tf.gather(rates, tf.cast(step, tf.int32))
+
+            def get_config(self) -> dict[str, Any]:
+                return {}
+
+        return Told()
+
+    with mock.patch("tfrs_scaling.model.optimizers.scheduled", told):
+        return run_trial(*arguments)
+
+
+def _on_256_rows_twice(*arguments: Any) -> float:
+    def twice(data: Any, split: Any, *sizes: Any, **others: Any) -> tf.data.Dataset:
+        dataset = batches(data, split, *sizes, **others)
+        return dataset.take(4).concatenate(dataset.take(4)) if split == "train" else dataset
+
+    with mock.patch("tfrs_scaling.training.trial.batches", twice):
+        return run_trial(*arguments)
+
+
+def _without_correction(*arguments: Any) -> float:
+    with mock.patch("tfrs_scaling.training.trial.prior_correction", return_value=0.0):
+        return run_trial(*arguments)
+
+
+def _on_two_replicas(*arguments: Any) -> float:
+    def two_replicas(_: str) -> tf.distribute.Strategy:
+        half = tf.config.LogicalDeviceConfiguration()
+        tf.config.set_logical_device_configuration(tf.config.list_physical_devices("CPU")[0], [half, half])
+        return tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+
+    with mock.patch("tfrs_scaling.training.trial.make_strategy", two_replicas):
+        return run_trial(*arguments)
+
+
+if __name__ == "__main__":
+    tf.test.main()

@@ -1,0 +1,280 @@
+"""The commands about data: schema infer, prepare, data check, data describe."""
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.markup import escape
+from rich.table import Table
+
+from tfrs_scaling.cli.terminal import FilePath, console, located_errors, say, wait_for_tensorflow
+from tfrs_scaling.common.strict_yaml import InputError
+from tfrs_scaling.input.logs.formats import FORMATS, TFDS_PREFIX, open_log
+from tfrs_scaling.input.schema import Schema
+from tfrs_scaling.training.tensorflow_startup import start_devices
+
+
+class FormatName(click.Choice[str]):
+    """A format's name, or ``tfds:NAME`` for any NAME."""
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The name as it is given, if there may be such."""
+        return value if value.startswith(TFDS_PREFIX) else super().convert(value, param, ctx)
+
+
+@click.command()
+@click.argument("log_format", metavar="FORMAT", type=FormatName([*FORMATS, "synthetic", f"{TFDS_PREFIX}NAME"]))
+@click.argument("raw", nargs=-1)
+@click.argument("out")
+@click.option(
+    "--schema", "schema_path", type=FilePath, help="JSON file that names the columns (csv, parquet, tfrecord, tfds)."
+)
+@click.option("--separator", help="Between columns (csv). [default: found from the header]")
+@click.option("--tfds-dir", help="Folder of TFDS's datasets (tfds). [default: TFDS's own]")
+@click.option("--split", type=click.Choice(["time", "order", "random"]), help="[default: time, if known]")
+@click.option("--validation", default=0.05, show_default=True, help="Share of the rows.")
+@click.option("--test", default=0.1, show_default=True, help="Share of the rows.")
+@click.option("--seed", type=click.IntRange(0), help="Of split and shuffle. [default: 0]")
+@click.option("--negatives", default=1.0, show_default=True, help="Share of the negatives that training keeps.")
+@click.option("--max-bad-rows", type=click.IntRange(0), default=0, show_default=True, help="Skip and list up to N.")
+@click.option("--runner", help="Apache Beam runner, such as DirectRunner. [default: none, this process]")
+@click.option("--beam", "beam_options", multiple=True, metavar="KEY=VALUE", help="Option of the runner.")
+@located_errors
+def prepare(
+    log_format: str,
+    raw: tuple[str, ...],
+    out: str,
+    schema_path: Path | None,
+    separator: str | None,
+    tfds_dir: str | None,
+    **options: Any,
+) -> None:
+    """Turn raw click logs into shards in OUT.
+
+    \b
+    prepare csv clicks.tsv.xz OUT --schema schema.json   delimited text with a header (gz, xz, bz2 too)
+    prepare parquet clicks.parquet OUT --schema schema.json
+    prepare tfrecord clicks-*.tfrecord OUT --schema schema.json   tf.train.Example records (gz too)
+    prepare tfds:movielens/1m-ratings OUT --schema schema.json    a TensorFlow Dataset; tfds:NAME[split] for one split
+    prepare criteo day_0.gz day_1.gz OUT                 Criteo's label, 13 integers, 26 categories
+    prepare avazu train.csv.gz OUT                       Avazu's hour and 21 categories
+    prepare movielens-1m ml-1m/ OUT                      ratings.dat, users.dat, movies.dat; 4 stars are a click
+    prepare synthetic study.yaml OUT                     clicks by the study's own generator
+
+    Files may lie wherever TensorFlow reads (gs://bucket/day_0.gz). Split by order takes the order of the log for its
+    time: Criteo's days, say.
+    """  # noqa: D301 -- click wants the character itself, to keep the lines
+    if log_format.startswith(TFDS_PREFIX) == bool(raw):
+        raise click.UsageError(f"{log_format} takes no RAW, only OUT." if raw else "Missing argument 'RAW...'.")
+    wait_for_tensorflow()
+    from tfrs_scaling.input.prepare.sources import LogSource
+
+    if log_format == "synthetic":
+        if len(raw) != 1:
+            raise InputError("prepare synthetic takes one CONFIG: the file whose `synthetic` section says what to make")
+        if (schema_path, separator, tfds_dir) != (None, None, None):
+            raise InputError(
+                "--schema, --separator and --tfds-dir are for logs; synthetic clicks have a schema of their own"
+            )
+        report_prepared(prepare_synthetic(Path(raw[0]), (), out, **options), out)
+        return
+    columns = Schema.read(schema_path) if schema_path else None
+    source = LogSource(open_log(log_format, raw, columns, separator, tfds_dir))
+    report_prepared(_prepared(source, out, **options), out)
+
+
+def _prepared(source: Any, out: str, *, split: Any = None, negatives: float = 1.0, **options: Any) -> Any:
+    from tfrs_scaling.input.prepare.prepare import prepare as prepare_source
+
+    if options.get("runner") is not None:
+        logging.getLogger().setLevel(logging.ERROR)  # Beam's importing and its workers tell of themselves
+    given = {name: value for name, value in options.items() if value is not None}
+    with console.status("reading") as status:
+        return prepare_source(
+            source,
+            out,
+            split_by=split,
+            negative_rate=negatives,
+            progress=lambda what: status.update(escape(what)),
+            **given,
+        )
+
+
+@click.group()
+def data() -> None:
+    """Look into prepared data."""
+
+
+@data.command()
+@click.argument("folder", metavar="DIR")
+@located_errors
+def check(folder: str) -> None:
+    """Read every byte of DIR, and see that it is what was written there."""
+    wait_for_tensorflow()
+    start_devices()
+    from tfrs_scaling.input.check import check as checked
+    from tfrs_scaling.input.shards import ClickData
+
+    click_data = ClickData.open(folder)
+    rows = shards = 0
+    with console.status("checking") as status:
+        for shard in checked(click_data):
+            rows, shards = rows + shard.rows, shards + 1
+            status.update(f"{rows:,} rows checked")
+    say(f"{folder}: {rows:,} rows in {shards} shards are as written; data hash {click_data.manifest.data_hash}")
+
+
+@data.command(name="describe")
+@click.argument("folder", metavar="DIR")
+@click.option("--out", metavar="PAGE.html", type=FilePath, help="[default: DIR-describe.html, beside DIR]")
+@located_errors
+def describe_folder(folder: str, out: Path | None) -> None:
+    """Say what DIR holds: CTR by split and over time, ids, how often they occur, and which share a table row.
+
+    The page of data that lie elsewhere (gs://bucket/data) is written where the command is given.
+    """
+    wait_for_tensorflow()
+    start_devices()
+    from tfrs_scaling.common.locations import is_remote
+    from tfrs_scaling.input.describe.description import describe_data
+    from tfrs_scaling.input.describe.page import write_description
+    from tfrs_scaling.input.shards import ClickData
+
+    click_data = ClickData.open(folder)
+    with console.status("reading") as status:
+        description = describe_data(click_data, lambda rows: status.update(f"{rows:,} rows read"))
+    report_described(description)
+    place = Path(folder.rstrip("/")).name if is_remote(folder) else Path(folder).resolve()
+    page = out or Path(f"{place}-describe.html")
+    write_description(description, page, name=Path(place).name)
+    say(f"page: {page}")
+
+
+@click.group()
+def schema() -> None:
+    """Describe the columns of a log."""
+
+
+@schema.command()
+@click.argument("log", metavar="FILE", type=FilePath)
+@click.option("--label", help="The label's column. [default: one of 0 and 1, by its name]")
+@click.option("--out", type=FilePath, default="schema.json", show_default=True, help="Where to write the schema.")
+@located_errors
+def infer(log: Path, label: str | None, out: Path) -> None:
+    """Write a first schema of FILE (text with header, .parquet, .tfrecord), to be read and edited before `prepare`."""
+    from tfrs_scaling.input.logs.infer import TFRECORD
+    from tfrs_scaling.input.logs.infer import infer as inferred
+
+    if TFRECORD.search(log.name):
+        wait_for_tensorflow()
+
+    if out.exists():
+        raise InputError(f"{out}: exists already; choose another --out")
+    with console.status(f"reading {escape(str(log))}"):
+        text, columns, passed_over = inferred(log, label)
+    table = Table("column", "taken as", "distinct", "missing", "range or examples", box=None, padding=(0, 2, 0, 0))
+    for heading in table.columns[2:4]:
+        heading.justify = "right"
+    for column in columns:
+        number = ".0f" if column.is_integer else "g"
+        shown = (
+            f"{column.low:{number}} to {column.high:{number}}"
+            if column.is_number and column.values
+            else ", ".join(sorted(column.values)[:4])
+        )
+        share = f"{column.missing / column.rows:.1%}" if column.missing else ""
+        table.add_row(escape(column.name), column.taken_as, f"{column.distinct:,}", share, escape(shown[:40]))
+    console.print(table)
+    out.write_text(text, encoding="utf-8")
+    if passed_over:
+        say(f"note: {passed_over:,} rows have too few or too many columns and were passed over; prepare says which")
+    say(f"{out}: a guess from {columns[0].rows:,} rows; read it, and change what is wrong")
+
+
+def prepare_synthetic(config_path: Path, overrides: tuple[str, ...], out: str | Path, **options: Any) -> Any:
+    """Make the synthetic clicks of a study; gives the manifest."""
+    from tfrs_scaling.config import read_config
+    from tfrs_scaling.input.prepare.sources import SyntheticSource
+
+    settings = read_config(config_path, overrides).synthetic
+    if settings is None:
+        raise InputError(f"{config_path}: has no synthetic section; give prepared data with --data DIR")
+    seed = options.pop("seed", None)
+    return _prepared(SyntheticSource(settings), str(out), seed=settings.seed if seed is None else seed, **options)
+
+
+def report_prepared(manifest: Any, out: str | Path) -> None:
+    """Print what was prepared: splits, CTRs, and what to know of it."""
+    from tfrs_scaling.common.locations import join
+    from tfrs_scaling.input.prepare.publish import REJECTED
+    from tfrs_scaling.input.shards import SPLIT_WORDS, SPLITS
+
+    title = escape(f"{out}, split {SPLIT_WORDS[manifest.split_by]}")
+    table = Table("split", "rows", "CTR", title=title, title_justify="left", min_width=60)
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for name in SPLITS:
+        table.add_row(name, f"{manifest.splits[name].rows:,}", f"{manifest.splits[name].ctr:.4f}")
+    console.print(table)
+    for feature in manifest.schema.categorical:
+        values = manifest.vocabulary_sizes.get(feature.name, 0)
+        if values > feature.cardinality - 1:
+            say(
+                f"note: {feature.name}: {values:,} distinct values in training, {feature.cardinality:,} rows "
+                "by the schema; the rarest values share row 0"
+            )
+    if manifest.bayes:
+        say(f"best possible NE on test: {manifest.bayes.ne:.4f} ± {manifest.bayes.ne_standard_error:.4f}")
+    if manifest.rejected:
+        say(f"note: {manifest.rejected:,} malformed rows left out, listed in {join(out, REJECTED)}")
+
+
+def report_described(description: Any) -> None:
+    """Print what the data hold; the page has it in full."""
+    from tfrs_scaling.input.describe.description import MULTIPLIERS
+    from tfrs_scaling.input.describe.page import (
+        findings,
+        number_text,
+        own_id_text,
+        share_text,
+        unseen_text,
+        zipf_text,
+    )
+
+    weighted = any(rate.weighted_ctr is not None for rate in description.splits.values())
+    splits = numbers_table("split", "rows", "CTR", "95 % interval", *(["weighted CTR"] if weighted else []))
+    for name, rate in description.splits.items():
+        cells = [name, f"{rate.rows:,}", f"{rate.ctr:.4f}", f"{rate.low:.4f} to {rate.high:.4f}"]
+        splits.add_row(*cells, *([f"{rate.weighted_ctr:.4f}"] if rate.weighted_ctr is not None else []))
+    ids = numbers_table("feature", "rows", "ids", "no own id", "unseen in test", "top id", "Zipf exponent")
+    shared = numbers_table("in a shared table row", *(f"V = {multiplier}" for multiplier in MULTIPLIERS))
+    for feature in description.categorical:
+        name = escape(feature.name)
+        ids.add_row(
+            name, f"{feature.cardinality:,}", f"{feature.distinct:,}", own_id_text(feature), unseen_text(feature),
+            share_text(feature.top_share), zipf_text(feature),
+        )  # fmt: skip
+        shares = ((each.shared, each.outnumbered) for each in feature.collisions.values())
+        shared.add_row(name, *(" / ".join(map(share_text, both)) for both in shares))
+    dense = numbers_table("dense feature", "lowest", "mean", "highest", "exactly 0", "missing in log")
+    for number in description.dense:
+        ends = (number_text(value) for value in (number.low, number.mean, number.high))
+        dense.add_row(escape(number.name), *ends, share_text(number.zero), share_text(number.missing))
+    for table in (splits, ids, shared, *([dense] if description.dense else [])):
+        console.print(table)
+        if table is shared:
+            say("of all training occurrences / those whose row belongs to a more frequent id")
+        say("")
+    if description.time_bins is None:
+        say("the schema names no time column, so the CTR over time is not known")
+    for sentence in findings(description):
+        say(f"note: {sentence}")
+
+
+def numbers_table(*columns: str) -> Table:
+    """A table without lines, of names and numbers."""
+    table = Table(*columns, box=None, padding=(0, 2, 0, 0))
+    for column in table.columns[1:]:
+        column.justify = "right"
+    return table

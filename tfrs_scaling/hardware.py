@@ -1,0 +1,169 @@
+"""Which hardware a trial runs on.
+
+The command line asks here before TensorFlow is loaded, so only ``make_strategy`` imports it.
+"""
+
+import dataclasses
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from tfrs_scaling.common.strict_yaml import InputError, parse_mapping
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+StrategyName = Literal["cpu", "gpu", "mirrored", "multi_worker", "tpu"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Worker:
+    """One of several processes that train a trial together.
+
+    Attributes:
+        index: from 0, the chief, which alone writes what all of them measured.
+        count: how many there are.
+    """
+
+    index: int
+    count: int
+
+
+ALONE = Worker(0, 1)
+
+
+def this_worker() -> Worker:
+    """The worker that TF_CONFIG says this process is; ``ALONE`` where it is not set.
+
+    Raises:
+        InputError: TF_CONFIG is not what TensorFlow takes, or names no worker that this process could be.
+    """
+    text = os.environ.get("TF_CONFIG")
+    if not text:
+        return ALONE
+    content = parse_mapping(text.encode(), "TF_CONFIG")
+    cluster, task = content.get("cluster"), content.get("task")
+    if not isinstance(cluster, dict) or not isinstance(task, dict):
+        raise _tf_config_error("needs the mappings 'cluster' and 'task'")
+    addresses = {job: cluster.get(job, []) for job in ("chief", "worker")}  # some schedulers call the first one chief
+    for job, of_job in addresses.items():
+        if not isinstance(of_job, list) or not all(isinstance(address, str) and ":" in address for address in of_job):
+            raise _tf_config_error(f"cluster.{job} should be a list of HOST:PORT, is {of_job!r}")
+    kind, index = task.get("type"), task.get("index")
+    if kind not in addresses:
+        raise _tf_config_error(f"task.type should be worker (or chief), is {kind!r}")
+    if type(index) is not int or not 0 <= index < len(addresses[kind]):
+        raise _tf_config_error(
+            f"task.index should be a place in cluster.{kind}, below {len(addresses[kind])}; is {index!r}"
+        )
+    before = len(addresses["chief"]) if kind == "worker" else 0
+    return Worker(before + index, sum(map(len, addresses.values())))
+
+
+def choose_strategy(name: StrategyName | Literal["auto"]) -> tuple[StrategyName, str]:
+    """The strategy that ``auto`` stands for here, or the one asked for; and why, in words.
+
+    Looks at device nodes and environment variables only: asking TensorFlow would start the devices in this process.
+
+    Raises:
+        InputError: it is to be ``multi_worker``, and TF_CONFIG is missing or malformed.
+    """
+    if name == "multi_worker" and not os.environ.get("TF_CONFIG"):
+        raise _tf_config_error("--strategy multi_worker needs it, and it is not set")
+    if name != "auto":
+        return name, f"--strategy {name}"
+    if os.environ.get("TPU_NAME"):
+        return "tpu", f"TPU_NAME is set ({os.environ['TPU_NAME']})"
+    worker = this_worker()
+    if worker.count > 1:
+        return "multi_worker", f"TF_CONFIG names {worker.count} workers, of which this is number {worker.index}"
+    if gpus := count_gpus():
+        return "gpu", f"{gpus} NVIDIA GPU{'s, each a trial of its own' if gpus > 1 else ''}"
+    return "cpu", "there is neither a TPU (TPU_NAME) nor an NVIDIA GPU"
+
+
+def count_cores() -> int:
+    """Cores that this process may use: a scheduler's share (affinity, a container's quota), not the whole machine's."""
+    cores = os.cpu_count() or 1
+    if hasattr(os, "sched_getaffinity"):
+        cores = min(cores, len(os.sched_getaffinity(0)))
+    try:
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text(encoding="ascii").split()
+    except (OSError, ValueError):  # no cgroup of its own
+        return cores
+    return cores if quota == "max" else max(1, min(cores, int(quota) // int(period)))
+
+
+def count_gpus() -> int:
+    """NVIDIA GPUs that a process started here would see, as device nodes and CUDA_VISIBLE_DEVICES tell."""
+    nodes = sum(path.name[len("nvidia") :].isdigit() for path in Path("/dev").glob("nvidia[0-9]*"))
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if nodes == 0 or visible is None:
+        return nodes
+    names = [name.strip() for name in visible.split(",")]
+    ends = names.index("-1") if "-1" in names else len(names)  # CUDA stops at the first name that is none
+    return sum(name != "" for name in names[:ends])
+
+
+def on_one_gpu(index: int, function: Callable[..., Any], *arguments: Any) -> Any:
+    """Call a function in a process that is to work on one GPU alone.
+
+    Args:
+        index: of the GPU, among those that the process sees.
+        function: what to call; the process has started no device yet.
+        arguments: its own.
+
+    Raises:
+        RuntimeError: TensorFlow finds no such GPU.
+    """
+    import tensorflow as tf
+
+    gpus = tf.config.list_physical_devices("GPU")
+    if index >= len(gpus):
+        raise RuntimeError(
+            f"--strategy gpu: TensorFlow finds {len(gpus)} GPUs, this trial was to have number {index}; is the extra "
+            "tfrs_scaling[gpu] installed?"
+        )
+    tf.config.set_visible_devices(gpus[index], "GPU")
+    return function(*arguments)
+
+
+def make_strategy(name: StrategyName) -> "tf.distribute.Strategy":
+    """The TensorFlow strategy, with its devices started.
+
+    ``multi_worker`` waits for all workers, and must come before the process's first TensorFlow operation.
+
+    Raises:
+        InputError: ``multi_worker`` where TF_CONFIG is malformed.
+        RuntimeError: ``gpu`` or ``mirrored`` where TensorFlow finds no GPU.
+        ValueError: ``tpu`` where TensorFlow finds no TPU.
+    """
+    import tensorflow as tf
+
+    if name == "tpu":
+        resolver = tf.distribute.cluster_resolver.TPUClusterResolver(os.environ.get("TPU_NAME", "local"))
+        tf.config.experimental_connect_to_cluster(resolver)
+        tf.tpu.experimental.initialize_tpu_system(resolver)
+        return tf.distribute.TPUStrategy(resolver)
+    if name == "cpu":
+        tf.config.set_visible_devices([], "GPU")
+        return tf.distribute.get_strategy()
+    gpus = tf.config.get_visible_devices("GPU")
+    if name in ("gpu", "mirrored") and not gpus:
+        raise RuntimeError(f"--strategy {name}: TensorFlow finds no GPU; is the extra tfrs_scaling[gpu] installed?")
+    for gpu in gpus:
+        tf.config.experimental.set_memory_growth(gpu, True)
+    if name == "gpu":
+        return tf.distribute.get_strategy()  # the first visible GPU
+    if name == "mirrored":
+        return tf.distribute.MirroredStrategy()
+    this_worker()  # TensorFlow's own words about a malformed TF_CONFIG name a line of its code
+    return tf.distribute.MultiWorkerMirroredStrategy()  # NCCL between GPUs, a ring between CPUs
+
+
+def _tf_config_error(mistake: str) -> InputError:
+    return InputError(
+        f"TF_CONFIG: {mistake}. Set it on each machine, its own index in place of 0: "
+        'TF_CONFIG=\'{"cluster": {"worker": ["HOST0:PORT", "HOST1:PORT"]}, "task": {"type": "worker", "index": 0}}\''
+    )

@@ -1,0 +1,180 @@
+"""DLRM (Naumov et al. 2019): bottom MLP, embeddings, interaction, dense-sparse interaction layer, over-arch."""
+
+import tensorflow as tf
+import tensorflow_recommenders as tfrs
+
+from tfrs_scaling.config import Precision, Training
+from tfrs_scaling.input.batches import Batch
+from tfrs_scaling.input.schema import Schema
+from tfrs_scaling.model.embedding import StackedEmbedding, TFRSEmbedding, features_by_dim
+from tfrs_scaling.model.interaction import CrossInteraction, DotInteraction
+from tfrs_scaling.model.optimizers import dense_optimizer, table_optimizer
+from tfrs_scaling.model.shape import Shape
+
+
+class DLRM(tfrs.models.Model):
+    """The model that the study scales.
+
+    Its weights are made here and not at the first call: each replica would draw them from random numbers of its own.
+
+    Args:
+        shape: sizes and kinds of its layers.
+        schema: the features.
+        embedding: gives the vectors of a batch's ``ids``.
+        precision: of the dense layers' arithmetic; weights, tables, logits and losses are float32 always.
+    """
+
+    def __init__(
+        self,
+        shape: Shape,
+        schema: Schema,
+        embedding: StackedEmbedding | TFRSEmbedding,
+        precision: Precision = "float32",
+    ):
+        super().__init__()
+        policy = tf.keras.mixed_precision.Policy(
+            "mixed_bfloat16" if precision == "bfloat16" else tf.keras.backend.floatx()
+        )
+        self.embedding = embedding
+        self.projection = Projection(shape)
+        self.bottom = _mlp(shape.bottom_widths(schema), "bottom", policy)
+        interacted = shape.interacted_width(schema)
+        self.interact = (
+            DotInteraction()
+            if shape.architecture == "dot"
+            else CrossInteraction(interacted, shape.cross_layers, shape.cross_rank)
+        )
+        # A stack of its own, so that its parameters are counted apart from the over-arch's.
+        self.interaction = _mlp(
+            (interacted, shape.interaction) if shape.interaction else (interacted,), "interaction", policy
+        )
+        self.overarch = _mlp((shape.interaction or interacted, *shape.overarch), "overarch", policy)
+        self.logit = tf.keras.layers.Dense(1, name="logit")
+        self.logit.build(self.overarch.output_shape)
+
+    @property
+    def dense_variables(self) -> list[tf.Variable]:
+        """The trainable variables that are no tables."""
+        tables = {variable.ref() for variable in self.embedding.table_variables}
+        return [variable for variable in self.trainable_variables if variable.ref() not in tables]
+
+    def call(self, batch: Batch) -> tf.Tensor:
+        """Logits of a click, float32 [batch]."""
+        vectors = self.projection(self.embedding(batch["ids"]))
+        bottom = tf.cast(self.bottom(batch["dense"]), vectors.dtype)
+        interacted = self.interact(bottom, vectors)
+        top = self.overarch(self.interaction(interacted))
+        return self.logit(tf.cast(top, vectors.dtype))[:, 0]
+
+    def compute_loss(self, inputs: Batch, training: bool = False) -> tf.Tensor:
+        """This replica's share of the mean log loss over the global batch: the replicas' shares add up to it."""
+        losses = log_losses(self(inputs), inputs["label"])
+        replicas = tf.distribute.get_strategy().num_replicas_in_sync
+        # Several workers' batches are cut to size as they run, and have no static one.
+        return tf.reduce_sum(inputs["weight"] * losses) / tf.cast(tf.shape(losses)[0] * replicas, losses.dtype)
+
+
+def stacks_tables(training: Training, *, on_tpu: bool) -> bool:
+    """Whether the model's tables are a ``StackedEmbedding``, and not a ``TFRSEmbedding``."""
+    return training.embedding_layer == "stacked" and not on_tpu
+
+
+def make_model(
+    shape: Shape,
+    schema: Schema,
+    training: Training,
+    learning_rate: float,
+    tpu_batch_size: int | None = None,
+    steps: int | None = None,
+) -> DLRM:
+    """The model with its optimizers.
+
+    Args:
+        shape: its sizes.
+        schema: the features that it sees.
+        training: how it is trained.
+        learning_rate: of the tables, and of the dense layers where ``training`` says nothing else; of the first step.
+        tpu_batch_size: on a TPU, rows of every batch on each replica; elsewhere None.
+        steps: that will be made in all; a schedule other than ``constant`` needs it.
+    """
+    stacked = stacks_tables(training, on_tpu=tpu_batch_size is not None)
+    tables = table_optimizer(training, learning_rate, rows_hold_accumulators=stacked, steps=steps)
+    embedding: StackedEmbedding | TFRSEmbedding
+    if stacked:
+        accumulator = training.accumulator if training.table_optimizer == "adagrad" else None
+        embedding = StackedEmbedding(shape, schema, training.embedding_range, accumulator)
+    else:
+        embedding = TFRSEmbedding(shape, schema, training.embedding_range, tables, tpu_batch_size)
+    model = DLRM(shape, schema, embedding, training.precision)
+
+    def table_variables() -> list[tf.Variable]:
+        return embedding.table_variables
+
+    def dense_variables() -> list[tf.Variable]:
+        return model.dense_variables
+
+    dense = dense_optimizer(training, learning_rate, steps)
+    model.compile(
+        tfrs.experimental.optimizers.CompositeOptimizer([(tables, table_variables), (dense, dense_variables)])
+    )
+    if stacked:
+        # Made in the first step, the optimizers' variables would have it traced twice.
+        for optimizer, variables in ((tables, table_variables()), (dense, dense_variables())):
+            optimizer._create_all_weights(variables)
+    return model
+
+
+class Projection(tf.keras.layers.Layer):
+    """All features' vectors in the schema's order, those of another dimension than the interaction's projected to it.
+
+    Each such feature has a matrix of its own, without a bias, as in DLRM with mixed dimensions (Ginart et al. 2021).
+
+    Args:
+        shape: the dimensions.
+    """
+
+    def __init__(self, shape: Shape):
+        super().__init__(name="projection")
+        groups = features_by_dim(shape)
+        order = [feature for features in groups.values() for feature in features]
+        self._place = [order.index(feature) for feature in range(len(order))]
+        self._matrices = {
+            str(dim): self.add_weight(
+                name=f"from_{dim}",
+                shape=(len(features), dim, shape.embedding_dim),
+                initializer=_mean_square_kept,
+            )
+            for dim, features in groups.items()
+            if dim != shape.embedding_dim
+        }
+
+    def call(self, by_dim: list[tf.Tensor]) -> tf.Tensor:
+        """float32 [batch, features, embedding_dim] of what an embedding layer gives."""
+        same = []
+        for vectors in by_dim:
+            matrices = self._matrices.get(str(vectors.shape[2]))
+            same.append(
+                vectors
+                if matrices is None
+                else tf.stack([vectors[:, k] @ matrices[k] for k in range(vectors.shape[1])], axis=1)
+            )
+        together = tf.concat(same, axis=1) if len(same) > 1 else same[0]
+        return together if self._place == sorted(self._place) else tf.gather(together, self._place, axis=1)
+
+
+def log_losses(logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
+    """-ln(predicted probability of what happened) for each row, in nats: float32 [batch]."""
+    return tf.nn.sigmoid_cross_entropy_with_logits(labels=labels, logits=logits)
+
+
+def _mean_square_kept(shape: tf.TensorShape, dtype: tf.DType = None, **_: object) -> tf.Tensor:
+    """Random matrices [features, dim, embedding_dim] that give vectors as long, number by number, as they take."""
+    return tf.keras.initializers.RandomNormal(stddev=shape[1] ** -0.5)(shape, dtype)
+
+
+def _mlp(widths: tuple[int, ...], name: str, policy: tf.keras.mixed_precision.Policy) -> tf.keras.Sequential:
+    # He's initialisation is the one made for ReLU (He et al. 2015); narrow stacks die less often under it.
+    layers = [
+        tf.keras.layers.Dense(width, "relu", kernel_initializer="he_normal", dtype=policy) for width in widths[1:]
+    ]
+    return tf.keras.Sequential([tf.keras.Input((widths[0],)), *layers], name=name)

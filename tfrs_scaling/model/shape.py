@@ -1,0 +1,162 @@
+"""Scaling schemes: (baseline, scheme, multiplier) -> the shape of a DLRM, and the features that it sees."""
+
+import dataclasses
+import fractions
+import hashlib
+import math
+
+from tfrs_scaling.common.strict_yaml import InputError
+from tfrs_scaling.config import Architecture, Model, Scheme, Table
+from tfrs_scaling.input.schema import CategoricalFeature, DenseFeature, Schema
+
+
+@dataclasses.dataclass(frozen=True)
+class Shape:
+    """Sizes and kinds of a DLRM's layers.
+
+    Attributes:
+        table_rows: rows of each embedding table.
+        embedding_dim: length of the vectors that interact, and width of the bottom MLP's last layer.
+        bottom: widths of the bottom MLP's hidden layers.
+        interaction: width of the dense-sparse interaction layer; 0: none.
+        overarch: widths of the over-arch's hidden layers.
+        table_dims: length of each table's embeddings; empty: ``embedding_dim`` for all, and filled in.
+        pooling: of each table's feature if it is multi-hot; empty: the mean for all, and filled in.
+        architecture: how vectors interact.
+        cross_layers, cross_rank: of the cross network, in the architecture ``cross``.
+    """
+
+    table_rows: tuple[int, ...]
+    embedding_dim: int
+    bottom: tuple[int, ...]
+    interaction: int
+    overarch: tuple[int, ...]
+    table_dims: tuple[int, ...] = ()
+    pooling: tuple[str, ...] = ()
+    architecture: Architecture = "dot"
+    cross_layers: int = 3
+    cross_rank: int = 0
+
+    def __post_init__(self) -> None:
+        tables = len(self.table_rows)
+        object.__setattr__(self, "table_dims", self.table_dims or (self.embedding_dim,) * tables)
+        object.__setattr__(self, "pooling", self.pooling or ("mean",) * tables)
+
+    def bottom_widths(self, schema: Schema) -> tuple[int, ...]:
+        """Widths of the bottom MLP from its input to its last layer; without dense features its input is a constant."""
+        return (max(1, len(schema.dense)), *self.bottom, self.embedding_dim)
+
+    def interacted_width(self, schema: Schema) -> int:
+        """Numbers that the interaction gives."""
+        vectors = 1 + len(schema.categorical)
+        if self.architecture == "cross":
+            return vectors * self.embedding_dim
+        return self.embedding_dim + vectors * (vectors - 1) // 2
+
+
+def baseline_shape(model: Model, schema: Schema) -> Shape:
+    """The shape at multiplier 1: a table of ``cardinality`` rows per categorical feature."""
+    tables = [model.tables.get(feature.name, Table()) for feature in schema.categorical]
+    return Shape(
+        table_rows=tuple(feature.cardinality for feature in schema.categorical),
+        embedding_dim=model.embedding_dim,
+        bottom=model.bottom,
+        interaction=model.interaction,
+        overarch=model.overarch,
+        table_dims=tuple(table.dim or model.embedding_dim for table in tables),
+        pooling=tuple(table.pooling for table in tables),
+        architecture=model.architecture,
+        cross_layers=model.cross_layers,
+        cross_rank=model.cross_rank,
+    )
+
+
+def check_tables(model: Model, schema: Schema) -> None:
+    """Check that the model's ``tables`` are the data's.
+
+    Raises:
+        InputError: one is not; names it, and the nearest that is.
+    """
+    names = [feature.name for feature in schema.categorical]
+    for name in model.tables:
+        if name not in names:
+            raise InputError(
+                f"model.tables: the data have no categorical feature {name!r}; they have {', '.join(names)}"
+            )
+
+
+def scale(baseline: Shape, scheme: Scheme, multiplier: fractions.Fraction) -> Shape:
+    """The baseline scaled: V the rows of every table, H the embedding dimension (the tables' own in proportion), O the
+    over-arch's widths, M the widths of all MLPs (bottom, interaction, over-arch); D is the baseline itself. F, N and E
+    scale what the model is given, and no size. VH is V and H one after the other. Of a cross network H scales the
+    width, and nothing else does.
+
+    Sizes are rounded to the nearest integer, halves up, and never fall below 1. The last bottom layer keeps the
+    embedding dimension, which the interaction needs.
+
+    Raises:
+        ValueError: scheme D with a multiplier other than 1, or VH, which has two.
+    """
+
+    def times(size: int) -> int:
+        return rounded(size, multiplier)
+
+    def all_times(sizes: tuple[int, ...]) -> tuple[int, ...]:
+        return tuple(times(size) for size in sizes)
+
+    match scheme:
+        case "V":
+            return dataclasses.replace(baseline, table_rows=all_times(baseline.table_rows))
+        case "H":
+            return dataclasses.replace(
+                baseline, embedding_dim=times(baseline.embedding_dim), table_dims=all_times(baseline.table_dims)
+            )
+        case "O":
+            return dataclasses.replace(baseline, overarch=all_times(baseline.overarch))
+        case "M":
+            return dataclasses.replace(
+                baseline,
+                bottom=all_times(baseline.bottom),
+                interaction=times(baseline.interaction) if baseline.interaction else 0,
+                overarch=all_times(baseline.overarch),
+            )
+        case "F" | "N" | "E":
+            return baseline
+        case "D":
+            if multiplier != 1:
+                raise ValueError(f"scheme D is the baseline: its multiplier is 1, not {multiplier}")
+            return baseline
+        case "VH":
+            raise ValueError("scheme VH has two multipliers: scale by V, and what that gives by H")
+
+
+def keep_features(schema: Schema, share: fractions.Fraction, seed: int) -> Schema:
+    """The schema with a share of its features, dense and categorical counted together, in their old order.
+
+    Features are taken from the front of an order that depends on their names and the seed alone, so a smaller set
+    lies within every larger one. A DLRM needs an embedding: the order's first categorical feature goes to its front.
+
+    Args:
+        schema: all features.
+        share: above 0, at most 1; the number of features is rounded to the nearest integer, halves up, and is at
+            least 1.
+        seed: of the order.
+    """
+
+    def draw(feature: DenseFeature | CategoricalFeature) -> bytes:
+        return hashlib.sha256(f"{seed} {feature.name}".encode()).digest()
+
+    first = min(schema.categorical, key=draw)
+    features: list[DenseFeature | CategoricalFeature] = [*schema.dense, *schema.categorical]
+    order = [first.name, *(f.name for f in sorted(features, key=draw) if f.name != first.name)]
+    kept = order[: rounded(len(order), share)]
+    return dataclasses.replace(
+        schema,
+        dense=tuple(f for f in schema.dense if f.name in kept),
+        categorical=tuple(f for f in schema.categorical if f.name in kept),
+    )
+
+
+def rounded(size: int, multiplier: fractions.Fraction) -> int:
+    """A scaled size: the nearest integer, halves up, and at least 1."""
+    return max(1, math.floor(size * multiplier + fractions.Fraction(1, 2)))

@@ -1,0 +1,248 @@
+"""A machine's speed, measured: a few seconds of real trials of the study, run as the sweep will run them."""
+
+import concurrent.futures
+import dataclasses
+import itertools
+import os
+import threading
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from tfrs_scaling.config import Config
+from tfrs_scaling.hardware import StrategyName, make_strategy
+from tfrs_scaling.input.prepare.prepare import prepare
+from tfrs_scaling.input.prepare.sources import SyntheticSource
+from tfrs_scaling.input.prepare.synthetic import Synthetic
+from tfrs_scaling.input.shards import MANIFEST, SPLITS, ClickData, Split, SplitName, parse_record, write_shard
+from tfrs_scaling.planning.cost import TYPICAL, Measured, Speed, Work, fitted_speed
+from tfrs_scaling.planning.plan import PlannedTrial, rows_left
+from tfrs_scaling.study.export import read_scalars
+from tfrs_scaling.training.isolation import IsolatedError, run_isolated
+from tfrs_scaling.training.trial import run_trial
+
+# A trial makes some steps, in which its functions are traced, and then two stretches of steps that count. Each takes
+# about this many seconds on a typical machine, and so does each evaluation of the baseline.
+STRETCH_SECONDS = 0.8
+STRETCH_STEPS = 3
+EVALUATION_SECONDS = 0.5
+# Shapes that would take longer are left to extrapolation, and so is what is not measured when time is up.
+TRIAL_SECONDS = 10.0
+ALL_SECONDS = 60.0
+SECONDS_PER_PARAMETER = 2e-8  # to initialise it
+# In larger batches a row takes what it takes in these, and a step would take minutes.
+LARGEST_BATCH = 4096
+# What of the data a calibration reads at most, or makes: training rows, synthetic rows, and ids of a feature of them.
+TRAIN_ROWS = 1 << 20
+SYNTHETIC_ROWS = 1 << 19
+SYNTHETIC_IDS = 1 << 18
+
+
+@dataclasses.dataclass(frozen=True)
+class Calibration:
+    """What was measured.
+
+    Attributes:
+        speed: of this machine with so many trials at a time; a typical one's if no trial could be measured.
+        left_out: per trial id, why a trial could not be measured.
+        server_seconds: what the sweep needs before its first trial.
+        seconds: what the calibration took.
+    """
+
+    speed: Speed
+    left_out: Mapping[str, str]
+    server_seconds: float
+    seconds: float
+
+
+def synthetic_data(settings: Synthetic, folder: Path) -> ClickData:
+    """Clicks to calibrate on: of the study's features, but fewer rows, and of large features fewer ids."""
+    few = dataclasses.replace(
+        settings,
+        rows=min(settings.rows, SYNTHETIC_ROWS),
+        features=tuple(dataclasses.replace(f, ids=min(f.ids, SYNTHETIC_IDS)) for f in settings.features),
+    )
+    prepare(SyntheticSource(few), folder, seed=few.seed)
+    return ClickData.open(folder)
+
+
+def calibrate(
+    config: Config,
+    data: ClickData,
+    planned: list[PlannedTrial],
+    folder: Path,
+    *,
+    strategy: StrategyName,
+    jobs: int,
+    hear: Callable[[str], None],
+) -> Calibration:
+    """Measure how fast the study's trials are on this machine.
+
+    The baseline and each scheme's smallest and largest shape that end in seconds make a few steps and evaluations in
+    processes of their own, on as many threads and as many at a time as in the sweep: what trials cost each other is in
+    the figures.
+
+    Args:
+        config: the study.
+        data: its shards, or some like them.
+        planned: its trials.
+        folder: an empty one, to work in.
+        strategy: the hardware of each trial.
+        jobs: trials at a time.
+        hear: takes a line about what is being done.
+
+    Raises:
+        KeyboardInterrupt: Ctrl-C was pressed; running trials were ended.
+    """
+    began = time.monotonic()
+    hear("starting")
+    stop = threading.Event()
+    run_isolated(_nothing, (), folder / "log.txt", _ignore, stop)
+    server_seconds = time.monotonic() - began
+    batch_size = min(config.training.batch_size, LARGEST_BATCH)
+    training = dataclasses.replace(config.training, batch_size=batch_size, schedule="constant")  # in one go
+    short = dataclasses.replace(config, training=training)
+    data = _few_of(data, planned[0].work, folder, stop)
+
+    ladders = {p: ladder for p in chosen(planned) if (ladder := _ladder(p, short, data)) is not None}
+    measured: list[Measured] = []
+    left_out: dict[str, str] = {}
+
+    def measure(p: PlannedTrial) -> None:
+        directory = folder / p.trial.trial_id
+        directory.mkdir()
+        of_trial = dataclasses.replace(short, sweep=dataclasses.replace(short.sweep, examples=ladders[p]))
+        arguments = (p.trial, of_trial, data, directory, strategy, max(1, (os.cpu_count() or 1) // jobs))
+        started = time.perf_counter()
+        try:
+            run_isolated(run_trial, arguments, directory / "log.txt", _ignore, stop)
+        except IsolatedError as error:
+            left_out[p.trial.trial_id] = str(error)
+        except KeyboardInterrupt:
+            left_out[p.trial.trial_id] = f"not done within {ALL_SECONDS:.0f} s"
+        else:
+            seconds = time.perf_counter() - started
+            measured.append(taken(p, read_scalars(directory), ladders[p], _evaluation_rows(data), seconds))
+        hear(f"calibrating: {len(measured) + len(left_out)} of {len(ladders)} shapes")
+
+    out_of_time = threading.Timer(ALL_SECONDS, stop.set)
+    out_of_time.start()
+    try:
+        with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
+            try:
+                for done in concurrent.futures.as_completed([pool.submit(measure, p) for p in ladders]):
+                    done.result()
+            except BaseException:
+                stop.set()
+                raise
+    finally:
+        out_of_time.cancel()
+    return Calibration(
+        fitted_speed(sorted(measured, key=lambda m: m.trial.trial_id)) if measured else TYPICAL,
+        left_out,
+        server_seconds,
+        time.monotonic() - began,
+    )
+
+
+def chosen(planned: list[PlannedTrial]) -> list[PlannedTrial]:
+    """The trials to measure: of every scheme its smallest and its largest shape that fit and whose steps end in
+    seconds, each shape once, the baseline first."""
+    quick = [p for p in planned if not p.too_large and _typical_seconds(p) < TRIAL_SECONDS]
+    ends: dict[Any, PlannedTrial] = {}
+    for scheme in dict.fromkeys(p.trial.scheme for p in quick):
+        of_scheme = [p for p in quick if p.trial.scheme == scheme]
+        smallest, largest = (end(of_scheme, key=lambda p: (p.trial.multiplier, p.flops_train)) for end in (min, max))
+        for p in of_scheme if scheme == "D" else (smallest, largest):  # D has a baseline of each architecture
+            ends.setdefault((p.parameters, p.trial.negative_rate, p.work.per_row), p)
+    return list(ends.values())
+
+
+def taken(
+    planned: PlannedTrial,
+    scalars: Mapping[str, Mapping[int, float]],
+    ladder: tuple[int, ...],
+    rows: int,
+    seconds: float,
+) -> Measured:
+    """What a trial took.
+
+    Args:
+        planned: it.
+        scalars: what it wrote, by tag and examples.
+        ladder: the examples at which it was evaluated; until the first, functions are traced.
+        rows: of an evaluation.
+        seconds: from its process's start to its end.
+    """
+    wall, speed = scalars["time/wall_seconds"], scalars["time/examples_per_second"]
+    pairs = list(itertools.pairwise(ladder))
+    training = sum((end - start) / speed[end] for start, end in pairs)
+    evaluation = wall[ladder[-1]] - wall[ladder[0]] - training
+    of_row = training / (ladder[-1] - ladder[0])
+    evaluation_of_row = max(evaluation / len(pairs) / rows, 1e-12)  # clocks are coarse
+    start = seconds - ladder[-1] * of_row - len(ladder) * rows * evaluation_of_row
+    return Measured(planned.trial, planned.work, max(start, 0.0), of_row, evaluation_of_row)
+
+
+def _ladder(planned: PlannedTrial, config: Config, data: ClickData) -> tuple[int, ...] | None:
+    """Examples at which to evaluate a trial: after its first steps and after each stretch; None if rows are too few."""
+    batch_size = config.training.batch_size
+    available = rows_left(data.manifest.splits["train"], planned.trial.negative_rate) // batch_size
+    of_step = batch_size * TYPICAL.of_row(planned.work)[0]
+    stretch = min(max(STRETCH_STEPS, round(STRETCH_SECONDS / of_step)), (available - STRETCH_STEPS) // 2)
+    if stretch < 1:
+        return None
+    return tuple(batch_size * (STRETCH_STEPS + k * stretch) for k in range(3))
+
+
+def _typical_seconds(planned: PlannedTrial) -> float:
+    """What the fewest steps and evaluations take."""
+    training, evaluation = TYPICAL.of_row(planned.work)
+    start = TYPICAL.start + SECONDS_PER_PARAMETER * planned.parameters
+    return start + 3 * (STRETCH_STEPS * LARGEST_BATCH * training + LARGEST_BATCH * evaluation)
+
+
+def _few_of(data: ClickData, baseline: Work, folder: Path, stop: threading.Event) -> ClickData:
+    """No more rows than a calibration needs."""
+    evaluated = max(LARGEST_BATCH, round(EVALUATION_SECONDS / TYPICAL.of_row(baseline)[1]))
+    share = min(1.0, evaluated / _evaluation_rows(data))
+    rows: dict[SplitName, int] = {name: round(share * data.manifest.splits[name].rows) for name in SPLITS}
+    rows["train"] = min(TRAIN_ROWS, data.manifest.splits["train"].rows)
+    if all(rows[name] == data.manifest.splits[name].rows for name in SPLITS):
+        return data
+    few: ClickData = run_isolated(_excerpt, (data, rows, folder / "data"), folder / "log.txt", _ignore, stop)
+    return few
+
+
+def _excerpt(data: ClickData, rows: Mapping[SplitName, int], folder: Path, report: Callable[[Any], None]) -> ClickData:
+    """The first rows of each split, at least one, in shards of their own."""
+    make_strategy("cpu")  # copying needs no GPU
+    folder.mkdir()
+    splits: dict[SplitName, Split] = {}
+    for name in SPLITS:
+        groups: list[dict[str, np.ndarray]] = []
+        for record in tf.data.TFRecordDataset(data.files(name)):
+            groups.append({key: column.numpy() for key, column in parse_record(record, data.manifest.schema).items()})
+            if sum(len(group["label"]) for group in groups) >= rows[name]:
+                break
+        columns = {key: np.concatenate([group[key] for group in groups])[: max(1, rows[name])] for key in groups[0]}
+        shard = write_shard(str(folder), name, 0, 1, columns)
+        splits[name] = Split(shard.rows, int(columns["label"].sum()), (shard,))
+    (folder / MANIFEST).write_text(dataclasses.replace(data.manifest, splits=splits).to_json(), encoding="utf-8")
+    return ClickData.open(folder)
+
+
+def _evaluation_rows(data: ClickData) -> int:
+    return data.manifest.splits["validation"].rows + data.manifest.splits["test"].rows
+
+
+def _nothing(report: Callable[[Any], None]) -> None:
+    """The first process starts the server that all are forked from."""
+
+
+def _ignore(report: Any) -> None:
+    """What a trial says while it is measured is of no interest."""

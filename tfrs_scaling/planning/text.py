@@ -1,0 +1,100 @@
+"""A plan in words and numbers, for the terminal."""
+
+from collections.abc import Iterator
+
+from rich.table import Table
+
+from tfrs_scaling.config import Config
+from tfrs_scaling.planning.calibration import Calibration
+from tfrs_scaling.planning.cost import wall_seconds
+from tfrs_scaling.planning.plan import PlannedTrial
+from tfrs_scaling.study.trials import why_apart
+
+
+def trial_table(planned: list[PlannedTrial]) -> Table:
+    """A row for every trial; those too large for the machine are red."""
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    for name in ("trial", "parameters", "FLOPs", "training", "memory", "time"):
+        table.add_column(name, justify="left" if name == "trial" else "right", no_wrap=True)
+    for p in planned:
+        table.add_row(
+            p.trial.trial_id,
+            f"{p.parameters:,}",
+            _human(p.flops_forward),
+            _human(p.flops_train),
+            f"{p.bytes / 2**30:.1f} GiB",
+            "" if p.too_large else duration(p.seconds),
+            style="red" if p.too_large else None,
+        )
+    return table
+
+
+def sentences(
+    config: Config,
+    planned: list[PlannedTrial],
+    calibration: Calibration,
+    jobs: int,
+    price: float | None,
+    preparing: float,
+) -> Iterator[str]:
+    """What the table means, and what the study takes in all.
+
+    Args:
+        config: the study.
+        planned: its trials, timed by the calibration.
+        calibration: of the machine.
+        jobs: trials at a time.
+        price: of an hour of the machine.
+        preparing: seconds in which the study makes its data; 0 if they are there.
+    """
+    for p in planned:
+        if p.too_large:
+            yield f"too large: {p.trial.trial_id}: {p.too_large}"
+    yield f"data sizes: {', '.join(f'{size:,}' for size in config.ladder)} (whole batches)"
+    if apart := why_apart(config):
+        yield apart
+    yield "FLOPs are per example: of a prediction, and of training it (forward and backward)"
+    for trial_id, reason in calibration.left_out.items():
+        yield f"not measured: {trial_id}: {reason}"
+    if shapes := len(calibration.speed.measured):
+        yield (
+            f"times: from a few seconds of {shapes} {'shapes' if shapes > 1 else 'shape'} on this machine, "
+            f"{jobs} at a time ({calibration.seconds:.0f} s)"
+        )
+    else:
+        yield "times: of one core of a 2024 server; none of the shapes could be measured here"
+    runnable = [p for p in planned if not p.too_large]
+    memory = sum(sorted((p.bytes for p in runnable), reverse=True)[:jobs])
+    trials = wall_seconds((p.seconds for p in runnable), jobs)
+    wall = calibration.server_seconds + trials + preparing
+    yield (
+        f"in all: about {duration(wall)}{f', {duration(preparing)} of it to make the data' if preparing else ''}; "
+        f"up to {memory / 2**30:.1f} GiB of memory in the trials"
+    )
+    rates, seeds = config.training.learning_rates, config.sweep.seeds
+    with_one_rate = [p.seconds for p in runnable if p.trial.learning_rate == rates[0]]
+    with_one_seed = [p.seconds for p in runnable if p.trial.seed == seeds[0]]
+    for name, count, with_one in (
+        ("learning rates", len(rates), with_one_rate),
+        ("seeds", len(seeds), with_one_seed),
+    ):
+        if count > 1 and trials:
+            saved = trials - wall_seconds(with_one, jobs)
+            yield f"  {saved / wall:.0%} of it because of {count} {name}: with one, {duration(wall - saved)}"
+    if price is not None:
+        yield f"  cost: {wall / 3600 * price:,.2f} at {price:g} an hour"
+
+
+def duration(seconds: float) -> str:
+    """A time in the unit that suits it."""
+    for size, unit in ((86400.0 * 365, "years"), (86400.0, "days"), (3600.0, "h"), (60.0, "min")):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.1f} {unit}"
+    return f"{seconds:.1f} s"
+
+
+def _human(number: float) -> str:
+    for size, unit in ((1e12, " T"), (1e9, " G"), (1e6, " M"), (1e3, " k")):
+        if number >= size:
+            return f"{number / size:.3g}{unit}"
+    return f"{number:.3g}"

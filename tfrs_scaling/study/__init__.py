@@ -1,0 +1,1 @@
+"""What a study is, and where its files are."""

@@ -1,0 +1,130 @@
+"""Event files -> the run table."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
+from tensorboard.util import tensor_util
+
+from tfrs_scaling.common.strict_yaml import InputError
+from tfrs_scaling.config import Config
+from tfrs_scaling.fit.screening import flag
+from tfrs_scaling.input.schema import Schema
+from tfrs_scaling.input.shards import Manifest
+from tfrs_scaling.model.accounting import forward_flops, parameters, training_flops
+from tfrs_scaling.study.trials import Trial, all_trials
+from tfrs_scaling.study.workdir import Workdir
+
+# Summary tag -> column of the run table.
+MEASURED = {
+    "test/ne": "test_ne",
+    "test/log_loss": "test_log_loss",
+    "test/auc": "test_auc",
+    "test/calibration": "test_calibration",
+    "test/base_ctr": "base_ctr",
+    "validation/ne": "validation_ne",
+    "train/ne": "train_ne",
+    "time/examples_per_second": "examples_per_second",
+    "time/wall_seconds": "wall_seconds",
+}
+
+
+def export(config: Config, manifest: Manifest, workdir: Workdir) -> pd.DataFrame:
+    """The run table of a study: a row for every trial at every rung, and one for each trial that did not come off.
+
+    Raises:
+        InputError: a trial that is over lacks measurements; names its folder.
+    """
+    rows = [row for trial in all_trials(config) for row in _rows(trial, config, manifest, workdir)]
+    runs: pd.DataFrame = flag(pd.DataFrame(rows))
+    return runs
+
+
+def _rows(trial: Trial, config: Config, manifest: Manifest, workdir: Workdir) -> list[dict[str, Any]]:
+    record = workdir.record(trial.trial_id) or {
+        "strategy": "",
+        "status": "skipped",
+        "reason": "not run yet",
+        "libraries": "",
+        "machine": "",
+    }
+    study = workdir.read_study()
+    always = {
+        "study": config.study,
+        "architecture": trial.architecture_in(config),
+        **_trial_columns(trial, config, manifest.schema),
+        "strategy": record["strategy"],
+        "status": record["status"],
+        "reason": record["reason"],
+        "flags": "",
+        "config_hash": study["config_hash"],
+        "data_hash": study["data_hash"],
+        "code_version": study["code_version"],
+        "libraries": record["libraries"],
+        "machine": record["machine"],
+    }
+    if record["status"] != "ok":
+        return [{**always, "examples": 0, "compute": 0.0, **dict.fromkeys(MEASURED.values(), np.nan)}]
+    directory = workdir.trials / trial.trial_id
+    measured = read_scalars(directory)
+    rows = []
+    for examples in config.ladder:
+        missing = [tag for tag in MEASURED if examples not in measured.get(tag, {})]
+        if missing:
+            raise InputError(
+                f"{directory}: no summary {missing[0]!r} at {examples} examples; "
+                "delete this folder and run the sweep again"
+            )
+        values = {column: measured[tag][examples] for tag, column in MEASURED.items()}
+        rows.append(
+            {
+                **always,
+                **values,
+                "examples": examples,
+                "compute": float(always["flops_train"]) * examples * trial.epochs,
+            }
+        )
+    return rows
+
+
+def _trial_columns(trial: Trial, config: Config, data_schema: Schema) -> dict[str, Any]:
+    schema, shape = trial.schema(config, data_schema), trial.shape(config, data_schema)
+    count = parameters(shape, schema)
+    return {
+        "trial_id": trial.trial_id,
+        "scheme": trial.scheme,
+        "multiplier": float(trial.multiplier),
+        "seed": trial.seed,
+        "epochs": trial.epochs,
+        "learning_rate": trial.learning_rate,
+        "embedding_dim": shape.embedding_dim,
+        "embedding_rows": sum(shape.table_rows),
+        "params_embedding": count.embedding,
+        "params_bottom": count.bottom,
+        "params_interaction": count.interaction,
+        "params_overarch": count.overarch,
+        "params_total": count.total,
+        "flops_forward": forward_flops(shape, schema).total,
+        "flops_train": training_flops(shape, schema).total,
+    }
+
+
+def read_scalars(directory: Path) -> dict[str, dict[int, float]]:
+    """Per tag, the value at each step, from a folder's event files.
+
+    Summaries are float32; a value is given as the shortest decimal that stands for it.
+    """
+    scalars: dict[str, dict[int, float]] = {}
+    for path in sorted(directory.glob("events.out.tfevents.*")):
+        for event in EventFileLoader(str(path)).Load():
+            for value in event.summary.value:
+                if value.HasField("tensor") and value.metadata.plugin_data.plugin_name in (
+                    "scalars",
+                    "",
+                ):
+                    number = tensor_util.make_ndarray(value.tensor)
+                    if number.shape == () and number.dtype == np.float32:
+                        scalars.setdefault(value.tag, {})[event.step] = float(str(number[()]))
+    return scalars

@@ -1,0 +1,128 @@
+"""The trials of a study: which there are, and what each would train."""
+
+import dataclasses
+import fractions
+from collections.abc import Iterator
+from typing import Any
+
+from tfrs_scaling.config import SCALING_SCHEMES, Architecture, Config, Scheme, Sweep
+from tfrs_scaling.input.schema import Schema
+from tfrs_scaling.model.shape import Shape, baseline_shape, keep_features, rounded, scale
+
+ONE = fractions.Fraction(1)
+
+
+@dataclasses.dataclass(frozen=True)
+class Trial:
+    """A shape, a learning rate and a seed, trained and measured at every rung of the data ladder.
+
+    Attributes:
+        scheme: what is scaled; D for the baseline.
+        multiplier: by how much; under VH, of the rows; under E, the number of epochs.
+        learning_rate: at the first step.
+        seed: of the initialisation, and of the order of the training rows.
+        dim_multiplier: of the embedding dimension, under VH alone.
+        architecture: another one than the study's; None: the study's.
+    """
+
+    scheme: Scheme
+    multiplier: fractions.Fraction
+    learning_rate: float
+    seed: int
+    dim_multiplier: fractions.Fraction = ONE
+    architecture: Architecture | None = None
+
+    @property
+    def trial_id(self) -> str:
+        """A name for people and for folders: ``V-1_64-lr0.02-seed0``, ``VH-1_4x2-…``, ``D-1-cross-…``."""
+        multiplier = f"{self.multiplier}x{self.dim_multiplier}" if self.scheme == "VH" else str(self.multiplier)
+        architecture = f"-{self.architecture}" if self.architecture else ""
+        return f"{self.scheme}-{multiplier.replace('/', '_')}{architecture}-lr{self.learning_rate:g}-seed{self.seed}"
+
+    def schema(self, config: Config, schema: Schema) -> Schema:
+        """The features that the trial's model sees, out of the data's."""
+        if self.scheme != "F":
+            return schema
+        return keep_features(schema, self.multiplier, config.sweep.feature_seed)
+
+    def shape(self, config: Config, schema: Schema) -> Shape:
+        """The sizes of the trial's model; ``schema`` is the data's."""
+        model = dataclasses.replace(config.model, architecture=self.architecture_in(config))
+        baseline = baseline_shape(model, self.schema(config, schema))
+        if self.scheme == "VH":
+            return scale(scale(baseline, "V", self.multiplier), "H", self.dim_multiplier)
+        return scale(baseline, self.scheme, self.multiplier)
+
+    def architecture_in(self, config: Config) -> Architecture:
+        """How vectors interact in the trial's model."""
+        return self.architecture or config.model.architecture
+
+    def embedding_dim(self, config: Config) -> int:
+        """The embedding dimension of the trial's model, whatever the data."""
+        multiplier = self.multiplier if self.scheme == "H" else self.dim_multiplier
+        return rounded(config.model.embedding_dim, multiplier)
+
+    @property
+    def negative_rate(self) -> float:
+        """The share of the training split's negatives that the trial is trained on."""
+        return float(self.multiplier) if self.scheme == "N" else 1.0
+
+    @property
+    def epochs(self) -> int:
+        """How often each training row is passed over."""
+        return int(self.multiplier) if self.scheme == "E" else 1
+
+    def apart(self, config: Config) -> bool:
+        """Whether each rung takes a training from scratch: where training on a rung's rows is not the first part of
+        training on more, because they are passed over again or because the learning rate depends on the end."""
+        return self.epochs > 1 or config.training.schedule != "constant"
+
+    def trainings(self, config: Config) -> tuple[int, ...]:
+        """The steps of each training from scratch: of one per rung where they are ``apart``, of one alone else."""
+        if self.apart(config):
+            return tuple(self.epochs * steps for steps in config.ladder_steps)
+        return (config.ladder_steps[-1],)
+
+    def training_rows(self, config: Config) -> int:
+        """Rows trained on in all, a row counted each time."""
+        return config.training.batch_size * sum(self.trainings(config))
+
+
+def all_trials(config: Config) -> list[Trial]:
+    """Every trial of the study: the baseline once in each architecture, and each scheme's multipliers, at each learning
+    rate and seed."""
+    return [
+        Trial(scheme, multiplier, learning_rate, seed, **others)
+        for scheme, multiplier, others in _points(config.sweep)
+        for learning_rate in config.training.learning_rates
+        for seed in config.sweep.seeds
+    ]
+
+
+def _points(sweep: Sweep) -> Iterator[tuple[Scheme, fractions.Fraction, dict[str, Any]]]:
+    """Per shape its scheme, its multiplier, and what else a trial of it is made of."""
+    yield "D", ONE, {}
+    for architecture in sweep.A:
+        yield "D", ONE, {"architecture": architecture}
+    for scheme in SCALING_SCHEMES:
+        for multiplier in sweep.multipliers(scheme):
+            yield scheme, multiplier, {}
+    if sweep.VH:
+        for multiplier in sweep.V:
+            for dim_multiplier in sweep.H:
+                yield "VH", multiplier, {"dim_multiplier": dim_multiplier}
+
+
+def why_apart(config: Config) -> str:
+    """Which trials train every data size from scratch, and why; empty where none does."""
+    rows = {trial.epochs: trial.training_rows(config) for trial in all_trials(config)}
+    reasons = []
+    if config.training.schedule != "constant":
+        reasons.append(
+            f"training.schedule {config.training.schedule} depends on where a training ends: every trial trains its "
+            f"{len(config.ladder)} data sizes apart, {rows[1]:,} rows in all instead of {config.ladder[-1]:,}"
+        )
+    if config.sweep.E:
+        passes = ", ".join(f"{rows[epochs]:,} rows at {epochs}" for epochs in config.sweep.E)
+        reasons.append(f"sweep.E passes over each data size again: its trials train them apart, {passes}")
+    return "; ".join(reasons)

@@ -1,0 +1,202 @@
+"""A study's folder: what it was started with, what each trial came to, and who is at work in it.
+
+study.json           configuration, data and software
+manifest.json        of the data
+plan.json            of each trial the seconds it was planned to take
+running/ID.TOKEN/    an attempt at a trial: event file, log.txt, attempt.json
+trials/ID/           the attempt that counts, with trial.json: what the trial came to
+keras_tuner/         the grid as KerasTuner saw it
+announced.json       under multi_worker: the trial that the chief is at
+workerN.txt          under multi_worker: what worker N printed in its last trial
+runs.csv, fits.json, report.html
+findings/            what TensorBoard shows of the study as a whole
+"""
+
+import contextlib
+import dataclasses
+import fcntl
+import json
+import platform
+import uuid
+from collections.abc import Iterator, Mapping
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import tfrs_scaling
+from tfrs_scaling.common.strict_yaml import InputError, read_yaml, validated
+from tfrs_scaling.config import Config
+from tfrs_scaling.hardware import count_cores
+from tfrs_scaling.study.attempts import Process, read_record, write_json
+
+if TYPE_CHECKING:  # comes with TensorFlow, which looking into a folder does not need
+    from tfrs_scaling.input.shards import ClickData, Manifest
+
+LIBRARIES = (
+    "tensorflow",
+    "tf-keras",
+    "tensorflow-recommenders",
+    "keras-tuner",
+    "numpy",
+    "scipy",
+    "bokeh",
+)
+
+
+def libraries() -> str:
+    """Python's and the libraries' versions, joined by ";"."""
+    versions = {"python": platform.python_version(), **{name: metadata.version(name) for name in LIBRARIES}}
+    return ";".join(f"{name} {version}" for name, version in versions.items())
+
+
+def machine() -> str:
+    """What this machine is, as far as it changes results."""
+    return f"{platform.machine()} {count_cores()} cores {platform.system()}"
+
+
+class Workdir:
+    """The folder of a study at ``root``."""
+
+    def __init__(self, root: Path):
+        self.root = root
+        self.running = root / "running"
+        self.trials = root / "trials"
+        self.keras_tuner = root / "keras_tuner"
+        self.study = root / "study.json"
+        self.plan = root / "plan.json"
+        self.manifest = root / "manifest.json"
+        self.announcement = root / "announced.json"
+        self.runs = root / "runs.csv"
+        self.fits = root / "fits.json"
+        self.report = root / "report.html"
+        self.board = root / "findings"
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the folder for one sweep; the lock dies with the process, however it dies.
+
+        Raises:
+            InputError: another sweep holds it (says which), or it cannot be written.
+        """
+        try:
+            self.root.mkdir(parents=True, exist_ok=True)
+            lock = (self.root / ".lock").open("a+", encoding="utf-8")
+        except OSError as error:
+            raise InputError(f"{self.root}: cannot be written: {error.strerror}") from None
+        with lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                holder = self.holder()
+                who = f", process {holder.pid} on {holder.host}" if holder else ""
+                raise InputError(f"{self.root}: another sweep is at work in this folder{who}") from None
+            try:
+                lock.truncate(0)
+                lock.write(json.dumps(dataclasses.asdict(Process.this())))
+                lock.flush()
+            except OSError as error:
+                raise InputError(f"{self.root}: cannot be written: {error.strerror}") from None
+            yield
+
+    def holder(self) -> Process | None:
+        """The process that swept this folder last, which may have ended."""
+        try:
+            return Process(**json.loads((self.root / ".lock").read_text(encoding="utf-8")))
+        except (OSError, ValueError):  # never swept, or just being locked
+            return None
+
+    def claim(self, config: Config, data: "ClickData") -> None:
+        """Write down what the study is; a folder that holds another study is refused.
+
+        Raises:
+            InputError: lists what differs.
+        """
+        from tfrs_scaling.input.shards import describe
+
+        if self.study.exists():
+            self.check(config, data)
+            return
+        study = {
+            "name": config.study,
+            "config": config.to_dict(),
+            "config_hash": config.config_hash,
+            "data": describe(data.manifest),
+            "data_hash": data.manifest.data_hash,
+            "code_version": tfrs_scaling.__version__,
+            "libraries": libraries(),
+            "machine": machine(),
+        }
+        self.manifest.write_text(data.manifest.to_json(), encoding="utf-8")
+        write_json(self.study, study)
+
+    def check(self, config: Config, data: "ClickData") -> None:
+        """Refuse a folder that holds another study than this one.
+
+        Raises:
+            InputError: lists what differs, or this is no study's folder.
+        """
+        before = self.read_study()
+        differences = [
+            f"  {key}: {before_value!r} there, {now_value!r} now"
+            for key, now in (("config", config.to_dict()), ("data_hash", data.manifest.data_hash))
+            for key, before_value, now_value in _differences(key, before.get(key), now)
+        ]
+        if differences:
+            raise InputError(
+                "\n".join(
+                    [
+                        f"{self.root}: holds another study; choose another --workdir. What differs:",
+                        *differences,
+                    ]
+                )
+            )
+
+    def read_study(self) -> dict[str, Any]:
+        """What ``claim`` wrote down.
+
+        Raises:
+            InputError: this is no study's folder.
+        """
+        if not self.study.exists():
+            raise InputError(f"{self.root}: no study.json, so no sweep was started in this folder")
+        return read_yaml(self.study)
+
+    def reopened(self) -> tuple[Config, "Manifest"]:
+        """The study's configuration, and the manifest of its data.
+
+        Raises:
+            InputError: this is no study's folder, or its files were changed by hand.
+        """
+        from tfrs_scaling.input.shards import Manifest
+
+        config = validated(Config, self.read_study()["config"], f"{self.study}, config")
+        return config, validated(Manifest, read_yaml(self.manifest), str(self.manifest))
+
+    def write_plan(self, seconds: Mapping[str, float]) -> None:
+        """Write down which trials there are and what each was planned to take, for whoever asks how far they are."""
+        write_json(self.plan, dict(seconds))
+
+    def record(self, trial_id: str) -> dict[str, Any] | None:
+        """What a trial came to, or None if it is not over."""
+        return read_record(self.trials / trial_id)
+
+    def is_settled(self, trial_id: str) -> bool:
+        """Whether a trial is over and a sweep will not try it again."""
+        record = self.record(trial_id)
+        return record is not None and record["status"] != "failed"
+
+    def announce(self, trial_id: str | None) -> None:
+        """Tell the other workers to join a trial, each time anew; None: there is no more to join."""
+        write_json(self.announcement, {"trial_id": trial_id, "attempt": uuid.uuid4().hex})
+
+    def announced(self) -> dict[str, Any] | None:
+        """What was announced last, or None if nothing was."""
+        return read_yaml(self.announcement) if self.announcement.exists() else None
+
+
+def _differences(key: str, before: Any, now: Any) -> Iterator[tuple[str, Any, Any]]:
+    if isinstance(before, dict) and isinstance(now, dict):
+        for name in sorted({*before, *now}):
+            yield from _differences(f"{key}.{name}", before.get(name), now.get(name))
+    elif before != now:
+        yield key, before, now

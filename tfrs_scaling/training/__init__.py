@@ -1,0 +1,1 @@
+"""One trial, from its model to its measured points."""

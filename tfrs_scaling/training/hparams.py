@@ -1,0 +1,54 @@
+"""What TensorBoard's HParams tab shows of a study: the grid, and a few figures of each trial."""
+
+from pathlib import Path
+
+from tensorboard.compat.proto.event_pb2 import Event
+from tensorboard.plugins.hparams import api
+from tensorboard.plugins.hparams.summary_v2 import hparams_config_pb
+from tensorboard.summary.writer.event_file_writer import EventFileWriter
+
+from tfrs_scaling.config import Config
+from tfrs_scaling.study.trials import Trial, all_trials
+
+METRICS = {  # the tab shows the first five until told otherwise
+    "test/ne": "test NE",
+    "validation/ne": "validation NE",
+    "shape/parameters": "parameters",
+    "shape/training_flops": "training FLOPs per example",
+    "test/auc": "test AUC",
+    "test/calibration": "test calibration",
+    "time/examples_per_second": "examples per second",
+}
+
+
+def hyperparameters(trial: Trial, config: Config) -> dict[str, str | float | int]:
+    """Where a trial stands in the grid."""
+    return {
+        "architecture": trial.architecture_in(config),
+        "scheme": trial.scheme,
+        "multiplier": float(trial.multiplier),
+        "embedding_dim": trial.embedding_dim(config),
+        "epochs": trial.epochs,
+        "learning_rate": trial.learning_rate,
+        "seed": trial.seed,
+    }
+
+
+def write_layout(root: Path, config: Config) -> None:
+    """Tell TensorBoard which columns to show; replaces what an earlier call told it.
+
+    Written without TensorFlow, which would start the devices of the process that only waits for trials.
+    """
+    for earlier in root.glob("events.out.tfevents.*"):
+        earlier.unlink()
+    points = [hyperparameters(trial, config) for trial in all_trials(config)]
+    summary = hparams_config_pb(
+        hparams=[
+            api.HParam(name, api.Discrete(sorted({point[name] for point in points})), name.replace("_", " "))
+            for name in points[0]
+        ],
+        metrics=[api.Metric(tag, display_name=name) for tag, name in METRICS.items()],
+    )
+    writer = EventFileWriter(str(root))
+    writer.add_event(Event(summary=summary))
+    writer.close()

@@ -1,0 +1,11 @@
+"""What the server that trials are forked from imports, once and quietly; it must start nothing of TensorFlow."""
+
+import gc
+
+from tfrs_scaling.training.tensorflow_startup import load_tensorflow, startup_chatter_dropped
+
+load_tensorflow()
+with startup_chatter_dropped():
+    import tfrs_scaling.training.trial  # noqa: F401
+gc.collect()
+gc.freeze()  # what is loaded stays: the trials' collections need not go through it, nor copy its pages
