@@ -6,20 +6,20 @@ fitting does not wait for Bokeh.
 No function warns, whatever ``np.seterr`` says: what is beyond float64 is infinite, what is below it is 0.
 """
 
-from tfrs_scaling.fit.extrapolation.choose import LAWS, Law, select_law
+from tfrs_scaling.fit.extrapolation.choose import LAWS, ChosenLaw, choose_law
 from tfrs_scaling.fit.joint.allocation import Allocation, MeasuredCost
 from tfrs_scaling.fit.joint.law import JointFit, fit_joint_law
-from tfrs_scaling.fit.laws.comparison import Comparison, compare_schemes
+from tfrs_scaling.fit.laws.comparison import Comparison, compare_laws
 from tfrs_scaling.fit.laws.frontier import fit_frontier, pareto_frontier
-from tfrs_scaling.fit.laws.functions import power_law
+from tfrs_scaling.fit.laws.functions import power_law_value
 from tfrs_scaling.fit.laws.learning_curve import fit_learning_curve
 from tfrs_scaling.fit.laws.normalization import normalized
 from tfrs_scaling.fit.laws.plateau import power_law_region
 from tfrs_scaling.fit.laws.power_law import PowerLawFit, fit_power_law
-from tfrs_scaling.fit.laws.returns import Phase, Reach, phase, samples_to_reach
+from tfrs_scaling.fit.laws.returns import Reach, Return, returns_at, samples_to_reach
 from tfrs_scaling.fit.laws.seed_weights import replicate_weights
 from tfrs_scaling.fit.runs import COLUMNS, TIMING_COLUMNS, read_runs, write_runs
-from tfrs_scaling.fit.screening import flag, members, selected, selected_learning_rate
+from tfrs_scaling.fit.screening import rows_of_scheme, selected_learning_rate, usable_runs, with_flags
 from tfrs_scaling.fit.study import fit_study, read_fits, write_fits
 
 __all__ = [
@@ -27,33 +27,33 @@ __all__ = [
     "LAWS",
     "TIMING_COLUMNS",
     "Allocation",
+    "ChosenLaw",
     "Comparison",
     "JointFit",
-    "Law",
     "MeasuredCost",
-    "Phase",
     "PowerLawFit",
     "Reach",
-    "compare_schemes",
+    "Return",
+    "choose_law",
+    "compare_laws",
     "fit_frontier",
     "fit_joint_law",
     "fit_learning_curve",
     "fit_power_law",
     "fit_study",
-    "flag",
-    "members",
     "normalized",
     "pareto_frontier",
-    "phase",
-    "power_law",
     "power_law_region",
+    "power_law_value",
     "read_fits",
     "read_runs",
     "replicate_weights",
+    "returns_at",
+    "rows_of_scheme",
     "samples_to_reach",
-    "select_law",
-    "selected",
     "selected_learning_rate",
+    "usable_runs",
+    "with_flags",
     "write_fits",
     "write_runs",
 ]

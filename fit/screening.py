@@ -52,19 +52,19 @@ def at_selected_rate(runs: pd.DataFrame) -> pd.DataFrame:
     return runs[pd.MultiIndex.from_frame(runs[keys]).isin(chosen)]
 
 
-def selected(runs: pd.DataFrame) -> pd.DataFrame:
+def usable_runs(runs: pd.DataFrame) -> pd.DataFrame:
     """The rows that may carry a fit: ok, at the selected learning rate, not collapsed; index kept."""
     rows = at_selected_rate(runs)
     return rows[(rows["status"] == "ok") & ~rows["trial_id"].isin(collapsed_trials(runs))]
 
 
-def members(runs: pd.DataFrame, scheme: str) -> pd.DataFrame:
+def rows_of_scheme(runs: pd.DataFrame, scheme: str) -> pd.DataFrame:
     """A scheme's rows and the baseline's, which is trained once, as ``D``, for every scheme; of VH also those of V and
     of H, where the other one's multiplier is 1."""
     return runs[runs["scheme"].isin([*scheme, scheme, "D"])]
 
 
-def flag(runs: pd.DataFrame) -> pd.DataFrame:
+def with_flags(runs: pd.DataFrame) -> pd.DataFrame:
     """The run table with its ``flags`` column set, from the other columns alone.
 
     ``collapsed``: the trial learned nothing at any rung. ``lr_at_edge``: the learning rate selected for

@@ -16,7 +16,7 @@ from tfrs_scaling.fit.analyses.all_analyses import analyses
 from tfrs_scaling.fit.analyses.ladders import own_parameters, resample_ladders
 from tfrs_scaling.fit.analyses.lines import DataLine
 from tfrs_scaling.fit.analyses.outlook import FRONTIER as FRONTIER
-from tfrs_scaling.fit.analyses.outlook import limits, phases
+from tfrs_scaling.fit.analyses.outlook import limits, saturation
 from tfrs_scaling.fit.analyses.paper import compare_with_paper
 from tfrs_scaling.fit.analyses.ranking import rank_schemes
 from tfrs_scaling.fit.analyses.zones import scheme_zones
@@ -25,7 +25,7 @@ from tfrs_scaling.fit.laws.learning_curve import fit_learning_curve
 from tfrs_scaling.fit.laws.plateau import power_law_region
 from tfrs_scaling.fit.laws.power_law import PowerLawFit, fit_power_law
 from tfrs_scaling.fit.runs import SCHEMES
-from tfrs_scaling.fit.screening import SHAPE, collapsed_trials, flag, members, selected
+from tfrs_scaling.fit.screening import SHAPE, collapsed_trials, rows_of_scheme, usable_runs, with_flags
 
 FORMAT = 3
 # V changes the size of tables that are looked up one row at a time: no FLOPs, hence no compute curve.
@@ -47,7 +47,7 @@ def points(chosen: pd.DataFrame, architecture: str, scheme: str) -> pd.DataFrame
     """A scheme's points that may carry a fit, the baseline's included, with their x on every axis.
 
     Args:
-        chosen: The rows that may carry a fit, as ``selected`` returns them.
+        chosen: The rows that may carry a fit, as ``usable_runs`` returns them.
         architecture: Keep this one.
         scheme: D, V, H, O, M, VH, F, N or E.
 
@@ -56,7 +56,7 @@ def points(chosen: pd.DataFrame, architecture: str, scheme: str) -> pd.DataFrame
         them but for O and M; those outside the embedding tables for O and M, which change no others) and
         ``plateau`` (left of the power-law region of its shape's curve). ``compute`` they have already.
     """
-    rows = members(chosen, scheme)
+    rows = rows_of_scheme(chosen, scheme)
     rows = rows[rows["architecture"] == architecture]
     parameters = rows["params_total"].astype("float64")
     if own_parameters(scheme) == "outside":
@@ -109,7 +109,7 @@ def fit_study(
     """
     if runs.empty:
         raise InputError("the run table has no rows; run the sweep and export it first")
-    chosen = selected(runs).reset_index(drop=True)
+    chosen = usable_runs(runs).reset_index(drop=True)
     planes = {
         (architecture, scheme): points(chosen, architecture, scheme)
         for architecture in sorted(runs["architecture"].unique())
@@ -118,9 +118,9 @@ def fit_study(
     }
     lines = [record for of, rows in planes.items() for record in _scheme_lines(rows, *of, level)]
     floor = (bayes_ne, bayes_ne_standard_error or 0.0)
-    flagged = flag(runs)
+    flagged = with_flags(runs)
     dead = runs[runs["trial_id"].isin(collapsed_trials(runs))].drop_duplicates("trial_id")
-    standing = phases(lines)
+    standing = saturation(lines)
     fits = {
         "format": FORMAT,
         "level": level,

@@ -21,7 +21,7 @@ from tfrs_scaling.fit.advice.words import (
     shape_words,
     short_words,
 )
-from tfrs_scaling.fit.screening import selected
+from tfrs_scaling.fit.screening import usable_runs
 
 __all__ = ["Advice", "Budget", "advise", "read_budget"]
 
@@ -121,7 +121,7 @@ def advise(runs: pd.DataFrame, fits: Mapping[str, Any], budget: Budget, *, seed:
     Raises:
         InputError: the budget is below what is used now.
     """
-    level, chosen = float(fits["level"]), selected(runs)
+    level, chosen = float(fits["level"]), usable_runs(runs)
     if not (chosen["scheme"] == "D").any():
         why = "There is no measured baseline (scheme D at 1×), and every option is compared with that."
         settle = {

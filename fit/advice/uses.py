@@ -14,7 +14,7 @@ from tfrs_scaling.fit.advice.budget import Budget
 from tfrs_scaling.fit.analyses.held_out import one_sided
 from tfrs_scaling.fit.analyses.joint import measured_cost
 from tfrs_scaling.fit.analyses.noise import Noise, base_architecture, training_noise
-from tfrs_scaling.fit.extrapolation.choose import select_law
+from tfrs_scaling.fit.extrapolation.choose import choose_law
 from tfrs_scaling.fit.joint.allocation import MeasuredCost
 from tfrs_scaling.fit.joint.law import JointFit
 from tfrs_scaling.fit.laws.power_law import PowerLawFit
@@ -226,7 +226,7 @@ class Plans:
                 axis=1
             )
         ]
-        second = select_law(rows["examples"], rows["test_ne"])
+        second = choose_law(rows["examples"], rows["test_ne"])
         if not second.extrapolates:
             examples = min(examples, _UNSURE * max(fit.x))
         if examples < _WORTH * self.examples:

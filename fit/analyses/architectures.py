@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from tfrs_scaling.common.json_numbers import to_json
 from tfrs_scaling.fit.analyses.lines import DataLine
-from tfrs_scaling.fit.laws.comparison import compare_schemes
+from tfrs_scaling.fit.laws.comparison import compare_laws
 from tfrs_scaling.fit.laws.power_law import PowerLawFit
 from tfrs_scaling.fit.laws.resampled_laws import law_draws, places_of
 from tfrs_scaling.fit.laws.uncertainty import percentiles
@@ -47,7 +47,7 @@ def architectures(first: DataLine, second: DataLine, *, level: float = 0.95) -> 
             return _unknown(names, f"{line.architecture} has no law to compare: {why}.")
         laws.append(fit)
     try:
-        comparison = compare_schemes(*laws, level=level)
+        comparison = compare_laws(*laws, level=level)
     except ValueError as error:
         return _unknown(names, f"They cannot be compared: {error}.")
     found = dict.fromkeys(_FIGURES, math.nan) | {

@@ -126,7 +126,7 @@ def resample_ladders(chosen: pd.DataFrame, architecture: str, *, seed: int = 0) 
     return Ladders(points=points, losses=losses, noise=noise, degrees=degrees, source=source)
 
 
-def simultaneous(estimates: Array, deviations: Array, level: float) -> tuple[Array, Array]:
+def simultaneous_intervals(estimates: Array, deviations: Array, level: float) -> tuple[Array, Array]:
     """Intervals that hold for all of several estimates at once, from resamples of all of them.
 
     Each is as wide as its standard deviation times one number for all: the quantile of the largest of the deviations,

@@ -5,7 +5,7 @@ from typing import Any
 
 from tfrs_scaling.common.json_numbers import to_json
 from tfrs_scaling.fit.laws.power_law import PowerLawFit
-from tfrs_scaling.fit.laws.returns import phase, samples_to_reach
+from tfrs_scaling.fit.laws.returns import returns_at, samples_to_reach
 
 EPSILON = 0.01  # of the loss, per doubling
 FRONTIER = "frontier"
@@ -22,7 +22,7 @@ _NO_FLOOR = WITHOUT_LAW | {
 }
 
 
-def phases(lines: Iterable[Mapping[str, Any]], *, epsilon: float = EPSILON) -> list[dict[str, Any]]:
+def saturation(lines: Iterable[Mapping[str, Any]], *, epsilon: float = EPSILON) -> list[dict[str, Any]]:
     """The phase of every line and frontier at its largest measured x: high return, or saturated.
 
     Saturated is what gains at most epsilon of its loss by the next doubling. That is told where it is as probable as
@@ -53,7 +53,7 @@ def _phase(line: Mapping[str, Any], epsilon: float) -> dict[str, Any]:
     unknown = dict.fromkeys(("gain", "elasticity", "probability", "diminishing_return", "low", "high"))
     if fit.status in WITHOUT_LAW:
         return named | unknown | {"saturated": "cannot tell", "why": WITHOUT_LAW[fit.status]}
-    found = phase(fit, max(fit.x), epsilon)
+    found = returns_at(fit, max(fit.x), epsilon)
     saturated = (
         "yes" if found.probability >= fit.level else "no" if found.probability <= 1 - fit.level else "cannot tell"
     )

@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 
 from tfrs_scaling.fit.analyses.ladders import COMPARED
-from tfrs_scaling.fit.analyses.outlook import FRONTIER, WITHOUT_LAW, phases
+from tfrs_scaling.fit.analyses.outlook import FRONTIER, WITHOUT_LAW, saturation
 from tfrs_scaling.fit.laws.normalization import normalized
 from tfrs_scaling.fit.laws.power_law import PowerLawFit
 
@@ -66,7 +66,7 @@ def compare_with_paper(fits: Mapping[str, Any], numbers: Mapping[str, Any] | Non
             for line in of_architecture["lines"]
             if line["x"] == x and line["line"] == FRONTIER and line["scheme"] in COMPARED
         ]
-        standing = phases(lines, epsilon=EPSILON)
+        standing = saturation(lines, epsilon=EPSILON)
         records += _table_1(x, claims, _normalized(lines, of_architecture["lines"]), standing, ranking)
     records.append(_knee(given["knee"], of_architecture["dimension"]))
     return records + _exponents(given["exponents"], of_architecture["generalisation"])

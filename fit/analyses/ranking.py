@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tfrs_scaling.fit.analyses.ladders import COMPARED, Indices, Ladders, own_parameters, simultaneous
+from tfrs_scaling.fit.analyses.ladders import COMPARED, Indices, Ladders, own_parameters, simultaneous_intervals
 from tfrs_scaling.fit.analyses.outlook import FRONTIER
 
 Array = NDArray[np.float64]
@@ -39,9 +39,9 @@ def rank_schemes(
       through the gap is in ln(examples). Where one of the two was only scaled down, nothing above the baseline is
       common to both.
 
-    The noise is that of ``resample_ladders``: the baseline's points, which all schemes share, move in all frontiers
-    at once. The intervals of all gaps along one x hold together at the level (see ``simultaneous``), so where no
-    scheme differs from any other, any ``>`` or ``<`` is as rare as that.
+    The noise is that of ``resample_ladders``: the points of the baseline, which all schemes share, move in all
+    frontiers at once. The intervals of all gaps along one x hold together at the level (``simultaneous_intervals``),
+    so where no scheme differs from any other, any ``>`` or ``<`` is as rare as that.
 
     Args:
         ladders: Of one architecture.
@@ -84,7 +84,7 @@ def rank_schemes(
     return records
 
 
-def staircase(losses: Array, costs: Array, places: Array) -> Array:
+def lowest_up_to(losses: Array, costs: Array, places: Array) -> Array:
     """The lowest loss with at most a cost, between measured costs along a line in the logarithm of the cost.
 
     Args:
@@ -130,7 +130,7 @@ def _along(ladders: Ladders, first: str, second: str, column: str) -> Gap | str:
     start = np.log(low) if column == "examples" else (np.log(low) + np.log(high)) / 2
     places = np.exp(np.linspace(start, np.log(high), _PLACES)) if low < high else np.array([high])
     places = np.clip(places, low, high)
-    of_each = [staircase(ladders.losses[:, rows[s]], costs[rows[s]], places) for s in (first, second)]
+    of_each = [lowest_up_to(ladders.losses[:, rows[s]], costs[rows[s]], places) for s in (first, second)]
     return _at_the_end(of_each[0] - of_each[1], places), float(high)
 
 
@@ -158,7 +158,7 @@ def _per_multiple(ladders: Ladders, first: str, second: str) -> Gap | str:
     columns = []
     for size in upper:
         rows = {s: reach(s, size)[0] for s in (first, second)}
-        ends = [staircase(ladders.losses[:, r], multiples[s][r], np.array([at])) for s, r in rows.items()]
+        ends = [lowest_up_to(ladders.losses[:, r], multiples[s][r], np.array([at])) for s, r in rows.items()]
         columns.append((ends[0] - ends[1])[:, 0])
     return _at_the_end(np.stack(columns, axis=1), upper), at
 
@@ -182,7 +182,7 @@ def _compared(gaps: Mapping[tuple[str, str], Gap | str], ladders: Ladders, level
         deviations = values[2:] - values[1]
         # Not less their mean, how much the lowest of many points is low by chance: correcting for that adds more noise
         # than it takes away.
-        ends = zip(*simultaneous(values[0], deviations, level), strict=True)
+        ends = zip(*simultaneous_intervals(values[0], deviations, level), strict=True)
     records = []
     for (first, second), gap in gaps.items():
         record: dict[str, Any] = {"first": first, "second": second, "outcome": "≈"}

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.interpolate import PchipInterpolator
 
-from tfrs_scaling.fit.analyses.ladders import Indices, Ladders, own_parameters, simultaneous
+from tfrs_scaling.fit.analyses.ladders import Indices, Ladders, own_parameters, simultaneous_intervals
 
 Array = NDArray[np.float64]
 
@@ -126,7 +126,7 @@ def _judged(differences: Array, ladders: Ladders, margin: float, level: float) -
     """The outcome of each column of differences, shape (2 + resamples, k)."""
     if not ladders.known:
         return [{"outcome": "≈", "difference": float(value), "low": None, "high": None} for value in differences[0]]
-    lows, highs = simultaneous(differences[0], differences[2:] - differences[1], level)
+    lows, highs = simultaneous_intervals(differences[0], differences[2:] - differences[1], level)
     return [
         {
             "outcome": ">" if high < -margin else "<" if low > margin else "≈",

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from tfrs_scaling.fit.laws.functions import broken_power_law, exponential_law, power_law, shifted_power_law
+from tfrs_scaling.fit.laws.functions import broken_power_law, exponential_law, power_law_value, shifted_power_law
 
 Array = NDArray[np.float64]
 Parameters = dict[str, float]
@@ -228,9 +228,9 @@ def _refined(grid: Array, objective: Callable[[Array], Array]) -> float:
 
 
 FUNCTIONS: dict[str, Callable[..., Array]] = {
-    "constant": power_law,
-    "power": power_law,
-    "power + constant": power_law,
+    "constant": power_law_value,
+    "power": power_law_value,
+    "power + constant": power_law_value,
     "exponential": exponential_law,
     "shifted power": shifted_power_law,
     "broken power law": broken_power_law,

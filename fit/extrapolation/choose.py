@@ -47,11 +47,11 @@ class Member:
 
 
 @dataclass(frozen=True)
-class Law:
+class ChosenLaw:
     """The law selected for one curve, and the average that extrapolates it.
 
     Attributes:
-        name: One of LAWS: the simplest description that holds, see ``select_law``.
+        name: One of LAWS: the simplest description that holds, see ``choose_law``.
         why: The reasons for the name and for ``extrapolates``, in words with figures.
         extrapolates: Whether predictions beyond the largest x may be trusted.
         holdout_error: Root mean square of ``ln`` predicted minus ``ln`` measured at the held-out largest x, of
@@ -113,7 +113,7 @@ class Law:
         }
 
     @classmethod
-    def from_dict(cls, content: Mapping[str, Any]) -> "Law":
+    def from_dict(cls, content: Mapping[str, Any]) -> "ChosenLaw":
         """The law that ``to_dict`` wrote; it predicts the same, to the last digit.
 
         Raises:
@@ -148,7 +148,7 @@ class Law:
 
 
 @np.errstate(under="ignore")
-def select_law(x: ArrayLike, y: ArrayLike) -> Law:
+def choose_law(x: ArrayLike, y: ArrayLike) -> ChosenLaw:
     """Select the law of a learning curve, and extrapolate it.
 
     Six laws are fitted to ``ln y``, each with several weightings that count larger x more (``x**recency``,
@@ -221,7 +221,7 @@ def select_law(x: ArrayLike, y: ArrayLike) -> Law:
         for i in order.tolist()
         if prior[i] > 0
     )
-    law = Law(
+    law = ChosenLaw(
         name=name,
         why="",
         extrapolates=not doubt,
@@ -316,7 +316,7 @@ def _rise(curve: Curve) -> float:
     return slope * math.log(2.0) if slope > max(3 * error, 1e-4) else 0.0
 
 
-def _why(law: Law, held: dict[str, float], doubt: str, tested: bool) -> str:
+def _why(law: ChosenLaw, held: dict[str, float], doubt: str, tested: bool) -> str:
     if tested:
         least = min(held.values())
         named = f"{law.name}: held-out largest x missed by {held[law.name]:.2%} (least of all laws {least:.2%})"

@@ -82,7 +82,7 @@ class Comparison:
 
 
 @np.errstate(under="ignore")
-def compare_schemes(first: PowerLawFit, second: PowerLawFit, *, level: float = 0.95, seed: int = 0) -> Comparison:
+def compare_laws(first: PowerLawFit, second: PowerLawFit, *, level: float = 0.95, seed: int = 0) -> Comparison:
     """Compare the laws of two schemes that share no training.
 
     Where the points of both are independent: F tests of nested models, on the residual sums of squares of

@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 
-def power_law(x: ArrayLike, *, alpha: float, beta: float, gamma: float, x0: float = 1.0) -> NDArray[np.float64]:
+def power_law_value(x: ArrayLike, *, alpha: float, beta: float, gamma: float, x0: float = 1.0) -> NDArray[np.float64]:
     """Power law plus a constant, ``L(x) = alpha * (x / x0)**-beta + gamma``.
 
     The form that Ardalani et al. (2022, "Understanding Scaling Laws for Recommendation Models") fit to

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
 from tfrs_scaling.common.json_numbers import from_json, to_json
-from tfrs_scaling.fit.laws.functions import power_law
+from tfrs_scaling.fit.laws.functions import power_law_value
 from tfrs_scaling.fit.laws.goodness import aicc, lack_of_fit, r2, r2_excess
 from tfrs_scaling.fit.laws.profile import Profile, Solutions, profile_of
 from tfrs_scaling.fit.laws.resampling import REPLICATES, has_clusters, law_jacobian, refitted, resampled
@@ -102,7 +102,7 @@ class PowerLawFit:
             ValueError: an x is not a positive finite number.
         """
         places = positive("x", x)
-        return power_law(places, alpha=self.alpha_at_x0, beta=self.beta, gamma=self.gamma, x0=self.x0)
+        return power_law_value(places, alpha=self.alpha_at_x0, beta=self.beta, gamma=self.gamma, x0=self.x0)
 
     @np.errstate(under="ignore")
     def predict_interval(self, x: ArrayLike, kind: Literal["mean", "new"] = "mean") -> tuple[Array, Array]:

@@ -16,7 +16,7 @@ _NARROW = 1e-9
 
 
 @dataclass(frozen=True)
-class Phase:
+class Return:
     """Where on its curve a law stands at one x.
 
     Attributes:
@@ -61,7 +61,7 @@ class Reach:
 
 
 @np.errstate(under="ignore")
-def phase(fit: PowerLawFit, x: float, epsilon: float = 0.01) -> Phase:
+def returns_at(fit: PowerLawFit, x: float, epsilon: float = 0.01) -> Return:
     """Where a law stands at x: what the next doubling of x brings, and where that is no longer worth it.
 
     With ``A = alpha_at_x0`` the gain is ``A (x/x0)**-beta (1 - 2**-beta) / L(x)``. It falls with x, and equals
@@ -99,7 +99,7 @@ def phase(fit: PowerLawFit, x: float, epsilon: float = 0.01) -> Phase:
         at = math.inf
     else:
         at = math.log(excess_gain / (epsilon * gamma)) / beta
-    return Phase(
+    return Return(
         x=x,
         epsilon=float(epsilon),
         gain=gain,

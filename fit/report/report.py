@@ -35,14 +35,14 @@ from tfrs_scaling.fit.report.sections import (
 from tfrs_scaling.fit.report.summary import (
     STATUS_WORDS,
     best_point,
+    cautions,
     gain_words,
     next_doubling,
     scheme_gains,
-    unfinished,
 )
 from tfrs_scaling.fit.report.table import Table, signed
 from tfrs_scaling.fit.report.tables import study_tables
-from tfrs_scaling.fit.screening import selected
+from tfrs_scaling.fit.screening import usable_runs
 from tfrs_scaling.fit.study import multiplier_label
 
 BUDGETS = {  # of the first panel
@@ -122,7 +122,7 @@ def render_report(runs: pd.DataFrame, fits: Mapping[str, Any], study: Mapping[st
         tiles=_tiles(runs, fits),
         findings=_findings(runs, fits),
         absent=[words for name, words in _ABSENT.items() if not fits[name]],
-        cautions=unfinished(runs, fits),
+        cautions=cautions(runs, fits),
         fits=tables["fits"],
         left_out=[tables[name] for name in ("missing", "collapsed", "flagged")],
         methods=methods(runs, fits, study),
@@ -135,7 +135,7 @@ def report_sections(
 ) -> tuple[list[Section], list[Levers], dict[str, float]]:
     """The sections with their figures, the frontiers that the sliders move, and the slider of the target NE."""
     bayes_ne = (study.get("data") or {}).get("bayes_ne")
-    best, chosen = best_point(runs), selected(runs).reset_index(drop=True)
+    best, chosen = best_point(runs), usable_runs(runs).reset_index(drop=True)
     target = _target_slider(fits, None if best is None else float(best["test_ne"]))
     groups = [] if best is None else levers(chosen, fits, target["value"])
     sections = [

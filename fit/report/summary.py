@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from tfrs_scaling.fit.runs import SCHEMES
-from tfrs_scaling.fit.screening import SHAPE, members, selected
+from tfrs_scaling.fit.screening import SHAPE, rows_of_scheme, usable_runs
 from tfrs_scaling.fit.study import find_line, multiplier_label
 
 STATUS_WORDS = {
@@ -60,7 +60,7 @@ def seed_means(runs: pd.DataFrame) -> pd.DataFrame:
     Returns:
         Columns architecture, scheme, multiplier, examples, test_ne.
     """
-    return selected(runs).groupby([*SHAPE, "examples"], sort=True)["test_ne"].mean().reset_index()
+    return usable_runs(runs).groupby([*SHAPE, "examples"], sort=True)["test_ne"].mean().reset_index()
 
 
 def best_point(runs: pd.DataFrame) -> "pd.Series[Any] | None":
@@ -127,7 +127,7 @@ def gain_words(gain: Gain) -> str:
     return f"{what} {verb} NE by {change} ({share:.2%}), from {gain.baseline_ne:.4f} to {gain.ne:.4f}."
 
 
-def unfinished(runs: pd.DataFrame, fits: Mapping[str, Any]) -> list[str]:
+def cautions(runs: pd.DataFrame, fits: Mapping[str, Any]) -> list[str]:
     """Sentences on what the reader must know before trusting the rest; empty for a clean study."""
     words = []
     trials = runs["trial_id"].nunique()
@@ -148,7 +148,7 @@ def unfinished(runs: pd.DataFrame, fits: Mapping[str, Any]) -> list[str]:
             f"{len(edge)} of {len(shapes)} shapes did best at the smallest or largest learning rate of the grid: a "
             "better one may lie beyond, and part of what looks like scale may be learning rate."
         )
-    baseline = selected(members(runs, "D"))
+    baseline = usable_runs(rows_of_scheme(runs, "D"))
     if baseline.empty:
         words.append("There is no measured baseline (scheme D, 1×).")
         return words

@@ -20,7 +20,7 @@ from tensorboard.util import tensor_util
 from tfrs_scaling.fit.laws.power_law import PowerLawFit
 from tfrs_scaling.fit.report.tensorboard_texts import board_texts
 from tfrs_scaling.fit.runs import SCHEMES
-from tfrs_scaling.fit.screening import selected
+from tfrs_scaling.fit.screening import usable_runs
 from tfrs_scaling.fit.study import AXES, FRONTIER, find_line, frontier_points, multiplier_label, points
 
 LAW_STEPS = 60
@@ -66,7 +66,7 @@ def curves(runs: pd.DataFrame, fits: Mapping[str, Any]) -> Curves:
         ``law/SCHEME/high``, the frontier's law and its interval up to twice the data. With several architectures the
         name of each stands before its tags.
     """
-    chosen, architectures = selected(runs).reset_index(drop=True), sorted(runs["architecture"].unique())
+    chosen, architectures = usable_runs(runs).reset_index(drop=True), sorted(runs["architecture"].unique())
     drawn: Curves = {}
     for architecture in architectures:
         where = f"{architecture}/" if len(architectures) > 1 else ""

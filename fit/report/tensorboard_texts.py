@@ -10,8 +10,8 @@ import pandas as pd
 from tfrs_scaling.fit.advice.advise import advise
 from tfrs_scaling.fit.advice.budget import read_budget
 from tfrs_scaling.fit.report.figures.parts import axis_name, human
-from tfrs_scaling.fit.report.summary import STATUS_WORDS, gain_words, next_doubling, scheme_gains, unfinished
-from tfrs_scaling.fit.screening import selected
+from tfrs_scaling.fit.report.summary import STATUS_WORDS, cautions, gain_words, next_doubling, scheme_gains
+from tfrs_scaling.fit.screening import usable_runs
 from tfrs_scaling.fit.study import FRONTIER, multiplier_label
 
 BUDGETS = ("compute=10x", "data=2x", "params=4x")
@@ -49,9 +49,9 @@ def board_texts(runs: pd.DataFrame, fits: Mapping[str, Any], *, name: str) -> di
         for words in (*map(gain_words, scheme_gains(runs, architecture)), next_doubling(fits, architecture))
     ]
     texts = {"findings": f"### {plain(name)}\n\n{_bullets(found)}"}
-    if cautions := unfinished(runs, fits):
-        texts["findings"] += f"\n\n**Before you rely on this**\n\n{_bullets(cautions)}"
-    if not selected(runs).empty:
+    if words := cautions(runs, fits):
+        texts["findings"] += f"\n\n**Before you rely on this**\n\n{_bullets(words)}"
+    if not usable_runs(runs).empty:
         texts["advice"] = "\n\n".join(_advice(runs, fits, budget) for budget in BUDGETS)
     intro = f"NE = α·x^−β + γ, with {fits['level']:.0%} intervals. Follow beyond its points only a *sound* one.\n\n"
     frontiers = [record for record in fits["lines"] if record["line"] == FRONTIER]

@@ -90,7 +90,7 @@ def _bin_columns(split: SplitName, bins: tuple[TimeBin, ...], unit: str | None) 
 def _moment(time: int, unit: str | None) -> str:
     if unit is None:
         return str(time)
-    return datetime.datetime.fromtimestamp(time // _UNIX_UNITS[unit], datetime.timezone.utc).strftime("%Y-%m-%d %H:%M")
+    return datetime.datetime.fromtimestamp(time // _UNIX_UNITS[unit], datetime.UTC).strftime("%Y-%m-%d %H:%M")
 
 
 def _mark_level(plot: Any, level: float, text: str) -> None:

@@ -87,7 +87,7 @@ def _seconds(hour: bytes) -> bytes | None:
         return None
     year, month, day, of_day = (int(hour[i : i + 2]) for i in (0, 2, 4, 6))
     try:
-        moment = datetime.datetime(2000 + year, month, day, of_day, tzinfo=datetime.timezone.utc)
+        moment = datetime.datetime(2000 + year, month, day, of_day, tzinfo=datetime.UTC)
     except ValueError:
         return None
     return str(int(moment.timestamp())).encode()

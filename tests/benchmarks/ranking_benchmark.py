@@ -15,7 +15,7 @@ from tests.fit.analyses.zones_test import OUTCOME, table_of
 from tests.helpers.paper_grid import DATA, SMALLEST, Grid, compute_study, draw_signs, noisy, outcomes, study, zone_study
 from tests.helpers.planted import planted_study
 from tfrs_scaling.fit.analyses.ladders import resample_ladders
-from tfrs_scaling.fit.analyses.outlook import limits, phases
+from tfrs_scaling.fit.analyses.outlook import limits, saturation
 from tfrs_scaling.fit.analyses.paper import compare_with_paper
 from tfrs_scaling.fit.analyses.ranking import rank_schemes
 from tfrs_scaling.fit.analyses.zones import scheme_zones
@@ -81,7 +81,7 @@ class RankingBenchmark(tf.test.Benchmark):
             fits = fit_study(runs)
             whole = time.perf_counter() - started
             started = time.perf_counter()
-            standing = phases(fits["lines"])
+            standing = saturation(fits["lines"])
             limits(fits["lines"])
             ladders = resample_ladders(runs[runs["learning_rate"] == 0.02], "dot")
             rank_schemes(ladders, fits["lines"], standing)

@@ -17,7 +17,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.tree import DecisionTreeClassifier
 
 from tests.fit.extrapolation.choose_test import rmsle
-from tfrs_scaling.fit import Law, select_law
+from tfrs_scaling.fit import ChosenLaw, choose_law
 
 import tensorflow as tf  # isort: skip -- after tfrs_scaling, which chooses the Keras it comes with
 
@@ -84,13 +84,13 @@ def trained() -> dict[str, list[Curve]]:
     return curves
 
 
-def alone(law: Law, name: str, recency: float) -> Law:
+def alone(law: ChosenLaw, name: str, recency: float) -> ChosenLaw:
     """The first member of that law and weighting, without the average."""
     member = next(m for m in law.members if (m.law, m.recency) == (name, recency))
     return replace(law, members=(replace(member, weight=1.0),))
 
 
-def best_member(law: Law, x: np.ndarray) -> np.ndarray:
+def best_member(law: ChosenLaw, x: np.ndarray) -> np.ndarray:
     """The prediction of the heaviest member."""
     return replace(law, members=(replace(law.members[0], weight=1.0),)).predict(x)
 
@@ -115,7 +115,7 @@ class SelectionBenchmark(tf.test.Benchmark):
                         if seen.sum() < 5:
                             continue
                         started = time.perf_counter()
-                        law = select_law(x[seen], y[seen])
+                        law = choose_law(x[seen], y[seen])
                         seconds += time.perf_counter() - started
                         count += 1
                         ahead = x[~seen]
@@ -142,7 +142,7 @@ class SelectionBenchmark(tf.test.Benchmark):
         curves = [0.9 * (1 + x / 1e5) ** -0.3 * np.exp(0.01 * rng.standard_normal(200)) for _ in range(92)]
         started = time.perf_counter()
         for y in curves:
-            select_law(x, y)
+            choose_law(x, y)
         self.report_benchmark(iters=92, wall_time=time.perf_counter() - started)
 
 

@@ -5,7 +5,7 @@ import pandas as pd
 
 from tests.helpers.planted import LADDER, planted_row, planted_study
 from tfrs_scaling.fit.runs import COLUMNS
-from tfrs_scaling.fit.screening import collapsed_trials, flag, members, selected, selected_learning_rate
+from tfrs_scaling.fit.screening import collapsed_trials, rows_of_scheme, selected_learning_rate, usable_runs, with_flags
 
 import tensorflow as tf  # isort: skip -- after tfrs_scaling, which chooses the Keras it comes with
 
@@ -43,9 +43,9 @@ class LearningRateTest(tf.test.TestCase):
         chosen = selected_learning_rate(runs)
         self.assertLen(chosen, 17)
         self.assertAllEqual(chosen["learning_rate"], np.full(17, 0.02))
-        self.assertLen(selected(runs), 17 * 8)
-        self.assertEqual(set(members(runs, "H")["scheme"]), {"D", "H"})
-        self.assertEqual((members(runs, "H")["scheme"] == "D").sum(), 3 * 8)
+        self.assertLen(usable_runs(runs), 17 * 8)
+        self.assertEqual(set(rows_of_scheme(runs, "H")["scheme"]), {"D", "H"})
+        self.assertEqual((rows_of_scheme(runs, "H")["scheme"] == "D").sum(), 3 * 8)
 
 
 class FlagTest(tf.test.TestCase):
@@ -57,30 +57,30 @@ class FlagTest(tf.test.TestCase):
         runs.loc[trial, "test_ne"] = 1.0
         runs.loc[runs["trial_id"] == "O-0.25-0.02-0", "test_ne"] = [1.0, *[0.9994] * 7]  # one rung lives
         self.assertEqual(collapsed_trials(runs), ["O-0.0625-0.02-0"])
-        self.assertTrue((flag(runs).loc[trial, "flags"] == "collapsed").all())
-        self.assertNotIn("O-0.0625-0.02-0", set(selected(runs)["trial_id"]))
+        self.assertTrue((with_flags(runs).loc[trial, "flags"] == "collapsed").all())
+        self.assertNotIn("O-0.0625-0.02-0", set(usable_runs(runs)["trial_id"]))
 
     def test_selected_rate_at_the_edge_of_the_grid(self) -> None:
         runs = planted_study()
-        self.assertTrue((flag(runs)["flags"] != "lr_at_edge").all())
+        self.assertTrue((with_flags(runs)["flags"] != "lr_at_edge").all())
         best = (runs["scheme"] == "V") & (runs["multiplier"] == 4) & (runs["learning_rate"] == 0.08)
         runs.loc[best, "validation_ne"] = 0.5
-        flagged = flag(runs)
+        flagged = with_flags(runs)
         self.assertEqual(set(flagged.index[flagged["flags"] == "lr_at_edge"]), set(runs.index[best]))
         only = runs[runs["learning_rate"] == 0.02]
-        self.assertTrue((flag(only)["flags"] == "").all())  # a grid of one has no edge
+        self.assertTrue((with_flags(only)["flags"] == "").all())  # a grid of one has no edge
 
     def test_flags_do_not_depend_on_the_index(self) -> None:
         runs = planted_study()
         runs.loc[runs["trial_id"] == "O-0.25-0.02-0", "test_ne"] = 1.0
         other = runs.set_index(np.zeros(len(runs), int))
-        self.assertEqual(flag(other)["flags"].tolist(), flag(runs)["flags"].tolist())
+        self.assertEqual(with_flags(other)["flags"].tolist(), with_flags(runs)["flags"].tolist())
 
     def test_points_on_the_plateau(self) -> None:
         runs = planted_study(noise=1e-5)
         trial = runs["trial_id"] == "D-1-0.02-0"
         runs.loc[trial & (runs["examples"] <= LADDER[1]), "test_ne"] = [0.9302, 0.9301]
-        flagged = flag(runs)
+        flagged = with_flags(runs)
         self.assertEqual(flagged.loc[trial, "flags"].tolist(), ["plateau"] * 2 + [""] * 6)
 
 

@@ -11,7 +11,7 @@ import pandas as pd
 from tests.helpers.planted import BETA, GAMMA, LADDER, MULTIPLIERS, line_of, planted_ne, planted_row, planted_study
 from tfrs_scaling.fit.laws.power_law import fit_power_law
 from tfrs_scaling.fit.runs import COLUMNS
-from tfrs_scaling.fit.screening import selected
+from tfrs_scaling.fit.screening import usable_runs
 from tfrs_scaling.fit.study import (
     find_line,
     fit_study,
@@ -49,7 +49,7 @@ class FitStudyTest(tf.test.TestCase):
             _, fit = line_of(fits, scheme, "data", "1/4")
             truth = [planted_ne(scheme, 1 / 4, examples) for examples in LADDER]
             self.assertAllClose(fit.predict(LADDER), truth, atol=1.5e-3, rtol=0)
-        fewer = points(selected(planted_study(schemes="F")), "dot", "F")
+        fewer = points(usable_runs(planted_study(schemes="F")), "dot", "F")
         self.assertEqual(set(fewer["parameters"]), {m * 1_600_000 + 33_000 for m in (1 / 16, 1 / 4, 1)})
 
     def test_planted_laws_are_recovered_from_several_seeds(self) -> None:
@@ -77,11 +77,11 @@ class FitStudyTest(tf.test.TestCase):
 
     def test_x_of_parameters_and_compute_by_hand(self) -> None:
         runs = planted_study()
-        overarch = points(selected(runs), "dot", "O")
+        overarch = points(usable_runs(runs), "dot", "O")
         self.assertEqual(set(overarch["scheme"]), {"D", "O"})
         of_4 = overarch[overarch["multiplier"] == 4]
         self.assertEqual(set(of_4["parameters"]), {5_000 + 8_000 + 80_000})  # no embedding
-        vertical = points(selected(runs), "dot", "V")
+        vertical = points(usable_runs(runs), "dot", "V")
         of_4 = vertical[vertical["multiplier"] == 4]
         self.assertEqual(set(of_4["parameters"]), {6_400_000 + 33_000})
         fits = fit_study(runs)
@@ -91,7 +91,7 @@ class FitStudyTest(tf.test.TestCase):
 
     def test_frontier_is_the_lower_envelope_of_seed_means(self) -> None:
         runs = planted_study(seeds=2)
-        rows = points(selected(runs), "dot", "V")
+        rows = points(usable_runs(runs), "dot", "V")
         means = rows.groupby(["multiplier", "examples"])["test_ne"].mean().reset_index()
         frontier = frontier_points(rows, "data")
         lowest = means.groupby("examples")["test_ne"].min()

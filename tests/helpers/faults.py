@@ -25,6 +25,8 @@ from tfrs_scaling.training.trial import Progress, run_trial
 
 import tensorflow as tf  # isort: skip
 
+_COMMAND = "from tests.helpers.faults import command_line; command_line()"
+
 
 def quick_trial(
     trial: Trial,
@@ -147,7 +149,7 @@ class Siege:
             }
         arguments = [command, self._config_file, "--data", self._data, "--workdir", self._workdir.root]
         self.processes[member] = subprocess.Popen(
-            [sys.executable, "-c", "from tests.helpers.faults import command_line; command_line()", *map(str, arguments)],
+            [sys.executable, "-c", _COMMAND, *map(str, arguments)],
             cwd=REPOSITORY, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         )  # fmt: skip
         return self.processes[member]

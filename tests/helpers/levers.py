@@ -17,7 +17,7 @@ from tfrs_scaling.fit.advice.budget import read_budget
 from tfrs_scaling.fit.analyses.held_out import held_out
 from tfrs_scaling.fit.analyses.lines import DataLine
 from tfrs_scaling.fit.runs import COLUMNS
-from tfrs_scaling.fit.screening import selected
+from tfrs_scaling.fit.screening import usable_runs
 from tfrs_scaling.fit.study import fit_study, multiplier_label
 
 NOISE = 5e-4
@@ -93,7 +93,7 @@ def _needed_fits(runs: pd.DataFrame, *, extrapolates: bool) -> dict[str, Any]:
 
     Laws of parameters have three sizes here, too few to be fitted; joint laws are left out.
     """
-    chosen = selected(runs)
+    chosen = usable_runs(runs)
     lines = [
         DataLine("dot", str(scheme), multiplier_label(float(str(multiplier))), False, rows)
         for (scheme, multiplier), rows in chosen.groupby(["scheme", "multiplier"], sort=True)

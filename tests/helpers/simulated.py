@@ -6,7 +6,7 @@ from typing import Literal
 
 import numpy as np
 
-from tfrs_scaling.fit.laws.comparison import compare_schemes
+from tfrs_scaling.fit.laws.comparison import compare_laws
 from tfrs_scaling.fit.laws.learning_curve import fit_learning_curve
 from tfrs_scaling.fit.laws.power_law import fit_power_law
 
@@ -146,7 +146,7 @@ def comparisons(n: int, noise: float, simulations: int, *, seed: int, ladders: i
             y = truth + ladder_noise(rng, kind, ladders, n, noise)
             groups = np.repeat(np.arange(ladders), n) if ladders > 1 else None
             fits.append(fit_power_law(np.tile(curve.x, ladders), y.ravel(), groups=groups))
-        equal, apart = compare_schemes(*fits[:2]), compare_schemes(*fits[1:])
+        equal, apart = compare_laws(*fits[:2]), compare_laws(*fits[1:])
         found["equal told apart"] += equal.different
         found["four standard errors found"] += apart.different
         found["by beta alone"] += apart.beta_p_value < 0.05

@@ -10,7 +10,7 @@ from tensorboard.util import tensor_util
 
 from tfrs_scaling.common.strict_yaml import InputError
 from tfrs_scaling.config import Config
-from tfrs_scaling.fit.screening import flag
+from tfrs_scaling.fit.screening import with_flags
 from tfrs_scaling.input.schema import Schema
 from tfrs_scaling.input.shards import Manifest
 from tfrs_scaling.model.accounting import forward_flops, parameters, training_flops
@@ -38,7 +38,7 @@ def export(config: Config, manifest: Manifest, workdir: Workdir) -> pd.DataFrame
         InputError: a trial that is over lacks measurements; names its folder.
     """
     rows = [row for trial in all_trials(config) for row in _rows(trial, config, manifest, workdir)]
-    runs: pd.DataFrame = flag(pd.DataFrame(rows))
+    runs: pd.DataFrame = with_flags(pd.DataFrame(rows))
     return runs
 
 

@@ -10,7 +10,7 @@ from bokeh.models import FixedTicker, LegendItem, MultiLine, Scatter, Text
 
 from tfrs_scaling.common.page import INK, human_ticks, log_ticks, tint
 from tfrs_scaling.fit.joint.law import JointFit
-from tfrs_scaling.fit.laws.functions import power_law
+from tfrs_scaling.fit.laws.functions import power_law_value
 from tfrs_scaling.fit.laws.power_law import PowerLawFit
 from tfrs_scaling.fit.report.figures.parts import (
     AXIS_NAMES,
@@ -101,7 +101,7 @@ def generalisation_figure(record: Mapping[str, Any], rows: pd.DataFrame) -> Any:
         drawn = [mark(plot, columns, colours, marker)]
         if law["beta"] is not None:
             places = np.geomspace(start, end, 40)
-            curve = power_law(places, alpha=law["alpha"], beta=law["beta"], gamma=law["gamma"])
+            curve = power_law_value(places, alpha=law["alpha"], beta=law["beta"], gamma=law["gamma"])
             drawn.append(add_line(plot, places, curve, colours, line_width=2))
         items.append(LegendItem(label=f"{split} NE", renderers=drawn))
         losses += columns["ne"]

@@ -1,8 +1,8 @@
 """The two phases of a law (the paper's Figure 3), with the marks that the page's sliders move.
 
 Every frontier has two marks: where its return per doubling has fallen to epsilon, and where it gets down to the target
-NE. Both have closed forms (``tfrs_scaling.fit.laws.returns``), which the page's script evaluates for every place of a slider;
-what is computed here is where the sliders begin.
+NE. Both have closed forms (``tfrs_scaling.fit.laws.returns``), which the page's script evaluates for every place of a
+slider; what is computed here is where the sliders begin.
 """
 
 import math
@@ -17,7 +17,7 @@ from bokeh.models import FixedTicker, LegendItem, Scatter, Span
 from tfrs_scaling.common.page import INK, human_ticks, log_ticks, tint
 from tfrs_scaling.fit.analyses.outlook import EPSILON, FRONTIER
 from tfrs_scaling.fit.laws.power_law import PowerLawFit
-from tfrs_scaling.fit.laws.returns import phase, samples_to_reach
+from tfrs_scaling.fit.laws.returns import returns_at, samples_to_reach
 from tfrs_scaling.fit.report.figures.parts import (
     AXIS_NAMES,
     EXTRAPOLATION,
@@ -122,7 +122,7 @@ def _ne_figure(frontiers: Mapping[str, tuple[pd.DataFrame, PowerLawFit]], x: str
             _movable(plot, f"diminishing-{scheme}", colours, 15),
             _movable(plot, f"target-{scheme}", colours, 12),
         )
-        _put(falls, phase(fit, max(fit.x), EPSILON).diminishing_return, fit.predict, (start, end))
+        _put(falls, returns_at(fit, max(fit.x), EPSILON).diminishing_return, fit.predict, (start, end))
         reach = samples_to_reach(fit, target)
         _put(reached, reach.x, lambda _: target, (start, end), inside="circle_x")
         _hide_with(marks, falls, reached)
@@ -153,7 +153,7 @@ def _gain_figure(frontiers: Mapping[str, tuple[pd.DataFrame, PowerLawFit]], x: s
             add_line(plot, beyond, 100 * gain_at(fit, beyond), colours, line_dash=dash, line_width=1.5),
         ]
         falls = _movable(plot, f"gain-{scheme}", colours, 15)
-        _put(falls, phase(fit, max(fit.x), EPSILON).diminishing_return, lambda _: 100 * EPSILON, (start, end))
+        _put(falls, returns_at(fit, max(fit.x), EPSILON).diminishing_return, lambda _: 100 * EPSILON, (start, end))
         tops.append(float(100 * gain_at(fit, min(fit.x))))
         _hide_with(curves[0], falls)
         items.append(LegendItem(label=SHORT_NAMES[scheme], renderers=curves))

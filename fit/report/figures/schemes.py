@@ -24,7 +24,7 @@ from tfrs_scaling.fit.report.figures.parts import (
     human,
     ramp,
 )
-from tfrs_scaling.fit.screening import SHAPE, selected
+from tfrs_scaling.fit.screening import SHAPE, usable_runs
 from tfrs_scaling.fit.study import AXES, find_line, frontier_points, multiplier_label, points
 
 Key = tuple[str, str, str]  # architecture, scheme, x
@@ -162,7 +162,7 @@ def named_frontier(rows: pd.DataFrame, x: str) -> pd.DataFrame:
 
 def _rows(runs: pd.DataFrame, fits: Mapping[str, Any]) -> dict[str, dict[str, pd.DataFrame]]:
     """The points by architecture and scheme, for all that have a fit."""
-    chosen = selected(runs).reset_index(drop=True)
+    chosen = usable_runs(runs).reset_index(drop=True)
     fitted = {(record["architecture"], record["scheme"]) for record in fits["lines"]}
     return {
         architecture: {s: points(chosen, architecture, s) for s in AXES if (architecture, s) in fitted}

@@ -5,8 +5,8 @@ import pandas as pd
 
 from tests.helpers.paper_grid import Grid, noisy, study
 from tests.helpers.planted import LADDER, planted_study
-from tfrs_scaling.fit.analyses.ladders import RESAMPLES, own_parameters, resample_ladders, simultaneous
-from tfrs_scaling.fit.screening import selected
+from tfrs_scaling.fit.analyses.ladders import RESAMPLES, own_parameters, resample_ladders, simultaneous_intervals
+from tfrs_scaling.fit.screening import usable_runs
 
 import tensorflow as tf  # isort: skip -- after tfrs_scaling, which chooses the Keras it comes with
 
@@ -15,7 +15,7 @@ class NoiseTest(tf.test.TestCase):
     """The noise of one training, from seeds or from what ladders scatter about their laws."""
 
     def test_noise_of_single_seeds_is_that_of_the_ladders(self) -> None:
-        quiet = selected(planted_study(noise=0.0))
+        quiet = usable_runs(planted_study(noise=0.0))
         found = [resample_ladders(noisy(quiet, seed), "dot") for seed in range(20)]
         self.assertEqual({ladders.source for ladders in found}, {"ladders"})
         # 17 ladders of 8 points less three each, and each data size loses one in 17: 80 degrees of freedom, 20 times
@@ -24,7 +24,7 @@ class NoiseTest(tf.test.TestCase):
         self.assertAllClose(np.median([ladders.degrees for ladders in found]), 80)
 
     def test_shapes_that_keep_to_no_law_are_no_reason_for_false_certainty(self) -> None:
-        runs = noisy(selected(planted_study(noise=0.0)), 0)
+        runs = noisy(usable_runs(planted_study(noise=0.0)), 0)
         early = (runs["multiplier"] != 1) & (runs["examples"] <= LADDER[1])
         plateau = runs.assign(test_ne=runs["test_ne"].where(~early, 0.99 + 0.003 * np.log(runs["multiplier"])))
         ladders = resample_ladders(plateau, "dot")
@@ -59,7 +59,7 @@ class NoiseTest(tf.test.TestCase):
         self.assertLess(abs(np.corrcoef(shocks[:, one[0]], shocks[:, other[0]])[0, 1]), 0.12)
 
     def test_without_seeds_or_long_ladders_no_noise_is_known(self) -> None:
-        runs = selected(planted_study())
+        runs = usable_runs(planted_study())
         ladders = resample_ladders(runs[runs["examples"] <= LADDER[3]], "dot")
         self.assertFalse(ladders.known)
         self.assertIn("several seeds", ladders.why_not)
@@ -69,7 +69,7 @@ class NoiseTest(tf.test.TestCase):
 
     def test_points_by_hand(self) -> None:
         runs = pd.DataFrame(planted_study(seeds=2))
-        rows = selected(runs)
+        rows = usable_runs(runs)
         points = resample_ladders(rows, "dot").points
         mine = rows[(rows["scheme"] == "O") & (rows["multiplier"] == 4) & (rows["examples"] == LADDER[2])]
         row = points[(points["scheme"] == "O") & (points["multiplier"] == 4) & (points["examples"] == LADDER[2])].iloc[
@@ -80,7 +80,7 @@ class NoiseTest(tf.test.TestCase):
         self.assertEqual([own_parameters(scheme) for scheme in "VHOM"], ["parameters"] * 2 + ["outside"] * 2)
 
     def test_the_order_of_the_rows_does_not_matter(self) -> None:
-        runs = selected(planted_study(seeds=2))
+        runs = usable_runs(planted_study(seeds=2))
         one, other = (resample_ladders(rows, "dot", seed=3) for rows in (runs, runs.sample(frac=1, random_state=0)))
         self.assertAllClose(one.losses, other.losses, rtol=1e-12)
 
@@ -96,14 +96,14 @@ class SimultaneousTest(tf.test.TestCase):
         for _ in range(400):
             estimates = sizes * (mixing @ rng.standard_normal(6))
             deviations = sizes * (rng.standard_normal((999, 6)) @ mixing.T)
-            low, high = simultaneous(estimates, deviations, 0.95)
+            low, high = simultaneous_intervals(estimates, deviations, 0.95)
             covered += bool(((low <= 0) & (high >= 0)).all())
             alone += bool((np.abs(estimates) <= 1.96 * sizes).all())
         self.assertBetween(covered / 400, 0.92, 0.98)
         self.assertLess(alone / 400, 0.9)  # what intervals each for itself would do
 
     def test_what_never_moves_has_no_width(self) -> None:
-        low, high = simultaneous(np.array([0.0, 1.0]), np.stack([np.zeros(9), np.arange(9.0)], axis=1), 0.9)
+        low, high = simultaneous_intervals(np.array([0.0, 1.0]), np.stack([np.zeros(9), np.arange(9.0)], axis=1), 0.9)
         self.assertEqual((low[0], high[0]), (0.0, 0.0))
         self.assertGreater(high[1], low[1])
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from tfrs_scaling.fit.analyses.outlook import limits, phases
+from tfrs_scaling.fit.analyses.outlook import limits, saturation
 from tfrs_scaling.fit.laws.power_law import PowerLawFit, fit_power_law
 
 import tensorflow as tf  # isort: skip -- after tfrs_scaling, which chooses the Keras it comes with
@@ -25,7 +25,7 @@ class PhasesTest(tf.test.TestCase):
     """High return, saturated, or nobody can tell."""
 
     def test_closed_form(self) -> None:
-        (found,) = phases([line(law(), "4")])
+        (found,) = saturation([line(law(), "4")])
         top = 0.2 * 128**-0.3
         gain = top * (1 - 2**-0.3) / (top + 0.78)
         self.assertAllClose(found["gain"], gain, rtol=1e-3)
@@ -39,20 +39,20 @@ class PhasesTest(tf.test.TestCase):
 
     def test_epsilon_moves_the_verdict(self) -> None:
         lines = [line(law())]  # gains 1.05 % at its end
-        verdicts = {epsilon: phases(lines, epsilon=epsilon)[0]["saturated"] for epsilon in (0.005, 0.05)}
+        verdicts = {epsilon: saturation(lines, epsilon=epsilon)[0]["saturated"] for epsilon in (0.005, 0.05)}
         self.assertEqual(verdicts, {0.005: "no", 0.05: "yes"})
-        (near,) = phases([line(law(noise=2e-3))])
+        (near,) = saturation([line(law(noise=2e-3))])
         self.assertEqual(near["saturated"], "cannot tell")
         self.assertIn("with a probability of", near["why"])
         with self.assertRaisesRegex(ValueError, "epsilon is 1"):
-            phases(lines, epsilon=1)
+            saturation(lines, epsilon=1)
 
     def test_verdicts_are_wrong_as_rarely_as_the_level_says(self) -> None:
         wrong, told = 0, 0
         top = 0.2 * 128**-0.3
         gain = top * (1 - 2**-0.3) / (top + 0.78)
         for seed in range(40):
-            found = phases([line(law(noise=5e-4, seed=seed))], epsilon=0.97 * gain)[0]["saturated"]
+            found = saturation([line(law(noise=5e-4, seed=seed))], epsilon=0.97 * gain)[0]["saturated"]
             wrong += found == "yes"
             told += found != "cannot tell"
         self.assertLessEqual(wrong, 6)  # 5 % of 40, plus three standard errors
@@ -61,7 +61,9 @@ class PhasesTest(tf.test.TestCase):
     def test_without_a_law_nothing_is_told(self) -> None:
         few = fit_power_law(X[:3], [0.9, 0.8, 0.75])
         rising = fit_power_law(X, [0.9, 0.8, 0.75, 0.74, 0.76, 0.8, 0.86, 0.94])
-        for found, status in zip(phases([line(few), line(rising)]), ("too_few_points", "not_monotone"), strict=True):
+        for found, status in zip(
+            saturation([line(few), line(rising)]), ("too_few_points", "not_monotone"), strict=True
+        ):
             self.assertEqual((found["saturated"], found["gain"], found["probability"]), ("cannot tell", None, None))
             self.assertTrue(found["why"], status)
 

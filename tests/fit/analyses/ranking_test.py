@@ -8,9 +8,9 @@ import pandas as pd
 from tests.helpers.paper_grid import Grid, compute_study, noisy, outcomes, study
 from tests.helpers.planted import LADDER, planted_study
 from tfrs_scaling.fit.analyses.ladders import resample_ladders
-from tfrs_scaling.fit.analyses.outlook import phases
-from tfrs_scaling.fit.analyses.ranking import rank_schemes, staircase
-from tfrs_scaling.fit.screening import selected
+from tfrs_scaling.fit.analyses.outlook import saturation
+from tfrs_scaling.fit.analyses.ranking import lowest_up_to, rank_schemes
+from tfrs_scaling.fit.screening import usable_runs
 from tfrs_scaling.fit.study import fit_study
 
 import tensorflow as tf  # isort: skip -- after tfrs_scaling, which chooses the Keras it comes with
@@ -63,7 +63,7 @@ class RankingTest(tf.test.TestCase):
             self.assertBetween(pair["difference"], pair["low"], pair["high"])
 
     def test_parameters_are_compared_at_equal_multiples_of_their_own_kind(self) -> None:
-        record = ranked(selected(planted_study()), "parameters")
+        record = ranked(usable_runs(planted_study()), "parameters")
         at = {pair["first"] + pair["second"]: pair["at"] for pair in record["pairs"]}
         # 16 times the rows, or dimensions: 25.6 M of 1.6 M, and 33 k that stay; 16 times the over-arch's 20 k of 33 k
         of_all, of_overarch = (16 * 1_600_000 + 33_000) / 1_633_000, (13_000 + 320_000) / 33_000
@@ -81,7 +81,7 @@ class RankingTest(tf.test.TestCase):
         self.assertEqual([of["scheme"] for of in records["compute"]["schemes"]], ["H"])  # V takes the same FLOPs
         self.assertEqual((records["compute"]["text"], records["compute"]["pairs"]), ("H", []))
         lines = {(r["scheme"], r["x"]): r["fit"] for r in fits["lines"] if r["line"] == "frontier"}
-        standing = {(r["scheme"], r["x"]): r for r in phases(fits["lines"]) if r["line"] == "frontier"}
+        standing = {(r["scheme"], r["x"]): r for r in saturation(fits["lines"]) if r["line"] == "frontier"}
         for x, record in records.items():
             for of in record["schemes"]:
                 for name in ("alpha", "beta", "gamma", "interval", "r2", "status"):
@@ -100,7 +100,7 @@ class RankingTest(tf.test.TestCase):
             self.assertEqual(set(inner.split(", ")), told)
 
     def test_what_cannot_be_compared_says_why(self) -> None:
-        runs = selected(planted_study())
+        runs = usable_runs(planted_study())
         cases = (
             (runs[runs["examples"] <= LADDER[1]], "data", "VH", "several seeds"),
             (runs[runs["multiplier"] <= 1], "parameters", "VH", "not scaled up"),
@@ -127,10 +127,10 @@ class StaircaseTest(tf.test.TestCase):
         costs, losses = rng.integers(1, 9, 20).astype(float), rng.normal(0.8, 0.1, (5, 20))
         places = np.unique(costs)
         brute = [[row[costs <= place].min() for place in places] for row in losses]
-        self.assertAllClose(staircase(losses, costs, places), brute, rtol=1e-12)
-        between = staircase(losses, costs, np.sqrt(places[:1] * places[1:2]))
+        self.assertAllClose(lowest_up_to(losses, costs, places), brute, rtol=1e-12)
+        between = lowest_up_to(losses, costs, np.sqrt(places[:1] * places[1:2]))
         self.assertAllClose(between[:, 0], np.array(brute)[:, :2].mean(axis=1), rtol=1e-12)
-        self.assertAllClose(staircase(losses[:, :1], costs[:1], costs[:1]), losses[:, :1])
+        self.assertAllClose(lowest_up_to(losses[:, :1], costs[:1], costs[:1]), losses[:, :1])
 
 
 if __name__ == "__main__":

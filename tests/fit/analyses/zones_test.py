@@ -9,7 +9,7 @@ from tests.helpers.paper_grid import DATA, SMALLEST, Grid, draw_signs, noisy, st
 from tests.helpers.planted import LADDER, planted_study
 from tfrs_scaling.fit.analyses.ladders import resample_ladders
 from tfrs_scaling.fit.analyses.zones import scheme_zones
-from tfrs_scaling.fit.screening import selected
+from tfrs_scaling.fit.screening import usable_runs
 
 import tensorflow as tf  # isort: skip -- after tfrs_scaling, which chooses the Keras it comes with
 
@@ -72,7 +72,7 @@ class ZonesTest(tf.test.TestCase):
             scheme_zones(ladders, margin=-1)
 
     def test_parameters_are_those_that_both_were_measured_at(self) -> None:
-        runs = selected(planted_study())
+        runs = usable_runs(planted_study())
         of_all, outside = scheme_zones(resample_ladders(runs, "dot"))
         budgets = sorted({cell["parameters"] for cell in of_all["cells"]})
         self.assertAllClose(budgets[0], 1_600_000 / 16 + 33_000)
@@ -86,7 +86,7 @@ class ZonesTest(tf.test.TestCase):
         self.assertEqual([table["VH", p, d] for p in ("low", "high") for d in ("low", "high")], ["<", "<", ">", ">"])
 
     def test_partial_studies_have_fewer_cells(self) -> None:
-        runs = selected(planted_study())
+        runs = usable_runs(planted_study())
         whole = scheme_zones(resample_ladders(runs, "dot"))
         late = ~((runs["scheme"] == "H") & (runs["examples"] > LADDER[1]))
         short = scheme_zones(resample_ladders(runs[late], "dot"))
@@ -100,7 +100,7 @@ class ZonesTest(tf.test.TestCase):
         self.assertEqual(scheme_zones(resample_ladders(runs.head(0), "dot")), [])
 
     def test_without_a_known_noise_nothing_is_told(self) -> None:
-        runs = selected(planted_study())
+        runs = usable_runs(planted_study())
         records = scheme_zones(resample_ladders(runs[runs["examples"] <= LADDER[2]], "dot"))
         for record in records:
             self.assertEqual({cell["outcome"] for cell in record["cells"]}, {"≈"})
@@ -109,7 +109,7 @@ class ZonesTest(tf.test.TestCase):
                 self.assertIn("the noise is not known", quarter["why"])
 
     def test_a_quarter_with_cells_of_both_outcomes_is_no_verdict(self) -> None:
-        runs = pd.DataFrame(selected(planted_study(noise=1e-5)))
+        runs = pd.DataFrame(usable_runs(planted_study(noise=1e-5)))
         # H is far better at the largest multiplier and worse at the others above the baseline
         large = (runs["scheme"] == "H") & (runs["multiplier"] == 16)
         small = (runs["scheme"] == "H") & (runs["multiplier"] == 4)

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from tfrs_scaling.fit import LAWS, Law, select_law
+from tfrs_scaling.fit import LAWS, ChosenLaw, choose_law
 from tfrs_scaling.fit.extrapolation.candidates import N_PARAMETERS
-from tfrs_scaling.fit.laws.functions import broken_power_law, exponential_law, power_law, shifted_power_law
+from tfrs_scaling.fit.laws.functions import broken_power_law, exponential_law, power_law_value, shifted_power_law
 
 import tensorflow as tf  # isort: skip -- after tfrs_scaling, which chooses the Keras it comes with
 
@@ -21,8 +21,8 @@ MOVIELENS_NE = np.array([0.999, 0.992, 0.941, 0.889, 0.858, 0.833, 0.812, 0.798,
 LADDER = 1000.0 * 2.0 ** np.arange(11)
 PLANTED: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "constant": lambda x: np.full_like(x, 0.8),
-    "power": lambda x: power_law(x, alpha=0.9, beta=0.2, gamma=0.0, x0=1e3),
-    "power + constant": lambda x: power_law(x, alpha=0.2, beta=0.3, gamma=0.78, x0=1e3),
+    "power": lambda x: power_law_value(x, alpha=0.9, beta=0.2, gamma=0.0, x0=1e3),
+    "power + constant": lambda x: power_law_value(x, alpha=0.2, beta=0.3, gamma=0.78, x0=1e3),
     "exponential": lambda x: exponential_law(x, alpha=0.3, tau=1e5, gamma=0.7),
     "shifted power": lambda x: shifted_power_law(x, alpha=0.3, beta=0.3, shift=2e4, x0=1e6),
     "broken power law": lambda x: broken_power_law(
@@ -51,7 +51,7 @@ class PlantedTest(tf.test.TestCase):
         self.assertEqual(set(LAWS), set(PLANTED))
         for name, law in PLANTED.items():
             for x in (LADDER, np.linspace(1e4, 1e6, 60)):
-                found = select_law(x, law(x))
+                found = choose_law(x, law(x))
                 if x is LADDER:
                     self.assertEqual(found.name, name)
                     self.assertEqual(found.extrapolates, name != "constant", found.why)
@@ -65,7 +65,7 @@ class PlantedTest(tf.test.TestCase):
         for name, law in PLANTED.items():
             right = 0
             for _ in range(12):
-                found = select_law(LADDER, law(LADDER) * np.exp(1e-3 * rng.standard_normal(11)))
+                found = choose_law(LADDER, law(LADDER) * np.exp(1e-3 * rng.standard_normal(11)))
                 right += found.name == name
                 self.assertLess(rmsle(found.predict(4e6), law(np.array(4e6))), 0.02)
             self.assertGreaterEqual(right, 6, name)
@@ -73,26 +73,26 @@ class PlantedTest(tf.test.TestCase):
     def test_no_law_has_as_many_parameters_as_points(self) -> None:
         for n in (4, 5, 6):
             for law in PLANTED.values():
-                selected = select_law(LADDER[:n], law(LADDER[:n]))
-                self.assertLess(max(N_PARAMETERS[of] for of in (selected.name, *selected.aicc)), n)
-                self.assertAllClose(sum(member.weight for member in selected.members), 1.0)
+                chosen = choose_law(LADDER[:n], law(LADDER[:n]))
+                self.assertLess(max(N_PARAMETERS[of] for of in (chosen.name, *chosen.aicc)), n)
+                self.assertAllClose(sum(member.weight for member in chosen.members), 1.0)
 
     def test_units_and_order_do_not_matter(self) -> None:
         rng = np.random.default_rng(1)
         y = PLANTED["power + constant"](LADDER) * np.exp(3e-3 * rng.standard_normal(11))
-        found, shuffle = select_law(LADDER, y), rng.permutation(11)
-        self.assertEqual(select_law(LADDER[shuffle], y[shuffle]), found)
+        found, shuffle = choose_law(LADDER, y), rng.permutation(11)
+        self.assertEqual(choose_law(LADDER[shuffle], y[shuffle]), found)
         for unit in (1e-12, 1e12):
-            scaled = select_law(LADDER * unit, y / unit)
+            scaled = choose_law(LADDER * unit, y / unit)
             self.assertEqual(scaled.name, found.name)
             self.assertAllClose(scaled.predict(1e7 * unit) * unit, found.predict(1e7), rtol=1e-6)
 
     def test_repeats_of_an_x_are_averaged(self) -> None:
         y = PLANTED["power"](LADDER)
         spread = np.exp(0.02)
-        twice = select_law(np.repeat(LADDER, 2), np.stack([y * spread, y / spread], axis=1).ravel())
+        twice = choose_law(np.repeat(LADDER, 2), np.stack([y * spread, y / spread], axis=1).ravel())
         self.assertEqual(twice.n, 22)
-        self.assertAllClose(twice.predict(1e7), select_law(LADDER, y).predict(1e7), rtol=1e-6)
+        self.assertAllClose(twice.predict(1e7), choose_law(LADDER, y).predict(1e7), rtol=1e-6)
 
     def test_averaging_beats_fits_that_weigh_all_points_alike(self) -> None:
         """On planted curves of five kinds the error beyond the data is below that of the usual two fits."""
@@ -103,11 +103,11 @@ class PlantedTest(tf.test.TestCase):
             for _ in range(6):
                 y = PLANTED[name](x) * np.exp(5e-3 * rng.standard_normal(x.size))
                 truth, further = PLANTED[name](8 * x[-4:]), 8 * x[-4:]
-                found = select_law(x, y)
+                found = choose_law(x, y)
                 errors["selected"].append(rmsle(found.predict(further), truth))
                 for other in ("power", "power + constant"):
                     plain = next(m for m in found.members if m.law == other and m.recency == 0)
-                    alone = Law(**{**found.__dict__, "members": (plain,)})
+                    alone = ChosenLaw(**{**found.__dict__, "members": (plain,)})
                     ahead = np.exp(np.log(alone.predict(further) / found.y_end) / plain.weight) * found.y_end
                     errors[other].append(rmsle(ahead, truth))
         means = {name: float(np.mean(values)) for name, values in errors.items()}
@@ -122,7 +122,7 @@ class RealCurveTest(tf.test.TestCase):
             raise unittest.SkipTest(f"the curve of Caballero et al. (2023) is not there: no {ADDITION}")
         x, y, training = np.loadtxt(ADDITION, delimiter=",", skiprows=1).T
         self.assertEqual(int(training.sum()), 14)
-        found = select_law(x[training == 1], y[training == 1])
+        found = choose_law(x[training == 1], y[training == 1])
         self.assertNotEqual(found.name, "power + constant")
         self.assertFalse(found.extrapolates)
         self.assertIn("not to be extrapolated", found.why)
@@ -131,9 +131,9 @@ class RealCurveTest(tf.test.TestCase):
     def test_movielens(self) -> None:
         """Each of the three largest rungs, and all of them, predicted from the smaller ones."""
         for n, bound in ((8, 0.005), (7, 0.02), (6, 0.06)):
-            found = select_law(MOVIELENS_X[:n], MOVIELENS_NE[:n])
+            found = choose_law(MOVIELENS_X[:n], MOVIELENS_NE[:n])
             self.assertLess(rmsle(found.predict(MOVIELENS_X[n:]), MOVIELENS_NE[n:]), bound)
-        found = select_law(MOVIELENS_X, MOVIELENS_NE)
+        found = choose_law(MOVIELENS_X, MOVIELENS_NE)
         self.assertEqual(found.name, "power + constant")
         self.assertTrue(found.extrapolates)
 
@@ -152,7 +152,7 @@ class DoubtTest(tf.test.TestCase):
             (LADDER, np.append(np.full(9, 0.9), [0.6, 0.3]), "missed by"),
             (LADDER, np.exp(rng.normal(0, 0.5, 11)), "missed by|differ|rises|does not change"),
         ):
-            found = select_law(x, y)
+            found = choose_law(x, y)
             self.assertFalse(found.extrapolates)
             self.assertRegex(found.why, f"not to be extrapolated: .*({reason})")
             self.assertTrue(np.isfinite(found.predict(x[-1] * np.array([0.5, 1, 10, 1e6]))).all())
@@ -165,7 +165,7 @@ class DoubtTest(tf.test.TestCase):
         for noise in (0.002, 0.1):
             for _ in range(12):
                 law = PLANTED["shifted power"]
-                found = select_law(x, law(x) * np.exp(noise * rng.standard_normal(20)))
+                found = choose_law(x, law(x) * np.exp(noise * rng.standard_normal(20)))
                 errors[found.extrapolates].append(rmsle(found.predict(4e5), law(np.array(4e5))))
         self.assertGreaterEqual(len(errors[True]), 10)
         self.assertGreaterEqual(len(errors[False]), 6)
@@ -177,15 +177,15 @@ class JsonTest(tf.test.TestCase):
 
     def test_round_trip_and_bytes(self) -> None:
         for n in (4, 9):
-            found = select_law(MOVIELENS_X[:n], MOVIELENS_NE[:n])
+            found = choose_law(MOVIELENS_X[:n], MOVIELENS_NE[:n])
             text = json.dumps(found.to_dict(), allow_nan=False)
-            self.assertEqual(json.dumps(select_law(MOVIELENS_X[:n], MOVIELENS_NE[:n]).to_dict(), allow_nan=False), text)
-            read = Law.from_dict(json.loads(text))
+            self.assertEqual(json.dumps(choose_law(MOVIELENS_X[:n], MOVIELENS_NE[:n]).to_dict(), allow_nan=False), text)
+            read = ChosenLaw.from_dict(json.loads(text))
             self.assertAllEqual(read.predict(np.geomspace(1, 1e9, 9)), found.predict(np.geomspace(1, 1e9, 9)))
             self.assertEqual(json.dumps(read.to_dict()), text)
         for broken in ({}, {**found.to_dict(), "members": [{"law": "line"}]}):
             with self.assertRaisesRegex(ValueError, "select it again"):
-                Law.from_dict(broken)
+                ChosenLaw.from_dict(broken)
 
 
 class BadInputTest(tf.test.TestCase):
@@ -206,7 +206,7 @@ class BadInputTest(tf.test.TestCase):
             given = {"x": LADDER.copy(), "y": y.copy()}
             given[place][3] = value
             with self.assertRaisesRegex(ValueError, message):
-                select_law(**given)
+                choose_law(**given)
         for x, losses, message in (
             (LADDER, y[:5], "equal length"),
             (LADDER[None], y[None], "one list"),
@@ -215,9 +215,9 @@ class BadInputTest(tf.test.TestCase):
             ([1, 2, 2, 1, 3], y[:5], "x has 3 different values"),
         ):
             with self.assertRaisesRegex(ValueError, message):
-                select_law(x, losses)
+                choose_law(x, losses)
         with self.assertRaisesRegex(ValueError, r"x\[1\] is -2"):
-            select_law(LADDER, y).predict([1, -2])
+            choose_law(LADDER, y).predict([1, -2])
 
     def test_any_curve_gives_finite_predictions_without_a_warning(self) -> None:
         rng = np.random.default_rng(0)
@@ -227,12 +227,12 @@ class BadInputTest(tf.test.TestCase):
                 for spread in (1e-6, 0.1, 1.0, 20.0):
                     for x in (np.arange(1.0, n + 1), 10 ** np.sort(rng.uniform(0, 8, n)), 1 + 1e-7 * np.arange(n)):
                         y = np.exp(spread * rng.standard_normal(n))
-                        found = select_law(x, y)
+                        found = choose_law(x, y)
                         ahead = found.predict(x[-1] * np.array([1e-6, 0.5, 1, 2, 100, 1e9]))
                         self.assertTrue(np.isfinite(ahead).all() and (ahead >= 0).all())
                         json.dumps(found.to_dict(), allow_nan=False)
             for unit in (1e-290, 1e290):
-                self.assertTrue(np.isfinite(select_law(LADDER * unit, PLANTED["power"](LADDER) / unit).predict(unit)))
+                self.assertTrue(np.isfinite(choose_law(LADDER * unit, PLANTED["power"](LADDER) / unit).predict(unit)))
 
 
 if __name__ == "__main__":

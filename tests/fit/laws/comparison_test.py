@@ -6,7 +6,7 @@ import numpy as np
 from scipy import optimize, special
 
 from tests.helpers.simulated import comparisons
-from tfrs_scaling.fit.laws.comparison import compare_schemes
+from tfrs_scaling.fit.laws.comparison import compare_laws
 from tfrs_scaling.fit.laws.power_law import PowerLawFit, fit_power_law
 
 import tensorflow as tf  # isort: skip -- after tfrs_scaling, which chooses the Keras it comes with
@@ -30,11 +30,11 @@ class CompareTest(tf.test.TestCase):
             self.assertGreaterEqual(figures["interval covers"], 0.88)
 
     def test_p_value_of_beta_is_one_half_level_where_the_interval_ends(self) -> None:
-        found = compare_schemes(noisy(2), noisy(3, beta=0.32))
+        found = compare_laws(noisy(2), noisy(3, beta=0.32))
         for level in (0.5, 0.9):
-            low, high = compare_schemes(noisy(2), noisy(3, beta=0.32), level=level).beta_interval
+            low, high = compare_laws(noisy(2), noisy(3, beta=0.32), level=level).beta_interval
             self.assertEqual(found.beta_p_value < 1 - level, not low <= 0 <= high)
-        edge = compare_schemes(noisy(2), noisy(3, beta=0.32), level=1 - found.beta_p_value).beta_interval
+        edge = compare_laws(noisy(2), noisy(3, beta=0.32), level=1 - found.beta_p_value).beta_interval
         self.assertAllClose(min(abs(edge[0]), abs(edge[1])), 0.0, atol=3e-4)
 
     def test_f_tests_against_scipy(self) -> None:
@@ -55,13 +55,13 @@ class CompareTest(tf.test.TestCase):
 
         apart = 9 * (first.rmse**2 + second.rmse**2)
         of_law, of_beta = least_rss(one_law, [0.2, 0.3, 0.8]), least_rss(one_beta, [0.2, 0.3, 0.8, 0.2, 0.8])
-        found = compare_schemes(first, second)
+        found = compare_laws(first, second)
         self.assertAllClose(found.curve_p_value, special.fdtrc(3, 12, (of_law - apart) / 3 / (apart / 12)), rtol=1e-5)
         self.assertAllClose(found.beta_p_value, special.fdtrc(1, 12, (of_beta - apart) / (apart / 12)), rtol=1e-4)
         self.assertEqual(found.p_value, min(1.0, 2 * min(found.curve_p_value, found.beta_p_value)))
 
     def test_exchanging_the_two_turns_the_sign(self) -> None:
-        one, other = compare_schemes(noisy(6), noisy(7)), compare_schemes(noisy(7), noisy(6))
+        one, other = compare_laws(noisy(6), noisy(7)), compare_laws(noisy(7), noisy(6))
         self.assertAllClose(one.p_value, other.p_value, rtol=1e-9)
         self.assertAllClose(one.beta_interval, [-other.beta_interval[1], -other.beta_interval[0]], atol=1e-9)
         self.assertAllClose(one.difference(4e3), [-other.difference(4e3)[i] for i in (0, 2, 1)], rtol=1e-12)
@@ -69,7 +69,7 @@ class CompareTest(tf.test.TestCase):
     def test_difference_on_the_common_support_alone(self) -> None:
         first = noisy(8)
         second = fit_power_law(LADDER[2:], 0.19 * (LADDER[2:] / 1000) ** -0.3 + 0.78)
-        found = compare_schemes(first, second)
+        found = compare_laws(first, second)
         self.assertEqual(found.support, (LADDER[2], LADDER[-1]))
         middle, low, high = found.difference(LADDER[2:])
         self.assertAllClose(middle, 0.01 * (LADDER[2:] / 1000) ** -0.3, atol=1e-3)
@@ -81,11 +81,11 @@ class CompareTest(tf.test.TestCase):
     def test_what_cannot_be_compared_is_refused(self) -> None:
         far = fit_power_law(LADDER * 1e6, noisy(9).y)
         with self.assertRaisesRegex(ValueError, "without a range in common"):
-            compare_schemes(noisy(9), far)
+            compare_laws(noisy(9), far)
         with self.assertRaisesRegex(ValueError, "second has the status too_few_points"):
-            compare_schemes(noisy(9), fit_power_law(LADDER[:3], [0.9, 0.8, 0.75]))
+            compare_laws(noisy(9), fit_power_law(LADDER[:3], [0.9, 0.8, 0.75]))
         with self.assertRaisesRegex(ValueError, "level is 95"):
-            compare_schemes(noisy(9), noisy(9), level=95)
+            compare_laws(noisy(9), noisy(9), level=95)
 
 
 if __name__ == "__main__":

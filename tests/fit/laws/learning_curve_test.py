@@ -6,11 +6,11 @@ import warnings
 import numpy as np
 
 from tests.helpers.simulated import plateau_coverage
-from tfrs_scaling.fit.laws.comparison import compare_schemes
+from tfrs_scaling.fit.laws.comparison import compare_laws
 from tfrs_scaling.fit.laws.frontier import fit_frontier
 from tfrs_scaling.fit.laws.learning_curve import fit_learning_curve
 from tfrs_scaling.fit.laws.power_law import PowerLawFit, fit_power_law
-from tfrs_scaling.fit.laws.returns import phase, samples_to_reach
+from tfrs_scaling.fit.laws.returns import returns_at, samples_to_reach
 
 import tensorflow as tf  # isort: skip -- after tfrs_scaling, which chooses the Keras it comes with
 
@@ -77,10 +77,10 @@ class LearningCurveTest(tf.test.TestCase):
                 of_scaled = fit_frontier(MOVIELENS_X, MOVIELENS_NE * scale)
                 for ends, expected in zip(of_scaled.interval["gamma"], frontier.interval["gamma"], strict=True):
                     self.assertAllClose(ends / scale, expected, rtol=1e-6)
-                at, reference = phase(fit, 1e5, 0.01), phase(whole, 1e5, 0.01)
+                at, reference = returns_at(fit, 1e5, 0.01), returns_at(whole, 1e5, 0.01)
                 self.assertAllClose(at.diminishing_return, reference.diminishing_return, rtol=1e-6)
                 self.assertTrue(samples_to_reach(fit, fit.gamma * 1.01).reachable)
-                self.assertEqual(compare_schemes(fit, fit).p_value, 1.0)
+                self.assertEqual(compare_laws(fit, fit).p_value, 1.0)
             self.assertEqual(fit_learning_curve(LADDER, np.zeros(9)).status, "flat")
 
     def test_few_and_constant_points(self) -> None:

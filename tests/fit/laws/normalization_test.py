@@ -7,7 +7,7 @@ import numpy as np
 from tests.helpers.simulated import draw_curve
 from tfrs_scaling.fit.laws.normalization import normalized
 from tfrs_scaling.fit.laws.power_law import PowerLawFit, fit_power_law
-from tfrs_scaling.fit.laws.returns import phase, samples_to_reach
+from tfrs_scaling.fit.laws.returns import returns_at, samples_to_reach
 
 import tensorflow as tf  # isort: skip -- after tfrs_scaling, which chooses the Keras it comes with
 
@@ -39,7 +39,7 @@ class NormalizedTest(tf.test.TestCase):
         self.assertAllClose(scaled.interval["gamma"][0], by_hand, rtol=1e-6)
         self.assertGreater(scaled.interval["gamma"][1], high)
         self.assertEqual(scaled.interval["beta"], exact.interval["beta"])
-        self.assertEqual(phase(scaled, 1e4, 0.01).gain, phase(self.fit, 1e4, 0.01).gain)
+        self.assertEqual(returns_at(scaled, 1e4, 0.01).gain, returns_at(self.fit, 1e4, 0.01).gain)
         of_exact, of_scaled = samples_to_reach(exact, 1.02), samples_to_reach(scaled, 1.02)
         self.assertEqual(of_scaled.x, of_exact.x)
         self.assertLess(of_scaled.interval[0], of_exact.interval[0])

@@ -7,7 +7,7 @@ from scipy import optimize
 
 from tests.helpers.simulated import draw_curve, ladder_noise
 from tfrs_scaling.fit.laws.power_law import PowerLawFit, fit_power_law
-from tfrs_scaling.fit.laws.returns import phase, samples_to_reach
+from tfrs_scaling.fit.laws.returns import returns_at, samples_to_reach
 
 import tensorflow as tf  # isort: skip -- after tfrs_scaling, which chooses the Keras it comes with
 
@@ -30,7 +30,7 @@ class PhaseTest(tf.test.TestCase):
     def test_gain_and_elasticity_by_their_definitions(self) -> None:
         fit = noisy(0)
         for x in (500.0, 2e4, 1e7):
-            at = phase(fit, x, 0.01)
+            at = returns_at(fit, x, 0.01)
             self.assertAllClose(at.gain, gain(fit, x), rtol=1e-9)
             slope = np.diff(np.log(fit.predict([x * 0.9999, x * 1.0001])))[0] / np.log(1.0001 / 0.9999)
             self.assertAllClose(at.elasticity, -slope, rtol=1e-6)
@@ -47,25 +47,25 @@ class PhaseTest(tf.test.TestCase):
                 return gain(fit, math.exp(log_x)) - epsilon
 
             root = math.exp(optimize.brentq(beyond, -30, 90, xtol=1e-13, rtol=1e-14))
-            self.assertAllClose(phase(fit, 1e4, epsilon).diminishing_return, root, rtol=1e-8)
+            self.assertAllClose(returns_at(fit, 1e4, epsilon).diminishing_return, root, rtol=1e-8)
 
     def test_a_gain_beyond_the_law_has_no_place(self) -> None:
         fit = noisy(2)
-        self.assertEqual(phase(fit, 1e4, 0.5).diminishing_return, 0.0)  # no doubling ever halves the loss
-        self.assertEqual(phase(fit, 1e4, 0.5).probability, 1.0)
+        self.assertEqual(returns_at(fit, 1e4, 0.5).diminishing_return, 0.0)  # no doubling ever halves the loss
+        self.assertEqual(returns_at(fit, 1e4, 0.5).probability, 1.0)
         no_floor = fit_power_law(LADDER, (LADDER / 1000) ** -0.3 - 0.02)  # the best floor would lie below 0
         self.assertEqual(no_floor.gamma, 0.0)
-        self.assertEqual(phase(no_floor, 1e4, 0.01).diminishing_return, math.inf)
-        self.assertAllClose(phase(no_floor, 1e4, 0.01).gain, 1 - 2**-no_floor.beta, rtol=1e-9)
+        self.assertEqual(returns_at(no_floor, 1e4, 0.01).diminishing_return, math.inf)
+        self.assertAllClose(returns_at(no_floor, 1e4, 0.01).gain, 1 - 2**-no_floor.beta, rtol=1e-9)
         flat = fit_power_law(LADDER, np.full(9, 0.8))
-        self.assertEqual((phase(flat, 1e4, 0.01).gain, phase(flat, 1e4, 0.01).diminishing_return), (0.0, 0.0))
+        self.assertEqual((returns_at(flat, 1e4, 0.01).gain, returns_at(flat, 1e4, 0.01).diminishing_return), (0.0, 0.0))
 
     def test_probability_agrees_with_the_interval(self) -> None:
         fit = noisy(3)
-        at = phase(fit, 1e5, 0.01)
+        at = returns_at(fit, 1e5, 0.01)
         for end, probability in zip(at.interval, (0.025, 0.975), strict=True):
-            self.assertAllClose(phase(fit, end, 0.01).probability, probability, atol=1e-5)
-        self.assertAllClose(phase(fit, at.diminishing_return, 0.01).probability, 0.5, atol=1e-3)
+            self.assertAllClose(returns_at(fit, end, 0.01).probability, probability, atol=1e-5)
+        self.assertAllClose(returns_at(fit, at.diminishing_return, 0.01).probability, 0.5, atol=1e-3)
 
     def test_intervals_cover_the_truth(self) -> None:
         rng = np.random.default_rng(4)
@@ -77,7 +77,7 @@ class PhaseTest(tf.test.TestCase):
                 groups = np.repeat(np.arange(ladders), 8)
                 fit = fit_power_law(np.tile(curve.x, ladders), (curve.at(curve.x) + noise).ravel(), groups=groups)
                 truth = (curve.top * (1 - 2**-curve.beta - 0.004) / (0.004 * curve.gamma)) ** (1 / curve.beta)
-                low, high = phase(fit, 1e5, 0.004).interval
+                low, high = returns_at(fit, 1e5, 0.004).interval
                 covered["return"] += low <= truth * curve.x[0] <= high
                 low, high = samples_to_reach(fit, float(curve.at(8 * curve.x[-1]))).interval
                 covered["reach"] += low <= 8 * curve.x[-1] <= high
@@ -88,10 +88,10 @@ class PhaseTest(tf.test.TestCase):
         fit = noisy(5)
         for message, arguments in (("x is 0", (0, 0.01)), ("x is nan", (math.nan, 0.01)), ("epsilon is 1", (1e4, 1))):
             with self.assertRaisesRegex(ValueError, message):
-                phase(fit, *arguments)
+                returns_at(fit, *arguments)
         few = fit_power_law(LADDER[:3], [0.9, 0.8, 0.75])
         with self.assertRaisesRegex(ValueError, "too_few_points"):
-            phase(few, 1e4, 0.01)
+            returns_at(few, 1e4, 0.01)
         with self.assertRaisesRegex(ValueError, "too_few_points"):
             samples_to_reach(few, 0.8)
 

@@ -19,7 +19,7 @@ from bokeh.resources import Resources
 from tests.helpers import browser
 from tests.helpers.planted import GAMMA, LADDER, planted_row, planted_study
 from tests.helpers.planted_answers import answered, answers
-from tfrs_scaling.fit.laws.returns import phase, samples_to_reach
+from tfrs_scaling.fit.laws.returns import returns_at, samples_to_reach
 from tfrs_scaling.fit.report.report import write_report
 from tfrs_scaling.fit.report.tables import study_tables
 from tfrs_scaling.fit.runs import COLUMNS, read_runs, write_runs
@@ -266,11 +266,11 @@ class BrowserTest(browser.PageTestCase):
         assert found is not None
         fit = found[1]
         before = self.script(MARK, "lever-ne-data", "diminishing-V")
-        self.assertAllClose(before["x"][0], phase(fit, max(fit.x), 0.01).diminishing_return, rtol=1e-9)
+        self.assertAllClose(before["x"][0], returns_at(fit, max(fit.x), 0.01).diminishing_return, rtol=1e-9)
         for power in (-1.7, -2.3):
             self.script(SLIDE, "epsilon", power)
             least = 10 ** float(self.script("return document.getElementById('epsilon').value"))
-            wanted = phase(fit, max(fit.x), least).diminishing_return
+            wanted = returns_at(fit, max(fit.x), least).diminishing_return
             for element, name in (("lever-ne-data", "diminishing-V"), ("lever-gain-data", "gain-V")):
                 mark = self.script(MARK, element, name)
                 self.assertEqual(mark["marker"], ["diamond"])

@@ -3,7 +3,7 @@
 import dataclasses
 
 from tests.helpers.planted import GAMMA, LADDER, planted_ne, planted_study
-from tfrs_scaling.fit.report.summary import best_point, gain_words, next_doubling, scheme_gains, unfinished
+from tfrs_scaling.fit.report.summary import best_point, cautions, gain_words, next_doubling, scheme_gains
 from tfrs_scaling.fit.study import fit_study
 
 import tensorflow as tf  # isort: skip -- after tfrs_scaling, which chooses the Keras it comes with
@@ -76,11 +76,11 @@ class SummaryTest(tf.test.TestCase):
 
     def test_cautions(self) -> None:
         runs = planted_study()
-        self.assertEqual(unfinished(runs, fit_study(runs)), [])
+        self.assertEqual(cautions(runs, fit_study(runs)), [])
         runs.loc[runs["trial_id"] == "M-4-0.02-0", "test_ne"] = 1.0
         runs.loc[runs["trial_id"] == "M-16-0.02-0", ["status", "reason"]] = ["skipped", "too large"]
         runs = runs[(runs["scheme"] != "D") & (runs["learning_rate"] != 0.08)]
-        words = " ".join(unfinished(runs, fit_study(runs)))
+        words = " ".join(cautions(runs, fit_study(runs)))
         for part in ("1 of 32 trials failed or were skipped", "1 of 32 trials learned nothing", "no measured baseline",
                      "16 of 16 shapes did best at the smallest or largest"):  # fmt: skip
             self.assertIn(part, words)
@@ -88,7 +88,7 @@ class SummaryTest(tf.test.TestCase):
     def test_baseline_worse_than_guessing_is_told(self) -> None:
         runs = planted_study(noise=0.0).assign(test_calibration=0.75)
         runs.loc[runs["examples"] == LADDER[-1], "test_ne"] += 1.01 - planted_ne("D", 1, LADDER[-1])
-        words = " ".join(unfinished(runs, fit_study(runs)))
+        words = " ".join(cautions(runs, fit_study(runs)))
         self.assertIn("baseline ends at NE 1.0100", words)
         self.assertIn("predicts 75% of the test clicks", words)
 

@@ -98,7 +98,7 @@ class AvazuTest(parameterized.TestCase, tf.test.TestCase):
     def test_leap_day_is_a_day(self) -> None:
         rows, _ = parsed(self._log(f"{HEADER}\n1,0,16022923,{TAIL}\n"))
         assert rows.time is not None
-        expected = datetime.datetime(2016, 2, 29, 23, tzinfo=datetime.timezone.utc).timestamp()
+        expected = datetime.datetime(2016, 2, 29, 23, tzinfo=datetime.UTC).timestamp()
         self.assertAllEqual(rows.time, [expected])
 
     def test_hour_is_left_alone_where_the_schema_does_not_take_it_for_the_time(self) -> None:

@@ -102,7 +102,8 @@ class IsolationTest(tf.test.TestCase):
     def test_dies_with_its_parent(self) -> None:
         mark = self.log.with_name("mark")
         code = (
-            "import threading; from pathlib import Path; from tests.tfrs_scaling.training.isolation_test import sleeps\n"
+            "import threading; from pathlib import Path\n"
+            "from tests.tfrs_scaling.training.isolation_test import sleeps\n"
             "from tfrs_scaling.training.isolation import run_isolated\n"
             f"run_isolated(sleeps, ({str(mark)!r},), Path({str(self.log)!r}), print, threading.Event())"
         )

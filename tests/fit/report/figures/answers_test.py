@@ -10,12 +10,12 @@ from tests.fit.report.figures.figures_test import glyphs
 from tests.helpers.planted import planted_study
 from tests.helpers.planted_answers import answers
 from tfrs_scaling.fit.joint.law import fit_joint_law
-from tfrs_scaling.fit.laws.returns import phase, samples_to_reach
+from tfrs_scaling.fit.laws.returns import returns_at, samples_to_reach
 from tfrs_scaling.fit.report.figures.curves import dimension_figure, generalisation_figure, joint_figure
 from tfrs_scaling.fit.report.figures.forest import effects_figure, held_out_figure
 from tfrs_scaling.fit.report.figures.phases import gain_at, levers
 from tfrs_scaling.fit.report.figures.zones import zone_figure
-from tfrs_scaling.fit.screening import selected
+from tfrs_scaling.fit.screening import usable_runs
 from tfrs_scaling.fit.study import find_line, fit_study
 
 import tensorflow as tf  # isort: skip -- after tfrs_scaling, which chooses the Keras it comes with
@@ -34,7 +34,7 @@ class LeversTest(tf.test.TestCase):
         super().setUpClass()
         runs = planted_study(schemes="VO").query("learning_rate == 0.02")
         cls.fits = fit_study(runs)
-        cls.groups = {each.name: each for each in levers(selected(runs).reset_index(drop=True), cls.fits, 0.79)}
+        cls.groups = {each.name: each for each in levers(usable_runs(runs).reset_index(drop=True), cls.fits, 0.79)}
 
     def test_schemes_share_an_axis_only_where_it_measures_the_same(self) -> None:
         schemes = {name: [law["scheme"] for law in group.laws] for name, group in self.groups.items()}
@@ -55,7 +55,7 @@ class LeversTest(tf.test.TestCase):
         fit = found[1]
         plot = self.groups["data"].ne
         falls = plot.select_one({"name": "diminishing-V"}).data_source.data
-        self.assertAllClose(falls["x"], [phase(fit, max(fit.x), 0.01).diminishing_return])
+        self.assertAllClose(falls["x"], [returns_at(fit, max(fit.x), 0.01).diminishing_return])
         self.assertAllClose(falls["y"], fit.predict(falls["x"]))
         reached = plot.select_one({"name": "target-V"}).data_source.data
         wanted = samples_to_reach(fit, 0.79).x

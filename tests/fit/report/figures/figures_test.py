@@ -10,7 +10,7 @@ from tests.helpers.planted import GAMMA, LADDER, line_of, planted_study
 from tfrs_scaling.fit.report.figures.parts import SCHEME_COLOURS, human
 from tfrs_scaling.fit.report.figures.schemes import study_figures
 from tfrs_scaling.fit.runs import SCHEMES
-from tfrs_scaling.fit.screening import selected
+from tfrs_scaling.fit.screening import usable_runs
 from tfrs_scaling.fit.study import fit_study, points
 
 import tensorflow as tf  # isort: skip -- after tfrs_scaling, which chooses the Keras it comes with
@@ -53,7 +53,7 @@ class StudyFiguresTest(tf.test.TestCase):
         shown = sorted(
             (x, ne) for r in drawn for x, ne in zip(r.data_source.data["x"], r.data_source.data["ne"], strict=True)
         )
-        measured = points(selected(self.runs), "dot", "V")
+        measured = points(usable_runs(self.runs), "dot", "V")
         self.assertEqual(shown, sorted(zip(measured["data"], measured["test_ne"], strict=True)))
         self.assertLen(plot.select_one(HoverTool).renderers, 5)
         largest = drawn[-1].data_source.data
