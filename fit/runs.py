@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.common.files import write_text_atomically
-from tfrs_scaling.common.strict_yaml import InputError
+from tfrs_scaling.fit.schemes import SCHEMES
 
 COLUMNS: dict[str, str] = {
     "study": "str",
@@ -53,17 +54,6 @@ COLUMNS: dict[str, str] = {
     "machine": "str",  # that the trial ran on
 }
 TIMING_COLUMNS = ("examples_per_second", "wall_seconds")  # differ between two runs of one study
-SCHEMES = {
-    "D": "data alone",
-    "V": "vertical: rows of every embedding table",
-    "H": "horizontal: embedding dimension",
-    "O": "over-arch width",
-    "M": "width of all MLPs",
-    "VH": "rows of every embedding table × embedding dimension",  # multiplier: of the rows
-    "F": "share of the features",
-    "N": "share of the negatives trained on",
-    "E": "epochs: passes over the data",
-}
 STATUSES = ("ok", "failed", "skipped")
 FLAGS = ("collapsed", "lr_at_edge", "plateau")
 

@@ -1,45 +1,31 @@
 """Every fit of a study: each scheme's lines and frontiers against data, parameters and compute."""
 
 import json
-import math
 import os
 from collections.abc import Iterator, Mapping
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.common.files import write_text_atomically
-from tfrs_scaling.common.strict_yaml import InputError
 from tfrs_scaling.fit.analyses.all_analyses import analyses
-from tfrs_scaling.fit.analyses.ladders import own_parameters, resample_ladders
+from tfrs_scaling.fit.analyses.ladders import resample_ladders
 from tfrs_scaling.fit.analyses.lines import DataLine
-from tfrs_scaling.fit.analyses.outlook import FRONTIER as FRONTIER
 from tfrs_scaling.fit.analyses.outlook import limits, saturation
 from tfrs_scaling.fit.analyses.paper import compare_with_paper
 from tfrs_scaling.fit.analyses.ranking import rank_schemes
 from tfrs_scaling.fit.analyses.zones import scheme_zones
+from tfrs_scaling.fit.labels import FRONTIER, multiplier_label
 from tfrs_scaling.fit.laws.frontier import fit_frontier, pareto_frontier
 from tfrs_scaling.fit.laws.learning_curve import fit_learning_curve
 from tfrs_scaling.fit.laws.plateau import power_law_region
 from tfrs_scaling.fit.laws.power_law import PowerLawFit, fit_power_law
-from tfrs_scaling.fit.runs import SCHEMES
+from tfrs_scaling.fit.schemes import SCHEMES
 from tfrs_scaling.fit.screening import SHAPE, collapsed_trials, rows_of_scheme, usable_runs, with_flags
 
 FORMAT = 3
-# V changes the size of tables that are looked up one row at a time: no FLOPs, hence no compute curve.
-AXES: dict[str, tuple[str, ...]] = {
-    "D": ("data",),
-    "V": ("data", "parameters"),
-    "H": ("data", "parameters", "compute"),
-    "O": ("data", "parameters", "compute"),
-    "M": ("data", "parameters", "compute"),
-    "VH": (),  # a plane, no line: see dimension
-    "F": ("data", "parameters", "compute"),
-    "N": ("data", "compute"),  # the model is the baseline's
-    "E": ("data", "compute"),
-}
 _TRIAL = ["trial_id", "architecture", "scheme", "multiplier", "learning_rate", "seed"]
 
 
@@ -59,19 +45,12 @@ def points(chosen: pd.DataFrame, architecture: str, scheme: str) -> pd.DataFrame
     rows = rows_of_scheme(chosen, scheme)
     rows = rows[rows["architecture"] == architecture]
     parameters = rows["params_total"].astype("float64")
-    if own_parameters(scheme) == "outside":
+    if SCHEMES[scheme].outside_tables:
         parameters = parameters - rows["params_embedding"]
     plateau = pd.Series(False, index=rows.index)
     for _, curve in rows.groupby(SHAPE, sort=True):
         plateau[curve.index] = _on_plateau(curve)
     return rows.assign(data=rows["examples"].astype("float64"), parameters=parameters, plateau=plateau)
-
-
-def multiplier_label(multiplier: float) -> str:
-    """A multiplier as people write it: 0.015625 is 1/64, 8.0 is 8, 0.3 is 0.3."""
-    fraction = Fraction(multiplier).limit_denominator(4096)
-    short = fraction.numerator == 1 or fraction.denominator == 1
-    return str(fraction) if short and math.isclose(fraction, multiplier) else f"{multiplier:g}"
 
 
 def fit_study(
@@ -196,7 +175,7 @@ def frontier_points(rows: pd.DataFrame, x: str) -> pd.DataFrame:
 def _data_lines(planes: Mapping[tuple[str, str], pd.DataFrame]) -> Iterator[DataLine]:
     """Every line against data once: the baseline's ladder as D, multipliers and the frontier of every other scheme."""
     for (architecture, scheme), rows in planes.items():
-        if not AXES[scheme]:
+        if not SCHEMES[scheme].axes:
             continue
         for multiplier, line in rows[rows["scheme"] == scheme].groupby("multiplier", sort=True):
             yield DataLine(architecture, scheme, multiplier_label(float(str(multiplier))), False, line)
@@ -205,7 +184,7 @@ def _data_lines(planes: Mapping[tuple[str, str], pd.DataFrame]) -> Iterator[Data
 
 
 def _scheme_lines(rows: pd.DataFrame, architecture: str, scheme: str, level: float) -> Iterator[dict[str, Any]]:
-    for x in AXES[scheme]:
+    for x in SCHEMES[scheme].axes:
         key = "examples" if x == "parameters" else "multiplier"
         named = [
             (str(value) if x == "parameters" else multiplier_label(float(str(value))), line)

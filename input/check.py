@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import numpy as np
 import tensorflow as tf
 
+from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.common.locations import fingerprint, join
-from tfrs_scaling.common.strict_yaml import InputError
 from tfrs_scaling.input.prepare.rows import PADDING
 from tfrs_scaling.input.shards import SPLITS, ClickData, Shard, Split, parse_record
 

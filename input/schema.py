@@ -8,7 +8,8 @@ from typing import Annotated, Any, Literal
 import pydantic
 from pydantic.dataclasses import dataclass
 
-from tfrs_scaling.common.strict_yaml import InputError, read_yaml, validated
+from tfrs_scaling.common.errors import InputError
+from tfrs_scaling.common.strict_yaml import read_yaml, validated
 
 STRICT = pydantic.ConfigDict(extra="forbid", allow_inf_nan=False)
 

@@ -16,8 +16,9 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 from pydantic.dataclasses import dataclass
 
+from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.common.locations import fingerprint, is_remote, join, opened, size
-from tfrs_scaling.common.strict_yaml import InputError, parse_mapping, validated
+from tfrs_scaling.common.strict_yaml import parse_mapping, validated
 from tfrs_scaling.input.schema import STRICT, Schema
 
 FORMAT_VERSION = 2

@@ -11,7 +11,8 @@ from typing import Annotated, Any, Literal
 import pydantic
 from pydantic.dataclasses import dataclass
 
-from tfrs_scaling.common.strict_yaml import InputError, parse_yaml, read_yaml, validated
+from tfrs_scaling.common.errors import InputError
+from tfrs_scaling.common.strict_yaml import parse_yaml, read_yaml, validated
 from tfrs_scaling.input.prepare.synthetic import Synthetic
 from tfrs_scaling.input.schema import STRICT
 

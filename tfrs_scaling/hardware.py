@@ -9,7 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from tfrs_scaling.common.strict_yaml import InputError, parse_mapping
+from tfrs_scaling.common.errors import InputError
+from tfrs_scaling.common.strict_yaml import parse_mapping
 
 if TYPE_CHECKING:
     import tensorflow as tf

@@ -9,8 +9,8 @@ import pandas as pd
 from tfrs_scaling.fit.advice.uses import ARCHITECTURE, DATA, Plan
 from tfrs_scaling.fit.advice.words import listed, shape_words
 from tfrs_scaling.fit.analyses.noise import Noise
-from tfrs_scaling.fit.runs import SCHEMES
-from tfrs_scaling.fit.study import multiplier_label
+from tfrs_scaling.fit.labels import multiplier_label
+from tfrs_scaling.fit.schemes import SCALED
 
 _FOUND = 1.96 + 1.28  # standard errors: a difference of so many is found nine times in ten
 _MOST_SEEDS = 10
@@ -108,7 +108,7 @@ class Settle:
     def _schemes(self) -> list[str]:
         """The schemes that the study sweeps, and a config names with a list of multipliers."""
         present = set(self._rows["scheme"])
-        return [scheme for scheme in SCHEMES if scheme in present and scheme not in ("D", "VH")]
+        return [scheme for scheme in SCALED if scheme in present]
 
     def _with_more(self, number: int) -> list[int]:
         seeds = list(self._seeds)

@@ -17,10 +17,12 @@ from tfrs_scaling.fit.analyses.noise import Noise, base_architecture, training_n
 from tfrs_scaling.fit.extrapolation.choose import choose_law
 from tfrs_scaling.fit.joint.allocation import MeasuredCost
 from tfrs_scaling.fit.joint.law import JointFit
+from tfrs_scaling.fit.labels import multiplier_label
 from tfrs_scaling.fit.laws.power_law import PowerLawFit
 from tfrs_scaling.fit.laws.resampled_laws import law_draws, losses_at
+from tfrs_scaling.fit.schemes import SCHEMES, SIZES
 from tfrs_scaling.fit.screening import SHAPE
-from tfrs_scaling.fit.study import find_line, multiplier_label, points
+from tfrs_scaling.fit.study import find_line, points
 
 Array = NDArray[np.float64]
 How = Literal["measured", "law of data", "law of parameters", "joint law"]
@@ -246,7 +248,7 @@ class Plans:
 
     def is_largest(self, plan: Plan) -> bool:
         """Whether a plan's multiplier is the largest measured of a scheme, and the budget pays for more."""
-        if plan.scheme not in ("V", "H", "O", "M") or plan.how not in ("measured", "law of data"):
+        if plan.scheme not in SIZES or plan.how not in ("measured", "law of data"):
             return False
         own = self._of(plan.scheme)
         if plan.multiplier < own[-1].multiplier or len(own) < 2:
@@ -261,7 +263,7 @@ class Plans:
 
     def _larger(self) -> Iterator[Plan]:
         """Shapes beyond the largest affordable one, at the present data size, by a sound law of parameters."""
-        for scheme in ("V", "H", "O", "M"):
+        for scheme in SIZES:
             line = find_line(
                 self._fits, scheme=scheme, x="parameters", line=str(self.examples), architecture=self.architecture
             )
@@ -361,7 +363,7 @@ class _Interpolated:
 
     def __init__(self, own: list[_Shape], scheme: str):
         multipliers = tuple(shape.multiplier for shape in own)
-        axis = tuple(float(shape.outside if scheme in ("O", "M") else shape.parameters) for shape in own)
+        axis = tuple(float(shape.outside if SCHEMES[scheme].outside_tables else shape.parameters) for shape in own)
         self.axis = MeasuredCost(multipliers, axis)
         self._parameters = MeasuredCost(multipliers, tuple(float(shape.parameters) for shape in own))
         self._flops = MeasuredCost(multipliers, tuple(shape.flops for shape in own))

@@ -5,9 +5,9 @@ from collections.abc import Iterable
 
 from tfrs_scaling.fit.advice.choice import Option
 from tfrs_scaling.fit.advice.uses import ARCHITECTURE, DATA, Plan
-from tfrs_scaling.fit.study import multiplier_label
+from tfrs_scaling.fit.labels import multiplier_label
+from tfrs_scaling.fit.schemes import SCHEMES
 
-_PARTS = {"V": "embedding rows", "H": "embedding dimension", "O": "over-arch width", "M": "width of all MLPs"}
 _HOW = {
     "law of data": "by this shape's law of data",
     "law of parameters": "by the law of parameters; this shape was not measured",
@@ -34,8 +34,8 @@ def shape_words(plan: Plan) -> str:
 def plan_words(plan: Plan, now: Plan) -> str:
     """What to do, as a clause: ``V at 4× (4 times the embedding rows), on the same 524,288 examples``."""
     shape = shape_words(plan)
-    if plan.scheme in _PARTS:
-        shape += f" ({plan.multiplier:.3g} times the {_PARTS[plan.scheme]})"
+    if sizes := SCHEMES[plan.scheme].sizes:
+        shape += f" ({plan.multiplier:.3g} times the {sizes})"
     if plan.examples == now.examples:
         return f"{shape}, on the same {plan.examples:,} examples"
     return f"{shape}, on {plan.examples:,} examples ({plan.examples / now.examples:.3g} times as many)"

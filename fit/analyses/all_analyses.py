@@ -12,9 +12,10 @@ from tfrs_scaling.fit.analyses.dimension import dimension
 from tfrs_scaling.fit.analyses.effects import effects
 from tfrs_scaling.fit.analyses.generalisation import generalisation
 from tfrs_scaling.fit.analyses.held_out import held_out, held_out_words
-from tfrs_scaling.fit.analyses.joint import SCHEMES, joint_record
+from tfrs_scaling.fit.analyses.joint import joint_record
 from tfrs_scaling.fit.analyses.lines import DataLine
 from tfrs_scaling.fit.analyses.noise import base_architecture, training_noise
+from tfrs_scaling.fit.schemes import SIZES
 
 
 def analyses(
@@ -40,7 +41,7 @@ def analyses(
     joint = [
         joint_record(rows, architecture, scheme, level=level)
         for (architecture, scheme), rows in planes.items()
-        if scheme in SCHEMES
+        if scheme in SIZES
     ]
     return {
         "dimension": dimension(chosen, noise, level=level),

@@ -1,6 +1,7 @@
 """Two architectures: one curve shifted along the data, or another exponent?"""
 
 import math
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,39 @@ from tfrs_scaling.fit.laws.resampled_laws import law_draws, places_of
 from tfrs_scaling.fit.laws.uncertainty import percentiles
 
 Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class ArchitectureComparison:
+    """Two architectures' baselines against data; None for what is not known.
+
+    Attributes:
+        first: One architecture.
+        second: The other.
+        verdict: ``same``: the curves do not differ, and the ratio of data is known within a factor of 1.5; ``shifted``;
+            ``other exponent``; ``cannot tell``.
+        beta_difference: Exponent of the first less that of the second.
+        low: Its interval.
+        high: Its interval.
+        data_ratio: How many times the data the second needs for the same NE.
+        data_ratio_low: Its interval.
+        data_ratio_high: Its interval.
+        p_value: Of the curves being one.
+        words: The same as a sentence.
+    """
+
+    first: str
+    second: str
+    verdict: str
+    beta_difference: float | None
+    low: float | None
+    high: float | None
+    data_ratio: float | None
+    data_ratio_low: float | None
+    data_ratio_high: float | None
+    p_value: float | None
+    words: str
+
 
 _FIGURES = ("beta_difference", "low", "high", "data_ratio", "data_ratio_low", "data_ratio_high", "p_value")
 _NEVER = 100.0  # in ln(examples)

@@ -1,5 +1,6 @@
 """Embedding dimension against vertical scaling: the best dimension, and the knee, for each number of rows."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,41 @@ from tfrs_scaling.fit.laws.uncertainty import percentiles
 Array = NDArray[np.float64]
 
 MARGIN = 0.001  # of the best NE
+
+
+@dataclass(frozen=True)
+class BestDimension:
+    """The best embedding dimension and the knee for one number of rows.
+
+    Attributes:
+        architecture: Of the models.
+        multiplier: Of the rows.
+        examples: The largest data size that all dimensions reached.
+        dims: The dimensions measured, increasing.
+        ne: Test NE of each, mean of seeds.
+        best: The dimension of the lowest NE.
+        best_low: Its interval; None where the noise is not known.
+        best_high: Its interval; likewise.
+        knee: The smallest dimension whose NE is within the margin of the best.
+        knee_low: Its interval; None where the noise is not known.
+        knee_high: Its interval; likewise.
+        margin: Share of the best NE.
+        why: What the two rest on.
+    """
+
+    architecture: str
+    multiplier: float
+    examples: int
+    dims: tuple[int, ...]
+    ne: tuple[float, ...]
+    best: int
+    best_low: int | None
+    best_high: int | None
+    knee: int
+    knee_low: int | None
+    knee_high: int | None
+    margin: float
+    why: str
 
 
 def dimension(

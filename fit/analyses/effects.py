@@ -8,11 +8,9 @@ import pandas as pd
 
 from tfrs_scaling.common.json_numbers import to_json
 from tfrs_scaling.fit.analyses.noise import Noise, base_architecture, shape_means
-from tfrs_scaling.fit.runs import SCHEMES
+from tfrs_scaling.fit.schemes import ARCHITECTURE, SCHEMES
 
 Outcome = Literal["lower", "higher", "≈"]
-
-ARCHITECTURE = "A"  # the scheme of another architecture's baseline
 
 
 @dataclass(frozen=True)
@@ -38,6 +36,27 @@ class Change:
     high: float
     outcome: Outcome
     why: str
+
+
+@dataclass(frozen=True)
+class Effect:
+    """What one multiplier changes, against the baseline.
+
+    Attributes:
+        architecture: Of the shape.
+        scheme: Of the shape; ``A`` for another architecture's baseline.
+        multiplier: Of the scheme.
+        embedding_dim: Of the shape.
+        change: Against its architecture's baseline, at the largest data size of both.
+        equal_compute: Of E, n epochs of the data against one pass over n times as much; else None.
+    """
+
+    architecture: str
+    scheme: str
+    multiplier: float
+    embedding_dim: int
+    change: Change
+    equal_compute: Change | None
 
 
 def effects(chosen: pd.DataFrame, noise: Noise, *, level: float = 0.95) -> list[dict[str, Any]]:

@@ -1,13 +1,64 @@
 """Training against test curves: do they fall alike?"""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
 from tfrs_scaling.common.json_numbers import to_json
 from tfrs_scaling.fit.analyses.lines import DataLine
 from tfrs_scaling.fit.laws.power_law import PowerLawFit
 from tfrs_scaling.fit.laws.resampled_laws import law_draws
+from tfrs_scaling.fit.laws.status import Status
 from tfrs_scaling.fit.laws.uncertainty import percentiles
+
+
+@dataclass(frozen=True)
+class SplitLaw:
+    """The law of the training or of the test NE; None where there is no number.
+
+    Attributes:
+        alpha: As papers print it.
+        beta: The exponent.
+        gamma: The floor.
+        interval: Of the three, as (low, high), None for an open end.
+        status: Of the fit.
+        range: The smallest and the largest fitted x.
+    """
+
+    alpha: float | None
+    beta: float | None
+    gamma: float | None
+    interval: dict[str, tuple[float | None, float | None]]
+    status: Status
+    range: tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Generalisation:
+    """The exponent of the training curve against that of the test curve.
+
+    Attributes:
+        architecture: Of the line.
+        scheme: Of the line.
+        line: A multiplier, or "frontier".
+        train: Law of the training NE.
+        test: Law of the test NE.
+        difference_beta: beta of training less that of test; None where one has no exponent.
+        low: Its interval; likewise.
+        high: Its interval; likewise.
+        words: The same as a sentence.
+    """
+
+    architecture: str
+    scheme: str
+    line: str
+    train: SplitLaw
+    test: SplitLaw
+    difference_beta: float | None
+    low: float | None
+    high: float | None
+    words: str
+
 
 PROGRESSIVE = (
     "The training NE is progressive: each row is predicted before it is trained on, and the NE of a data size is that "

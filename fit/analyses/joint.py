@@ -1,5 +1,6 @@
 """The joint law of parameters and data for each scheme, and the compute-optimal path by the study's measured cost."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -9,23 +10,57 @@ from numpy.typing import NDArray
 from tfrs_scaling.fit.joint.allocation import MeasuredCost
 from tfrs_scaling.fit.joint.law import JointFit, fit_joint_law
 from tfrs_scaling.fit.joint.status import FEWEST_POINTS, FEWEST_SIZES
+from tfrs_scaling.fit.schemes import SCHEMES
 
 Array = NDArray[np.float64]
 
-SCHEMES = ("V", "H", "O", "M")
 RESAMPLES = 200
-USABLE = ("ok", "E_unidentified")
-OF_PARAMETERS = {"V": "all", "H": "all", "O": "outside the embedding tables", "M": "outside the embedding tables"}
 
 _SHARES = (0.1, 10**-0.5, 1.0, 10**0.5, 10.0)  # of the largest compute measured
-_MEANING = {
-    "ok": "every parameter means something",
-    "E_unidentified": "the data do not say where the floor lies, so the path is not to be followed far",
-    "exponent_at_bound": "an exponent is the steepest or flattest one searched, so no split follows",
-    "flat": "either parameters or data make no difference that could be seen, so no split follows",
-    "confounded": "parameters and data rose together, so what each does cannot be told",
-    "too_few_points": "there are too few points for five parameters",
-}
+
+
+@dataclass(frozen=True)
+class PathStep:
+    """The best split of one compute budget.
+
+    Attributes:
+        budget: FLOPs.
+        n: Parameters.
+        d: Training examples.
+        ne: Expected NE.
+        low: Its interval; None: open.
+        high: Its interval; None: open.
+        measured: Whether n and d lie within what was measured.
+    """
+
+    budget: float
+    n: float
+    d: float
+    ne: float
+    low: float | None
+    high: float | None
+    measured: bool
+
+
+@dataclass(frozen=True)
+class JointLaw:
+    """The law of parameters and data of one scheme, and its compute-optimal path.
+
+    Attributes:
+        architecture: Of the points.
+        scheme: A scheme that scales a size of the model.
+        parameters: Which parameters n counts, in words.
+        fit: The law.
+        path: For budgets of a tenth to ten times the largest compute measured; empty where no split follows.
+        words: The same as a sentence.
+    """
+
+    architecture: str
+    scheme: str
+    parameters: str
+    fit: JointFit
+    path: tuple[PathStep, ...]
+    words: str
 
 
 def joint_law_of(rows: pd.DataFrame, *, level: float = 0.95, resamples: int = RESAMPLES) -> JointFit | None:
@@ -82,12 +117,12 @@ def joint_record(
     cost = measured_cost(rows)
     if scheme == "V":
         further = "V's parameters cost memory and no compute, so there is no compute-optimal split"
-    elif fit.status in USABLE and cost is not None:
+    elif fit.status.has_split and cost is not None:
         path, further = _path(fit, cost, float(rows["compute"].max()))
     return {
         "architecture": architecture,
         "scheme": scheme,
-        "parameters": OF_PARAMETERS[scheme],
+        "parameters": "outside the embedding tables" if SCHEMES[scheme].outside_tables else "all",
         "fit": fit.to_dict(),
         "path": path,
         "words": _words(fit, further),
@@ -119,8 +154,8 @@ def _path(fit: JointFit, cost: MeasuredCost, largest: float) -> tuple[list[dict[
 
 
 def _words(fit: JointFit, further: str) -> str:
-    head = f"{fit.status}: {_MEANING[fit.status]}"
-    if fit.status not in USABLE:
+    head = f"{fit.status}: {fit.status.meaning}"
+    if not fit.status.has_split:
         return f"{head}." if not further else f"{head}; {further}."
     law = f"NE falls as parameters**-{fit.a:.2f} and as examples**-{fit.b:.2f} towards {fit.E:.4f}"
     return f"{law} ({head}){'; ' * bool(further)}{further}."

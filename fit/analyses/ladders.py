@@ -14,12 +14,12 @@ from tfrs_scaling.fit.laws.plateau import power_law_regions
 from tfrs_scaling.fit.laws.profile import Profile
 from tfrs_scaling.fit.laws.resampling import law_jacobian
 from tfrs_scaling.fit.laws.seed_weights import shrunk_variances
+from tfrs_scaling.fit.schemes import BASELINE, SCHEMES, SIZES
 from tfrs_scaling.fit.screening import SHAPE
 
 Array = NDArray[np.float64]
 Indices = NDArray[np.int64]
 
-COMPARED = ("V", "H", "O", "M")  # the schemes that the paper compares; they share the baseline, D
 RESAMPLES = 999  # percentiles of usual levels fall on one of them (Davison and Hinkley 1997)
 
 _FEWEST_ON_LADDER = 5  # points that tell a ladder's noise from its law
@@ -78,7 +78,7 @@ def own_parameters(scheme: str) -> str:
 
     It is all parameters, but for O and M those outside the embedding tables: they change no others.
     """
-    return "outside" if scheme in ("O", "M") else "parameters"
+    return "outside" if SCHEMES[scheme].outside_tables else "parameters"
 
 
 def resample_ladders(chosen: pd.DataFrame, architecture: str, *, seed: int = 0) -> Ladders:
@@ -98,7 +98,7 @@ def resample_ladders(chosen: pd.DataFrame, architecture: str, *, seed: int = 0) 
     Returns:
         The ladders; without a point where none was measured.
     """
-    rows = chosen[(chosen["architecture"] == architecture) & chosen["scheme"].isin([*COMPARED, "D"])]
+    rows = chosen[(chosen["architecture"] == architecture) & chosen["scheme"].isin([*SIZES, BASELINE])]
     points = _seed_means(rows)
     measured = points["ne"].to_numpy(dtype=np.float64)
     shape = np.asarray(points.groupby(SHAPE[1:], sort=True).ngroup(), dtype=np.int64)

@@ -12,6 +12,25 @@ from tfrs_scaling.fit.screening import SHAPE
 
 
 @dataclass(frozen=True)
+class LineFit:
+    """A line or frontier of a study with its law.
+
+    Attributes:
+        architecture: Of its points.
+        scheme: A letter of ``SCHEMES``.
+        x: data, parameters or compute.
+        line: A multiplier such as "1/4", a data size, or "frontier".
+        fit: Its law.
+    """
+
+    architecture: str
+    scheme: str
+    x: str
+    line: str
+    fit: PowerLawFit
+
+
+@dataclass(frozen=True)
 class DataLine:
     """Points of one line against data.
 

@@ -1,14 +1,107 @@
 """What the laws of a study say about more: which phase each is in (Ardalani et al. 2022, Figure 3), and its limit."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal
 
 from tfrs_scaling.common.json_numbers import to_json
+from tfrs_scaling.fit.labels import FRONTIER
 from tfrs_scaling.fit.laws.power_law import PowerLawFit
 from tfrs_scaling.fit.laws.returns import returns_at, samples_to_reach
 
+Verdict = Literal["yes", "no", "cannot tell"]
+
+
+@dataclass(frozen=True)
+class Saturation:
+    """Whether a line is saturated at its largest measured x.
+
+    Attributes:
+        architecture: Of the line.
+        scheme: Of the line.
+        x: data, parameters or compute.
+        line: A multiplier, a data size, or "frontier".
+        at: The largest measured x.
+        epsilon: The gain per doubling up to which a line counts as saturated; a share of the loss.
+        gain: Of the next doubling; a share of the loss; None where there is no law.
+        elasticity: The local exponent of the loss; likewise.
+        saturated: The verdict.
+        probability: Of being saturated; None where there is no law.
+        diminishing_return: The x beyond which a doubling gains less than epsilon; 0: everywhere, None: nowhere.
+        low: Its interval; None: open.
+        high: Its interval; None: open.
+        why: What the verdict lacks; empty where there is one.
+    """
+
+    architecture: str
+    scheme: str
+    x: str
+    line: str
+    at: float
+    epsilon: float
+    gain: float | None
+    elasticity: float | None
+    saturated: Verdict
+    probability: float | None
+    diminishing_return: float | None
+    low: float | None
+    high: float | None
+    why: str
+
+
+@dataclass(frozen=True)
+class HalfGap:
+    """What closing half of the gap between the best model and the floor takes.
+
+    Attributes:
+        ne: Half of the gap below the best NE.
+        x: Where the law gets there; None: nowhere.
+        low: Its interval; None: open.
+        high: Its interval; None: open.
+        factor: x divided by the largest measured x; None: infinite.
+        reachable: Whether x is finite.
+        unreachable_probability: That the floor lies at ne or above, so that no x suffices.
+    """
+
+    ne: float
+    x: float | None
+    low: float | None
+    high: float | None
+    factor: float | None
+    reachable: bool
+    unreachable_probability: float
+
+
+@dataclass(frozen=True)
+class Limit:
+    """How far the best model of a frontier is from the floor of its law.
+
+    Attributes:
+        architecture: Of the frontier.
+        scheme: Of the frontier.
+        x: data, parameters or compute.
+        best_ne: The lowest NE measured.
+        gamma: The floor; None where nothing was fitted.
+        gamma_low: Its interval.
+        gamma_high: Its interval; None: open.
+        gap: best_ne less gamma; None where the floor is not known.
+        half_gap: None where the gap is not known, or within the noise.
+        words: The same as a sentence.
+    """
+
+    architecture: str
+    scheme: str
+    x: str
+    best_ne: float
+    gamma: float | None
+    gamma_low: float | None
+    gamma_high: float | None
+    gap: float | None
+    half_gap: HalfGap | None
+    words: str
+
+
 EPSILON = 0.01  # of the loss, per doubling
-FRONTIER = "frontier"
 
 UNITS = {"data": "examples", "parameters": "parameters", "compute": "FLOPs"}
 WITHOUT_LAW = {

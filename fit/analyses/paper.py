@@ -1,22 +1,46 @@
 """What Ardalani et al. 2022 found beside what a study found: agrees, differs, or cannot tell."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from tfrs_scaling.fit.analyses.ladders import COMPARED
-from tfrs_scaling.fit.analyses.outlook import FRONTIER, WITHOUT_LAW, saturation
+from tfrs_scaling.fit.analyses.outlook import WITHOUT_LAW, saturation
+from tfrs_scaling.fit.labels import FRONTIER
 from tfrs_scaling.fit.laws.normalization import normalized
 from tfrs_scaling.fit.laws.power_law import PowerLawFit
+from tfrs_scaling.fit.schemes import SIZES
 
 NUMBERS = Path(__file__).with_name("paper_numbers.yaml")
 # Of the loss, per doubling. At 1 % the paper's own data curves, which it calls not saturated, would be: the steepest,
 # 0.07 x**-0.12 + 0.97, gains 0.2 % where it ends (x = 5120, in millions of examples).
 EPSILON = 0.001
 AGREES, DIFFERS, CANNOT_TELL = "agrees", "differs", "cannot tell"
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A claim of the paper beside the study's finding.
+
+    Attributes:
+        claim: What is claimed.
+        source: The table or figure.
+        paper: What the paper found.
+        ours: What the study found.
+        verdict: ``agrees``, ``differs`` or ``cannot tell``.
+        why: What the verdict rests on.
+    """
+
+    claim: str
+    source: str
+    paper: str
+    ours: str
+    verdict: str
+    why: str
+
 
 Verdict = tuple[str, str]  # and why; empty where there is nothing to add
 Frontiers = dict[str, PowerLawFit]  # of each scheme
@@ -64,7 +88,7 @@ def compare_with_paper(fits: Mapping[str, Any], numbers: Mapping[str, Any] | Non
         lines = [
             line
             for line in of_architecture["lines"]
-            if line["x"] == x and line["line"] == FRONTIER and line["scheme"] in COMPARED
+            if line["x"] == x and line["line"] == FRONTIER and line["scheme"] in SIZES
         ]
         standing = saturation(lines, epsilon=EPSILON)
         records += _table_1(x, claims, _normalized(lines, of_architecture["lines"]), standing, ranking)

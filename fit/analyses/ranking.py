@@ -1,19 +1,101 @@
 """Table 1 of Ardalani et al. 2022: each scheme's law against data, parameters and compute, and which one is ahead."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from itertools import combinations
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tfrs_scaling.fit.analyses.ladders import COMPARED, Indices, Ladders, own_parameters, simultaneous_intervals
-from tfrs_scaling.fit.analyses.outlook import FRONTIER
+from tfrs_scaling.fit.analyses.ladders import Indices, Ladders, own_parameters, simultaneous_intervals
+from tfrs_scaling.fit.analyses.outlook import Verdict
+from tfrs_scaling.fit.labels import FRONTIER
+from tfrs_scaling.fit.laws.status import Status
+from tfrs_scaling.fit.schemes import SIZES
 
 Array = NDArray[np.float64]
 
 _PLACES = 5  # that the end of a frontier is read off
 _ROUNDING = 1e-9  # two logarithms of one x may differ by as much
+
+Outcome = Literal[">", "<", "≈"]
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two schemes compared.
+
+    Attributes:
+        first: A scheme.
+        second: Another one.
+        outcome: ``>`` where the first has the lower NE outside the noise, ``<`` where the second has, else ``≈``.
+        difference: NE of the first less that of the second; None where they cannot be compared.
+        low: Its interval; None where the noise is not known.
+        high: Its interval; likewise.
+        at: The x of the comparison; against parameters, a multiple of the baseline's; None likewise.
+        why: Why the outcome is ``≈``; empty where it is not.
+    """
+
+    first: str
+    second: str
+    outcome: Outcome
+    difference: float | None
+    low: float | None
+    high: float | None
+    at: float | None
+    why: str
+
+
+@dataclass(frozen=True)
+class SchemeLaw:
+    """What Table 1 says of one scheme's frontier.
+
+    Attributes:
+        scheme: The scheme.
+        alpha: Of the frontier's law, as are beta, gamma and r2; None where there is none.
+        beta: The exponent.
+        gamma: The floor.
+        interval: Of alpha, beta and gamma, as (low, high), None for an open end; None where there is no law.
+        r2: Share of the variance explained.
+        status: Of the fit.
+        saturated: See ``Saturation``, as for gain and why.
+        gain: Of the next doubling.
+        why: What the verdict on saturation lacks.
+    """
+
+    scheme: str
+    alpha: float | None
+    beta: float | None
+    gamma: float | None
+    interval: dict[str, tuple[float | None, float | None]] | None
+    r2: float | None
+    status: Status
+    saturated: Verdict
+    gain: float | None
+    why: str
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """The schemes ranked along one axis.
+
+    Attributes:
+        architecture: Of all schemes.
+        x: data, parameters or compute.
+        text: Such as ``V > H ≈ O``; a difference within a group stands in parentheses.
+        order: Groups of schemes, best first; every scheme of a group is better than every one of the groups after it.
+        pairs: Every pair.
+        schemes: The laws of the frontiers.
+    """
+
+    architecture: str
+    x: str
+    text: str
+    order: tuple[tuple[str, ...], ...]
+    pairs: tuple[Pair, ...]
+    schemes: tuple[SchemeLaw, ...]
+
 
 # the gap between two frontiers for each row of Ladders.losses, shape (r,), and where
 Gap = tuple[Array, float]
@@ -59,7 +141,7 @@ def rank_schemes(
     """
     laws = {(line["scheme"], line["x"]): line for line in lines if line["line"] == FRONTIER}
     standing = {(record["scheme"], record["x"]): record for record in phases if record["line"] == FRONTIER}
-    measured = [scheme for scheme in COMPARED if ladders.own(scheme).size]
+    measured = [scheme for scheme in SIZES if ladders.own(scheme).size]
     gaps: dict[str, Callable[[str, str], Gap | str]] = {
         "data": lambda first, second: _along(ladders, first, second, "examples"),
         "parameters": lambda first, second: _per_multiple(ladders, first, second),

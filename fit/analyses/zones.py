@@ -3,6 +3,7 @@ and 8), and in low and high halves of both (Table 2)."""
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -10,11 +11,81 @@ from numpy.typing import NDArray
 from scipy.interpolate import PchipInterpolator
 
 from tfrs_scaling.fit.analyses.ladders import Indices, Ladders, own_parameters, simultaneous_intervals
+from tfrs_scaling.fit.analyses.ranking import Outcome
 
 Array = NDArray[np.float64]
 
 MARGIN = 1e-3  # of NE: what two schemes must differ by to count as different
 PAIRS = (("V", "H"), ("O", "M"))
+
+
+@dataclass(frozen=True)
+class Cell:
+    """Two schemes with equal parameters and equal data.
+
+    Attributes:
+        parameters: The parameter budget.
+        examples: The data size.
+        outcome: ``>`` where the first scheme has the lower NE by more than the margin and the noise, ``<`` where
+            the second has, else ``≈``.
+        difference: NE of the first less that of the second.
+        low: Its interval; None where the noise is not known.
+        high: Its interval; likewise.
+    """
+
+    parameters: float
+    examples: int
+    outcome: Outcome
+    difference: float
+    low: float | None
+    high: float | None
+
+
+@dataclass(frozen=True)
+class Quarter:
+    """One entry of Table 2: the cells of a low or high parameter budget with few or many data.
+
+    Attributes:
+        parameters: ``low`` or ``high``.
+        data: ``low`` or ``high``.
+        outcome: Of the mean difference; ``≈`` where cells of both outcomes are in it.
+        cells: How many cells have each outcome.
+        difference: Mean difference of its cells.
+        low: Its interval; None where the noise is not known.
+        high: Its interval; likewise.
+        why: Why the outcome is ``≈``; empty where it is not.
+    """
+
+    parameters: str
+    data: str
+    outcome: Outcome
+    cells: dict[str, int]
+    difference: float
+    low: float | None
+    high: float | None
+    why: str
+
+
+@dataclass(frozen=True)
+class Zones:
+    """Where one scheme beats another over parameters and data.
+
+    Attributes:
+        architecture: Of both.
+        first: A scheme.
+        second: Another one.
+        margin: Of NE: what they must differ by.
+        cells: The map (Figures 7 and 8 of the paper).
+        table: Its quarters (Table 2).
+    """
+
+    architecture: str
+    first: str
+    second: str
+    margin: float
+    cells: tuple[Cell, ...]
+    table: tuple[Quarter, ...]
+
 
 _PLACES = 4  # of the parameter budget, below the baseline and above
 _HALVES = ("low", "high")

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from tfrs_scaling.common.json_numbers import from_json, to_json
 from tfrs_scaling.fit.joint.allocation import FLOPS_PER_PARAMETER, Allocation, CostPerExample, best_n, costs_at
 from tfrs_scaling.fit.joint.resampling import bootstrap, honest_residuals
-from tfrs_scaling.fit.joint.status import FEWEST_POINTS, FEWEST_SIZES, judge
+from tfrs_scaling.fit.joint.status import FEWEST_POINTS, FEWEST_SIZES, JointStatus, judge
 from tfrs_scaling.fit.joint.surface import Objective, Surface
 from tfrs_scaling.fit.laws.functions import joint_law
 from tfrs_scaling.fit.laws.uncertainty import percentiles
@@ -45,7 +45,7 @@ class JointFit:
         level: Their confidence level.
         resamples: Number of bootstrap resamples.
         seed: Of the resamples.
-        status: One of JOINT_STATUSES.
+        status: What its numbers may be used for.
         n: The fitted n, shape (m,).
         d: The fitted d, shape (m,).
         y: The fitted losses, shape (m,).
@@ -66,7 +66,7 @@ class JointFit:
     level: float
     resamples: int
     seed: int
-    status: str
+    status: JointStatus
     n: tuple[float, ...]
     d: tuple[float, ...]
     y: tuple[float, ...]
@@ -120,7 +120,7 @@ class JointFit:
         ns, ds = _together(n, d)
         if kind not in ("mean", "new"):
             raise ValueError(f"kind is {kind!r}; it must be 'mean' or 'new'")
-        if self.status == "too_few_points":
+        if not self.status.is_fitted:
             return np.full(ns.shape, np.nan), np.full(ns.shape, np.nan)
         losses = self._losses(self._replicates, np.log(ns.ravel()), np.log(ds.ravel()))
         if kind == "new":
@@ -154,7 +154,7 @@ class JointFit:
         spent = one_positive("budget", budget)
         if not callable(cost_per_example):
             cost_per_example = one_positive("cost_per_example", cost_per_example)
-        if self.status == "too_few_points" or min(self.A_at_n0, self.B_at_d0) <= 0:
+        if not self.status.is_fitted or min(self.A_at_n0, self.B_at_d0) <= 0:
             raise ValueError(f"the fit's status is {self.status}: no split follows from it; measure more n and d")
         theta = np.concatenate([self._theta[None], self._replicates])
         ln_n = self._best_n(theta, spent, cost_per_example)
@@ -211,7 +211,7 @@ class JointFit:
                 interval=interval,
                 resamples=int(content["resamples"]),
                 seed=int(content["seed"]),
-                status=str(content["status"]),
+                status=JointStatus(content["status"]),
                 groups=tuple(int(v) for v in content["groups"]),
             )
         except (KeyError, TypeError, ValueError) as error:
@@ -326,7 +326,7 @@ def fit_joint_law(
     if ns.size < FEWEST_POINTS or min(np.unique(ns).size, np.unique(ds).size) < FEWEST_SIZES:
         unknown: dict[str, Any] = dict.fromkeys(set(_NUMBERS) - set(known), math.nan)
         no_interval = dict.fromkeys(_INTERVALS, (math.nan, math.nan))
-        return JointFit(**known, **unknown, interval=no_interval, status="too_few_points")
+        return JointFit(**known, **unknown, interval=no_interval, status=JointStatus.TOO_FEW_POINTS)
     surface = _surface_of(ns, ds, ys, objective, delta)
     theta = surface.minimum()
     replicates = bootstrap(surface, theta, labels, resamples, seed)

@@ -1,5 +1,7 @@
 """The verdict on a joint law: what its numbers may be used for."""
 
+from enum import StrEnum
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -8,19 +10,48 @@ from tfrs_scaling.fit.joint.surface import EXPONENT_MAX, EXPONENT_MIN, Surface
 Array = NDArray[np.float64]
 Interval = tuple[float, float]
 
-JOINT_STATUSES = (
-    "ok",  # every parameter means something
-    "E_unidentified",  # the data do not say where the floor lies; do not extrapolate far
-    "exponent_at_bound",  # a or b, or an end of its interval, is the steepest or the flattest one searched
-    "flat",  # n or d makes no difference that the data could show
-    "confounded",  # n and d rise together: what one of them does could be the other's doing
-    "too_few_points",  # fewer than 6 points, 3 different n or 3 different d; nothing was fitted
-)
+
+class JointStatus(StrEnum):
+    """What the numbers of a joint fit may be used for."""
+
+    OK = "ok"
+    E_UNIDENTIFIED = "E_unidentified"
+    EXPONENT_AT_BOUND = "exponent_at_bound"
+    FLAT = "flat"
+    CONFOUNDED = "confounded"
+    TOO_FEW_POINTS = "too_few_points"
+
+    @property
+    def meaning(self) -> str:
+        """What it says of the fit, a clause."""
+        return _MEANING[self]
+
+    @property
+    def is_fitted(self) -> bool:
+        """Whether there are parameters at all."""
+        return self is not JointStatus.TOO_FEW_POINTS
+
+    @property
+    def has_split(self) -> bool:
+        """Whether a split of a budget between parameters and data follows from the fit."""
+        return self in (JointStatus.OK, JointStatus.E_UNIDENTIFIED)
+
+
+_MEANING = {
+    JointStatus.OK: "every parameter means something",
+    JointStatus.E_UNIDENTIFIED: "the data do not say where the floor lies, so the path is not to be followed far",
+    JointStatus.EXPONENT_AT_BOUND: "an exponent is the steepest or flattest one searched, so no split follows",
+    JointStatus.FLAT: "either parameters or data make no difference that could be seen, so no split follows",
+    JointStatus.CONFOUNDED: "parameters and data rose together, so what each does cannot be told",
+    JointStatus.TOO_FEW_POINTS: "there are too few points for five parameters",
+}
 FEWEST_POINTS, FEWEST_SIZES = 6, 3
 _CONFOUNDED = 0.995  # correlation of ln n and ln d; a grid of both has 0, Chinchilla's models have 0.64
 
 
-def judge(surface: Surface, theta: Array, replicates: Array, interval: dict[str, Interval], level: float) -> str:
+def judge(
+    surface: Surface, theta: Array, replicates: Array, interval: dict[str, Interval], level: float
+) -> JointStatus:
     """The status of a fit to enough points: the first of confounded, flat, exponent_at_bound, E_unidentified, ok.
 
     Args:
@@ -31,15 +62,15 @@ def judge(surface: Surface, theta: Array, replicates: Array, interval: dict[str,
         level: Confidence level of the intervals.
     """
     if float(np.corrcoef(surface.u, surface.v)[0, 1]) > _CONFOUNDED:
-        return "confounded"
+        return JointStatus.CONFOUNDED
     share = (1 - level) / 2
     gone = (replicates[:, [1, 3]] <= 0).mean(axis=0)
     if (theta[[1, 3]] <= 0).any() or (gone > share).any():
-        return "flat"
+        return JointStatus.FLAT
     exponents = (*theta[[2, 4]].tolist(), *interval["a"], *interval["b"])
     if min(exponents) <= EXPONENT_MIN * 1.001 or max(exponents) >= EXPONENT_MAX / 1.001:
-        return "exponent_at_bound"
+        return JointStatus.EXPONENT_AT_BOUND
     low, high = interval["E"]
     observed, smallest = surface.scale * float(np.ptp(surface.y)), surface.scale * float(surface.y.min())
     unsure = high - low > observed or (low <= 0 and high > 0.5 * smallest)
-    return "E_unidentified" if unsure else "ok"
+    return JointStatus.E_UNIDENTIFIED if unsure else JointStatus.OK

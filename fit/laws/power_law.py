@@ -16,7 +16,7 @@ from tfrs_scaling.fit.laws.goodness import aicc, lack_of_fit, r2, r2_excess
 from tfrs_scaling.fit.laws.profile import Profile, Solutions, profile_of
 from tfrs_scaling.fit.laws.resampling import REPLICATES, has_clusters, law_jacobian, refitted, resampled
 from tfrs_scaling.fit.laws.robust import pseudo_losses
-from tfrs_scaling.fit.laws.status import FEWEST, judge
+from tfrs_scaling.fit.laws.status import FEWEST, Status, judge
 from tfrs_scaling.fit.laws.uncertainty import Interval, Region, Resampled, Uncertainty, f_quantile
 from tfrs_scaling.fit.laws.validation import check_level_and_seed, grouped_points, numbered, positive
 
@@ -50,7 +50,7 @@ class PowerLawFit:
         lack_of_fit: The p value of the law against a free loss at every x, by the scatter of replicates;
             small where the law is the wrong one. NaN without replicates, or with three different x.
         n: Number of points with a positive weight.
-        status: One of STATUSES.
+        status: What its numbers may be used for.
         x: The fitted x, shape (n,).
         y: The fitted losses, shape (n,).
         weights: Their weights, mean 1, shape (n,).
@@ -78,7 +78,7 @@ class PowerLawFit:
     aicc: float
     lack_of_fit: float
     n: int
-    status: str
+    status: Status
     x: tuple[float, ...]
     y: tuple[float, ...]
     weights: tuple[float, ...]
@@ -126,7 +126,7 @@ class PowerLawFit:
         places = positive("x", x)
         if kind not in ("mean", "new"):
             raise ValueError(f"kind is {kind!r}; it must be 'mean' or 'new'")
-        if self.status == "too_few_points":
+        if not self.status.is_fitted:
             return np.full(places.shape, np.nan), np.full(places.shape, np.nan)
         middle = self.predict(places)
         low, high = self.uncertainty.band(np.log(places.ravel()) - math.log(self.x0))
@@ -178,7 +178,7 @@ class PowerLawFit:
             return cls(
                 interval=low_high,
                 n=int(content["n"]),
-                status=str(content["status"]),
+                status=Status(content["status"]),
                 groups=tuple(int(group) for group in content["groups"]),
                 robust=bool(content["robust"]),
                 why_left_out=str(content["why_left_out"]),
@@ -286,7 +286,7 @@ def fit_points(
             level=level,
             interval=no_interval,
             n=xs.size,
-            status="too_few_points",
+            status=Status.TOO_FEW_POINTS,
             robust=robust,
             left_out=left_out,
             why_left_out=why_left_out,

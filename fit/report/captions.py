@@ -38,13 +38,6 @@ HOW = (
     " Ringed: the Pareto frontier; thick, with a band: its law and interval; dashed: extrapolation; hollow: on the "
     "plateau, not fitted."
 )
-SCHEME_CAPTIONS = {
-    "F": " The model sees this share of the features, dense and categorical, each smaller set within the larger ones.",
-    "E": " The model passes over its training rows this many times; compute counts every pass.",
-    "N": " The model is trained on every click and this share of the other rows, which examples and compute count; a "
-    "smaller share needs a longer log for the same examples. NE is measured on all test rows, with predictions "
-    "corrected for the sampling.",
-}
 ALL = {
     "data": "The frontier of every scheme: for each data size, the best shape of that scheme. The lowest curve uses "
     "data best. Bands are the intervals of the laws; where they overlap, the schemes are not told apart.",

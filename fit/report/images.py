@@ -17,9 +17,9 @@ import pandas as pd
 from jinja2 import Environment
 from markupsafe import Markup
 
+from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.common.files import write_text_atomically
 from tfrs_scaling.common.page import HEAD, SCRIPT, bokeh_script, embedded
-from tfrs_scaling.common.strict_yaml import InputError
 from tfrs_scaling.fit.report.report import figures_of, report_sections
 from tfrs_scaling.fit.report.tables import study_tables
 

@@ -5,9 +5,9 @@ from typing import Any
 
 import pandas as pd
 
+from tfrs_scaling.fit.labels import multiplier_label
 from tfrs_scaling.fit.report.figures.parts import human
-from tfrs_scaling.fit.runs import SCHEMES
-from tfrs_scaling.fit.study import multiplier_label
+from tfrs_scaling.fit.schemes import SCHEMES
 
 
 def methods(runs: pd.DataFrame, fits: Mapping[str, Any], study: Mapping[str, Any]) -> list[str]:
@@ -38,7 +38,7 @@ def _trained(runs: pd.DataFrame) -> str:
     for scheme, rows in runs.groupby("scheme", sort=False):
         multipliers = [f"{multiplier_label(value)}×" for value in sorted(rows["multiplier"].unique())]
         if scheme != "D":
-            parts.append(f"{scheme} ({SCHEMES[str(scheme)]}) at {', '.join(multipliers)}")
+            parts.append(f"{scheme} ({SCHEMES[str(scheme)].words}) at {', '.join(multipliers)}")
     shapes = "the baseline alone" if not parts else f"the baseline and {'; '.join(sorted(parts))}"
     architectures = ", ".join(sorted(runs["architecture"].unique()))
     seeds = runs["seed"].nunique()

@@ -15,6 +15,7 @@ from tfrs_scaling.common.json_numbers import to_json
 from tfrs_scaling.common.page import HEAD, SCRIPT, STYLE, bokeh_script, embedded, script_safe
 from tfrs_scaling.fit.advice.advise import advise, read_budget
 from tfrs_scaling.fit.analyses.outlook import EPSILON
+from tfrs_scaling.fit.labels import multiplier_label
 from tfrs_scaling.fit.report.figures.parts import UNITS, human
 from tfrs_scaling.fit.report.figures.phases import INSIDE, TARGET, Levers, levers
 from tfrs_scaling.fit.report.methods import methods, settings
@@ -43,7 +44,6 @@ from tfrs_scaling.fit.report.summary import (
 from tfrs_scaling.fit.report.table import Table, signed
 from tfrs_scaling.fit.report.tables import study_tables
 from tfrs_scaling.fit.screening import usable_runs
-from tfrs_scaling.fit.study import multiplier_label
 
 BUDGETS = {  # of the first panel
     "compute=10x": "With 10 times the compute",

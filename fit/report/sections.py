@@ -6,8 +6,8 @@ from typing import Any
 
 import pandas as pd
 
-from tfrs_scaling.fit.analyses.outlook import FRONTIER
-from tfrs_scaling.fit.report.captions import ALL, AXES, CAPTIONS, HOW, PAPER, REGROUPED, SCHEME_CAPTIONS, TITLES, VIEWS
+from tfrs_scaling.fit.labels import FRONTIER, axis_name, multiplier_label
+from tfrs_scaling.fit.report.captions import ALL, AXES, CAPTIONS, HOW, PAPER, REGROUPED, TITLES, VIEWS
 from tfrs_scaling.fit.report.figures.curves import (
     architectures_figure,
     dimension_figure,
@@ -15,14 +15,13 @@ from tfrs_scaling.fit.report.figures.curves import (
     joint_figure,
 )
 from tfrs_scaling.fit.report.figures.forest import effects_figure, held_out_figure
-from tfrs_scaling.fit.report.figures.parts import axis_name
 from tfrs_scaling.fit.report.figures.phases import Levers
 from tfrs_scaling.fit.report.figures.schemes import Key, named_frontier, regrouped_figures, study_figures
 from tfrs_scaling.fit.report.figures.zones import pair_name, zone_figure
 from tfrs_scaling.fit.report.table import Table
 from tfrs_scaling.fit.report.tables import line_name
-from tfrs_scaling.fit.runs import SCHEMES
-from tfrs_scaling.fit.study import find_line, multiplier_label, points
+from tfrs_scaling.fit.schemes import SCHEMES
+from tfrs_scaling.fit.study import find_line, points
 
 Fits = Mapping[str, Any]
 
@@ -89,7 +88,7 @@ def scheme_sections(runs: pd.DataFrame, fits: Fits, bayes_ne: float | None) -> l
                 continue
             name = _suffix(architectures, architecture)
             where = f" · {architecture}" if name else ""
-            title = "Schemes side by side" if scheme == "all" else f"{scheme}: {SCHEMES[scheme]}"
+            title = "Schemes side by side" if scheme == "all" else f"{scheme}: {SCHEMES[scheme].words}"
             figures = tuple(_scheme_figure(key, usual, other, name) for key in found)
             short = ("Side by side" if scheme == "all" else scheme) + where
             sections.append(Section(f"scheme-{scheme}{name}", short, title + where, (), figures))
@@ -104,7 +103,7 @@ def _scheme_figure(key: Key, usual: Mapping[Key, Any], other: Mapping[Key, Any],
     views = [View(element, VIEWS[x][0], usual[key])]
     if key in other:
         views.append(View(f"{element}-regrouped", VIEWS[x][1], other[key]))
-    caption = CAPTIONS[x] + (REGROUPED[x] if key in other else "") + SCHEME_CAPTIONS.get(scheme, "") + HOW
+    caption = CAPTIONS[x] + (REGROUPED[x] if key in other else "") + SCHEMES[scheme].caption + HOW
     return Figure(TITLES[x], PAPER[x], caption, tuple(views))
 
 
@@ -156,8 +155,9 @@ def zone_sections(fits: Fits, tables: Mapping[str, Table]) -> list[Section]:
     several = len({zone["architecture"] for zone in zones}) > 1
     figures = []
     for number, zone in enumerate(zones):
+        first, second = zone["first"], zone["second"]
         caption = (
-            f"{zone['first']}: {SCHEMES[zone['first']]}; {zone['second']}: {SCHEMES[zone['second']]}. Each cell "
+            f"{first}: {SCHEMES[first].words}; {second}: {SCHEMES[second].words}. Each cell "
             "compares the models of both with that many parameters, trained on that many examples, only where "
             "both were measured. A letter names the scheme whose NE is lower by more than the margin "
             f"({zone['margin']:g}) and outside the noise; ≈ where neither is."

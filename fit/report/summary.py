@@ -6,9 +6,10 @@ from typing import Any
 
 import pandas as pd
 
-from tfrs_scaling.fit.runs import SCHEMES
+from tfrs_scaling.fit.labels import multiplier_label
+from tfrs_scaling.fit.schemes import SCHEMES
 from tfrs_scaling.fit.screening import SHAPE, rows_of_scheme, usable_runs
-from tfrs_scaling.fit.study import find_line, multiplier_label
+from tfrs_scaling.fit.study import find_line
 
 STATUS_WORDS = {
     "ok": "sound",
@@ -118,7 +119,7 @@ def next_doubling(fits: Mapping[str, Any], architecture: str) -> str:
 
 def gain_words(gain: Gain) -> str:
     """One sentence on a gain."""
-    what = f"{gain.scheme} ({SCHEMES[gain.scheme]}) at {multiplier_label(gain.multiplier)}×"
+    what = f"{gain.scheme} ({SCHEMES[gain.scheme].words}) at {multiplier_label(gain.multiplier)}×"
     change = f"{abs(gain.drop):.4f}"
     if float(change) == 0:
         return f"{what} leaves NE at {gain.baseline_ne:.4f}."

@@ -4,11 +4,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tfrs_scaling.fit.analyses.generalisation import PROGRESSIVE
-from tfrs_scaling.fit.analyses.outlook import FRONTIER
-from tfrs_scaling.fit.report.figures.parts import axis_name, human
+from tfrs_scaling.fit.labels import FRONTIER, axis_name, multiplier_label
+from tfrs_scaling.fit.report.figures.parts import human
 from tfrs_scaling.fit.report.summary import STATUS_MEANING, STATUS_WORDS
 from tfrs_scaling.fit.report.table import Column, Table
-from tfrs_scaling.fit.study import multiplier_label
 
 Fits = Mapping[str, Any]
 Record = dict[str, Any]

@@ -17,11 +17,12 @@ from tensorboard.plugins.text.summary_v2 import text_pb
 from tensorboard.summary.writer.event_file_writer import EventFileWriter
 from tensorboard.util import tensor_util
 
+from tfrs_scaling.fit.labels import FRONTIER, multiplier_label
 from tfrs_scaling.fit.laws.power_law import PowerLawFit
 from tfrs_scaling.fit.report.tensorboard_texts import board_texts
-from tfrs_scaling.fit.runs import SCHEMES
+from tfrs_scaling.fit.schemes import SCHEMES
 from tfrs_scaling.fit.screening import usable_runs
-from tfrs_scaling.fit.study import AXES, FRONTIER, find_line, frontier_points, multiplier_label, points
+from tfrs_scaling.fit.study import find_line, frontier_points, points
 
 LAW_STEPS = 60
 # The axis of these charts is linear: much further, and what was measured would be a sliver at the left.
@@ -70,7 +71,7 @@ def curves(runs: pd.DataFrame, fits: Mapping[str, Any]) -> Curves:
     drawn: Curves = {}
     for architecture in architectures:
         where = f"{architecture}/" if len(architectures) > 1 else ""
-        for scheme in (s for s in SCHEMES if "data" in AXES[s]):
+        for scheme in (s for s in SCHEMES if "data" in SCHEMES[s].axes):
             if not ((chosen["scheme"] == scheme) & (chosen["architecture"] == architecture)).any():
                 continue
             rows = points(chosen, architecture, scheme)
@@ -97,8 +98,8 @@ def layout(tags: Iterable[str]) -> layout_pb2.Layout:
     for where in wheres:
         suffix = f" · {where.removesuffix('/')}" if where else ""
         frontiers.append(layout_pb2.Chart(title=f"all schemes{suffix}", multiline=_only(f"{where}{FRONTIER}")))
-        for scheme, words in SCHEMES.items():
-            title, line, law = f"{scheme}: {words}{suffix}", f"{where}ne/{scheme}", f"{where}law/{scheme}"
+        for scheme, row in SCHEMES.items():
+            title, line, law = f"{scheme}: {row.words}{suffix}", f"{where}ne/{scheme}", f"{where}law/{scheme}"
             if line in there:
                 lines.append(layout_pb2.Chart(title=title, multiline=_only(line)))
             if law in there:

@@ -9,10 +9,10 @@ import pandas as pd
 
 from tfrs_scaling.fit.advice.advise import advise
 from tfrs_scaling.fit.advice.budget import read_budget
-from tfrs_scaling.fit.report.figures.parts import axis_name, human
+from tfrs_scaling.fit.labels import FRONTIER, axis_name, multiplier_label
+from tfrs_scaling.fit.report.figures.parts import human
 from tfrs_scaling.fit.report.summary import STATUS_WORDS, cautions, gain_words, next_doubling, scheme_gains
 from tfrs_scaling.fit.screening import usable_runs
-from tfrs_scaling.fit.study import FRONTIER, multiplier_label
 
 BUDGETS = ("compute=10x", "data=2x", "params=4x")
 # Analyses of fits.json that are shown as tables, with their columns, and those that say it in words. Few columns, and a

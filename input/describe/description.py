@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 import tensorflow as tf
 
-from tfrs_scaling.common.strict_yaml import InputError
+from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.input.describe.frequency import Collisions, Tally, Zipf, collisions, fit_zipf, scaled_rows, thinned
 from tfrs_scaling.input.prepare.hashing import MISSING
 from tfrs_scaling.input.prepare.rows import ID_BITS, PADDING

@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Callable
 
-from tfrs_scaling.common.strict_yaml import InputError
+from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.input.logs.avazu import AvazuLog, avazu
 from tfrs_scaling.input.logs.cells import Log
 from tfrs_scaling.input.logs.movielens import MovieLensLog, movielens_1m

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from tfrs_scaling.common.strict_yaml import InputError
+from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.input.logs.cells import Cells, read
 from tfrs_scaling.input.logs.parquet import ParquetLog
 from tfrs_scaling.input.logs.text import TextLog, text_columns

@@ -9,8 +9,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.common.locations import fingerprints, join, opened
-from tfrs_scaling.common.strict_yaml import InputError
 from tfrs_scaling.input.logs.cells import Cells, Rejected, missing_column
 from tfrs_scaling.input.logs.text import Piece, TextLog
 from tfrs_scaling.input.schema import CategoricalFeature, Schema

@@ -9,8 +9,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.common.locations import fingerprints, opened
-from tfrs_scaling.common.strict_yaml import InputError
 from tfrs_scaling.input.logs.cells import Cells, missing_column
 from tfrs_scaling.input.schema import Schema
 

@@ -14,7 +14,7 @@ import pyarrow as pa
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
-from tfrs_scaling.common.strict_yaml import InputError
+from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.input.logs.arrow import cells_of_lists, list_array
 from tfrs_scaling.input.logs.cells import Cells, missing_column
 from tfrs_scaling.input.logs.formats import TFDS_PREFIX as PREFIX

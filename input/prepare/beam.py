@@ -19,8 +19,8 @@ import pydantic
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.pvalue import AsDict, AsSingleton
 
+from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.common.locations import join, opened
-from tfrs_scaling.common.strict_yaml import InputError
 from tfrs_scaling.input.logs.cells import Rejected, Rejects
 from tfrs_scaling.input.prepare.encoding import ValueCounts, Vocabulary, count_values
 from tfrs_scaling.input.prepare.publish import Prepared, WrittenShard, write_rows

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
+from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.common.locations import is_remote
-from tfrs_scaling.common.strict_yaml import InputError
 from tfrs_scaling.input.logs.cells import Rejected, Rejects
 from tfrs_scaling.input.prepare.encoding import ValueCounts, Vocabulary, count_values
 from tfrs_scaling.input.prepare.publish import (

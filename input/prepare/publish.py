@@ -10,8 +10,8 @@ import numpy as np
 import tensorflow as tf
 
 import tfrs_scaling
+from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.common.locations import is_remote, join, opened, size
-from tfrs_scaling.common.strict_yaml import InputError
 from tfrs_scaling.input.logs.cells import Rejected
 from tfrs_scaling.input.prepare.encoding import Vocabulary, encode
 from tfrs_scaling.input.prepare.rows import Rows

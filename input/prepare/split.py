@@ -5,7 +5,7 @@ from typing import Literal
 
 import numpy as np
 
-from tfrs_scaling.common.strict_yaml import InputError
+from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.input.prepare.hashing import draws, fractions
 from tfrs_scaling.input.prepare.rows import Rows
 from tfrs_scaling.input.schema import Schema

@@ -9,18 +9,11 @@ import numpy as np
 import pandas as pd
 
 from tests.helpers.planted import BETA, GAMMA, LADDER, MULTIPLIERS, line_of, planted_ne, planted_row, planted_study
+from tfrs_scaling.fit.labels import multiplier_label
 from tfrs_scaling.fit.laws.power_law import fit_power_law
 from tfrs_scaling.fit.runs import COLUMNS
 from tfrs_scaling.fit.screening import usable_runs
-from tfrs_scaling.fit.study import (
-    find_line,
-    fit_study,
-    frontier_points,
-    multiplier_label,
-    points,
-    read_fits,
-    write_fits,
-)
+from tfrs_scaling.fit.study import find_line, fit_study, frontier_points, points, read_fits, write_fits
 
 import tensorflow as tf  # isort: skip -- after tfrs_scaling, which chooses the Keras it comes with
 

@@ -5,7 +5,7 @@ import unittest
 from pathlib import Path
 from typing import Any
 
-from tfrs_scaling.common.strict_yaml import InputError
+from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.fit.report.images import headless_browser
 
 import tensorflow as tf  # isort: skip -- after tfrs_scaling, which chooses the Keras it comes with

@@ -16,9 +16,10 @@ from tfrs_scaling.fit.advice.advise import Advice, advise
 from tfrs_scaling.fit.advice.budget import read_budget
 from tfrs_scaling.fit.analyses.held_out import held_out
 from tfrs_scaling.fit.analyses.lines import DataLine
+from tfrs_scaling.fit.labels import multiplier_label
 from tfrs_scaling.fit.runs import COLUMNS
 from tfrs_scaling.fit.screening import usable_runs
-from tfrs_scaling.fit.study import fit_study, multiplier_label
+from tfrs_scaling.fit.study import fit_study
 
 NOISE = 5e-4
 LADDER = tuple(10_000 * 2**rung for rung in range(8))

@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 
 from tfrs_scaling.fit.laws.power_law import PowerLawFit
-from tfrs_scaling.fit.runs import COLUMNS, SCHEMES
+from tfrs_scaling.fit.runs import COLUMNS
+from tfrs_scaling.fit.schemes import SCHEMES
 from tfrs_scaling.fit.study import find_line
 
 MULTIPLIERS = (1 / 16, 1 / 4, 4.0, 16.0)

@@ -10,8 +10,8 @@ from unittest import mock
 from absl.testing import parameterized
 
 from tests.helpers.studies import tiny_config
+from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.common.locations import fingerprint
-from tfrs_scaling.common.strict_yaml import InputError
 from tfrs_scaling.input import shards
 from tfrs_scaling.input.check import check
 from tfrs_scaling.input.prepare.prepare import prepare

@@ -9,7 +9,7 @@ from typing import Any
 
 from absl.testing import parameterized
 
-from tfrs_scaling.common.strict_yaml import InputError
+from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.input.schema import CategoricalFeature, DenseFeature, Schema, criteo
 
 import tensorflow as tf  # isort: skip -- after tfrs_scaling, which chooses the Keras it comes with

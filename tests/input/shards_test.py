@@ -16,7 +16,7 @@ import tensorflow_datasets as tfds
 from absl.testing import parameterized
 
 from tests.helpers.studies import RowsSource
-from tfrs_scaling.common.strict_yaml import InputError
+from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.input import shards
 from tfrs_scaling.input.prepare.prepare import prepare
 from tfrs_scaling.input.prepare.rows import NO_CODE, Rows

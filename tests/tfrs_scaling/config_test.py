@@ -6,7 +6,8 @@ import tensorflow as tf
 from absl.testing import parameterized
 
 from tests.helpers.studies import CONFIGS, tiny_content
-from tfrs_scaling.common.strict_yaml import InputError, validated
+from tfrs_scaling.common.errors import InputError
+from tfrs_scaling.common.strict_yaml import validated
 from tfrs_scaling.config import Config, Table, read_config
 
 SHIPPED = ("smoke", "study", "movielens", "flights", "bench", "paper")

@@ -10,7 +10,7 @@ import tensorflow as tf
 from absl.testing import parameterized
 
 from tests.helpers.studies import stored, tiny_config, tiny_data
-from tfrs_scaling.common.strict_yaml import InputError
+from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.hardware import ALONE, Worker, choose_strategy, count_cores, make_strategy, on_one_gpu, this_worker
 from tfrs_scaling.input.batches import batches
 from tfrs_scaling.input.schema import CategoricalFeature, Schema

@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from tfrs_scaling.cli.terminal import FolderPath, located_errors, say
-from tfrs_scaling.common.strict_yaml import InputError
+from tfrs_scaling.common.errors import InputError
 
 
 @click.command()

@@ -16,7 +16,8 @@ import tfrs_scaling
 from tfrs_scaling.cli import data as cli_data
 from tfrs_scaling.cli.advise import advise
 from tfrs_scaling.cli.terminal import FilePath, FolderPath, console, located_errors, say, wait_for_tensorflow
-from tfrs_scaling.common.strict_yaml import InputError, read_yaml
+from tfrs_scaling.common.errors import InputError
+from tfrs_scaling.common.strict_yaml import read_yaml
 from tfrs_scaling.hardware import StrategyName, choose_strategy, this_worker
 from tfrs_scaling.sweep.role import this_member
 from tfrs_scaling.training.isolation import start_server

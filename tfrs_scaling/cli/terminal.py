@@ -8,7 +8,7 @@ from typing import ParamSpec
 import click
 from rich.console import Console
 
-from tfrs_scaling.common.strict_yaml import InputError
+from tfrs_scaling.common.errors import InputError
 
 P = ParamSpec("P")
 console = Console()

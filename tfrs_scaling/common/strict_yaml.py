@@ -13,11 +13,9 @@ from typing import Any, TypeVar
 import pydantic
 import yaml
 
+from tfrs_scaling.common.errors import InputError
+
 T = TypeVar("T")
-
-
-class InputError(ValueError):
-    """Something the user gave cannot be used; the message says what, where and what to do."""
 
 
 class _Loader(yaml.SafeLoader):

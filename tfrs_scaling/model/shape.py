@@ -5,7 +5,7 @@ import fractions
 import hashlib
 import math
 
-from tfrs_scaling.common.strict_yaml import InputError
+from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.config import Architecture, Model, Scheme, Table
 from tfrs_scaling.input.schema import CategoricalFeature, DenseFeature, Schema
 

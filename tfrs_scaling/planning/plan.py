@@ -5,7 +5,7 @@ import math
 
 import psutil
 
-from tfrs_scaling.common.strict_yaml import InputError
+from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.config import Config
 from tfrs_scaling.hardware import StrategyName, count_cores, count_gpus
 from tfrs_scaling.input.schema import Schema

@@ -8,7 +8,7 @@ import pandas as pd
 from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
 from tensorboard.util import tensor_util
 
-from tfrs_scaling.common.strict_yaml import InputError
+from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.config import Config
 from tfrs_scaling.fit.screening import with_flags
 from tfrs_scaling.input.schema import Schema

@@ -11,7 +11,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from tfrs_scaling.common.strict_yaml import InputError, read_yaml
+from tfrs_scaling.common.errors import InputError
+from tfrs_scaling.common.strict_yaml import read_yaml
 from tfrs_scaling.study.attempts import Attempt, live_attempts
 from tfrs_scaling.study.workdir import Workdir
 

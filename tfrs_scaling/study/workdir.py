@@ -24,7 +24,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import tfrs_scaling
-from tfrs_scaling.common.strict_yaml import InputError, read_yaml, validated
+from tfrs_scaling.common.errors import InputError
+from tfrs_scaling.common.strict_yaml import read_yaml, validated
 from tfrs_scaling.config import Config
 from tfrs_scaling.hardware import count_cores
 from tfrs_scaling.study.attempts import Process, read_record, write_json

@@ -21,7 +21,7 @@ from keras_tuner.src import protos
 from keras_tuner.src.distribute.oracle_chief import OracleServicer
 from keras_tuner.src.engine import conditions
 
-from tfrs_scaling.common.strict_yaml import InputError
+from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.config import Config
 from tfrs_scaling.hardware import StrategyName
 from tfrs_scaling.input.shards import ClickData

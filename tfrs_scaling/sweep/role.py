@@ -3,7 +3,7 @@
 import dataclasses
 import os
 
-from tfrs_scaling.common.strict_yaml import InputError
+from tfrs_scaling.common.errors import InputError
 
 CHIEF = "chief"
 

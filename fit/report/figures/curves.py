@@ -10,12 +10,11 @@ from bokeh.models import FixedTicker, LegendItem, MultiLine, Scatter, Text
 
 from tfrs_scaling.common.page import INK, human_ticks, log_ticks, tint
 from tfrs_scaling.fit.joint.law import JointFit
+from tfrs_scaling.fit.labels import AXIS_NAMES
 from tfrs_scaling.fit.laws.functions import power_law_value
 from tfrs_scaling.fit.laws.power_law import PowerLawFit
 from tfrs_scaling.fit.report.figures.parts import (
-    AXIS_NAMES,
     MARKERS,
-    SCHEME_COLOURS,
     add,
     add_band,
     add_curve,
@@ -30,6 +29,7 @@ from tfrs_scaling.fit.report.figures.parts import (
     ramp,
     short,
 )
+from tfrs_scaling.fit.schemes import SCHEMES
 
 TEST, TRAIN = ("#0072b2", "#56b4e9"), ("#d55e00", "#e8853a")
 
@@ -116,7 +116,7 @@ def architectures_figure(lines: Mapping[str, tuple[pd.DataFrame, PowerLawFit | N
         bayes_ne: Drawn as a dashed line where known.
     """
     plot = empty_figure("data", AXIS_NAMES["data"])
-    palette = [TEST, TRAIN, *(SCHEME_COLOURS[scheme] for scheme in "OMN")]
+    palette = [TEST, TRAIN, *(SCHEMES[scheme].colours for scheme in "OMN")]
     items = []
     for rank, (architecture, (rows, fit)) in enumerate(lines.items()):
         colours = palette[rank % len(palette)]

@@ -6,12 +6,12 @@ from typing import Any
 from bokeh.models import ColumnDataSource, FixedTicker, LegendItem, Span
 
 from tfrs_scaling.common.page import INK, MUTED, add_legend, blank_figure, tint
-from tfrs_scaling.fit.report.figures.parts import SCHEME_COLOURS, SHORT_NAMES, human, plain, selectable
+from tfrs_scaling.fit.labels import multiplier_label
+from tfrs_scaling.fit.report.figures.parts import human, plain, selectable
 from tfrs_scaling.fit.report.figures.parts import mark as add_marks
-from tfrs_scaling.fit.study import multiplier_label
+from tfrs_scaling.fit.schemes import SCHEMES
 
-_OTHER = ("#333333", "#dddddd")  # another architecture, and V and H together
-_OTHER_NAMES = {"A": "other architecture", "VH": "V × H"}
+_OTHER = ("#333333", "#dddddd")  # another architecture
 
 
 def effects_figure(effects: Sequence[Mapping[str, Any]], keys: Sequence[str]) -> Any:
@@ -45,17 +45,21 @@ def effects_figure(effects: Sequence[Mapping[str, Any]], keys: Sequence[str]) ->
             "outcome": [effects[at]["outcome"] for at in rows],
         }
         ends = [(effects[at]["low"], effects[at]["high"]) for at in rows]
-        colours = SCHEME_COLOURS.get(scheme, _OTHER)
+        colours = SCHEMES[scheme].colours if scheme in SCHEMES else _OTHER
         bar = _bars(plot, ends, columns["y"], colours)
         dots = add_marks(plot, columns, colours, "circle", y="y", size=9)
-        items.append(LegendItem(label=SHORT_NAMES.get(scheme, _OTHER_NAMES.get(scheme, scheme)), renderers=[dots, bar]))
+        items.append(
+            LegendItem(
+                label=SCHEMES[scheme].short if scheme in SCHEMES else "other architecture", renderers=[dots, bar]
+            )
+        )
     add_legend(plot, items, 3)
     return plot
 
 
 def effect_name(record: Mapping[str, Any]) -> str:
     """The shape of a record of ``effects``: V 4×, VH 4× dim 8, or the architecture."""
-    if record["scheme"] not in SCHEME_COLOURS and record["scheme"] != "VH":
+    if record["scheme"] not in SCHEMES:
         return plain(f"{record['architecture']}")
     dimension = f" dim {record['embedding_dim']}" if record["scheme"] == "VH" else ""
     return f"{record['scheme']} {multiplier_label(record['multiplier'])}×{dimension}"

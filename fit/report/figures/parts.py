@@ -29,28 +29,8 @@ from tfrs_scaling.common.page import COUNTS, INK, MUTED, Units, add_legend, blan
 from tfrs_scaling.fit.laws.power_law import PowerLawFit
 
 Colours = tuple[str, str]
-AXIS_NAMES = {
-    "data": "training examples",
-    "parameters": "parameters",
-    "compute": "training compute (FLOPs)",
-}
-NON_EMBEDDING = "parameters outside the embedding tables"
 NE_AXIS = "normalized entropy (test)"
 EXTRAPOLATION = 8.0  # how far beyond the data a law is drawn, dashed
-SCHEME_COLOURS: dict[str, Colours] = {  # Okabe and Ito (2008): told apart with any colour vision, on white and on black
-    "D": ("#6b6b6b", "#a8a8a8"),
-    "V": ("#0072b2", "#56b4e9"),
-    "H": ("#d55e00", "#e8853a"),
-    "O": ("#009e73", "#2fc39a"),
-    "M": ("#b8578f", "#d98cba"),
-    "F": ("#5b4300", "#f0e442"),  # theirs is too pale for white, and has no violet: both fit among the others
-    "N": ("#2e2585", "#8f7bff"),
-    "E": ("#500000", "#78f0f0"),
-}
-SHORT_NAMES = {
-    "D": "D baseline", "V": "V rows", "H": "H dimension", "O": "O over-arch", "M": "M all MLPs", "F": "F features",
-    "N": "N negatives", "E": "E epochs",
-}  # fmt: skip
 MARKERS = (
     "circle", "square", "triangle", "diamond", "inverted_triangle", "hex", "star", "square_pin", "triangle_pin",
     "diamond_cross", "circle_cross", "square_cross", "circle_dot", "square_dot", "triangle_dot", "hex_dot",
@@ -69,17 +49,11 @@ _TOOLTIPS = [
     ("residual", "@residual"),
     ("note", "@note"),
 ]
-_UNDRAWN = ("too_few_points", "not_monotone")
 
 
 def human(value: float, x: str = "data") -> str:
     """A count in few characters: 1280000 is 1.28M, 3e15 of compute is 3P."""
     return page.human(value, UNITS[x])
-
-
-def axis_name(x: str, scheme: str) -> str:
-    """What an axis measures, in words: O and M are set against the parameters they change."""
-    return NON_EMBEDDING if x == "parameters" and scheme in ("O", "M") else AXIS_NAMES[x]
 
 
 def plain(text: str) -> str:
@@ -133,7 +107,7 @@ def add_points(
         fit: The law their residuals are of.
     """
     out = rows["plateau"] if x != "parameters" else pd.Series(False, index=rows.index)
-    drawn = fit is not None and fit.status != "too_few_points"
+    drawn = fit is not None and fit.status.is_fitted
     residuals = rows["test_ne"] - fit.predict(rows[x]) if fit is not None and drawn else None
     size = len(rows)
     return mark(
@@ -209,11 +183,11 @@ def add_line(plot: Any, x: Iterable[float], y: Iterable[float], colours: Colours
 
 def add_curve(plot: Any, fit: PowerLawFit, colours: Colours, width: float) -> list[Any]:
     """The law: solid where it was fitted, dashed beyond where its status allows to extrapolate."""
-    if fit.status in _UNDRAWN:
+    if not fit.status.has_law:
         return []
     low, high = min(fit.x), max(fit.x)
     pieces = [(low, high, "solid")]
-    if fit.status == "ok":
+    if fit.status.has_floor:
         pieces.append((high, high * EXTRAPOLATION, "dashed"))
     curves = []
     for start, end, dash in pieces:
@@ -226,9 +200,9 @@ def add_curve(plot: Any, fit: PowerLawFit, colours: Colours, width: float) -> li
 
 def add_band(plot: Any, fit: PowerLawFit, colours: Colours) -> list[Any]:
     """The interval of a law, as far as it is drawn."""
-    if fit.status in _UNDRAWN:
+    if not fit.status.has_law:
         return []
-    reach = EXTRAPOLATION if fit.status == "ok" else 1.0
+    reach = EXTRAPOLATION if fit.status.has_floor else 1.0
     places = np.geomspace(min(fit.x), max(fit.x) * reach, 40)
     low, high = fit.predict_interval(places)
     columns = {"x": short(places), "y1": short(low), "y2": short(high)}

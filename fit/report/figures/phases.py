@@ -15,16 +15,13 @@ import pandas as pd
 from bokeh.models import FixedTicker, LegendItem, Scatter, Span
 
 from tfrs_scaling.common.page import INK, human_ticks, log_ticks, tint
-from tfrs_scaling.fit.analyses.outlook import EPSILON, FRONTIER
+from tfrs_scaling.fit.analyses.outlook import EPSILON
+from tfrs_scaling.fit.labels import AXIS_NAMES, FRONTIER, NON_EMBEDDING
 from tfrs_scaling.fit.laws.power_law import PowerLawFit
 from tfrs_scaling.fit.laws.returns import returns_at, samples_to_reach
 from tfrs_scaling.fit.report.figures.parts import (
-    AXIS_NAMES,
     EXTRAPOLATION,
     MARKERS,
-    NON_EMBEDDING,
-    SCHEME_COLOURS,
-    SHORT_NAMES,
     add,
     add_curve,
     add_line,
@@ -34,16 +31,17 @@ from tfrs_scaling.fit.report.figures.parts import (
     log_range,
 )
 from tfrs_scaling.fit.report.figures.schemes import named_frontier
-from tfrs_scaling.fit.study import AXES, find_line, points
+from tfrs_scaling.fit.schemes import SCHEMES
+from tfrs_scaling.fit.study import find_line, points
 
 TARGET = 0.99  # where that of the target NE begins, of the lowest NE measured
 _REACH = EXTRAPOLATION * 8
 INSIDE = 1.12  # how far from the end of the axis an arrow stands, as a factor of x
 _AXES = (  # name, its x, the schemes that share the axis, what it measures
-    ("data", "data", tuple(AXES), AXIS_NAMES["data"]),
+    ("data", "data", tuple(SCHEMES), AXIS_NAMES["data"]),
     ("parameters", "parameters", ("V", "H", "F"), AXIS_NAMES["parameters"]),
     ("non-embedding", "parameters", ("O", "M"), NON_EMBEDDING),
-    ("compute", "compute", tuple(AXES), AXIS_NAMES["compute"]),
+    ("compute", "compute", tuple(SCHEMES), AXIS_NAMES["compute"]),
 )
 
 
@@ -102,7 +100,7 @@ def gain_at(fit: PowerLawFit, x: Any) -> Any:
 
 def _law(scheme: str, fit: PowerLawFit) -> dict[str, Any]:
     return {
-        "scheme": scheme, "label": SHORT_NAMES[scheme], "top": fit.alpha_at_x0, "beta": fit.beta, "gamma": fit.gamma,
+        "scheme": scheme, "label": SCHEMES[scheme].short, "top": fit.alpha_at_x0, "beta": fit.beta, "gamma": fit.gamma,
         "x0": fit.x0, "low": min(fit.x), "high": max(fit.x), "status": fit.status,
     }  # fmt: skip
 
@@ -112,7 +110,7 @@ def _ne_figure(frontiers: Mapping[str, tuple[pd.DataFrame, PowerLawFit]], x: str
     start, end = _range(frontiers, x)
     items = []
     for rank, (scheme, (frontier, fit)) in enumerate(frontiers.items()):
-        colours = SCHEME_COLOURS[scheme]
+        colours = SCHEMES[scheme].colours
         curves = add_curve(plot, fit, colours, width=2)
         beyond = np.geomspace(max(fit.x), end, 40)
         curves.append(add_line(plot, beyond, fit.predict(beyond), colours, line_dash="dotted", line_width=1.2))
@@ -126,7 +124,7 @@ def _ne_figure(frontiers: Mapping[str, tuple[pd.DataFrame, PowerLawFit]], x: str
         reach = samples_to_reach(fit, target)
         _put(reached, reach.x, lambda _: target, (start, end), inside="circle_x")
         _hide_with(marks, falls, reached)
-        items.append(LegendItem(label=SHORT_NAMES[scheme], renderers=[marks, *curves]))
+        items.append(LegendItem(label=SCHEMES[scheme].short, renderers=[marks, *curves]))
     losses = [ne for frontier, _ in frontiers.values() for ne in frontier["test_ne"]]
     height = (max(losses) - min(losses)) or 0.1
     lowest = min([min(losses), target, *(float(fit.predict(end)) for _, fit in frontiers.values())])
@@ -143,7 +141,7 @@ def _gain_figure(frontiers: Mapping[str, tuple[pd.DataFrame, PowerLawFit]], x: s
     start, end = _range(frontiers, x)
     items, tops = [], [100 * EPSILON]
     for scheme, (_, fit) in frontiers.items():
-        colours, within = SCHEME_COLOURS[scheme], np.geomspace(min(fit.x), max(fit.x), 40)
+        colours, within = SCHEMES[scheme].colours, np.geomspace(min(fit.x), max(fit.x), 40)
         beyond = np.geomspace(max(fit.x), end, 40)
         if fit.alpha_at_x0 <= 0 or fit.beta <= 0:
             continue  # flat: no return anywhere, which a log axis cannot show
@@ -156,7 +154,7 @@ def _gain_figure(frontiers: Mapping[str, tuple[pd.DataFrame, PowerLawFit]], x: s
         _put(falls, returns_at(fit, max(fit.x), EPSILON).diminishing_return, lambda _: 100 * EPSILON, (start, end))
         tops.append(float(100 * gain_at(fit, min(fit.x))))
         _hide_with(curves[0], falls)
-        items.append(LegendItem(label=SHORT_NAMES[scheme], renderers=curves))
+        items.append(LegendItem(label=SCHEMES[scheme].short, renderers=curves))
     plot.y_range.update(start=0.01, end=1.6 * max(tops))
     plot.yaxis.formatter = human_ticks()
     plot.yaxis.ticker = plot.ygrid[0].ticker = FixedTicker(ticks=log_ticks(0.01, 1.6 * max(tops)))

@@ -7,25 +7,22 @@ import pandas as pd
 from bokeh.models import LegendItem
 
 from tfrs_scaling.common.page import INK
-from tfrs_scaling.fit.analyses.outlook import FRONTIER
+from tfrs_scaling.fit.labels import AXIS_NAMES, FRONTIER, axis_name, multiplier_label
 from tfrs_scaling.fit.report.figures.parts import (
-    AXIS_NAMES,
     MARKERS,
-    SCHEME_COLOURS,
-    SHORT_NAMES,
     add_band,
     add_curve,
     add_line,
     add_points,
     add_ring,
-    axis_name,
     empty_figure,
     finish,
     human,
     ramp,
 )
+from tfrs_scaling.fit.schemes import SCHEMES
 from tfrs_scaling.fit.screening import SHAPE, usable_runs
-from tfrs_scaling.fit.study import AXES, find_line, frontier_points, multiplier_label, points
+from tfrs_scaling.fit.study import find_line, frontier_points, points
 
 Key = tuple[str, str, str]  # architecture, scheme, x
 
@@ -44,7 +41,7 @@ def study_figures(runs: pd.DataFrame, fits: Mapping[str, Any], *, bayes_ne: floa
     figures: dict[Key, Any] = {}
     for architecture, rows in _rows(runs, fits).items():
         for x in AXIS_NAMES:
-            shown = {s: r for s, r in rows.items() if x in AXES[s]}
+            shown = {s: r for s, r in rows.items() if x in SCHEMES[s].axes}
             # The axes of V, H and F count all parameters, those of O and M some: they do not share a figure.
             if len(shown) > 1 and x != "parameters":
                 figures[architecture, "all", x] = frontiers_figure(shown, fits, x, architecture, bayes_ne)
@@ -70,7 +67,7 @@ def regrouped_figures(runs: pd.DataFrame, fits: Mapping[str, Any], *, bayes_ne: 
         for architecture, rows in _rows(runs, fits).items()
         for scheme, of_scheme in rows.items()
         if scheme != "D"
-        for x in AXES[scheme]
+        for x in SCHEMES[scheme].axes
     }
 
 
@@ -141,12 +138,12 @@ def frontiers_figure(
     for rank, (scheme, of_scheme) in enumerate(rows.items()):
         frontier = named_frontier(of_scheme, x)
         found = find_line(fits, scheme=scheme, x=x, line=FRONTIER, architecture=architecture)
-        colours = SCHEME_COLOURS[scheme]
+        colours = SCHEMES[scheme].colours
         law = []
         if found is not None:
             law = [*add_band(plot, found[1], colours), *add_curve(plot, found[1], colours, width=2)]
         marks = add_points(plot, frontier, x, colours, MARKERS[rank], found and found[1])
-        drawn.append(LegendItem(label=SHORT_NAMES[scheme], renderers=[marks, *law], index=len(frontier) - 1))
+        drawn.append(LegendItem(label=SCHEMES[scheme].short, renderers=[marks, *law], index=len(frontier) - 1))
         losses += frontier["test_ne"].to_list()
         places += frontier[x].to_list()
     return finish(plot, drawn, losses, bayes_ne, places)
@@ -165,7 +162,7 @@ def _rows(runs: pd.DataFrame, fits: Mapping[str, Any]) -> dict[str, dict[str, pd
     chosen = usable_runs(runs).reset_index(drop=True)
     fitted = {(record["architecture"], record["scheme"]) for record in fits["lines"]}
     return {
-        architecture: {s: points(chosen, architecture, s) for s in AXES if (architecture, s) in fitted}
+        architecture: {s: points(chosen, architecture, s) for s in SCHEMES if (architecture, s) in fitted}
         for architecture in sorted({architecture for architecture, _ in fitted})
     }
 

@@ -6,7 +6,9 @@ from typing import Any
 from bokeh.models import ColumnDataSource, FixedTicker, LegendItem
 
 from tfrs_scaling.common.page import CARD, FAINT, INK, MUTED, add_legend, blank_figure, tint
-from tfrs_scaling.fit.report.figures.parts import NON_EMBEDDING, SCHEME_COLOURS, human
+from tfrs_scaling.fit.labels import NON_EMBEDDING
+from tfrs_scaling.fit.report.figures.parts import human
+from tfrs_scaling.fit.schemes import SCHEMES
 
 _TOOLTIPS = [
     ("outcome", "@words"),
@@ -36,8 +38,8 @@ def zone_figure(zone: Mapping[str, Any]) -> Any:
         place.ticker = FixedTicker(ticks=list(range(len(values))))
         place.major_label_overrides = {at: human(float(value)) for at, value in enumerate(values)}
     outcomes = (
-        (">", first, SCHEME_COLOURS[first], CARD),
-        ("<", second, SCHEME_COLOURS[second], CARD),
+        (">", first, SCHEMES[first].colours, CARD),
+        ("<", second, SCHEMES[second].colours, CARD),
         ("≈", "≈", FAINT, INK),
     )
     items = []

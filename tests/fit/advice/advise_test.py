@@ -14,7 +14,7 @@ from tests.helpers.levers import SCENARIOS, Scenario
 from tests.helpers.planted import planted_row
 from tests.helpers.studies import CONFIGS
 from tfrs_scaling.cli.main import main
-from tfrs_scaling.common.strict_yaml import InputError
+from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.config import read_config
 from tfrs_scaling.fit.advice.advise import Advice, advise
 from tfrs_scaling.fit.advice.budget import read_budget

@@ -10,7 +10,7 @@ from unittest import mock
 
 from tests.helpers.planted import planted_study
 from tests.helpers.planted_answers import answers
-from tfrs_scaling.common.strict_yaml import InputError
+from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.fit.report.images import headless_browser, write_images
 from tfrs_scaling.fit.study import fit_study
 

@@ -17,7 +17,7 @@ from click.testing import CliRunner
 from scipy import stats
 
 from tfrs_scaling.cli.main import main
-from tfrs_scaling.common.strict_yaml import InputError
+from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.input.describe import description as describe
 from tfrs_scaling.input.describe.description import Description, describe_data, wilson_interval
 from tfrs_scaling.input.schema import CategoricalFeature, DenseFeature, Schema

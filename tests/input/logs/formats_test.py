@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from tfrs_scaling.common.strict_yaml import InputError
+from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.input.logs.formats import FORMATS, open_log
 from tfrs_scaling.input.logs.parquet import ParquetLog
 from tfrs_scaling.input.logs.text import TextLog

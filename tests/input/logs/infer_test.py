@@ -10,7 +10,7 @@ import pandas as pd
 from absl.testing import parameterized
 
 from tests.helpers.studies import CONFIGS, REPOSITORY
-from tfrs_scaling.common.strict_yaml import InputError
+from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.input.logs.infer import infer
 from tfrs_scaling.input.schema import Schema
 

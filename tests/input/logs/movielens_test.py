@@ -15,7 +15,7 @@ from click.testing import CliRunner
 from tests.helpers.logs import contents, parsed, sent
 from tests.helpers.studies import CONFIGS, REPOSITORY
 from tfrs_scaling.cli.main import main
-from tfrs_scaling.common.strict_yaml import InputError
+from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.input.logs import text
 from tfrs_scaling.input.logs.cells import read
 from tfrs_scaling.input.logs.formats import open_log

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from absl.testing import parameterized
 
 from tests.helpers.studies import CONFIGS, REPOSITORY
-from tfrs_scaling.common.strict_yaml import InputError
+from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.input.logs.cells import Log, Rejected, read
 from tfrs_scaling.input.logs.parquet import ParquetLog
 from tfrs_scaling.input.logs.text import TextLog

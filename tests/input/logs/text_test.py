@@ -16,7 +16,7 @@ from unittest import mock
 import numpy as np
 from absl.testing import parameterized
 
-from tfrs_scaling.common.strict_yaml import InputError
+from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.input.logs import text as text_module
 from tfrs_scaling.input.logs.cells import POSITION_BITS, Cells, read
 from tfrs_scaling.input.logs.formats import open_log

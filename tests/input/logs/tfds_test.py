@@ -17,7 +17,7 @@ from click.testing import CliRunner
 
 from tests.helpers.logs import contents, parsed, sent
 from tfrs_scaling.cli.main import main
-from tfrs_scaling.common.strict_yaml import InputError
+from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.input.logs import tfds as tfds_log
 from tfrs_scaling.input.logs.cells import read
 from tfrs_scaling.input.logs.formats import open_log

@@ -12,7 +12,7 @@ import numpy as np
 from absl.testing import parameterized
 
 from tests.helpers.studies import tiny_config
-from tfrs_scaling.common.strict_yaml import InputError
+from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.input import shards
 from tfrs_scaling.input.logs import text
 from tfrs_scaling.input.logs.text import TextLog

@@ -28,7 +28,7 @@ from tests.helpers.studies import (
     read_split,
     source_of,
 )
-from tfrs_scaling.common.strict_yaml import InputError
+from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.input import shards
 from tfrs_scaling.input.logs import text as text_module
 from tfrs_scaling.input.logs.text import TextLog

@@ -17,8 +17,8 @@ from absl.testing import parameterized
 
 from tests.helpers import reference
 from tests.helpers.studies import folder_bytes, numbered, source_of, tiny_config
+from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.common.locations import join, opened
-from tfrs_scaling.common.strict_yaml import InputError
 from tfrs_scaling.input import shards
 from tfrs_scaling.input.batches import batches
 from tfrs_scaling.input.check import check

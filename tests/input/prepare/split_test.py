@@ -10,7 +10,7 @@ from absl.testing import parameterized
 from scipy import stats
 
 from tests.helpers import reference
-from tfrs_scaling.common.strict_yaml import InputError
+from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.input.prepare.rows import Rows
 from tfrs_scaling.input.prepare.split import DROPPED, Request, check_counts, count_splits, decide
 from tfrs_scaling.input.schema import CategoricalFeature, DenseFeature, Schema

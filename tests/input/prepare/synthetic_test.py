@@ -17,7 +17,8 @@ import numpy as np
 from absl.testing import parameterized
 from scipy import integrate, stats
 
-from tfrs_scaling.common.strict_yaml import InputError, validated
+from tfrs_scaling.common.errors import InputError
+from tfrs_scaling.common.strict_yaml import validated
 from tfrs_scaling.input.prepare.prepare import prepare
 from tfrs_scaling.input.prepare.rows import Rows
 from tfrs_scaling.input.prepare.sources import SyntheticSource

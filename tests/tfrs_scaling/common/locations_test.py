@@ -6,8 +6,8 @@ from pathlib import Path
 
 import tensorflow as tf
 
+from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.common.locations import fingerprint, is_remote, join, opened, size
-from tfrs_scaling.common.strict_yaml import InputError
 
 
 class PlacesTest(tf.test.TestCase):

@@ -12,7 +12,8 @@ import pydantic
 from absl.testing import parameterized
 from pydantic.dataclasses import dataclass
 
-from tfrs_scaling.common.strict_yaml import InputError, parse_yaml, read_yaml, validated
+from tfrs_scaling.common.errors import InputError
+from tfrs_scaling.common.strict_yaml import parse_yaml, read_yaml, validated
 from tfrs_scaling.input.schema import STRICT
 
 import tensorflow as tf  # isort: skip -- after tfrs_scaling, which chooses the Keras it comes with

@@ -5,7 +5,8 @@ import tensorflow as tf
 from scipy import stats
 
 from tests.helpers.studies import CONFIGS, tiny_config, tiny_content, tiny_data
-from tfrs_scaling.common.strict_yaml import InputError, validated
+from tfrs_scaling.common.errors import InputError
+from tfrs_scaling.common.strict_yaml import validated
 from tfrs_scaling.config import Config, read_config
 from tfrs_scaling.input.shards import Split
 from tfrs_scaling.planning.cost import TYPICAL

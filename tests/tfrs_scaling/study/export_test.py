@@ -5,7 +5,8 @@ from unittest import mock
 import tensorflow as tf
 
 from tests.helpers.studies import tiny_config, tiny_content, tiny_data
-from tfrs_scaling.common.strict_yaml import InputError, validated
+from tfrs_scaling.common.errors import InputError
+from tfrs_scaling.common.strict_yaml import validated
 from tfrs_scaling.config import Config
 from tfrs_scaling.fit.runs import read_runs, write_runs
 from tfrs_scaling.fit.screening import selected_learning_rate

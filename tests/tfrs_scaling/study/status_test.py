@@ -12,7 +12,7 @@ from rich.console import Console
 
 from tests.helpers.studies import REPOSITORY, tiny_config, tiny_data
 from tfrs_scaling.cli.main import main
-from tfrs_scaling.common.strict_yaml import InputError
+from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.study.attempts import Attempt, Process, begin, publish, write_json
 from tfrs_scaling.study.status import Status, read_status, rendered
 from tfrs_scaling.study.workdir import Workdir

@@ -6,7 +6,7 @@ from pathlib import Path
 import tensorflow as tf
 
 from tests.helpers.studies import REPOSITORY, tiny_config, tiny_data
-from tfrs_scaling.common.strict_yaml import InputError
+from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.study.workdir import Workdir
 
 

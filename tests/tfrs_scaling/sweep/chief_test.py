@@ -16,7 +16,7 @@ from keras_tuner.engine.trial import Trial
 from tests.helpers.faults import Siege
 from tests.helpers.studies import tiny_config, tiny_content, tiny_data
 from tests.tfrs_scaling.sweep.multi_worker_test import free_addresses
-from tfrs_scaling.common.strict_yaml import InputError
+from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.fit.runs import TIMING_COLUMNS, write_runs
 from tfrs_scaling.planning.plan import plan_on
 from tfrs_scaling.study import attempts

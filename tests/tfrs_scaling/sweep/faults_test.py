@@ -17,7 +17,7 @@ import yaml
 from tests.helpers.faults import Siege, faulty_trial, greedy_trial, hanging_trial, quick_trial
 from tests.helpers.studies import tiny_config, tiny_content, tiny_data
 from tests.tfrs_scaling.training.isolation_test import doubled
-from tfrs_scaling.common.strict_yaml import InputError
+from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.config import Config
 from tfrs_scaling.fit.runs import TIMING_COLUMNS
 from tfrs_scaling.planning.plan import plan_on

@@ -11,7 +11,8 @@ import keras_tuner as kt
 import tensorflow as tf
 
 from tests.helpers.studies import tiny_config, tiny_content, tiny_data
-from tfrs_scaling.common.strict_yaml import InputError, validated
+from tfrs_scaling.common.errors import InputError
+from tfrs_scaling.common.strict_yaml import validated
 from tfrs_scaling.config import Config
 from tfrs_scaling.fit.report.report import write_report
 from tfrs_scaling.fit.runs import TIMING_COLUMNS, read_runs, write_runs

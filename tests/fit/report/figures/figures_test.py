@@ -7,9 +7,9 @@ import numpy as np
 from bokeh.models import HoverTool, Legend, LogScale, Span
 
 from tests.helpers.planted import GAMMA, LADDER, line_of, planted_study
-from tfrs_scaling.fit.report.figures.parts import SCHEME_COLOURS, human
+from tfrs_scaling.fit.report.figures.parts import human
 from tfrs_scaling.fit.report.figures.schemes import study_figures
-from tfrs_scaling.fit.runs import SCHEMES
+from tfrs_scaling.fit.schemes import SCHEMES
 from tfrs_scaling.fit.screening import usable_runs
 from tfrs_scaling.fit.study import fit_study, points
 
@@ -118,9 +118,8 @@ class StudyFiguresTest(tf.test.TestCase):
         self.assertEqual(figures["dot", "F", "parameters"].xaxis[0].axis_label, "parameters")
 
     def test_colours_of_f_n_and_e_stand_apart_with_any_colour_vision(self) -> None:
-        self.assertEqual(set(SCHEME_COLOURS), set(SCHEMES) - {"VH"})
         for shade in (0, 1):
-            colours = {scheme: of_scheme[shade] for scheme, of_scheme in SCHEME_COLOURS.items()}
+            colours = {scheme: row.colours[shade] for scheme, row in SCHEMES.items() if scheme != "VH"}
             for one, other in itertools.combinations(colours, 2):
                 if {one, other} & {"F", "N", "E"}:
                     # 0.02 is about what can be told apart side by side (Ottosson's OKLab, as CSS Color 4 uses it).

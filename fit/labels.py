@@ -1,0 +1,26 @@
+"""Names of multipliers, lines, shapes and axes, as tables, figures and sentences write them."""
+
+import math
+from fractions import Fraction
+
+from tfrs_scaling.fit.schemes import SCHEMES
+
+FRONTIER = "frontier"
+AXIS_NAMES: dict[str, str] = {
+    "data": "training examples",
+    "parameters": "parameters",
+    "compute": "training compute (FLOPs)",
+}
+NON_EMBEDDING = "parameters outside the embedding tables"
+
+
+def multiplier_label(multiplier: float) -> str:
+    """A multiplier as people write it: 0.015625 is 1/64, 8.0 is 8, 0.3 is 0.3."""
+    fraction = Fraction(multiplier).limit_denominator(4096)
+    short = fraction.numerator == 1 or fraction.denominator == 1
+    return str(fraction) if short and math.isclose(fraction, multiplier) else f"{multiplier:g}"
+
+
+def axis_name(x: str, scheme: str) -> str:
+    """What an axis measures, in words: O and M are plotted against the parameters they change."""
+    return NON_EMBEDDING if x == "parameters" and SCHEMES[scheme].outside_tables else AXIS_NAMES[x]

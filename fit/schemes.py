@@ -1,0 +1,91 @@
+"""The scaling schemes, one row each: all that the rest of the program knows of a scheme.
+
+Adding a scheme takes a row here, what scales the model or the training rows (``model.shape.scale`` or
+``study.trials``), and a test.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+Axis = Literal["data", "parameters", "compute"]
+
+BASELINE = "D"
+ARCHITECTURE = "A"  # the name under which another architecture's baseline is compared; no scheme of the run table
+
+
+@dataclass(frozen=True)
+class Scheme:
+    """A way to scale a study's baseline.
+
+    Attributes:
+        letter: Its name in configurations, tables and figures.
+        words: What it scales, in words.
+        short: Its name in a legend.
+        axes: What its losses are plotted and fitted against.
+        colours: Of its curves, on a light page and on a dark one.
+        multipliers: What a configuration gives it: multiples of a ``size``, ``share``s below 1, numbers of ``epochs``,
+            or ``none`` of its own.
+        sizes: What a multiplier multiplies, as in "4 times the embedding rows"; empty for a scheme that scales no size
+            of the model. Schemes that do are ranked against one another, as the paper ranks V, H, O and M.
+        outside_tables: Whether its parameters are counted without the embedding tables, which it leaves alone.
+        caption: What a reader of its figures must know besides.
+    """
+
+    letter: str
+    words: str
+    short: str
+    axes: tuple[Axis, ...]
+    colours: tuple[str, str]
+    multipliers: Literal["size", "share", "epochs", "none"]
+    sizes: str = ""
+    outside_tables: bool = False
+    caption: str = ""
+
+
+# Colours: Okabe and Ito (2008), distinguishable with any colour vision, on white and on black. Their yellow is too pale
+# for white, and they have no violet: F, N and E fit among the others.
+SCHEMES: dict[str, Scheme] = {
+    row.letter: row
+    for row in (
+        Scheme("D", "data alone", "D baseline", ("data",), ("#6b6b6b", "#a8a8a8"), "none"),
+        # V changes the size of tables that are looked up one row at a time: no FLOPs, hence no compute curve.
+        Scheme(
+            "V", "vertical: rows of every embedding table", "V rows", ("data", "parameters"), ("#0072b2", "#56b4e9"),
+            "size", sizes="embedding rows",
+        ),
+        Scheme(
+            "H", "horizontal: embedding dimension", "H dimension", ("data", "parameters", "compute"),
+            ("#d55e00", "#e8853a"), "size", sizes="embedding dimension",
+        ),
+        Scheme(
+            "O", "over-arch width", "O over-arch", ("data", "parameters", "compute"), ("#009e73", "#2fc39a"),
+            "size", sizes="over-arch width", outside_tables=True,
+        ),
+        Scheme(
+            "M", "width of all MLPs", "M all MLPs", ("data", "parameters", "compute"), ("#b8578f", "#d98cba"),
+            "size", sizes="width of all MLPs", outside_tables=True,
+        ),
+        # V crossed with H is a plane, no line: see analyses.dimension. Its multiplier is that of the rows.
+        Scheme(
+            "VH", "rows of every embedding table × embedding dimension", "V × H", (), ("#333333", "#dddddd"), "none"
+        ),
+        Scheme(
+            "F", "share of the features", "F features", ("data", "parameters", "compute"), ("#5b4300", "#f0e442"),
+            "share", caption=" The model sees this share of the features, dense and categorical, each smaller set "
+            "within the larger ones.",
+        ),
+        Scheme(
+            "N", "share of the negatives trained on", "N negatives", ("data", "compute"), ("#2e2585", "#8f7bff"),
+            "share",
+            caption=" The model is trained on every click and this share of the other rows, which examples and compute "
+            "count; a smaller share needs a longer log for the same examples. NE is measured on all test rows, with "
+            "predictions corrected for the sampling.",
+        ),
+        Scheme(
+            "E", "epochs: passes over the data", "E epochs", ("data", "compute"), ("#500000", "#78f0f0"), "epochs",
+            caption=" The model passes over its training rows this many times; compute counts every pass.",
+        ),
+    )
+}  # fmt: skip
+SIZES = tuple(row.letter for row in SCHEMES.values() if row.sizes)  # V, H, O and M
+SCALED = tuple(row.letter for row in SCHEMES.values() if row.multipliers != "none")  # with multipliers of their own
