@@ -1,34 +1,52 @@
 # Every target makes .venv and installs what it needs first, so each works on a fresh machine with Python and make.
 
-PYTHON ?= $(firstword $(foreach p,python3.12 python3.11 python3.10 python3,$(shell \
-	$(p) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 13))' 2>/dev/null && echo $(p))))
+PYTHON ?= $(firstword $(foreach p,python3.13 python3.12 python3.11 python3,$(shell \
+	$(p) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null && echo $(p))))
 BIN := .venv/bin
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+PYTEST = $(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
-.PHONY: study test setup lint bench clean
+.PHONY: help study test test-fast setup lint bench bench-truth clean
+
+help: ## list these targets
+	@sed -nE 's/^([a-z-]+):.*## (.*)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
 
 study: .venv/installed ## the default study on synthetic clicks, from nothing to report.html
 	$(BIN)/tfrs-scaling study tuner_configs/study.yaml
 
-test: .venv/installed-for-tests
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+test: .venv/installed-for-tests ## every test
+	$(PYTEST)
 
-setup: .venv/installed-for-tests
+test-fast: .venv/installed-for-tests ## the tests that train nothing and open no browser
+	$(PYTEST) -m 'not slow and not browser'
 
-lint: .venv/installed-for-tests
+setup: .venv/installed-for-tests ## .venv with all that the tests need
+
+lint: .venv/installed-for-tests ## formatting, style, types, and which package may import which
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
+	$(BIN)/lint-imports --no-cache --no-logo
 	$(BIN)/mypy
 
-bench: .venv/installed-for-tests
-	for benchmark in tests/benchmarks/*_benchmark.py; do \
-		$(BIN)/python -m tests.benchmarks.$$(basename $$benchmark .py) --benchmark_filter=. || exit 1; done
+# NAME=dlrm runs dlrm_benchmark.py alone, NAME=dlrm/rows the benchmarks in it whose names contain "rows".
+bench: .venv/installed-for-tests ## speed, in 5 minutes; NAME=dlrm or NAME=dlrm/rows: a part of it
+	$(call benchmarks,speed)
 
-clean:
+bench-truth: .venv/installed-for-tests ## how often intervals and advice are right, in hours; NAME=advise: a part of it
+	$(call benchmarks,truth)
+
+define benchmarks
+@for file in tests/benchmarks/$(1)/$(or $(firstword $(subst /, ,$(NAME))),*)_benchmark.py; do \
+	test -e $$file || { echo "no $$file; there are: $(notdir $(wildcard tests/benchmarks/$(1)/*_benchmark.py))"; exit 1; }; \
+	$(BIN)/python -m $$(echo $${file%.py} | tr / .) --benchmark_filter=$(or $(word 2,$(subst /, ,$(NAME))),.) || exit 1; \
+done
+endef
+
+clean: ## remove .venv and caches
 	rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache
 
 .venv/bin/python:
-	@test -n "$(PYTHON)" || { echo "needs Python 3.10, 3.11 or 3.12; say where with make PYTHON=/path/to/python"; exit 1; }
+	@test -n "$(PYTHON)" || { echo "needs Python 3.11, 3.12 or 3.13; say where with make PYTHON=/path/to/python"; exit 1; }
 	$(PYTHON) -m venv .venv
 
 .venv/installed: .venv/bin/python setup.cfg pyproject.toml constraints.txt

@@ -19,7 +19,7 @@ from tfrs_scaling.training.evaluation import evaluate
 from tfrs_scaling.training.isolation import run_isolated
 from tfrs_scaling.training.trial import run_trial
 
-CONFIG = Path(__file__).parents[2] / "tuner_configs" / "study.yaml"
+CONFIG = Path(__file__).parents[3] / "tuner_configs" / "study.yaml"
 
 
 class TrainBenchmark(tf.test.Benchmark):

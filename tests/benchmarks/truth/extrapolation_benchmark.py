@@ -1,4 +1,4 @@
-"""How well a selected law extrapolates, against the usual fits, on planted curves and curves of trained models.
+"""How well a chosen law extrapolates, against the usual fits, on planted curves and curves of trained models.
 
 Every curve is cut at 1/2, 1/4 and 1/8 of its largest x; what lies beyond is predicted. Printed: the mean RMSLE
 (root mean squared difference of logarithms) over kinds of curves, on two halves of the curves.
@@ -50,7 +50,7 @@ def planted(kind: str, rng: np.random.Generator) -> Curve:
 def trained() -> dict[str, list[Curve]]:
     """Error and log loss of scikit-learn classifiers on growing samples, measured on 6,000 rows.
 
-    (On the bundled digits nothing can be told apart: an error of 2 % of 600 rows is 12 rows.)
+    (The bundled digits are too few to resolve a difference: an error of 2 % of 600 rows is 12 rows.)
     """
     models = {
         "logistic": lambda: LogisticRegression(C=0.1, max_iter=60),
@@ -95,7 +95,7 @@ def best_member(law: ChosenLaw, x: np.ndarray) -> np.ndarray:
     return replace(law, members=(replace(law.members[0], weight=1.0),)).predict(x)
 
 
-class SelectionBenchmark(tf.test.Benchmark):
+class ExtrapolationBenchmark(tf.test.Benchmark):
     """Errors beyond the data, printed."""
 
     def benchmark_extrapolation(self) -> None:
@@ -135,15 +135,6 @@ class SelectionBenchmark(tf.test.Benchmark):
             extras |= {f"extrapolates {key}": round(float(np.mean(v)), 4) for key, v in trust.items() if v}
             extras |= {"share that extrapolates": round(len(trust[True]) / count, 3)}
             self.report_benchmark(name=f"extrapolation_half_{half}", iters=count, wall_time=seconds, extras=extras)
-
-    def benchmark_92_curves_of_200_points(self) -> None:
-        rng = np.random.default_rng(0)
-        x = np.geomspace(1e4, 1e8, 200)
-        curves = [0.9 * (1 + x / 1e5) ** -0.3 * np.exp(0.01 * rng.standard_normal(200)) for _ in range(92)]
-        started = time.perf_counter()
-        for y in curves:
-            choose_law(x, y)
-        self.report_benchmark(iters=92, wall_time=time.perf_counter() - started)
 
 
 if __name__ == "__main__":

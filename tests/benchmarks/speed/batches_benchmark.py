@@ -15,7 +15,7 @@ from tfrs_scaling.input.prepare.sources import SyntheticSource
 from tfrs_scaling.input.schema import Schema
 from tfrs_scaling.input.shards import ClickData
 
-CONFIG = Path(__file__).parents[2] / "tuner_configs" / "study.yaml"
+CONFIG = Path(__file__).parents[3] / "tuner_configs" / "study.yaml"
 REPEATS = 3
 
 

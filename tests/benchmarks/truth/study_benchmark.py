@@ -1,64 +1,39 @@
-"""What a study takes: by the plan and in truth, with one job and with two, and as separate KerasTuner trials.
+"""The default study against its plan, and against the same grid as separate KerasTuner trials.
 
 ``STUDY_WORKDIR=FOLDER`` makes ``default_study`` look at a finished study of ``tuner_configs/study.yaml`` there, run
 without a break, and not run one, which takes minutes.
 """
 
-import dataclasses
 import functools
 import gc
 import os
 import random
 import tempfile
-import threading
 import time
 from pathlib import Path
 from typing import Any
 
 import keras_tuner as kt
 import numpy as np
-import psutil
 import tensorflow as tf
 
 from tests.helpers.peers import stock_batches, stock_model
+from tests.helpers.sweeps import STUDY, Swept, made, swept
 from tfrs_scaling.config import Config, read_config
 from tfrs_scaling.input.batches import batches
-from tfrs_scaling.input.prepare.prepare import prepare
-from tfrs_scaling.input.prepare.sources import SyntheticSource
 from tfrs_scaling.input.shards import ClickData
 from tfrs_scaling.planning.calibration import calibrate
 from tfrs_scaling.planning.cost import wall_seconds
-from tfrs_scaling.planning.plan import PlannedTrial, jobs_at_once, plan_on
+from tfrs_scaling.planning.plan import jobs_at_once, plan_on
 from tfrs_scaling.study.export import read_scalars
 from tfrs_scaling.study.trials import Trial, all_trials
 from tfrs_scaling.study.workdir import Workdir
-from tfrs_scaling.sweep.grid import sweep
 
-STUDY = Path(__file__).parents[2] / "tuner_configs" / "study.yaml"
 SAMPLED_PER_RUNG = 5  # of 51 shapes and learning rates: a tenth of the grid
 
 
-class SweepBenchmark(tf.test.Benchmark):
-    """Minutes each, on an otherwise idle machine."""
-
-    def benchmark_jobs(self) -> None:
-        """Four narrow shapes, one trial at a time and two."""
-        overrides = ("examples=[65536, 131072, 262144]", "V=[]", "H=[1/8, 1/4]", "O=[]", "M=[1/4]")
-        config = read_config(STUDY, ("training.learning_rates=[0.04]", *(f"sweep.{text}" for text in overrides)))
-        data = made(config)
-        swept(config, data, jobs=2)  # starts the server of processes
-        seconds: dict[int, list[float]] = {1: [], 2: []}
-        for _ in range(3):
-            for jobs in seconds:
-                seconds[jobs].append(swept(config, data, jobs=jobs).wall)
-        medians = {jobs: float(np.median(of_jobs)) for jobs, of_jobs in seconds.items()}
-        print(f"\nfour narrow trials: {medians[1]:.1f} s one at a time, {medians[2]:.1f} s two at a time")
-        self.report_benchmark(
-            iters=3,
-            wall_time=medians[2],
-            name="jobs",
-            extras={"one_at_a_time": medians[1], "ratio": medians[1] / medians[2]},
-        )
+class StudyBenchmark(tf.test.Benchmark):
+    """Needs an otherwise idle machine: some 4 minutes for the study, 12 for the separate trials."""
 
     def benchmark_default_study(self) -> None:
         """The plan of study.yaml against the study, and where the study's time goes."""
@@ -120,47 +95,6 @@ class SweepBenchmark(tf.test.Benchmark):
         )
 
 
-@dataclasses.dataclass(frozen=True)
-class Swept:
-    """A finished sweep.
-
-    Attributes:
-        workdir: its folder.
-        wall: its seconds.
-        peak_bytes: the largest memory of any trial's process; 0 where it was not watched.
-    """
-
-    workdir: Workdir
-    wall: float
-    peak_bytes: int
-
-
-def made(config: Config) -> ClickData:
-    """The study's clicks."""
-    assert config.synthetic is not None
-    folder = Path(tempfile.mkdtemp()) / "data"
-    prepare(SyntheticSource(config.synthetic), folder, seed=config.synthetic.seed)
-    return ClickData.open(folder)
-
-
-def swept(config: Config, data: ClickData, jobs: int) -> Swept:
-    """The study, run in a new folder."""
-    workdir = Workdir(Path(tempfile.mkdtemp()))
-    planned: list[PlannedTrial] = plan_on(config, data.manifest)
-    peaks: dict[int, int] = {}
-    over = threading.Event()
-    watcher = threading.Thread(target=watch_memory, args=(peaks, over))
-    watcher.start()
-    with workdir.locked():
-        workdir.claim(config, data)
-        began = time.perf_counter()
-        sweep(config, data, workdir, planned, strategy="cpu", jobs=jobs, watcher=lambda *_: None)
-        wall = time.perf_counter() - began
-    over.set()
-    watcher.join()
-    return Swept(workdir, wall, max(peaks.values(), default=0))
-
-
 @functools.cache
 def default_study() -> Swept:
     """The default study, run here or found where ``STUDY_WORKDIR`` says."""
@@ -171,18 +105,6 @@ def default_study() -> Swept:
     config = read_config(STUDY)
     data = made(config)
     return swept(config, data, jobs_at_once(plan_on(config, data.manifest), "cpu"))
-
-
-def watch_memory(peaks: dict[int, int], over: threading.Event) -> None:
-    """Note, per process id, the most memory that each trial has held so far: the processes forked from the server."""
-    while not over.wait(0.5):
-        for process in (trial for server in psutil.Process().children() for trial in server.children()):
-            try:
-                status = Path(f"/proc/{process.pid}/status").read_text()
-            except OSError:
-                continue
-            if "VmHWM" in status:  # kB
-                peaks[process.pid] = int(status.split("VmHWM:")[1].split()[0]) * 1024
 
 
 def spent_by(directory: Path, ladder: tuple[int, ...]) -> tuple[float, float, float]:

@@ -1,4 +1,4 @@
-"""How right the fits of simulated curves are, and how fast: the full size of what the tests check in small."""
+"""How right the fits of simulated curves are: the full size of what the tests check in small."""
 
 import time
 from collections import Counter
@@ -7,17 +7,15 @@ from collections.abc import Callable, Mapping
 import numpy as np
 import tensorflow as tf
 
-from tests.helpers.planted import planted_study
 from tests.helpers.simulated import comparisons, coverage, draw_curve, multistart_rss, plateau_coverage
 from tfrs_scaling.fit.laws.power_law import PowerLawFit, fit_power_law
-from tfrs_scaling.fit.study import fit_study
 
 SIMULATIONS = 2000
 LADDER = 3000 * 2.0 ** np.arange(11)
 
 
 class PowerLawBenchmark(tf.test.Benchmark):
-    """Coverage, flags, optima, comparisons and speed."""
+    """Coverage, flags, optima and comparisons."""
 
     def benchmark_coverage_of_intervals(self) -> None:
         for kind in ("paper", "movielens"):
@@ -86,21 +84,6 @@ class PowerLawBenchmark(tf.test.Benchmark):
             started = time.perf_counter()
             figures = comparisons(n, 5e-4, 1000, seed=n, ladders=ladders)
             self._report(f"comparison, {ladders} ladders of {n}", 1000, started, figures)
-
-    def benchmark_10000_curves(self) -> None:
-        rng = np.random.default_rng(0)
-        losses = 0.2 * (LADDER / LADDER[0]) ** -0.3 + 0.78 + rng.normal(0, 5e-4, (10_000, LADDER.size))
-        started = time.perf_counter()
-        for of_one in losses:
-            fit_power_law(LADDER, of_one)
-        self._report("10,000 curves, intervals included, on one core", len(losses), started, {})
-
-    def benchmark_default_report(self) -> None:
-        for seeds in (1, 3):
-            runs = planted_study(seeds=seeds)
-            started = time.perf_counter()
-            lines = fit_study(runs)["lines"]
-            self._report(f"fits of a study, {seeds} seeds", len(lines), started, {})
 
     def _report(self, name: str, iterations: int, started: float, figures: Mapping[str, float]) -> None:
         seconds = time.perf_counter() - started

@@ -1,0 +1,65 @@
+"""Every public function has an example in its docstring, and every example is true."""
+
+import contextlib
+import doctest
+import importlib
+import io
+import pkgutil
+import tempfile
+from collections.abc import Callable, Iterator
+from types import ModuleType
+from typing import Any
+
+from tfrs_scaling import common, fit, sweep
+
+import tensorflow as tf  # isort: skip -- after tfrs_scaling, which chooses the Keras it comes with
+
+FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
+REQUIRED = False  # to become True when every public function has its example
+
+
+def public_functions(package: ModuleType) -> dict[str, Callable[..., Any]]:
+    """The functions, not the classes, that a package exports."""
+    exported = {name: getattr(package, name) for name in package.__all__}
+    return {name: value for name, value in exported.items() if callable(value) and not isinstance(value, type)}
+
+
+def modules(package: ModuleType) -> Iterator[ModuleType]:
+    """A package and all that is in it."""
+    yield package
+    for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+        yield importlib.import_module(module.name)
+
+
+def examples(value: Any, name: str) -> list[doctest.DocTest]:
+    """The docstrings with examples of a module, class or function."""
+    return [test for test in doctest.DocTestFinder().find(value, name) if test.examples]
+
+
+class DoctestTest(tf.test.TestCase):
+    def check(self, tests: list[doctest.DocTest]) -> None:
+        """Run examples in an empty folder; what went wrong is the message."""
+        runner, report = doctest.DocTestRunner(optionflags=FLAGS), io.StringIO()
+        with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
+            for test in tests:
+                runner.run(test, out=report.write)
+        self.assertEqual(runner.summarize(verbose=False).failed, 0, report.getvalue())
+
+    def test_public_functions_have_examples(self) -> None:
+        functions = public_functions(fit)
+        if hasattr(sweep, "run_study"):
+            functions["run_study"] = sweep.run_study
+        missing = sorted(name for name, function in functions.items() if not examples(function, name))
+        if missing and not REQUIRED:
+            self.skipTest(f"{len(missing)} of {len(functions)} public functions lack an example: {', '.join(missing)}")
+        self.assertEqual(missing, [])
+
+    def test_examples_without_training(self) -> None:
+        self.check([test for package in (common, fit) for m in modules(package) for test in examples(m, m.__name__)])
+
+    def test_examples_with_training(self) -> None:
+        self.check([test for module in modules(sweep) for test in examples(module, module.__name__)])
+
+
+if __name__ == "__main__":
+    tf.test.main()
