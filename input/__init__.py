@@ -1,1 +1,6 @@
-"""Raw click logs -> shards of row groups -> batches."""
+"""Raw click logs -> shards of row groups -> batches.
+
+Each module imports only from the layers below:
+
+    describe > {prepare, batches, check} > {logs, shards} > schema
+"""

@@ -1,4 +1,4 @@
-"""Is prepared data still what it was when it was written? Every byte is read."""
+"""Checks that prepared data are unchanged since they were written; reads every byte."""
 
 from collections.abc import Iterator
 
@@ -7,17 +7,16 @@ import tensorflow as tf
 
 from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.common.locations import fingerprint, join
-from tfrs_scaling.input.prepare.rows import PADDING
-from tfrs_scaling.input.shards import SPLITS, ClickData, Shard, Split, parse_record
+from tfrs_scaling.input.shards import PADDING, SPLITS, ClickData, Shard, Split, parse_record
 
-_ADVICE = "prepare the data anew"
+_ADVICE = "prepare the data again"
 
 
 def check(data: ClickData) -> Iterator[Shard]:
-    """Compare every shard with the manifest; each is given back once it is found whole.
+    """Compare every shard with the manifest; yields each that agrees.
 
     Raises:
-        InputError: names the first shard, and where it can the record in it, that is not as the manifest says.
+        InputError: names the first shard that disagrees and, if possible, the record.
     """
     for name in SPLITS:
         clicks = 0

@@ -2,18 +2,19 @@
 
 import dataclasses
 import json
+import math
+from fractions import Fraction
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import pydantic
 from pydantic.dataclasses import dataclass
 
-from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.common.strict_yaml import read_yaml, validated
 
 STRICT = pydantic.ConfigDict(extra="forbid", allow_inf_nan=False)
 
-# One record holds at most this many ids of one row; more is a mistake in the schema rather than a feature.
+# Ids that one row may hold of one feature; a larger number is a mistake in the schema.
 MAX_VALUES = 1000
 Name = Annotated[str, pydantic.Field(min_length=1, max_length=200)]
 
@@ -26,9 +27,9 @@ class DenseFeature:
         name: the column.
         transform: ``log1p`` takes ln(1 + x); ``standardize`` takes (x - mean) / standard deviation, both
             measured on the training split. A missing value becomes 0 *after* the transform.
-        negative: what ``log1p`` does with a negative value: ``zero`` takes it for 0, ``reject`` for a
-            malformed row. (Criteo's second integer column holds -1, -2 and -3.)
-        integer: a value that is none makes a malformed row.
+        negative: what ``log1p`` does with a negative value: ``zero`` reads it as 0, ``reject`` treats the row as
+            malformed. (Criteo's second integer column holds -1, -2 and -3.)
+        integer: a row whose value is not an integer is malformed.
     """
 
     name: Name
@@ -39,21 +40,20 @@ class DenseFeature:
 
 @dataclass(frozen=True, config=STRICT)
 class CategoricalFeature:
-    """An id out of many, or several of them.
+    """One id out of many, or several of them.
 
     Attributes:
         name: the column.
         cardinality: rows of the feature's embedding table at V = 1. Under V scaling the table has
-            ``round(cardinality * V)`` rows, and the id ``i`` lies in row ``i % rows``.
-        encoding: how a value becomes an id. ``vocabulary``: ids 1, 2, 3 ... by falling frequency in the
-            training split, up to ``cardinality - 1``, equally frequent values in the order of their hashes; id 0
-            stands for all that is missing, rarer or unseen in training. ``hash``: 31 bits of a fixed hash of the
-            value, a missing value being one of its own. ``id``: the value is a non-negative integer below 2**31 and
-            is the id.
-        min_count: a value that occurs less often in the training split is as good as unseen (``vocabulary`` only).
+            ``scaled_size(cardinality, V)`` rows, and the id ``i`` uses row ``i % rows``.
+        encoding: how a value becomes an id. ``vocabulary``: ids 1, 2, 3 ... by descending frequency in the training
+            split, up to ``cardinality - 1``, ties ordered by hash; id 0 stands for missing values, for rarer ones and
+            for those unseen in training. ``hash``: 31 bits of a fixed hash of the value; a missing value hashes like
+            a value of its own. ``id``: the value is the id, an integer from 0 to 2**31 - 1.
+        min_count: values with fewer occurrences in the training split get no id (``vocabulary`` only).
         max_values: ids a row can hold; above 1 the feature is multi-hot and its embeddings are averaged.
-        separator: what stands between the values of a multi-hot feature.
-        hexadecimal: a value that is no hexadecimal number of at most 32 bits makes a malformed row.
+        separator: text between the values of a multi-hot feature.
+        hexadecimal: a row whose value is not a hexadecimal number of at most 32 bits is malformed.
     """
 
     name: Name
@@ -66,9 +66,9 @@ class CategoricalFeature:
 
     def __post_init__(self) -> None:
         if self.min_count > 1 and self.encoding != "vocabulary":
-            raise ValueError(f"feature {self.name!r}: min_count is for the encoding 'vocabulary'")
+            raise ValueError(f"feature {self.name!r}: min_count needs the encoding 'vocabulary'")
         if (self.max_values > 1) != (self.separator is not None):
-            raise ValueError(f"feature {self.name!r}: max_values above 1 and a separator go together")
+            raise ValueError(f"feature {self.name!r}: max_values above 1 and a separator must be given together")
         if self.separator is not None and len(self.separator) == 0:
             raise ValueError(f"feature {self.name!r}: the separator is empty")
 
@@ -78,15 +78,15 @@ class Schema:
     """The columns of a click log.
 
     Attributes:
-        label: the column that is 1 for a click and 0 for none.
-        label_at_least: where the label is a number such as a rating, one of at least this counts as a click; None:
+        label: the column that is 1 for a click and 0 otherwise.
+        label_at_least: if the label is a number such as a rating, the smallest value that counts as a click; None if
             the label is 0 or 1.
         categorical: at least one.
         dense: may be empty; the model then sees a constant 1.
-        time: a column of integers that grow with time (epoch seconds, say), or None.
-        weight: a column of numbers from 0 up that the row's loss is multiplied by, in training and in evaluation; or
-            None: every row counts once.
-        missing: the texts that stand for a missing value.
+        time: a column of integers that increase with time (epoch seconds, say), or None.
+        weight: a column of non-negative numbers that multiply the row's loss, in training and in evaluation; None:
+            every row has weight 1.
+        missing: the texts that mean a missing value.
     """
 
     label: Name
@@ -99,13 +99,13 @@ class Schema:
 
     def __post_init__(self) -> None:
         columns = self.columns
-        twice = sorted({name for name in columns if columns.count(name) > 1})
-        if twice:
-            raise ValueError(f"column {twice[0]!r} is named twice")
+        repeated = sorted({name for name in columns if columns.count(name) > 1})
+        if repeated:
+            raise ValueError(f"column {repeated[0]!r} is named twice")
 
     @property
     def columns(self) -> list[str]:
-        """Every column that is read, the label first."""
+        """Names of all columns to read, the label first."""
         dense, categorical = [f.name for f in self.dense], [f.name for f in self.categorical]
         return [self.label, *dense, *categorical, *(name for name in (self.time, self.weight) if name is not None)]
 
@@ -119,7 +119,7 @@ class Schema:
         return slots
 
     def to_dict(self) -> dict[str, Any]:
-        """The schema as plain JSON values; ``Schema.from_dict`` takes it back."""
+        """The schema as plain JSON values, for ``Schema.from_dict``."""
         plain: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(self)))
         return plain
 
@@ -142,17 +142,6 @@ class Schema:
         return Schema.from_dict(read_yaml(path), str(path))
 
 
-def criteo() -> Schema:
-    """Criteo's display advertising logs: 13 integer counts, 26 categories as 32-bit hexadecimal numbers.
-
-    The tables have 2**16 rows at V = 1: the raw cardinalities run from 4 to 10 million, and hashing them into
-    equal tables is the usual way to fit them in memory.
-    """
-    return Schema(
-        label="label",
-        dense=tuple(DenseFeature(f"I{i}", integer=True) for i in range(1, 14)),
-        categorical=tuple(CategoricalFeature(f"C{i}", 2**16, "hash", hexadecimal=True) for i in range(1, 27)),
-    )
-
-
-__all__ = ["CategoricalFeature", "DenseFeature", "InputError", "Schema", "criteo"]
+def scaled_size(size: int, multiplier: Fraction) -> int:
+    """A size times a multiplier: the nearest integer, halves rounded up, and at least 1."""
+    return max(1, math.floor(size * multiplier + Fraction(1, 2)))

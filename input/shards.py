@@ -1,6 +1,6 @@
 """Row-group shards: thousands of rows per TFRecord, each column as raw little-endian bytes.
 
-A folder of shards holds ``manifest.json``, written last: a folder without one is not data. TensorFlow Datasets
+A folder of shards holds ``manifest.json``, written last: a folder without one is incomplete. TensorFlow Datasets
 reads the folder too (``tfds.builder_from_directory``).
 """
 
@@ -25,6 +25,7 @@ FORMAT_VERSION = 2
 MANIFEST = "manifest.json"
 ROWS_PER_RECORD = 4096
 RECORDS_PER_SHARD = 64
+PADDING = -1  # in the id matrix, fills the slots that a multi-hot row does not use
 SplitName = Literal["train", "validation", "test"]
 SPLITS: tuple[SplitName, ...] = ("train", "validation", "test")
 
@@ -61,8 +62,8 @@ class Split:
 
 
 @dataclass(frozen=True, config=STRICT)
-class Source:
-    """A raw file that the rows came from: its name, size in bytes and SHA-256."""
+class RawFile:
+    """A raw file that the rows were read from: its name, size in bytes and SHA-256."""
 
     file: str
     bytes: Count
@@ -71,10 +72,10 @@ class Source:
 
 @dataclass(frozen=True, config=STRICT)
 class Bayes:
-    """The loss of the true click probabilities on the test split, which no model can beat but by luck.
+    """The loss of the true click probabilities on the test split, which a model can beat only by luck.
 
     Attributes:
-        log_loss: mean of -ln(probability of what happened), in nats.
+        log_loss: mean of -ln(probability of the label), in nats.
         ne: ``log_loss`` over the entropy of the test split's CTR.
         ne_standard_error: of ``ne``, over test rows.
     """
@@ -86,26 +87,26 @@ class Bayes:
 
 @dataclass(frozen=True, config=STRICT)
 class Manifest:
-    """What a folder of shards holds, and how it came to be.
+    """What a folder of shards holds, and how it was made.
 
     Attributes:
-        format_version: of the shards; another one cannot be read.
-        tool_version: of tfrs_scaling, when it wrote them.
+        format_version: of the shards; only the current one can be read.
+        tool_version: the version of tfrs_scaling that wrote them.
         schema: the columns.
         schema_hash: of the schema, 16 hexadecimal digits.
         source_hash: of the raw files' checksums, likewise; empty for synthetic clicks.
         splits: by name; all three, each in a seeded random order of its own.
-        rows_per_record: of every record but the last one of a shard.
+        rows_per_record: in every record except the last of a shard.
         split_by: ``time``, ``order`` (of the log) or ``random``.
         seed: of the split and the shuffle.
-        dense_mean, dense_deviation: float per dense feature, as ``standardize`` used them: of the training rows
+        dense_mean, dense_deviation: float per dense feature, as used by ``standardize``: over the training rows
             among the first 2**20 rows of the shuffle.
         vocabulary_sizes: distinct training values per ``vocabulary`` feature.
         missing: per dense and categorical feature, how many values are missing in the whole log.
         rejected: malformed rows that were left out.
         negative_rate: the share of the negatives that the training split kept; the other splits keep all.
         sources: the raw files.
-        bayes: for synthetic clicks.
+        bayes: for synthetic clicks only.
     """
 
     format_version: int
@@ -122,20 +123,20 @@ class Manifest:
     vocabulary_sizes: dict[str, int]
     missing: dict[str, int]
     rejected: Count
-    sources: tuple[Source, ...]
+    sources: tuple[RawFile, ...]
     negative_rate: Annotated[float, pydantic.Field(gt=0, le=1)] = 1.0
     bayes: Bayes | None = None
 
     def __post_init__(self) -> None:
         if self.format_version != FORMAT_VERSION:
             raise ValueError(
-                f"format version {self.format_version}; this version reads {FORMAT_VERSION}: prepare the data anew"
+                f"format version {self.format_version}; this version reads {FORMAT_VERSION}: prepare the data again"
             )
         for name in SPLITS:
             if name not in self.splits:
                 raise ValueError(f"the split {name!r} is missing")
         if self.schema_hash != short_hash(self.schema.to_dict()):
-            raise ValueError("schema_hash: the schema was changed after the data were prepared: prepare the data anew")
+            raise ValueError("schema_hash: the schema was changed after the data were prepared: prepare them again")
 
     def to_json(self) -> str:
         """The manifest as JSON text, keys sorted."""
@@ -143,7 +144,7 @@ class Manifest:
 
     @property
     def data_hash(self) -> str:
-        """16 hexadecimal digits that change when a row, its order, its split or the schema does."""
+        """16 hexadecimal digits that change with any row, the order of the rows, the splits or the schema."""
         shards = {name: [shard.sha256 for shard in self.splits[name].shards] for name in SPLITS}
         return short_hash([self.schema.to_dict(), shards])
 
@@ -162,15 +163,15 @@ class ClickData:
 
     @staticmethod
     def open(folder: str | Path) -> "ClickData":
-        """Read the manifest and see that every shard is there in full.
+        """Read the manifest and check that every shard is present and has its full size.
 
         Raises:
-            InputError: names the folder without manifest, the mistake in it, or the missing or truncated shard.
+            InputError: there is no valid manifest, or a shard is missing, truncated or a link out of the folder.
         """
         path = join(folder, MANIFEST)
         if size(path) is None:
             raise InputError(
-                f"{folder}: no {MANIFEST}, so this is no prepared data; make it with `tfrs-scaling prepare`"
+                f"{folder}: no {MANIFEST}, so this is not prepared data; create it with `tfrs-scaling prepare`"
             )
         with opened(path) as stream:
             manifest = validated(Manifest, parse_mapping(stream.read(), path), path)
@@ -179,13 +180,13 @@ class ClickData:
                 file = join(folder, shard.file)
                 found = size(file)
                 if found is None:
-                    raise InputError(f"{file}: the shard is missing; prepare the data anew")
+                    raise InputError(f"{file}: the shard is missing; prepare the data again")
                 if not is_remote(folder) and Path(file).resolve().parent != Path(folder).resolve():
-                    raise InputError(f"{file}: is a symbolic link out of the folder; put the shard itself there")
+                    raise InputError(f"{file}: is a symbolic link out of the folder; replace it with the shard itself")
                 if found != shard.bytes:
                     raise InputError(
                         f"{file}: the shard has {found} bytes instead of {shard.bytes}; "
-                        "it is truncated or was changed: prepare the data anew"
+                        "it is truncated or was changed: prepare the data again"
                     )
         return ClickData(str(folder), manifest)
 
@@ -195,7 +196,7 @@ class ClickData:
 
 
 def column_specs(schema: Schema) -> dict[str, tuple[int, type]]:
-    """Per column of a record: values per row, and dtype."""
+    """Values per row and dtype of each column of a record."""
     specs: dict[str, tuple[int, type]] = {
         "label": (1, np.uint8),
         "ids": (schema.slots[-1].stop, np.int32),
@@ -209,34 +210,42 @@ def column_specs(schema: Schema) -> dict[str, tuple[int, type]]:
     return specs
 
 
-def shard_count(rows: int) -> int:
-    """How many shards a split of so many rows has."""
-    return max(1, round(rows / (ROWS_PER_RECORD * RECORDS_PER_SHARD)))
+def shard_count(rows: int, rows_per_shard: int = ROWS_PER_RECORD * RECORDS_PER_SHARD) -> int:
+    """How many shards a split of ``rows`` rows has."""
+    return max(1, round(rows / rows_per_shard))
 
 
-def write_shard(folder: str, split: SplitName, number: int, total: int, columns: dict[str, np.ndarray]) -> Shard:
+def write_shard(
+    folder: str,
+    split: SplitName,
+    number: int,
+    total: int,
+    columns: dict[str, np.ndarray],
+    rows_per_record: int = ROWS_PER_RECORD,
+) -> Shard:
     """Write one shard of a split.
 
     Args:
-        folder: where to.
+        folder: to write to.
         split: its name.
         number: of the shard, from 0.
         total: how many shards the split has.
         columns: per ``column_specs``, an array [rows, values] of the dtype given there.
+        rows_per_record: in every record except the last.
     """
     file = f"clicks-{split}.tfrecord-{number:05d}-of-{total:05d}"
     path, rows = join(folder, file), len(columns["label"])
-    starts = range(0, rows, ROWS_PER_RECORD)
+    starts = range(0, rows, rows_per_record)
     with tf.io.TFRecordWriter(path) as writer:
         for start in starts:
-            writer.write(_record({name: column[start : start + ROWS_PER_RECORD] for name, column in columns.items()}))
+            writer.write(_record({name: column[start : start + rows_per_record] for name, column in columns.items()}))
     return Shard(file, rows, len(starts), *fingerprint(path))
 
 
 def record_bytes(schema: Schema, rows: int) -> int:
-    """Bytes that a record of so many rows takes in its file: as many whatever its values are.
+    """Bytes that a record of ``rows`` rows takes in its file, whatever its values.
 
-    TFRecord puts a length of 8 bytes and its checksum of 4 before a record, and one of 4 behind it.
+    TFRecord puts 8 bytes of length and 4 of its checksum before a record, and 4 of the record's checksum after it.
     """
     specs = column_specs(schema)
     columns: dict[str, np.ndarray] = {name: np.zeros((rows, values), dtype) for name, (values, dtype) in specs.items()}
@@ -266,7 +275,7 @@ def parse_record(record: tf.Tensor, schema: Schema) -> dict[str, tf.Tensor]:
 
 
 def write_tfds_metadata(folder: Path, manifest: Manifest) -> None:
-    """Describe the shards so that ``tfds.builder_from_directory(folder)`` reads them, a row group an example."""
+    """Write the metadata that ``tfds.builder_from_directory(folder)`` needs; a row group is an example."""
     features = {
         name: tfds.features.Tensor(shape=(None, values), dtype=dtype, encoding="bytes")
         for name, (values, dtype) in column_specs(manifest.schema).items()
@@ -296,8 +305,8 @@ def write_tfds_metadata(folder: Path, manifest: Manifest) -> None:
 
 
 def describe(manifest: Manifest) -> dict[str, Any]:
-    """What a report says about the data."""
-    source = ", ".join(source.file for source in manifest.sources) or "synthetic clicks"
+    """Facts about the data for a report."""
+    source = ", ".join(raw.file for raw in manifest.sources) or "synthetic clicks"
     return {
         "rows": {name: manifest.splits[name].rows for name in SPLITS},
         "base_ctr": {name: manifest.splits[name].ctr for name in SPLITS},

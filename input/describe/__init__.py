@@ -1,1 +1,1 @@
-"""What prepared data hold, as one page."""
+"""Describes prepared data on one page."""

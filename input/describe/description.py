@@ -1,4 +1,4 @@
-"""What prepared data hold: splits, features, frequencies, collisions and the click rate over time, in one pass."""
+"""Describes prepared data in one pass: splits, features, frequencies, collisions and the click rate over time."""
 
 import dataclasses
 import math
@@ -10,16 +10,16 @@ import numpy as np
 import tensorflow as tf
 
 from tfrs_scaling.common.errors import InputError
-from tfrs_scaling.input.describe.frequency import Collisions, Tally, Zipf, collisions, fit_zipf, scaled_rows, thinned
+from tfrs_scaling.input.describe.frequency import Collisions, Tally, Zipf, collisions, fit_zipf, thinned
 from tfrs_scaling.input.prepare.hashing import MISSING
-from tfrs_scaling.input.prepare.rows import ID_BITS, PADDING
-from tfrs_scaling.input.schema import CategoricalFeature
-from tfrs_scaling.input.shards import SPLITS, ClickData, Manifest, SplitName, describe, parse_record
+from tfrs_scaling.input.prepare.rows import ID_BITS
+from tfrs_scaling.input.schema import CategoricalFeature, scaled_size
+from tfrs_scaling.input.shards import PADDING, SPLITS, ClickData, Manifest, SplitName, describe, parse_record
 
 MULTIPLIERS = (Fraction(1, 64), Fraction(1, 16), Fraction(1, 4), Fraction(1))
 BINS = 50
-_BLOCK_ROWS = 1 << 17
-_TIMES = 1 << 17  # moments told apart per split; with more, neighbours are taken together
+BLOCK_ROWS = 1 << 17
+MAX_TIME_CELLS = 1 << 17  # per split; neighbouring moments are merged to stay below
 _NORMAL_95 = 1.959963984540054  # 97.5th percentile of the standard normal distribution
 Block = dict[str, np.ndarray]
 
@@ -56,24 +56,24 @@ class TimeBin:
 class FeatureSummary:
     """A categorical feature, in the training split unless said otherwise.
 
-    A multi-hot row counts once for each of its different ids. What stands for a missing value is no id here, except
-    that it takes a table row like any other and so may collide.
+    A multi-hot row counts once for each of its distinct ids. The id of missing values does not count as an id here, but
+    it takes a table row like any other and so may collide.
 
     Attributes:
-        name, encoding, cardinality, max_values: by the schema.
+        name, encoding, cardinality, max_values: from the schema.
         distinct: how many ids there are.
-        missing: the share of the log's rows without a value, before encoding; None where it is not known: for
-            multi-hot features, and if negatives were left out of training (the manifest counts those, too).
+        missing: the share of the log's rows without a value, before encoding; None if unknown: for multi-hot features,
+            and if negatives were left out of training (the manifest counts those, too).
         no_own_id: by split, the share of rows that hold id 0 of a ``vocabulary`` (missing, rare, or unseen in
             training), or the hash of the missing value; None for the encoding ``id``, which has no missing values.
         unseen: the share of test rows with an id that no training row has.
-        unseen_is_bound: ``unseen`` is what it is at most: unseen values are id 0, and so are missing or rare ones in
+        unseen_is_bound: ``unseen`` is an upper bound: unseen values have id 0, like values that are missing or rare in
             training.
         ids_per_row: mean number of ids of a row.
         top_share: the share of rows that hold the most frequent id.
         curve: (rank, rows that hold the id of this rank), thinned to about 200 ranks.
         occurrences: of all ids together.
-        zipf: the rank-frequency law; None where there are fewer than two ids.
+        zipf: the rank-frequency law; None if there are fewer than two ids.
         collisions: by V multiplier.
     """
 
@@ -99,10 +99,10 @@ class DenseSummary:
     """A dense feature as stored, that is after its transform, in the training split.
 
     Attributes:
-        name, transform: by the schema.
+        name, transform: from the schema.
         low, mean, high: of all rows.
-        zero: share of rows that hold exactly 0, which is also what a missing value is stored as.
-        missing: the share of the log's rows without a value; None where negatives were left out of training.
+        zero: share of rows that hold exactly 0; missing values are stored as 0, too.
+        missing: the share of the log's rows without a value; None if negatives were left out of training.
     """
 
     name: str
@@ -119,11 +119,11 @@ class Description:
     """What a folder of prepared data holds.
 
     Attributes:
-        source: where the rows came from and how they were split, in words.
+        source: where the rows are from and how they were split, in words.
         data_hash, negative_rate: of the manifest.
         splits: the click-through rate of each.
         categorical, dense: the features, in the schema's order.
-        time_bins: by split, the rate over time in bins of about equal rows, ``BINS`` over all splits; None where the
+        time_bins: by split, the rate over time in bins of about equal rows, ``BINS`` over all splits; None if the
             schema has no time column.
     """
 
@@ -136,12 +136,20 @@ class Description:
     time_bins: dict[SplitName, tuple[TimeBin, ...]] | None
 
 
-def describe_data(data: ClickData, progress: Callable[[int], None]) -> Description:
+def describe_data(
+    data: ClickData,
+    progress: Callable[[int], None],
+    *,
+    block_rows: int = BLOCK_ROWS,
+    time_cells: int = MAX_TIME_CELLS,
+) -> Description:
     """Read every shard once; memory grows with the distinct ids of the training split, not with the rows.
 
     Args:
         data: the opened folder.
-        progress: told after each block how many rows were read so far.
+        progress: called after each block with the number of rows read so far.
+        block_rows: rows to read at a time.
+        time_cells: distinct moments to keep per split; neighbours are merged if there are more.
 
     Raises:
         InputError: names the split that cannot be read.
@@ -150,10 +158,10 @@ def describe_data(data: ClickData, progress: Callable[[int], None]) -> Descripti
     schema = manifest.schema
     features = [_Feature(feature) for feature in schema.categorical]
     dense = _Dense(len(schema.dense))
-    clicks, times = {name: np.zeros(4) for name in SPLITS}, {name: _Times() for name in SPLITS}
+    clicks, times = {name: np.zeros(4) for name in SPLITS}, {name: _Times(time_cells) for name in SPLITS}
     read = 0
     for name in SPLITS:
-        for block in _blocks(data, name):
+        for block in _blocks(data, name, block_rows):
             sums = _click_columns(block)
             clicks[name] += sums.sum(axis=0)
             for feature, slots in zip(features, schema.slots, strict=True):
@@ -191,12 +199,12 @@ def _missing_shares(manifest: Manifest) -> dict[str, float | None]:
     }
 
 
-def _blocks(data: ClickData, split: SplitName) -> Iterator[Block]:
+def _blocks(data: ClickData, split: SplitName, block_rows: int) -> Iterator[Block]:
     """The split's rows: per column of ``column_specs``, an array [rows, values]."""
     schema = data.manifest.schema
     records = tf.data.TFRecordDataset(data.files(split)).map(lambda record: parse_record(record, schema))
     try:
-        yield from records.rebatch(_BLOCK_ROWS).as_numpy_iterator()
+        yield from records.rebatch(block_rows).as_numpy_iterator()
     except tf.errors.OpError as error:
         raise InputError(
             f"{data.folder}: the {split} split cannot be read ({error.message}); "
@@ -205,7 +213,7 @@ def _blocks(data: ClickData, split: SplitName) -> Iterator[Block]:
 
 
 def _click_columns(block: Block) -> np.ndarray:
-    """Per row what a rate is made of: 1, the click, the weight, the weight if clicked. float64 [rows, 4]."""
+    """What rates are computed from, per row: 1, click, weight, weight if clicked. float64 [rows, 4]."""
     label = block["label"][:, 0].astype(np.float64)
     weight = block["weight"][:, 0].astype(np.float64) if "weight" in block else np.ones_like(label)
     return np.stack([np.ones_like(label), label, weight, weight * label], axis=1)
@@ -227,14 +235,14 @@ def wilson_interval(clicks: float, rows: float) -> tuple[float, float]:
 
 
 def _missing_id(feature: CategoricalFeature) -> int | None:
-    """What stands for a missing value; the encoding ``id`` takes no row without one."""
+    """The id of missing values; None for the encoding ``id``, which rejects rows without a value."""
     if feature.encoding == "vocabulary":
         return 0
     return int(MISSING & np.uint64(2**ID_BITS - 1)) if feature.encoding == "hash" else None
 
 
 class _Feature:
-    """Gathers what is to be known of a categorical feature."""
+    """Accumulates the statistics of a categorical feature."""
 
     def __init__(self, feature: CategoricalFeature):
         self._feature = feature
@@ -244,23 +252,23 @@ class _Feature:
         self._rows, self._no_own_id = dict.fromkeys(SPLITS, 0), dict.fromkeys(SPLITS, 0)
 
     def add(self, split: SplitName, ids: np.ndarray) -> None:
-        """Take the ids (int32 [rows, slots]) of a block; the training split comes first."""
+        """Add the ids (int32 [rows, slots]) of a block; the training split must come first."""
         self._rows[split] += len(ids)
         if self._missing_id is not None:
             self._no_own_id[split] += int((ids == self._missing_id).any(axis=1).sum())
         if split == "train":
             self._ids += int((ids != PADDING).sum())
-            self._tally.add(_different(ids))
+            self._tally.add(unique_per_row(ids))
         elif split == "test":
             self._unseen += int((~_contains(self._tally.result()[0], ids) & (ids != PADDING)).any(axis=1).sum())
 
     def summary(self, missing: dict[str, float | None]) -> FeatureSummary:
-        """All of it, with the shares of missing values by feature; at least one row of every split was taken."""
+        """The summary, given the shares of missing values by feature; every split must have been added."""
         feature, rows = self._feature, self._rows
         ids, sums = self._tally.result()
         counts = sums[:, 0].astype(np.int64)
         falling = np.sort(counts[ids != self._missing_id] if self._missing_id is not None else counts)[::-1]
-        # Where id 0 was trained, what is unseen in a vocabulary is among the rows of id 0 and no other.
+        # If training has id 0, the unseen values of a vocabulary are among the rows of id 0.
         unseen_is_bound = feature.encoding == "vocabulary" and 0 in ids[:1]
         unseen = self._no_own_id["test"] if unseen_is_bound else self._unseen
         return FeatureSummary(
@@ -280,12 +288,12 @@ class _Feature:
             curve=tuple(zip(*(part.tolist() for part in thinned(falling)), strict=True)) if len(falling) else (),
             occurrences=int(falling.sum()),
             zipf=fit_zipf(falling),
-            collisions={v: collisions(ids, counts, scaled_rows(feature.cardinality, v)) for v in MULTIPLIERS},
+            collisions={v: collisions(ids, counts, scaled_size(feature.cardinality, v)) for v in MULTIPLIERS},
         )
 
 
-def _different(ids: np.ndarray) -> np.ndarray:
-    """The ids of all rows, [n], each once per row."""
+def unique_per_row(ids: np.ndarray) -> np.ndarray:
+    """The ids of all rows, [n], without repetition inside a row."""
     if ids.shape[1] == 1:
         return ids[:, 0]
     ids = np.sort(ids, axis=1)
@@ -295,14 +303,14 @@ def _different(ids: np.ndarray) -> np.ndarray:
 
 
 def _contains(ascending: np.ndarray, ids: np.ndarray) -> np.ndarray:
-    """Which ids are among ``ascending``, not empty: bool of the shape of ``ids``."""
+    """Which ids are among ``ascending``, which is not empty: bool of the shape of ``ids``."""
     place = np.searchsorted(ascending, ids).clip(max=len(ascending) - 1)
     found: np.ndarray = ascending[place] == ids
     return found
 
 
 class _Dense:
-    """Gathers the dense features' ranges."""
+    """Accumulates the dense features' ranges."""
 
     def __init__(self, features: int):
         self._rows = 0
@@ -310,7 +318,7 @@ class _Dense:
         self._sum, self._zeros = np.zeros(features), np.zeros(features)
 
     def add(self, values: np.ndarray) -> None:
-        """Take a block, float32 [rows, features]."""
+        """Add a block, float32 [rows, features]."""
         self._rows += len(values)
         self._low, self._high = np.minimum(self._low, values.min(axis=0)), np.maximum(self._high, values.max(axis=0))
         self._sum += values.sum(axis=0, dtype=np.float64)
@@ -323,30 +331,31 @@ class _Dense:
 
 
 class _Times:
-    """Gathers clicks per moment of a split, taking neighbouring moments together once there are too many.
+    """Accumulates clicks per moment of a split, merging neighbouring moments once there are too many.
 
     A cell is ``2**shift`` units of time wide. Cells without rows cost nothing, so a stray row in 1970 does not coarsen
     the rest, and the cells do not depend on the order of the rows.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, max_cells: int) -> None:
+        self._max_cells = max_cells
         self._shift = 0
         self._cells = Tally(values=4)
         self._first, self._last = 2**62, -(2**62)
 
     def add(self, time: np.ndarray, sums: np.ndarray) -> None:
-        """Take a block's moments, int64 [rows], with ``_click_columns``."""
+        """Add a block's moments, int64 [rows], with ``_click_columns``."""
         self._first, self._last = min(self._first, int(time.min())), max(self._last, int(time.max()))
         self._cells.add(time >> self._shift, sums)
         cells, values = self._cells.result()
-        while len(cells) > _TIMES:
+        while len(cells) > self._max_cells:
             self._shift += 1
             self._cells = Tally(values=4)
             self._cells.add(cells >> 1, values)
             cells, values = self._cells.result()
 
     def bins(self, rows_per_bin: float, weighted: bool) -> tuple[TimeBin, ...]:
-        """Bins of about that many rows; a moment is in one bin only, so a crowded one may make a larger bin."""
+        """Bins of about ``rows_per_bin`` rows; a moment is never divided, so a bin may be larger."""
         cells, values = self._cells.result()
         rows = values[:, 0]
         count = max(1, round(rows.sum() / rows_per_bin))
@@ -357,7 +366,7 @@ class _Times:
             TimeBin(
                 max(self._first, int(cells[start]) << self._shift),
                 min(self._last, ((int(cells[stop - 1]) + 1) << self._shift) - 1),
-                _rate(of_bin, weighted),
+                _rate(bin_sums, weighted),
             )
-            for start, stop, of_bin in zip(starts, stops, sums, strict=True)
+            for start, stop, bin_sums in zip(starts, stops, sums, strict=True)
         )

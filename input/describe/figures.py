@@ -1,4 +1,4 @@
-"""The figures of a data description: the click-through rate over time, and how often each id occurs."""
+"""The figures of a data description: the click-through rate over time, and the frequency of ids by rank."""
 
 import datetime
 from typing import Any
@@ -18,14 +18,14 @@ _SPLIT_COLOURS: dict[SplitName, tuple[str, str]] = {  # Okabe and Ito (2008), as
 SPLIT_NAMES = {"train": "training", "validation": "validation", "test": "test"}
 _MARKERS = {"train": "circle", "validation": "triangle", "test": "square"}
 _CURVE_COLOURS = ("#0072b2", "#56b4e9")
-# Moments between 1980 and 2033 in these units, told by their size: before that are row numbers and days such as
-# 20130131, after it hours such as 2013013105.
+# Moments are taken for Unix time in the unit that puts them between 1980 and 2033; smaller numbers in seconds are row
+# numbers or days such as 20130131, larger ones hours such as 2013013105.
 _UNIX_UNITS = {"seconds": 1, "milliseconds": 10**3, "microseconds": 10**6, "nanoseconds": 10**9}
 _YEAR_1980, _YEAR_2033 = 315_532_800, 1_988_150_400
 
 
 def unix_unit(first: int, last: int) -> str | None:
-    """The unit in which two moments lie between 1980 and 2033 of Unix time, or None: they are no such moments."""
+    """The unit in which two moments lie between 1980 and 2033 in Unix time, or None."""
     fits = [name for name, size in _UNIX_UNITS.items() if _YEAR_1980 * size <= first and last <= _YEAR_2033 * size]
     return fits[0] if fits else None
 
@@ -71,7 +71,7 @@ def time_figure(time_bins: dict[SplitName, tuple[TimeBin, ...]], training_ctr: f
 
 
 def _bin_columns(split: SplitName, bins: tuple[TimeBin, ...], unit: str | None) -> dict[str, list[Any]]:
-    """What is drawn of a split's bins. Bokeh's time axis counts milliseconds."""
+    """The plotted columns of a split's bins. Bokeh's time axis is in milliseconds."""
     scale = 1000 / _UNIX_UNITS[unit] if unit else 1.0
     return {
         "x": [(each.first + each.last) / 2 * scale for each in bins],
@@ -135,13 +135,13 @@ def curve_figure(feature: FeatureSummary) -> Any:
 
 
 def _decade(start: float, end: float) -> tuple[float, float]:
-    """The range of a log axis widened to a factor of 10 if it is less: it needs ticks to be read by."""
+    """The range of a log axis, widened to at least a factor of 10, so that it has ticks."""
     widen = max(1.0, 10 * start / end) ** 0.5
     return start / widen, end * widen
 
 
 def _law_counts(feature: FeatureSummary, ranks: np.ndarray) -> np.ndarray | None:
-    """How often the law has the ids of these ranks occur."""
+    """The counts that the law predicts at these ranks."""
     if feature.zipf is None:
         return None
     every = np.arange(1, feature.distinct + 1, dtype=float) ** -feature.zipf.exponent

@@ -1,31 +1,30 @@
-"""Counts per key, gathered as rows stream by: a rank-frequency law, and ids that share table rows."""
+"""Counts per key over a stream of rows, a rank-frequency law, and ids that share table rows."""
 
 import dataclasses
 import math
-from fractions import Fraction
 
 import numpy as np
 from scipy import optimize
 
-_MERGE_AT = 1 << 20
-
 
 class Tally:
-    """Sums per integer key; memory for twice the distinct keys, and some to gather new ones in.
+    """Sums per integer key; memory for twice the distinct keys, plus ``merge_at`` new ones.
 
     Args:
         values: how many sums each key has.
+        merge_at: new keys to collect before they are merged with the others, at least.
     """
 
-    def __init__(self, values: int = 1):
+    def __init__(self, values: int = 1, merge_at: int = 1 << 20):
+        self._merge_at = merge_at
         self._blocks = [(np.empty(0, np.int64), np.empty((0, values)))]
 
     def add(self, keys: np.ndarray, values: np.ndarray | None = None) -> None:
-        """Take keys (integers [n]) with what to add to their sums (float64 [n, values]; None: 1 each)."""
+        """Add values (float64 [n, values]; None: 1 each) to the sums of keys (integers [n])."""
         values = np.ones((len(keys), 1)) if values is None else values
         self._blocks.append(_summed(keys.astype(np.int64), values))
-        # Merged once there is as much new as old, so that a key is moved a logarithmic number of times.
-        if sum(len(keys) for keys, _ in self._blocks[1:]) > max(_MERGE_AT, len(self._blocks[0][0])):
+        # Merge only when there are as many new keys as old, so a key is moved a logarithmic number of times.
+        if sum(len(keys) for keys, _ in self._blocks[1:]) > max(self._merge_at, len(self._blocks[0][0])):
             self.result()
 
     def result(self) -> tuple[np.ndarray, np.ndarray]:
@@ -48,10 +47,10 @@ class Zipf:
 
     Attributes:
         exponent: at least 0; 0 if all ids are equally frequent.
-        standard_error: of ``exponent``, were rows independent draws, and the ranking known beforehand.
+        standard_error: of ``exponent``, if rows were independent draws and the ranking known beforehand.
         distance: the largest gap between the law and the data in the share of the k most frequent ids, over all k
-            (Kolmogorov and Smirnov's). The law describes the log if this is small; with many rows, no standard error
-            says so.
+            (Kolmogorov-Smirnov). The law describes the log if this is small; with many rows, the standard error is
+            small either way.
     """
 
     exponent: float
@@ -60,25 +59,25 @@ class Zipf:
 
 
 def fit_zipf(counts: np.ndarray) -> Zipf | None:
-    """The exponent of largest likelihood.
+    """The maximum likelihood estimate of the exponent.
 
     The log likelihood of counts n_k at ranks k = 1..N, N being the number of ids observed, is
-    ``-s * sum(n_k ln k) - n ln(sum(k**-s))``, a concave function of s; it is largest where the law's mean of ln k is
-    the data's. (Clauset, Shalizi and Newman 2009, arXiv:0706.1062, say why a line through the points of a log-log
-    plot is no estimate; their discrete law has no largest rank, this one ends at N.) The standard error is
-    ``sd of ln k in the data / (sqrt(n) * variance of ln k under the law)``, which where the law holds is the inverse
-    root of the Fisher information, and which does not lean on it where it does not.
+    ``-s * sum(n_k ln k) - n ln(sum(k**-s))``, a concave function of s; its maximum is where the law's mean of ln k
+    equals the data's. (Clauset, Shalizi and Newman 2009, arXiv:0706.1062, explain why a line through the points of a
+    log-log plot is a bad estimate; their discrete law has no largest rank, this one ends at N.) The standard error is
+    ``sd of ln k in the data / (sqrt(n) * variance of ln k under the law)``: the inverse root of the Fisher information
+    if the law holds, and still valid if it does not.
 
-    Two biases are left in. Ids are ranked by the very counts they are fitted to, which makes the curve too steep: by
-    about ``N / (2 s n * variance of ln k)`` where every id has been seen often. Ids never seen are not in N, which
-    makes it too flat where many have been seen once or twice: by up to about 0.03 in simulations with 10 rows per
-    possible id. Both may exceed the standard error, and are small beside what tells one log from another.
+    Two biases remain. Ids are ranked by the same counts that are fitted, which makes the curve too steep: by about
+    ``N / (2 s n * variance of ln k)`` if every id has been seen often. Ids never seen are not in N, which makes it too
+    flat if many have been seen once or twice: by up to about 0.03 in simulations with 10 rows per possible id. Both may
+    exceed the standard error, but are small compared with the differences between logs.
 
     Args:
-        counts: positive integers [N], in falling order.
+        counts: positive integers [N], in descending order.
 
     Returns:
-        None where there are fewer than two ids.
+        None if there are fewer than two ids.
     """
     ids = len(counts)
     if ids < 2:
@@ -97,7 +96,7 @@ def fit_zipf(counts: np.ndarray) -> Zipf | None:
     high = 1.0
     while excess(high) > 0:
         high *= 2
-    # Falling counts put the data's mean at or below that of s = 0; where all are equal, rounding may put it above.
+    # Descending counts put the data's mean at or below that of s = 0; if all are equal, rounding may put it above.
     exponent = float(optimize.brentq(excess, 0.0, high, xtol=1e-10)) if excess(0.0) > 0 else 0.0
     share = law(exponent)
     variance = float(share @ (log_rank - share @ log_rank) ** 2)
@@ -107,30 +106,25 @@ def fit_zipf(counts: np.ndarray) -> Zipf | None:
 
 
 def thinned(counts: np.ndarray, points: int = 200) -> tuple[np.ndarray, np.ndarray]:
-    """At most about ``points`` ranks, evenly spread on a log axis, first and last among them (int64), and their counts.
+    """Ranks (int64) evenly spaced on a log axis from the first to the last, and their counts.
 
     Args:
-        counts: [n] in falling order, at least one.
-        points: how many.
+        counts: [n] in descending order, at least one.
+        points: the largest number of ranks.
     """
     ranks = np.unique(np.geomspace(1, len(counts), points).round().astype(np.int64))
     return ranks, counts[ranks - 1]
 
 
-def scaled_rows(cardinality: int, multiplier: Fraction) -> int:
-    """Rows of a feature's table under V scaling: the nearest integer, halves up, at least 1."""
-    return max(1, math.floor(cardinality * multiplier + Fraction(1, 2)))
-
-
 @dataclasses.dataclass(frozen=True)
 class Collisions:
-    """How ids share the rows of an embedding table, the id i lying in row ``i % rows``.
+    """How ids share the rows of an embedding table, where the id i uses row ``i % rows``.
 
     Attributes:
         rows: of the table.
         shared: the share of occurrences of ids that share their row with another id.
-        outnumbered: the share of occurrences of ids that share their row with a more frequent one (or an equal one that
-            is counted in its place): what the row mostly learns is another id.
+        outnumbered: the share of occurrences of ids that share their row with a more frequent one (of equally frequent
+            ids, all but one count): the row mostly learns the other id.
     """
 
     rows: int
@@ -139,7 +133,7 @@ class Collisions:
 
 
 def collisions(ids: np.ndarray, counts: np.ndarray, rows: int) -> Collisions:
-    """What shares a row in a table of ``rows`` rows.
+    """How ids share the rows of a table of ``rows`` rows.
 
     Args:
         ids: distinct, integers [n].

@@ -1,4 +1,4 @@
-"""Avazu's click log, as Kaggle gives it: train.csv, plain or gz."""
+"""Avazu's click log, as Kaggle distributes it: train.csv, plain or gz."""
 
 import dataclasses
 import datetime
@@ -7,12 +7,12 @@ import re
 import numpy as np
 import pyarrow as pa
 
-from tfrs_scaling.input.logs.cells import Cells
-from tfrs_scaling.input.logs.text import Piece, TextLog
+from tfrs_scaling.input.logs.cells import Cells, Piece
+from tfrs_scaling.input.logs.text import Lines, TextLog
 from tfrs_scaling.input.schema import CategoricalFeature, Schema
 
 HOUR = "hour"
-# Rows of each table at V = 1, beside the distinct values that the ten days of the log have. The two large tables are
+# Rows of each table at V = 1; in comments, the distinct values in the ten days of the log. The two large tables have
 # the next power of two; the others can afford four times as many rows as values, so that few values share one.
 _TABLES = {
     "C1": 32,  # 7
@@ -42,7 +42,7 @@ _TABLES = {
 def avazu() -> Schema:
     """All columns but the row's id: the click, the hour as the time, and 21 categories as hashes.
 
-    A value has a table row of its own only by luck of the hash; ``_TABLES`` says how many values there are to a table.
+    Values are hashed, so some share a table row; ``_TABLES`` has the number of values per table.
     """
     return Schema(
         label="click",
@@ -54,19 +54,19 @@ def avazu() -> Schema:
 class AvazuLog(TextLog):
     """Avazu's files: delimited text whose hours (YYMMDDHH, UTC) are read as seconds since 1970.
 
-    As they stand they would not do for a time: from the last hour of a day to the first of the next, they leap by 77.
+    Raw hours are not evenly spaced in time: from the last hour of a day to the first of the next, they jump by 77.
     """
 
-    def cells(self, piece: Piece) -> Cells:
-        """The cells of a block of lines; a line whose hour is none is malformed.
+    def cells(self, piece: Piece[Lines]) -> Cells:
+        """The cells of a block of lines; a line whose hour is not an hour is malformed.
 
         Raises:
-            InputError: the lines cannot be told apart.
+            InputError: the lines cannot be parsed.
         """
         cells = super().cells(piece)
         if self.schema.time != HOUR:
             return cells
-        hours = cells.batch.column(HOUR).dictionary_encode()  # a file has few
+        hours = cells.batch.column(HOUR).dictionary_encode()  # a file has few distinct hours
         seconds = pa.array([_seconds(value) for value in hours.dictionary.to_pylist()], pa.binary())
         times = seconds.take(hours.indices)
         bad = times.is_null().to_numpy(zero_copy_only=False)
@@ -82,7 +82,7 @@ class AvazuLog(TextLog):
 
 
 def _seconds(hour: bytes) -> bytes | None:
-    """Seconds since 1970 at an hour, in decimal; None if it is no hour."""
+    """Seconds since 1970 at an hour, in decimal; None if it is not an hour."""
     if not re.fullmatch(rb"[0-9]{8}", hour):
         return None
     year, month, day, of_day = (int(hour[i : i + 2]) for i in (0, 2, 4, 6))

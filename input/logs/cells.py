@@ -1,9 +1,9 @@
-"""What every format of raw log is read into: blocks of cells, each of which knows where it stands."""
+"""What every format of raw log is read into: blocks of cells that know their place in the log."""
 
 import dataclasses
 import difflib
 from collections.abc import Iterator, Sequence
-from typing import Any, Protocol
+from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -11,21 +11,23 @@ import pyarrow as pa
 from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.input.schema import Schema
 
-POSITION_BITS = 40  # of a row in its file; the bits above number the file
+POSITION_BITS = 40  # of a row in its file; the bits above hold the file's number
+TFDS_PREFIX = "tfds:"  # starts the name of a log that is a TensorFlow Datasets dataset instead of files
+Content = TypeVar("Content")
 
 
 @dataclasses.dataclass(frozen=True)
 class Cells:
-    """A block of rows as they stand in the log.
+    """A block of rows as they are in the log.
 
     Attributes:
         file: the path read.
         number: of the file in the log, from 0.
         ordinals: int64 [n], the place of each row in its file, from 0; malformed rows count.
         batch: the columns, binary and without nulls.
-        malformed: rows of this block that have no cells, such as those with too few columns.
-        first: what the place 0 is called: 2 below a header line.
-        unit: what is counted there, in words.
+        malformed: rows of this block without cells, such as those with too few columns.
+        first: the number that users see for place 0: 2 below a header line.
+        unit: the word for what ``ordinals`` counts.
     """
 
     file: str
@@ -38,7 +40,7 @@ class Cells:
 
     @property
     def positions(self) -> np.ndarray:
-        """int64 [n], growing in the order of the log."""
+        """int64 [n], increasing in the order of the log."""
         return (self.number << POSITION_BITS) + self.ordinals
 
     def rejected(self, index: int, column: str, why: str) -> "Rejected":
@@ -49,7 +51,7 @@ class Cells:
 
 @dataclasses.dataclass(frozen=True)
 class Rejected:
-    """A malformed row: where it stands, and why it cannot be used."""
+    """A malformed row: where it is, and why it cannot be used."""
 
     file: str
     line: int
@@ -64,38 +66,53 @@ class Rejected:
 
 
 class Rejects:
-    """Malformed rows: the first one is an error, unless some are allowed; then they are counted and listed."""
+    """Collects malformed rows: up to ``allowed`` are kept, one more is an error."""
 
     def __init__(self, allowed: int = 0):
         self.allowed = allowed
         self.rows: list[Rejected] = []
 
     def add(self, rows: list[Rejected]) -> None:
-        """Take note of malformed rows, in the order of the log.
+        """Add malformed rows, in the order of the log.
 
         Raises:
-            InputError: more rows than are allowed are malformed; names the one too many.
+            InputError: there are now more than allowed; names the first one over the limit.
         """
         room = self.allowed - len(self.rows)
         self.rows += rows[:room]
         if len(rows) > room:
             advice = (
-                "mend the row, or let --max-bad-rows skip, count and list such rows"
+                "fix the row, or use --max-bad-rows to skip, count and list such rows"
                 if self.allowed == 0
                 else f"that is one more malformed row than the {self.allowed} allowed"
             )
             raise InputError(f"{rows[room]}; {advice}")
 
 
+@dataclasses.dataclass(frozen=True)
+class Piece(Generic[Content]):
+    """A part of a file that is parsed on its own, on any machine.
+
+    Attributes:
+        number: of the file in the log, from 0.
+        first: place of the piece's first row in the file, from 0.
+        content: what the log's ``cells`` needs to parse the piece.
+    """
+
+    number: int
+    first: int
+    content: Content
+
+
 class Log(Protocol):
     """A raw log: files of one format.
 
-    Reading has two steps, so that the second can be done on many machines: ``pieces`` goes through a file in order and
-    does little; ``cells`` parses one piece apart from all others.
+    Reading has two steps, so that the second can run on many machines: ``pieces`` goes through a file in order and is
+    cheap; ``cells`` parses one piece, independently of all others.
 
     Attributes:
-        schema: the columns that are read.
-        files: what holds the rows, in the order of the log: paths, or names that say as much.
+        schema: the columns to read.
+        files: what holds the rows, in the order of the log: paths, or names that identify them as well.
     """
 
     @property
@@ -103,24 +120,24 @@ class Log(Protocol):
     @property
     def files(self) -> tuple[str, ...]: ...  # noqa: D102
 
-    def pieces(self, number: int) -> Iterator[Any]:
-        """What file ``number`` consists of.
+    def pieces(self, number: int) -> Iterator[Piece[Any]]:
+        """The pieces of file ``number``, in order.
 
         Raises:
             InputError: it cannot be read.
         """
         ...
 
-    def cells(self, piece: Any) -> Cells:
+    def cells(self, piece: Piece[Any]) -> Cells:
         """The cells of a piece.
 
         Raises:
-            InputError: it cannot be read; malformed rows are among the cells instead.
+            InputError: it cannot be read. Malformed rows do not raise; the cells list them.
         """
         ...
 
-    def origins(self) -> tuple[tuple[str, int, str], ...]:
-        """All that the rows are made from: the name, size in bytes and SHA-256 of each.
+    def fingerprints(self) -> tuple[tuple[str, int, str], ...]:
+        """Name, size in bytes and SHA-256 of everything that the rows are made from.
 
         Raises:
             InputError: one cannot be read.
@@ -136,7 +153,7 @@ def read(log: Log) -> Iterator[Cells]:
 
 
 def missing_column(place: str, column: str, names: Sequence[str]) -> InputError:
-    """What to say of a log that lacks a column of the schema."""
+    """The error for a log without a column that the schema names."""
     near = difflib.get_close_matches(column, names, n=1)
     hint = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(map(repr, names[:30]))}"
     return InputError(f"{place}: there is no column {column!r}; {hint}")

@@ -5,11 +5,12 @@ from collections.abc import Callable
 
 from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.input.logs.avazu import AvazuLog, avazu
-from tfrs_scaling.input.logs.cells import Log
+from tfrs_scaling.input.logs.cells import TFDS_PREFIX, Log
+from tfrs_scaling.input.logs.criteo import criteo, criteo_log
 from tfrs_scaling.input.logs.movielens import MovieLensLog, movielens_1m
 from tfrs_scaling.input.logs.parquet import ParquetLog
 from tfrs_scaling.input.logs.text import TextLog
-from tfrs_scaling.input.schema import Schema, criteo
+from tfrs_scaling.input.schema import Schema
 
 
 @dataclasses.dataclass(frozen=True)
@@ -17,12 +18,12 @@ class Format:
     """A format of raw logs.
 
     Attributes:
-        schema: its own; None where the user gives one.
-        read: makes the log of files, the schema and the separator that the user gave.
+        schema: its own; None if the user must give one.
+        open: the log, from the files, the schema, and the separator that the user gave, if any.
     """
 
     schema: Callable[[], Schema] | None
-    read: Callable[[tuple[str, ...], Schema, str | None], Log]
+    open: Callable[[tuple[str, ...], Schema, str | None], Log]
 
 
 def _tfrecord(files: tuple[str, ...], schema: Schema, _: str | None) -> Log:
@@ -31,13 +32,11 @@ def _tfrecord(files: tuple[str, ...], schema: Schema, _: str | None) -> Log:
     return TFRecordLog(schema, files)
 
 
-# Datasets of TensorFlow Datasets are no files; ``prepare tfds:NAME`` has the name in place of the format's.
-TFDS_PREFIX = "tfds:"
 FORMATS = {
     "csv": Format(None, lambda files, schema, separator: TextLog(schema, files, separator)),
     "parquet": Format(None, lambda files, schema, _: ParquetLog(schema, files)),
     "tfrecord": Format(None, _tfrecord),
-    "criteo": Format(criteo, lambda files, schema, _: TextLog(schema, files, "\t", tuple(schema.columns))),
+    "criteo": Format(criteo, lambda files, schema, _: criteo_log(files, schema)),
     "avazu": Format(avazu, lambda files, schema, _: AvazuLog(schema, files, ",")),
     "movielens-1m": Format(movielens_1m, lambda files, schema, _: MovieLensLog.open(files, schema)),
 }
@@ -50,20 +49,20 @@ def open_log(
 
     Args:
         name: a key of ``FORMATS``, or ``tfds:NAME``.
-        files: the paths, in the order of the log; of a TFDS dataset there are none.
-        schema: the columns; a format that has a schema of its own takes this one instead, if it is given.
-        separator: between columns, where the format's separator is not known.
-        tfds_dir: TFDS's folder; None is its usual one.
+        files: the paths, in the order of the log; empty for a TFDS dataset.
+        schema: the columns; None for the format's own.
+        separator: between the columns of ``csv``; None detects it.
+        tfds_dir: TFDS's folder; None for its default.
 
     Raises:
-        InputError: the format needs a schema and there is none, or takes no separator, or no folder of TFDS's; or what
-            is opened at once cannot be.
+        InputError: the schema is missing, ``separator`` or ``tfds_dir`` does not apply to the format, or a file that is
+            read at once cannot be.
     """
     is_tfds = name.startswith(TFDS_PREFIX)
     if separator is not None and name != "csv":
-        raise InputError(f"--separator is for csv; {name} needs none")
+        raise InputError(f"--separator applies to csv only, not to {name}")
     if tfds_dir is not None and not is_tfds:
-        raise InputError(f"--tfds-dir is for tfds:NAME; {name} needs none")
+        raise InputError(f"--tfds-dir applies to tfds:NAME only, not to {name}")
     if schema is None:
         own_schema = None if is_tfds else FORMATS[name].schema
         if own_schema is None:
@@ -75,4 +74,4 @@ def open_log(
         from tfrs_scaling.input.logs.tfds import TfdsLog
 
         return TfdsLog.open(name, schema, tfds_dir)
-    return FORMATS[name].read(files, schema, separator)
+    return FORMATS[name].open(files, schema, separator)

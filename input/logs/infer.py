@@ -1,4 +1,4 @@
-"""A first schema for a log nobody has described yet: to be read, and edited, by someone who knows the columns."""
+"""Infers a first schema for a log, to be reviewed and edited by someone who knows the columns."""
 
 import dataclasses
 import json
@@ -24,8 +24,8 @@ TIME_NAMES = re.compile(r"(^|_)(ts|time|timestamp|datetime|unixtime)$", re.IGNOR
 ID_NAMES = re.compile(r"(^|_)(id|ids|code|zip)$", re.IGNORECASE)
 TFRECORD = re.compile(r"\.tfrecords?(-\d+-of-\d+)?(\.gz)?$")
 SEPARATORS = ("|", ";", ",")
-# Whole numbers of few distinct values are rather names of something (months, weekdays, slots), and so are those that
-# leave out hardly any number between the least and the largest (users numbered in turn).
+# Integers with few distinct values are more likely names (months, weekdays, slots) than measurements, and so are those
+# that use nearly every number between the smallest and the largest (consecutive user numbers).
 FEWEST_DENSE_VALUES = 50
 DENSEST_NUMBERING = 0.9
 LEAST_MULTI_HOT_SHARE = 0.05
@@ -33,19 +33,19 @@ LEAST_MULTI_HOT_SHARE = 0.05
 
 @dataclasses.dataclass
 class Column:
-    """What was seen of a column.
+    """Statistics of a column.
 
     Attributes:
         name: of the column.
         rows: how many were read.
         missing: how many of them have no value.
         values: the distinct values, as text.
-        tokens: per separator, the distinct parts that values fall into, the most parts of a value, and how many
-            values have several.
-        is_number, is_integer: all values are.
-        low, high: the least and the largest number.
+        tokens: per separator, the distinct parts that values split into, the largest number of parts of a value, and
+            how many values have several.
+        is_number, is_integer: whether all values are.
+        low, high: the smallest and the largest number.
         total, squares: sums of the numbers and of their squares.
-        taken_as: what the schema makes of it.
+        taken_as: its role in the schema.
     """
 
     name: str
@@ -62,7 +62,7 @@ class Column:
     taken_as: Literal["label", "time", "dense", "categorical", "multi-hot", "left out"] = "left out"
 
     def add(self, texts: pa.Array, missing: set[str]) -> None:
-        """Take note of a block of cells; those that stand for a missing value are added to ``missing``."""
+        """Add a block of cells; the texts of missing values are added to ``missing``."""
         absent = pc.is_in(texts, pa.array(MISSING_TEXTS))
         missing.update(pc.unique(texts.filter(absent)).to_pylist())
         present = texts.filter(pc.invert(absent))
@@ -94,7 +94,7 @@ class Column:
 
     @property
     def separator(self) -> str | None:
-        """What parts the values, if they are lists: the parts are then no more than the values."""
+        """The separator of the values if they are lists: then there are at most as many distinct parts as values."""
         for separator, (tokens, most, count) in self.tokens.items():
             often = count >= LEAST_MULTI_HOT_SHARE * (self.rows - self.missing)
             if often and len(tokens) <= len(self.values) and most <= MAX_VALUES:
@@ -103,26 +103,26 @@ class Column:
 
     @property
     def distinct(self) -> int:
-        """How many distinct values there are; of the parts, where values are lists."""
+        """The number of distinct values, or of distinct parts if the values are lists."""
         if self.separator is None:
             return len(self.values)
         single = {value for value in self.values if self.separator not in value}
         return len(self.tokens[self.separator][0] | single)
 
     def is_dense(self) -> bool:
-        """Whether it rather measures something than names something."""
+        """Whether it is more likely a measurement than a name."""
         if not self.is_number or ID_NAMES.search(self.name):
             return False
-        in_turn = len(self.values) >= DENSEST_NUMBERING * (self.high - self.low + 1)
-        return not self.is_integer or (len(self.values) > FEWEST_DENSE_VALUES and not in_turn)
+        consecutive = len(self.values) >= DENSEST_NUMBERING * (self.high - self.low + 1)
+        return not self.is_integer or (len(self.values) > FEWEST_DENSE_VALUES and not consecutive)
 
     def feature(self) -> dict[str, Any]:
-        """The feature as the schema file holds it."""
+        """The feature's entry in the schema file."""
         if self.taken_as == "dense":
             count = self.rows - self.missing
             mean = self.total / count
             deviation = max(0.0, self.squares / count - mean**2) ** 0.5
-            # Counts with a heavy tail want a logarithm; what spreads around a mean does not.
+            # Counts with a heavy tail need a logarithm; values spread around a mean do not.
             log1p = self.low >= 0 and deviation > mean
             return {"name": self.name, "transform": "log1p" if log1p else "standardize"}
         feature: dict[str, Any] = {"name": self.name, "cardinality": self.distinct + 1}
@@ -136,20 +136,20 @@ def infer(path: Path, label: str | None = None) -> tuple[str, list[Column], int]
 
     Args:
         path: delimited text with a header, or Parquet or TFRecord (by its suffix).
-        label: the label's column; None looks for a column of 0 and 1, best of one of the usual names.
+        label: the label's column; None looks for a column of 0 and 1, preferring the usual names.
 
     Returns:
-        A schema file's text; what was seen of each column, in the log's order; and how many rows were passed over
-        because they have too few or too many columns.
+        A schema file's text; the statistics of each column, in the log's order; and how many rows were skipped because
+        they have too few or too many columns.
 
     Raises:
         InputError: the file cannot be read, or no column can be the label.
     """
     missing: set[str] = set()
     columns: dict[str, Column] = {}
-    passed_over = 0
+    skipped = 0
     for block in _blocks(path):
-        passed_over += len(block.malformed)
+        skipped += len(block.malformed)
         for name, cells in zip(block.batch.schema.names, block.batch.columns, strict=True):
             columns.setdefault(name, Column(name)).add(_as_text(cells), missing)
     if not columns or not next(iter(columns.values())).rows:
@@ -160,7 +160,7 @@ def infer(path: Path, label: str | None = None) -> tuple[str, list[Column], int]
     for column in found:
         if column.taken_as == "left out" and len(column.values) > 1:
             column.taken_as = "dense" if column.is_dense() else "multi-hot" if column.separator else "categorical"
-    return _schema_text(found, missing), found, passed_over
+    return _schema_text(found, missing), found, skipped
 
 
 def _blocks(path: Path) -> Iterator[Cells]:
@@ -185,13 +185,13 @@ def _blocks(path: Path) -> Iterator[Cells]:
 
 
 def _everything(path: Path, names: list[str], lists: set[str]) -> Schema:
-    """A schema that reads every column; what it calls them does not matter."""
+    """A schema that reads every column; the roles do not matter."""
     label = next((name for name in names if name not in lists), None)
     if label is None or len(names) < 2:
         raise InputError(f"{path}: a click log has a label and at least one feature; the columns are {names}")
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise InputError(f"{path}: the column {twice[0]!r} stands twice")
+    repeated = sorted({name for name in names if names.count(name) > 1})
+    if repeated:
+        raise InputError(f"{path}: the column {repeated[0]!r} appears twice; rename one")
     others = (name for name in names if name != label)
     return Schema(
         label,
@@ -207,7 +207,7 @@ def _everything(path: Path, names: list[str], lists: set[str]) -> Schema:
 def _as_text(cells: pa.Array) -> pa.Array:
     try:
         return cells.cast(pa.string())
-    except pa.ArrowInvalid:  # prepare will say where
+    except pa.ArrowInvalid:  # prepare reports the place
         return pa.array([value.decode("utf-8", "replace") for value in cells.to_pylist()], pa.string())
 
 
@@ -225,7 +225,7 @@ def _take_label(columns: list[Column], label: str | None, path: Path) -> None:
             )
         binary = [named]
     if not binary:
-        raise InputError(f"{path}: no column holds 0 and 1 and nothing else, so none can be the label: make one")
+        raise InputError(f"{path}: no column holds only 0 and 1, so none can be the label; add such a column")
     usual = [c for name in LABEL_NAMES for c in binary if c.name.lower() == name]
     (usual or binary)[0].taken_as = "label"
 

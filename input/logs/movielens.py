@@ -1,4 +1,4 @@
-"""MovieLens-1M as GroupLens gives it: ratings, users and movies in three files."""
+"""MovieLens-1M as GroupLens distributes it: ratings, users and movies in three files."""
 
 import dataclasses
 import re
@@ -11,8 +11,8 @@ import pyarrow.compute as pc
 
 from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.common.locations import fingerprints, join, opened
-from tfrs_scaling.input.logs.cells import Cells, Rejected, missing_column
-from tfrs_scaling.input.logs.text import Piece, TextLog
+from tfrs_scaling.input.logs.cells import Cells, Piece, Rejected, missing_column
+from tfrs_scaling.input.logs.text import BLOCK_BYTES, Lines, TextLog
 from tfrs_scaling.input.schema import CategoricalFeature, Schema
 
 RATINGS, USERS, MOVIES = "ratings.dat", "users.dat", "movies.dat"
@@ -27,7 +27,7 @@ _RATINGS_SCHEMA = Schema(
 
 
 def movielens_1m() -> Schema:
-    """A rating of 4 or 5 counts as a click; the tables have a row for each value that occurs, and one for the rest."""
+    """A rating of 4 or 5 counts as a click; each table has a row per value that occurs, and one for all others."""
     return Schema(
         label="rating",
         label_at_least=4,
@@ -47,13 +47,14 @@ def movielens_1m() -> Schema:
 
 @dataclasses.dataclass(frozen=True)
 class MovieLensLog:
-    """Ratings, each with what is known of its user and its movie.
+    """Ratings, each joined with its user and its movie.
 
     Attributes:
-        schema: the columns that are read, out of ``COLUMNS``.
-        files: the path of the ratings alone, for they are the rows.
+        schema: the columns to read, out of ``COLUMNS``.
+        files: the path of the ratings, which are the rows.
         about: the paths of the users and the movies.
         users, movies: these files' content; the first column is the user or item, all are binary.
+        block_bytes: of the ratings, read at a time.
     """
 
     schema: Schema
@@ -61,13 +62,14 @@ class MovieLensLog:
     about: tuple[str, str]
     users: pa.Table
     movies: pa.Table
+    block_bytes: int = BLOCK_BYTES
 
     @staticmethod
     def open(raw: tuple[str, ...], schema: Schema) -> "MovieLensLog":
         """The log in a folder, or in its three files in any order.
 
         Raises:
-            InputError: a file is missing or malformed, or the schema names a column that there is not.
+            InputError: a file is missing or malformed, or the schema names an unknown column.
         """
         ratings, users, movies = _three_files(raw)
         for column in schema.columns:
@@ -75,7 +77,7 @@ class MovieLensLog:
                 raise missing_column("movielens-1m", column, COLUMNS)
         return MovieLensLog(schema, (ratings,), (users, movies), _read_users(users), _read_movies(movies))
 
-    def pieces(self, number: int) -> Iterator[Piece]:
+    def pieces(self, number: int) -> Iterator[Piece[Lines]]:
         """Blocks of the ratings' lines.
 
         Raises:
@@ -83,15 +85,16 @@ class MovieLensLog:
         """
         return self._ratings.pieces(number)
 
-    def cells(self, piece: Piece) -> Cells:
+    def cells(self, piece: Piece[Lines]) -> Cells:
         """The ratings of a block of lines; one whose user or movie is unknown is malformed.
 
         Raises:
-            InputError: the lines cannot be told apart.
+            InputError: the lines cannot be parsed.
         """
-        # Arrow knows separators of one character only. A tab of the file's own must not become one.
-        content = piece.content.replace(b"\t", b"\0").replace(SEPARATOR.encode(), b"\t")
-        ratings = self._ratings.cells(dataclasses.replace(piece, content=content))
+        # Arrow takes separators of one character only; a tab in the file must not be taken for one.
+        text = piece.content.text.replace(b"\t", b"\0").replace(SEPARATOR.encode(), b"\t")
+        lines = dataclasses.replace(piece.content, text=text)
+        ratings = self._ratings.cells(Piece(piece.number, piece.first, lines))
         malformed = [_as_written(row) for row in ratings.malformed]
         user = pc.index_in(ratings.batch.column("user"), self.users.column("user"))
         movie = pc.index_in(ratings.batch.column("item"), self.movies.column("item"))
@@ -107,8 +110,8 @@ class MovieLensLog:
         batch = pa.record_batch({name: columns[name].filter(pa.array(known)) for name in self.schema.columns})
         return dataclasses.replace(ratings, ordinals=ratings.ordinals[known], batch=batch, malformed=malformed)
 
-    def origins(self) -> tuple[tuple[str, int, str], ...]:
-        """The three files: the name, size in bytes and SHA-256 of each.
+    def fingerprints(self) -> tuple[tuple[str, int, str], ...]:
+        """Name, size in bytes and SHA-256 of each of the three files.
 
         Raises:
             InputError: one cannot be read.
@@ -117,7 +120,7 @@ class MovieLensLog:
 
     @property
     def _ratings(self) -> TextLog:
-        return TextLog(_RATINGS_SCHEMA, self.files, "\t", _RATING_COLUMNS)
+        return TextLog(_RATINGS_SCHEMA, self.files, "\t", _RATING_COLUMNS, self.block_bytes)
 
 
 def _three_files(raw: tuple[str, ...]) -> list[str]:
@@ -127,7 +130,7 @@ def _three_files(raw: tuple[str, ...]) -> list[str]:
     by_name = {PurePath(path).name: path for path in raw}
     if len(raw) != len(names) or set(by_name) != set(names):
         raise InputError(
-            f"movielens-1m takes {RATINGS}, {USERS} and {MOVIES}, or the folder that holds them; got {' '.join(raw)}"
+            f"movielens-1m takes {RATINGS}, {USERS} and {MOVIES}, or the folder with them; got {' '.join(raw)}"
         )
     return [by_name[name] for name in names]
 
@@ -143,14 +146,14 @@ def _read_movies(path: str) -> pa.Table:
         year = re.search(r"\(([0-9]{4})\)\s*$", title)
         if year is None:
             raise InputError(
-                f"{path}, line {line}, column 'title': ends without a year, as in 'Heat (1995)', got {title!r}"
+                f"{path}, line {line}, column 'title': should end with a year, as in 'Heat (1995)', got {title!r}"
             )
         rows.append((key, year[1], genres))
     return _table(("item", *_MOVIE_COLUMNS), rows)
 
 
 def _lines(path: str, columns: tuple[str, ...]) -> Iterator[tuple[int, str, tuple[str, ...]]]:
-    """Of each line of a file its number, the first value, which no other line has, and the other values."""
+    """Each line's number, its first value, which must be unique in the file, and its other values."""
     with opened(path) as stream:
         lines = stream.read().decode("latin-1").removesuffix("\n").split("\n")
     seen: dict[str, int] = {}
@@ -159,10 +162,12 @@ def _lines(path: str, columns: tuple[str, ...]) -> Iterator[tuple[int, str, tupl
         if len(values) + 1 != len(columns):
             raise InputError(
                 f"{path}, line {number}: {len(values) + 1} columns instead of {len(columns)} "
-                f"({SEPARATOR.join(columns)}), got {line[:80]!r}; mend the line"
+                f"({SEPARATOR.join(columns)}), got {line[:80]!r}; fix the line"
             )
         if key in seen:
-            raise InputError(f"{path}, line {number}, column {columns[0]!r}: {key!r} is in line {seen[key]} already")
+            raise InputError(
+                f"{path}, line {number}, column {columns[0]!r}: {key!r} is already in line {seen[key]}; remove one"
+            )
         seen[key] = number
         yield number, key, tuple(values)
 

@@ -17,7 +17,7 @@ import pyarrow.csv
 
 from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.common.locations import fingerprints, opened
-from tfrs_scaling.input.logs.cells import Cells, Rejected, missing_column
+from tfrs_scaling.input.logs.cells import Cells, Piece, Rejected, missing_column
 from tfrs_scaling.input.schema import Schema
 
 BLOCK_BYTES = 8 << 20
@@ -26,24 +26,20 @@ _OPENERS: dict[str, Any] = {".gz": gzip.open, ".xz": lzma.open, ".bz2": bz2.open
 
 
 @dataclasses.dataclass(frozen=True)
-class Piece:
-    """Whole lines of a file.
+class Lines:
+    """Whole lines of a file, the content of a piece.
 
     Attributes:
-        number: of the file in the log.
-        first: place of the first line among the file's rows, from 0.
-        header_lines: lines above the file's first row.
+        text: the lines.
         names: of the columns.
         separator: between them.
-        content: the lines.
+        header_lines: lines above the file's first row.
     """
 
-    number: int
-    first: int
-    header_lines: int
+    text: bytes
     names: tuple[str, ...]
     separator: str
-    content: bytes
+    header_lines: int
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,31 +49,33 @@ class TextLog:
     Quotes (``"a, b"``) are understood unless the separator is a tab; a value never spans lines.
 
     Attributes:
-        schema: the columns that are read; others in a file are passed over.
+        schema: the columns to read; others in a file are ignored.
         files: the paths.
-        separator: None finds it in each file: the one of tab, comma, semicolon and bar under which the header has
-            the columns.
-        names: of the columns, where the files have no header line; None reads each file's.
+        separator: None detects it in each file: the one of tab, comma, semicolon and bar that finds most of the
+            schema's columns in the header.
+        names: of the columns, if the files have no header line; None reads each file's.
+        block_bytes: read at a time; a piece is about as large.
 
     Raises:
-        InputError: the separator is none.
+        InputError: the separator cannot be used.
     """
 
     schema: Schema
     files: tuple[str, ...]
     separator: str | None = None
     names: tuple[str, ...] | None = None
+    block_bytes: int = BLOCK_BYTES
 
     def __post_init__(self) -> None:
         by = self.separator
         if by is not None and (len(by) != 1 or not by.isascii() or by in '"\r\n\0'):
             raise InputError(f"the separator {by!r} is not a single ASCII character other than a quote or line break")
 
-    def pieces(self, number: int) -> Iterator[Piece]:
+    def pieces(self, number: int) -> Iterator[Piece[Lines]]:
         """Blocks of a file's lines.
 
         Raises:
-            InputError: the file cannot be read, or has no such header.
+            InputError: the file cannot be read, or its header lacks a column.
         """
         path = self.files[number]
         with decompressed(path) as stream:
@@ -86,39 +84,31 @@ class TextLog:
             else:
                 names, separator = list(self.names), self.separator or "\t"
             first, header_lines = 0, 1 if self.names is None else 0
-            for block in line_blocks(stream):
-                yield Piece(number, first, header_lines, tuple(names), separator, block)
+            for block in line_blocks(stream, self.block_bytes):
+                yield Piece(number, first, Lines(block, tuple(names), separator, header_lines))
                 first += count_lines(block)
 
-    def cells(self, piece: Piece) -> Cells:
+    def cells(self, piece: Piece[Lines]) -> Cells:
         """The cells of a block of lines.
 
         Raises:
-            InputError: the lines cannot be told apart.
+            InputError: the lines cannot be parsed.
         """
-        path, columns, content = self.files[piece.number], self.schema.columns, piece.content
-        first_line = piece.header_lines + 1
-        ordinals = np.arange(piece.first, piece.first + count_lines(content))
+        path, columns, lines = self.files[piece.number], self.schema.columns, piece.content
+        first_line, count = lines.header_lines + 1, count_lines(lines.text)
+        ordinals = np.arange(piece.first, piece.first + count)
         malformed: list[Rejected] = []
-        parsed = _parsed(content, piece.names, columns, piece.separator)
-        if parsed is None or len(parsed[0]) + len(parsed[1]) != len(ordinals):
-            # A quote left open or a lone carriage return puts rows and lines out of step; and pyarrow cannot tell of
-            # a row of another length that is not UTF-8. Such lines are taken out beforehand, by a slower reader.
-            whole, kept = [], []
-            for ordinal, text in zip(ordinals.tolist(), content.split(b"\n"), strict=False):
-                why = _not_a_row(text, len(piece.names), piece.separator)
-                if why:
-                    shown = text.decode("utf-8", "backslashreplace")
-                    malformed.append(Rejected(path, ordinal + first_line, "", shown, why))
-                else:
-                    whole.append(text)
-                    kept.append(ordinal)
-            ordinals = np.array(kept, np.int64)
-            content = b"".join(text + b"\n" for text in whole)
-            parsed = _parsed(content, piece.names, columns, piece.separator, checked=True)
-            if parsed is None or len(parsed[0]) + len(parsed[1]) != len(ordinals):
-                last = piece.first + first_line + count_lines(piece.content) - 1
-                raise InputError(f"{path}: the lines up to {last} cannot be told apart")
+        parsed = _parsed(lines, columns, count)
+        if parsed is None:
+            # An open quote or a lone carriage return puts rows and lines out of step, and pyarrow cannot report a row
+            # of the wrong length that is not UTF-8. A slower reader removes such lines first.
+            lines, bad = _without_bad_lines(lines)
+            malformed = [Rejected(path, piece.first + i + first_line, "", *said) for i, said in bad.items()]
+            ordinals = np.delete(ordinals, list(bad))
+            parsed = _parsed(lines, columns, len(ordinals), checked=True)
+        if parsed is None:
+            start, end = piece.first + first_line, piece.first + first_line + count - 1
+            raise InputError(f"{path}, lines {start} to {end}: cannot be parsed; check their quotes and line breaks")
         table, ragged = parsed
         for row in ragged:
             why = f"{row.actual_columns} columns instead of {row.expected_columns}"
@@ -127,8 +117,8 @@ class TextLog:
         cells = pa.record_batch({name: table[name].combine_chunks() for name in columns})
         return Cells(path, piece.number, ordinals, cells, malformed, first_line)
 
-    def origins(self) -> tuple[tuple[str, int, str], ...]:
-        """The files: the name, size in bytes and SHA-256 of each.
+    def fingerprints(self) -> tuple[tuple[str, int, str], ...]:
+        """Name, size in bytes and SHA-256 of each file.
 
         Raises:
             InputError: one cannot be read.
@@ -137,7 +127,7 @@ class TextLog:
 
 
 def text_columns(path: str) -> list[str]:
-    """The names in a delimited text file's header, under the separator that gives the most of them.
+    """The names in a delimited text file's header, under the separator that finds most of them.
 
     Raises:
         InputError: the file cannot be read or has no header.
@@ -166,10 +156,10 @@ def decompressed(path: str) -> Iterator[IO[bytes]]:
         raise InputError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
 
 
-def line_blocks(stream: IO[bytes]) -> Iterator[bytes]:
-    """The rest of the stream, in blocks of whole lines."""
+def line_blocks(stream: IO[bytes], block_bytes: int) -> Iterator[bytes]:
+    """The rest of the stream, in blocks of whole lines, read ``block_bytes`` at a time."""
     rest = b""
-    while chunk := stream.read(BLOCK_BYTES):
+    while chunk := stream.read(block_bytes):
         whole, newline, rest = (rest + chunk).rpartition(b"\n")
         if newline:
             yield whole + newline
@@ -178,14 +168,14 @@ def line_blocks(stream: IO[bytes]) -> Iterator[bytes]:
 
 
 def count_lines(block: bytes) -> int:
-    """How many lines a block has, the last one perhaps without its line break."""
+    """How many lines a block has, counting a last one without a line break."""
     return block.count(b"\n") + (not block.endswith(b"\n"))
 
 
 def _header_line(stream: IO[bytes], path: str) -> str:
     header = _text(stream.readline(), path).lstrip("\ufeff").rstrip("\r\n")
     if not header:
-        raise InputError(f"{path}, line 1: no header line, which should name the columns")
+        raise InputError(f"{path}, line 1: no header line; add one that names the columns")
     return header
 
 
@@ -203,14 +193,14 @@ def _header(header: str, columns: list[str], path: str, separator: str | None) -
     names = split[separator]
     for column in columns:
         if names.count(column) > 1:
-            raise InputError(f"{path}, line 1: the column {column!r} stands twice")
+            raise InputError(f"{path}, line 1: the column {column!r} appears twice; rename one")
         if column not in names:
             raise missing_column(f"{path}, line 1 (separator {separator!r})", column, names)
     return names, separator
 
 
 def _split(header: str, candidates: Sequence[str], path: str) -> dict[str, list[str]]:
-    """Per separator, the names it parts the header into."""
+    """Per separator, the names it splits the header into."""
     try:
         return {by: next(_csv_reader([header], by)) for by in candidates}
     except csv.Error as error:
@@ -222,45 +212,67 @@ def _csv_reader(lines: list[str], separator: str) -> Iterator[list[str]]:
 
 
 def _parsed(
-    block: bytes, names: Sequence[str], columns: list[str], separator: str, *, checked: bool = False
+    lines: Lines, columns: list[str], count: int, *, checked: bool = False
 ) -> tuple[pa.Table, list[pa.csv.InvalidRow]] | None:
-    """The columns of a block's rows, and its rows of another length; None where pyarrow gives up.
+    """The columns of a block's rows, and its rows of the wrong length.
 
-    It does on a row of another length that is not UTF-8, so only a ``checked`` block may hold such bytes.
+    Args:
+        lines: the block.
+        columns: to read.
+        count: how many rows the lines should have.
+        checked: pyarrow fails on a row of the wrong length that is not UTF-8; the block has no such rows.
+
+    Returns:
+        None where pyarrow fails, or finds another number of rows.
     """
+    if not lines.text:
+        return pa.table({name: pa.array([], pa.binary()) for name in columns}), []
+    if not (checked or _is_utf8(lines.text)):
+        return None
     ragged: list[pa.csv.InvalidRow] = []
 
     def on_ragged(row: pa.csv.InvalidRow) -> str:
         ragged.append(row)
         return "skip"
 
-    if not block:
-        return pa.table({name: pa.array([], pa.binary()) for name in columns}), []
-    if not (checked or _is_utf8(block)):
-        return None
-    # Column names may repeat among the columns that are not asked for; Arrow selects by name.
-    unique = [name if name in columns else f"{i}:{name}" for i, name in enumerate(names)]
-    wanted = {name: pa.binary() for name in columns}
+    # Arrow selects columns by name, and names that are not selected may repeat.
+    unique = [name if name in columns else f"{i}:{name}" for i, name in enumerate(lines.names)]
+    size = len(lines.text) + 1
+    parse_options = pa.csv.ParseOptions(
+        delimiter=lines.separator,
+        quote_char=False if lines.separator == "\t" else '"',
+        invalid_row_handler=on_ragged,
+        ignore_empty_lines=False,  # a blank line counts, as empty cells; its label is malformed
+    )
+    convert_options = pa.csv.ConvertOptions(
+        column_types={name: pa.binary() for name in columns},
+        include_columns=columns,
+        strings_can_be_null=False,
+        check_utf8=False,
+    )
     try:
         table = pa.csv.read_csv(
-            pa.BufferReader(block),
-            read_options=pa.csv.ReadOptions(column_names=unique, use_threads=False, block_size=len(block) + 1),
-            parse_options=pa.csv.ParseOptions(
-                delimiter=separator,
-                quote_char=False if separator == "\t" else '"',
-                invalid_row_handler=on_ragged,
-                ignore_empty_lines=False,  # a blank line counts, as empty cells; its label is malformed
-            ),
-            convert_options=pa.csv.ConvertOptions(
-                column_types=wanted,
-                include_columns=columns,
-                strings_can_be_null=False,
-                check_utf8=False,
-            ),
+            pa.BufferReader(lines.text),
+            pa.csv.ReadOptions(column_names=unique, use_threads=False, block_size=size),
+            parse_options,
+            convert_options,
         )
     except pa.ArrowInvalid:
         return None
-    return table, ragged
+    return (table, ragged) if len(table) + len(ragged) == count else None
+
+
+def _without_bad_lines(lines: Lines) -> tuple[Lines, dict[int, tuple[str, str]]]:
+    """The lines that are rows; and by place those that are not: what they hold, and why they are no row."""
+    good: list[bytes] = []
+    bad: dict[int, tuple[str, str]] = {}
+    for place, line in enumerate(lines.text.split(b"\n")[: count_lines(lines.text)]):
+        why = _not_a_row(line, len(lines.names), lines.separator)
+        if why:
+            bad[place] = line.decode("utf-8", "backslashreplace"), why
+        else:
+            good.append(line + b"\n")
+    return dataclasses.replace(lines, text=b"".join(good)), bad
 
 
 def _is_utf8(block: bytes) -> bool:
@@ -272,14 +284,14 @@ def _is_utf8(block: bytes) -> bool:
 
 
 def _not_a_row(line: bytes, columns: int, separator: str) -> str:
-    """Why a line is not a row; empty if it is one."""
+    """Why a line is not a row; empty if it is a row."""
     text = line.decode("utf-8", "backslashreplace").removesuffix("\r")
     try:
-        # Where a quote is left open, the second line is drawn into the first one's last value.
+        # After an open quote, the second line becomes part of the first one's last value.
         first, *second = _csv_reader([text + "\n", "second"], separator)
     except csv.Error as error:  # "new-line character seen in unquoted field - do you need ...", for a lone \r
         return str(error).partition(" - ")[0]
     if not second:
         return "a quoted value does not end on its line"
-    found = len(first) or columns  # a blank line is left to pyarrow
+    found = len(first) or columns  # pyarrow handles blank lines
     return "" if found == columns else f"{found} columns instead of {columns}"

@@ -1,4 +1,4 @@
-"""Shards of ``tf.train.Example`` records, a row in each, as the same blocks of cells that text is read into."""
+"""TFRecord files of ``tf.train.Example`` records, one row each, as blocks of cells."""
 
 import dataclasses
 import gzip
@@ -13,7 +13,7 @@ from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.common.locations import fingerprints, opened, size
 from tfrs_scaling.input.logs.arrow import cells_of_lists, list_array
-from tfrs_scaling.input.logs.cells import Cells, Rejected, missing_column
+from tfrs_scaling.input.logs.cells import Cells, Piece, Rejected, missing_column
 from tfrs_scaling.input.schema import Schema
 
 BLOCK_BYTES = 8 << 20
@@ -25,43 +25,41 @@ _KINDS = {
     "float_list": (tf.float32, pa.float32(), "floats"),
     "bytes_list": (tf.string, pa.binary(), "bytes"),
 }
-# TensorFlow would quote the record in its error, and fails at that where it is not UTF-8.
+# TensorFlow quotes the record in its error, and fails to do so if the record is not UTF-8.
 _UNPARSABLE = (tf.errors.InvalidArgumentError, UnicodeDecodeError)
 
 
 @dataclasses.dataclass(frozen=True)
-class Piece:
-    """Records of a file.
+class Records:
+    """Records of a file, the content of a piece.
 
     Attributes:
-        number: of the file in the log.
-        first: place of the first record in the file, from 0.
-        kinds: per column of the schema, the kind of list that the file's records hold; None where all are empty.
-        records: serialized.
+        serialized: the records.
+        kinds: per column of the schema, the kind of list that the file's records hold; None if all are empty.
     """
 
-    number: int
-    first: int
+    serialized: list[bytes]
     kinds: dict[str, str | None]
-    records: list[bytes]
 
 
 @dataclasses.dataclass(frozen=True)
 class TFRecordLog:
     """TFRecord files of ``tf.train.Example`` records, plain or gz (by the suffix).
 
-    A feature that a record lacks or that is empty there is missing; a multi-hot feature's list holds its values. All
-    records of a file have to hold a feature as the same kind of list. Records count from 1.
+    A feature that is absent from a record or empty there is missing; a multi-hot feature's list holds its values. All
+    records of a file must hold a feature as the same kind of list. Records are numbered from 1.
 
     Attributes:
-        schema: the features that are read; others are passed over.
+        schema: the features to read; others are ignored.
         files: the paths.
+        block_bytes: of the records of a piece, reached by the last one.
     """
 
     schema: Schema
     files: tuple[str, ...]
+    block_bytes: int = BLOCK_BYTES
 
-    def pieces(self, number: int) -> Iterator[Piece]:
+    def pieces(self, number: int) -> Iterator[Piece[Records]]:
         """Blocks of a file's records.
 
         Raises:
@@ -74,19 +72,19 @@ class TFRecordLog:
         for records in _read(path):
             block += records
             held += sum(map(len, records))
-            if held >= BLOCK_BYTES:
-                yield Piece(number, first, kinds, block)
+            if held >= self.block_bytes:
+                yield Piece(number, first, Records(block, kinds))
                 first, block, held = first + len(block), [], 0
         if block:
-            yield Piece(number, first, kinds, block)
+            yield Piece(number, first, Records(block, kinds))
 
-    def cells(self, piece: Piece) -> Cells:
+    def cells(self, piece: Piece[Records]) -> Cells:
         """The cells of a block of records; those that cannot be parsed are malformed.
 
         Raises:
             InputError: a value holds the separator that the schema gives its feature.
         """
-        path, records, kinds = self.files[piece.number], piece.records, piece.kinds
+        path, records, kinds = self.files[piece.number], piece.content.serialized, piece.content.kinds
         ordinals = piece.first + np.arange(len(records))
         malformed: list[Rejected] = []
         try:
@@ -100,8 +98,8 @@ class TFRecordLog:
             ordinals = np.delete(ordinals, list(bad))
         return cells_of_lists(columns, self.schema, path, piece.number, ordinals, malformed, "record")
 
-    def origins(self) -> tuple[tuple[str, int, str], ...]:
-        """The files: the name, size in bytes and SHA-256 of each.
+    def fingerprints(self) -> tuple[tuple[str, int, str], ...]:
+        """Name, size in bytes and SHA-256 of each file.
 
         Raises:
             InputError: one cannot be read.
@@ -109,7 +107,7 @@ class TFRecordLog:
         return fingerprints(self.files)
 
     def _kinds(self, path: str) -> dict[str, str | None]:
-        """The kind of each feature in the first record where it is not empty; seldom looks far."""
+        """The kind of each feature in the first record where it is not empty; rarely reads far."""
         kinds: dict[str, str | None] = dict.fromkeys(self.schema.columns)
         names: set[str] = set()
         for feature in _examples(path):
@@ -138,9 +136,9 @@ def tfrecord_features(path: str) -> dict[str, bool]:
 
 
 def _read(path: str) -> Iterator[list[bytes]]:
-    """The records of a file, some at a time."""
+    """The records of a file, in lists of a few."""
     with opened(path):
-        pass  # says why it cannot better than TensorFlow does
+        pass  # its error is clearer than TensorFlow's
     compression = "GZIP" if path.endswith(".gz") else ""
     length = 0
     try:
@@ -152,13 +150,13 @@ def _read(path: str) -> Iterator[list[bytes]]:
         raise _corrupt(path, compression) from None
     except tf.errors.OpError as error:
         raise InputError(f"{path}: cannot be read: {error.message}") from None
-    # TensorFlow passes over the piece of a header that may end a file, and over what a cut gzip stream lacks.
+    # TensorFlow ignores an incomplete header at the end of a file, and the missing end of a truncated gzip stream.
     if (_unpacked_size(path) if compression else size(path)) != length:
         raise _corrupt(path, compression)
 
 
 def _unpacked_size(path: str) -> int | None:
-    """Bytes that a gzipped file holds; None where it is cut off."""
+    """Bytes that a gzipped file holds; None if it is truncated."""
     with opened(path) as packed, gzip.GzipFile(fileobj=packed) as stream:
         try:
             return sum(map(len, iter(lambda: stream.read(_UNPACKED_BYTES), b"")))
@@ -168,13 +166,13 @@ def _unpacked_size(path: str) -> int | None:
 
 def _corrupt(path: str, compression: str) -> InputError:
     return InputError(
-        f"{path}, record {_count_whole(path, compression) + 1}: corrupt or cut off, or this is no TFRecord file "
-        "(a gzipped one has to end in .gz); get the file anew"
+        f"{path}, record {_count_whole(path, compression) + 1}: corrupt or truncated, or this is not a TFRecord "
+        "file (the name of a gzipped one must end in .gz); get a new copy of the file"
     )
 
 
 def _count_whole(path: str, compression: str) -> int:
-    """How many records stand before the one that cannot be read."""
+    """How many records precede the one that cannot be read."""
     count = 0
     try:
         for _ in tf.data.TFRecordDataset(path, compression):
@@ -185,7 +183,7 @@ def _count_whole(path: str, compression: str) -> int:
 
 
 def _examples(path: str) -> Iterator[Any]:
-    """The features of each record by name, passing over what is no ``tf.train.Example``."""
+    """The features of each record by name, skipping records that are not a ``tf.train.Example``."""
     for records in _read(path):
         for record in records:
             try:
@@ -195,7 +193,7 @@ def _examples(path: str) -> Iterator[Any]:
 
 
 def _parsed(records: list[bytes], kinds: dict[str, str | None]) -> dict[str, pa.ListArray]:
-    """Per feature its lists [records].
+    """Per feature, its lists [records].
 
     Raises:
         tf.errors.InvalidArgumentError, UnicodeDecodeError: a record cannot be parsed.
@@ -213,7 +211,7 @@ def _parsed(records: list[bytes], kinds: dict[str, str | None]) -> dict[str, pa.
 
 
 def _without_empty(record: bytes) -> bytes:
-    """The record without features that are empty: such a one is missing, whatever kind of list it is."""
+    """The record without its empty features: they are missing values, whatever their kind of list."""
     try:
         example = tf.train.Example.FromString(record)
     except DecodeError:
@@ -228,7 +226,7 @@ def _without_empty(record: bytes) -> bytes:
 def _unparsable(
     records: list[bytes], kinds: dict[str, str | None], first: int = 0
 ) -> Iterator[tuple[int, tuple[str, str, str]]]:
-    """The places of records that cannot be parsed, with the column, what it holds and why; found by halving."""
+    """The places of records that cannot be parsed, with the column, its value and why; found by halving."""
     try:
         _parsed(records, kinds)
     except _UNPARSABLE:
@@ -241,7 +239,7 @@ def _unparsable(
 
 
 def _reason(record: bytes, kinds: dict[str, str | None]) -> tuple[str, str, str]:
-    """The column, what it holds, and why the record cannot be parsed."""
+    """The column, its value, and why the record cannot be parsed."""
     try:
         feature = tf.train.Example.FromString(record).features.feature
     except DecodeError:

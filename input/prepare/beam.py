@@ -1,4 +1,4 @@
-"""Preparation as an Apache Beam pipeline: the same work on any number of machines, to the same bytes.
+"""Preparation as an Apache Beam pipeline: the same bytes from any number of machines.
 
 Rows travel as bytes, in the blocks that they were parsed in. The steps, in Beam's terms:
 
@@ -22,10 +22,10 @@ from apache_beam.pvalue import AsDict, AsSingleton
 from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.common.locations import join, opened
 from tfrs_scaling.input.logs.cells import Rejected, Rejects
-from tfrs_scaling.input.prepare.encoding import ValueCounts, Vocabulary, count_values
-from tfrs_scaling.input.prepare.publish import Prepared, WrittenShard, write_rows
+from tfrs_scaling.input.prepare.encoding import ValueCounts, Vocabulary, WrittenShard, count_values, write_rows
+from tfrs_scaling.input.prepare.publish import Prepared
 from tfrs_scaling.input.prepare.rows import Rows
-from tfrs_scaling.input.prepare.sources import Source
+from tfrs_scaling.input.prepare.sources import Source, no_rows
 from tfrs_scaling.input.prepare.spill import (
     from_bytes,
     in_shuffled_order,
@@ -35,21 +35,21 @@ from tfrs_scaling.input.prepare.spill import (
     to_bytes,
     without_codes,
 )
-from tfrs_scaling.input.prepare.split import SAMPLE_ROWS, Decisions, Request, check_counts, count_splits, decide
+from tfrs_scaling.input.prepare.split import Decisions, Request, check_counts, count_splits, decide
 from tfrs_scaling.input.schema import Schema
-from tfrs_scaling.input.shards import SPLITS, SplitName, shard_count
+from tfrs_scaling.input.shards import SPLITS, SplitName
 
-# The values of a feature are counted in so many ranges of their hashes, each on a machine of its own.
+# The values of a feature are counted in 2**VALUE_RANGE_BITS ranges of their hashes, on different machines.
 VALUE_RANGE_BITS = 6
 _OUTCOME = "outcome.json"
 
 
 @dataclasses.dataclass(frozen=True)
 class Notes:
-    """What parsing noticed.
+    """Malformed rows and missing values found while parsing.
 
     Attributes:
-        rejected: malformed rows with the part that they stand in, in order; no more than one over the allowed number.
+        rejected: malformed rows, each with its part, in order; at most one more than allowed.
         missing: missing values per feature.
     """
 
@@ -59,15 +59,15 @@ class Notes:
 
 @dataclasses.dataclass(frozen=True)
 class Outcome:
-    """What the pipeline tells the process that started it.
+    """The results that the pipeline passes to the process that started it.
 
     Attributes:
         notes: of all blocks.
-        decisions: None where the log has no rows.
-        counts: of ``count_splits``; empty where there are no rows.
+        decisions: None if the log has no rows.
+        counts: of ``count_splits``; empty if there are no rows.
         vocabulary_sizes: distinct training values per feature.
-        shards: by split and number; none where the log cannot be used.
-        bayes: whether the true probabilities are known.
+        shards: with split and number; empty if the log cannot be used.
+        bayes: whether the true click probabilities are known.
     """
 
     notes: Notes
@@ -78,17 +78,17 @@ class Outcome:
     bayes: bool
 
 
-def prepared_on_beam(
+def prepare_on_beam(
     source: Source, request: Request, max_bad_rows: int, draft: str, runner: str, beam_options: Sequence[str]
 ) -> Prepared:
-    """Run the pipeline, and wait for it.
+    """Run the pipeline and wait for it.
 
     Args:
         source: the rows.
         request: how they are to be split.
-        max_bad_rows: so many malformed rows are left out and listed.
-        draft: where the shards go; every worker has to reach it.
-        runner: Beam's name of one.
+        max_bad_rows: the number of malformed rows to skip and list.
+        draft: the folder for the shards; every worker must be able to write there.
+        runner: Beam's name of it.
         beam_options: of that runner, such as ``direct_num_workers=2``.
 
     Raises:
@@ -98,7 +98,9 @@ def prepared_on_beam(
     options = PipelineOptions([f"--runner={runner}", "--default_sdk_harness_log_level=ERROR", *flags])
     unknown = [flag for flag in flags if flag.split("=")[0].lstrip("-") not in options.get_all_options()]
     if unknown:
-        raise InputError(f"--beam {unknown[0].lstrip('-')}: Apache Beam knows no such option")
+        raise InputError(
+            f"--beam {unknown[0].lstrip('-')}: Apache Beam has no such option; see the runner's documentation"
+        )
     try:
         pipeline = beam.Pipeline(options=options)
     except (ValueError, ImportError, AttributeError) as error:
@@ -109,26 +111,26 @@ def prepared_on_beam(
     except InputError:
         raise
     except Exception as error:
-        raise _located(error, runner) from error
+        raise _input_error(error, runner) from error
     path = join(draft, _OUTCOME)
     with opened(path) as stream:
         outcome = pydantic.TypeAdapter(Outcome).validate_json(stream.read())
     beam.io.filesystems.FileSystems.delete([path])
-    return _prepared(outcome, source, max_bad_rows)
+    return _collect(outcome, source, max_bad_rows)
 
 
-def _located(error: Exception, runner: str) -> InputError:
-    """The user's mistake that a worker met, out of the runner's account of it; else the account itself."""
+def _input_error(error: Exception, runner: str) -> InputError:
+    """The worker's ``InputError``, recovered from the runner's message; else the message itself."""
     name = f"{InputError.__module__}.{InputError.__name__}: "
-    said = [line.partition(name)[2] for line in str(error).splitlines() if name in line]
-    return InputError(said[-1].partition(" [while running")[0] if said else f"--runner {runner} failed: {error}")
+    found = [line.partition(name)[2] for line in str(error).splitlines() if name in line]
+    return InputError(found[-1].partition(" [while running")[0] if found else f"--runner {runner} failed: {error}")
 
 
-def _prepared(outcome: Outcome, source: Source, max_bad_rows: int) -> Prepared:
+def _collect(outcome: Outcome, source: Source, max_bad_rows: int) -> Prepared:
     rejects = Rejects(max_bad_rows)
     rejects.add([rejected for _, rejected in outcome.notes.rejected])
     if outcome.decisions is None:
-        raise InputError(f"{', '.join(record.file for record in source.record()) or 'the log'}: no rows")
+        raise no_rows(source)
     check_counts(np.array(outcome.counts))
     shards: dict[SplitName, list[WrittenShard]] = {name: [] for name in SPLITS}
     for name, _, shard in sorted(outcome.shards, key=lambda written: written[:2]):
@@ -149,16 +151,16 @@ def _build(pipeline: beam.Pipeline, source: Source, request: Request, max_bad_ro
     )
     rows = parsed.rows
     notes = parsed.notes | "all notes" >> beam.CombineGlobally(_AllNotes(max_bad_rows))
-    sample = rows | "sample" >> beam.CombineGlobally(_LowestKeys(request.seed, SAMPLE_ROWS))
-    decisions = sample | "decide" >> beam.Map(lambda content: _decided(content, schema, request))
-    counts = rows | "count" >> beam.Map(_counts, AsSingleton(decisions)) | "all counts" >> beam.CombineGlobally(_summed)
+    sample = rows | "sample" >> beam.CombineGlobally(_LowestKeys(request.seed, request.sizes.sample_rows))
+    decisions = sample | "decide" >> beam.Map(lambda content: _decide(content, schema, request))
+    counts = rows | "count" >> beam.Map(_counts, AsSingleton(decisions)) | "all counts" >> beam.CombineGlobally(_sum)
     vocabularies = (
         rows
         | "values" >> beam.FlatMap(_values, AsSingleton(decisions), schema)
-        | "all values" >> beam.CombinePerKey(_merged)
+        | "all values" >> beam.CombinePerKey(_merge)
         | "most frequent" >> beam.MapTuple(lambda key, values: (key[0], _candidates(values, key[0], schema)))
         | "by feature" >> beam.GroupByKey()
-        | "rank" >> beam.MapTuple(lambda name, parts: (name, _ranked(parts, name, schema)))
+        | "rank" >> beam.MapTuple(lambda name, parts: (name, _rank(parts, name, schema)))
     )
     shards = (
         rows
@@ -170,7 +172,7 @@ def _build(pipeline: beam.Pipeline, source: Source, request: Request, max_bad_ro
     )
     sizes = vocabularies | "sizes" >> beam.MapTuple(lambda name, vocabulary: (name, vocabulary.size))
     _ = shards | "outcome" >> beam.Map(
-        _tell,
+        _write_outcome,
         draft,
         AsSingleton(notes),
         AsSingleton(decisions),
@@ -181,7 +183,7 @@ def _build(pipeline: beam.Pipeline, source: Source, request: Request, max_bad_ro
 
 
 class _Parse(beam.DoFn):
-    """A piece of a part -> its rows as bytes; what is to be noted of it, under the tag ``notes``."""
+    """A piece of a part -> its rows as bytes, and under the tag ``notes`` its notes."""
 
     def __init__(self, source: Source, max_bad_rows: int):
         self._source, self._max_bad_rows = source, max_bad_rows
@@ -195,7 +197,7 @@ class _Parse(beam.DoFn):
 
 
 class _AllNotes(beam.CombineFn):
-    """The notes of all blocks together."""
+    """Merges the notes of all blocks."""
 
     def __init__(self, max_bad_rows: int):
         self._max_bad_rows = max_bad_rows
@@ -220,7 +222,7 @@ class _AllNotes(beam.CombineFn):
 
 
 class _LowestKeys(beam.CombineFn):
-    """The rows of lowest shuffle key, in that order and without codes, as bytes; empty if there are none."""
+    """Selects the rows of lowest shuffle key, in that order, without codes and as bytes; empty if there are none."""
 
     def __init__(self, seed: int, count: int):
         self._seed, self._count = seed, count
@@ -230,7 +232,7 @@ class _LowestKeys(beam.CombineFn):
 
     def add_input(self, blocks: list[bytes], content: bytes) -> list[bytes]:
         blocks.append(to_bytes(without_codes(from_bytes(content))))
-        # Sorted only now and then: each time costs as much as all the rows that are kept.
+        # Sorting costs as much as all rows kept, so it is done rarely.
         return self._compact(blocks) if sum(map(len, blocks)) > 2 * len(blocks[0]) + (1 << 26) else blocks
 
     def merge_accumulators(self, accumulators: Iterable[list[bytes]]) -> list[bytes]:
@@ -248,7 +250,7 @@ class _LowestKeys(beam.CombineFn):
         ]
 
 
-def _decided(sample: bytes, schema: Schema, request: Request) -> Decisions | None:
+def _decide(sample: bytes, schema: Schema, request: Request) -> Decisions | None:
     rows = from_bytes(sample) if sample else None
     return decide(rows, schema, request) if rows else None
 
@@ -261,7 +263,7 @@ def _counts(content: bytes, decisions: Decisions | None) -> list[list[int]]:
     return counted
 
 
-def _summed(counts: Iterable[list[list[int]]]) -> list[list[int]]:
+def _sum(counts: Iterable[list[list[int]]]) -> list[list[int]]:
     parts = [np.array(part) for part in counts if part]
     total: list[list[int]] = sum(parts[1:], start=parts[0]).tolist() if parts else []
     return total
@@ -278,37 +280,37 @@ def _values(
         bounds = np.arange(1, 1 << VALUE_RANGE_BITS, dtype=np.uint64) << np.uint64(64 - VALUE_RANGE_BITS)
         cuts = [0, *np.searchsorted(values.hashes, bounds).tolist(), len(values.hashes)]
         for number, (start, stop) in enumerate(itertools.pairwise(cuts)):
-            if number == 0 or stop > start:  # a feature without a single value is told of, too
+            if number == 0 or stop > start:  # features without any value are reported too
                 yield (name, number), ValueCounts(values.hashes[start:stop], values.counts[start:stop])
 
 
-def _merged(parts: Iterable[ValueCounts]) -> ValueCounts:
-    return ValueCounts.merged([ValueCounts.none(), *parts])
+def _merge(parts: Iterable[ValueCounts]) -> ValueCounts:
+    return ValueCounts.merge([ValueCounts.empty(), *parts])
 
 
 def _candidates(values: ValueCounts, name: str, schema: Schema) -> tuple[int, ValueCounts]:
-    """How many values there are, and those of them that may have an id."""
+    """The number of values, and the counts of those that may get an id."""
     feature = next(feature for feature in schema.categorical if feature.name == name)
     return len(values.hashes), values.most_frequent(feature.cardinality - 1)
 
 
-def _ranked(parts: Iterable[tuple[int, ValueCounts]], name: str, schema: Schema) -> Vocabulary:
+def _rank(parts: Iterable[tuple[int, ValueCounts]], name: str, schema: Schema) -> Vocabulary:
     feature = next(feature for feature in schema.categorical if feature.name == name)
     sizes, candidates = zip(*parts, strict=True)
-    return Vocabulary.ranked(_merged(candidates), feature, sum(sizes))
+    return Vocabulary.rank(_merge(candidates), feature, sum(sizes))
 
 
 def _by_shard(
     content: bytes, decisions: Decisions | None, counts: list[list[int]], notes: Notes, max_bad_rows: int
 ) -> Iterator[tuple[tuple[SplitName, int], bytes]]:
-    """The rows of a block by split and shard; none where the log cannot be used."""
+    """The rows of a block by split and shard; nothing if the log cannot be used."""
     if decisions is None or len(notes.rejected) > max_bad_rows:
         return
     rows = from_bytes(content)
-    splits = decisions.splits(rows)
+    splits, sizes = decisions.splits(rows), decisions.request.sizes
     for index, name in enumerate(SPLITS):
         chosen = rows.take(splits == index)
-        shard = shard_of(shuffle_keys(chosen, decisions.request.seed), shard_count(counts[index][0]))
+        shard = shard_of(shuffle_keys(chosen, decisions.request.seed), sizes.shard_count(counts[index][0]))
         for number in np.unique(shard).tolist():
             yield (name, number), to_bytes(chosen.take(shard == number))
 
@@ -324,11 +326,11 @@ def _write(
     (name, number), blocks = group
     together = Rows.concatenate([from_bytes(content) for content in blocks])
     rows = in_shuffled_order(pack(together), decisions.request.seed)
-    total = shard_count(counts[SPLITS.index(name)][0])
+    total = decisions.request.sizes.shard_count(counts[SPLITS.index(name)][0])
     return name, number, write_rows(draft, name, number, total, rows, schema, decisions, vocabularies)
 
 
-def _tell(
+def _write_outcome(
     shards: list[tuple[SplitName, int, WrittenShard]],
     draft: str,
     notes: Notes,

@@ -1,4 +1,4 @@
-"""From shuffled rows to a folder that is data: it is written beside its place, and put there when it is whole."""
+"""Publishes prepared data atomically: written to a draft folder nearby, moved into place when complete."""
 
 import dataclasses
 import math
@@ -6,30 +6,25 @@ import shutil
 import tempfile
 from pathlib import Path
 
-import numpy as np
 import tensorflow as tf
 
 import tfrs_scaling
 from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.common.locations import is_remote, join, opened, size
 from tfrs_scaling.input.logs.cells import Rejected
-from tfrs_scaling.input.prepare.encoding import Vocabulary, encode
-from tfrs_scaling.input.prepare.rows import Rows
+from tfrs_scaling.input.prepare.encoding import WrittenShard
 from tfrs_scaling.input.prepare.split import Decisions
 from tfrs_scaling.input.schema import Schema
 from tfrs_scaling.input.shards import (
     FORMAT_VERSION,
     MANIFEST,
-    ROWS_PER_RECORD,
     SPLITS,
     Bayes,
     Manifest,
-    Shard,
-    Source,
+    RawFile,
     Split,
     SplitName,
     short_hash,
-    write_shard,
     write_tfds_metadata,
 )
 
@@ -38,25 +33,8 @@ WRITE_ERRORS = (OSError, tf.errors.OpError)
 
 
 @dataclasses.dataclass(frozen=True)
-class WrittenShard:
-    """A shard, and what its rows add up to.
-
-    Attributes:
-        shard: the file.
-        clicks: rows with label 1.
-        loss, squared_loss: sums over rows of -ln(true probability of what happened) and of its square; 0 where the
-            true probability is not known.
-    """
-
-    shard: Shard
-    clicks: int
-    loss: float
-    squared_loss: float
-
-
-@dataclasses.dataclass(frozen=True)
 class Prepared:
-    """What a whole log came to.
+    """The outcome of preparing a whole log.
 
     Attributes:
         decisions: how it was split and scaled.
@@ -64,7 +42,7 @@ class Prepared:
         vocabulary_sizes: distinct training values per ``vocabulary`` feature.
         missing: missing values per feature.
         rejected: the malformed rows, in the order of the log.
-        bayes: whether the true probabilities are known.
+        bayes: whether the true click probabilities are known.
     """
 
     decisions: Decisions
@@ -75,42 +53,11 @@ class Prepared:
     bayes: bool
 
 
-def write_rows(
-    folder: str,
-    split: SplitName,
-    number: int,
-    total: int,
-    rows: Rows,
-    schema: Schema,
-    decisions: Decisions,
-    vocabularies: dict[str, Vocabulary],
-) -> WrittenShard:
-    """Write one shard of a split.
-
-    Args:
-        folder: where to.
-        split: its name.
-        number: of the shard, from 0.
-        total: how many shards the split has.
-        rows: by rising shuffle key.
-        schema: their columns.
-        decisions: how dense features are scaled.
-        vocabularies: the ids of values.
-    """
-    loss = np.zeros(0)
-    if rows.click_probability is not None:
-        probability = np.ascontiguousarray(rows.click_probability)
-        loss = -np.log(np.where(rows.label == 1, probability, 1 - probability))
-    columns = encode(rows, schema, decisions, vocabularies)
-    shard = write_shard(folder, split, number, total, columns)
-    return WrittenShard(shard, int(rows.label.sum()), float(loss.sum()), float((loss**2).sum()))
-
-
 def check_free(folder: str) -> None:
-    """See that data can be put at ``folder``.
+    """Check that ``folder`` is free.
 
     Raises:
-        InputError: something is there already.
+        InputError: it exists and is not an empty folder.
     """
     if is_remote(folder):
         taken = size(join(folder, MANIFEST)) is not None
@@ -118,11 +65,11 @@ def check_free(folder: str) -> None:
         place = Path(folder)
         taken = place.is_symlink() or (place.exists() and not (place.is_dir() and not any(place.iterdir())))
     if taken:
-        raise InputError(f"{folder}: exists already; remove it or choose another folder")
+        raise InputError(f"{folder}: already exists; remove it or choose another folder")
 
 
 def new_draft(folder: str) -> str:
-    """An empty folder beside ``folder``; what a run that was killed left there is gone.
+    """An empty folder next to ``folder``; leftovers of a killed run are deleted.
 
     Raises:
         InputError: it cannot be written.
@@ -136,14 +83,14 @@ def new_draft(folder: str) -> str:
         if is_remote(folder):
             tf.io.gfile.makedirs(draft)
         else:
-            Path(draft).mkdir(parents=True)  # says why it cannot better than TensorFlow does
+            Path(draft).mkdir(parents=True)  # its error is clearer than TensorFlow's
     except WRITE_ERRORS as error:
         raise not_written(folder, error) from None
     return draft
 
 
-def publish(draft: str, folder: str, prepared: Prepared, schema: Schema, sources: tuple[Source, ...]) -> Manifest:
-    """Complete a draft that holds the shards, and put it at ``folder``.
+def publish(draft: str, folder: str, prepared: Prepared, schema: Schema, sources: tuple[RawFile, ...]) -> Manifest:
+    """Complete a draft that holds the shards, and move it to ``folder``.
 
     Raises:
         OSError, tf.errors.OpError, InputError: it cannot be written.
@@ -163,7 +110,7 @@ def discard(draft: str) -> None:
 
 
 def not_written(folder: str, error: Exception) -> InputError:
-    """What to say of one of ``WRITE_ERRORS``."""
+    """The error for one of ``WRITE_ERRORS``."""
     reason = getattr(error, "strerror", None) or getattr(error, "message", None) or error
     return InputError(f"{folder}: cannot be written: {reason}")
 
@@ -172,14 +119,14 @@ def _move(draft: str, folder: str) -> None:
     if not is_remote(folder):
         Path(draft).replace(Path(folder).resolve())
         return
-    # Such a file system cannot move a folder at once; the manifest, which makes it data, comes last.
+    # Remote file systems cannot move a folder atomically; the manifest, which marks it as complete, comes last.
     tf.io.gfile.makedirs(folder)
     for name in sorted(tf.io.gfile.listdir(draft), key=lambda name: name == MANIFEST):
         tf.io.gfile.rename(join(draft, name), join(folder, name), overwrite=True)
     tf.io.gfile.rmtree(draft)
 
 
-def _manifest(prepared: Prepared, schema: Schema, sources: tuple[Source, ...]) -> Manifest:
+def _manifest(prepared: Prepared, schema: Schema, sources: tuple[RawFile, ...]) -> Manifest:
     request = prepared.decisions.request
     splits: dict[SplitName, Split] = {}
     for name in SPLITS:
@@ -196,7 +143,7 @@ def _manifest(prepared: Prepared, schema: Schema, sources: tuple[Source, ...]) -
         schema_hash=short_hash(schema.to_dict()),
         source_hash=short_hash([source.sha256 for source in sources]) if sources else "",
         splits=splits,
-        rows_per_record=ROWS_PER_RECORD,
+        rows_per_record=request.sizes.rows_per_record,
         split_by=request.split_by,
         seed=request.seed,
         dense_mean=prepared.decisions.dense_mean,
@@ -223,9 +170,9 @@ def _write_metadata(draft: str, manifest: Manifest) -> None:
         write_tfds_metadata(Path(draft), manifest)
         return
     shards = {shard.file for split in manifest.splits.values() for shard in split.shards}
-    with tempfile.TemporaryDirectory() as local:  # TFDS does not know every file system that TensorFlow does
+    with tempfile.TemporaryDirectory() as local:  # TFDS does not support every file system that TensorFlow does
         for name in shards:
-            (Path(local) / name).touch()  # it looks for their names, not into them
+            (Path(local) / name).touch()  # TFDS checks their names, not their content
         write_tfds_metadata(Path(local), manifest)
         for path in Path(local).iterdir():
             if path.name not in shards:

@@ -1,4 +1,4 @@
-"""Cells of text into typed columns; what does not fit is rejected with its place."""
+"""Turns cells of text into typed columns; malformed rows are rejected with their place."""
 
 import dataclasses
 from collections.abc import Callable, Sequence
@@ -12,11 +12,10 @@ from tfrs_scaling.input.logs.cells import Cells, Rejected
 from tfrs_scaling.input.prepare.hashing import hash_values
 from tfrs_scaling.input.schema import CategoricalFeature, DenseFeature, Schema
 
-ID_BITS = 31  # ids stay in a signed int32: tf.io.decode_raw knows no uint32
-PADDING = -1  # stands in the id matrix where a multi-hot feature has fewer ids than slots
-NO_CODE = np.uint64(2**64 - 1)  # the same among codes
+ID_BITS = 31  # ids must fit a signed int32: tf.io.decode_raw does not support uint32
+NO_CODE = np.uint64(2**64 - 1)  # fills the slots that a multi-hot row does not use
 
-# What a column's cells become, and which of them could not: (values [n, ...], bad bool [n]).
+# A column's values [n, ...], and which of them are bad, bool [n].
 Parsed = tuple[np.ndarray, np.ndarray]
 
 
@@ -25,14 +24,14 @@ class Rows:
     """Typed rows.
 
     Attributes:
-        position: int64 [n], not negative and different for each row; grows in the order of the log.
+        position: int64 [n], non-negative, unique and increasing in the order of the log.
         label: uint8 [n], 0 or 1.
-        dense: float64 [n, dense features], as they stand in the log; NaN where missing.
-        codes: uint64 [n, slots]. Of a ``vocabulary`` feature the value's hash, or ``MISSING``; of the others the id.
-            ``NO_CODE`` fills the unused slots of multi-hot features.
-        time: int64 [n], or None where the schema has no time.
-        weight: float64 [n], or None where the schema has no weight.
-        click_probability: float64 [n] where the log's maker knows it (synthetic clicks), else None.
+        dense: float64 [n, dense features], as in the log; NaN where missing.
+        codes: uint64 [n, slots]: the value's hash or ``MISSING`` for a ``vocabulary`` feature, else the id. ``NO_CODE``
+            fills the unused slots of multi-hot features.
+        time: int64 [n], or None if the schema has no time.
+        weight: float64 [n], or None if the schema has no weight.
+        click_probability: float64 [n] for synthetic clicks, else None.
     """
 
     position: np.ndarray
@@ -47,12 +46,12 @@ class Rows:
         return len(self.label)
 
     def columns(self) -> dict[str, np.ndarray]:
-        """The columns that there are, by name."""
+        """The columns that are not None, by name."""
         by_name = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         return {name: column for name, column in by_name.items() if column is not None}
 
     def take(self, index: np.ndarray | slice) -> "Rows":
-        """The rows at ``index`` (int64 or bool [m]); of a slice, views."""
+        """The rows at ``index`` (int64 or bool [m]); views if it is a slice."""
         return Rows(**{name: column[index] for name, column in self.columns().items()})
 
     @staticmethod
@@ -64,12 +63,12 @@ class Rows:
 
 @dataclasses.dataclass(frozen=True)
 class ParsedRows:
-    """What a block of a log came to.
+    """The outcome of parsing a block of a log.
 
     Attributes:
         rows: the well-formed ones, in order.
         rejected: the malformed ones, in order.
-        missing: per dense and categorical feature, how many of its values among ``rows`` are missing.
+        missing: per dense and categorical feature, how many of its values in ``rows`` are missing.
     """
 
     rows: Rows
@@ -79,70 +78,42 @@ class ParsedRows:
 
 @dataclasses.dataclass(frozen=True)
 class _Values:
-    """A categorical feature's values, one row after the other.
+    """A categorical feature's values, row by row.
 
     Attributes:
-        counts: int64 [n], how many each row has.
-        places: int64 [values], where each stands in ``codes``.
+        counts: int64 [n], values of each row.
+        places: int64 [values], the index of each in ``codes``.
         codes: uint64 [distinct].
         is_missing: bool [distinct].
-        bad: per reason, bool [distinct].
     """
 
     counts: np.ndarray
     places: np.ndarray
     codes: np.ndarray
     is_missing: np.ndarray
-    bad: dict[str, np.ndarray]
 
 
 class RowParser:
-    """Turns the cells of a log into rows; keeps nothing from block to block."""
+    """Turns the cells of a log into rows; keeps no state between blocks."""
 
     def __init__(self, schema: Schema):
         self.schema = schema
         self._missing = pa.array([text.encode() for text in schema.missing], pa.binary())
 
     def parse(self, cells: Cells) -> ParsedRows:
-        """The rows of a block of cells."""
-        schema = self.schema
-        good = np.ones(len(cells.ordinals), bool)
-        rejected: list[tuple[int, Rejected]] = []
-
-        def check(name: str, why: str, bad: np.ndarray) -> None:
-            rejected.extend((int(i), cells.rejected(int(i), name, why)) for i in np.flatnonzero(bad & good))
-            good[bad] = False
-
-        label, bad, why = self._label(cells.batch.column(schema.label))
-        check(schema.label, why, bad)
-        dense = np.empty((len(good), len(schema.dense)), np.float64)
-        for k, feature in enumerate(schema.dense):
-            dense[:, k], bad = self._number(feature, cells.batch.column(feature.name))
-            check(feature.name, _dense_rule(feature), bad)
-        time = weight = None
-        if schema.time is not None:
-            time, bad = _integer(cells.batch.column(schema.time), -(2**62), 2**62)
-            check(schema.time, "the time is not an integer", bad)
-        if schema.weight is not None:
-            weight, bad = _cast(cells.batch.column(schema.weight), pa.float64())
-            bad |= ~((weight >= 0) & (weight <= np.finfo(np.float32).max))
-            check(schema.weight, "the weight is not a finite number within float32 from 0 up", bad)
-        values = {}
-        for categorical in schema.categorical:
-            found = values[categorical.name] = self._values(categorical, cells.batch.column(categorical.name))
-            for why, bad_value in found.bad.items():
-                if bad_value.any():
-                    row = np.repeat(np.arange(len(good)), found.counts)
-                    check(categorical.name, why, np.bincount(row, bad_value[found.places], len(good)) > 0)
-            over = found.counts > categorical.max_values
-            check(categorical.name, f"more than {categorical.max_values} values", over)
-
-        missing = {f.name: int(np.isnan(dense[good, k]).sum()) for k, f in enumerate(schema.dense)}
+        """The rows of a block of cells; a malformed row is rejected for the first reason found."""
+        schema, batch, screen = self.schema, cells.batch, _Screen(cells)
+        label = self._label(batch, screen)
+        dense = self._dense(batch, screen)
+        time = None if schema.time is None else _time(schema.time, batch, screen)
+        weight = None if schema.weight is None else _weight(schema.weight, batch, screen)
+        values = [self._values(feature, batch, screen) for feature in schema.categorical]
+        good = screen.good
+        missing = {feature.name: int(np.isnan(dense[good, k]).sum()) for k, feature in enumerate(schema.dense)}
         codes = []
-        for categorical in schema.categorical:
-            feature_codes, absent = _matrix(values[categorical.name], good, categorical.max_values)
+        for feature, found in zip(schema.categorical, values, strict=True):
+            feature_codes, missing[feature.name] = _matrix(found, good, feature.max_values)
             codes.append(feature_codes)
-            missing[categorical.name] = absent
         rows = Rows(
             position=cells.positions[good],
             label=label[good],
@@ -151,17 +122,26 @@ class RowParser:
             time=None if time is None else time[good],
             weight=None if weight is None else weight[good],
         )
-        in_order = [row for _, row in sorted(rejected, key=lambda found: found[0])]
-        return ParsedRows(rows, sorted(in_order + cells.malformed, key=lambda row: row.line), missing)
+        return ParsedRows(rows, screen.rejected(), missing)
 
-    def _label(self, cells: pa.Array) -> tuple[np.ndarray, np.ndarray, str]:
-        at_least = self.schema.label_at_least
+    def _label(self, batch: pa.RecordBatch, screen: "_Screen") -> np.ndarray:
+        cells, at_least = batch.column(self.schema.label), self.schema.label_at_least
         if at_least is not None:
             number, bad = _cast(cells, pa.float64())
-            return (number >= at_least).astype(np.uint8), bad | ~_finite(number), "the label is not a finite number"
-        clicked = pc.equal(cells, b"1").to_numpy(zero_copy_only=False)
+            screen.reject(self.schema.label, "the label is not a finite number", bad | ~np.isfinite(number))
+            return (number >= at_least).astype(np.uint8)
+        clicked: np.ndarray = pc.equal(cells, b"1").to_numpy(zero_copy_only=False)
         not_clicked = pc.equal(cells, b"0").to_numpy(zero_copy_only=False)
-        return clicked.astype(np.uint8), ~(clicked | not_clicked), "the label is neither 0 nor 1"
+        screen.reject(self.schema.label, "the label is neither 0 nor 1", ~(clicked | not_clicked))
+        return clicked.astype(np.uint8)
+
+    def _dense(self, batch: pa.RecordBatch, screen: "_Screen") -> np.ndarray:
+        """float64 [n, dense features]."""
+        dense = np.empty((len(batch), len(self.schema.dense)), np.float64)
+        for k, feature in enumerate(self.schema.dense):
+            dense[:, k], bad = self._number(feature, batch.column(feature.name))
+            screen.reject(feature.name, _dense_rule(feature), bad)
+        return dense
 
     def _number(self, feature: DenseFeature, cells: pa.Array) -> Parsed:
         absent = pc.is_in(cells, self._missing)
@@ -175,31 +155,71 @@ class RowParser:
             bad |= values < 0
         return values, bad
 
-    def _values(self, feature: CategoricalFeature, cells: pa.Array) -> _Values:
+    def _values(self, feature: CategoricalFeature, batch: pa.RecordBatch, screen: "_Screen") -> _Values:
+        cells = batch.column(feature.name)
         if feature.separator is None:
             counts = np.ones(len(cells), np.int64)
         else:
             lists = pc.split_pattern(cells, feature.separator.encode())
             counts = pc.list_value_length(lists).to_numpy(zero_copy_only=False).astype(np.int64)
             cells = lists.flatten()
-        # Logs repeat their values, so that all that follows has far fewer to look at.
+        # Logs repeat their values, so everything below handles the few distinct ones.
         encoded = cells.dictionary_encode()
         distinct = encoded.dictionary
         absent = pc.is_in(distinct, self._missing)
-        is_missing = absent.to_numpy(zero_copy_only=False)
-        present = pc.if_else(absent, pa.scalar(None, pa.binary()), distinct)
-        bad = {"not UTF-8 text, or a NUL inside a value": _not_text(present)}
-        if feature.encoding == "id":
-            codes, not_id = _integer(present, 0, 2**ID_BITS - 1)
-            bad["the id is not an integer from 0 to 2147483647"] = not_id
-            codes = codes.astype(np.uint64)
-        else:
-            codes = hash_values(present)
-            if feature.hexadecimal:
-                bad["not a hexadecimal number of at most 32 bits"] = _not_hexadecimal(present)
-            if feature.encoding == "hash":
-                codes &= np.uint64(2**ID_BITS - 1)
-        return _Values(counts, encoded.indices.to_numpy().astype(np.int64), codes, is_missing, bad)
+        codes, bad = _codes(feature, pc.if_else(absent, pa.scalar(None, pa.binary()), distinct))
+        places = encoded.indices.to_numpy().astype(np.int64)
+        for why, bad_value in bad.items():
+            if bad_value.any():
+                row = np.repeat(np.arange(len(counts)), counts)
+                screen.reject(feature.name, why, np.bincount(row, bad_value[places], len(counts)) > 0)
+        screen.reject(feature.name, f"more than {feature.max_values} values", counts > feature.max_values)
+        return _Values(counts, places, codes, absent.to_numpy(zero_copy_only=False))
+
+
+class _Screen:
+    """The malformed rows of a block, and why; a row is rejected once, for the first reason given."""
+
+    def __init__(self, cells: Cells):
+        self.good = np.ones(len(cells.ordinals), bool)
+        self._cells = cells
+        self._rejected: list[tuple[int, Rejected]] = []
+
+    def reject(self, column: str, why: str, bad: np.ndarray) -> None:
+        """Reject the rows that are ``bad``, bool [n], for their cells in ``column``."""
+        found = np.flatnonzero(bad & self.good).tolist()
+        self._rejected.extend((index, self._cells.rejected(index, column, why)) for index in found)
+        self.good[bad] = False
+
+    def rejected(self) -> list[Rejected]:
+        """All malformed rows, in the order of the log."""
+        in_order = [row for _, row in sorted(self._rejected, key=lambda found: found[0])]
+        return sorted(in_order + self._cells.malformed, key=lambda row: row.line)
+
+
+def _time(column: str, batch: pa.RecordBatch, screen: _Screen) -> np.ndarray:
+    time, bad = _integer(batch.column(column), -(2**62), 2**62)
+    screen.reject(column, "the time is not an integer", bad)
+    return time
+
+
+def _weight(column: str, batch: pa.RecordBatch, screen: _Screen) -> np.ndarray:
+    weight, bad = _cast(batch.column(column), pa.float64())
+    bad |= ~((weight >= 0) & (weight <= np.finfo(np.float32).max))
+    screen.reject(column, "the weight is not a finite number within float32 from 0 up", bad)
+    return weight
+
+
+def _codes(feature: CategoricalFeature, values: pa.Array) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """Codes uint64 [n] of a feature's values (null where missing), and per reason which values are bad, bool [n]."""
+    bad = {"not UTF-8 text, or a NUL inside a value": _not_text(values)}
+    if feature.encoding == "id":
+        ids, bad["the id is not an integer from 0 to 2147483647"] = _integer(values, 0, 2**ID_BITS - 1)
+        return ids.astype(np.uint64), bad
+    if feature.hexadecimal:
+        bad["not a hexadecimal number of at most 32 bits"] = _not_hexadecimal(values)
+    hashes = hash_values(values)
+    return hashes & np.uint64(2**ID_BITS - 1) if feature.encoding == "hash" else hashes, bad
 
 
 def _matrix(values: _Values, good: np.ndarray, slots: int) -> tuple[np.ndarray, int]:
@@ -221,7 +241,7 @@ def _dense_rule(feature: DenseFeature) -> str:
 
 
 def _not_text(values: pa.Array) -> np.ndarray:
-    """Bool [n]: not UTF-8, or with a NUL in it; null is neither."""
+    """Bool [n]: not UTF-8, or containing a NUL; False for null."""
     bad = pc.fill_null(pc.match_substring(values, b"\0"), False).to_numpy(zero_copy_only=False)
     return bad | _failing(values, lambda part: part.cast(pa.string()))
 
@@ -231,13 +251,8 @@ def _not_hexadecimal(values: pa.Array) -> np.ndarray:
     return ~pc.fill_null(fits, True).to_numpy(zero_copy_only=False)
 
 
-def _finite(values: np.ndarray) -> np.ndarray:
-    finite: np.ndarray = np.isfinite(values)
-    return finite
-
-
 def _cast(cells: pa.Array, to: pa.DataType) -> Parsed:
-    """Cells (null stays: 0 and not bad) as numbers, and which are none."""
+    """Cells as numbers, and which of them are not numbers; null becomes 0 and is not bad."""
 
     def convert(part: pa.Array) -> pa.Array:
         return part.cast(pa.string()).cast(to)
@@ -251,7 +266,7 @@ def _cast(cells: pa.Array, to: pa.DataType) -> Parsed:
 
 
 def _failing(values: pa.Array, convert: Callable[[pa.Array], Any]) -> np.ndarray:
-    """Bool [n]: which values make ``convert`` fail; it is tried on all, and on halves where it does."""
+    """Bool [n]: which values make ``convert`` fail; found by halving."""
     try:
         convert(values)
         return np.zeros(len(values), bool)

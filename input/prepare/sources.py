@@ -1,23 +1,24 @@
-"""What can be prepared: raw logs, and clicks that are made."""
+"""What can be prepared: raw logs and synthetic clicks."""
 
 import dataclasses
 import functools
 from collections.abc import Iterator
 from typing import Any, Protocol
 
-from tfrs_scaling.input.logs.cells import Log
+from tfrs_scaling.common.errors import InputError
+from tfrs_scaling.input.logs.cells import Log, Piece
 from tfrs_scaling.input.prepare.rows import ParsedRows, RowParser
 from tfrs_scaling.input.prepare.synthetic import Synthetic, block_count, make_teacher, rows_of_block
 from tfrs_scaling.input.schema import Schema
-from tfrs_scaling.input.shards import Source as SourceRecord
+from tfrs_scaling.input.shards import RawFile
 
 
 class Source(Protocol):
-    """Rows to prepare, in pieces that can be made on different machines.
+    """Rows to prepare, in pieces that can be produced on different machines.
 
     Attributes:
         schema: their columns.
-        parts: how many parts there are, each a sequence of pieces that has to be gone through in order.
+        parts: the number of parts, each a sequence of pieces that must be read in order.
     """
 
     @property
@@ -26,14 +27,14 @@ class Source(Protocol):
     def parts(self) -> int: ...  # noqa: D102
 
     def pieces(self, part: int) -> Iterator[Any]:
-        """The pieces of a part; little work."""
+        """The pieces of a part; cheap."""
         ...
 
     def rows(self, piece: Any) -> ParsedRows:
-        """The rows of a piece; most of the work."""
+        """The rows of a piece; does most of the work."""
         ...
 
-    def record(self) -> tuple[SourceRecord, ...]:
+    def raw_files(self) -> tuple[RawFile, ...]:
         """The raw files, for the manifest."""
         ...
 
@@ -54,7 +55,7 @@ class LogSource:
         """Its files."""
         return len(self.log.files)
 
-    def pieces(self, part: int) -> Iterator[Any]:
+    def pieces(self, part: int) -> Iterator[Piece[Any]]:
         """The pieces of a file.
 
         Raises:
@@ -62,7 +63,7 @@ class LogSource:
         """
         return self.log.pieces(part)
 
-    def rows(self, piece: Any) -> ParsedRows:
+    def rows(self, piece: Piece[Any]) -> ParsedRows:
         """The rows of a piece.
 
         Raises:
@@ -70,13 +71,13 @@ class LogSource:
         """
         return RowParser(self.log.schema).parse(self.log.cells(piece))
 
-    def record(self) -> tuple[SourceRecord, ...]:
-        """Names, sizes and checksums of all that the rows are made from.
+    def raw_files(self) -> tuple[RawFile, ...]:
+        """Names, sizes and checksums of everything that the rows are made from.
 
         Raises:
             InputError: one cannot be read.
         """
-        return tuple(SourceRecord(*origin) for origin in self.log.origins())
+        return tuple(RawFile(*fingerprint) for fingerprint in self.log.fingerprints())
 
 
 @dataclasses.dataclass(frozen=True)
@@ -99,9 +100,14 @@ class SyntheticSource:
         """The rows of a block."""
         return ParsedRows(rows_of_block(self.settings, _teacher(self.settings), piece), [], {})
 
-    def record(self) -> tuple[SourceRecord, ...]:
-        """There are no files."""
+    def raw_files(self) -> tuple[RawFile, ...]:
+        """Empty: there are no files."""
         return ()
 
 
 _teacher = functools.lru_cache(maxsize=1)(make_teacher)
+
+
+def no_rows(source: Source) -> InputError:
+    """The error for a source without rows."""
+    return InputError(f"{', '.join(raw.file for raw in source.raw_files()) or 'the log'}: no rows")

@@ -1,4 +1,4 @@
-"""Rows on disk, to be read back in the order of the shuffle: a log larger than memory passes through in buckets."""
+"""Rows on disk, read back in shuffled order, bucket by bucket: the log may be larger than memory."""
 
 import dataclasses
 import io
@@ -13,27 +13,26 @@ import numpy as np
 from tfrs_scaling.input.prepare.hashing import draws
 from tfrs_scaling.input.prepare.rows import Rows
 
-BUCKET_BITS = 8
 _BUFFER_BYTES = 1 << 17
 
 
 def shuffle_keys(rows: Rows, seed: int) -> np.ndarray:
-    """What the rows are shuffled by: uint64 [n], different for each row."""
+    """The keys that rows are sorted by to shuffle them: uint64 [n], unique."""
     return draws(seed, "shuffle", rows.position)
 
 
 def in_shuffled_order(packed: np.ndarray, seed: int) -> Rows:
-    """Packed rows by rising shuffle key."""
+    """Packed rows by ascending shuffle key."""
     return unpack(packed[np.argsort(draws(seed, "shuffle", packed["position"]))])
 
 
 def shard_of(keys: np.ndarray, shards: int) -> np.ndarray:
-    """The number of the shard that rows of these shuffle keys (uint64) belong to; rises with the key: int64."""
+    """The shard numbers (int64) of rows with these shuffle keys (uint64), non-decreasing in the key."""
     return (((keys >> np.uint64(32)) * np.uint64(shards)) >> np.uint64(32)).astype(np.int64)
 
 
 def pack(rows: Rows) -> np.ndarray:
-    """The rows as a structured array [n], one element a row."""
+    """The rows as a structured array [n]."""
     columns = rows.columns()
     packed = np.empty(len(rows), [(name, column.dtype, column.shape[1:]) for name, column in columns.items()])
     for name, column in columns.items():
@@ -47,7 +46,7 @@ def unpack(packed: np.ndarray) -> Rows:
 
 
 def without_codes(rows: Rows) -> Rows:
-    """The rows with no slots: what is decided on a sample does not need them, and they are most of a row."""
+    """The rows with zero slots: decisions on a sample do not need the codes, which are most of a row."""
     return dataclasses.replace(rows, codes=rows.codes[:, :0])
 
 
@@ -64,15 +63,15 @@ def from_bytes(content: bytes) -> Rows:
 
 
 class Spill:
-    """A folder that rows are put into in any order, and come out of by rising shuffle key.
+    """A folder that takes rows in any order and returns them by ascending shuffle key.
 
-    A row's bucket is the first bits of its key, so sorting each bucket sorts all; a bucket is a file, and what is in
-    memory is one of them.
+    A row's bucket is the first ``bucket_bits`` bits of its key, so sorting each bucket sorts all rows. A bucket is a
+    file, and one of them is in memory at a time.
     """
 
-    def __init__(self, folder: Path, seed: int):
+    def __init__(self, folder: Path, seed: int, bucket_bits: int):
         folder.mkdir(parents=True)
-        self._folder, self._seed = folder, seed
+        self._folder, self._seed, self._bucket_bits = folder, seed, bucket_bits
         self._open_files = ExitStack()
         self._files: list[IO[bytes]] = []
         self._type: np.dtype[Any] | None = None
@@ -83,36 +82,35 @@ class Spill:
             self._type = pack(rows.take(np.arange(0))).dtype
             self._files = [
                 self._open_files.enter_context(self._path(bucket).open("wb", buffering=_BUFFER_BYTES))
-                for bucket in range(1 << BUCKET_BITS)
+                for bucket in range(1 << self._bucket_bits)
             ]
-        bucket = (shuffle_keys(rows, self._seed) >> np.uint64(64 - BUCKET_BITS)).astype(np.int64)
+        bucket = (shuffle_keys(rows, self._seed) >> np.uint64(64 - self._bucket_bits)).astype(np.int64)
         packed = pack(rows)[np.argsort(bucket, kind="stable")]
-        ends = np.cumsum(np.bincount(bucket, minlength=1 << BUCKET_BITS))
+        ends = np.cumsum(np.bincount(bucket, minlength=1 << self._bucket_bits))
         for file, part in zip(self._files, np.split(packed, ends[:-1]), strict=True):
             file.write(part.tobytes())
 
     def close(self) -> None:
-        """No more rows will come."""
+        """Finish adding rows."""
         self._open_files.close()
 
     def buckets(self) -> Iterator[Rows]:
-        """The rows of each bucket by rising shuffle key, bucket after bucket."""
+        """The rows of each bucket by ascending shuffle key, bucket after bucket."""
         for rows, _ in self.buckets_with_ends():
             yield rows
 
     def buckets_with_ends(self) -> Iterator[tuple[Rows, np.ndarray | None]]:
-        """The same, each with the key (uint64 []) that none of the rows to come is below; None with the last."""
+        """The same, each with a lower bound (uint64 []) of the keys that follow; None with the last."""
         if self._type is None:
             return
-        last = (1 << BUCKET_BITS) - 1
+        last = (1 << self._bucket_bits) - 1
         for bucket in range(last + 1):
             packed = np.fromfile(self._path(bucket), self._type)
-            to_come = None if bucket == last else np.array((bucket + 1) << (64 - BUCKET_BITS), np.uint64)
+            to_come = None if bucket == last else np.array((bucket + 1) << (64 - self._bucket_bits), np.uint64)
             yield in_shuffled_order(packed, self._seed), to_come
 
     def first(self, count: int) -> Rows | None:
-        """The ``count`` rows of lowest shuffle key, or all if there are fewer, without their codes; None if there are
-        none."""
+        """The ``count`` rows of lowest shuffle key (or all, if fewer), without codes; None if there are no rows."""
         taken: list[Rows] = []
         left = count
         for rows in self.buckets():

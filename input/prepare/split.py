@@ -1,4 +1,4 @@
-"""Which rows train, which validate and which test; and what else is measured on a sample before any is written."""
+"""Which rows train, validate and test, and the statistics that are measured on a sample beforehand."""
 
 import dataclasses
 from typing import Literal
@@ -9,29 +9,51 @@ from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.input.prepare.hashing import draws, fractions
 from tfrs_scaling.input.prepare.rows import Rows
 from tfrs_scaling.input.schema import Schema
-from tfrs_scaling.input.shards import SPLITS
+from tfrs_scaling.input.shards import RECORDS_PER_SHARD, ROWS_PER_RECORD, SPLITS, shard_count
 
 SplitBy = Literal["time", "order", "random"]
-# Where time splits and how dense features are scaled is measured on the rows of lowest shuffle key, a random sample;
-# for logs of up to this many rows it is all of them.
-SAMPLE_ROWS = 1 << 20
-DROPPED = len(SPLITS)  # stands for negatives that are left out of training
+DROPPED = len(SPLITS)  # the split of negatives that are left out of training
+
+
+@dataclasses.dataclass(frozen=True)
+class Sizes:
+    """Sizes of blocks and buffers; the defaults suit logs of any length.
+
+    Attributes:
+        rows_per_record: in every record of a shard except the last.
+        records_per_shard: on average; the number of shards is rounded.
+        sample_rows: the rows of lowest shuffle key, a random sample on which the time thresholds and the dense scales
+            are measured; the whole log if it is no longer.
+        bucket_bits: rows are sorted on disk in ``2**bucket_bits`` buckets, one at a time in memory.
+        unmerged_values: distinct values of a feature that are counted before the counts are merged.
+    """
+
+    rows_per_record: int = ROWS_PER_RECORD
+    records_per_shard: int = RECORDS_PER_SHARD
+    sample_rows: int = 1 << 20
+    bucket_bits: int = 8
+    unmerged_values: int = 1 << 22
+
+    def shard_count(self, rows: int) -> int:
+        """How many shards a split of ``rows`` rows has."""
+        return shard_count(rows, self.rows_per_record * self.records_per_shard)
 
 
 @dataclasses.dataclass(frozen=True)
 class Request:
-    """How a log is to be split.
+    """How a log is to be split, shuffled and cut.
 
     Attributes:
-        split_by: ``time`` puts the latest rows into test and those before into validation, a moment never being in
-            two splits; ``order`` takes the order of the log for its time; ``random`` draws.
+        split_by: ``time`` puts the latest rows into test and those before into validation, never dividing a moment;
+            ``order`` does the same by the order of the log; ``random`` draws.
         validation: its share of the rows.
         test: its share of the rows.
-        seed: of all that is drawn, and of the shuffle.
+        seed: of everything drawn, and of the shuffle.
         negative_rate: the share of the negatives that the training split keeps.
+        sizes: of blocks and buffers.
 
     Raises:
-        InputError: a share is off.
+        InputError: a share is out of range.
     """
 
     split_by: SplitBy
@@ -39,23 +61,24 @@ class Request:
     test: float = 0.1
     seed: int = 0
     negative_rate: float = 1.0
+    sizes: Sizes = Sizes()
 
     def __post_init__(self) -> None:
         if not (self.validation > 0 and self.test > 0 and self.validation + self.test < 1):
             raise InputError(
-                f"validation {self.validation} and test {self.test}: both above 0, and less than 1 together"
+                f"validation {self.validation} and test {self.test}: both must be above 0, and their sum below 1"
             )
         if not 0 < self.negative_rate <= 1:
-            raise InputError(f"the rate of kept negatives is {self.negative_rate}: above 0, and at most 1")
+            raise InputError(f"the rate of kept negatives is {self.negative_rate}; it must be above 0 and at most 1")
 
 
 @dataclasses.dataclass(frozen=True)
 class Decisions:
-    """What a sample of the log settles.
+    """What is decided on a sample of the log.
 
     Attributes:
         request: how the log is to be split.
-        from_validation, from_test: the first moment of each; 0 where the split is random.
+        from_validation, from_test: the first moment of each; 0 if the split is random.
         dense_mean, dense_deviation: per dense feature, of the sample's training rows.
     """
 
@@ -82,10 +105,10 @@ class Decisions:
 
 
 def decide(sample: Rows, schema: Schema, request: Request) -> Decisions:
-    """Settle what a sample can settle.
+    """Measure thresholds, means and deviations on a sample.
 
     Args:
-        sample: the ``SAMPLE_ROWS`` rows of lowest shuffle key, in that order.
+        sample: the ``sample_rows`` rows of lowest shuffle key, in that order.
         schema: their columns.
         request: how the log is to be split.
     """
@@ -102,7 +125,7 @@ def decide(sample: Rows, schema: Schema, request: Request) -> Decisions:
     for k in range(len(schema.dense)):
         column = np.ascontiguousarray(sample.dense[training, k])
         known = column[~np.isnan(column)]
-        constant = len(known) == 0 or known.min() == known.max()  # its computed deviation may be a rounding error
+        constant = len(known) == 0 or known.min() == known.max()  # then the computed deviation may be a rounding error
         means.append(float(known.mean()) if len(known) else 0.0)
         deviations.append(0.0 if constant else float(known.std()))
     return dataclasses.replace(decisions, dense_mean=tuple(means), dense_deviation=tuple(deviations))
@@ -116,23 +139,25 @@ def _moments(rows: Rows, split_by: SplitBy) -> np.ndarray:
 
 
 def count_splits(rows: Rows, splits: np.ndarray) -> np.ndarray:
-    """Rows and clicks of each split: int64 [splits and DROPPED, 2]."""
+    """Rows and clicks of each split and of ``DROPPED``: int64 [splits + 1, 2]."""
     return np.stack(
         [np.bincount(chosen, minlength=len(SPLITS) + 1) for chosen in (splits, splits[rows.label == 1])], axis=1
     )
 
 
 def check_counts(counts: np.ndarray) -> None:
-    """See that every split has rows of both labels.
+    """Check that every split has rows of both labels.
 
     Args:
-        counts: what ``count_splits`` gave, summed up.
+        counts: of ``count_splits``, summed over the log.
 
     Raises:
         InputError: a split is empty, or all its labels are the same.
     """
     for name, (rows, clicks) in zip(SPLITS, counts.tolist(), strict=False):
         if not rows:
-            raise InputError(f"the {name} split comes out empty: give more rows, or a larger share")
+            raise InputError(f"the {name} split is empty: use more rows or a larger share")
         if clicks in (0, rows):
-            raise InputError(f"every label of the {name} split is {clicks // rows}: nothing can be learned or measured")
+            raise InputError(
+                f"every label of the {name} split is {clicks // rows}: use a log, or a split, with both labels"
+            )

@@ -1,27 +1,26 @@
-"""Synthetic clicks with a known answer: the best NE that any model can reach is known.
+"""Synthetic clicks with a known answer: the best NE that any model can reach.
 
-A click is drawn from a teacher of the form a DLRM can express,
+A click is drawn from a teacher of a form that a DLRM can express,
 
     logit = bias + sum_f effect_f[id_f] + sum_{f<g} <vector_f[id_f], vector_g[id_g]> + sum_k slope_k ln(1 + dense_k),
 
-with Zipf-distributed ids. Each part's share of the logit's spread is set, and the bias gives the wanted CTR.
+with Zipf-distributed ids. The settings fix the standard deviation of each part of the logit; the bias gives the CTR.
 
-Tastes may drift: the logit of row t, counted from 0, then has another part, sum_f drift_f[id_f](t) with
+Tastes may drift: the logit of row t, counted from 0, then has another part, sum_f drift_f[id_f](t), with
 
     drift_f[id](t) = drift / sqrt(features) * (a cos(w t / drift_rows) + b sin(w t / drift_rows))
 
 and a, b and w standard normal for every id. At any time the part's standard deviation over equally frequent ids is
-``drift``, and its values at times s and t correlate by
+``drift``, and its values at times s and t have
 
     correlation(s, t) = exp(-((s - t) / drift_rows)**2 / 2)
 
-(random Fourier features: Rahimi and Recht 2007), so it changes smoothly and does not come back. Whoever predicts at
-time t with the teacher of time s loses drift**2 (1 - correlation(s, t)) E[p (1 - p)] nats a row against the best, p
-being the click probability at t: Stein's lemma, for the part is normal.
+(random Fourier features: Rahimi and Recht 2007), so it changes smoothly and does not return. Predicting at time t with
+the teacher of time s costs drift**2 (1 - correlation(s, t)) E[p (1 - p)] nats a row more than the best, p being the
+click probability at t (Stein's lemma, as the part is normal).
 """
 
 import dataclasses
-from collections.abc import Iterator
 from typing import Annotated
 
 import numpy as np
@@ -33,7 +32,7 @@ from tfrs_scaling.input.prepare.rows import Rows
 from tfrs_scaling.input.schema import STRICT, CategoricalFeature, DenseFeature, Name, Schema
 
 BLOCK_ROWS = 1 << 16
-BINS = 1 << 16  # of a feature's index; a power of two, so that a number in [0, 1) times BINS is exact
+BINS = 1 << 16  # of a feature's index; a power of two makes a number in [0, 1) times BINS exact
 Positive = Annotated[int, pydantic.Field(ge=1)]
 Spread = Annotated[float, pydantic.Field(ge=0, le=100)]
 
@@ -45,7 +44,7 @@ class SyntheticFeature:
     Attributes:
         name: the column.
         ids: how many distinct ids there are.
-        rows: rows of its embedding table at V = 1; fewer than ``ids`` makes ids share rows.
+        rows: rows of its embedding table at V = 1; if fewer than ``ids``, ids share rows.
         zipf: the k-th most frequent id has a share proportional to k**-zipf.
     """
 
@@ -60,18 +59,18 @@ class Synthetic:
     """The generator's settings.
 
     Attributes:
-        rows: rows to make.
+        rows: rows to generate.
         features: the categorical features.
         dense: how many dense features (exponentially distributed counts).
-        ctr: the share of clicks aimed at; with drift, at time 0: from there it goes with the frequent ids.
+        ctr: the target share of clicks; with drift, at time 0: afterwards it moves with the frequent ids.
         rank: length of the ids' hidden vectors.
-        effect_spread: standard deviation, in logits, of the sum of the ids' effects, were all ids equally
-            frequent; where few ids make up most rows it comes out smaller.
+        effect_spread: standard deviation, in logits, of the sum of the ids' effects if all ids were equally
+            frequent; it is smaller if few ids make up most rows.
         interaction_spread: the same of the sum of the pairwise interactions.
         dense_spread: the same of the dense part.
-        drift: the same of the part of the ids' effects that changes with time; 0: none does. Above 0 the rows have a
+        drift: the same of the part of the ids' effects that changes with time; 0: none. Above 0 the rows have a
             ``time``, which is their number, and are split by it. Ids and dense values are the same with and without.
-        drift_rows: rows after which the drifting part's correlation with what it was is down to exp(-1/2) = 0.61.
+        drift_rows: rows after which the drifting part's correlation with its earlier value is exp(-1/2) = 0.61.
         seed: of the teacher and of the rows.
     """
 
@@ -90,9 +89,9 @@ class Synthetic:
     def __post_init__(self) -> None:
         names = ["click", *(f"dense_{k}" for k in range(self.dense)), *(f.name for f in self.features)]
         names += ["time"] if self.drift else []
-        twice = sorted({name for name in names if names.count(name) > 1})
-        if twice:
-            raise ValueError(f"two columns would be named {twice[0]!r}: rename the feature")
+        repeated = sorted({name for name in names if names.count(name) > 1})
+        if repeated:
+            raise ValueError(f"two columns would be named {repeated[0]!r}: rename the feature")
 
     def schema(self) -> Schema:
         """The schema of the generator's rows."""
@@ -111,8 +110,8 @@ class Teacher:
     Attributes:
         cumulative: per feature, float64 [ids], the cumulative shares of the ids.
         index: per feature, int64 [BINS + 1], how many cumulative shares are at most k / BINS.
-        scrambled: per feature, int32 [ids], the id that the k-th most frequent one shows as; without it the
-            remainder by the table's rows would keep the most frequent ids apart for free.
+        scrambled: per feature, int32 [ids], the id of the k-th most frequent value; without this permutation, the
+            remainder by the table's rows would keep the most frequent ids in separate rows.
         effects: per feature, float64 [ids], in logits.
         vectors: per feature, float64 [ids, rank].
         squares: per feature, float64 [ids], the vectors' squared lengths.
@@ -134,7 +133,7 @@ class Teacher:
 
 
 def make_teacher(settings: Synthetic) -> Teacher:
-    """The teacher of the given settings; the same for the same settings, however many rows are made."""
+    """The teacher of the settings; it does not depend on the number of rows."""
     rng = np.random.Generator(np.random.Philox(key=settings.seed, counter=[0, 0, 0, 1]))
     count = len(settings.features)
     pairs = count * (count - 1) / 2
@@ -167,7 +166,7 @@ def make_teacher(settings: Synthetic) -> Teacher:
 
 
 def _drifts(settings: Synthetic) -> list[np.ndarray]:
-    # A stream of their own, so that all else is as without drift; streams 2 and 3 of a seed are those of `prepare`.
+    # A separate stream, so that everything else is as without drift.
     rng = np.random.Generator(np.random.Philox(key=settings.seed, counter=[0, 0, 0, 4]))
     amplitude = settings.drift / len(settings.features) ** 0.5
     return [
@@ -175,24 +174,19 @@ def _drifts(settings: Synthetic) -> list[np.ndarray]:
     ]
 
 
-def generate(settings: Synthetic) -> Iterator[Rows]:
-    """The rows, in blocks; the first n rows do not depend on how many are made."""
-    teacher = make_teacher(settings)
-    for block in range(block_count(settings)):
-        yield rows_of_block(settings, teacher, block)
-
-
 def block_count(settings: Synthetic) -> int:
-    """How many blocks the rows come in: of ``BLOCK_ROWS`` rows each, the last one of what is left."""
+    """The number of blocks: ``BLOCK_ROWS`` rows each, the last one with the rest."""
     return -(-settings.rows // BLOCK_ROWS)
 
 
 def rows_of_block(settings: Synthetic, teacher: Teacher, block: int) -> Rows:
-    """One block of the rows; any can be made alone, in any order and in any process.
+    """One block of the rows; blocks are independent, and can be generated in any order and in any process.
+
+    The first n rows do not depend on how many are generated.
 
     Args:
-        settings: what to make.
-        teacher: of these settings; a process makes it once, for all its blocks.
+        settings: what to generate.
+        teacher: of these settings; a process needs to create it only once.
         block: from 0 to below ``block_count(settings)``.
 
     Raises:
@@ -244,7 +238,7 @@ def _draw(
 def _ranks(cumulative: np.ndarray, index: np.ndarray, uniform: np.ndarray) -> np.ndarray:
     """How many cumulative shares are at most each number: int64 [n], at most ids - 1.
 
-    The index knows it for most numbers, those whose bin no cumulative share divides (Chen and Asau 1974).
+    The index alone answers for most numbers, those in a bin without a cumulative share inside (Chen and Asau 1974).
     """
     bins = (uniform * BINS).astype(np.int64)
     rank = index.take(bins)

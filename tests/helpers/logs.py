@@ -1,10 +1,12 @@
-"""What a test wants of any log."""
+"""What tests need of logs and of synthetic clicks."""
 
-import pickle  # noqa: TID251 -- of bytes made here: what Beam does to a log
+import pickle  # noqa: TID251 -- of bytes made here, as Beam does with a log
+from collections.abc import Iterator
 from typing import TypeVar
 
 from tfrs_scaling.input.logs.cells import Log, Rejected, read
 from tfrs_scaling.input.prepare.rows import RowParser, Rows
+from tfrs_scaling.input.prepare.synthetic import Synthetic, block_count, make_teacher, rows_of_block
 
 L = TypeVar("L", bound=Log)
 
@@ -24,3 +26,10 @@ def sent(log: L) -> L:
     """The log as another process receives it."""
     copy: L = pickle.loads(pickle.dumps(log))  # noqa: S301
     return copy
+
+
+def synthetic_blocks(settings: Synthetic) -> Iterator[Rows]:
+    """The blocks of synthetic clicks, in order."""
+    teacher = make_teacher(settings)
+    for block in range(block_count(settings)):
+        yield rows_of_block(settings, teacher, block)

@@ -1,4 +1,4 @@
-"""The hashes and draws of ``tfrs_scaling.input.prepare.hashing`` once more, one at a time and in Python's integers."""
+"""A second implementation of ``tfrs_scaling.input.prepare.hashing``: one value at a time, in Python's integers."""
 
 import hashlib
 
@@ -14,7 +14,7 @@ def mixed(word: int) -> int:
 
 
 def draw(seed: int, purpose: str, position: int) -> int:
-    """What ``draws`` gives for one row."""
+    """The result of ``draws`` for one row."""
     state = int.from_bytes(hashlib.sha256(f"{seed} {purpose}".encode()).digest()[:8], "little")
     return mixed((state + 0x9E3779B97F4A7C15 * (position + 1)) % WORD)
 
@@ -25,7 +25,7 @@ def fraction(seed: int, purpose: str, position: int) -> float:
 
 
 def hash_of(value: bytes | None) -> int:
-    """What ``hash_values`` gives for one value."""
+    """The result of ``hash_values`` for one value."""
     if value is None:
         return MISSING
     state = len(value)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
 
 from tfrs_scaling.common.locations import join
 from tfrs_scaling.common.strict_yaml import validated
@@ -20,14 +21,12 @@ from tfrs_scaling.input.shards import (
     MANIFEST,
     ClickData,
     Manifest,
+    RawFile,
     Split,
     SplitName,
     short_hash,
     write_shard,
 )
-from tfrs_scaling.input.shards import Source as SourceRecord
-
-import tensorflow as tf  # isort: skip -- after tfrs_scaling, which chooses the Keras it comes with
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 CONFIGS = REPOSITORY / "tuner_configs"
@@ -72,7 +71,7 @@ class RowsSource:
 
     schema: Schema
     blocks: tuple[Rows, ...]
-    records: tuple[SourceRecord, ...] = ()
+    records: tuple[RawFile, ...] = ()
     parts: int = 1
 
     def pieces(self, part: int) -> Iterator[int]:
@@ -83,7 +82,7 @@ class RowsSource:
         """A block."""
         return ParsedRows(self.blocks[piece], [], {})
 
-    def record(self) -> tuple[SourceRecord, ...]:
+    def raw_files(self) -> tuple[RawFile, ...]:
         """What the test says it is."""
         return self.records
 

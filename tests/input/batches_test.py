@@ -10,23 +10,20 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
 import numpy as np
+import tensorflow as tf
 from absl.testing import parameterized
+from tensorflow.python.data.experimental.ops import distribute
 
 from tests.helpers.studies import RowsSource, stored
-from tfrs_scaling.input import shards
 from tfrs_scaling.input.batches import batches
-from tfrs_scaling.input.prepare import publish
 from tfrs_scaling.input.prepare.prepare import prepare
 from tfrs_scaling.input.prepare.rows import NO_CODE, Rows
+from tfrs_scaling.input.prepare.split import Sizes
 from tfrs_scaling.input.schema import CategoricalFeature, DenseFeature, Schema
 from tfrs_scaling.input.shards import SPLITS, ClickData, SplitName
 from tfrs_scaling.training.isolation import run_isolated
-
-import tensorflow as tf  # isort: skip -- after tfrs_scaling, which chooses the Keras it comes with
-from tensorflow.python.data.experimental.ops import distribute  # isort: skip -- what strategies shard datasets with
 
 SCHEMA = Schema(
     "click",
@@ -58,13 +55,9 @@ class PipelineTest(parameterized.TestCase, tf.test.TestCase):
 
     def _data(self, count: int = 1000, rows_per_record: int = 64, *, dense: bool = True) -> ClickData:
         folder = Path(tempfile.mkdtemp(dir=self.get_temp_dir())) / "data"
-        with (
-            mock.patch.object(shards, "ROWS_PER_RECORD", rows_per_record),
-            mock.patch.object(publish, "ROWS_PER_RECORD", rows_per_record),
-            mock.patch.object(shards, "RECORDS_PER_SHARD", 3),
-        ):
-            source = RowsSource(SCHEMA if dense else PLAIN, (_log(count, dense=dense),))
-            prepare(source, folder, validation=0.1, test=0.2)
+        source = RowsSource(SCHEMA if dense else PLAIN, (_log(count, dense=dense),))
+        sizes = Sizes(rows_per_record=rows_per_record, records_per_shard=3)
+        prepare(source, folder, validation=0.1, test=0.2, sizes=sizes)
         return ClickData.open(folder)
 
     def _stored(self, data: ClickData, split: SplitName) -> np.ndarray:

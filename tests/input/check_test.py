@@ -5,8 +5,8 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
+import tensorflow as tf
 from absl.testing import parameterized
 
 from tests.helpers.studies import tiny_config
@@ -16,9 +16,8 @@ from tfrs_scaling.input import shards
 from tfrs_scaling.input.check import check
 from tfrs_scaling.input.prepare.prepare import prepare
 from tfrs_scaling.input.prepare.sources import SyntheticSource
+from tfrs_scaling.input.prepare.split import Sizes
 from tfrs_scaling.input.shards import SPLITS, ClickData
-
-import tensorflow as tf  # isort: skip -- after tfrs_scaling, which chooses the Keras it comes with
 
 SHARD = "clicks-train.tfrecord-00001-of-00013"
 
@@ -47,8 +46,7 @@ class CheckTest(parameterized.TestCase, tf.test.TestCase):
         folder = Path(tempfile.mkdtemp(dir=self.get_temp_dir())) / "data"
         settings = tiny_config().synthetic
         assert settings is not None
-        with mock.patch.object(shards, "ROWS_PER_RECORD", 32), mock.patch.object(shards, "RECORDS_PER_SHARD", 4):
-            prepare(SyntheticSource(settings), folder)
+        prepare(SyntheticSource(settings), folder, sizes=Sizes(rows_per_record=32, records_per_shard=4))
         return folder
 
     def _manifest(self, folder: Path, change: Callable[[Any], None]) -> None:

@@ -17,11 +17,10 @@ from typing import Any
 import click.testing
 import pyarrow as pa
 import pyarrow.parquet as pq
+import tensorflow as tf
 from absl.testing import parameterized
 
 from tfrs_scaling.cli.main import main
-
-import tensorflow as tf  # isort: skip -- after tfrs_scaling, which chooses the Keras it comes with
 
 SCHEMA = {
     "label": "click",
@@ -114,7 +113,7 @@ FILES: dict[str, tuple[str, str, bytes, str]] = {
     "empty_file": ("csv", "log.csv", b"", r"log.csv, line 1: no header line"),
     "only_header": ("csv", "log.csv", HEADER + b"\n", "log.csv: no rows"),
     "header_without_newline": ("csv", "log.csv", HEADER, "log.csv: no rows"),
-    "duplicated_header": ("csv", "log.csv", _csv(header=HEADER + b",user"), "line 1: the column 'user' stands twice"),
+    "duplicated_header": ("csv", "log.csv", _csv(header=HEADER + b",user"), "line 1: the column 'user' appears twice"),
     "column_missing": ("csv", "log.csv", _csv(header=HEADER.replace(b"user", b"usre")), "'user'; did you mean 'usre'"),
     "header_not_utf8": ("csv", "log.csv", _csv(header=b"\xff" + HEADER), "line 1: not UTF-8 text"),
     "no_header": ("csv", "log.csv", b"\n".join(GOOD), "line 1 .*: there is no column 'click'"),
@@ -127,7 +126,7 @@ FILES: dict[str, tuple[str, str, bytes, str]] = {
     "xz_cut": ("csv", "log.csv.xz", lzma.compress(_csv())[:-30], "log.csv.xz: cannot be read: "),
     "bz2_cut": ("csv", "log.csv.bz2", bz2.compress(_csv())[:-30], "log.csv.bz2: cannot be read: "),
     "one_label": ("csv", "log.csv", _csv().replace(b"\n1,", b"\n0,"), "every label of the train split is 0"),
-    "one_row": ("csv", "log.csv", HEADER + b"\n" + GOOD[0] + b"\n", "split comes out empty"),
+    "one_row": ("csv", "log.csv", HEADER + b"\n" + GOOD[0] + b"\n", "split is empty"),
     "parquet_that_is_none": ("parquet", "log.parquet", _csv(), "log.parquet: cannot be read as Parquet"),
     "parquet_empty_file": ("parquet", "log.parquet", b"", "log.parquet: cannot be read as Parquet"),
     "criteo_empty": ("criteo", "day_0", b"", "day_0: no rows"),
@@ -231,7 +230,7 @@ class MalformedTest(parameterized.TestCase, tf.test.TestCase):
         self._refused(self._run(*prepare, "/proc/nowhere/data", *schema), "cannot be written: ")
         self._refused(self._run(*prepare, "/dev/full/data", *schema), "cannot be written: Not a directory")
         (self._folder / "link").symlink_to("/")
-        self._refused(self._run(*prepare, self._folder / "link", *schema), "link: exists already")
+        self._refused(self._run(*prepare, self._folder / "link", *schema), "link: already exists")
         (self._folder / "link").unlink()
 
     # -- prepared data that was changed
@@ -248,7 +247,7 @@ class MalformedTest(parameterized.TestCase, tf.test.TestCase):
         self.assertRegex(result.output, message)
 
     @parameterized.named_parameters(
-        ("no_manifest", lambda data, m: (data / "manifest.json").unlink(), "no manifest.json, so this is no prepared"),
+        ("no_manifest", lambda data, m: (data / "manifest.json").unlink(), "no manifest.json, so this is not prepared"),
         ("missing_shard", lambda data, m: next(data.glob("clicks-test*")).unlink(), "the shard is missing"),
         ("empty_shard", lambda data, m: next(data.glob("clicks-test*")).write_bytes(b""), "has 0 bytes instead of"),
         ("cut_shard", lambda data, m: os.truncate(next(data.glob("clicks-test*")), 50), "has 50 bytes instead of"),

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import tensorflow as tf
 from absl.testing import parameterized
 
 from tests.helpers.studies import CONFIGS, REPOSITORY, read_split
@@ -17,8 +18,6 @@ from tfrs_scaling.input.prepare.hashing import draws, fractions, hash_values
 from tfrs_scaling.input.prepare.prepare import prepare
 from tfrs_scaling.input.prepare.sources import LogSource
 from tfrs_scaling.input.schema import Schema
-
-import tensorflow as tf  # isort: skip -- after tfrs_scaling, which chooses the Keras it comes with
 
 REAL_DATA = REPOSITORY.parent / "shared" / "data" / "ctr"
 

@@ -7,12 +7,12 @@ import json
 from pathlib import Path
 from typing import Any
 
+import tensorflow as tf
 from absl.testing import parameterized
 
 from tfrs_scaling.common.errors import InputError
-from tfrs_scaling.input.schema import CategoricalFeature, DenseFeature, Schema, criteo
-
-import tensorflow as tf  # isort: skip -- after tfrs_scaling, which chooses the Keras it comes with
+from tfrs_scaling.input.logs.criteo import criteo
+from tfrs_scaling.input.schema import CategoricalFeature, DenseFeature, Schema
 
 SCHEMAS = Path(__file__).resolve().parents[2] / "tuner_configs" / "schemas"
 FULL = Schema(
@@ -57,12 +57,12 @@ class SchemaTest(parameterized.TestCase, tf.test.TestCase):
         (
             "multi_hot_without_separator",
             {"categorical": [{"name": "c", "cardinality": 3, "max_values": 2}]},
-            "categorical[0]: feature 'c': max_values above 1 and a separator go together",
+            "categorical[0]: feature 'c': max_values above 1 and a separator must be given together",
         ),
         (
             "separator_without_multi_hot",
             {"categorical": [{"name": "c", "cardinality": 3, "separator": "|"}]},
-            "max_values above 1 and a separator go together",
+            "max_values above 1 and a separator must be given together",
         ),
         (
             "empty_separator",

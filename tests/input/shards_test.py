@@ -9,9 +9,9 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
 import numpy as np
+import tensorflow as tf
 import tensorflow_datasets as tfds
 from absl.testing import parameterized
 
@@ -20,10 +20,9 @@ from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.input import shards
 from tfrs_scaling.input.prepare.prepare import prepare
 from tfrs_scaling.input.prepare.rows import NO_CODE, Rows
+from tfrs_scaling.input.prepare.split import Sizes
 from tfrs_scaling.input.schema import CategoricalFeature, DenseFeature, Schema
-from tfrs_scaling.input.shards import ClickData, Manifest, Source, describe, shard_count, short_hash
-
-import tensorflow as tf  # isort: skip -- after tfrs_scaling, which chooses the Keras it comes with
+from tfrs_scaling.input.shards import ClickData, Manifest, RawFile, describe, shard_count, short_hash
 
 SCHEMA = Schema(
     "click",
@@ -55,8 +54,8 @@ class ShardsTest(parameterized.TestCase, tf.test.TestCase):
 
     def _prepared(self, seed: int = 0) -> tuple[Path, Manifest]:
         folder = self._folder()
-        with mock.patch.object(shards, "ROWS_PER_RECORD", 32), mock.patch.object(shards, "RECORDS_PER_SHARD", 3):
-            return folder, prepare(RowsSource(SCHEMA, (_log(),)), folder, split_by="random", seed=seed)
+        sizes = Sizes(rows_per_record=32, records_per_shard=3)
+        return folder, prepare(RowsSource(SCHEMA, (_log(),)), folder, split_by="random", seed=seed, sizes=sizes)
 
     def test_tfds_reads_the_same_rows(self) -> None:
         folder, manifest = self._prepared()
@@ -146,14 +145,14 @@ class ShardsTest(parameterized.TestCase, tf.test.TestCase):
         folder, _ = self._prepared()
         (folder / "manifest.json").unlink()
         for path in (folder, folder / "none"):
-            with self.assertRaisesRegex(InputError, f"{path}: no manifest.json, so this is no prepared data"):
+            with self.assertRaisesRegex(InputError, f"{path}: no manifest.json, so this is not prepared data"):
                 ClickData.open(path)
 
     @parameterized.named_parameters(
         (
             "version",
             lambda m: m | {"format_version": 1},
-            "format version 1; this version reads 2: prepare the data anew",
+            "format version 1; this version reads 2: prepare the data again",
         ),
         (
             "schema_changed",
@@ -224,7 +223,7 @@ class ShardsTest(parameterized.TestCase, tf.test.TestCase):
 
     def test_describe(self) -> None:
         folder = self._folder()
-        sources = (Source("a.csv", 3, "0"), Source("b.csv", 4, "1"))
+        sources = (RawFile("a.csv", 3, "0"), RawFile("b.csv", 4, "1"))
         manifest = prepare(RowsSource(SCHEMA, (_log(),), sources), folder, split_by="random")
         about = describe(manifest)
         self.assertEqual(about["description"], "a.csv, b.csv, split at random")

@@ -1,4 +1,4 @@
-"""Files on this machine, and wherever else TensorFlow reads and writes (``gs://``, ``ram://``)."""
+"""Files on this machine and on the file systems that TensorFlow supports (``gs://``, ``ram://``)."""
 
 import contextlib
 import hashlib
@@ -10,7 +10,7 @@ from tfrs_scaling.common.errors import InputError
 
 
 def is_remote(path: str | Path) -> bool:
-    """Whether the path names another file system than this machine's."""
+    """Whether the path is on another file system than this machine's."""
     return "://" in str(path)
 
 
@@ -29,7 +29,7 @@ def opened(path: str | Path, mode: str = "rb") -> Iterator[IO[bytes]]:
             return
     except OSError as error:
         raise InputError(f"{path}: cannot be {doing}: {error.strerror or error}") from None
-    import tensorflow as tf  # seconds to load, and not needed for local files
+    import tensorflow as tf  # takes seconds to load, and local files do not need it
 
     try:
         with tf.io.gfile.GFile(str(path), mode) as remote:
@@ -39,7 +39,7 @@ def opened(path: str | Path, mode: str = "rb") -> Iterator[IO[bytes]]:
 
 
 def size(path: str | Path) -> int | None:
-    """Bytes of the file; None if there is no such file."""
+    """Bytes of the file; None if it does not exist."""
     if not is_remote(path):
         return Path(path).stat().st_size if Path(path).is_file() else None
     import tensorflow as tf

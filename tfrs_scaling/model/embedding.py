@@ -12,8 +12,8 @@ import tensorflow as tf
 import tensorflow_recommenders as tfrs
 
 from tfrs_scaling.input.batches import Batch
-from tfrs_scaling.input.prepare.rows import PADDING
 from tfrs_scaling.input.schema import Schema
+from tfrs_scaling.input.shards import PADDING
 from tfrs_scaling.model.compiled import compiled_on_cpu
 from tfrs_scaling.model.shape import Shape
 

@@ -3,11 +3,10 @@
 import dataclasses
 import fractions
 import hashlib
-import math
 
 from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.config import Architecture, Model, Scheme, Table
-from tfrs_scaling.input.schema import CategoricalFeature, DenseFeature, Schema
+from tfrs_scaling.input.schema import CategoricalFeature, DenseFeature, Schema, scaled_size
 
 
 @dataclasses.dataclass(frozen=True)
@@ -99,7 +98,7 @@ def scale(baseline: Shape, scheme: Scheme, multiplier: fractions.Fraction) -> Sh
     """
 
     def times(size: int) -> int:
-        return rounded(size, multiplier)
+        return scaled_size(size, multiplier)
 
     def all_times(sizes: tuple[int, ...]) -> tuple[int, ...]:
         return tuple(times(size) for size in sizes)
@@ -149,14 +148,9 @@ def keep_features(schema: Schema, share: fractions.Fraction, seed: int) -> Schem
     first = min(schema.categorical, key=draw)
     features: list[DenseFeature | CategoricalFeature] = [*schema.dense, *schema.categorical]
     order = [first.name, *(f.name for f in sorted(features, key=draw) if f.name != first.name)]
-    kept = order[: rounded(len(order), share)]
+    kept = order[: scaled_size(len(order), share)]
     return dataclasses.replace(
         schema,
         dense=tuple(f for f in schema.dense if f.name in kept),
         categorical=tuple(f for f in schema.categorical if f.name in kept),
     )
-
-
-def rounded(size: int, multiplier: fractions.Fraction) -> int:
-    """A scaled size: the nearest integer, halves up, and at least 1."""
-    return max(1, math.floor(size * multiplier + fractions.Fraction(1, 2)))

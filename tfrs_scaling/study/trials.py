@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from tfrs_scaling.config import SCALING_SCHEMES, Architecture, Config, Scheme, Sweep
-from tfrs_scaling.input.schema import Schema
-from tfrs_scaling.model.shape import Shape, baseline_shape, keep_features, rounded, scale
+from tfrs_scaling.input.schema import Schema, scaled_size
+from tfrs_scaling.model.shape import Shape, baseline_shape, keep_features, scale
 
 ONE = fractions.Fraction(1)
 
@@ -60,7 +60,7 @@ class Trial:
     def embedding_dim(self, config: Config) -> int:
         """The embedding dimension of the trial's model, whatever the data."""
         multiplier = self.multiplier if self.scheme == "H" else self.dim_multiplier
-        return rounded(config.model.embedding_dim, multiplier)
+        return scaled_size(config.model.embedding_dim, multiplier)
 
     @property
     def negative_rate(self) -> float:

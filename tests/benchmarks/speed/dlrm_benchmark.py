@@ -18,10 +18,10 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.tsl.profiler.protobuf import xplane_pb2
 
+from tests.helpers.logs import synthetic_blocks
 from tests.helpers.peers import made_up, ours, peak_memory, stock
 from tests.helpers.studies import CONFIGS
 from tfrs_scaling.config import Training, read_config
-from tfrs_scaling.input.prepare.synthetic import generate
 from tfrs_scaling.input.schema import CategoricalFeature, Schema
 from tfrs_scaling.model.accounting import training_flops
 from tfrs_scaling.model.shape import Shape, baseline_shape, scale
@@ -134,7 +134,7 @@ def bench_batches(shape: Shape, steps: int) -> dict[str, np.ndarray]:
     assert BENCH.synthetic is not None
     count = steps * BENCH.training.batch_size
     blocks = []
-    for block in generate(BENCH.synthetic):
+    for block in synthetic_blocks(BENCH.synthetic):
         blocks.append(block)
         if sum(len(b) for b in blocks) >= count:
             break

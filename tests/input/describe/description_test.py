@@ -8,17 +8,16 @@ import tempfile
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
 import numpy as np
 import pandas as pd
+import tensorflow as tf
 from absl.testing import parameterized
 from click.testing import CliRunner
 from scipy import stats
 
 from tfrs_scaling.cli.main import main
 from tfrs_scaling.common.errors import InputError
-from tfrs_scaling.input.describe import description as describe
 from tfrs_scaling.input.describe.description import Description, describe_data, wilson_interval
 from tfrs_scaling.input.schema import CategoricalFeature, DenseFeature, Schema
 from tfrs_scaling.input.shards import (
@@ -34,8 +33,6 @@ from tfrs_scaling.input.shards import (
     short_hash,
     write_shard,
 )
-
-import tensorflow as tf  # isort: skip -- after tfrs_scaling, which chooses the Keras it comes with
 
 ROWS: dict[SplitName, int] = {"train": 6000, "validation": 400, "test": 900}
 CATEGORICAL = (CategoricalFeature("user", 500, "id"), CategoricalFeature("tags", 40, "vocabulary", 1, 3, "|"))
@@ -90,8 +87,7 @@ class DescribeTest(parameterized.TestCase, tf.test.TestCase):
 
     def _described(self, log: Log, **schema: Any) -> Description:
         seen: list[int] = []
-        with mock.patch.object(describe, "_BLOCK_ROWS", 700):
-            described = describe_data(written(self._folder(), log, **schema), seen.append)
+        described = describe_data(written(self._folder(), log, **schema), seen.append, block_rows=700)
         self.assertEqual(seen[-1], sum(ROWS.values()))
         self.assertGreater(len(seen), 9)
         return described
@@ -216,10 +212,9 @@ class DescribeTest(parameterized.TestCase, tf.test.TestCase):
 class TimeTest(tf.test.TestCase):
     """The rate over time."""
 
-    def _bins(self, log: Log) -> Any:
+    def _bins(self, log: Log, **options: int) -> Any:
         data = written(Path(tempfile.mkdtemp(dir=self.get_temp_dir())), log)
-        with mock.patch.object(describe, "_BLOCK_ROWS", 700):
-            return describe_data(data, lambda rows: None).time_bins
+        return describe_data(data, lambda rows: None, block_rows=700, **options).time_bins
 
     def test_bins_are_of_equal_rows_and_count_every_click(self) -> None:
         log = planted_log()
@@ -234,14 +229,13 @@ class TimeTest(tf.test.TestCase):
             self.assertEqual(sum(each.rate.rows for each in bins[split]), ROWS[split])
             self.assertEqual((bins[split][0].first, bins[split][-1].last), (frame["time"].min(), frame["time"].max()))
 
-    def test_more_moments_than_are_told_apart(self) -> None:
+    def test_more_moments_than_cells(self) -> None:
         log = planted_log()
         log["train"]["time"][17] = 5  # a stray row long ago
-        with mock.patch.object(describe, "_TIMES", 500):
-            bins = self._bins(log)["train"]
-            order = np.random.default_rng(0).permutation(ROWS["train"])
-            log["train"] = {name: column[order] for name, column in log["train"].items()}
-            self.assertEqual(self._bins(log)["train"], bins)
+        bins = self._bins(log, time_cells=500)["train"]
+        order = np.random.default_rng(0).permutation(ROWS["train"])
+        log["train"] = {name: column[order] for name, column in log["train"].items()}
+        self.assertEqual(self._bins(log, time_cells=500)["train"], bins)
         self.assertLen(bins, 41)
         self.assertEqual(bins[0].first, 5)
         times = log["train"]["time"]

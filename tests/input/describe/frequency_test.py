@@ -4,20 +4,18 @@
 # (absl has no types)
 
 from fractions import Fraction
-from unittest import mock
 
 import numpy as np
 import pandas as pd
+import tensorflow as tf
 from absl.testing import parameterized
 from scipy import optimize, stats
 
-from tfrs_scaling.input.describe import frequency
-from tfrs_scaling.input.describe.frequency import Tally, collisions, fit_zipf, scaled_rows, thinned
-from tfrs_scaling.input.prepare.synthetic import Synthetic, SyntheticFeature, generate
-from tfrs_scaling.input.schema import CategoricalFeature, Schema
+from tests.helpers.logs import synthetic_blocks
+from tfrs_scaling.input.describe.frequency import Tally, collisions, fit_zipf, thinned
+from tfrs_scaling.input.prepare.synthetic import Synthetic, SyntheticFeature
+from tfrs_scaling.input.schema import CategoricalFeature, Schema, scaled_size
 from tfrs_scaling.model.shape import Shape, scale
-
-import tensorflow as tf  # isort: skip -- after tfrs_scaling, which chooses the Keras it comes with
 
 
 def _shares(exponent: float, ids: int) -> np.ndarray:
@@ -45,10 +43,9 @@ class TallyTest(tf.test.TestCase):
         keys, values = rng.zipf(1.3, 5000) % 2**31 - 7, rng.normal(size=(5000, 3))
         wanted = pd.DataFrame(values).groupby(keys).sum()
         for merge_at in (1, 10**6):
-            tally = Tally(values=3)
-            with mock.patch.object(frequency, "_MERGE_AT", merge_at):
-                for start in range(0, 5000, 71):
-                    tally.add(keys[start : start + 71], values[start : start + 71])
+            tally = Tally(values=3, merge_at=merge_at)
+            for start in range(0, 5000, 71):
+                tally.add(keys[start : start + 71], values[start : start + 71])
             found, sums = tally.result()
             self.assertAllEqual(found, wanted.index)
             self.assertAllClose(sums, wanted, rtol=1e-12, atol=1e-12)
@@ -95,7 +92,7 @@ class ZipfTest(parameterized.TestCase, tf.test.TestCase):
 
     @parameterized.parameters(0.8, 1.0, 1.2)
     def test_the_generators_exponent_is_found_within_three_standard_errors(self, exponent: float) -> None:
-        made = generate(Synthetic(rows=200_000, features=(SyntheticFeature("user", 200, 200, exponent),)))
+        made = synthetic_blocks(Synthetic(rows=200_000, features=(SyntheticFeature("user", 200, 200, exponent),)))
         counts = pd.Series(np.concatenate([block.codes[:, 0] for block in made])).value_counts().to_numpy()
         fit = fit_zipf(counts)
         assert fit is not None
@@ -173,7 +170,7 @@ class CollisionsTest(parameterized.TestCase, tf.test.TestCase):
         baseline = Shape((schema.categorical[0].cardinality,), 4, (), 0, ())
         for multiplier in (Fraction(1, 64), Fraction(1, 16), Fraction(1, 4), Fraction(1)):
             wanted = scale(baseline, "V", multiplier).table_rows
-            self.assertEqual((scaled_rows(cardinality, multiplier),), wanted)
+            self.assertEqual((scaled_size(cardinality, multiplier),), wanted)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ import re
 import tempfile
 from pathlib import Path
 
+import tensorflow as tf
 from bokeh.models import Scatter
 from bokeh.resources import Resources
 
@@ -15,8 +16,6 @@ from tfrs_scaling.input.describe.description import Description, Rate, describe_
 from tfrs_scaling.input.describe.figures import curve_figure, time_figure, unix_unit
 from tfrs_scaling.input.describe.page import findings, share_text, write_description
 from tfrs_scaling.input.schema import CategoricalFeature, DenseFeature
-
-import tensorflow as tf  # isort: skip -- after tfrs_scaling, which chooses the Keras it comes with
 
 EVIL_FEATURES = (
     CategoricalFeature(EVIL, 500, "id"),

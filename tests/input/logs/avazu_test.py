@@ -3,29 +3,27 @@
 # mypy: allow-untyped-calls
 # (absl has no types)
 
+import dataclasses
 import datetime
 import gzip
 import tempfile
 from pathlib import Path
-from unittest import mock
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import tensorflow as tf
 from absl.testing import parameterized
 from click.testing import CliRunner
 
 from tests.helpers.logs import contents, parsed, sent
 from tfrs_scaling.cli.main import main
-from tfrs_scaling.input.logs import text
-from tfrs_scaling.input.logs.avazu import avazu
+from tfrs_scaling.input.logs.avazu import AvazuLog, avazu
 from tfrs_scaling.input.logs.cells import Log, read
 from tfrs_scaling.input.logs.formats import open_log
 from tfrs_scaling.input.prepare.hashing import hash_values
 from tfrs_scaling.input.schema import CategoricalFeature, Schema
 from tfrs_scaling.input.shards import ClickData
-
-import tensorflow as tf  # isort: skip -- after tfrs_scaling, which chooses the Keras it comes with
-import pyarrow as pa  # isort: skip
 
 HEADER = (
     "id,click,hour,C1,banner_pos,site_id,site_domain,site_category,app_id,app_domain,app_category,device_id,device_ip,"
@@ -109,9 +107,10 @@ class AvazuTest(parameterized.TestCase, tf.test.TestCase):
     def test_rows_do_not_depend_on_blocks_or_processes(self) -> None:
         log = self._log(_log_text(100).replace(",14102200,", ",14102299,", 1))
         rows, rejected = parsed(log)
-        with mock.patch.object(text, "BLOCK_BYTES", 500):
-            self.assertGreater(len(list(read(log))), 20)
-            small, small_rejected = parsed(sent(log))
+        assert isinstance(log, AvazuLog)
+        cut = dataclasses.replace(log, block_bytes=500)
+        self.assertGreater(len(list(read(cut))), 20)
+        small, small_rejected = parsed(sent(cut))
         self.assertEqual(contents(small), contents(rows))
         self.assertLen(rejected, 1)
         self.assertEqual(small_rejected, rejected)

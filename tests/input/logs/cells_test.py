@@ -56,7 +56,7 @@ class RejectsTest(tf.test.TestCase):
         self.assertEqual([row.line for row in rejects.rows], [4, 9, 20])
 
     def test_none_is_allowed_unless_said(self) -> None:
-        with self.assertRaisesRegex(InputError, r"log\.csv, line 7: short, got '1'; mend the row, or let --max-bad"):
+        with self.assertRaisesRegex(InputError, r"log\.csv, line 7: short, got '1'; fix the row, or use --max-bad"):
             Rejects().add([Rejected("log.csv", 7, "", "1", "short")])
 
 

@@ -3,10 +3,11 @@
 import tensorflow as tf
 
 from tfrs_scaling.common.errors import InputError
+from tfrs_scaling.input.logs.criteo import criteo
 from tfrs_scaling.input.logs.formats import FORMATS, open_log
 from tfrs_scaling.input.logs.parquet import ParquetLog
 from tfrs_scaling.input.logs.text import TextLog
-from tfrs_scaling.input.schema import CategoricalFeature, Schema, criteo
+from tfrs_scaling.input.schema import CategoricalFeature, Schema
 
 SCHEMA = Schema("y", (CategoricalFeature("c", 3),))
 
@@ -28,7 +29,7 @@ class FormatsTest(tf.test.TestCase):
                 with self.assertRaisesRegex(InputError, f"prepare {name} needs --schema FILE"):
                     open_log(name, ("a",), None, None)
             if name != "csv":
-                with self.assertRaisesRegex(InputError, f"--separator is for csv; {name} needs none"):
+                with self.assertRaisesRegex(InputError, f"--separator applies to csv only, not to {name}"):
                     open_log(name, ("a",), SCHEMA, ",")
         with self.assertRaisesRegex(InputError, "'ab' is not a single ASCII character"):
             open_log("csv", ("a",), SCHEMA, "ab")

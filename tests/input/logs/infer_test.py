@@ -7,14 +7,13 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import tensorflow as tf
 from absl.testing import parameterized
 
 from tests.helpers.studies import CONFIGS, REPOSITORY
 from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.input.logs.infer import infer
 from tfrs_scaling.input.schema import Schema
-
-import tensorflow as tf  # isort: skip -- after tfrs_scaling, which chooses the Keras it comes with
 
 COUNT = 2000
 
@@ -101,11 +100,11 @@ class InferTest(parameterized.TestCase, tf.test.TestCase):
             infer(path, "clik")
 
     @parameterized.parameters(
-        ("a,b\n2,3\n", "no column holds 0 and 1"),
+        ("a,b\n2,3\n", "no column holds only 0 and 1"),
         ("a,b\n", "no rows"),
         ("", "no header line"),
         ("a\n1\n0\n", "a label and at least one feature"),
-        ("a,b,a\n1,2,3\n", "the column 'a' stands twice"),
+        ("a,b,a\n1,2,3\n", "the column 'a' appears twice"),
         ("a,b\r1,2\r", "line 1: not a header line"),
     )
     def test_what_has_no_schema_says_why(self, text: str, message: str) -> None:

@@ -3,12 +3,13 @@
 # mypy: allow-untyped-calls
 # (absl has no types)
 
+import dataclasses
 import tempfile
 from pathlib import Path
-from unittest import mock
 
 import pandas as pd
 import pyarrow as pa
+import tensorflow as tf
 from absl.testing import parameterized
 from click.testing import CliRunner
 
@@ -16,14 +17,11 @@ from tests.helpers.logs import contents, parsed, sent
 from tests.helpers.studies import CONFIGS, REPOSITORY
 from tfrs_scaling.cli.main import main
 from tfrs_scaling.common.errors import InputError
-from tfrs_scaling.input.logs import text
 from tfrs_scaling.input.logs.cells import read
 from tfrs_scaling.input.logs.formats import open_log
 from tfrs_scaling.input.logs.movielens import MovieLensLog, movielens_1m
 from tfrs_scaling.input.schema import CategoricalFeature, Schema
 from tfrs_scaling.input.shards import ClickData
-
-import tensorflow as tf  # isort: skip -- after tfrs_scaling, which chooses the Keras it comes with
 
 REAL_LOG = REPOSITORY.parent / "shared" / "data" / "ctr" / "movielens_1m" / "interactions.tsv.xz"
 REAL_ROWS = 100_000
@@ -79,7 +77,7 @@ class MovieLensTest(parameterized.TestCase, tf.test.TestCase):
         for raw in ([str(folder)], files, files[::-1], [*files[1:], files[0]]):
             log = MovieLensLog.open(tuple(raw), movielens_1m())
             self.assertEqual(log.files, (files[1],))
-            self.assertEqual([name for name, _, _ in log.origins()], ["ratings.dat", "users.dat", "movies.dat"])
+            self.assertEqual([name for name, _, _ in log.fingerprints()], ["ratings.dat", "users.dat", "movies.dat"])
 
     def test_files_that_are_missing_are_named(self) -> None:
         folder = self._folder()
@@ -98,11 +96,11 @@ class MovieLensTest(parameterized.TestCase, tf.test.TestCase):
         ),
         ("blank_line", {"users": "\n" + USERS}, r"users\.dat, line 1: 1 columns instead of 5"),
         ("empty_file", {"users": ""}, r"users\.dat, line 1: 1 columns instead of 5"),
-        ("user_twice", {"users": USERS + "1::M::1::1::1\n"}, r"users\.dat, line 3, column 'user': '1' is in line 1"),
+        ("user_twice", {"users": USERS + "1::M::1::1::1\n"}, r"users\.dat, line 3, column 'user': '1' is already in"),
         (
             "movie_twice",
             {"movies": MOVIES + "20::A (1990)::B\n"},
-            r"movies\.dat, line 3, column 'item': '20' is in line 2",
+            r"movies\.dat, line 3, column 'item': '20' is already in line 2",
         ),
         ("no_year", {"movies": MOVIES + "30::Heat::Action\n"}, r"movies\.dat, line 3, column 'title': .*, got 'Heat'"),
         (
@@ -146,9 +144,9 @@ class MovieLensTest(parameterized.TestCase, tf.test.TestCase):
         log = self._log("".join(f"{i % 2 + 1}::{(10, 20, 30)[i % 3]}::{i % 5 + 1}::{i}\n" for i in range(200)))
         rows, rejected = parsed(log)
         self.assertLen(rejected, 66)
-        with mock.patch.object(text, "BLOCK_BYTES", 100):
-            self.assertGreater(len(list(read(log))), 20)
-            small, small_rejected = parsed(sent(log))
+        cut = dataclasses.replace(log, block_bytes=100)
+        self.assertGreater(len(list(read(cut))), 20)
+        small, small_rejected = parsed(sent(cut))
         self.assertEqual(contents(small), contents(rows))
         self.assertEqual(small_rejected, rejected)
 

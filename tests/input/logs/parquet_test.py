@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
+import tensorflow as tf
 from absl.testing import parameterized
 
 from tests.helpers.studies import CONFIGS, REPOSITORY
@@ -21,8 +22,6 @@ from tfrs_scaling.input.prepare.prepare import prepare
 from tfrs_scaling.input.prepare.rows import RowParser, Rows
 from tfrs_scaling.input.prepare.sources import LogSource
 from tfrs_scaling.input.schema import CategoricalFeature, DenseFeature, Schema
-
-import tensorflow as tf  # isort: skip -- after tfrs_scaling, which chooses the Keras it comes with
 
 SCHEMA = Schema(
     "y",

@@ -11,27 +11,25 @@ import lzma
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from unittest import mock
 
 import numpy as np
+import tensorflow as tf
 from absl.testing import parameterized
 
 from tfrs_scaling.common.errors import InputError
-from tfrs_scaling.input.logs import text as text_module
 from tfrs_scaling.input.logs.cells import POSITION_BITS, Cells, read
+from tfrs_scaling.input.logs.criteo import criteo
 from tfrs_scaling.input.logs.formats import open_log
-from tfrs_scaling.input.logs.text import TextLog, text_columns
-from tfrs_scaling.input.schema import CategoricalFeature, DenseFeature, Schema, criteo
-
-import tensorflow as tf  # isort: skip -- after tfrs_scaling, which chooses the Keras it comes with
+from tfrs_scaling.input.logs.text import BLOCK_BYTES, TextLog, text_columns
+from tfrs_scaling.input.schema import CategoricalFeature, DenseFeature, Schema
 
 SCHEMA = Schema("label", (CategoricalFeature("user", 10),), (DenseFeature("age"),))
 Read = list[tuple[int, str, str, str]]  # line, label, user, age
 TWO: Read = [(2, "1", "ann", "30"), (3, "0", "bob", "")]
 
 
-def _cells(path: Path, separator: str | None = None) -> list[Cells]:
-    return list(read(TextLog(SCHEMA, (str(path),), separator)))
+def _cells(path: Path, separator: str | None = None, block_bytes: int = BLOCK_BYTES) -> list[Cells]:
+    return list(read(TextLog(SCHEMA, (str(path),), separator, block_bytes=block_bytes)))
 
 
 def _rows(cells: list[Cells]) -> Read:
@@ -45,8 +43,8 @@ def _rows(cells: list[Cells]) -> Read:
     ]
 
 
-def _read(path: Path, separator: str | None = None) -> Read:
-    return _rows(_cells(path, separator))
+def _read(path: Path, separator: str | None = None, block_bytes: int = BLOCK_BYTES) -> Read:
+    return _rows(_cells(path, separator, block_bytes))
 
 
 def _malformed(cells: list[Cells]) -> list[tuple[int, str]]:
@@ -117,7 +115,7 @@ class TextLogTest(parameterized.TestCase, tf.test.TestCase):
             b"label,age,zip\n",
             "(separator ','): there is no column 'user'; it has 'label', 'age', 'zip'",
         ),
-        ("doubled", b"label,user,age,user\n", "line 1: the column 'user' stands twice"),
+        ("doubled", b"label,user,age,user\n", "line 1: the column 'user' appears twice"),
         ("empty", b"", "line 1: no header line"),
         ("blank", b"\n1,a,2\n", "line 1: no header line"),
         ("not_utf8", b"label,us\xe9r,age\n", "line 1: not UTF-8 text (byte 8)"),
@@ -163,8 +161,7 @@ class TextLogTest(parameterized.TestCase, tf.test.TestCase):
         expected = {2: 2, 3: 4, 17: 1, 18: 1, 30: 2, 31: 4, 59: 2, 60: 2}
         for line, columns in expected.items():
             lines[line - 1] = ",".join("1234"[:columns])
-        with mock.patch.object(text_module, "BLOCK_BYTES", block_bytes):
-            cells = _cells(self._file("\n".join(lines).encode() + b"\n"))
+        cells = _cells(self._file("\n".join(lines).encode() + b"\n"), block_bytes=block_bytes)
         self.assertEqual(_malformed(cells), [(line, f"{n} columns instead of 3") for line, n in expected.items()])
         good = [line for line in range(2, 61) if line not in expected]
         self.assertEqual(_rows(cells), [(i, str(i % 2), f"u{i}", str(i)) for i in good])
@@ -184,15 +181,13 @@ class TextLogTest(parameterized.TestCase, tf.test.TestCase):
         text = io.StringIO()
         csv.writer(text, lineterminator="\n").writerows([["label", "user", "age"], *rows])
         for block_bytes in (37, 1000):
-            with mock.patch.object(text_module, "BLOCK_BYTES", block_bytes):
-                read = _read(self._file(text.getvalue().encode()), ",")
+            read = _read(self._file(text.getvalue().encode()), ",", block_bytes)
             self.assertEqual(read, [(i, *row) for i, row in enumerate(rows, 2)])
 
     @parameterized.product(block_bytes=[30, 8 << 20])
     def test_open_quote_costs_its_own_line_alone(self, block_bytes: int) -> None:
         content = b'label,user,age\n1,a,1\n1,"b,2\n0,c,3\n0,5" pipe,4\n1,"two\nlines",5\n0,"d",6\n'
-        with mock.patch.object(text_module, "BLOCK_BYTES", block_bytes):
-            cells = _cells(self._file(content))
+        cells = _cells(self._file(content), block_bytes=block_bytes)
         self.assertEqual([(row[0], row[2]) for row in _rows(cells)], [(2, "a"), (4, "c"), (5, '5" pipe'), (8, "d")])
         self.assertEqual([line for line, _ in _malformed(cells)], [3, 6, 7])
         self.assertIn("does not end on its line", _malformed(cells)[0][1])
@@ -209,8 +204,8 @@ class TextLogTest(parameterized.TestCase, tf.test.TestCase):
         self.assertEqual(_malformed(cells), [(2, "2 columns instead of 3")])
 
     def test_line_longer_than_a_block(self) -> None:
-        with mock.patch.object(text_module, "BLOCK_BYTES", 16):
-            cells = _cells(self._file(b"label,user,age\n1,a,1\n0," + b"x" * 1000 + b",2\n1,b,3\n"))
+        path = self._file(b"label,user,age\n1,a,1\n0," + b"x" * 1000 + b",2\n1,b,3\n")
+        cells = _cells(path, block_bytes=16)
         self.assertEqual([(row[0], len(row[2])) for row in _rows(cells)], [(2, 1), (3, 1000), (4, 1)])
 
     def test_criteo_counts_lines_from_one(self) -> None:
@@ -228,8 +223,7 @@ class TextLogTest(parameterized.TestCase, tf.test.TestCase):
     def test_positions_are_those_in_the_log_whatever_the_blocks(self, block_bytes: int) -> None:
         lines = [f"{i % 2},u{i},{i}" if i % 9 else "short" for i in range(50)]
         paths = [str(self._file("\n".join(["label,user,age", *part]).encode())) for part in (lines[:20], lines[20:])]
-        with mock.patch.object(text_module, "BLOCK_BYTES", block_bytes):
-            cells = list(read(TextLog(SCHEMA, tuple(paths))))
+        cells = list(read(TextLog(SCHEMA, tuple(paths), block_bytes=block_bytes)))
         positions = np.concatenate([block.positions for block in cells]).tolist()
         expected = [i if i < 20 else (1 << POSITION_BITS) + i - 20 for i in range(50) if i % 9]
         self.assertEqual(positions, expected)
@@ -238,9 +232,8 @@ class TextLogTest(parameterized.TestCase, tf.test.TestCase):
 
     def test_pieces_are_parsed_in_any_order(self) -> None:
         path = self._file(b"label,user,age\n" + b"".join(b"%d,u%d,\n" % (i % 2, i) for i in range(100)))
-        log = TextLog(SCHEMA, (str(path),))
-        with mock.patch.object(text_module, "BLOCK_BYTES", 64):
-            pieces = list(log.pieces(0))
+        log = TextLog(SCHEMA, (str(path),), block_bytes=64)
+        pieces = list(log.pieces(0))
         backwards = [log.cells(piece) for piece in reversed(pieces)]
         self.assertGreater(len(pieces), 10)
         self.assertEqual(_rows(backwards[::-1]), [(i + 2, str(i % 2), f"u{i}", "") for i in range(100)])

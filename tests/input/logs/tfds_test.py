@@ -3,6 +3,7 @@
 # mypy: allow-untyped-calls
 # (absl has no types)
 
+import dataclasses
 import json
 import tempfile
 from collections.abc import Sequence
@@ -11,6 +12,7 @@ from typing import Any
 from unittest import mock
 
 import numpy as np
+import tensorflow as tf
 import tensorflow_datasets as tfds
 from absl.testing import parameterized
 from click.testing import CliRunner
@@ -24,8 +26,6 @@ from tfrs_scaling.input.logs.formats import open_log
 from tfrs_scaling.input.logs.tfds import TfdsLog
 from tfrs_scaling.input.schema import CategoricalFeature, DenseFeature, Schema
 from tfrs_scaling.input.shards import ClickData
-
-import tensorflow as tf  # isort: skip -- after tfrs_scaling, which chooses the Keras it comes with
 
 SCHEMA = Schema(
     "click",
@@ -241,8 +241,8 @@ class TfdsTest(parameterized.TestCase, tf.test.TestCase):
         for content, why in (
             (whole[:100], "cannot be read: truncated record"),
             (whole[:50] + b"X" + whole[51:], "cannot be read: corrupted record"),
-            (whole[: 16 + int.from_bytes(whole[:8], "little")], "a shard is cut off"),
-            (b"", "a shard is cut off"),
+            (whole[: 16 + int.from_bytes(whole[:8], "little")], "a shard is truncated"),
+            (b"", "a shard is truncated"),
         ):
             shard.write_bytes(content)
             with self.assertRaisesRegex(InputError, where + why):
@@ -256,13 +256,13 @@ class TfdsTest(parameterized.TestCase, tf.test.TestCase):
     def test_rows_do_not_depend_on_blocks_or_processes(self) -> None:
         log = self._log()
         rows, _ = parsed(log)
-        with mock.patch.object(tfds_log, "BLOCK_ROWS", 7):
-            self.assertLen(list(read(log)), 15 + 3)
-            small, _ = parsed(sent(log))
+        cut = dataclasses.replace(log, block_rows=7)
+        self.assertLen(list(read(cut)), 15 + 3)
+        small, _ = parsed(sent(cut))
         self.assertEqual(repr(contents(small)), repr(contents(rows)))  # NaN is not NaN
 
-    def test_origins_tell_datasets_apart(self) -> None:
-        both, test = self._log().origins(), self._log("tfds:clicks/small[test]").origins()
+    def test_fingerprints_differ_between_datasets(self) -> None:
+        both, test = self._log().fingerprints(), self._log("tfds:clicks/small[test]").fingerprints()
         self.assertEqual(both[1:], test)
         self.assertEqual(test[0][:2], ("tfds:clicks/small:1.2.0[test]", 1000))
         self.assertNotEqual(both[0][2], both[1][2])
@@ -288,8 +288,8 @@ class TfdsTest(parameterized.TestCase, tf.test.TestCase):
             ((name, "raw", out, *options), 2, f"{name} takes no RAW, only OUT."),
             (("csv", out, *options), 2, "Missing argument 'RAW...'"),
             ((name, out), 1, f"prepare {name} needs --schema FILE"),
-            ((name, out, *options, "--separator", ","), 1, f"--separator is for csv; {name} needs none"),
-            (("csv", "raw", out, *options), 1, "--tfds-dir is for tfds:NAME; csv needs none"),
+            ((name, out, *options, "--separator", ","), 1, f"--separator applies to csv only, not to {name}"),
+            (("csv", "raw", out, *options), 1, "--tfds-dir applies to tfds:NAME only, not to csv"),
             (("tfd:clicks", "raw", out), 2, "'tfd:clicks' is not one of 'csv', 'parquet', 'tfrecord',"),
         ):
             found = said(*arguments)

@@ -3,26 +3,22 @@
 # mypy: allow-untyped-calls
 # (absl has no types)
 
+import dataclasses
 import tempfile
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
 import numpy as np
+import tensorflow as tf
 from absl.testing import parameterized
 
 from tests.helpers.studies import tiny_config
 from tfrs_scaling.common.errors import InputError
-from tfrs_scaling.input import shards
-from tfrs_scaling.input.logs import text
-from tfrs_scaling.input.logs.text import TextLog
-from tfrs_scaling.input.prepare import beam, split
-from tfrs_scaling.input.prepare import prepare as prepare_module
+from tfrs_scaling.input.logs.text import BLOCK_BYTES, TextLog
 from tfrs_scaling.input.prepare.prepare import prepare
 from tfrs_scaling.input.prepare.sources import LogSource, Source, SyntheticSource
+from tfrs_scaling.input.prepare.split import Sizes
 from tfrs_scaling.input.schema import CategoricalFeature, DenseFeature, Schema
-
-import tensorflow as tf  # isort: skip -- after tfrs_scaling, which chooses the Keras it comes with
 
 SCHEMA = Schema(
     "click",
@@ -37,6 +33,7 @@ SCHEMA = Schema(
     weight="importance",
 )
 COLUMNS = "click,user,site,tags,ad,age,gain,ts,importance"
+SMALL_SHARDS = Sizes(rows_per_record=64, records_per_shard=8)
 WORKERS = {
     "one_worker": (),
     "two_threads": ("direct_num_workers=2", "direct_running_mode=multi_threading"),
@@ -58,10 +55,10 @@ class BeamTest(parameterized.TestCase, tf.test.TestCase):
     def setUp(self) -> None:
         super().setUp()
         self._folder = Path(tempfile.mkdtemp(dir=self.get_temp_dir()))
-        for name, size in (("ROWS_PER_RECORD", 64), ("RECORDS_PER_SHARD", 8)):
-            self.enter_context(mock.patch.object(shards, name, size))
 
-    def _log(self, files: int = 2, rows: int = 1500, bad: tuple[int, ...] = ()) -> LogSource:
+    def _log(
+        self, files: int = 2, rows: int = 1500, bad: tuple[int, ...] = (), block_bytes: int = BLOCK_BYTES
+    ) -> LogSource:
         rng = np.random.default_rng(4)
         paths = []
         for number in range(files):
@@ -71,9 +68,12 @@ class BeamTest(parameterized.TestCase, tf.test.TestCase):
             path = self._folder / f"log_{number}.csv"
             path.write_text("\n".join([COLUMNS, *lines]) + "\n")
             paths.append(str(path))
-        return LogSource(TextLog(SCHEMA, tuple(paths)))
+        return LogSource(TextLog(SCHEMA, tuple(paths), block_bytes=block_bytes))
 
-    def _same(self, source: Source, beam_options: tuple[str, ...] = (), **options: Any) -> None:
+    def _same(
+        self, source: Source, beam_options: tuple[str, ...] = (), sizes: Sizes = SMALL_SHARDS, **options: Any
+    ) -> None:
+        options["sizes"] = sizes
         prepare(source, self._folder / "here", **options)
         prepare(source, self._folder / "beam", runner="DirectRunner", beam_options=beam_options, **options)
         names = sorted(path.name for path in (self._folder / "here").iterdir())
@@ -85,18 +85,14 @@ class BeamTest(parameterized.TestCase, tf.test.TestCase):
     @parameterized.parameters("one_worker", "two_threads")
     def test_the_same_bytes(self, workers: str) -> None:
         # Many small blocks, so that there is something to be put in order; and a sample smaller than the log.
-        small = {text: "BLOCK_BYTES", split: "SAMPLE_ROWS", beam: "SAMPLE_ROWS", prepare_module: "SAMPLE_ROWS"}
-        for module, name in small.items():
-            self.enter_context(mock.patch.object(module, name, 5000 if module is text else 500))
+        sizes = dataclasses.replace(SMALL_SHARDS, sample_rows=500)
         options = {"max_bad_rows": 4, "seed": 3, "negative_rate": 0.5}
-        self._same(self._log(bad=(7, 300)), WORKERS[workers], **options)
+        self._same(self._log(bad=(7, 300), block_bytes=5000), WORKERS[workers], sizes, **options)
         self.assertLen(list((self._folder / "here").glob("clicks-train*")), 4)
         self.assertLen((self._folder / "here" / "rejected.tsv").read_text().splitlines(), 5)
 
     def test_the_same_bytes_in_two_processes(self) -> None:
-        mock.patch.stopall()
-        with mock.patch.object(shards, "ROWS_PER_RECORD", 4096), mock.patch.object(shards, "RECORDS_PER_SHARD", 64):
-            self._same(self._log(), WORKERS["two_processes"])
+        self._same(self._log(), WORKERS["two_processes"])
 
     @parameterized.parameters("order", "random")
     def test_the_same_bytes_whatever_the_split(self, split_by: Any) -> None:
@@ -108,7 +104,7 @@ class BeamTest(parameterized.TestCase, tf.test.TestCase):
         self._same(SyntheticSource(settings), seed=5)
 
     @parameterized.named_parameters(
-        ("no_bad_row_allowed", 0, r"log_0.csv, line 9, column 'click': the label is neither 0 nor 1.*mend the row"),
+        ("no_bad_row_allowed", 0, r"log_0.csv, line 9, column 'click': the label is neither 0 nor 1.*fix the row"),
         ("one_too_many", 2, r"log_1.csv, line 9, column 'click'.*one more malformed row than the 2 allowed"),
     )
     def test_malformed_rows(self, allowed: int, message: str) -> None:
@@ -137,7 +133,7 @@ class BeamTest(parameterized.TestCase, tf.test.TestCase):
             prepare(source, self._folder / "beam", runner="DirectRunner")
 
     def test_options_and_runners_that_beam_does_not_know(self) -> None:
-        with self.assertRaisesRegex(InputError, "--beam workers=2: Apache Beam knows no such option"):
+        with self.assertRaisesRegex(InputError, "--beam workers=2: Apache Beam has no such option"):
             prepare(self._log(), self._folder / "beam", runner="DirectRunner", beam_options=("workers=2",))
         with self.assertRaisesRegex(
             InputError, "--runner Abacus: Apache Beam cannot use it: Unexpected pipeline runner"

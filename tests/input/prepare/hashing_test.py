@@ -8,13 +8,12 @@ from unittest import mock
 
 import numpy as np
 import pyarrow as pa
+import tensorflow as tf
 from absl.testing import parameterized
 from scipy import stats
 
 from tests.helpers import reference
 from tfrs_scaling.input.prepare.hashing import MISSING, draws, fractions, hash_values
-
-import tensorflow as tf  # isort: skip -- after tfrs_scaling, which chooses the Keras it comes with
 
 # The first outputs of SplitMix64 from the state 1234567, as they stand with its C code and many ports of it.
 PUBLISHED = [
@@ -76,7 +75,7 @@ class HashValuesTest(parameterized.TestCase, tf.test.TestCase):
         self.assertEqual(hashed, [reference.hash_of(value) for value in values])
 
     def test_no_value_is_taken_for_a_missing_one(self) -> None:
-        with mock.patch("tfrs_scaling.input.prepare.hashing._mixed", lambda words: words | np.uint64(2**64 - 1)):
+        with mock.patch("tfrs_scaling.input.prepare.hashing._mix", lambda words: words | np.uint64(2**64 - 1)):
             self.assertEqual(hash_values(pa.array([b"a", None], pa.binary())).tolist(), [2**64 - 3, int(MISSING)])
 
     @parameterized.parameters("{}", "value-{}", "user {:08d} of a long list of users")

@@ -11,10 +11,10 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
 import numpy as np
 import pandas as pd
+import tensorflow as tf
 from absl.testing import parameterized
 from scipy import stats
 
@@ -30,16 +30,12 @@ from tests.helpers.studies import (
 )
 from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.input import shards
-from tfrs_scaling.input.logs import text as text_module
 from tfrs_scaling.input.logs.text import TextLog
-from tfrs_scaling.input.prepare import prepare as preparation
-from tfrs_scaling.input.prepare import spill
 from tfrs_scaling.input.prepare.prepare import prepare
 from tfrs_scaling.input.prepare.sources import LogSource
+from tfrs_scaling.input.prepare.split import Sizes
 from tfrs_scaling.input.schema import CategoricalFeature, DenseFeature, Schema
 from tfrs_scaling.input.shards import SPLITS, ClickData, Manifest, SplitName
-
-import tensorflow as tf  # isort: skip -- after tfrs_scaling, which chooses the Keras it comes with
 
 
 def _by_shuffle_key(numbers: Any, seed: int = 0) -> list[int]:
@@ -134,8 +130,8 @@ class PrepareTest(parameterized.TestCase, tf.test.TestCase):
     def test_thresholds_of_time_come_from_a_sample(self) -> None:
         time = np.random.default_rng(1).permutation(20_000)
         folder = self._folder()
-        with mock.patch.object(preparation, "SAMPLE_ROWS", 1000):
-            prepare(source_of(numbered(20_000, time), schema=BY_TIME), folder, validation=0.1, test=0.2)
+        source = source_of(numbered(20_000, time), schema=BY_TIME)
+        prepare(source, folder, validation=0.1, test=0.2, sizes=Sizes(sample_rows=1000))
         # The sample is of the lowest shuffle keys; its 200th latest row opens the test split, its 300th validation.
         sampled = np.sort(time[_by_shuffle_key(range(20_000))[:1000]])[::-1]
         for split, low, high in (
@@ -165,8 +161,8 @@ class PrepareTest(parameterized.TestCase, tf.test.TestCase):
     @parameterized.parameters(0, 1)
     def test_every_split_is_in_the_order_of_the_shuffle_keys(self, seed: int) -> None:
         folder = self._folder()
-        with mock.patch.object(shards, "ROWS_PER_RECORD", 32), mock.patch.object(shards, "RECORDS_PER_SHARD", 4):
-            prepare(source_of(numbered(5000)), folder, seed=seed, split_by="order")
+        sizes = Sizes(rows_per_record=32, records_per_shard=4)
+        prepare(source_of(numbered(5000)), folder, seed=seed, split_by="order", sizes=sizes)
         data = ClickData.open(folder)
         for split, numbers in self._numbers(folder).items():
             self.assertEqual(numbers.tolist(), _by_shuffle_key(numbers, seed))
@@ -223,21 +219,15 @@ class PrepareTest(parameterized.TestCase, tf.test.TestCase):
             tags = ["|".join(rng.choice(list("abcdefghijk"), 2)) for _ in range(1500)]
             lines = [f"{rng.integers(2)},u{rng.zipf(1.3) % 90},{pair},{rng.normal():.3f}" for pair in tags]
             path.write_text("\n".join(["click,user,tags,age", *lines]) + "\n")
-        source = LogSource(TextLog(schema, tuple(map(str, paths))))
         outcomes = []
-        for block_bytes, bucket_bits, unmerged, chosen in (
-            (8 << 20, 8, 1 << 22, source), (200, 8, 1 << 22, source), (5000, 1, 1 << 22, source),
-            (8 << 20, 4, 3, source), (1000, 6, 1 << 22, Backwards(source)),
+        for block_bytes, bucket_bits, unmerged, backwards in (
+            (8 << 20, 8, 1 << 22, False), (200, 8, 1 << 22, False), (5000, 1, 1 << 22, False),
+            (8 << 20, 4, 3, False), (1000, 6, 1 << 22, True),
         ):  # fmt: skip
             folder = self._folder()
-            with (
-                mock.patch.object(text_module, "BLOCK_BYTES", block_bytes),
-                mock.patch.object(spill, "BUCKET_BITS", bucket_bits),
-                mock.patch.object(preparation, "_UNMERGED_VALUES", unmerged),
-                mock.patch.object(shards, "ROWS_PER_RECORD", 64),
-                mock.patch.object(shards, "RECORDS_PER_SHARD", 4),
-            ):
-                prepare(chosen, folder, split_by="random")
+            source = LogSource(TextLog(schema, tuple(map(str, paths)), block_bytes=block_bytes))
+            sizes = Sizes(64, 4, bucket_bits=bucket_bits, unmerged_values=unmerged)
+            prepare(Backwards(source) if backwards else source, folder, split_by="random", sizes=sizes)
             outcomes.append(folder_bytes(folder))
         self.assertGreater(len(outcomes[0]), 10)
         for outcome in outcomes[1:]:
@@ -342,7 +332,7 @@ class PrepareTest(parameterized.TestCase, tf.test.TestCase):
         for content in (lines, lines, lines + "\n"):
             _, manifest = self._from_csv(content, schema)
             sha256 = hashlib.sha256(content.encode()).hexdigest()
-            self.assertEqual(manifest.sources, (shards.Source("log.csv", len(content), sha256),))
+            self.assertEqual(manifest.sources, (shards.RawFile("log.csv", len(content), sha256),))
             expected = hashlib.sha256(json.dumps([sha256]).encode()).hexdigest()[:16]
             self.assertEqual(manifest.source_hash, expected)
             hashes.append((manifest.source_hash, manifest.data_hash))
@@ -392,7 +382,7 @@ class PrepareTest(parameterized.TestCase, tf.test.TestCase):
 
     def test_options_that_are_off(self) -> None:
         for options, message in (
-            ({"validation": 0.5, "test": 0.5}, "both above 0, and less than 1 together"),
+            ({"validation": 0.5, "test": 0.5}, "both must be above 0, and their sum below 1"),
             ({"negative_rate": 0.0}, "the rate of kept negatives is 0.0"),
             ({"split_by": "time"}, "a split by time needs a time column, and the schema names none"),
         ):
@@ -406,12 +396,12 @@ class PrepareTest(parameterized.TestCase, tf.test.TestCase):
         for source in (source_of(), source_of(numbered(0))):
             with self.assertRaisesRegex(InputError, "the log: no rows"):
                 prepare(source, folder)
-        named = RowsSource(BY_NUMBER, (), (shards.Source("a.csv", 0, ""), shards.Source("b.csv", 0, "")))
+        named = RowsSource(BY_NUMBER, (), (shards.RawFile("a.csv", 0, ""), shards.RawFile("b.csv", 0, "")))
         with self.assertRaisesRegex(InputError, r"a\.csv, b\.csv: no rows"):
             prepare(named, folder)
-        with self.assertRaisesRegex(InputError, "the validation split comes out empty"):
+        with self.assertRaisesRegex(InputError, "the validation split is empty"):
             prepare(source_of(numbered(100)), folder, validation=1e-9)
-        with self.assertRaisesRegex(InputError, "the train split comes out empty"):
+        with self.assertRaisesRegex(InputError, "the train split is empty"):
             prepare(source_of(numbered(100, np.zeros(100, np.int64)), schema=BY_TIME), folder)
         self.assertFalse(folder.exists())
 

@@ -13,26 +13,24 @@ from typing import Any
 from unittest import mock
 
 import numpy as np
+import tensorflow as tf
 from absl.testing import parameterized
 
 from tests.helpers import reference
 from tests.helpers.studies import folder_bytes, numbered, source_of, tiny_config
 from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.common.locations import join, opened
-from tfrs_scaling.input import shards
 from tfrs_scaling.input.batches import batches
 from tfrs_scaling.input.check import check
-from tfrs_scaling.input.logs import text as text_module
 from tfrs_scaling.input.logs.text import TextLog
 from tfrs_scaling.input.prepare import prepare as preparation
 from tfrs_scaling.input.prepare import publish as publishing
 from tfrs_scaling.input.prepare import spill
 from tfrs_scaling.input.prepare.prepare import prepare
 from tfrs_scaling.input.prepare.sources import LogSource, SyntheticSource
+from tfrs_scaling.input.prepare.split import Sizes
 from tfrs_scaling.input.schema import CategoricalFeature, Schema
 from tfrs_scaling.input.shards import SPLITS, ClickData
-
-import tensorflow as tf  # isort: skip -- after tfrs_scaling, which chooses the Keras it comes with
 
 
 def _held_out(count: int) -> int:
@@ -42,15 +40,9 @@ def _held_out(count: int) -> int:
 
 def _prepare_csv(log: str, out: str, schema: str) -> None:
     """What ``tfrs-scaling prepare csv`` does in its process, in many small steps."""
-    from tfrs_scaling.cli.main import main
-
-    with (
-        mock.patch.object(text_module, "BLOCK_BYTES", 1 << 15),
-        mock.patch.object(shards, "ROWS_PER_RECORD", 256),
-        mock.patch.object(shards, "RECORDS_PER_SHARD", 4),
-    ):
-        main(["prepare", "csv", log, out, "--schema", schema], standalone_mode=False)
-    os._exit(0)  # TensorFlow's threads need no farewell
+    text_log = TextLog(Schema.read(Path(schema)), (log,), block_bytes=1 << 15)
+    prepare(LogSource(text_log), out, sizes=Sizes(rows_per_record=256, records_per_shard=4))
+    os._exit(0)  # skip interpreter shutdown, which TensorFlow's threads can block
 
 
 class KilledTest(tf.test.TestCase):
@@ -132,7 +124,7 @@ class PublishTest(parameterized.TestCase, tf.test.TestCase):
         (parent / "link").symlink_to(parent / "empty")
         (parent / "dangling").symlink_to(parent / "nowhere")
         for name in ("full", "file", "link", "dangling"):
-            with self.assertRaisesRegex(InputError, f"{parent / name}: exists already"):
+            with self.assertRaisesRegex(InputError, f"{parent / name}: already exists"):
                 prepare(source_of(numbered(200)), parent / name)
         self.assertEqual((parent / "full" / "letter").read_text(), "dear")
         self.assertEqual([*(parent / "empty").iterdir()], [])
@@ -228,7 +220,7 @@ class PublishTest(parameterized.TestCase, tf.test.TestCase):
             for one, other in zip(*fed, strict=True):
                 self.assertAllEqual(one["ids"], other["ids"])
                 self.assertAllEqual(one["dense"], other["dense"])
-        with self.assertRaisesRegex(InputError, f"{there}: exists already"):
+        with self.assertRaisesRegex(InputError, f"{there}: already exists"):
             prepare(SyntheticSource(settings), there)
 
     def test_log_in_another_file_system(self) -> None:
@@ -262,7 +254,7 @@ class PublishTest(parameterized.TestCase, tf.test.TestCase):
         with mock.patch.object(tf.io.gfile, "rename", interrupted), self.assertRaises(KeyboardInterrupt):
             prepare(source_of(numbered(500)), there)
         self.assertLen(tf.io.gfile.listdir(there), 3)
-        with self.assertRaisesRegex(InputError, "no manifest.json, so this is no prepared data"):
+        with self.assertRaisesRegex(InputError, "no manifest.json, so this is not prepared data"):
             ClickData.open(there)
         here = self._folder()
         prepare(source_of(numbered(500)), there)

@@ -9,14 +9,13 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import tensorflow as tf
 from absl.testing import parameterized
 
 from tests.helpers import reference
 from tfrs_scaling.input.logs.cells import Cells, Rejected
 from tfrs_scaling.input.prepare.rows import ParsedRows, RowParser, Rows
 from tfrs_scaling.input.schema import CategoricalFeature, DenseFeature, Schema
-
-import tensorflow as tf  # isort: skip -- after tfrs_scaling, which chooses the Keras it comes with
 
 SCHEMA = Schema(
     label="label",

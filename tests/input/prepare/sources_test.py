@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
+from tests.helpers.logs import synthetic_blocks
 from tests.helpers.studies import tiny_config
 from tfrs_scaling.input.logs.text import TextLog
 from tfrs_scaling.input.prepare.sources import LogSource, SyntheticSource
-from tfrs_scaling.input.prepare.synthetic import generate
 from tfrs_scaling.input.schema import CategoricalFeature, DenseFeature, Schema
-from tfrs_scaling.input.shards import Source as SourceRecord
+from tfrs_scaling.input.shards import RawFile
 
 SCHEMA = Schema("y", (CategoricalFeature("c", 3, "id"),), (DenseFeature("d"),))
 
@@ -30,9 +30,9 @@ class SourcesTest(tf.test.TestCase):
         source = LogSource(TextLog(SCHEMA, tuple(map(str, paths))))
         self.assertEqual((source.schema, source.parts), (SCHEMA, 2))
         self.assertEqual(
-            source.record(),
+            source.raw_files(),
             tuple(
-                SourceRecord(path.name, len(content), hashlib.sha256(content).hexdigest())
+                RawFile(path.name, len(content), hashlib.sha256(content).hexdigest())
                 for path, content in zip(paths, contents, strict=True)
             ),
         )
@@ -48,9 +48,9 @@ class SourcesTest(tf.test.TestCase):
         settings = tiny_config().synthetic
         assert settings is not None
         source = SyntheticSource(settings)
-        self.assertEqual((source.schema, source.record()), (settings.schema(), ()))
+        self.assertEqual((source.schema, source.raw_files()), (settings.schema(), ()))
         blocks = {piece: source.rows(piece) for part in range(source.parts) for piece in source.pieces(part)}
-        for made, expected in zip(blocks.values(), generate(settings), strict=True):
+        for made, expected in zip(blocks.values(), synthetic_blocks(settings), strict=True):
             self.assertEmpty(made.rejected)
             for name, column in expected.columns().items():
                 np.testing.assert_array_equal(made.rows.columns()[name], column)

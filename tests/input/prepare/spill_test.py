@@ -6,18 +6,15 @@
 import io
 import tempfile
 from pathlib import Path
-from unittest import mock
 
 import numpy as np
+import tensorflow as tf
 from absl.testing import parameterized
 from scipy import stats
 
 from tests.helpers import reference
-from tfrs_scaling.input.prepare import spill as spill_module
 from tfrs_scaling.input.prepare.rows import Rows
 from tfrs_scaling.input.prepare.spill import Spill, from_bytes, pack, shard_of, shuffle_keys, to_bytes, unpack
-
-import tensorflow as tf  # isort: skip -- after tfrs_scaling, which chooses the Keras it comes with
 
 
 def _rows(count: int, *, every_column: bool = True) -> Rows:
@@ -43,8 +40,8 @@ def _sorted(rows: Rows, seed: int) -> Rows:
 class SpillTest(parameterized.TestCase, tf.test.TestCase):
     """``Spill``, and rows as bytes."""
 
-    def _spill(self, seed: int = 3) -> Spill:
-        return Spill(Path(tempfile.mkdtemp(dir=self.get_temp_dir())) / "spill", seed)
+    def _spill(self, bucket_bits: int = 8) -> Spill:
+        return Spill(Path(tempfile.mkdtemp(dir=self.get_temp_dir())) / "spill", 3, bucket_bits)
 
     def _same(self, rows: Rows, expected: Rows) -> None:
         self.assertEqual([*rows.columns()], [*expected.columns()])
@@ -54,15 +51,14 @@ class SpillTest(parameterized.TestCase, tf.test.TestCase):
 
     @parameterized.product(bucket_bits=[1, 3, 8], count=[1, 2, 700, 20_000])
     def test_comes_out_sorted_and_whole(self, bucket_bits: int, count: int) -> None:
-        rows, spill = _rows(count), self._spill()
-        with mock.patch.object(spill_module, "BUCKET_BITS", bucket_bits):
-            for block in np.array_split(np.arange(count), 7):  # empty ones among them, if there are few rows
-                spill.add(rows.take(block))
-            spill.close()
-            buckets = list(spill.buckets())
-            self.assertLen(buckets, 2**bucket_bits)
-            self._same(Rows.concatenate(buckets), _sorted(rows, 3))
-            self._same(Rows.concatenate(list(spill.buckets())), _sorted(rows, 3))  # as often as one likes
+        rows, spill = _rows(count), self._spill(bucket_bits)
+        for block in np.array_split(np.arange(count), 7):  # empty ones among them, if there are few rows
+            spill.add(rows.take(block))
+        spill.close()
+        buckets = list(spill.buckets())
+        self.assertLen(buckets, 2**bucket_bits)
+        self._same(Rows.concatenate(buckets), _sorted(rows, 3))
+        self._same(Rows.concatenate(list(spill.buckets())), _sorted(rows, 3))  # buckets can be read repeatedly
 
     def test_order_of_arrival_does_not_matter(self) -> None:
         rows, outcomes = _rows(500), []
@@ -83,11 +79,10 @@ class SpillTest(parameterized.TestCase, tf.test.TestCase):
 
     @parameterized.parameters(1, 4, 8)
     def test_no_row_to_come_is_below_the_stated_key(self, bucket_bits: int) -> None:
-        rows, spill = _rows(3000), self._spill()
-        with mock.patch.object(spill_module, "BUCKET_BITS", bucket_bits):
-            spill.add(rows)
-            spill.close()
-            buckets = list(spill.buckets_with_ends())
+        rows, spill = _rows(3000), self._spill(bucket_bits)
+        spill.add(rows)
+        spill.close()
+        buckets = list(spill.buckets_with_ends())
         lowest = np.zeros((), np.uint64)
         for bucket, to_come in buckets:
             keys = shuffle_keys(bucket, 3)
@@ -122,7 +117,7 @@ class SpillTest(parameterized.TestCase, tf.test.TestCase):
 
     def test_remove_leaves_nothing(self) -> None:
         folder = Path(tempfile.mkdtemp(dir=self.get_temp_dir()))
-        spill = Spill(folder / "spill", 0)
+        spill = Spill(folder / "spill", 0, 8)
         spill.add(_rows(10))  # not closed: something went wrong
         self.assertLen([*folder.iterdir()], 1)
         spill.remove()

@@ -6,6 +6,7 @@
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
 from absl.testing import parameterized
 from scipy import stats
 
@@ -15,8 +16,6 @@ from tfrs_scaling.input.prepare.rows import Rows
 from tfrs_scaling.input.prepare.split import DROPPED, Request, check_counts, count_splits, decide
 from tfrs_scaling.input.schema import CategoricalFeature, DenseFeature, Schema
 from tfrs_scaling.input.shards import SPLITS
-
-import tensorflow as tf  # isort: skip -- after tfrs_scaling, which chooses the Keras it comes with
 
 SCHEMA = Schema("click", (CategoricalFeature("c", 2, "id"),), time="ts")
 TRAIN, VALIDATION, TEST = range(3)
@@ -131,12 +130,14 @@ class SplitTest(parameterized.TestCase, tf.test.TestCase):
 
     @parameterized.parameters((0.0, 0.1), (0.1, 0.0), (0.5, 0.5), (-0.1, 0.5), (float("nan"), 0.1))
     def test_impossible_shares(self, validation: float, test: float) -> None:
-        with self.assertRaisesRegex(InputError, "both above 0, and less than 1 together"):
+        with self.assertRaisesRegex(InputError, "both must be above 0, and their sum below 1"):
             Request("random", validation, test)
 
     @parameterized.parameters(0.0, -0.5, 1.01, float("nan"))
     def test_impossible_rates(self, rate: float) -> None:
-        with self.assertRaisesRegex(InputError, f"the rate of kept negatives is {rate}: above 0, and at most 1"):
+        with self.assertRaisesRegex(
+            InputError, f"the rate of kept negatives is {rate}; it must be above 0 and at most 1"
+        ):
             Request("random", negative_rate=rate)
 
 
@@ -155,7 +156,7 @@ class CountsTest(parameterized.TestCase, tf.test.TestCase):
         check_counts(good)
         for number, name in enumerate(SPLITS):
             for spoilt, message in (
-                ((0, 0), f"the {name} split comes out empty"),
+                ((0, 0), f"the {name} split is empty"),
                 ((4, 0), f"every label of the {name} split is 0"),
                 ((4, 4), f"every label of the {name} split is 1"),
             ):

@@ -14,9 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
 from absl.testing import parameterized
 from scipy import integrate, stats
 
+from tests.helpers.logs import synthetic_blocks
 from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.common.strict_yaml import validated
 from tfrs_scaling.input.prepare.prepare import prepare
@@ -29,12 +31,9 @@ from tfrs_scaling.input.prepare.synthetic import (
     Teacher,
     _ranks,
     block_count,
-    generate,
     make_teacher,
     rows_of_block,
 )
-
-import tensorflow as tf  # isort: skip -- after tfrs_scaling, which chooses the Keras it comes with
 
 FEATURES = (
     SyntheticFeature("user", 1000, 500, 1.1),
@@ -58,7 +57,7 @@ COLUMNS = ("position", "label", "dense", "codes", "time", "click_probability")
 
 
 def _rows(settings: Synthetic) -> Rows:
-    return Rows.concatenate(list(generate(settings)))
+    return Rows.concatenate(list(synthetic_blocks(settings)))
 
 
 def _equal(rows: Rows, others: Rows) -> bool:
@@ -116,7 +115,7 @@ class SyntheticTest(parameterized.TestCase, tf.test.TestCase):
         self.assertAllClose(position @ _probability(rows), 617002554.8185143, rtol=1e-12, atol=0)
         self.assertAllClose((position @ rows.dense).sum(), 9919286597.18879, rtol=1e-12, atol=0)
 
-    def test_blocks_in_any_order_and_process_are_those_of_generate(self) -> None:
+    def test_blocks_in_any_order_and_process_are_the_same(self) -> None:
         settings = dataclasses.replace(DRIFTING, rows=3 * BLOCK_ROWS + 5)
         order = (3, 0, 2, 1)
         teacher = make_teacher(settings)
@@ -127,7 +126,7 @@ class SyntheticTest(parameterized.TestCase, tf.test.TestCase):
             tasks = [(settings, made, block) for made, block in zip(teachers, order, strict=True)]
             there = dict(zip(order, pool.starmap(rows_of_block, tasks, chunksize=1), strict=True))
         self.assertEqual(block_count(settings), len(order))
-        for block, expected in enumerate(generate(settings)):
+        for block, expected in enumerate(synthetic_blocks(settings)):
             self.assertTrue(_equal(here[block], expected) and _equal(there[block], expected))
 
     @parameterized.parameters(-1, 2)
@@ -145,7 +144,7 @@ class SyntheticTest(parameterized.TestCase, tf.test.TestCase):
             self.assertAllEqual(_ranks(shares, teacher.index[f], np.array(numbers)), expected)
 
     def test_blocks_differ(self) -> None:
-        first, second = generate(SETTINGS)
+        first, second = synthetic_blocks(SETTINGS)
         self.assertLess(np.mean(first.codes[:5000, 0] == second.codes[:, 0]), 0.2)
         self.assertNotAllEqual(first.dense[:5000], second.dense)
 

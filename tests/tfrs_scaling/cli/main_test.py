@@ -174,7 +174,7 @@ class CommandLineTest(tf.test.TestCase):
         self.assertIn("</html>", page.read_text())
         code, output = self.invoke("data", "describe", self.folder)
         self.assertEqual(code, 1)
-        self.assertIn("this is no prepared data", output)
+        self.assertIn("this is not prepared data", output)
 
     def test_every_command_has_help(self) -> None:
         for command in main.commands:

@@ -9,14 +9,13 @@ from pathlib import Path
 from typing import Annotated
 
 import pydantic
+import tensorflow as tf
 from absl.testing import parameterized
 from pydantic.dataclasses import dataclass
 
 from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.common.strict_yaml import parse_yaml, read_yaml, validated
 from tfrs_scaling.input.schema import STRICT
-
-import tensorflow as tf  # isort: skip -- after tfrs_scaling, which chooses the Keras it comes with
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -37,7 +36,7 @@ class Cart:
 
     def __post_init__(self) -> None:
         if self.name == "barrow":
-            raise ValueError("a barrow is no cart")
+            raise ValueError("a barrow is not a cart")
 
 
 WHEELS: list[dict[str, object]] = [{"radius": 0.5}]
@@ -88,9 +87,9 @@ class ValidatedTest(parameterized.TestCase, tf.test.TestCase):
         ("empty_list", {"wheels": []}, "wheels: tuple should have at least 1 item"),
         ("not_a_number", {"wheels": [{"radius": float("nan")}]}, "wheels[0].radius: input should be a finite number"),
         ("infinity", {"wheels": [{"radius": float("inf")}]}, "wheels[0].radius: input should be a finite number"),
-        ("own_rule", {"name": "barrow"}, "cart.yaml: a barrow is no cart"),
+        ("own_rule", {"name": "barrow"}, "cart.yaml: a barrow is not a cart"),
         ("lone_surrogate", {"name": "\ud800"}, "cart.yaml: invalid JSON"),
-        ("no_json", {"name": {1, 2}}, "cart.yaml: a value is of a kind no key takes"),
+        ("no_json", {"name": {1, 2}}, "cart.yaml: a value has a type that no key accepts"),
     )
     def test_wrong_value_is_located(self, change: dict[str, object], message: str) -> None:
         actual = self._message({"name": "c", "wheels": WHEELS} | change)
@@ -133,21 +132,21 @@ class ValidatedTest(parameterized.TestCase, tf.test.TestCase):
         self.assertEqual(read_yaml(self._file(b'{\n\t"a": [1, "\\ud83d\\ude00"]\n}')), {"a": [1, "\U0001f600"]})
 
     @parameterized.named_parameters(
-        ("duplicate", "a: 1\nb: 2\n\na: 3\n", "cart.yaml, line 4, column 1: the key 'a' stands twice"),
-        ("duplicate_nested", "a:\n  b: 1\n  b: 1\n", "cart.yaml, line 3, column 3: the key 'b' stands twice"),
-        ("duplicate_json", '{"a": 1,\n "a": 2}', "cart.yaml, line 2, column 2: the key 'a' stands twice"),
+        ("duplicate", "a: 1\nb: 2\n\na: 3\n", "cart.yaml, line 4, column 1: the key 'a' appears twice"),
+        ("duplicate_nested", "a:\n  b: 1\n  b: 1\n", "cart.yaml, line 3, column 3: the key 'b' appears twice"),
+        ("duplicate_json", '{"a": 1,\n "a": 2}', "cart.yaml, line 2, column 2: the key 'a' appears twice"),
         ("number_as_key", "1: a", "line 1, column 1: the key 1 is not text"),
         ("list_as_key", "? [a]\n: 1", "the key ['a'] is not text"),
         ("open_bracket", "a: 1\nb: [1, 2", "cart.yaml, line 2"),
         ("tab", "a:\n\tb: 1", "cart.yaml, line 2, column 1"),
         ("two_documents", "a: 1\n---\nb: 2", "cart.yaml, line 2"),
         ("own_tag", "a: !wheel 1", "cart.yaml, line 1, column 4"),
-        ("wrong_tag", "a: !!int x", "cart.yaml, line 1, column 4: this is no int"),
-        ("wrong_bool", "a: !!bool x", "cart.yaml, line 1, column 4: this is no bool"),
+        ("wrong_tag", "a: !!int x", "cart.yaml, line 1, column 4: not a valid int"),
+        ("wrong_bool", "a: !!bool x", "cart.yaml, line 1, column 4: not a valid bool"),
         ("control_character", "a: \x07", "cart.yaml: not readable as YAML"),
         ("deep", "[" * 5000, "cart.yaml: not readable as YAML"),
-        ("endless_integer", "a: " + "9" * 5000, "cart.yaml, line 1, column 4: this is no int"),
-        ("alias", "a: &x [1]\nb: *x", "cart.yaml, line 2, column 4: aliases (*name) are not understood"),
+        ("endless_integer", "a: " + "9" * 5000, "cart.yaml, line 1, column 4: not a valid int"),
+        ("alias", "a: &x [1]\nb: *x", "cart.yaml, line 2, column 4: aliases (*name) are not supported"),
         ("nothing", "", "should hold a mapping of keys to values, holds nothing"),
         ("list", "- 1", "should hold a mapping of keys to values, holds a list"),
         ("text", "hello", "should hold a mapping of keys to values, holds a str"),

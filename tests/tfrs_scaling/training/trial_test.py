@@ -7,12 +7,12 @@ from unittest import mock
 import numpy as np
 import tensorflow as tf
 
+from tests.helpers.logs import synthetic_blocks
 from tests.helpers.studies import stored, tiny_config, tiny_content, tiny_data
 from tfrs_scaling.common.strict_yaml import validated
 from tfrs_scaling.config import Config
 from tfrs_scaling.fit.runs import TIMING_COLUMNS
 from tfrs_scaling.input.batches import batches
-from tfrs_scaling.input.prepare.synthetic import generate
 from tfrs_scaling.input.shards import SPLITS, parse_record
 from tfrs_scaling.study.export import MEASURED, read_scalars
 from tfrs_scaling.study.trials import Trial, all_trials
@@ -129,7 +129,7 @@ class TrainTest(tf.test.TestCase):
         # A model that does not learn has one NE on the rows it is trained on and on the same rows in the test split.
         config = tiny_config(examples=[1024])
         assert config.synthetic is not None
-        rows = next(generate(config.synthetic)).take(np.arange(1024))
+        rows = next(synthetic_blocks(config.synthetic)).take(np.arange(1024))
         rng = np.random.default_rng(3)
         weight = np.where(rows.label == 1, rng.integers(0, 9, 1024), rng.integers(0, 3, 1024)).astype(np.float32)
         columns = {
