@@ -5,12 +5,12 @@ from pathlib import Path
 import pytest
 
 TESTS = Path(__file__).parent
-# Files and folders.
-SLOW = (
+SLOW = (  # files and folders
     "colab_test.py",
     "fit/extrapolation",
     "fit/joint",
     "fit/report/report_test.py",
+    "fit/study_test.py",
     "input/batches_test.py",
     "input/check_test.py",
     "input/describe/description_test.py",
@@ -30,6 +30,7 @@ SLOW = (
     "tfrs_scaling/sweep",
     "tfrs_scaling/training",
 )
+SLOW_NAMES = ("_cover", "_with_training")  # of tests, in part: whether intervals cover the truth takes simulations
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -40,7 +41,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     if absent := [str(place) for place in slow if not place.exists()]:
         raise pytest.UsageError(f"tests/conftest.py names what does not exist: {', '.join(absent)}")
     for item in items:
-        if any(item.path.is_relative_to(place) for place in slow) or item.name.endswith("_with_training"):
+        if any(item.path.is_relative_to(place) for place in slow) or any(part in item.name for part in SLOW_NAMES):
             item.add_marker("slow")
         in_page = isinstance(item, pytest.Function) and issubclass(item.cls or object, PageTestCase)
         if in_page or item.path == TESTS / "fit/report/images_test.py":

@@ -7,9 +7,11 @@ import io
 import pkgutil
 import tempfile
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from tests.helpers.studies import CONFIGS
 from tfrs_scaling import common, fit, sweep
 
 import tensorflow as tf  # isort: skip -- after tfrs_scaling, which chooses the Keras it comes with
@@ -38,9 +40,10 @@ def examples(value: Any, name: str) -> list[doctest.DocTest]:
 
 class DoctestTest(tf.test.TestCase):
     def check(self, tests: list[doctest.DocTest]) -> None:
-        """Run examples in an empty folder; what went wrong is the message."""
+        """Run examples in a folder with nothing but the configs; what went wrong is the message."""
         runner, report = doctest.DocTestRunner(optionflags=FLAGS), io.StringIO()
         with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
+            Path("tuner_configs").symlink_to(CONFIGS)
             for test in tests:
                 runner.run(test, out=report.write)
         self.assertEqual(runner.summarize(verbose=False).failed, 0, report.getvalue())

@@ -85,9 +85,9 @@ def _seconds(hour: bytes) -> bytes | None:
     """Seconds since 1970 at an hour, in decimal; None if it is not an hour."""
     if not re.fullmatch(rb"[0-9]{8}", hour):
         return None
-    year, month, day, of_day = (int(hour[i : i + 2]) for i in (0, 2, 4, 6))
+    year, month, day, hour_of_day = (int(hour[i : i + 2]) for i in (0, 2, 4, 6))
     try:
-        moment = datetime.datetime(2000 + year, month, day, of_day, tzinfo=datetime.UTC)
+        moment = datetime.datetime(2000 + year, month, day, hour_of_day, tzinfo=datetime.UTC)
     except ValueError:
         return None
     return str(int(moment.timestamp())).encode()

@@ -4,6 +4,8 @@
 # (absl has no types)
 
 import json
+from decimal import ROUND_HALF_UP, Decimal
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +13,7 @@ import tensorflow as tf
 from absl.testing import parameterized
 
 from tfrs_scaling.common.errors import InputError
-from tfrs_scaling.input.logs.criteo import criteo
-from tfrs_scaling.input.schema import CategoricalFeature, DenseFeature, Schema
+from tfrs_scaling.input.schema import CategoricalFeature, DenseFeature, Schema, scaled_size
 
 SCHEMAS = Path(__file__).resolve().parents[2] / "tuner_configs" / "schemas"
 FULL = Schema(
@@ -87,16 +88,21 @@ class SchemaTest(parameterized.TestCase, tf.test.TestCase):
         self.assertIn(message, str(caught.exception))
         self.assertStartsWith(str(caught.exception), "clicks.json: ")
 
-    def test_criteo(self) -> None:
-        schema = criteo()
-        self.assertEqual(schema.columns, ["label", *(f"I{i}" for i in range(1, 14)), *(f"C{i}" for i in range(1, 27))])
-        self.assertEqual({f.encoding for f in schema.categorical}, {"hash"})
-        self.assertIsNone(schema.time)
-
     def test_shipped_schemas_are_read(self) -> None:
         genres = Schema.read(SCHEMAS / "movielens.json").categorical[-1]
         self.assertEqual(genres, CategoricalFeature("genres", 19, max_values=6, separator="|"))
         self.assertEqual(Schema.read(SCHEMAS / "flights.json").time, "ts")
+
+
+class ScaledSizeTest(tf.test.TestCase):
+    """``scaled_size``."""
+
+    def test_nearest_integer_with_halves_up_and_at_least_one(self) -> None:
+        for size in (1, 31, 32, 33, 96, 6041, 2**31 - 1):
+            for multiplier in (Fraction(1, 64), Fraction(1, 16), Fraction(1, 4), Fraction(1), Fraction(3, 2)):
+                exact = Decimal(size) * multiplier.numerator / multiplier.denominator
+                nearest = int(exact.quantize(Decimal(1), ROUND_HALF_UP))
+                self.assertEqual(scaled_size(size, multiplier), max(1, nearest), (size, multiplier))
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from tfrs_scaling.input.schema import Schema
 from tfrs_scaling.input.shards import ClickData
 
 CONFIG = Path(__file__).parents[3] / "tuner_configs" / "study.yaml"
-REPEATS = 3
+REPEATS = 2
 
 
 class PipelineBenchmark(tf.test.Benchmark):

@@ -26,7 +26,7 @@ from tfrs_scaling.input.schema import CategoricalFeature, Schema
 from tfrs_scaling.model.accounting import training_flops
 from tfrs_scaling.model.shape import Shape, baseline_shape, scale
 
-TURNS = 7
+TURNS = 4
 BENCH = read_config(CONFIGS / "bench.yaml")
 # The tables of MovieLens-1M, and the widths of a study on it.
 MOVIELENS = Shape((6041, 3707, 3, 8, 22, 3440, 82, 19), 16, (64,), 0, (128, 64))
@@ -145,7 +145,7 @@ def bench_batches(shape: Shape, steps: int) -> dict[str, np.ndarray]:
 
 
 def in_turn(runners: dict[str, Callable[[], object]], turns: int) -> dict[str, np.ndarray]:
-    """Seconds of each runner in each turn, after two that do not count."""
+    """Seconds of each runner in each turn, after two warm-up turns."""
     seconds: dict[str, list[float]] = {name: [] for name in runners}
     for turn in range(-2, turns):
         for name, run in runners.items():

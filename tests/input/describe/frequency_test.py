@@ -3,8 +3,6 @@
 # mypy: allow-untyped-calls
 # (absl has no types)
 
-from fractions import Fraction
-
 import numpy as np
 import pandas as pd
 import tensorflow as tf
@@ -14,8 +12,6 @@ from scipy import optimize, stats
 from tests.helpers.logs import synthetic_blocks
 from tfrs_scaling.input.describe.frequency import Tally, collisions, fit_zipf, thinned
 from tfrs_scaling.input.prepare.synthetic import Synthetic, SyntheticFeature
-from tfrs_scaling.input.schema import CategoricalFeature, Schema, scaled_size
-from tfrs_scaling.model.shape import Shape, scale
 
 
 def _shares(exponent: float, ids: int) -> np.ndarray:
@@ -163,14 +159,6 @@ class CollisionsTest(parameterized.TestCase, tf.test.TestCase):
         found = collisions(ids, counts, rows)
         self.assertAlmostEqual(found.shared, shared / 200)
         self.assertAlmostEqual(found.outnumbered, behind / 200)
-
-    @parameterized.parameters(1, 31, 32, 33, 96, 6041, 2**31 - 1)
-    def test_tables_are_as_large_as_the_scheme_makes_them(self, cardinality: int) -> None:
-        schema = Schema("y", (CategoricalFeature("c", cardinality),))
-        baseline = Shape((schema.categorical[0].cardinality,), 4, (), 0, ())
-        for multiplier in (Fraction(1, 64), Fraction(1, 16), Fraction(1, 4), Fraction(1)):
-            wanted = scale(baseline, "V", multiplier).table_rows
-            self.assertEqual((scaled_size(cardinality, multiplier),), wanted)
 
 
 if __name__ == "__main__":

@@ -18,8 +18,6 @@ from absl.testing import parameterized
 
 from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.input.logs.cells import POSITION_BITS, Cells, read
-from tfrs_scaling.input.logs.criteo import criteo
-from tfrs_scaling.input.logs.formats import open_log
 from tfrs_scaling.input.logs.text import BLOCK_BYTES, TextLog, text_columns
 from tfrs_scaling.input.schema import CategoricalFeature, DenseFeature, Schema
 
@@ -207,17 +205,6 @@ class TextLogTest(parameterized.TestCase, tf.test.TestCase):
         path = self._file(b"label,user,age\n1,a,1\n0," + b"x" * 1000 + b",2\n1,b,3\n")
         cells = _cells(path, block_bytes=16)
         self.assertEqual([(row[0], len(row[2])) for row in _rows(cells)], [(2, 1), (3, 1000), (4, 1)])
-
-    def test_criteo_counts_lines_from_one(self) -> None:
-        row = ["1", *map(str, range(13)), *(f"{i:08x}" for i in range(26))]
-        lines = ["\t".join(row), "\t".join(row[:-1]), "\t".join(["0", *[""] * 39])]
-        path = self._file("\n".join(lines).encode() + b"\n", "day_0")
-        (cells,) = read(open_log("criteo", (str(path),), None, None))
-        self.assertEqual(cells.ordinals.tolist(), [0, 2])
-        self.assertEqual(str(cells.malformed[0]).partition(":")[0], f"{cells.file}, line 2")
-        self.assertEqual(cells.batch.schema.names, criteo().columns)
-        self.assertEqual(cells.batch.column("C26").to_pylist(), [b"00000019", b""])
-        self.assertEqual(cells.batch.column("I1").to_pylist(), [b"0", b""])
 
     @parameterized.parameters(16, 100, 8 << 20)
     def test_positions_are_those_in_the_log_whatever_the_blocks(self, block_bytes: int) -> None:
