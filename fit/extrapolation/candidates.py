@@ -8,11 +8,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from tfrs_scaling.common.arrays import Array
 from tfrs_scaling.fit.laws.functions import broken_power_law, exponential_law, power_law_value, shifted_power_law
 
-Array = NDArray[np.float64]
 Parameters = dict[str, float]
 Fit = Callable[["Curve", Array], Parameters]
 

@@ -6,12 +6,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from tfrs_scaling.common.arrays import Array
 from tfrs_scaling.fit.extrapolation.candidates import CANDIDATES, FUNCTIONS, N_PARAMETERS, Curve, Parameters, predict
 from tfrs_scaling.fit.laws.validation import positive
-
-Array = NDArray[np.float64]
 
 LAWS = tuple(N_PARAMETERS)
 

@@ -5,12 +5,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from tfrs_scaling.common.arrays import Array, Interval
 from tfrs_scaling.fit.laws.validation import positive
 
-Array = NDArray[np.float64]
-Interval = tuple[float, float]
 CostPerExample = float | Callable[[Array], ArrayLike]
 
 FLOPS_PER_PARAMETER = 6.0  # forward and backward, per parameter and example (Kaplan et al. 2020)

@@ -7,8 +7,9 @@ from functools import cached_property
 from typing import Any, Literal, get_args
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from tfrs_scaling.common.arrays import Array, Indices, Interval
 from tfrs_scaling.common.json_numbers import from_json, to_json
 from tfrs_scaling.fit.joint.allocation import FLOPS_PER_PARAMETER, Allocation, CostPerExample, best_n, costs_at
 from tfrs_scaling.fit.joint.resampling import bootstrap, honest_residuals
@@ -17,9 +18,6 @@ from tfrs_scaling.fit.joint.surface import Objective, Surface
 from tfrs_scaling.fit.laws.functions import joint_law
 from tfrs_scaling.fit.laws.uncertainty import percentiles
 from tfrs_scaling.fit.laws.validation import check_level_and_seed, finite, labelled, numbered, one_positive, positive
-
-Array = NDArray[np.float64]
-Interval = tuple[float, float]
 
 
 @dataclass(frozen=True)
@@ -360,7 +358,7 @@ def _surface_of(ns: Array, ds: Array, ys: Array, objective: Objective, delta: fl
 
 def _checked(
     n: ArrayLike, d: ArrayLike, y: ArrayLike, groups: Iterable[Any] | None, objective: Objective
-) -> tuple[Array, Array, Array, NDArray[np.int64]]:
+) -> tuple[Array, Array, Array, Indices]:
     """The points validated, in an order that does not depend on the input's; groups numbered from 0."""
     ns, ds = positive("n", n), positive("d", d)
     ys = positive("y", y) if objective == "huber_log" else finite("y", y)

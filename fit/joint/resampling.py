@@ -3,18 +3,16 @@
 import math
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import special
 
+from tfrs_scaling.common.arrays import Array, Indices
 from tfrs_scaling.fit.joint.surface import Surface
-
-Array = NDArray[np.float64]
 
 _FEWEST_TO_RESAMPLE = 10  # points or groups; with fewer, too many resamples could not tell five parameters
 _CHUNK = 200  # resamples solved side by side: bounds the memory
 
 
-def bootstrap(surface: Surface, theta: Array, groups: NDArray[np.int64], resamples: int, seed: int) -> Array:
+def bootstrap(surface: Surface, theta: Array, groups: Indices, resamples: int, seed: int) -> Array:
     """The optimum of each resample, started from that of all points: shape (resamples, 5)."""
     rng = np.random.default_rng(seed)
     labels, member = np.unique(groups, return_inverse=True)

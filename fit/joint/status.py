@@ -3,12 +3,9 @@
 from enum import StrEnum
 
 import numpy as np
-from numpy.typing import NDArray
 
+from tfrs_scaling.common.arrays import Array, Interval
 from tfrs_scaling.fit.joint.surface import EXPONENT_MAX, EXPONENT_MIN, Surface
-
-Array = NDArray[np.float64]
-Interval = tuple[float, float]
 
 
 class JointStatus(StrEnum):

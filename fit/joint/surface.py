@@ -12,9 +12,9 @@ from itertools import combinations
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
+from tfrs_scaling.common.arrays import Array
+
 Objective = Literal["rss", "huber_log"]
 
 EXPONENT_MIN, EXPONENT_MAX = 1e-3, 20.0

@@ -4,17 +4,15 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy import special
 
+from tfrs_scaling.common.arrays import Array, Interval
 from tfrs_scaling.fit.laws.power_law import PowerLawFit, laws_at
 from tfrs_scaling.fit.laws.profile import at_bounds, least_over_beta, profile_of
 from tfrs_scaling.fit.laws.resampling import REPLICATES, has_clusters, inflation, law_jacobian, refitted, resampled
 from tfrs_scaling.fit.laws.uncertainty import f_quantile, percentiles
 from tfrs_scaling.fit.laws.validation import check_level_and_seed
-
-Array = NDArray[np.float64]
-Interval = tuple[float, float]
 
 _BETAS = 401
 _PLACES = 3  # as many as the law has parameters

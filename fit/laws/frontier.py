@@ -5,8 +5,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from tfrs_scaling.common.arrays import Array, Indices, Mask
 from tfrs_scaling.fit.laws.learning_curve import PLATEAU
 from tfrs_scaling.fit.laws.plateau import power_law_region, power_law_regions
 from tfrs_scaling.fit.laws.power_law import PowerLawFit, fit_points, laws_at
@@ -15,14 +16,10 @@ from tfrs_scaling.fit.laws.resampling import REPLICATES
 from tfrs_scaling.fit.laws.status import FEWEST
 from tfrs_scaling.fit.laws.validation import finite, labelled, positive
 
-Array = NDArray[np.float64]
-Indices = NDArray[np.int64]
-Mask = NDArray[np.bool_]
-
 _FEWEST_ON_LADDER = 5  # points that tell a ladder's noise from its law
 
 
-def pareto_frontier(cost: ArrayLike, loss: ArrayLike) -> NDArray[np.int64]:
+def pareto_frontier(cost: ArrayLike, loss: ArrayLike) -> Indices:
     """Indices of the points that are not dominated, by increasing cost. O(n log n).
 
     A point is dominated when another has a cost and a loss that are both no larger, and one of them

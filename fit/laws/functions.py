@@ -1,10 +1,12 @@
 """The scaling laws, as plain functions with named arguments."""
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
+
+from tfrs_scaling.common.arrays import Array
 
 
-def power_law_value(x: ArrayLike, *, alpha: float, beta: float, gamma: float, x0: float = 1.0) -> NDArray[np.float64]:
+def power_law_value(x: ArrayLike, *, alpha: float, beta: float, gamma: float, x0: float = 1.0) -> Array:
     """Power law plus a constant, ``L(x) = alpha * (x / x0)**-beta + gamma``.
 
     The form that Ardalani et al. (2022, "Understanding Scaling Laws for Recommendation Models") fit to
@@ -36,7 +38,7 @@ def joint_law(
     b: float,
     n0: float = 1.0,
     d0: float = 1.0,
-) -> NDArray[np.float64]:
+) -> Array:
     """Loss over parameters and data, ``L(n, d) = E + A * (n / n0)**-a + B * (d / d0)**-b``.
 
     Equation 2 of Hoffmann et al. (2022, "Training Compute-Optimal Large Language Models"). It is evaluated
@@ -62,7 +64,7 @@ def joint_law(
         return np.asarray(E + A * np.exp(-a * log_n) + B * np.exp(-b * log_d), dtype=np.float64)
 
 
-def exponential_law(x: ArrayLike, *, alpha: float, tau: float, gamma: float, x0: float = 0.0) -> NDArray[np.float64]:
+def exponential_law(x: ArrayLike, *, alpha: float, tau: float, gamma: float, x0: float = 0.0) -> Array:
     """Exponential plus a constant, ``L(x) = alpha * exp(-(x - x0) / tau) + gamma``.
 
     Args:
@@ -82,7 +84,7 @@ def exponential_law(x: ArrayLike, *, alpha: float, tau: float, gamma: float, x0:
 
 def broken_power_law(
     x: ArrayLike, *, alpha: float, beta: float, change: float, width: float, x_break: float, x0: float = 1.0
-) -> NDArray[np.float64]:
+) -> Array:
     """A power law whose exponent changes once, smoothly, from ``beta`` to ``beta + change``.
 
     ``L(x) = alpha * (x / x0)**-beta * (1 + (x / x_break)**(1 / width))**(-change * width)``: a smoothly broken
@@ -106,7 +108,7 @@ def broken_power_law(
         return np.asarray(alpha * np.exp(-beta * (logs - np.log(x0)) - change * past), dtype=np.float64)
 
 
-def shifted_power_law(x: ArrayLike, *, alpha: float, beta: float, shift: float, x0: float) -> NDArray[np.float64]:
+def shifted_power_law(x: ArrayLike, *, alpha: float, beta: float, shift: float, x0: float) -> Array:
     """A power law that begins with a plateau, ``L(x) = alpha * ((x + shift) / (x0 + shift))**-beta``.
 
     Below ``shift`` the loss hardly falls (the small-data region of Hestness et al. 2017), far above it the

@@ -3,12 +3,10 @@
 import math
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import special
 
+from tfrs_scaling.common.arrays import Array, Indices
 from tfrs_scaling.fit.laws.profile import Profile, Solutions
-
-Array = NDArray[np.float64]
 
 
 def r2(profile: Profile, rss: float) -> float:
@@ -40,7 +38,7 @@ def aicc(rss: float, profile: Profile, n: int) -> float:
     return fit_term + 2 * k + 2 * k * (k + 1) / (n - k - 1)
 
 
-def lack_of_fit(profile: Profile, rss: float, groups: NDArray[np.int64]) -> float:
+def lack_of_fit(profile: Profile, rss: float, groups: Indices) -> float:
     """The p value of the F test of the law against a free loss at every x; NaN without replicates.
 
     The misfit of the law to the means at each x is compared with the scatter of the replicates about those
@@ -73,6 +71,6 @@ def lack_of_fit(profile: Profile, rss: float, groups: NDArray[np.int64]) -> floa
     return float(special.fdtrc(misfit_degrees, degrees, ratio))
 
 
-def _place_means(profile: Profile, at: NDArray[np.int64]) -> Array:
+def _place_means(profile: Profile, at: Indices) -> Array:
     weights = np.bincount(at, profile.weights)
     return (np.bincount(at, profile.weights * profile.y) / weights)[at]

@@ -4,17 +4,15 @@ from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from tfrs_scaling.common.arrays import Array, Indices
 from tfrs_scaling.fit.laws.plateau import power_law_region, power_law_regions
 from tfrs_scaling.fit.laws.power_law import PowerLawFit, fit_points, laws_at
 from tfrs_scaling.fit.laws.profile import Profile, profile_of
 from tfrs_scaling.fit.laws.resampling import REPLICATES, averaged, has_clusters, law_jacobian, resampled
 from tfrs_scaling.fit.laws.status import FEWEST
 from tfrs_scaling.fit.laws.validation import grouped_points
-
-Array = NDArray[np.float64]
-Indices = NDArray[np.int64]
 
 PLATEAU = "with little data the loss stays on a plateau, and the power law starts after it (Hestness et al. 2017)"
 CERTAIN = 0.95  # of resamples: where as many choose the same points, the choice cannot be seen in a 95 % interval

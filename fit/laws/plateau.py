@@ -6,14 +6,12 @@ power law, then it nears a floor. A law fitted through the plateau is wrong ever
 """
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy import special
 
+from tfrs_scaling.common.arrays import Array, Indices
 from tfrs_scaling.fit.laws.profile import Profile, profile_of
 from tfrs_scaling.fit.laws.validation import checked_points
-
-Array = NDArray[np.float64]
-Indices = NDArray[np.int64]
 
 _FEWEST_IN_REGION = 5  # below that nothing could contradict a law of three parameters
 _FALSE_ALARMS = 0.04  # of curves that follow the law from their first point

@@ -7,9 +7,10 @@ from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy import special
 
+from tfrs_scaling.common.arrays import Array, Indices, Interval
 from tfrs_scaling.common.json_numbers import from_json, to_json
 from tfrs_scaling.fit.laws.functions import power_law_value
 from tfrs_scaling.fit.laws.goodness import aicc, lack_of_fit, r2, r2_excess
@@ -17,11 +18,8 @@ from tfrs_scaling.fit.laws.profile import Profile, Solutions, profile_of
 from tfrs_scaling.fit.laws.resampling import REPLICATES, has_clusters, law_jacobian, refitted, resampled
 from tfrs_scaling.fit.laws.robust import pseudo_losses
 from tfrs_scaling.fit.laws.status import FEWEST, Status, judge
-from tfrs_scaling.fit.laws.uncertainty import Interval, Region, Resampled, Uncertainty, f_quantile
+from tfrs_scaling.fit.laws.uncertainty import Region, Resampled, Uncertainty, f_quantile
 from tfrs_scaling.fit.laws.validation import check_level_and_seed, grouped_points, numbered, positive
-
-Array = NDArray[np.float64]
-Indices = NDArray[np.int64]
 
 
 @dataclass(frozen=True)

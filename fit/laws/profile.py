@@ -9,9 +9,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-Array = NDArray[np.float64]
+from tfrs_scaling.common.arrays import Array, Indices
 
 BETA_MIN, BETA_MAX = 1e-3, 20.0
 _GRID = np.geomspace(BETA_MIN, BETA_MAX, 200)
@@ -346,6 +346,6 @@ def _vertex(before: Array, at: Array, after: Array) -> Array:
     return np.clip(shift, -1.0, 1.0)
 
 
-def _at(values: Array, index: NDArray[np.int64]) -> Array:
+def _at(values: Array, index: Indices) -> Array:
     """The value at one index of each row: values (m, k), index (m,), the result (m,)."""
     return np.take_along_axis(values, index[:, None], axis=1)[:, 0]

@@ -3,12 +3,10 @@
 import math
 
 import numpy as np
-from numpy.typing import NDArray
 
+from tfrs_scaling.common.arrays import Array
 from tfrs_scaling.fit.laws.power_law import PowerLawFit, laws_at
 from tfrs_scaling.fit.laws.resampling import REPLICATES, law_jacobian, refitted, resampled
-
-Array = NDArray[np.float64]
 
 
 @np.errstate(under="ignore")

@@ -1,12 +1,9 @@
 """Points resampled around a law, the noise of points that share a training kept together."""
 
 import numpy as np
-from numpy.typing import NDArray
 
+from tfrs_scaling.common.arrays import Array, Indices
 from tfrs_scaling.fit.laws.profile import Profile, Solutions
-
-Array = NDArray[np.float64]
-Indices = NDArray[np.int64]
 
 REPLICATES = 399  # so that percentiles of usual levels fall on one of them (Davison and Hinkley 1997)
 

@@ -6,10 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tfrs_scaling.common.arrays import Interval
 from tfrs_scaling.fit.laws.power_law import PowerLawFit
 from tfrs_scaling.fit.laws.validation import one_positive
-
-Interval = tuple[float, float]
 
 _FARTHEST = 2000.0  # in ln(x / x0): beyond it a place is 0 or inf for every purpose
 _NARROW = 1e-9

@@ -1,11 +1,9 @@
 """Huber's estimate: a stray point must not decide a fit."""
 
 import numpy as np
-from numpy.typing import NDArray
 
+from tfrs_scaling.common.arrays import Array
 from tfrs_scaling.fit.laws.profile import profile_of
-
-Array = NDArray[np.float64]
 
 _TUNING = 1.345  # 95 % as efficient as least squares where the noise is normal after all (Huber 1981)
 _MAD_TO_SIGMA = 1.4826

@@ -3,12 +3,11 @@
 import math
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy import special
 
+from tfrs_scaling.common.arrays import Array
 from tfrs_scaling.fit.laws.validation import finite, positive
-
-Array = NDArray[np.float64]
 
 
 @np.errstate(under="ignore")

@@ -7,13 +7,10 @@ from functools import cached_property
 from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import special
 
+from tfrs_scaling.common.arrays import Array, Interval, Mask
 from tfrs_scaling.fit.laws.profile import Profile, Solutions, at_bounds, least_over_beta
-
-Array = NDArray[np.float64]
-Interval = tuple[float, float]
 
 _REGION_POINTS = 201
 
@@ -159,7 +156,7 @@ class Region:
         with np.errstate(over="ignore"):  # a loss far beyond the measured ones is infinitely unlikely
             return least_over_beta(rss, self.best.beta, _REGION_POINTS)
 
-    def _confidence(self, constrained: float, holds: "NDArray[np.bool_]") -> float:
+    def _confidence(self, constrained: float, holds: Mask) -> float:
         """The probability of a statement from whether it holds at the optimum and what its boundary costs."""
         if not math.isfinite(constrained):
             return 1.0 if holds.all() else 0.0

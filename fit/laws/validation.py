@@ -6,8 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-Array = NDArray[np.float64]
-Indices = NDArray[np.int64]
+from tfrs_scaling.common.arrays import Array, Indices, Mask
 
 _WIDEST = 1e100  # ratio of the largest to the smallest weight
 
@@ -118,7 +117,7 @@ def positive(name: str, values: ArrayLike) -> Array:
     return array
 
 
-def _first(name: str, array: Array, bad: NDArray[np.bool_]) -> str:
+def _first(name: str, array: Array, bad: Mask) -> str:
     """The first bad value with its place, which a single number does not have."""
     where = int(np.argmax(bad.ravel()))
     return f"{name}[{where}] is {array.ravel()[where]:g}" if array.ndim else f"{name} is {array:g}"
