@@ -5,8 +5,8 @@ from typing import Any
 
 import pandas as pd
 
+from tfrs_scaling.common.words import human
 from tfrs_scaling.fit.labels import multiplier_label
-from tfrs_scaling.fit.report.figures.parts import human
 from tfrs_scaling.fit.schemes import SCHEMES
 
 

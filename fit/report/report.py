@@ -7,21 +7,17 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from jinja2 import Environment, StrictUndefined
-from markupsafe import Markup
 
 from tfrs_scaling.common.files import write_text_atomically
 from tfrs_scaling.common.json_numbers import to_json
-from tfrs_scaling.common.page import HEAD, SCRIPT, STYLE, bokeh_script, embedded, script_safe
+from tfrs_scaling.common.page import render_page, script_safe
+from tfrs_scaling.common.words import human
 from tfrs_scaling.fit.advice.advise import advise, read_budget
 from tfrs_scaling.fit.analyses.outlook import EPSILON
 from tfrs_scaling.fit.labels import multiplier_label
-from tfrs_scaling.fit.report.figures.parts import UNITS, human
+from tfrs_scaling.fit.report.figures.parts import UNITS
 from tfrs_scaling.fit.report.figures.phases import INSIDE, TARGET, Levers, levers
 from tfrs_scaling.fit.report.methods import methods, settings
-from tfrs_scaling.fit.report.page import PAGE, TABLE
-from tfrs_scaling.fit.report.page import STYLE as REPORT_STYLE
-from tfrs_scaling.fit.report.script import REPORT_SCRIPT
 from tfrs_scaling.fit.report.sections import (
     Section,
     beyond_sections,
@@ -50,6 +46,7 @@ BUDGETS = {  # of the first panel
     "data=2x": "With twice the data",
     "params=4x": "With 4 times the parameters",
 }
+_TEMPLATE = Path(__file__).with_name("page.html.j2")
 _BULLET = re.compile(r"^ +(- |\d+\. )?")  # what the terminal writes before an item
 _ABSENT = {  # what a study without it could add
     "ranking": "A ranking of the schemes: scale V, H, O or M (sweep.V, sweep.H, …).",
@@ -100,23 +97,13 @@ def render_report(runs: pd.DataFrame, fits: Mapping[str, Any], study: Mapping[st
     tables = study_tables(fits)
     sections, groups, target = report_sections(runs, fits, study, tables)
     data = study.get("data") or {}
-    environment = Environment(autoescape=True, undefined=StrictUndefined)
-    template = environment.from_string(TABLE)
-    numeric = ("number", "count", "estimate", "signed")
-
-    def table(item: Table) -> Markup:
-        return Markup(template.render(item=item, numeric=numeric))  # noqa: S704 -- autoescaped
-
-    return environment.from_string(HEAD + PAGE).render(
+    return render_page(
+        _TEMPLATE,
+        figures_of(sections),
         kind="scaling report",
         name=study["name"],
         description=data.get("description"),
-        style=Markup(STYLE + REPORT_STYLE),  # noqa: S704 -- ours, no part of it comes from the study
-        script=Markup(SCRIPT + REPORT_SCRIPT),  # noqa: S704 -- ours
-        bokeh=bokeh_script(),
-        documents=embedded(figures_of(sections)),
         data=script_safe(_page_data(groups, tables, target)),
-        table=table,
         sections=sections,
         advice=_advice(runs, fits),
         tiles=_tiles(runs, fits),

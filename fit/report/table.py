@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from tfrs_scaling.fit.report.figures.parts import human
+from tfrs_scaling.common.words import FLOPS, human
 
 Kind = Literal["text", "words", "number", "count", "estimate", "verdict", "signed"]
 Record = Mapping[str, Any]
@@ -37,6 +37,11 @@ class Column:
     heading: str
     kind: Kind = "text"
     csv_only: bool = False
+
+    @property
+    def is_numeric(self) -> bool:
+        """Whether its cells are aligned to the right."""
+        return self.kind in ("number", "count", "estimate", "signed")
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -119,7 +124,7 @@ def interval(low: float | None, high: float | None) -> str:
 
 
 def _compact(value: float) -> str:
-    return human(value, "compute") if abs(value) >= 1e4 else number(value)
+    return human(value, FLOPS) if abs(value) >= 1e4 else number(value)
 
 
 def _cell(column: Column, record: Record) -> dict[str, str]:
@@ -129,7 +134,7 @@ def _cell(column: Column, record: Record) -> dict[str, str]:
         text = "" if value is None else str(value)
         cell |= {"text": text or "–", "look": _LOOKS.get(text, "no"), "title": str(record.get(f"{column.key}_why", ""))}
     elif column.kind == "count":
-        cell["text"] = "–" if value is None else (value if isinstance(value, str) else human(float(value), "compute"))
+        cell["text"] = "–" if value is None else (value if isinstance(value, str) else human(float(value), FLOPS))
     elif column.kind == "signed":
         cell["text"] = signed(value)
     elif column.kind in ("number", "estimate"):

@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from tfrs_scaling.common.words import human
 from tfrs_scaling.fit.analyses.generalisation import PROGRESSIVE
 from tfrs_scaling.fit.labels import FRONTIER, axis_name, multiplier_label
-from tfrs_scaling.fit.report.figures.parts import human
 from tfrs_scaling.fit.report.summary import STATUS_MEANING, STATUS_WORDS
 from tfrs_scaling.fit.report.table import Column, Table
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import pandas as pd
 
+from tfrs_scaling.common.words import human
 from tfrs_scaling.fit.advice.advise import advise
 from tfrs_scaling.fit.advice.budget import read_budget
 from tfrs_scaling.fit.labels import FRONTIER, axis_name, multiplier_label
-from tfrs_scaling.fit.report.figures.parts import human
 from tfrs_scaling.fit.report.summary import STATUS_WORDS, cautions, gain_words, next_doubling, scheme_gains
 from tfrs_scaling.fit.screening import usable_runs
 

@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 from bokeh.models import FixedTicker, LegendItem, MultiLine, Scatter, Text
 
-from tfrs_scaling.common.page import INK, human_ticks, log_ticks, tint
+from tfrs_scaling.common.figures import INK, human_ticks, log_ticks, tint
+from tfrs_scaling.common.words import FLOPS, human
 from tfrs_scaling.fit.joint.law import JointFit
 from tfrs_scaling.fit.labels import AXIS_NAMES
 from tfrs_scaling.fit.laws.functions import power_law_value
@@ -22,7 +23,6 @@ from tfrs_scaling.fit.report.figures.parts import (
     add_points,
     empty_figure,
     finish,
-    human,
     legend_below,
     log_range,
     mark,
@@ -194,7 +194,7 @@ def _texts(columns: dict[str, Any]) -> dict[str, Any]:
 def _path_note(stop: Mapping[str, Any]) -> str:
     low, high = stop["low"], stop["high"]
     interval = "" if low is None or high is None else f", NE {low:.4f} to {high:.4f}"
-    return f"best split of {human(stop['budget'], 'compute')} FLOPs{interval}"
+    return f"best split of {human(stop['budget'], FLOPS)} FLOPs{interval}"
 
 
 def _dimension_note(record: Mapping[str, Any], dim: float) -> str:

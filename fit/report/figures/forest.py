@@ -5,10 +5,11 @@ from typing import Any
 
 from bokeh.models import ColumnDataSource, FixedTicker, LegendItem, Span
 
-from tfrs_scaling.common.page import INK, MUTED, add_legend, blank_figure, tint
+from tfrs_scaling.common.figures import INK, MUTED, add_legend, blank_figure, tint
+from tfrs_scaling.common.words import human
 from tfrs_scaling.fit.labels import multiplier_label
-from tfrs_scaling.fit.report.figures.parts import human, plain, selectable
 from tfrs_scaling.fit.report.figures.parts import mark as add_marks
+from tfrs_scaling.fit.report.figures.parts import plain, selectable
 from tfrs_scaling.fit.schemes import SCHEMES
 
 _OTHER = ("#333333", "#dddddd")  # another architecture

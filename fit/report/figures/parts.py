@@ -1,6 +1,6 @@
 """What the figures of a study are made of: axes, points, laws with their bands, frontiers, legends.
 
-Colours come in pairs, one for a light page and one for a dark one, as ``tfrs_scaling.common.page`` wants them.
+Colours come in pairs, one for a light page and one for a dark one, see ``tfrs_scaling.common.figures``.
 A source of points has the column ``key``, the ids of the trials that a point stands for, one a line: by it the page
 links what is selected in one figure to all others.
 """
@@ -24,11 +24,10 @@ from bokeh.models import (
 )
 from bokeh.palettes import viridis
 
-from tfrs_scaling.common import page
-from tfrs_scaling.common.page import COUNTS, INK, MUTED, Units, add_legend, blank_figure, human_ticks, log_ticks, tint
+from tfrs_scaling.common.figures import INK, MUTED, Colours, add_legend, blank_figure, human_ticks, log_ticks, tint
+from tfrs_scaling.common.words import COUNTS, FLOPS, Units, human
 from tfrs_scaling.fit.laws.power_law import PowerLawFit
 
-Colours = tuple[str, str]
 NE_AXIS = "normalized entropy (test)"
 EXTRAPOLATION = 8.0  # how far beyond the data a law is drawn, dashed
 MARKERS = (
@@ -38,7 +37,7 @@ MARKERS = (
 UNITS: dict[str, Units] = {
     "data": COUNTS,
     "parameters": COUNTS,
-    "compute": [("Z", 1e21), ("E", 1e18), ("P", 1e15), ("T", 1e12), ("G", 1e9), ("M", 1e6), ("k", 1e3)],
+    "compute": FLOPS,
 }
 _TOOLTIPS = [
     ("trial", "@trial"),
@@ -49,11 +48,6 @@ _TOOLTIPS = [
     ("residual", "@residual"),
     ("note", "@note"),
 ]
-
-
-def human(value: float, x: str = "data") -> str:
-    """A count in few characters: 1280000 is 1.28M, 3e15 of compute is 3P."""
-    return page.human(value, UNITS[x])
 
 
 def plain(text: str) -> str:
@@ -118,7 +112,7 @@ def add_points(
             "fill_alpha": np.where(out, 0.0, 0.85).tolist(),
             "trial": rows["trial_id"].to_list(),
             "key": rows["key" if "key" in rows else "trial_id"].to_list(),
-            "x_text": [human(value, x) for value in rows[x]],
+            "x_text": [human(value, UNITS[x]) for value in rows[x]],
             "seed": rows["seed"].to_list() if "seed" in rows else ["mean of all"] * size,
             "rate": [f"{v:g}" for v in rows["learning_rate"]] if "learning_rate" in rows else ["selected"] * size,
             "residual": ["no fit"] * size if residuals is None else [f"{value:+.5f}" for value in residuals],

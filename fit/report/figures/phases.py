@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from bokeh.models import FixedTicker, LegendItem, Scatter, Span
 
-from tfrs_scaling.common.page import INK, human_ticks, log_ticks, tint
+from tfrs_scaling.common.figures import INK, human_ticks, log_ticks, tint
 from tfrs_scaling.fit.analyses.outlook import EPSILON
 from tfrs_scaling.fit.labels import AXIS_NAMES, FRONTIER, NON_EMBEDDING
 from tfrs_scaling.fit.laws.power_law import PowerLawFit

@@ -6,7 +6,8 @@ from typing import Any
 import pandas as pd
 from bokeh.models import LegendItem
 
-from tfrs_scaling.common.page import INK
+from tfrs_scaling.common.figures import INK
+from tfrs_scaling.common.words import human
 from tfrs_scaling.fit.labels import AXIS_NAMES, FRONTIER, axis_name, multiplier_label
 from tfrs_scaling.fit.report.figures.parts import (
     MARKERS,
@@ -17,7 +18,6 @@ from tfrs_scaling.fit.report.figures.parts import (
     add_ring,
     empty_figure,
     finish,
-    human,
     ramp,
 )
 from tfrs_scaling.fit.schemes import SCHEMES

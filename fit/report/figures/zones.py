@@ -5,9 +5,9 @@ from typing import Any
 
 from bokeh.models import ColumnDataSource, FixedTicker, LegendItem
 
-from tfrs_scaling.common.page import CARD, FAINT, INK, MUTED, add_legend, blank_figure, tint
+from tfrs_scaling.common.figures import CARD, FAINT, INK, MUTED, add_legend, blank_figure, tint
+from tfrs_scaling.common.words import human
 from tfrs_scaling.fit.labels import NON_EMBEDDING
-from tfrs_scaling.fit.report.figures.parts import human
 from tfrs_scaling.fit.schemes import SCHEMES
 
 _TOOLTIPS = [

@@ -7,7 +7,7 @@ import numpy as np
 from bokeh.models import HoverTool, Legend, LogScale, Span
 
 from tests.helpers.planted import GAMMA, LADDER, line_of, planted_study
-from tfrs_scaling.fit.report.figures.parts import human
+from tfrs_scaling.common.words import FLOPS, human
 from tfrs_scaling.fit.report.figures.schemes import study_figures
 from tfrs_scaling.fit.schemes import SCHEMES
 from tfrs_scaling.fit.screening import usable_runs
@@ -144,7 +144,7 @@ class StudyFiguresTest(tf.test.TestCase):
         cases = ((950, "950"), (1000, "1k"), (9999.9, "10k"), (1.28e6, "1.28M"), (5e9, "5B"), (2.5e12, "2.5T"))
         for value, text in cases:
             self.assertEqual(human(value), text)
-        self.assertEqual([human(v, "compute") for v in (5e9, 3e15, 1.28e21)], ["5G", "3P", "1.28Z"])
+        self.assertEqual([human(v, FLOPS) for v in (5e9, 3e15, 1.28e21)], ["5G", "3P", "1.28Z"])
 
 
 # Machado, Oliveira and Fernandes (2009): what people without one kind of cone see, in linear RGB.

@@ -1,15 +1,9 @@
-"""What the report's page does beyond drawing: linked selection, sliders, views, tables as CSV.
-
-It runs after ``tfrs_scaling.common.page.SCRIPT``, whose names it uses.
-"""
-
-REPORT_SCRIPT = """
 const report = JSON.parse(document.getElementById("report").textContent)
 
 // Linked selection: points that share a trial, over all figures, those drawn later included.
 const selection = new Set()
 let linking = false, asked = false
-const keysOf = (source, at) => source.data.key[at].split("\\n")
+const keysOf = (source, at) => source.data.key[at].split("\n")
 const pointsIn = (root) => root.renderers.filter((each) => each.data_source?.data?.key)
 function show(root) {
   for (const renderer of pointsIn(root)) {
@@ -151,4 +145,3 @@ for (const button of document.querySelectorAll("[data-table]")) button.addEventL
   link.click()
   setTimeout(() => URL.revokeObjectURL(link.href), 1000)
 })
-"""
