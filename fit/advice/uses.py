@@ -1,4 +1,4 @@
-"""What a budget could be spent on: plans, each with its cost, its expected NE and what is uncertain about it."""
+"""What a budget could be spent on: uses, each with its cost, its expected NE and what is uncertain about it."""
 
 import math
 from collections.abc import Iterator, Mapping
@@ -32,12 +32,12 @@ DATA, ARCHITECTURE = "data", "architecture"  # levers that are no schemes; E is 
 
 _FARTHEST = 16.0  # times the largest x, which a sound law is followed to at most
 _UNSURE = 2.0  # times the largest x, for a law whose floor is not identified
-_WORTH = 1.25  # times the data or the multiplier: less growth is no plan of its own
-_PROMISING = 3  # plans of one lever that are looked at closely
+_WORTH = 1.25  # times the data or the multiplier: less growth is no use of its own
+_PROMISING = 3  # uses of one lever that are looked at closely
 
 
 @dataclass(frozen=True)
-class Plan:
+class Use:
     """One way to train.
 
     Attributes:
@@ -51,7 +51,7 @@ class Plan:
         cost: compute (FLOPs), data (rows, those that N leaves out included), params, hours.
         ne: Expected test NE.
         how: Where that is from.
-        draws: NE drawn at random, shape (DRAWS,); of two plans, one draw goes with the same draw of the other. NaN
+        draws: NE drawn at random, shape (DRAWS,); of two uses, one draw goes with the same draw of the other. NaN
             where the noise is not known.
         affordable: The examples that the budget would pay for, where the law does not reach as far; else 0.
     """
@@ -68,6 +68,11 @@ class Plan:
     how: How
     draws: Array = field(repr=False, compare=False)
     affordable: float = 0.0
+
+    @property
+    def has_measured_shape(self) -> bool:
+        """Whether a model of just this shape was trained, if on fewer examples."""
+        return self.how in ("measured", "law of data")
 
 
 @dataclass(frozen=True)
@@ -97,9 +102,9 @@ class _Shape:
             "hours": examples * self.epochs / self.rate / 3600,
         }
 
-    def plan(self, examples: int, ne: float, how: How, draws: Array, levers: frozenset[str], **more: Any) -> Plan:
+    def use(self, examples: int, ne: float, how: How, draws: Array, levers: frozenset[str], **more: Any) -> Use:
         """This shape trained on some examples."""
-        return Plan(
+        return Use(
             architecture=self.architecture,
             scheme=self.scheme,
             multiplier=self.multiplier,
@@ -115,8 +120,8 @@ class _Shape:
         )
 
 
-class Plans:
-    """Every plan that a budget allows, from a study's rows and fits.
+class Uses:
+    """Every use that a budget allows, from a study's rows and fits.
 
     Args:
         chosen: The rows that may carry a fit, as ``selected`` returns them; there is a baseline among them.
@@ -138,11 +143,11 @@ class Plans:
         degrees = max(self.noise.degrees, 1.0)
         self._factor = np.sqrt(degrees / self._rng.chisquare(degrees, DRAWS)) * self.noise.sd
         shapes = list(self._shapes())
-        self._baseline = next(shape for shape in shapes if not shape.levers)
+        self._shape = next(shape for shape in shapes if not shape.levers)
         self._others = [shape for shape in shapes if shape.levers]
-        baseline = self._baseline
-        self.now = baseline.plan(self.examples, baseline.ne, "measured", baseline.draws, frozenset())
-        self.allowed = budget.allowed(self.now.cost)
+        baseline = self._shape
+        self.baseline = baseline.use(self.examples, baseline.ne, "measured", baseline.draws, frozenset())
+        self.allowed = budget.allowed(self.baseline.cost)
 
     def _shapes(self) -> Iterator[_Shape]:
         there = self._chosen[self._chosen["examples"] == self.examples]
@@ -173,8 +178,8 @@ class Plans:
                 draws=ne + self._rng.standard_normal(DRAWS) * self._factor / math.sqrt(len(rows)),
             )
 
-    def all(self) -> list[Plan]:
-        """The plans within the budget, what is done now not among them."""
+    def all(self) -> list[Use]:
+        """The uses within the budget, what is done now not among them."""
         found = [*self._measured()]
         if self._budget.grows_data:
             found += [*self._more_data(), *self._joint()]
@@ -182,21 +187,21 @@ class Plans:
 
     def _affords(self, cost: Mapping[str, float]) -> bool:
         return all(cost[name] <= limit * (1 + 1e-9) for name, limit in self.allowed.items()) and (
-            self._budget.grows_data or cost["data"] <= self.now.cost["data"] * (1 + 1e-9)
+            self._budget.grows_data or cost["data"] <= self.baseline.cost["data"] * (1 + 1e-9)
         )
 
-    def _measured(self) -> Iterator[Plan]:
+    def _measured(self) -> Iterator[Use]:
         """Shapes that cost at least as much as the baseline's, at the present data size."""
         for shape in self._others:
             cost = shape.cost(self.examples)
-            grows = all(cost[name] >= self.now.cost[name] * (1 - 1e-9) for name in ("compute", "params"))
+            grows = all(cost[name] >= self.baseline.cost[name] * (1 - 1e-9) for name in ("compute", "params"))
             if shape.scheme != "F" and (grows or shape.levers == {ARCHITECTURE}) and self._affords(cost):
-                yield shape.plan(self.examples, shape.ne, "measured", shape.draws, shape.levers)
+                yield shape.use(self.examples, shape.ne, "measured", shape.draws, shape.levers)
 
-    def _more_data(self) -> Iterator[Plan]:
+    def _more_data(self) -> Iterator[Use]:
         """Every shape, smaller ones too, on as many examples as the budget pays for and its law reaches."""
         rough: dict[frozenset[str], list[tuple[float, _Shape, PowerLawFit, float, float]]] = {}
-        for shape in (self._baseline, *self._others):
+        for shape in (self._shape, *self._others):
             line = find_line(
                 self._fits,
                 scheme=shape.scheme,
@@ -216,13 +221,13 @@ class Plans:
                 rough.setdefault(levers, []).append((shape.ne + change, shape, line[1], examples, paid))
         for levers, few in rough.items():
             for _, shape, fit, examples, paid in sorted(few, key=lambda of: of[0])[:_PROMISING]:
-                plan = self._grown(shape, fit, examples, paid, levers)
-                if plan is not None:
-                    yield plan
+                use = self._grown(shape, fit, examples, paid, levers)
+                if use is not None:
+                    yield use
 
     def _grown(
         self, shape: _Shape, fit: PowerLawFit, examples: float, paid: float, levers: frozenset[str]
-    ) -> Plan | None:
+    ) -> Use | None:
         rows = self._chosen[
             (self._chosen[SHAPE] == [shape.architecture, shape.scheme, shape.multiplier, shape.embedding_dim]).all(
                 axis=1
@@ -244,16 +249,16 @@ class Plans:
         model = math.hypot(other - change, overshoot, self.noise.sd)
         draws = shape.draws + changes + model * self._rng.standard_normal(DRAWS)
         beyond = paid if examples < 0.99 * paid else 0.0
-        return shape.plan(round(examples), shape.ne + change, "law of data", draws, levers, affordable=beyond)
+        return shape.use(round(examples), shape.ne + change, "law of data", draws, levers, affordable=beyond)
 
-    def is_largest(self, plan: Plan) -> bool:
-        """Whether a plan's multiplier is the largest measured of a scheme, and the budget pays for more."""
-        if plan.scheme not in SIZES or plan.how not in ("measured", "law of data"):
+    def is_largest(self, use: Use) -> bool:
+        """Whether a use's multiplier is the largest measured of a scheme, and the budget pays for more."""
+        if use.scheme not in SIZES or not use.has_measured_shape:
             return False
-        own = self._of(plan.scheme)
-        if plan.multiplier < own[-1].multiplier or len(own) < 2:
+        own = self._of(use.scheme)
+        if use.multiplier < own[-1].multiplier or len(own) < 2:
             return False
-        return self._affords(_Interpolated(own, plan.scheme).cost(2 * plan.multiplier, plan.examples))
+        return self._affords(_Interpolated(own, use.scheme).cost(2 * use.multiplier, use.examples))
 
     @cached_property
     def overshoot(self) -> float:
@@ -261,7 +266,7 @@ class Plans:
         errors = np.array([of["relative_error"] for of in self._fits["held_out"]], dtype=np.float64)
         return float(np.median(np.abs(errors))) if one_sided(errors) else 0.0
 
-    def _larger(self) -> Iterator[Plan]:
+    def _larger(self) -> Iterator[Use]:
         """Shapes beyond the largest affordable one, at the present data size, by a sound law of parameters."""
         for scheme in SIZES:
             line = find_line(
@@ -273,10 +278,10 @@ class Plans:
 
     def _of(self, scheme: str) -> list[_Shape]:
         """The baseline and the shapes of one scheme, by multiplier."""
-        own = [self._baseline, *(shape for shape in self._others if shape.levers == {scheme})]
+        own = [self._shape, *(shape for shape in self._others if shape.levers == {scheme})]
         return sorted(own, key=lambda shape: shape.multiplier)
 
-    def _beyond(self, scheme: str, own: list[_Shape], fit: PowerLawFit) -> Iterator[Plan]:
+    def _beyond(self, scheme: str, own: list[_Shape], fit: PowerLawFit) -> Iterator[Use]:
         within = [shape for shape in own if self._affords(shape.cost(self.examples)) and shape.multiplier >= 1]
         if len(own) < 2 or not within:
             return
@@ -294,7 +299,7 @@ class Plans:
         change = float(fit.predict(places[0]) - fit.predict(places[1]))
         laws = law_draws(fit, seed=int(self._rng.integers(2**31)))
         changes = losses_at(laws, fit, places[0]) - losses_at(laws, fit, places[1])
-        yield Plan(
+        yield Use(
             architecture=self.architecture,
             scheme=scheme,
             multiplier=largest,
@@ -308,7 +313,7 @@ class Plans:
             draws=reference.draws + changes[self._rng.integers(len(changes), size=DRAWS)],
         )
 
-    def _joint(self) -> Iterator[Plan]:
+    def _joint(self) -> Iterator[Use]:
         """The compute-optimal split of each scheme's joint law, where it asks for no model beyond the measured."""
         if not math.isfinite(self.allowed["compute"]):
             return
@@ -321,11 +326,11 @@ class Plans:
             own = self._of(scheme)
             if cost is None or len(own) < 2:
                 continue
-            plan = self._split(scheme, JointFit.from_dict(record["fit"]), cost, own)
-            if plan is not None:
-                yield plan
+            use = self._split(scheme, JointFit.from_dict(record["fit"]), cost, own)
+            if use is not None:
+                yield use
 
-    def _split(self, scheme: str, fit: JointFit, cost: MeasuredCost, own: list[_Shape]) -> Plan | None:
+    def _split(self, scheme: str, fit: JointFit, cost: MeasuredCost, own: list[_Shape]) -> Use | None:
         try:
             split = fit.compute_optimal(self.allowed["compute"], cost_per_example=cost)
         except ValueError:  # larger and larger models, without end
@@ -343,18 +348,18 @@ class Plans:
         low, high = (float(end) for end in fit.predict_interval(split.n, split.d))
         spread = (high - low) / 2 / 1.96
         levers = {scheme, DATA} if not 1 / _WORTH < multiplier < _WORTH else {DATA}
-        return Plan(
+        return Use(
             architecture=self.architecture,
             scheme=scheme,
             multiplier=multiplier,
-            embedding_dim=round(self._baseline.embedding_dim * (multiplier if scheme == "H" else 1)),
+            embedding_dim=round(self._shape.embedding_dim * (multiplier if scheme == "H" else 1)),
             examples=round(split.d),
             epochs=1,
             levers=frozenset(levers),
             cost=costs,
-            ne=self.now.ne + change,
+            ne=self.baseline.ne + change,
             how="joint law",
-            draws=self.now.draws + change + spread * self._rng.standard_normal(DRAWS),
+            draws=self.baseline.draws + change + spread * self._rng.standard_normal(DRAWS),
         )
 
 
