@@ -20,7 +20,7 @@ from tfrs_scaling.fit.laws.returns import Reach, Return, returns_at, samples_to_
 from tfrs_scaling.fit.laws.seed_weights import replicate_weights
 from tfrs_scaling.fit.runs import COLUMNS, TIMING_COLUMNS, read_runs, write_runs
 from tfrs_scaling.fit.screening import rows_of_scheme, selected_learning_rate, usable_runs, with_flags
-from tfrs_scaling.fit.study import fit_study, read_fits, write_fits
+from tfrs_scaling.fit.study import StudyFits, fit_study, read_fits, write_fits
 
 __all__ = [
     "COLUMNS",
@@ -34,6 +34,7 @@ __all__ = [
     "PowerLawFit",
     "Reach",
     "Return",
+    "StudyFits",
     "choose_law",
     "compare_laws",
     "fit_frontier",

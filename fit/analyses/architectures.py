@@ -2,19 +2,20 @@
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tfrs_scaling.common.json_numbers import to_json
 from tfrs_scaling.fit.analyses.lines import DataLine
 from tfrs_scaling.fit.laws.comparison import compare_laws
 from tfrs_scaling.fit.laws.power_law import PowerLawFit
 from tfrs_scaling.fit.laws.resampled_laws import law_draws, places_of
 from tfrs_scaling.fit.laws.uncertainty import percentiles
+from tfrs_scaling.fit.serialization import finite_or_none
 
 Array = NDArray[np.float64]
+Verdict = Literal["same", "shifted", "other exponent", "cannot tell"]
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ class ArchitectureComparison:
 
     first: str
     second: str
-    verdict: str
+    verdict: Verdict
     beta_difference: float | None
     low: float | None
     high: float | None
@@ -51,10 +52,9 @@ class ArchitectureComparison:
 
 _FIGURES = ("beta_difference", "low", "high", "data_ratio", "data_ratio_low", "data_ratio_high", "p_value")
 _NEVER = 100.0  # in ln(examples)
-_NO_LAW = ("too_few_points", "flat", "not_monotone", "beta_at_bound")
 
 
-def architectures(first: DataLine, second: DataLine, *, level: float = 0.95) -> dict[str, Any]:
+def architectures(first: DataLine, second: DataLine, *, level: float = 0.95) -> ArchitectureComparison:
     """Two architectures' baselines against data.
 
     If the second needs k times the data of the first at every NE, its curve is the first's, shifted by k along the
@@ -67,16 +67,13 @@ def architectures(first: DataLine, second: DataLine, *, level: float = 0.95) -> 
         level: Confidence level.
 
     Returns:
-        first and second (names of the architectures), verdict (``same``: the curves are not told apart, and the ratio
-        of data is known within a factor of 1.5; ``shifted``; ``other exponent``; ``cannot tell``), beta_difference
-        (first minus second), low, high, data_ratio (how many times the data the second needs for the same NE),
-        data_ratio_low, data_ratio_high, p_value (of the curves being one) and words; None what cannot be told.
+        The comparison.
     """
     names = {"first": first.architecture, "second": second.architecture}
     laws: list[PowerLawFit] = []
     for line in (first, second):
         fit = line.fit(level=level)
-        if fit is None or fit.status in _NO_LAW:
+        if fit is None or not fit.status.has_exponent:
             why = "it has too few data sizes" if fit is None else f"its status is {fit.status}"
             return _unknown(names, f"{line.architecture} has no law to compare: {why}.")
         laws.append(fit)
@@ -102,11 +99,12 @@ def architectures(first: DataLine, second: DataLine, *, level: float = 0.95) -> 
         constant = bool(drift_low <= 0 <= drift_high)
     verdict = _verdict(comparison.different, comparison.beta_p_value < 1 - level, constant, found)
     words = _words(names, verdict, found, level)
-    return {**names, "verdict": verdict, **{name: to_json(value) for name, value in found.items()}, "words": words}
+    numbers = {name: finite_or_none(value) for name, value in found.items()}
+    return ArchitectureComparison(**names, verdict=verdict, **numbers, words=words)
 
 
-def _unknown(names: dict[str, str], words: str) -> dict[str, Any]:
-    return {**names, "verdict": "cannot tell", **dict.fromkeys(_FIGURES), "words": words}
+def _unknown(names: dict[str, str], words: str) -> ArchitectureComparison:
+    return ArchitectureComparison(**names, verdict="cannot tell", **dict.fromkeys(_FIGURES), words=words)
 
 
 def _ratios(first: PowerLawFit, second: PowerLawFit) -> tuple[Array, Array] | None:
@@ -130,7 +128,7 @@ def _ratios(first: PowerLawFit, second: PowerLawFit) -> tuple[Array, Array] | No
     return out[0], out[1]
 
 
-def _verdict(different: bool, exponents_differ: bool, constant: bool, found: dict[str, float]) -> str:
+def _verdict(different: bool, exponents_differ: bool, constant: bool, found: dict[str, float]) -> Verdict:
     if exponents_differ:
         return "other exponent"
     if math.isnan(found["data_ratio"]):

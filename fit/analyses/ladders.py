@@ -33,6 +33,7 @@ class Ladders:
     """The measured points of one architecture's schemes V, H, O, M and D, and resamples of them.
 
     Attributes:
+        architecture: Of all points.
         points: One row for each shape and data size, seeds averaged: scheme, multiplier, embedding_dim, examples,
             parameters (all of them), outside (those outside the embedding tables), flops (training FLOPs of one
             example), compute, ne and seeds (how many).
@@ -43,6 +44,7 @@ class Ladders:
         source: What tells the noise: ``seeds``, ``ladders``, or nothing.
     """
 
+    architecture: str
     points: pd.DataFrame
     losses: Array
     noise: Array
@@ -123,7 +125,7 @@ def resample_ladders(chosen: pd.DataFrame, architecture: str, *, seed: int = 0) 
         of_mean = noise / np.sqrt(points["seeds"].to_numpy())
         shocks = factor * of_mean * (np.sqrt(shared) * of_training + np.sqrt(1 - shared) * own)
         losses = np.concatenate([losses, centre[None], np.maximum(centre + shocks, 0.0)])
-    return Ladders(points=points, losses=losses, noise=noise, degrees=degrees, source=source)
+    return Ladders(architecture, points=points, losses=losses, noise=noise, degrees=degrees, source=source)
 
 
 def simultaneous_intervals(estimates: Array, deviations: Array, level: float) -> tuple[Array, Array]:
