@@ -21,7 +21,7 @@ from tfrs_scaling.fit.analyses.generalisation import Generalisation, generalisat
 from tfrs_scaling.fit.analyses.held_out import HeldOut, held_out, held_out_words
 from tfrs_scaling.fit.analyses.joint import JointLaw, joint_record
 from tfrs_scaling.fit.analyses.ladders import resample_ladders
-from tfrs_scaling.fit.analyses.lines import DataLine, LineFit, data_lines, line_fits, points, with_plateau
+from tfrs_scaling.fit.analyses.lines import LineFit, data_lines, fit_lines, points, with_plateau
 from tfrs_scaling.fit.analyses.noise import base_architecture, training_noise
 from tfrs_scaling.fit.analyses.outlook import Limit, Saturation, limits, saturation
 from tfrs_scaling.fit.analyses.paper import Claim, compare_with_paper
@@ -29,7 +29,7 @@ from tfrs_scaling.fit.analyses.ranking import Ranking, rank_schemes
 from tfrs_scaling.fit.analyses.zones import Zones, scheme_zones
 from tfrs_scaling.fit.labels import FRONTIER, multiplier_label
 from tfrs_scaling.fit.laws.power_law import PowerLawFit
-from tfrs_scaling.fit.schemes import SCHEMES, SIZES
+from tfrs_scaling.fit.schemes import BASELINE, SCHEMES, SIZES
 from tfrs_scaling.fit.screening import collapsed_trials, usable_runs, with_flags
 from tfrs_scaling.fit.serialization import encode, flat
 
@@ -338,14 +338,14 @@ def fit_study(
         for scheme in SCHEMES
         if ((runs["scheme"] == scheme) & (runs["architecture"] == architecture)).any()
     }
-    lines = tuple(fit for names, rows in planes.items() for fit in line_fits(rows, *names, level))
+    lines = tuple(fit_lines(planes, level=level))
     ladders = tuple(data_lines(planes))
     saturated = tuple(saturation(lines))
     ranking, zones = _compared_schemes(chosen, lines, saturated, level)
     noise = training_noise(chosen)
     dimensions = tuple(dimension(chosen, noise, level=level))
     # Of E each number of epochs is a curve of its own, of rows seen as often; a frontier would mix them.
-    curves = [line for line in ladders if line.is_frontier == (line.scheme not in ("D", "E"))]
+    curves = [line for line in ladders if line.is_frontier == (line.scheme not in (BASELINE, "E"))]
     generalisations = tuple(generalisation(curves, level=level))
     joint = (
         joint_record(rows, architecture, scheme, level=level)
@@ -353,6 +353,7 @@ def fit_study(
         if scheme in SIZES
     )
     predictions = held_out(ladders, level=level)
+    base = base_architecture(chosen) if not chosen.empty else ""
     flagged = with_flags(runs)
     return StudyFits(
         level=level,
@@ -370,7 +371,7 @@ def fit_study(
         dimension=dimensions,
         generalisation=generalisations,
         joint=tuple(record for record in joint if record is not None),
-        architectures=_compared_architectures(chosen, ladders, level),
+        architectures=tuple(architectures(_baseline_laws(chosen, lines), base, level=level)),
         held_out=tuple(predictions),
         held_out_words=held_out_words(predictions, level=level),
         effects=tuple(effects(chosen, noise, level=level)),
@@ -392,16 +393,15 @@ def _compared_schemes(
     return tuple(ranking), tuple(zones)
 
 
-def _compared_architectures(
-    chosen: pd.DataFrame, ladders: Iterable[DataLine], level: float
-) -> tuple[ArchitectureComparison, ...]:
-    """The baseline of the architecture studied against that of every other one."""
-    baselines = {line.architecture: line for line in ladders if line.scheme == "D"}
-    base = base_architecture(chosen) if not chosen.empty else ""
-    if base not in baselines:
-        return ()
-    others = sorted(name for name in baselines if name != base)
-    return tuple(architectures(baselines[base], baselines[name], level=level) for name in others)
+def _baseline_laws(chosen: pd.DataFrame, lines: Iterable[LineFit]) -> dict[str, PowerLawFit | None]:
+    """The law against data of each architecture's baseline; None where it was measured at one data size."""
+    measured = sorted(chosen["architecture"][chosen["scheme"] == BASELINE].unique())
+    ladders = {
+        line.architecture: line.fit
+        for line in lines
+        if (line.scheme, line.x, line.is_frontier) == (BASELINE, "data", False)
+    }
+    return {architecture: ladders.get(architecture) for architecture in measured}
 
 
 def _best(lines: Iterable[LineFit], bayes_ne: float | None, standard_error: float) -> Best | None:
@@ -409,7 +409,7 @@ def _best(lines: Iterable[LineFit], bayes_ne: float | None, standard_error: floa
     frontiers = [line for line in lines if line.is_frontier and line.x == "data"]
     if not frontiers:
         return None
-    schemes = [line for line in frontiers if line.scheme != "D"] or frontiers
+    schemes = [line for line in frontiers if line.scheme != BASELINE] or frontiers
     line = min(schemes, key=lambda candidate: candidate.fit.y[-1])
     bayes = None if bayes_ne is None else _against_bayes(line.fit, bayes_ne, standard_error)
     return Best(line.scheme, line.architecture, "data", line.fit.y[-1], line.fit.x[-1], bayes)

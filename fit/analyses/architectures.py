@@ -1,20 +1,19 @@
 """Two architectures: one curve shifted along the data, or another exponent?"""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
-from tfrs_scaling.fit.analyses.lines import DataLine
+from tfrs_scaling.common.arrays import Array
 from tfrs_scaling.fit.laws.comparison import compare_laws
 from tfrs_scaling.fit.laws.power_law import PowerLawFit
 from tfrs_scaling.fit.laws.resampled_laws import law_draws, places_of
 from tfrs_scaling.fit.laws.uncertainty import percentiles
 from tfrs_scaling.fit.serialization import finite_or_none
 
-Array = NDArray[np.float64]
 Verdict = Literal["same", "shifted", "other exponent", "cannot tell"]
 
 
@@ -54,28 +53,38 @@ _FIGURES = ("beta_difference", "low", "high", "data_ratio", "data_ratio_low", "d
 _NEVER = 100.0  # in ln(examples)
 
 
-def architectures(first: DataLine, second: DataLine, *, level: float = 0.95) -> ArchitectureComparison:
-    """Two architectures' baselines against data.
+def architectures(
+    baselines: Mapping[str, PowerLawFit | None], base: str, *, level: float = 0.95
+) -> list[ArchitectureComparison]:
+    """Every architecture's baseline against data, compared with that of the one studied.
 
-    If the second needs k times the data of the first at every NE, its curve is the first's, shifted by k along the
-    logarithm of the data, with the same exponent and the same floor. That is tested at both ends of the NE that both
-    have reached: their ratios of data must not differ outside the noise.
+    If one needs k times the data of the other at every NE, its curve is the other's, shifted by k along the logarithm
+    of the data, with the same exponent and the same floor. That is tested at both ends of the NE that both have
+    reached: their ratios of data must not differ outside the noise.
 
     Args:
-        first: The baseline's line of one architecture.
-        second: That of another.
+        baselines: The law of each architecture's baseline against data; None where it has too few data sizes.
+        base: The architecture studied.
         level: Confidence level.
 
     Returns:
-        The comparison.
+        One record for each other architecture, by name; none where the one studied has no baseline.
     """
-    names = {"first": first.architecture, "second": second.architecture}
+    if base not in baselines:
+        return []
+    return [_compared(base, other, baselines, level) for other in sorted(baselines) if other != base]
+
+
+def _compared(
+    first: str, second: str, baselines: Mapping[str, PowerLawFit | None], level: float
+) -> ArchitectureComparison:
+    names = {"first": first, "second": second}
     laws: list[PowerLawFit] = []
-    for line in (first, second):
-        fit = line.fit(level=level)
+    for name in (first, second):
+        fit = baselines[name]
         if fit is None or not fit.status.has_exponent:
             why = "it has too few data sizes" if fit is None else f"its status is {fit.status}"
-            return _unknown(names, f"{line.architecture} has no law to compare: {why}.")
+            return _unknown(names, f"{name} has no law to compare: {why}.")
         laws.append(fit)
     try:
         comparison = compare_laws(*laws, level=level)

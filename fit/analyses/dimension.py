@@ -5,13 +5,11 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from tfrs_scaling.common.arrays import Array, Indices
 from tfrs_scaling.fit.analyses.noise import Noise
 from tfrs_scaling.fit.laws.resampling import REPLICATES
 from tfrs_scaling.fit.laws.uncertainty import percentiles
-
-Array = NDArray[np.float64]
 
 MARGIN = 0.001  # of the best NE
 
@@ -118,7 +116,7 @@ class _Estimate(NamedTuple):
 
 
 def _best_and_knee(
-    ne: Array, trainings: NDArray[np.int64], dims: NDArray[np.int64], noise: Noise, margin: float, level: float,
+    ne: Array, trainings: Indices, dims: Indices, noise: Noise, margin: float, level: float,
     seed: int,
 ) -> tuple[_Estimate, _Estimate]:  # fmt: skip
     best, knee = (int(dims[at][0]) for at in _places(ne[None], margin))
@@ -131,12 +129,12 @@ def _best_and_knee(
     return _estimate(best, dims[best_at], level), _estimate(knee, dims[knee_at], level)
 
 
-def _estimate(value: int, draws: NDArray[np.int64], level: float) -> _Estimate:
+def _estimate(value: int, draws: Indices, level: float) -> _Estimate:
     low, high = percentiles(draws.astype(np.float64), level)
     return _Estimate(value, int(min(low, value)), int(max(high, value)))
 
 
-def _places(ne: Array, margin: float) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _places(ne: Array, margin: float) -> tuple[Indices, Indices]:
     """The places of the lowest NE, and of the first within the margin of it, in each row."""
     lowest = ne.min(axis=1, keepdims=True)
     return np.argmin(ne, axis=1), np.argmax(ne <= lowest * (1 + margin), axis=1)

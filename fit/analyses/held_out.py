@@ -4,13 +4,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from tfrs_scaling.common.arrays import Array
 from tfrs_scaling.fit.analyses.lines import DataLine
 from tfrs_scaling.fit.laws.status import FEWEST
 from tfrs_scaling.fit.serialization import finite_or_none
-
-Array = NDArray[np.float64]
 
 LAW = "alpha * examples**-beta + gamma"
 

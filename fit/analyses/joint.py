@@ -2,17 +2,13 @@
 
 from dataclasses import dataclass
 
-import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from tfrs_scaling.fit.joint.allocation import MeasuredCost
 from tfrs_scaling.fit.joint.law import JointFit, fit_joint_law
 from tfrs_scaling.fit.joint.status import FEWEST_POINTS, FEWEST_SIZES
 from tfrs_scaling.fit.schemes import SCHEMES
 from tfrs_scaling.fit.serialization import StoredJointFit, finite_or_none
-
-Array = NDArray[np.float64]
 
 RESAMPLES = 200
 

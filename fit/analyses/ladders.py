@@ -8,17 +8,14 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from tfrs_scaling.common.arrays import Array, Indices
 from tfrs_scaling.fit.laws.plateau import power_law_regions
 from tfrs_scaling.fit.laws.profile import Profile
 from tfrs_scaling.fit.laws.resampling import law_jacobian
 from tfrs_scaling.fit.laws.seed_weights import shrunk_variances
 from tfrs_scaling.fit.schemes import BASELINE, SCHEMES, SIZES
 from tfrs_scaling.fit.screening import SHAPE
-
-Array = NDArray[np.float64]
-Indices = NDArray[np.int64]
 
 RESAMPLES = 999  # percentiles of usual levels fall on one of them (Davison and Hinkley 1997)
 

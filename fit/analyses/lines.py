@@ -10,7 +10,7 @@ from tfrs_scaling.fit.laws.frontier import fit_frontier, pareto_frontier
 from tfrs_scaling.fit.laws.learning_curve import fit_learning_curve
 from tfrs_scaling.fit.laws.plateau import power_law_region
 from tfrs_scaling.fit.laws.power_law import PowerLawFit, fit_power_law
-from tfrs_scaling.fit.schemes import SCHEMES
+from tfrs_scaling.fit.schemes import BASELINE, SCHEMES
 from tfrs_scaling.fit.screening import SHAPE, rows_of_scheme
 from tfrs_scaling.fit.serialization import StoredPowerLaw
 
@@ -149,24 +149,39 @@ def data_lines(planes: Mapping[tuple[str, str], pd.DataFrame]) -> Iterator[DataL
             yield DataLine(architecture, scheme, FRONTIER, True, rows)
 
 
-def line_fits(rows: pd.DataFrame, architecture: str, scheme: str, level: float) -> Iterator[LineFit]:
-    """The law of every line and frontier of a scheme, along each of its axes.
+def fit_lines(planes: Mapping[tuple[str, str], pd.DataFrame], *, level: float = 0.95) -> list[LineFit]:
+    """The law of every line and frontier of a study, along every axis of its scheme.
 
     Args:
-        rows: What ``points`` returned.
-        architecture: Of the rows.
-        scheme: Of the rows.
+        planes: What ``points`` returned, by architecture and scheme.
         level: Confidence level.
+
+    Returns:
+        One record for each line of two places or more on its axis.
     """
-    for x in SCHEMES[scheme].axes:
-        fit_line = fit_power_law if x == "parameters" else fit_learning_curve
-        for value, line in rows.groupby("examples" if x == "parameters" else "multiplier", sort=True):
-            if line[x].nunique() > 1:  # a single place on the axis is a point, not a line
-                name = str(value) if x == "parameters" else multiplier_label(float(str(value)))
-                fit = fit_line(line[x], line["test_ne"], groups=line["trial_id"], level=level)
-                yield LineFit(architecture, scheme, x, name, fit)
-        if (~frontier_points(rows, x)["plateau"]).sum() > 1:
-            yield LineFit(architecture, scheme, x, FRONTIER, _fit_frontier(rows, x, level))
+    fitted: list[LineFit] = []
+    baselines: dict[tuple[str, str], PowerLawFit] = {}  # all schemes have it among their lines
+    for (architecture, scheme), rows in planes.items():
+        for x in SCHEMES[scheme].axes:
+            for name, line in _along(rows, x):
+                shared = x != "parameters" and (line["scheme"] == BASELINE).all()
+                fit = baselines.get((architecture, x)) if shared else None
+                if fit is None:
+                    fit_line = fit_power_law if x == "parameters" else fit_learning_curve
+                    fit = fit_line(line[x], line["test_ne"], groups=line["trial_id"], level=level)
+                if shared:
+                    baselines[architecture, x] = fit
+                fitted.append(LineFit(architecture, scheme, x, name, fit))
+            if (~frontier_points(rows, x)["plateau"]).sum() > 1:
+                fitted.append(LineFit(architecture, scheme, x, FRONTIER, _fit_frontier(rows, x, level)))
+    return fitted
+
+
+def _along(rows: pd.DataFrame, x: str) -> Iterator[tuple[str, pd.DataFrame]]:
+    """The lines of a scheme along one axis with their names; a single place on the axis is a point, not a line."""
+    for value, line in rows.groupby("examples" if x == "parameters" else "multiplier", sort=True):
+        if line[x].nunique() > 1:
+            yield str(value) if x == "parameters" else multiplier_label(float(str(value))), line
 
 
 def _fit_frontier(rows: pd.DataFrame, x: str, level: float) -> PowerLawFit:

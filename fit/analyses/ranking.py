@@ -6,17 +6,15 @@ from itertools import combinations
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
-from tfrs_scaling.fit.analyses.ladders import Indices, Ladders, own_parameters, simultaneous_intervals
+from tfrs_scaling.common.arrays import Array, Indices, Mask
+from tfrs_scaling.fit.analyses.ladders import Ladders, own_parameters, simultaneous_intervals
 from tfrs_scaling.fit.analyses.lines import LineFit
 from tfrs_scaling.fit.analyses.outlook import Saturation, Verdict
 from tfrs_scaling.fit.labels import FRONTIER
 from tfrs_scaling.fit.laws.status import Status
-from tfrs_scaling.fit.schemes import SIZES
+from tfrs_scaling.fit.schemes import BASELINE, SIZES
 from tfrs_scaling.fit.serialization import finite_or_none, known_intervals
-
-Array = NDArray[np.float64]
 
 _PLACES = 5  # that the end of a frontier is read off
 _ROUNDING = 1e-9  # two logarithms of one x may differ by as much
@@ -188,36 +186,44 @@ def lowest_up_to(losses: Array, costs: Array, places: Array) -> Array:
 
 def _along(ladders: Ladders, first: str, second: str, column: str) -> Gap | str:
     """The gap at the largest data size or compute of both; or why there is none."""
-    costs, points = ladders.points[column].to_numpy(dtype=np.float64), ladders.points
-    if not (points["scheme"] == "D").any():
-        small = [s for s in (first, second) if (points["multiplier"].iloc[ladders.own(s)] < 1).all()]
+    points, schemes = ladders.points, (first, second)
+    if not (points["scheme"] == BASELINE).any():
+        small = [s for s in schemes if (points["multiplier"].iloc[ladders.own(s)] < 1).all()]
         if small:
             return f"the baseline is missing, and {' and '.join(small)} was measured below it alone"
-    # data sizes that the scheme itself was trained on; in compute its frontier begins where the baseline's does
-    sizes = np.log(points["examples"].to_numpy(dtype=np.float64))
-    own = [sizes[ladders.own(s)] for s in (first, second)]
-    middle = (max(logs.min() for logs in own) + min(logs.max() for logs in own)) / 2
-    # The end of a frontier is made of the larger data sizes; the noise of the smaller ones must not reach it.
-    late = sizes >= middle - _ROUNDING
-    if not all(late[ladders.own(s)].any() for s in (first, second)):
+    late = _late(ladders, schemes)
+    if not all(late[ladders.own(scheme)].any() for scheme in schemes):
         return "they have no range of data sizes in common"
-    rows = {s: ladders.of(s)[late[ladders.of(s)]] for s in (first, second)}
-    of_own = {s: ladders.own(s)[late[ladders.own(s)]] for s in (first, second)}
-    ranges = [costs[(of_own if column == "examples" else rows)[s]] for s in (first, second)]
-    low, high = max(r.min() for r in ranges), min(r.max() for r in ranges)
+    costs = points[column].to_numpy(dtype=np.float64)
+    rows = [ladders.of(scheme)[late[ladders.of(scheme)]] for scheme in schemes]
+    own = [ladders.own(scheme)[late[ladders.own(scheme)]] for scheme in schemes]
+    # in compute a frontier begins where the baseline's does, in data where the scheme's own does
+    ranges = [costs[members] for members in (own if column == "examples" else rows)]
+    low, high = max(costs.min() for costs in ranges), min(costs.max() for costs in ranges)
     if low > high:
         return f"they have no range of {'data sizes' if column == 'examples' else column} in common"
     start = np.log(low) if column == "examples" else (np.log(low) + np.log(high)) / 2
     places = np.exp(np.linspace(start, np.log(high), _PLACES)) if low < high else np.array([high])
     places = np.clip(places, low, high)
-    of_each = [lowest_up_to(ladders.losses[:, rows[s]], costs[rows[s]], places) for s in (first, second)]
-    return _at_the_end(of_each[0] - of_each[1], places), float(high)
+    frontiers = [lowest_up_to(ladders.losses[:, members], costs[members], places) for members in rows]
+    return _at_the_end(frontiers[0] - frontiers[1], places), float(high)
+
+
+def _late(ladders: Ladders, schemes: tuple[str, str]) -> Mask:
+    """Which points are of the upper half of the data sizes that both schemes were trained on.
+
+    The end of a frontier is made of the larger data sizes; the noise of the smaller ones must not reach it.
+    """
+    sizes = np.log(ladders.points["examples"].to_numpy(dtype=np.float64))
+    own = [sizes[ladders.own(scheme)] for scheme in schemes]
+    middle = (max(logs.min() for logs in own) + min(logs.max() for logs in own)) / 2
+    return np.asarray(sizes >= middle - _ROUNDING)
 
 
 def _per_multiple(ladders: Ladders, first: str, second: str) -> Gap | str:
     """The gap at equal multiples of the baseline's parameters, at the largest data size of both; or why not."""
     points = ladders.points
-    baseline = points[points["scheme"] == "D"]
+    baseline = points[points["scheme"] == BASELINE]
     of_both = set.intersection(*(set(points["examples"].iloc[ladders.own(s)]) for s in (first, second)))
     sizes = np.array(sorted(of_both & set(baseline["examples"])), dtype=np.float64)
     if not sizes.size:

@@ -7,13 +7,11 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.interpolate import PchipInterpolator
 
-from tfrs_scaling.fit.analyses.ladders import Indices, Ladders, own_parameters, simultaneous_intervals
+from tfrs_scaling.common.arrays import Array, Indices, Mask
+from tfrs_scaling.fit.analyses.ladders import Ladders, own_parameters, simultaneous_intervals
 from tfrs_scaling.fit.analyses.ranking import Outcome
-
-Array = NDArray[np.float64]
 
 MARGIN = 1e-3  # of NE: what two schemes must differ by to count as different
 PAIRS = (("V", "H"), ("O", "M"))
@@ -209,7 +207,7 @@ def _judged(differences: Array, ladders: Ladders, margin: float, level: float) -
 
 
 def _table(
-    differences: Array, upper: NDArray[np.bool_], cells: Sequence[Cell], ladders: Ladders, margin: float, level: float
+    differences: Array, upper: Mask, cells: Sequence[Cell], ladders: Ladders, margin: float, level: float
 ) -> tuple[Quarter, ...]:
     """The quarters that hold cells."""
     quarters = [(p, d, np.flatnonzero((upper == (p, d)).all(axis=1))) for p in (0, 1) for d in (0, 1)]
