@@ -6,6 +6,7 @@ fitting does not wait for Bokeh.
 No function warns, whatever ``np.seterr`` says: what is beyond float64 is infinite, what is below it is 0.
 """
 
+from tfrs_scaling.fit.advice.advise import Advice, advise
 from tfrs_scaling.fit.extrapolation.choose import LAWS, ChosenLaw, choose_law
 from tfrs_scaling.fit.joint.allocation import Allocation, MeasuredCost
 from tfrs_scaling.fit.joint.law import JointFit, fit_joint_law
@@ -26,6 +27,7 @@ __all__ = [
     "COLUMNS",
     "LAWS",
     "TIMING_COLUMNS",
+    "Advice",
     "Allocation",
     "ChosenLaw",
     "Comparison",
@@ -35,6 +37,7 @@ __all__ = [
     "Reach",
     "Return",
     "StudyFits",
+    "advise",
     "choose_law",
     "compare_laws",
     "fit_frontier",

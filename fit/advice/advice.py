@@ -8,7 +8,7 @@ from typing import Any, Literal
 from tfrs_scaling.common.json_numbers import to_json
 from tfrs_scaling.fit.advice.choice import CHOICE_LEVEL, Option
 from tfrs_scaling.fit.advice.settle import Settle
-from tfrs_scaling.fit.advice.uses import Use
+from tfrs_scaling.fit.advice.use import Use
 from tfrs_scaling.fit.advice.words import cost_words, gain_words, option_words, short_words, use_words
 
 Verdict = Literal["do", "not enough evidence"]

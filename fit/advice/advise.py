@@ -1,8 +1,6 @@
 """Where a budget should go, how sure that is, and which runs would settle it."""
 
 import math
-from collections.abc import Mapping
-from typing import Any
 
 import pandas as pd
 
@@ -11,17 +9,19 @@ from tfrs_scaling.fit.advice.advice import Advice
 from tfrs_scaling.fit.advice.budget import RESOURCES, Budget, read_budget
 from tfrs_scaling.fit.advice.choice import CHOICE_LEVEL, Choice, Option, choose
 from tfrs_scaling.fit.advice.settle import Settle, Settler
-from tfrs_scaling.fit.advice.uses import DATA, Use, Uses
+from tfrs_scaling.fit.advice.use import DATA, Use
+from tfrs_scaling.fit.advice.uses import Uses
 from tfrs_scaling.fit.advice.words import capitalized, shape_words, short_words
 from tfrs_scaling.fit.schemes import BASELINE
 from tfrs_scaling.fit.screening import usable_runs
+from tfrs_scaling.fit.study import StudyFits
 
 __all__ = ["Advice", "Budget", "advise", "read_budget"]
 
 _MOST_USED = 0.75  # of the budget: an answer that uses less says so
 
 
-def advise(runs: pd.DataFrame, study: Mapping[str, Any], budget: str | Budget, *, seed: int = 0) -> Advice:
+def advise(runs: pd.DataFrame, study: StudyFits, budget: str | Budget, *, seed: int = 0) -> Advice:
     """Where a budget should go, from a finished study.
 
     The options are those of ``Uses``; ``choose`` chooses among them: the option of lowest expected NE, where it beats
@@ -48,7 +48,7 @@ def advise(runs: pd.DataFrame, study: Mapping[str, Any], budget: str | Budget, *
         InputError: the budget cannot be read, or is below what the baseline used.
     """
     budget = read_budget(budget) if isinstance(budget, str) else budget
-    rows, level = usable_runs(runs), float(study["level"])
+    rows, level = usable_runs(runs), study.level
     if not (rows["scheme"] == BASELINE).any():
         return Advice(
             budget.text,
@@ -70,9 +70,7 @@ def advise(runs: pd.DataFrame, study: Mapping[str, Any], budget: str | Budget, *
     return _decided(budget, level, choice, choice.answer, uses, study, settler)
 
 
-def _undecided(
-    budget: Budget, level: float, choice: Choice, uses: Uses, study: Mapping[str, Any], settler: Settler
-) -> Advice:
+def _undecided(budget: Budget, level: float, choice: Choice, uses: Uses, study: StudyFits, settler: Settler) -> Advice:
     rivals = [option.use for option in choice.rivals] if choice.first.beats_baseline else [uses.baseline]
     return Advice(
         budget.text,
@@ -91,7 +89,7 @@ def _decided(
     choice: Choice,
     do: Option,
     uses: Uses,
-    study: Mapping[str, Any],
+    study: StudyFits,
     settler: Settler,
 ) -> Advice:
     further = next((o for o in choice.options if o.use.levers > do.use.levers and o.gain > do.gain), None)
@@ -169,9 +167,7 @@ def _alternatives(choice: Choice, do: Option, baseline: Use) -> list[str]:
     return changes
 
 
-def _cautions(
-    study: Mapping[str, Any], uses: Uses, choice: Choice | None = None, use: Use | None = None
-) -> tuple[str, ...]:
+def _cautions(study: StudyFits, uses: Uses, choice: Choice | None = None, use: Use | None = None) -> tuple[str, ...]:
     """What weakens an answer from this study."""
     cautions = []
     if uses.noise.source == "ladders":
@@ -182,15 +178,13 @@ def _cautions(
             f"({uses.overshoot:.2%} of NE at the median); extrapolations are widened by as much per doubling."
         )
     edge = {
-        (record["architecture"], record["scheme"], record["multiplier"])
-        for record in study["flagged"]
-        if "lr_at_edge" in record["flags"]
+        (point.architecture, point.scheme, point.multiplier) for point in study.flagged if "lr_at_edge" in point.flags
     }
     at_edge = [u for u in (use, uses.baseline) if u and (u.architecture, u.scheme, u.multiplier) in edge]
     if at_edge:
         names = listed(shape_words(u) for u in at_edge)
         cautions.append(f"The learning rate of {names} is the smallest or largest tried: a better one may lie beyond.")
-    missing = {record["trial_id"] for record in study["missing"]}
+    missing = {trial.trial_id for trial in study.missing}
     if missing:
         cautions.append(f"{len(missing)} trials failed or were skipped, and are not in this answer.")
     return tuple(cautions)

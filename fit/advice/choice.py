@@ -5,13 +5,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from tfrs_scaling.fit.advice.uses import Use
+from tfrs_scaling.common.arrays import Array
+from tfrs_scaling.fit.advice.use import Levers, Use
 from tfrs_scaling.fit.laws.uncertainty import percentiles
-
-Array = NDArray[np.float64]
-Levers = frozenset[str]
 
 # False-positive rate 8 %: how often equal options are called different; see tests/benchmarks/advise_benchmark.py.
 CHOICE_LEVEL = 0.92

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from tfrs_scaling.common.words import listed
-from tfrs_scaling.fit.advice.uses import ARCHITECTURE, DATA, Use
+from tfrs_scaling.fit.advice.use import ARCHITECTURE, DATA, Use
 from tfrs_scaling.fit.advice.words import shape_words
 from tfrs_scaling.fit.analyses.noise import Noise
 from tfrs_scaling.fit.labels import multiplier_label

@@ -4,7 +4,7 @@ import math
 
 from tfrs_scaling.common.words import duration
 from tfrs_scaling.fit.advice.choice import Option
-from tfrs_scaling.fit.advice.uses import ARCHITECTURE, DATA, How, Use
+from tfrs_scaling.fit.advice.use import ARCHITECTURE, DATA, How, Use
 from tfrs_scaling.fit.labels import multiplier_label
 from tfrs_scaling.fit.schemes import BASELINE, SCHEMES
 
@@ -20,14 +20,17 @@ def shape_words(use: Use) -> str:
     """The shape in a few words: ``V at 4×``."""
     if use.scheme == BASELINE:
         return f"the architecture {use.architecture}" if ARCHITECTURE in use.levers else "the baseline"
-    times = f"{multiplier_label(use.multiplier) if use.has_measured_shape else f'{use.multiplier:.2g}'}×"
-    if use.scheme == "E":
-        return f"{use.epochs} passes over the data"
-    if use.scheme == "VH":
-        return f"V at {times} with embedding dimension {use.embedding_dim}"
-    if use.scheme == "N":
-        return f"N at {multiplier_label(use.multiplier)} (that share of the negatives)"
-    return f"{use.scheme} at {times}"
+    label = multiplier_label(use.multiplier) if use.has_measured_shape else f"{use.multiplier:.2g}"
+    scheme = SCHEMES[use.scheme]
+    match scheme.multipliers:
+        case "epochs":
+            return f"{use.epochs} passes over the data"
+        case "share":
+            return f"{use.scheme} at {label} ({scheme.words})"
+        case "size":
+            return f"{use.scheme} at {label}×"
+        case "none":  # VH, whose multiplier is that of the rows
+            return f"V at {label}× with embedding dimension {use.embedding_dim}"
 
 
 def use_words(use: Use, baseline: Use) -> str:
