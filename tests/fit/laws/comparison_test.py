@@ -75,12 +75,12 @@ class CompareTest(tf.test.TestCase):
         self.assertAllClose(middle, 0.01 * (LADDER[2:] / 1000) ** -0.3, atol=1e-3)
         self.assertAllLess(low - middle, 0.0)
         self.assertAllGreater(high - middle, 0.0)
-        with self.assertRaisesRegex(ValueError, r"x\[0\] is 1000; both were measured from 4000"):
+        with self.assertRaisesRegex(ValueError, r"x\[0\] is 1000; it must lie between 4000 and"):
             found.difference(LADDER)
 
     def test_what_cannot_be_compared_is_refused(self) -> None:
         far = fit_power_law(LADDER * 1e6, noisy(9).y)
-        with self.assertRaisesRegex(ValueError, "without a range in common"):
+        with self.assertRaisesRegex(ValueError, "without a common range"):
             compare_laws(noisy(9), far)
         with self.assertRaisesRegex(ValueError, "second has the status too_few_points"):
             compare_laws(noisy(9), fit_power_law(LADDER[:3], [0.9, 0.8, 0.75]))

@@ -51,7 +51,7 @@ class LearningCurveTest(tf.test.TestCase):
         for _ in range(40):
             y = np.minimum(0.4 * (LADDER / 1000) ** -0.3 + 0.6, 0.96) + rng.normal(0, 4e-3, 9)
             fit = fit_learning_curve(LADDER, y)
-            if fit.replicates:
+            if fit.resampled_laws:
                 kept = slice(len(fit.left_out), None)
                 alone = fit_power_law(LADDER[kept], y[kept])
                 wider.append(np.subtract(*fit.interval["beta"]) / np.subtract(*alone.interval["beta"]))
