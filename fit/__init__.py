@@ -1,10 +1,11 @@
 """From the run table to laws, frontiers and the report: NumPy, SciPy and pandas, no TensorFlow.
 
-Plots and the report are imported on demand, ``from tfrs_scaling.fit.report.report import write_report``, so that
-fitting does not wait for Bokeh.
+``write_report`` is imported when it is first used, so that fitting does not wait for Bokeh.
 
 No function warns, whatever ``np.seterr`` says: what is beyond float64 is infinite, what is below it is 0.
 """
+
+from typing import TYPE_CHECKING, Any
 
 from tfrs_scaling.fit.advice.advise import Advice, advise
 from tfrs_scaling.fit.extrapolation.choose import LAWS, ChosenLaw, choose_law
@@ -22,6 +23,9 @@ from tfrs_scaling.fit.laws.seed_weights import replicate_weights
 from tfrs_scaling.fit.runs import COLUMNS, TIMING_COLUMNS, read_runs, write_runs
 from tfrs_scaling.fit.screening import rows_of_scheme, selected_learning_rate, usable_runs, with_flags
 from tfrs_scaling.fit.study import StudyFits, fit_study, read_fits, write_fits
+
+if TYPE_CHECKING:
+    from tfrs_scaling.fit.report.report import write_report
 
 __all__ = [
     "COLUMNS",
@@ -59,5 +63,14 @@ __all__ = [
     "usable_runs",
     "with_flags",
     "write_fits",
+    "write_report",
     "write_runs",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name != "write_report":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from tfrs_scaling.fit.report.report import write_report
+
+    return write_report

@@ -18,8 +18,9 @@ import pandas as pd
 from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.common.files import write_text_atomically
 from tfrs_scaling.common.page import render_page
-from tfrs_scaling.fit.report.report import figures_of, report_sections
-from tfrs_scaling.fit.report.tables import study_tables
+from tfrs_scaling.fit.report.report import report_figures
+from tfrs_scaling.fit.report.view import study_view
+from tfrs_scaling.fit.study import StudyFits
 
 Format = Literal["png", "svg"]
 
@@ -35,20 +36,20 @@ _PNG = 'return Bokeh.index[roots.get(arguments[0]).id].export("png").canvas.toDa
 
 def write_images(
     runs: pd.DataFrame,
-    fits: Mapping[str, Any],
+    study: StudyFits,
     folder: str | os.PathLike[str],
     *,
-    study: Mapping[str, Any],
     suffix: Format,
+    about: Mapping[str, Any] | None = None,
 ) -> list[Path]:
     """Write every figure of a study to a file of its own, in the colours of a light page.
 
     Args:
         runs: The run table.
-        fits: What ``fit_study`` made of it.
+        study: What ``fit_study`` returned for it.
         folder: Where to; it is made if need be. Files are called as their places on the report's page.
-        study: As ``write_report`` takes it.
         suffix: png (three pixels to one of the page) or svg.
+        about: As ``write_report`` takes it.
 
     Returns:
         The files.
@@ -58,11 +59,11 @@ def write_images(
         OSError: a file cannot be written.
     """
     with headless_browser() as browser, tempfile.TemporaryDirectory() as scratch:
-        sections, *_ = report_sections(runs, fits, study, study_tables(fits))
-        figures = figures_of(sections)
+        view = study_view(runs, study, about)
+        figures = report_figures(view)
         page = Path(scratch) / "figures.html"
         places = [(element, plot.height) for element, plot in figures.items()]
-        content = {"kind": "figures", "name": study["name"], "places": places, "width": WIDTH}
+        content = {"kind": "figures", "name": view.about.name, "places": places, "width": WIDTH}
         page.write_text(render_page(_TEMPLATE, figures, **content), encoding="utf-8")
         _open(browser, page)
         place = Path(folder)

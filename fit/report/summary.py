@@ -1,32 +1,33 @@
 """What a study says, in numbers and plain words: the findings at the top of the report."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import pandas as pd
 
-from tfrs_scaling.fit.labels import multiplier_label
-from tfrs_scaling.fit.schemes import SCHEMES
-from tfrs_scaling.fit.screening import SHAPE, rows_of_scheme, usable_runs
-from tfrs_scaling.fit.study import find_line
+from tfrs_scaling.fit.labels import architecture_prefix, multiplier_label
+from tfrs_scaling.fit.laws.power_law import PowerLawFit
+from tfrs_scaling.fit.report.view import StudyView
+from tfrs_scaling.fit.schemes import BASELINE, SCHEMES
+from tfrs_scaling.fit.screening import SHAPE
 
-STATUS_WORDS = {
-    "ok": "sound",
-    "gamma_unidentified": "floor not identified",
-    "beta_at_bound": "exponent at its bound",
-    "flat": "flat",
-    "not_monotone": "not falling",
-    "too_few_points": "too few points",
-}
-STATUS_MEANING = {
-    "ok": "The exponent and the floor both mean something.",
-    "gamma_unidentified": "The points do not say where the curve levels off: do not extrapolate it.",
-    "beta_at_bound": "The best exponent is the steepest or flattest one searched: not a power law.",
-    "flat": "A constant describes the points as well: no return can be seen.",
-    "not_monotone": "The loss rises somewhere: no power law describes it, and none is drawn.",
-    "too_few_points": "Fewer than four places on the axis: nothing was fitted.",
-}
+
+@dataclass(frozen=True)
+class BestPoint:
+    """The shape and data size of the lowest test NE, mean of seeds.
+
+    Attributes:
+        architecture: Of the shape.
+        scheme: Likewise.
+        multiplier: Likewise.
+        examples: The data size.
+        ne: The test NE.
+    """
+
+    architecture: str
+    scheme: str
+    multiplier: float
+    examples: int
+    ne: float
 
 
 @dataclass(frozen=True)
@@ -55,30 +56,35 @@ class Gain:
         return self.baseline_ne - self.ne
 
 
-def seed_means(runs: pd.DataFrame) -> pd.DataFrame:
-    """Test NE of every selected shape at every data size, averaged over seeds.
+def best_point(chosen: pd.DataFrame) -> BestPoint | None:
+    """The lowest test NE of usable rows; None where nothing was measured."""
+    means = _seed_means(chosen)
+    if means.empty:
+        return None
+    row = means.iloc[int(means["test_ne"].argmin())]
+    return BestPoint(
+        architecture=str(row["architecture"]),
+        scheme=str(row["scheme"]),
+        multiplier=float(row["multiplier"]),
+        examples=int(row["examples"]),
+        ne=float(row["test_ne"]),
+    )
 
-    Returns:
-        Columns architecture, scheme, multiplier, examples, test_ne.
+
+def scheme_gains(chosen: pd.DataFrame, architecture: str) -> list[Gain]:
+    """The gain of every scheme that was measured at a data size that the baseline reached too.
+
+    Args:
+        chosen: The usable rows.
+        architecture: Keep this one.
     """
-    return usable_runs(runs).groupby([*SHAPE, "examples"], sort=True)["test_ne"].mean().reset_index()
-
-
-def best_point(runs: pd.DataFrame) -> "pd.Series[Any] | None":
-    """The row of ``seed_means`` with the lowest test NE; None where nothing was measured."""
-    means = seed_means(runs)
-    return None if means.empty else means.iloc[int(means["test_ne"].argmin())]
-
-
-def scheme_gains(runs: pd.DataFrame, architecture: str) -> list[Gain]:
-    """The gain of every scheme that was measured at a data size that the baseline reached too."""
-    means = seed_means(runs)
+    means = _seed_means(chosen)
     means = means[means["architecture"] == architecture]
     baseline = means[means["scheme"] == "D"].set_index("examples")["test_ne"]
     gains = []
     for scheme in SCHEMES:
-        of_scheme = means[(means["scheme"] == scheme) & (means["multiplier"] != 1)]
-        both = of_scheme[of_scheme["examples"].isin(baseline.index)]
+        scaled = means[(means["scheme"] == scheme) & (means["multiplier"] != 1)]
+        both = scaled[scaled["examples"].isin(baseline.index)]
         if both.empty:
             continue
         up = both["multiplier"].max() > 1
@@ -97,22 +103,29 @@ def scheme_gains(runs: pd.DataFrame, architecture: str) -> list[Gain]:
     return gains
 
 
-def next_doubling(fits: Mapping[str, Any], architecture: str) -> str:
-    """One sentence on what twice the data would bring to the baseline, as sure as the fit allows."""
-    found = find_line(fits, scheme="D", x="data", line="1", architecture=architecture)
-    if found is None:
+def findings(view: StudyView) -> list[str]:
+    """What was found of each architecture, a sentence each."""
+    words = []
+    for architecture in view.architectures:
+        prefix = architecture_prefix(architecture, view.has_several_architectures)
+        words += [prefix + gain_words(gain) for gain in scheme_gains(view.chosen, architecture)]
+        words.append(prefix + next_doubling(view.law(architecture, "D", "data", "1")))
+    return words
+
+
+def next_doubling(fit: PowerLawFit | None) -> str:
+    """One sentence on what twice the data would bring to the baseline, as sure as its law allows."""
+    if fit is None:
         return "The baseline was not measured, so nothing can be said about more data for it."
-    _, fit = found
-    if fit.status in ("too_few_points", "not_monotone", "beta_at_bound", "flat"):
-        why = STATUS_MEANING[fit.status]
-        return f"What twice the data would bring to the baseline cannot be told. {why}"
+    if not fit.status.has_exponent:
+        return f"What twice the data would bring to the baseline cannot be told. {fit.status.meaning}"
     now, then = (float(value) for value in fit.predict([max(fit.x), 2 * max(fit.x)]))
     low, high = (float(end[0]) for end in fit.predict_interval([2 * max(fit.x)]))
     sentence = (
         f"Twice the data would take the baseline from NE {now:.4f} to {then:.4f} "
         f"({fit.level:.0%} interval {low:.4f} to {high:.4f}), a gain of {100 * (now - then) / now:.2f}%"
     )
-    if fit.status == "ok":
+    if fit.status.has_floor:
         return f"{sentence}."
     return f"{sentence}; one doubling is as far as this curve can be trusted, since its floor is not identified."
 
@@ -128,20 +141,19 @@ def gain_words(gain: Gain) -> str:
     return f"{what} {verb} NE by {change} ({share:.2%}), from {gain.baseline_ne:.4f} to {gain.ne:.4f}."
 
 
-def cautions(runs: pd.DataFrame, fits: Mapping[str, Any]) -> list[str]:
+def cautions(view: StudyView) -> list[str]:
     """Sentences on what the reader must know before trusting the rest; empty for a clean study."""
     words = []
+    runs, fits = view.runs, view.fits
     trials = runs["trial_id"].nunique()
-    missing = len({record["trial_id"] for record in fits["missing"]})
+    missing = len({trial.trial_id for trial in fits.missing})
     if missing:
         words.append(f"{missing} of {trials} trials failed or were skipped, and are listed below.")
-    if fits["collapsed"]:
-        dead = len(fits["collapsed"])
+    if fits.collapsed:
+        dead = len(fits.collapsed)
         words.append(f"{dead} of {trials} trials learned nothing at any data size: collapsed, and not in the fits.")
     edge = {
-        (record["architecture"], record["scheme"], record["multiplier"])
-        for record in fits["flagged"]
-        if "lr_at_edge" in record["flags"]
+        (point.architecture, point.scheme, point.multiplier) for point in fits.flagged if "lr_at_edge" in point.flags
     }
     shapes = runs[SHAPE].drop_duplicates()
     if edge:
@@ -149,7 +161,7 @@ def cautions(runs: pd.DataFrame, fits: Mapping[str, Any]) -> list[str]:
             f"{len(edge)} of {len(shapes)} shapes did best at the smallest or largest learning rate of the grid: a "
             "better one may lie beyond, and part of what looks like scale may be learning rate."
         )
-    baseline = usable_runs(rows_of_scheme(runs, "D"))
+    baseline = view.chosen[view.chosen["scheme"] == BASELINE]
     if baseline.empty:
         words.append("There is no measured baseline (scheme D, 1×).")
         return words
@@ -161,3 +173,8 @@ def cautions(runs: pd.DataFrame, fits: Mapping[str, Any]) -> list[str]:
             "teaches does not carry over to the test split."
         )
     return words
+
+
+def _seed_means(chosen: pd.DataFrame) -> pd.DataFrame:
+    """Test NE of every shape at every data size, averaged over seeds: columns SHAPE, examples, test_ne."""
+    return chosen.groupby([*SHAPE, "examples"], sort=True)["test_ne"].mean().reset_index()

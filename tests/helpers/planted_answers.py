@@ -67,7 +67,7 @@ def answers(architecture: str = "dot") -> StudyFits:
             for scheme, line in (("D", "1"), ("V", "frontier"))
         ),
         architectures=(
-            ArchitectureComparison("dot", "cross", "shifted", 0.0, -0.1, 0.1, 0.8, 0.7, 0.9, 0.01, "Less data."),
+            ArchitectureComparison(architecture, architecture, "shifted", 0.0, -0.1, 0.1, 0.8, 0.7, 0.9, 0.01, "Less data."),
         ),
         held_out=tuple(
             HeldOut(architecture, "D", "1", LADDER[-1], 0.81, 0.808, 0.812, measured, inside, 0.001, LAW)
