@@ -38,20 +38,23 @@ def encode(value: Any) -> Any:
 
 
 def flat(record: Any, prefix: str = "") -> dict[str, Any]:
-    """A record as one row of a table: what a record or an interval within it holds has its name before its own.
+    """A record as one row of a table: what a record within it holds has the name of that before its own.
 
     Of a fit the points are left out, and so are its resampled laws.
     """
     row: dict[str, Any] = {}
     if isinstance(record, PowerLawFit | JointFit):
         items = {name: value for name, value in record.to_dict().items() if not isinstance(value, list)}
-    elif is_dataclass(record):
-        items = {field.name: getattr(record, field.name) for field in fields(record)}
     else:
-        items = record
+        items = record if isinstance(record, dict) else {f.name: getattr(record, f.name) for f in fields(record)}
     for name, value in items.items():
-        nested = isinstance(value, dict) or (is_dataclass(value) and not isinstance(value, type))
-        row |= flat(value, f"{prefix}{name}_") if nested else {f"{prefix}{name}": value}
+        if name == "interval" and value:
+            for parameter, (low, high) in value.items():
+                row |= {f"{prefix}{parameter}_low": low, f"{prefix}{parameter}_high": high}
+        elif isinstance(value, dict) or is_dataclass(value):
+            row |= flat(value, f"{prefix}{name}_")
+        else:
+            row[f"{prefix}{name}"] = value
     return row
 
 

@@ -131,7 +131,7 @@ def _best_and_knee(
 
 def _estimate(value: int, draws: Indices, level: float) -> _Estimate:
     low, high = percentiles(draws.astype(np.float64), level)
-    return _Estimate(value, int(min(low, value)), int(max(high, value)))
+    return _Estimate(value, int(min(float(low), value)), int(max(float(high), value)))
 
 
 def _places(ne: Array, margin: float) -> tuple[Indices, Indices]:

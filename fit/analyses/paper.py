@@ -4,9 +4,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import yaml
+from pydantic import TypeAdapter
 
 from tfrs_scaling.fit.analyses.dimension import BestDimension
 from tfrs_scaling.fit.analyses.generalisation import Generalisation, SplitLaw
@@ -55,10 +56,39 @@ _PAPERS = "dot"  # the paper's models have the dot interaction
 _NOT_MEASURED = "the study has no frontier of V, H, O or M against it"
 
 
-def read_paper_numbers() -> dict[str, Any]:
+@dataclass(frozen=True)
+class TableRow:
+    """What Table 1 of the paper says of one axis: ranges over the schemes V, H, O and M."""
+
+    alpha: tuple[float, float]
+    beta: tuple[float, float]
+    gamma: tuple[float, float]
+    r2: float
+    saturated: str
+    ranking: str
+
+
+@dataclass(frozen=True)
+class Exponents:
+    """beta of the loss against data on training and on test data, Figure 10."""
+
+    train: float
+    test: float
+
+
+@dataclass(frozen=True)
+class PaperNumbers:
+    """The numbers of the paper that a study is compared with."""
+
+    source: str
+    table_1: dict[str, TableRow]
+    knee: float
+    exponents: Exponents
+
+
+def read_paper_numbers() -> PaperNumbers:
     """The numbers of the paper, as ``paper_numbers.yaml`` holds them."""
-    numbers: dict[str, Any] = yaml.safe_load(NUMBERS.read_text(encoding="utf-8"))
-    return numbers
+    return TypeAdapter(PaperNumbers).validate_python(yaml.safe_load(NUMBERS.read_text(encoding="utf-8")))
 
 
 def compare_with_paper(
@@ -67,7 +97,7 @@ def compare_with_paper(
     dimension: Sequence[BestDimension] = (),
     generalisation: Sequence[Generalisation] = (),
     *,
-    numbers: Mapping[str, Any] | None = None,
+    numbers: PaperNumbers | None = None,
 ) -> list[Claim]:
     """Each claim of the paper beside the study's own finding.
 
@@ -94,13 +124,13 @@ def compare_with_paper(
     architecture = _PAPERS if _PAPERS in architectures or not architectures else architectures[0]
     frontiers = [line for line in lines if line.is_frontier and line.architecture == architecture]
     claims = []
-    for x, claimed in given["table_1"].items():
+    for x, claimed in given.table_1.items():
         along = [line for line in frontiers if line.x == x and line.scheme in SIZES]
         ranked = next((record for record in ranking if (record.architecture, record.x) == (architecture, x)), None)
         claims += _table_1(x, claimed, _normalized(along, frontiers), saturation(along, epsilon=EPSILON), ranked)
-    claims.append(_knee(given["knee"], [record for record in dimension if record.architecture == architecture]))
+    claims.append(_knee(given.knee, [record for record in dimension if record.architecture == architecture]))
     curves = (record for record in generalisation if (record.architecture, record.scheme) == (architecture, "D"))
-    return claims + _exponents(given["exponents"], next(curves, None))
+    return claims + _exponents(given.exponents, next(curves, None))
 
 
 def _claim(claim: str, source: str, paper: str, ours: str, verdict: Verdict) -> Claim:
@@ -118,7 +148,7 @@ def _normalized(lines: Iterable[LineFit], frontiers: Iterable[LineFit]) -> Front
 
 def _table_1(
     x: str,
-    claims: Mapping[str, Any],
+    claims: TableRow,
     frontiers: Frontiers,
     saturated: Sequence[Saturation],
     ranking: Ranking | None,
@@ -126,7 +156,7 @@ def _table_1(
     source = f"Table 1, {x}"
     records = []
     for name in ("alpha", "beta", "gamma"):
-        low, high = (float(end) for end in claims[name])
+        low, high = getattr(claims, name)
         said = f"{low:g}" if low == high else f"{low:g} to {high:g}"
         ours = ", ".join(f"{scheme} {_estimate(fit, name)}" for scheme, fit in frontiers.items())
         verdict = _overlap(frontiers, name, low, high)
@@ -136,13 +166,13 @@ def _table_1(
         records.append(_claim(title, source, said, ours or "none", verdict))
     of_r2 = {scheme: fit.r2 for scheme, fit in frontiers.items() if fit.r2 == fit.r2}
     ours = ", ".join(f"{scheme} {value:.4f}" for scheme, value in of_r2.items())
-    records.append(_claim(f"R² against {x}", source, f"{claims['r2']:g}", ours or "none", _r2(of_r2, claims["r2"])))
+    records.append(_claim(f"R² against {x}", source, f"{claims.r2:g}", ours or "none", _r2(of_r2, claims.r2)))
     ours = ", ".join(f"{record.scheme} {record.saturated}" for record in saturated)
     title = f"saturated in {x}: below {EPSILON:.1%} per doubling"
-    verdict = _saturated(saturated, claims["saturated"])
-    records.append(_claim(title, source, claims["saturated"], ours or "none", verdict))
+    verdict = _saturated(saturated, claims.saturated)
+    records.append(_claim(title, source, claims.saturated, ours or "none", verdict))
     text, pairs = (ranking.text, ranking.pairs) if ranking else ("none", ())
-    records.append(_claim(f"schemes against {x}", source, claims["ranking"], text, _ranked(pairs, claims["ranking"])))
+    records.append(_claim(f"schemes against {x}", source, claims.ranking, text, _ranked(pairs, claims.ranking)))
     return records
 
 
@@ -234,14 +264,15 @@ def _knee(paper: float, records: Sequence[BestDimension]) -> Claim:
     return _claim(claim, source, said, ours, (DIFFERS, f"dimensions {dims[0]:g} to {dims[-1]:g} were measured"))
 
 
-def _exponents(paper: Mapping[str, float], curves: Generalisation | None) -> list[Claim]:
+def _exponents(paper: Exponents, curves: Generalisation | None) -> list[Claim]:
     """The exponents on training and test data, of the baseline's data line."""
     source = "Figure 10"
+    train, test = (None, None) if curves is None else (curves.train, curves.test)
     claims = [
-        _exponent(f"beta of the {name} loss against data", source, paper[name], law)
-        for name, law in (("train", curves and curves.train), ("test", curves and curves.test))
+        _exponent("beta of the train loss against data", source, paper.train, train),
+        _exponent("beta of the test loss against data", source, paper.test, test),
     ]
-    claim, said = "the train loss falls faster than the test loss", f"by {paper['train'] - paper['test']:.2f} in beta"
+    claim, said = "the train loss falls faster than the test loss", f"by {paper.train - paper.test:.2f} in beta"
     if curves is None or curves.difference_beta is None or curves.low is None or curves.high is None:
         verdict: Verdict = CANNOT_TELL, "the study has no interval of the difference"
         return [*claims, _claim(claim, source, said, "none", verdict)]

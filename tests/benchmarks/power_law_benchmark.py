@@ -99,7 +99,7 @@ class PowerLawBenchmark(tf.test.Benchmark):
         for seeds in (1, 3):
             runs = planted_study(seeds=seeds)
             started = time.perf_counter()
-            lines = fit_study(runs)["lines"]
+            lines = fit_study(runs).lines
             self._report(f"fits of a study, {seeds} seeds", len(lines), started, {})
 
     def _report(self, name: str, iterations: int, started: float, figures: Mapping[str, float]) -> None:
