@@ -22,7 +22,7 @@ from tfrs_scaling.fit.laws.returns import Reach, Return, returns_at, samples_to_
 from tfrs_scaling.fit.laws.seed_weights import replicate_weights
 from tfrs_scaling.fit.runs import COLUMNS, TIMING_COLUMNS, read_runs, write_runs
 from tfrs_scaling.fit.screening import rows_of_scheme, selected_learning_rate, usable_runs, with_flags
-from tfrs_scaling.fit.study import StudyFits, fit_study, read_fits, write_fits
+from tfrs_scaling.fit.study import StudyFits, fit_study
 
 if TYPE_CHECKING:
     from tfrs_scaling.fit.report.report import write_report
@@ -53,7 +53,6 @@ __all__ = [
     "pareto_frontier",
     "power_law_region",
     "power_law_value",
-    "read_fits",
     "read_runs",
     "replicate_weights",
     "returns_at",
@@ -62,7 +61,6 @@ __all__ = [
     "selected_learning_rate",
     "usable_runs",
     "with_flags",
-    "write_fits",
     "write_report",
     "write_runs",
 ]

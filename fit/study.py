@@ -463,27 +463,3 @@ def _to_json(fits: StudyFits) -> dict[str, Any]:
 def _from_json(content: Mapping[str, Any]) -> dict[str, Any]:
     names = {"phases": "saturation"}
     return {names.get(name, name): value for name, value in content.items() if name != "format"}
-
-
-def write_fits(fits: StudyFits, path: str | os.PathLike[str]) -> None:
-    """``StudyFits.write``; on its way out."""
-    fits.write(path)
-
-
-def read_fits(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """The content of fits.json as it stands; on its way out, use ``StudyFits.read``."""
-    content: dict[str, Any] = json.loads(Path(path).read_text(encoding="utf-8"))
-    return content
-
-
-def find_line(
-    fits: Mapping[str, Any], *, scheme: str, x: str, line: str, architecture: str
-) -> tuple[dict[str, Any], PowerLawFit] | None:
-    """The record of one line and its fit; on its way out, use ``StudyFits.find``."""
-    for record in fits["lines"]:
-        if (record["scheme"], record["x"], record["line"], record["architecture"]) == (scheme, x, line, architecture):
-            return record, PowerLawFit.from_dict(record["fit"])
-    return None
-
-
-from tfrs_scaling.fit.analyses.lines import frontier_points as frontier_points  # noqa: E402 -- on its way out

@@ -26,7 +26,7 @@ from packaging.utils import canonicalize_name
 
 from tests.helpers.studies import CONFIGS, REPOSITORY, tiny_content
 from tfrs_scaling.fit.runs import read_runs
-from tfrs_scaling.fit.study import read_fits
+from tfrs_scaling.fit.study import StudyFits
 
 import tensorflow as tf  # isort: skip -- after tfrs_scaling, which chooses the Keras it comes with
 
@@ -203,8 +203,8 @@ class ColabTest(tf.test.TestCase):
         self.assertIn("tensorflow is hidden by a test", tried.stderr)
 
         shown = executed("read_a_study", folder, environment=environment)
-        fits = read_fits(folder / "runs" / "quickstart" / "fits.json")
-        frontiers = [line for line in fits["lines"] if line["line"] == "frontier"]
+        fits = StudyFits.read(folder / "runs" / "quickstart" / "fits.json")
+        frontiers = [line for line in fits.lines if line.is_frontier]
         self.assertLen(re.findall(r"<tr>\\n +<th>\d+</th>", shown), len(frontiers) + 6)  # and a row per data size
         self.assertEqual(shown.count("'application/vnd.bokehjs_exec.v0+json': ''"), 2)
 
