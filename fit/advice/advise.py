@@ -4,7 +4,7 @@ import math
 
 import pandas as pd
 
-from tfrs_scaling.common.words import listed
+from tfrs_scaling.common.words import listed, plural
 from tfrs_scaling.fit.advice.advice import Advice
 from tfrs_scaling.fit.advice.budget import RESOURCES, Budget, read_budget
 from tfrs_scaling.fit.advice.choice import CHOICE_LEVEL, Choice, Option, choose
@@ -27,14 +27,6 @@ def advise(runs: pd.DataFrame, study: StudyFits, budget: str | Budget, *, seed: 
     The options are those of ``Uses``; ``choose`` chooses among them: the option of lowest expected NE, where it beats
     the baseline at its largest data size and every other lever by more than the noise.
 
-    A study in which four times the embedding rows help, and nothing else does:
-
-    >>> advice = advise(runs, study, "params=4x")
-    >>> print(advice.answer)
-    Do this: V at 4× (4 times the embedding rows), on the same 1,280,000 examples.
-    >>> [option.use.scheme for option in advice.options if option.beats_baseline]
-    ['V']
-
     Args:
         runs: The run table.
         study: What ``fit_study`` returned for it.
@@ -46,6 +38,15 @@ def advise(runs: pd.DataFrame, study: StudyFits, budget: str | Budget, *, seed: 
 
     Raises:
         InputError: the budget cannot be read, or is below what the baseline used.
+
+    Example:
+        >>> from tests.helpers.planted import planted_study
+        >>> runs = planted_study(schemes="V")
+        >>> advice = advise(runs, fit_study(runs), "params=4x")
+        >>> print(advice.answer)
+        Do this: V at 4× (4 times the embedding rows), on the same 1,280,000 examples.
+        >>> [(option.use.scheme, round(option.gain, 3)) for option in advice.options]
+        [('V', 0.015)]
     """
     budget = read_budget(budget) if isinstance(budget, str) else budget
     rows, level = usable_runs(runs), study.level
@@ -63,35 +64,27 @@ def advise(runs: pd.DataFrame, study: StudyFits, budget: str | Budget, *, seed: 
             "Within the budget no shape was measured that is at least as large as the baseline, and no law reaches "
             "beyond what was measured."
         )
-        return Advice(budget.text, level, why, uses.baseline, changes=_cautions(study, uses))
+        return Advice(budget.text, level, why, uses.baseline, changes=_cautions(uses))
     choice, settler = choose(found, uses.baseline, level=level), Settler(rows, uses.noise, uses.baseline)
     if choice.answer is None:
-        return _undecided(budget, level, choice, uses, study, settler)
-    return _decided(budget, level, choice, choice.answer, uses, study, settler)
+        return _undecided(choice, uses, settler)
+    return _decided(choice, choice.answer, uses, settler)
 
 
-def _undecided(budget: Budget, level: float, choice: Choice, uses: Uses, study: StudyFits, settler: Settler) -> Advice:
+def _undecided(choice: Choice, uses: Uses, settler: Settler) -> Advice:
     rivals = [option.use for option in choice.rivals] if choice.first.beats_baseline else [uses.baseline]
     return Advice(
-        budget.text,
-        level,
+        uses.budget.text,
+        uses.study.level,
         _why_open(choice, uses),
         uses.baseline,
         options=choice.options,
-        changes=_cautions(study, uses, choice),
+        changes=_cautions(uses, choice),
         settle=settler.distinguish(choice.first.use, rivals),
     )
 
 
-def _decided(
-    budget: Budget,
-    level: float,
-    choice: Choice,
-    do: Option,
-    uses: Uses,
-    study: StudyFits,
-    settler: Settler,
-) -> Advice:
+def _decided(choice: Choice, do: Option, uses: Uses, settler: Settler) -> Advice:
     further = next((o for o in choice.options if o.use.levers > do.use.levers and o.gain > do.gain), None)
     changes = [*_on_top(do, further, uses.baseline), *_alternatives(choice, do, uses.baseline)]
     settle = settler.distinguish(further.use, [do.use]) if further else None
@@ -108,14 +101,14 @@ def _decided(
         )
         settle = settle or larger
     return Advice(
-        budget.text,
-        level,
+        uses.budget.text,
+        uses.study.level,
         f"It beats the baseline and every other lever by more than the noise ({CHOICE_LEVEL:.0%} confidence). "
         f"{_unused(do.use, uses)}The noise of one training is {uses.noise.words}.",
         uses.baseline,
         do,
         choice.options,
-        (*changes, *_cautions(study, uses, choice, do.use)),
+        (*changes, *_cautions(uses, choice, do.use)),
         settle,
     )
 
@@ -167,7 +160,7 @@ def _alternatives(choice: Choice, do: Option, baseline: Use) -> list[str]:
     return changes
 
 
-def _cautions(study: StudyFits, uses: Uses, choice: Choice | None = None, use: Use | None = None) -> tuple[str, ...]:
+def _cautions(uses: Uses, choice: Choice | None = None, use: Use | None = None) -> tuple[str, ...]:
     """What weakens an answer from this study."""
     cautions = []
     if uses.noise.source == "ladders":
@@ -178,13 +171,15 @@ def _cautions(study: StudyFits, uses: Uses, choice: Choice | None = None, use: U
             f"({uses.overshoot:.2%} of NE at the median); extrapolations are widened by as much per doubling."
         )
     edge = {
-        (point.architecture, point.scheme, point.multiplier) for point in study.flagged if "lr_at_edge" in point.flags
+        (point.architecture, point.scheme, point.multiplier)
+        for point in uses.study.flagged
+        if "lr_at_edge" in point.flags
     }
     at_edge = [u for u in (use, uses.baseline) if u and (u.architecture, u.scheme, u.multiplier) in edge]
     if at_edge:
         names = listed(shape_words(u) for u in at_edge)
         cautions.append(f"The learning rate of {names} is the smallest or largest tried: a better one may lie beyond.")
-    missing = {trial.trial_id for trial in study.missing}
+    missing = {trial.trial_id for trial in uses.study.missing}
     if missing:
-        cautions.append(f"{len(missing)} trials failed or were skipped, and are not in this answer.")
+        cautions.append(f"This answer leaves out {plural(len(missing), 'trial')} that failed or had to be skipped.")
     return tuple(cautions)

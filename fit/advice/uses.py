@@ -65,6 +65,8 @@ class Uses:
         seed: Of the draws.
 
     Attributes:
+        study: As given.
+        budget: As given.
         baseline: At its largest data size.
         allowed: The largest amount of each resource.
         noise: Of one training.
@@ -74,7 +76,7 @@ class Uses:
     """
 
     def __init__(self, rows: pd.DataFrame, study: StudyFits, budget: Budget, *, seed: int = 0):
-        self._rows, self._study, self._budget = rows, study, budget
+        self.study, self.budget, self._rows = study, budget, rows
         self._rng = np.random.default_rng(seed)
         self.noise = training_noise(rows)
         baselines = rows[rows["scheme"] == BASELINE]
@@ -88,7 +90,7 @@ class Uses:
     def all(self) -> list[Use]:
         """The uses within the budget, without the baseline."""
         found = [*self._measured()]
-        if self._budget.grows_data:
+        if self.budget.grows_data:
             found += [*self._more_data(), *self._optimal_splits()]
         return [*found, *self._larger()]
 
@@ -104,12 +106,12 @@ class Uses:
     @cached_property
     def overshoot(self) -> float:
         """The error of a doubling of extrapolation, as a share of NE, where all held-out lines erred alike; else 0."""
-        errors = np.array([record.relative_error for record in self._study.held_out], dtype=np.float64)
+        errors = np.array([record.relative_error for record in self.study.held_out], dtype=np.float64)
         return float(np.median(np.abs(errors))) if one_sided(errors) else 0.0
 
     def _affords(self, cost: Mapping[str, float]) -> bool:
         return all(cost[name] <= limit * (1 + 1e-9) for name, limit in self.allowed.items()) and (
-            self._budget.grows_data or cost["data"] <= self.baseline.cost["data"] * (1 + 1e-9)
+            self.budget.grows_data or cost["data"] <= self.baseline.cost["data"] * (1 + 1e-9)
         )
 
     def _of_scheme(self, scheme: str) -> list[Shape]:
@@ -138,7 +140,7 @@ class Uses:
 
     def _grown(self, shape: Shape) -> _MoreData | None:
         """A shape on as many examples as possible; None where these are hardly more than the baseline's."""
-        line = self._study.find(
+        line = self.study.find(
             scheme=shape.scheme,
             x="data",
             line=multiplier_label(shape.multiplier),
@@ -182,7 +184,7 @@ class Uses:
     def _larger(self) -> Iterator[Use]:
         """Shapes beyond the largest affordable one, at the baseline's data size, by a sound law of parameters."""
         for scheme in SIZES:
-            line = self._study.find(
+            line = self.study.find(
                 scheme=scheme, x="parameters", line=str(self._examples), architecture=self._architecture
             )
             shapes = self._of_scheme(scheme)
@@ -219,7 +221,7 @@ class Uses:
         """The compute-optimal split of each scheme's joint law, where it asks for no model beyond the measured."""
         if not math.isfinite(self.allowed["compute"]):
             return
-        for law in self._study.joint:
+        for law in self.study.joint:
             costs_compute = "compute" in SCHEMES[law.scheme].axes
             sound = law.architecture == self._architecture and law.fit.status is JointStatus.OK
             if costs_compute and sound and (use := self._optimal_split(law)):
