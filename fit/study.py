@@ -2,12 +2,12 @@
 
 import json
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
 from itertools import groupby
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import pandas as pd
 from pydantic import TypeAdapter, ValidationError
@@ -15,6 +15,7 @@ from pydantic import TypeAdapter, ValidationError
 from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.common.files import write_text_atomically
 from tfrs_scaling.fit.analyses.architectures import ArchitectureComparison, architectures
+from tfrs_scaling.fit.analyses.best import Best, best_scheme
 from tfrs_scaling.fit.analyses.dimension import BestDimension, dimension
 from tfrs_scaling.fit.analyses.effects import Effect, effects
 from tfrs_scaling.fit.analyses.generalisation import Generalisation, generalisation
@@ -33,47 +34,7 @@ from tfrs_scaling.fit.schemes import BASELINE, SCHEMES, SIZES
 from tfrs_scaling.fit.screening import collapsed_trials, usable_runs, with_flags
 from tfrs_scaling.fit.serialization import encode, flat
 
-FORMAT = 3
-
-
-@dataclass(frozen=True)
-class Bayes:
-    """The floor of the best scheme against the lowest NE that any model can reach.
-
-    Attributes:
-        bayes_ne: The lowest NE that any model can reach.
-        standard_error: Of bayes_ne on the test split.
-        gamma: The fitted floor; None where nothing was fitted.
-        contains: Whether gamma's interval, widened by the uncertainty of bayes_ne, contains it.
-        why: What that rests on.
-    """
-
-    bayes_ne: float
-    standard_error: float
-    gamma: float | None
-    contains: bool
-    why: str
-
-
-@dataclass(frozen=True)
-class Best:
-    """The scheme whose data frontier ends lowest.
-
-    Attributes:
-        scheme: Its letter.
-        architecture: Of its models.
-        x: ``data``.
-        ne: NE at the end of the frontier.
-        examples: The data size there.
-        bayes: None where the Bayes NE is not known.
-    """
-
-    scheme: str
-    architecture: str
-    x: str
-    ne: float
-    examples: float
-    bayes: Bayes | None = None
+FORMAT = 4
 
 
 @dataclass(frozen=True)
@@ -204,9 +165,9 @@ class StudyFits:
         >>> fits = fit_study(planted_study(schemes="V"))
         >>> fits.law("V", multiplier=4).status.value
         'ok'
-        >>> fits.law("V", x="compute")
+        >>> fits.law("D", multiplier=4)
         Traceback (most recent call last):
-        KeyError: 'no line frontier of V against compute; V has against data: 1, 1/16, 1/4, 16, 4, frontier; ...
+        KeyError: 'no line 4 of D against data; D has against data: 1, frontier'
         """
         if multiplier is not None and line is not None:
             raise ValueError("give either multiplier or line, not both")
@@ -257,7 +218,9 @@ class StudyFits:
         Raises:
             OSError: the file cannot be written.
         """
-        text = json.dumps(_to_json(self), sort_keys=True, allow_nan=False, indent=1, ensure_ascii=False)
+        text = json.dumps(
+            {"format": FORMAT, **encode(self)}, sort_keys=True, allow_nan=False, indent=1, ensure_ascii=False
+        )
         write_text_atomically(path, text + "\n")
 
     @classmethod
@@ -269,13 +232,14 @@ class StudyFits:
             OSError: the file cannot be read.
         """
         try:
-            content = json.loads(Path(path).read_text(encoding="utf-8"))
+            text = Path(path).read_text(encoding="utf-8")
+            content = json.loads(text)
         except ValueError as error:
             raise InputError(f"{path}: not readable as JSON ({error}); fit the runs again") from error
         if not isinstance(content, dict) or content.get("format") != FORMAT:
             raise InputError(f"{path}: not the fits of format {FORMAT}; fit the runs again")
         try:
-            return _ADAPTER.validate_json(json.dumps(_from_json(content)), strict=True)
+            return _ADAPTER.validate_json(text, strict=True)
         except ValidationError as error:
             first = error.errors()[0]
             where = ".".join(str(part) for part in first["loc"])
@@ -362,7 +326,7 @@ def fit_study(
         limits=tuple(limits(lines)),
         ranking=ranking,
         zones=zones,
-        best=_best(lines, bayes_ne, bayes_ne_standard_error or 0.0),
+        best=best_scheme(lines, bayes_ne, bayes_ne_standard_error or 0.0),
         missing=_trials(MissingTrial, runs[runs["status"] != "ok"]),
         collapsed=_trials(
             CollapsedTrial, runs[runs["trial_id"].isin(collapsed_trials(runs))].drop_duplicates("trial_id")
@@ -404,62 +368,9 @@ def _baseline_laws(chosen: pd.DataFrame, lines: Iterable[LineFit]) -> dict[str, 
     return {architecture: ladders.get(architecture) for architecture in measured}
 
 
-def _best(lines: Iterable[LineFit], bayes_ne: float | None, standard_error: float) -> Best | None:
-    """The scheme whose data frontier ends lowest; the scheme's order in SCHEMES breaks ties."""
-    frontiers = [line for line in lines if line.is_frontier and line.x == "data"]
-    if not frontiers:
-        return None
-    schemes = [line for line in frontiers if line.scheme != BASELINE] or frontiers
-    line = min(schemes, key=lambda candidate: candidate.fit.y[-1])
-    bayes = None if bayes_ne is None else _against_bayes(line.fit, bayes_ne, standard_error)
-    return Best(line.scheme, line.architecture, "data", line.fit.y[-1], line.fit.x[-1], bayes)
-
-
-def _against_bayes(fit: PowerLawFit, bayes_ne: float, standard_error: float) -> Bayes:
-    """Whether gamma's interval, widened by the uncertainty of the Bayes NE, contains it; if not, why."""
-    low, high = fit.interval["gamma"]
-    margin = 1.96 * standard_error
-    contains = False
-    if not fit.status.is_fitted or high == float("inf"):
-        why = "there are too few points on the frontier to fit a floor"
-    elif low - margin <= bayes_ne <= high + margin:
-        contains = True
-        why = "the interval of the fitted floor contains the Bayes NE"
-        if not fit.status.has_floor:
-            why += " (the interval is wide: the data do not say where the floor lies)"
-    elif high + margin < bayes_ne:
-        why = (
-            "the whole interval of the fitted floor lies below the Bayes NE, which no model can get below: "
-            "the curve bends more within the measured range than beyond it, so the law extrapolates too far"
-        )
-    else:
-        why = (
-            "the whole interval of the fitted floor lies above the Bayes NE: these models, trained for one "
-            "pass with these settings, level off before they reach it. The floor of a scheme also holds "
-            "what its models cannot represent, or do not learn in one pass"
-        )
-    gamma = fit.gamma if fit.status.is_fitted else None
-    return Bayes(bayes_ne, standard_error, gamma, contains, why)
-
-
 def _trials(kind: type[Trial], rows: pd.DataFrame) -> tuple[Trial, ...]:
     """Rows as records, sorted by trial."""
     columns = [field.name for field in fields(kind)]
     order = [name for name in ("trial_id", "examples", "reason") if name in columns]
     plain = rows[columns].sort_values(order, kind="stable").astype(object)
     return tuple(kind(**{str(name): value for name, value in row.items()}) for row in plain.to_dict("records"))
-
-
-def _to_json(fits: StudyFits) -> dict[str, Any]:
-    content: dict[str, Any] = {"format": FORMAT, **encode(fits)}
-    content["phases"] = content.pop("saturation")
-    for record in content["lines"]:
-        record |= {"n": record["fit"]["n"], "left_out": record["fit"]["left_out"]}
-    if fits.best and fits.best.bayes is None:
-        del content["best"]["bayes"]
-    return content
-
-
-def _from_json(content: Mapping[str, Any]) -> dict[str, Any]:
-    names = {"phases": "saturation"}
-    return {names.get(name, name): value for name, value in content.items() if name != "format"}

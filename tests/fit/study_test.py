@@ -14,13 +14,14 @@ import pandas as pd
 
 from tests.helpers.planted import BETA, GAMMA, LADDER, MULTIPLIERS, line_of, planted_ne, planted_row, planted_study
 from tfrs_scaling.common.errors import InputError
+from tfrs_scaling.fit.analyses.best import Bayes
 from tfrs_scaling.fit.analyses.lines import frontier_points, points
 from tfrs_scaling.fit.labels import multiplier_label
 from tfrs_scaling.fit.laws.power_law import fit_power_law
 from tfrs_scaling.fit.laws.status import Status
 from tfrs_scaling.fit.runs import COLUMNS
 from tfrs_scaling.fit.screening import usable_runs
-from tfrs_scaling.fit.study import FORMAT, Bayes, StudyFits, fit_study
+from tfrs_scaling.fit.study import FORMAT, StudyFits, fit_study
 
 import tensorflow as tf  # isort: skip -- after tfrs_scaling, which chooses the Keras it comes with
 
