@@ -47,7 +47,7 @@ def write_images(
     Args:
         runs: The run table.
         study: What ``fit_study`` returned for it.
-        folder: Where to; it is made if need be. Files are called as their places on the report's page.
+        folder: Where to write; it is created if needed. Files are named after the elements of the report's page.
         suffix: png (three pixels to one of the page) or svg.
         about: As ``write_report`` takes it.
 

@@ -1,4 +1,4 @@
-"""The methods of a study in words, from its runs and its settings: what was done, so that it can be done again."""
+"""The methods of a study in words, from its runs and its settings: enough to repeat it."""
 
 import pandas as pd
 
@@ -41,17 +41,18 @@ def _data(runs: pd.DataFrame, about: About) -> str:
     rate = f" The click-through rate of the test split is {rates.iloc[0]:.4f}." if len(rates) else ""
     return (
         f"Rows by split: {counted}.{rate} NE is the mean log loss on the test split divided by the entropy of that "
-        "rate. Training NE is progressive: of the rows since the data size before, each predicted before its update."
+        "rate. Training NE is progressive: that of the rows since the previous data size, each predicted before its "
+        "update."
     )
 
 
 def _chosen(runs: pd.DataFrame) -> str:
     rates = ", ".join(f"{value:g}" for value in sorted(runs["learning_rate"].unique()))
     return (
-        f"Learning rates {rates} were tried. For every shape that of the lowest validation NE at the largest data size "
-        "is used, of all its seeds together; the test split takes no part in that choice. Points left of the power-law "
+        f"Learning rates {rates} were tried. Each shape uses the one with the lowest validation NE at the largest data "
+        "size, averaged over its seeds; the test split takes no part in that choice. Points left of the power-law "
         "region of a curve (the small-data plateau near NE 1) are drawn hollow and not fitted; an F test per curve "
-        "decides which they are. Frontiers are made of seed averages, so that they are not made of lucky seeds."
+        "decides which they are. Frontiers are built from averages over seeds, so that lucky seeds do not define them."
     )
 
 
@@ -60,8 +61,8 @@ def _fitted(level: float) -> str:
         "Laws NE = α·x⁻ᵝ + γ are fitted by least squares: for a given β the law is linear in α and γ (both kept at 0 "
         "or above), so a search along β finds the global optimum. Intervals, at "
         f"{level:.0%}, are profile-likelihood intervals with F limits for n − 3 degrees of freedom, or "
-        "bootstrap intervals where points share a training; frontier and plateau are found anew in every resample. An "
-        "end that the data leave open is written so."
+        "bootstrap intervals where points share a training; frontier and plateau are found again in every resample. An "
+        "end that the data do not bound is shown as open."
     )
 
 
@@ -69,7 +70,7 @@ def _provenance(runs: pd.DataFrame) -> str:
     return (
         f"Code {_names(runs, 'code_version')}; configuration {_names(runs, 'config_hash')}; data "
         f"{_names(runs, 'data_hash')}; libraries: {_names(runs, 'libraries')}; machines: {_names(runs, 'machine')}. "
-        f"Training took {runs.groupby('trial_id')['wall_seconds'].max().sum() / 3600:.2g} hours of all trials together."
+        f"All trials together took {runs.groupby('trial_id')['wall_seconds'].max().sum() / 3600:.2g} hours of training."
     )
 
 

@@ -1,6 +1,6 @@
 const report = JSON.parse(document.getElementById("report").textContent)
 
-// Linked selection: points that share a trial, over all figures, those drawn later included.
+// Linked selection: points that share a trial, in all figures, including those drawn later.
 const selection = new Set()
 let linking = false, asked = false
 const keysOf = (source, at) => source.data.key[at].split("\n")
@@ -25,7 +25,7 @@ function showAll() {
 }
 function changed(root) {
   if (linking || asked) return
-  asked = true  // a box selects in several sources: hear them all first
+  asked = true  // a box selects in several sources: wait for all of them
   setTimeout(() => {
     asked = false
     selection.clear()
@@ -36,7 +36,7 @@ function changed(root) {
 }
 document.querySelector("#chosen button").addEventListener("click", () => { selection.clear(); showAll() })
 
-// Sliders: closed forms of the laws, as tfrs_scaling.fit.laws.returns has them.
+// Sliders: the closed forms of tfrs_scaling.fit.laws.returns.
 const epsilon = document.getElementById("epsilon"), target = document.getElementById("target")
 const threshold = () => 10 ** Number(epsilon.value), doubled = (law) => -Math.expm1(-law.beta * Math.LN2)
 const lossAt = (law, x) => law.top * Math.pow(x / law.x0, -law.beta) + law.gamma
@@ -122,12 +122,12 @@ document.addEventListener("figure-drawn", ({target: element, detail: root}) => {
   if (group) move(root, group, element.id.startsWith("lever-ne") ? "ne" : "gain")
 })
 
-// What the answer rests on belongs on paper.
+// Print what the answer rests on.
 addEventListener("beforeprint", () => {
   for (const details of document.querySelectorAll(".budget details:not(:has(pre))")) details.open = true
 })
 
-// Views of one figure. Those of the two figures of a section that belong together change together.
+// Views of one figure. The two figures of the section with the sliders change their views together.
 for (const button of document.querySelectorAll("[data-shows]")) button.addEventListener("click", () => {
   const buttons = [...button.parentElement.children], at = buttons.indexOf(button)
   const both = button.closest("section").querySelector(".controls") ? button.closest(".figures") : null

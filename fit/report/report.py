@@ -25,15 +25,15 @@ from tfrs_scaling.fit.schemes import BASELINE, SCHEMES
 from tfrs_scaling.fit.study import StudyFits
 
 _TEMPLATE = Path(__file__).with_name("page.html.j2")
-_ABSENT = {  # what a study without it could add
+_ABSENT = {  # by attribute of StudyFits: how to get an analysis that found nothing
     "ranking": "A ranking of the schemes: scale V, H, O or M (sweep.V, sweep.H, …).",
-    "zones": "Zones of V against H and O against M: both schemes of a pair, at several data sizes.",
-    "dimension": "The embedding dimension against the rows: cross both (sweep.VH).",
-    "generalisation": "Training against test: lines of three data sizes or more.",
-    "joint": "A law of parameters and data: three sizes of model and of data of one scheme.",
-    "architectures": "Architectures side by side: name another one (sweep.A).",
-    "effects": "The effect of each multiplier: a shape at a data size that the baseline reached.",
-    "held_out": "A test of the laws on a held-out data size: lines of five data sizes or more.",
+    "zones": "Zones of V against H and O against M: scale both schemes of a pair, at several data sizes.",
+    "dimension": "The embedding dimension against the rows: scale both together (sweep.VH).",
+    "generalisation": "Training against test: lines with three or more data sizes.",
+    "joint": "A law of parameters and data: three model sizes and three data sizes of one scheme.",
+    "architectures": "A comparison of architectures: name another one (sweep.A).",
+    "effects": "The effect of each multiplier: a shape at a data size that the baseline reached too.",
+    "held_out": "A test of the laws on a held-out data size: lines with five or more data sizes.",
 }
 
 

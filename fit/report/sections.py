@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from tfrs_scaling.fit.analyses.dimension import BestDimension
+from tfrs_scaling.fit.analyses.dimension import MARGIN, BestDimension
 from tfrs_scaling.fit.analyses.effects import Effect
 from tfrs_scaling.fit.analyses.generalisation import Generalisation
 from tfrs_scaling.fit.analyses.held_out import HeldOut
@@ -20,11 +20,12 @@ from tfrs_scaling.fit.report.figures.curves import (
 )
 from tfrs_scaling.fit.report.figures.forest import effects_figure, held_out_figure
 from tfrs_scaling.fit.report.figures.phases import SharedAxis
-from tfrs_scaling.fit.report.figures.schemes import Key, named_frontier, regrouped_figures, study_figures
+from tfrs_scaling.fit.report.figures.schemes import Key, regrouped_figures, study_figures
 from tfrs_scaling.fit.report.figures.zones import zone_figure
 from tfrs_scaling.fit.report.table import Table
 from tfrs_scaling.fit.report.view import StudyView
 from tfrs_scaling.fit.schemes import ARCHITECTURE, BASELINE, SCHEMES
+from tfrs_scaling.fit.screening import SHAPE
 
 
 @dataclass(frozen=True)
@@ -38,8 +39,8 @@ class View:
 
 @dataclass(frozen=True)
 class Figure:
-    """A place for figures on the page: what they show, which figure of the paper that answers (none: empty), how to
-    read them."""
+    """A place for figures on the page: what they show, the paper's figure to compare with (empty: none), how to read
+    them."""
 
     title: str
     paper: str
@@ -136,17 +137,17 @@ def _levers(view: StudyView, groups: Sequence[SharedAxis]) -> list[Section]:
         (
             "ne",
             "NE and its two phases",
-            "Up to the diamond, each doubling of x still removes more of NE than the threshold: high return; beyond it "
-            "the law is saturated. Circled crosses are where a law meets the target NE (the dashed line). A triangle "
-            "at the edge points to a mark beyond it. Dashed is extrapolation; dotted, one that the fit does not "
-            "support.",
+            "Up to the diamond, each doubling of x still removes more of NE than the threshold: high return. Beyond it "
+            "the law is saturated. Circled crosses show where a law meets the target NE (the dashed line). A triangle "
+            "at the edge points to a mark outside the figure. Dashed curves are extrapolation; dotted ones are "
+            "extrapolation that the fit does not support.",
         ),
         (
             "gain",
             "Return of the next doubling",
             "The share of NE that the next doubling of x removes, by each frontier's law. The dashed line is the "
-            "threshold ε: where a curve crosses it (the diamond) lies its point of diminishing return. A curve that "
-            "bends down is running into its floor.",
+            "threshold ε; where a curve crosses it (the diamond) is its point of diminishing return. A curve that "
+            "bends down is approaching its floor.",
         ),
     ):
         views = tuple(
@@ -159,8 +160,8 @@ def _levers(view: StudyView, groups: Sequence[SharedAxis]) -> list[Section]:
         )
         pairs.append(Figure(title, "Figure 3", caption, views))
     words = (
-        "Every frontier falls in two phases: high return, then saturation. Where one turns into the other depends on "
-        "what is still worth it: move the threshold. Move the target to see how much of x each scheme needs for it.",
+        "Every frontier has two phases: high return, then saturation. Where the one becomes the other depends on what "
+        "is still worth its cost: move the threshold. Move the target to see how much of x each scheme needs for it.",
     )
     shown = (view.tables["phases"], view.tables["limits"])
     return [Section("levers", "Phases and limits", "How far more would go", words, tuple(pairs), shown, controls=True)]
@@ -177,9 +178,9 @@ def _zones(view: StudyView) -> list[Section]:
         first, second = zone.first, zone.second
         caption = (
             f"{first}: {SCHEMES[first].words}; {second}: {SCHEMES[second].words}. Each cell "
-            "compares the models of both with that many parameters, trained on that many examples, only where "
-            "both were measured. A letter names the scheme whose NE is lower by more than the margin "
-            f"({zone.margin:g}) and outside the noise; ≈ where neither is."
+            "compares the models of both with that many parameters, trained on that many examples, where both were "
+            f"measured. A letter names the scheme whose NE is lower by more than the margin ({zone.margin:g}) and the "
+            "noise; ≈ means that neither is."
         )
         title = f"{first} against {second}{architecture_suffix(zone.architecture, several)}"
         paper = {("V", "H"): "Figure 7", ("O", "M"): "Figure 8"}.get((first, second), "Figures 7 and 8")
@@ -200,9 +201,9 @@ def _dimension(view: StudyView) -> list[Section]:
         suffix = _id_suffix(architectures, architecture)
         caption = (
             "One line per number of rows, at the largest data size that all its dimensions reached. A star marks the "
-            "dimension of the lowest NE, a ring the knee: the smallest dimension that comes as near to it as noise "
-            "lets one tell. Thick bars are their intervals. A knee that is the same for all lines says that the "
-            "dimension does not need to grow with the tables."
+            f"dimension of the lowest NE, a ring the knee: the smallest dimension whose NE is within {MARGIN:.1%} of "
+            "it. Thick bars are their intervals. If the knee is the same for all lines, the dimension does not need to "
+            "grow with the tables."
         )
         title = "NE against embedding dimension" + architecture_suffix(architecture, bool(suffix))
         views = (View(f"figure-dimension{suffix}", "", dimension_figure(records, keys)),)
@@ -216,16 +217,16 @@ def _generalisation(view: StudyView) -> list[Section]:
     views = []
     several = len({record.architecture for record in view.fits.generalisation}) > 1
     for number, record in enumerate(view.fits.generalisation):
-        rows = _with_training(view.points[record.architecture, record.scheme], record.line)
+        rows = _with_training(view, record)
         if rows["train_ne"].notna().any():
             plot = generalisation_figure(record, rows)
             views.append(View(f"figure-generalisation-{number}", _line_label(record, several), plot))
     if not views:
         return []
     caption = (
-        "Training NE is that of the rows since the data size before, each predicted before it is learned from; test NE "
-        "is of other rows. Where the exponents are the same, what training shows is what users get; a training curve "
-        "that falls faster is fitting its own rows. Lines are the laws of both."
+        "Training NE is that of the rows since the previous data size, each predicted before the model learns from it; "
+        "test NE is that of other rows. If the exponents are equal, training NE predicts what users get; if the "
+        "training curve falls faster, the model fits its own rows. Lines are the laws of both."
     )
     figures = (Figure("Training and test NE against data", "Figure 10", caption, tuple(views), wide=True),)
     title = "Training against test"
@@ -243,9 +244,10 @@ def _joint(view: StudyView) -> list[Section]:
         for number, law in enumerate(drawn)
     )
     caption = (
-        "Thin lines join places of equal NE by the law. Where they run level, more parameters do not help; where they "
-        "run upright, more data do not. Diamonds: the split of a compute budget, of a tenth to ten times the largest "
-        "measured, that makes NE lowest; hover for the budget. Beyond the measured points it is extrapolation."
+        "Thin lines connect points of equal NE according to the law. Where they are horizontal, more parameters do not "
+        "help; where they are vertical, more data do not. Diamonds: the split of a compute budget (a tenth to ten "
+        "times the largest measured) with the lowest NE; hover for the budget. Beyond the measured points it is "
+        "extrapolation."
     )
     figures = (Figure("Equal NE over parameters and data", "", caption, views, wide=True),)
     shown = (view.tables["joint_law"], view.tables["compute_optimal"])
@@ -260,8 +262,8 @@ def _effects(view: StudyView) -> list[Section]:
     plot = effects_figure(effects, [_trials_of_effect(view.chosen, effect) for effect in effects])
     caption = (
         "Each shape against its baseline, at the largest data size of both; another architecture's baseline "
-        "against that of the one studied. Bars are intervals that hold for all rows together: one that crosses the "
-        "line at 0 shows no effect that can be told from noise."
+        "against that of the one studied. Bars are intervals that hold for all rows together: where one crosses "
+        "0, the effect is within the noise."
     )
     figure = Figure("Change of NE against the baseline", "", caption, (View("figure-effects", "", plot),), wide=True)
     return [Section("effects", "Effects", "What each multiplier changes", (), (figure,), (view.tables["effects"],))]
@@ -275,8 +277,8 @@ def _architectures(view: StudyView) -> list[Section]:
     names = sorted({name for record in compared for name in (record.first, record.second)})
     lines = {name: (view.points[name, BASELINE], view.law(name, BASELINE, "data", "1")) for name in names}
     caption = (
-        "The baseline of each architecture. Curves that run side by side differ by a factor of data; curves that "
-        "part or meet have other exponents."
+        "The baseline of each architecture. Parallel curves differ by a factor of data; curves that diverge or cross "
+        "have different exponents."
     )
     views = (View("figure-architectures", "", architectures_figure(lines, view.about.bayes_ne)),)
     figure = Figure("NE of the baselines against data", "", caption, views, wide=True)
@@ -292,8 +294,8 @@ def _held_out(view: StudyView) -> list[Section]:
     several = len({record.architecture for record in tested}) > 1
     plot = held_out_figure(tested, [_line_label(record, several) for record in tested])
     caption = (
-        "Each line was fitted without its largest data size, which was then predicted. Points on the line at 0 "
-        "were predicted exactly; crosses fell outside the interval. Trust longer extrapolations no more than these."
+        "Each line was fitted without its largest data size, which was then predicted. Points at 0 were predicted "
+        "exactly; crosses are outside the interval. Do not trust longer extrapolations more than these."
     )
     figure = Figure("Measured minus predicted NE", "", caption, (View("figure-held-out", "", plot),), wide=True)
     words, tables = (view.fits.held_out_words,), (view.tables["held_out"],)
@@ -304,7 +306,7 @@ def _paper(view: StudyView) -> list[Section]:
     """The claims of the paper."""
     if not view.fits.paper:
         return []
-    return [Section("paper", "Beside the paper", "Beside the paper", (), (), (view.tables["paper"],))]
+    return [Section("paper", "The paper", "Comparison with the paper", (), (), (view.tables["paper"],))]
 
 
 def _line_label(record: Generalisation | HeldOut, several: bool) -> str:
@@ -333,10 +335,12 @@ def _trials_of_effect(chosen: pd.DataFrame, effect: Effect) -> str:
     return "\n".join(sorted(set(chosen.loc[same, "trial_id"])))
 
 
-def _with_training(rows: pd.DataFrame, line: str) -> pd.DataFrame:
+def _with_training(view: StudyView, record: Generalisation) -> pd.DataFrame:
     """The points of a data line or of the data frontier, with their training NE."""
-    if line != FRONTIER:
-        return rows[[multiplier_label(value) == line for value in rows["multiplier"]]].assign(key=rows["trial_id"])
-    shape = ["architecture", "scheme", "multiplier", "embedding_dim", "examples"]
-    training = rows.groupby(shape, sort=True)["train_ne"].mean().reset_index()
-    return named_frontier(rows, "data").merge(training, on=shape, how="left")
+    rows = view.points[record.architecture, record.scheme]
+    if record.line != FRONTIER:
+        on_line = [multiplier_label(value) == record.line for value in rows["multiplier"]]
+        return rows[on_line].assign(key=rows["trial_id"])
+    means = rows.groupby([*SHAPE, "examples"], sort=True)["train_ne"].mean().reset_index()
+    frontier = view.frontiers[record.architecture, record.scheme, "data"]
+    return frontier.merge(means, on=[*SHAPE, "examples"], how="left")

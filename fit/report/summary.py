@@ -1,4 +1,4 @@
-"""What a study says, in numbers and plain words: the findings at the top of the report."""
+"""The findings at the top of the report, in numbers and words."""
 
 from dataclasses import dataclass
 
@@ -32,12 +32,12 @@ class BestPoint:
 
 @dataclass(frozen=True)
 class Gain:
-    """What the largest multiplier of a scheme changes, at the largest data size of both.
+    """What the largest multiplier of a scheme changes, at the largest data size that the baseline reached too.
 
-    For a scheme that was only scaled down it is the smallest one.
+    For a scheme that was only scaled down it is the smallest multiplier.
 
     Attributes:
-        scheme: V, H, O, M, F or N.
+        scheme: Its letter.
         multiplier: The largest one measured; the smallest, if none is above 1.
         examples: The data size of the comparison.
         baseline_ne: Test NE of the baseline, mean of seeds.
@@ -114,11 +114,11 @@ def findings(view: StudyView) -> list[str]:
 
 
 def next_doubling(fit: PowerLawFit | None) -> str:
-    """One sentence on what twice the data would bring to the baseline, as sure as its law allows."""
+    """One sentence on what the baseline would gain from twice the data, as far as its law allows."""
     if fit is None:
-        return "The baseline was not measured, so nothing can be said about more data for it."
+        return "The baseline was not measured, so its gain from more data is unknown."
     if not fit.status.has_exponent:
-        return f"What twice the data would bring to the baseline cannot be told. {fit.status.meaning}"
+        return f"What the baseline would gain from twice the data is unknown. {fit.status.meaning}"
     now, then = (float(value) for value in fit.predict([max(fit.x), 2 * max(fit.x)]))
     low, high = (float(end[0]) for end in fit.predict_interval([2 * max(fit.x)]))
     sentence = (
@@ -127,7 +127,7 @@ def next_doubling(fit: PowerLawFit | None) -> str:
     )
     if fit.status.has_floor:
         return f"{sentence}."
-    return f"{sentence}; one doubling is as far as this curve can be trusted, since its floor is not identified."
+    return f"{sentence}; do not extrapolate this curve beyond one doubling, because its floor is not identified."
 
 
 def gain_words(gain: Gain) -> str:
@@ -142,24 +142,26 @@ def gain_words(gain: Gain) -> str:
 
 
 def cautions(view: StudyView) -> list[str]:
-    """Sentences on what the reader must know before trusting the rest; empty for a clean study."""
+    """What the reader must know before trusting the rest, a sentence each; empty for a clean study."""
     words = []
     runs, fits = view.runs, view.fits
     trials = runs["trial_id"].nunique()
     missing = len({trial.trial_id for trial in fits.missing})
     if missing:
-        words.append(f"{missing} of {trials} trials failed or were skipped, and are listed below.")
+        words.append(f"{missing} of {trials} trials failed or were skipped; they are listed below.")
     if fits.collapsed:
         dead = len(fits.collapsed)
-        words.append(f"{dead} of {trials} trials learned nothing at any data size: collapsed, and not in the fits.")
+        words.append(
+            f"{dead} of {trials} trials collapsed: they learned nothing at any data size, and are not in the fits."
+        )
     edge = {
         (point.architecture, point.scheme, point.multiplier) for point in fits.flagged if "lr_at_edge" in point.flags
     }
     shapes = runs[SHAPE].drop_duplicates()
     if edge:
         words.append(
-            f"{len(edge)} of {len(shapes)} shapes did best at the smallest or largest learning rate of the grid: a "
-            "better one may lie beyond, and part of what looks like scale may be learning rate."
+            f"{len(edge)} of {len(shapes)} shapes did best at the smallest or largest learning rate of the grid. A "
+            "better one may lie outside it, so part of what looks like scale may be learning rate."
         )
     baseline = view.chosen[view.chosen["scheme"] == BASELINE]
     if baseline.empty:
@@ -169,8 +171,8 @@ def cautions(view: StudyView) -> list[str]:
     if last["test_ne"].mean() > 1:
         words.append(
             f"The baseline ends at NE {last['test_ne'].mean():.4f}, worse than always guessing the test split's click "
-            f"rate, and predicts {last['test_calibration'].mean():.0%} of the test clicks: what the training split "
-            "teaches does not carry over to the test split."
+            f"rate, and predicts {last['test_calibration'].mean():.0%} of the test clicks: what the model "
+            "learns from the training split does not carry over to the test split."
         )
     return words
 

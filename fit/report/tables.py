@@ -102,7 +102,7 @@ def _ranking(ranking: Sequence[Ranking]) -> Table[tuple[Ranking, SchemeLaw]]:
             Column("gain_percent", "Next doubling, % of NE", lambda r: _percent(r[1].gain), "number"),
         ),
         "NE ≈ α·x⁻ᵝ + γ on the frontier of each scheme. In small print: the interval. Saturated: whether the next "
-        "doubling of x, from the largest measured, brings less than the threshold.",
+        "doubling of x, from the largest measured, removes less of NE than the threshold.",
     )
 
 
@@ -129,7 +129,7 @@ def _pairs(ranking: Sequence[Ranking]) -> Table[tuple[Ranking, Pair]]:
 def _phases(saturation: Sequence[Saturation]) -> Table[Saturation]:
     return Table(
         "phases",
-        "Phases of every line",
+        "Phase of every line",
         saturation,
         (
             *_WHERE,
@@ -139,7 +139,7 @@ def _phases(saturation: Sequence[Saturation]) -> Table[Saturation]:
             Column("gain_percent", "Next doubling, % of NE", lambda r: _percent(r.gain), "number"),
             Column("elasticity", "Local exponent", lambda r: r.elasticity, "number"),
             Column("saturated", "Saturated", lambda r: r.saturated, "verdict"),
-            Column("probability", "Probability of it", lambda r: r.probability, "number"),
+            Column("probability", "Probability of saturation", lambda r: r.probability, "number"),
             Column(
                 "diminishing_return", "Point of diminishing return, x", lambda r: r.diminishing_return, "estimate",
                 lambda r: (r.low, r.high),
@@ -166,18 +166,18 @@ def _limits(limits: Sequence[Limit]) -> Table[Limit]:
             Column("gap", "Gap", lambda r: r.gap, "number"),
             half("half_gap_ne", "NE at half the gap", lambda h: h.ne, "number"),
             Column(
-                "half_gap_x", "x that takes", lambda r: r.half_gap.x if r.half_gap else None, "estimate",
+                "half_gap_x", "x needed for it", lambda r: r.half_gap.x if r.half_gap else None, "estimate",
                 lambda r: (r.half_gap.low, r.half_gap.high) if r.half_gap else (None, None),
             ),
             half("half_gap_factor", "Times the largest x", lambda h: h.factor, "count", csv_only=False),
             half(
-                "unreachable_probability", "Probability it is out of reach", lambda h: h.unreachable_probability,
+                "unreachable_probability", "Probability that it is out of reach", lambda h: h.unreachable_probability,
                 "number",
             ),
             Column("words", "In words", lambda r: r.words, "words"),
         ),
-        "How far the best model of each scheme is from the level that no amount of x gets below, and what half of that "
-        "way takes.",
+        "How far the best model of each scheme is from the level that no amount of x gets below, and how much x closes "
+        "half of that gap.",
         listed_by=(),
     )  # fmt: skip
 
@@ -374,7 +374,7 @@ def _held_out(records: Sequence[HeldOut]) -> Table[HeldOut]:
 def _paper(claims: Sequence[Claim]) -> Table[Claim]:
     return Table(
         "paper",
-        "Beside the paper",
+        "Comparison with the paper",
         claims,
         (
             Column("claim", "Claim", lambda r: r.claim),
@@ -384,7 +384,7 @@ def _paper(claims: Sequence[Claim]) -> Table[Claim]:
             Column("verdict", "Verdict", lambda r: r.verdict, "verdict"),
             Column("why", "Why", lambda r: r.why, "words"),
         ),
-        "Ardalani et al. (2022) trained on another log, of much larger models: agreement is a finding, not a target.",
+        "Ardalani et al. (2022) trained much larger models on another log: agreement is a finding, not a target.",
     )
 
 
@@ -407,8 +407,8 @@ def fits_table(lines: Sequence[LineFit]) -> Table[LineFit]:
             _parameter("gamma", "γ", lambda r: r.fit),
             Column("r2", "R²", lambda r: finite_or_none(r.fit.r2), "number"),
         ),
-        "β is how fast more x pays, γ the level that no amount of x gets below. Only where the verdict is sound should "
-        "a curve be followed beyond its points.",
+        "β: how fast NE falls with x; γ: the level that no amount of x gets below. Extrapolate a curve only where the "
+        "verdict is sound.",
         folded=True,
     )  # fmt: skip
 
@@ -428,13 +428,13 @@ def _missing(trials: Sequence[MissingTrial]) -> Table[MissingTrial]:
         *_TRIAL, Column("status", "status", lambda r: r.status), Column("reason", "reason", lambda r: r.reason)
     )  # fmt: skip
     title = f"Failed or skipped trials: {len(trials) or 'none'}"
-    note = "They gave no measurement; the reason is the trial's own."
+    note = "They were not measured; the reason is the one that the trial recorded."
     return Table("missing", title, trials, columns if trials else (), note)
 
 
 def _collapsed(trials: Sequence[CollapsedTrial]) -> Table[CollapsedTrial]:
     title = f"Collapsed trials: {len(trials) or 'none'}"
-    note = "Test NE 0.9995 or more at every data size: a dead network. Not fitted."
+    note = "Test NE is 0.9995 or more at every data size: a dead network. Not fitted."
     return Table("collapsed", title, trials, _TRIAL if trials else (), note)
 
 
@@ -444,7 +444,7 @@ def _flagged(points: Sequence[FlaggedPoint]) -> Table[FlaggedPoint]:
     )  # fmt: skip
     note = (
         "plateau: left of the power-law region of its curve. lr_at_edge: the learning rate selected for this shape "
-        "is the smallest or largest of the grid. collapsed: see above."
+        "is the smallest or largest of the grid. collapsed: as above."
     )
     title = f"Flagged points: {len(points) or 'none'}"
     return Table("flagged", title, points, columns if points else (), note, folded=True)

@@ -16,7 +16,6 @@ from tensorboard.plugins.text.summary_v2 import text_pb
 from tensorboard.summary.writer.event_file_writer import EventFileWriter
 from tensorboard.util import tensor_util
 
-from tfrs_scaling.fit.analyses.lines import frontier_points
 from tfrs_scaling.fit.labels import FRONTIER, multiplier_label
 from tfrs_scaling.fit.laws.power_law import PowerLawFit
 from tfrs_scaling.fit.report.tensorboard_texts import tensorboard_texts
@@ -72,7 +71,7 @@ def curves(view: StudyView) -> Curves:
         for multiplier, line in rows.groupby("multiplier", sort=True):
             run = multiplier_label(float(str(multiplier))).replace("/", "_")
             drawn[run, f"{where}ne/{scheme}"] = _by_examples(line)
-        drawn[scheme, f"{where}{FRONTIER}"] = _by_examples(frontier_points(rows, "data"))
+        drawn[scheme, f"{where}{FRONTIER}"] = _by_examples(view.frontiers[architecture, scheme, "data"])
         law = view.law(architecture, scheme, "data", FRONTIER)
         if law is not None and law.status.has_law:
             for end, curve in _law(law).items():

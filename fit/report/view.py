@@ -7,14 +7,16 @@ from typing import Any
 
 import pandas as pd
 
+from tfrs_scaling.common.words import human
 from tfrs_scaling.fit.advice.advice import Advice
 from tfrs_scaling.fit.advice.advise import advise
-from tfrs_scaling.fit.analyses.lines import points, with_plateau
+from tfrs_scaling.fit.analyses.lines import frontier_points, points, with_plateau
+from tfrs_scaling.fit.labels import shape_name
 from tfrs_scaling.fit.laws.power_law import PowerLawFit
 from tfrs_scaling.fit.report.table import Table
 from tfrs_scaling.fit.report.tables import study_tables
 from tfrs_scaling.fit.schemes import SCHEMES
-from tfrs_scaling.fit.screening import usable_runs
+from tfrs_scaling.fit.screening import SHAPE, usable_runs
 from tfrs_scaling.fit.study import StudyFits
 
 BUDGETS = {
@@ -62,6 +64,17 @@ class StudyView:
     about: About
     architectures: tuple[str, ...]
     points: Mapping[tuple[str, str], pd.DataFrame]
+
+    @cached_property
+    def frontiers(self) -> dict[tuple[str, str, str], pd.DataFrame]:
+        """By architecture, scheme and x, ``frontier_points`` with two more columns: ``trial_id``, the shape in words,
+        and ``key``, the trials that a point is the mean of."""
+        return {
+            (*names, x): _named(frontier_points(rows, x), rows)
+            for names, rows in self.points.items()
+            for x in SCHEMES[names[1]].axes
+            if not rows.empty
+        }
 
     @cached_property
     def tables(self) -> dict[str, Table[Any]]:
@@ -112,6 +125,16 @@ def study_view(runs: pd.DataFrame, fits: StudyFits, about: Mapping[str, Any] | N
             if row.axes
         },
     )
+
+
+def _named(frontier: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
+    trials = rows.groupby([*SHAPE, "examples"], sort=True)["trial_id"].agg(lambda ids: "\n".join(sorted(ids)))
+    keys = trials.reindex(pd.MultiIndex.from_frame(frontier[[*SHAPE, "examples"]])).to_list()
+    names = [
+        f"{shape_name(row['scheme'], row['multiplier'])} at {human(row['examples'])} examples"
+        for _, row in frontier.iterrows()
+    ]
+    return frontier.assign(trial_id=names, key=keys)
 
 
 def read_about(content: Mapping[str, Any], default_name: str) -> About:

@@ -2,7 +2,7 @@
 const content = JSON.parse(document.getElementById("documents").textContent)
 const dark = matchMedia("(prefers-color-scheme: dark)"), paper = matchMedia("print")
 const shade = () => dark.matches && !paper.matches ? 2 : 1
-const roots = new Map()  // what is drawn, by the id of its element
+const roots = new Map()  // drawn figures by the id of their element
 // A model's tags "property|light|dark" carry both colours of what it draws.
 const shades = (tags) => (tags ?? []).map((tag) => String(tag).split("|")).filter((parts) => parts.length === 3)
 function unpacked(node) {
@@ -30,7 +30,7 @@ async function drawNow(place) {
   roots.set(place.id, root)
   place.dispatchEvent(new CustomEvent("figure-drawn", {bubbles: true, detail: root}))
 }
-// What is in sight at once, the rest one by one in spare moments; what is hidden when it is shown.
+// Figures in sight are drawn at once, the others one by one when idle, hidden ones when they are shown.
 async function drawAll() {
   delete document.body.dataset.drawn
   const next = () => [...document.querySelectorAll(".plot")].find((p) => !begun.has(p.id) && p.offsetParent)
@@ -44,8 +44,8 @@ async function drawAll() {
 const sight = new IntersectionObserver((seen) => {
   for (const each of seen) if (each.isIntersecting) draw(each.target)
 }, {rootMargin: "300px"})
-// Paper gets drawings that scale: a canvas keeps the width it had on the screen. Their colours are those of paper,
-// put into the finished drawing, since what is painted changes its colours only later.
+// Print SVG, which scales: a canvas keeps the width it had on the screen. The colours of paper are put into the
+// finished drawing, because repainting a figure takes effect only later.
 const rgb = (hex) => `rgb(${[1, 3, 5].map((at) => parseInt(hex.slice(at, at + 2), 16)).join()})`
 function onPaper(drawing, root) {
   const light = new Map()

@@ -9,7 +9,7 @@ import pandas as pd
 from bokeh.models import FixedTicker, LegendItem, MultiLine, Scatter, Text
 
 from tfrs_scaling.common.figures import INK, human_ticks, log_ticks, tint
-from tfrs_scaling.common.words import FLOPS, human
+from tfrs_scaling.common.words import FLOPS, human, interval
 from tfrs_scaling.fit.analyses.dimension import BestDimension
 from tfrs_scaling.fit.analyses.generalisation import Generalisation
 from tfrs_scaling.fit.analyses.joint import JointLaw, PathStep
@@ -198,9 +198,8 @@ def _texts(columns: dict[str, Any]) -> dict[str, Any]:
 
 
 def _path_note(step: PathStep) -> str:
-    known = step.low is not None and step.high is not None
-    ends = f", NE {step.low:.4f} to {step.high:.4f}" if known else ""
-    return f"best split of {human(step.budget, FLOPS)} FLOPs{ends}"
+    ends = interval(step.low, step.high, "{:.4f}".format)
+    return f"best split of {human(step.budget, FLOPS)} FLOPs{', NE ' * bool(ends)}{ends}"
 
 
 def _dimension_note(record: BestDimension, dim: int) -> str:

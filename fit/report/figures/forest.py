@@ -1,4 +1,4 @@
-"""Differences of NE with their intervals, one a row: what each multiplier changes, and how predictions fared."""
+"""Differences of NE with their intervals, one a row: what each multiplier changes, and how good predictions were."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 from bokeh.models import ColumnDataSource, FixedTicker, LegendItem, Span
 
 from tfrs_scaling.common.figures import INK, MUTED, add_legend, blank_figure, tint
-from tfrs_scaling.common.words import human
+from tfrs_scaling.common.words import human, interval, signed
 from tfrs_scaling.fit.analyses.effects import Effect
 from tfrs_scaling.fit.analyses.held_out import HeldOut
 from tfrs_scaling.fit.labels import architecture_suffix, shape_name
@@ -42,8 +42,8 @@ def effects_figure(effects: Sequence[Effect], keys: Sequence[str]) -> Any:
             "y": [-at for at in rows],
             "key": [keys[at] for at in rows],
             "name": [names[at] for at in rows],
-            "change": [f"{effects[at].change:+.5f}" for at in rows],
-            "interval": [_interval(effects[at].low, effects[at].high) for at in rows],
+            "change": [signed(effects[at].change, 5) for at in rows],
+            "interval": [interval(effects[at].low, effects[at].high, _signed) for at in rows],
             "examples": [human(effects[at].examples) for at in rows],
             "outcome": [effects[at].outcome for at in rows],
         }
@@ -98,7 +98,7 @@ def held_out_figure(records: Sequence[HeldOut], names: Sequence[str]) -> Any:
             "name": [names[at] for at in rows],
             "measured": [f"{records[at].measured:.5f}" for at in rows],
             "predicted": [f"{records[at].predicted:.5f}" for at in rows],
-            "interval": [_interval(records[at].low, records[at].high) for at in rows],
+            "interval": [interval(records[at].low, records[at].high, "{:.5f}".format) for at in rows],
             "examples": [human(records[at].examples) for at in rows],
             "law": [records[at].law for at in rows],
         }
@@ -132,5 +132,5 @@ def _bars(plot: Any, ends: Sequence[Any], places: Sequence[float], colours: tupl
     return bar
 
 
-def _interval(low: float | None, high: float | None) -> str:
-    return " to ".join("open" if end is None else f"{end:+.5f}".replace("+0", "0") for end in (low, high))
+def _signed(value: float) -> str:
+    return signed(value, 5)

@@ -1,8 +1,8 @@
-"""What the figures of a study are made of: axes, points, laws with their bands, frontiers, legends.
+"""The parts of a study's figures: axes, points, laws with their bands, frontiers, legends.
 
 Colours come in pairs, one for a light page and one for a dark one, see ``tfrs_scaling.common.figures``.
-A source of points has the column ``key``, the ids of the trials that a point stands for, one a line: by it the page
-links what is selected in one figure to all others.
+A source of points has the column ``key``, the ids of a point's trials, one a line: through it the page links what is
+selected in one figure to all others.
 """
 
 import math
@@ -51,7 +51,7 @@ _TOOLTIPS = [
 
 
 def plain(text: str) -> str:
-    """A text out of data as a label: Bokeh would typeset what stands between two ``$$``."""
+    """A text out of data as a label: Bokeh would typeset what is between two ``$$``."""
     return text.replace("$$", "$\u200b$")
 
 
@@ -124,7 +124,7 @@ def add_points(
 
 
 def mark(plot: Any, columns: dict[str, Any], colours: Colours, marker: str, *, y: str = "ne", size: int = 8) -> Any:
-    """Points that hover tells about and that can be selected: larger and in ink when they are, pale when others are.
+    """Points with tooltips that can be selected: then they are larger and in ink, and the others pale.
 
     Args:
         plot: What to draw into, made by ``empty_figure`` or ``selectable``.
@@ -156,7 +156,7 @@ def mark(plot: Any, columns: dict[str, Any], colours: Colours, marker: str, *, y
 
 
 def add(plot: Any, glyph: Any, columns: dict[str, Any], **options: Any) -> Any:
-    """A renderer of a glyph. ``plot.line`` and its kin would make three glyphs of each, of which most go unused."""
+    """A renderer of a glyph; ``plot.line`` and the like would make three glyphs for each, most of them unused."""
     return plot.add_glyph(ColumnDataSource(columns), glyph, **options)
 
 

@@ -30,15 +30,14 @@ from tfrs_scaling.fit.report.figures.parts import (
     legend_below,
     log_range,
 )
-from tfrs_scaling.fit.report.figures.schemes import named_frontier
 from tfrs_scaling.fit.report.view import StudyView
 from tfrs_scaling.fit.schemes import SCHEMES
 
 Frontiers = Mapping[str, tuple[pd.DataFrame, PowerLawFit]]  # points and law by scheme
 
-TARGET = 0.99  # where that of the target NE begins, of the lowest NE measured
+TARGET = 0.99  # where the slider of the target NE begins: a share of the lowest NE measured
 _REACH = EXTRAPOLATION * 8
-INSIDE = 1.12  # how far from the end of the axis an arrow stands, as a factor of x
+INSIDE = 1.12  # how far an arrow is from the end of the axis: a factor of x
 _AXES = (  # name, its x, the schemes that share the axis, what it measures
     ("data", "data", tuple(SCHEMES), AXIS_NAMES["data"]),
     ("parameters", "parameters", ("V", "H", "F"), AXIS_NAMES["parameters"]),
@@ -82,7 +81,7 @@ def shared_axes(view: StudyView, target: float) -> list[SharedAxis]:
         for name, x, schemes, label in _AXES:
             laws = {scheme: view.law(architecture, scheme, x, FRONTIER) for scheme in schemes}
             frontiers = {
-                scheme: (named_frontier(view.points[architecture, scheme], x), law)
+                scheme: (view.frontiers[architecture, scheme, x], law)
                 for scheme, law in laws.items()
                 if law is not None and law.status.has_law
             }
@@ -172,7 +171,7 @@ def _movable(plot: Any, name: str, colours: tuple[str, str], size: int) -> Any:
 
 
 def _hide_with(line: Any, *marks: Any) -> None:
-    """What hides a line by its name in the legend hides its marks too."""
+    """Hiding a line by its name in the legend hides its marks too."""
     for each in marks:
         line.js_link("visible", each, "visible")
 

@@ -8,8 +8,7 @@ from bokeh.models import LegendItem
 
 from tfrs_scaling.common.figures import INK
 from tfrs_scaling.common.words import human
-from tfrs_scaling.fit.analyses.lines import frontier_points
-from tfrs_scaling.fit.labels import AXIS_NAMES, FRONTIER, axis_name, line_name, multiplier_label, shape_name
+from tfrs_scaling.fit.labels import AXIS_NAMES, FRONTIER, axis_name, line_name, multiplier_label
 from tfrs_scaling.fit.report.figures.parts import (
     MARKERS,
     add_band,
@@ -98,7 +97,7 @@ def scheme_figure(view: StudyView, architecture: str, scheme: str, x: str, *, re
         shown = human(float(label)) if by_examples else line_name(label)
         drawn.append(LegendItem(label=shown, renderers=[scatter, *curve], index=len(line) - 1))
     law = view.law(architecture, scheme, x, FRONTIER)
-    ring = add_ring(plot, frontier_points(rows, x), x)
+    ring = add_ring(plot, view.frontiers[architecture, scheme, x], x)
     emphasis = [] if law is None else [*add_band(plot, law, INK), *add_curve(plot, law, INK, width=3)]
     drawn.append(LegendItem(label=FRONTIER, renderers=[ring, *emphasis]))
     return finish(plot, drawn, rows["test_ne"].to_list(), view.about.bayes_ne, rows[x].to_list())
@@ -116,7 +115,7 @@ def frontiers_figure(view: StudyView, architecture: str, schemes: Sequence[str],
     plot = empty_figure(x, AXIS_NAMES[x])
     drawn, losses, places = [], list[float](), list[float]()
     for rank, scheme in enumerate(schemes):
-        frontier = named_frontier(view.points[architecture, scheme], x)
+        frontier = view.frontiers[architecture, scheme, x]
         fit = view.law(architecture, scheme, x, FRONTIER)
         colours = SCHEMES[scheme].colours
         law = [] if fit is None else [*add_band(plot, fit, colours), *add_curve(plot, fit, colours, width=2)]
@@ -127,19 +126,7 @@ def frontiers_figure(view: StudyView, architecture: str, schemes: Sequence[str],
     return finish(plot, drawn, losses, view.about.bayes_ne, places)
 
 
-def named_frontier(rows: pd.DataFrame, x: str) -> pd.DataFrame:
-    """``frontier_points`` with the shape of each in words (``trial_id``) and the trials it is the mean of (``key``)."""
-    frontier = frontier_points(rows, x)
-    trials = rows.groupby([*SHAPE, "examples"], sort=True)["trial_id"].agg(lambda ids: "\n".join(sorted(ids)))
-    keys = trials.reindex(pd.MultiIndex.from_frame(frontier[[*SHAPE, "examples"]])).to_list()
-    return frontier.assign(trial_id=[_name(row) for _, row in frontier.iterrows()], key=keys)
-
-
 def _through_means(plot: Any, line: pd.DataFrame, x: str, colours: tuple[str, str]) -> Any:
     """A thin line through the means of seeds, from the smallest model or data size to the largest."""
     means = line.groupby([*SHAPE, "examples"], sort=True)[[x, "test_ne"]].mean().sort_values([x, "test_ne"])
     return add_line(plot, means[x], means["test_ne"], colours, line_width=1.2, line_alpha=0.7)
-
-
-def _name(row: "pd.Series[Any]") -> str:
-    return f"{shape_name(row['scheme'], row['multiplier'])} at {human(row['examples'])} examples"

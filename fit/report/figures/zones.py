@@ -6,7 +6,7 @@ from typing import Any
 from bokeh.models import ColumnDataSource, FixedTicker, LegendItem
 
 from tfrs_scaling.common.figures import CARD, FAINT, INK, MUTED, Colours, add_legend, blank_figure, tint
-from tfrs_scaling.common.words import human
+from tfrs_scaling.common.words import UNKNOWN, human, interval, signed
 from tfrs_scaling.fit.analyses.zones import Cell, Zones
 from tfrs_scaling.fit.labels import AXIS_NAMES, axis_name
 from tfrs_scaling.fit.schemes import SCHEMES
@@ -62,8 +62,8 @@ def _tiles(plot: Any, cells: Sequence[Cell], places: dict[str, list[Any]], back:
     texts = {
         "parameters": [f"{cell.parameters:,.0f}" for cell in cells],
         "examples": [f"{cell.examples:,.0f}" for cell in cells],
-        "difference": [_signed(cell.difference) for cell in cells],
-        "interval": [f"{_signed(cell.low)} to {_signed(cell.high)}" for cell in cells],
+        "difference": [signed(cell.difference, 5) for cell in cells],
+        "interval": [interval(cell.low, cell.high, _signed) or UNKNOWN for cell in cells],
     }
     source = ColumnDataSource(places | texts)
     tile = plot.rect("x", "y", 0.94, 0.92, source=source, line_width=1)
@@ -85,5 +85,5 @@ def _outcome_words(zone: Zones, outcome: str) -> str:
     }[outcome]
 
 
-def _signed(value: float | None) -> str:
-    return "–" if value is None else f"{value:+.5f}".replace("-", "−")
+def _signed(value: float) -> str:
+    return signed(value, 5)

@@ -57,7 +57,7 @@ class StudyFiguresTest(tf.test.TestCase):
         self.assertEqual(shown, sorted(zip(measured["data"], measured["test_ne"], strict=True)))
         self.assertLen(plot.select_one(HoverTool).renderers, 5)
         largest = drawn[-1].data_source.data
-        _, fit = line_of(self.fits, "V", "data", "16")
+        fit = line_of(self.fits, "V", "data", "16")
         residuals = [float(text) for text in largest["residual"]]
         self.assertAllClose(residuals, np.array(largest["ne"]) - fit.predict(largest["x"]), atol=6e-6, rtol=0)
 
@@ -84,7 +84,7 @@ class StudyFiguresTest(tf.test.TestCase):
     def test_band_frontier_floor_and_legend(self) -> None:
         plot = self.figures["dot", "V", "data"]
         band = glyphs(plot, "VArea")[0].data_source.data
-        _, fit = line_of(self.fits, "V", "data", "frontier")
+        fit = line_of(self.fits, "V", "data", "frontier")
         low, high = fit.predict_interval(band["x"])
         self.assertAllClose(band["y1"], low)
         self.assertAllClose(band["y2"], high)
