@@ -59,8 +59,8 @@ def dimension(
     noise of a training, that noise itself being uncertain, and the intervals are percentiles.
 
     Args:
-        chosen: The rows that may carry a fit, as ``selected`` returns them: schemes D, V, H and VH count.
-        noise: Of one training, as ``training_noise`` gives it.
+        chosen: The rows that may carry a fit, as ``usable_runs`` returns them: schemes D, V, H and VH count.
+        noise: Of one training, as ``training_noise`` estimates it.
         margin: Share of the best NE, 0 or above.
         level: Confidence level.
         seed: Of the bootstrap.

@@ -1,4 +1,4 @@
-"""What every multiplier of every scheme changes, against the baseline, told from noise."""
+"""What every multiplier of every scheme changes, against the baseline, and whether that exceeds the noise."""
 
 import math
 from dataclasses import asdict, dataclass
@@ -64,8 +64,8 @@ def effects(chosen: pd.DataFrame, noise: Noise, *, level: float = 0.95) -> list[
     study in which nothing matters one in twenty shows anything. The noise is that of ``training_noise``.
 
     Args:
-        chosen: The rows that may carry a fit, as ``selected`` returns them.
-        noise: Of one training, as ``training_noise`` gives it.
+        chosen: The rows that may carry a fit, as ``usable_runs`` returns them.
+        noise: Of one training, as ``training_noise`` estimates it.
         level: Confidence level of all intervals together.
 
     Returns:

@@ -50,7 +50,7 @@ class Ladders:
 
     @property
     def known(self) -> bool:
-        """Whether the noise is known, without which nothing can be told apart."""
+        """Whether the noise is known, without which no difference can be called one."""
         return bool(self.source)
 
     @property
@@ -90,7 +90,7 @@ def resample_ladders(chosen: pd.DataFrame, architecture: str, *, seed: int = 0) 
     all of a resample share the factor of Student's t for the uncertainty of the noise.
 
     Args:
-        chosen: The rows that may carry a fit, as ``selected`` returns them.
+        chosen: The rows that may carry a fit, as ``usable_runs`` returns them.
         architecture: Keep this one.
         seed: Of the resampling, >= 0.
 

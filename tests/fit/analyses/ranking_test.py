@@ -1,4 +1,4 @@
-"""Tests of the ranking of schemes on planted laws: what is told apart, and how often nothing is."""
+"""Tests of the ranking of schemes on planted laws: which differences are found, and how often there are none."""
 
 import numpy as np
 import pandas as pd
