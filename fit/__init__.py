@@ -7,7 +7,8 @@ No function warns, whatever ``np.seterr`` says: what is beyond float64 is infini
 
 from typing import TYPE_CHECKING, Any
 
-from tfrs_scaling.fit.advice.advise import Advice, advise
+from tfrs_scaling.fit.advice.advice import Advice
+from tfrs_scaling.fit.advice.advise import advise
 from tfrs_scaling.fit.extrapolation.choose import LAWS, ChosenLaw, choose_law
 from tfrs_scaling.fit.joint.allocation import Allocation, MeasuredCost
 from tfrs_scaling.fit.joint.law import JointFit, fit_joint_law

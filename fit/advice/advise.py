@@ -16,8 +16,6 @@ from tfrs_scaling.fit.schemes import BASELINE
 from tfrs_scaling.fit.screening import usable_runs
 from tfrs_scaling.fit.study import StudyFits
 
-__all__ = ["Advice", "Budget", "advise", "read_budget"]
-
 _MOST_USED = 0.75  # of the budget: an answer that uses less says so
 
 

@@ -11,7 +11,8 @@ import pandas as pd
 
 from tests.helpers.planted import planted_row
 from tests.helpers.planted_answers import study_fits
-from tfrs_scaling.fit.advice.advise import Advice, advise
+from tfrs_scaling.fit.advice.advice import Advice
+from tfrs_scaling.fit.advice.advise import advise
 from tfrs_scaling.fit.analyses.held_out import held_out
 from tfrs_scaling.fit.analyses.lines import DataLine, LineFit
 from tfrs_scaling.fit.labels import multiplier_label

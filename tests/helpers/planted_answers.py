@@ -67,7 +67,9 @@ def answers(architecture: str = "dot") -> StudyFits:
             for scheme, line in (("D", "1"), ("V", "frontier"))
         ),
         architectures=(
-            ArchitectureComparison(architecture, architecture, "shifted", 0.0, -0.1, 0.1, 0.8, 0.7, 0.9, 0.01, "Less data."),
+            ArchitectureComparison(
+                architecture, architecture, "shifted", 0.0, -0.1, 0.1, 0.8, 0.7, 0.9, 0.01, "Less data."
+            ),
         ),
         held_out=tuple(
             HeldOut(architecture, "D", "1", LADDER[-1], 0.81, 0.808, 0.812, measured, inside, 0.001, LAW)
@@ -98,7 +100,7 @@ def _ranking(architecture: str, x: str, text: str) -> Ranking:
         gain=0.02, why="gain above the threshold",
     )  # fmt: skip
     flat = replace(sound, scheme="H", status=Status.FLAT, saturated="cannot tell", gain=None, r2=None)
-    pair = Pair("V", "H", ">", -0.01, -0.02, -0.005, 1e6, "outside the noise")
+    pair = Pair("V", "H", ">", -0.01, -0.02, -0.005, 1e6, "more than the noise")
     return Ranking(architecture, x, text, (("V",), ("H", "O", "M")), (pair,), (sound, flat))
 
 

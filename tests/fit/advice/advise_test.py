@@ -17,7 +17,8 @@ from tests.helpers.studies import CONFIGS
 from tfrs_scaling.cli.main import main
 from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.config import read_config
-from tfrs_scaling.fit.advice.advise import Advice, advise
+from tfrs_scaling.fit.advice.advice import Advice
+from tfrs_scaling.fit.advice.advise import advise
 from tfrs_scaling.fit.runs import COLUMNS, write_runs
 from tfrs_scaling.fit.study import fit_study
 
