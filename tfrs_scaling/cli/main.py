@@ -323,13 +323,11 @@ def _fit(runs_path: Path) -> None:
 
 def _report(workdir: Any) -> None:
     from tfrs_scaling.fit.report.report import write_report
-    from tfrs_scaling.fit.report.tensorboard import write_board
     from tfrs_scaling.fit.runs import read_runs
     from tfrs_scaling.fit.study import StudyFits
 
-    runs, fits, study = read_runs(workdir.runs), StudyFits.read(workdir.fits), workdir.read_study()
-    write_report(runs, fits, workdir.report, study=study)
-    write_board(runs, fits, workdir.board, name=study["name"])
+    runs, study = read_runs(workdir.runs), StudyFits.read(workdir.fits)
+    write_report(runs, study, workdir.report, about=workdir.read_study(), tensorboard=workdir.board)
     say(f"report: {workdir.report}")
 
 
@@ -338,6 +336,6 @@ def _images(workdir: Any, suffix: Literal["png", "svg"]) -> None:
     from tfrs_scaling.fit.runs import read_runs
     from tfrs_scaling.fit.study import StudyFits
 
-    folder, study = workdir.root / "figures", workdir.read_study()
-    files = write_images(read_runs(workdir.runs), StudyFits.read(workdir.fits), folder, study=study, suffix=suffix)
+    folder, runs, study = workdir.root / "figures", read_runs(workdir.runs), StudyFits.read(workdir.fits)
+    files = write_images(runs, study, folder, about=workdir.read_study(), suffix=suffix)
     say(f"{len(files)} figures: {folder}/*.{suffix}")
