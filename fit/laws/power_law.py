@@ -342,7 +342,7 @@ def fit_points(
     else:
         noise_degrees = float(points.x.size - 3)
         noise = math.sqrt(float(best.rss[0]) / noise_degrees)
-    estimate = {
+    estimate: dict[str, Any] = {
         "alpha_at_x0": float(best.top[0]) * profile.scale * math.exp(-float(best.beta[0]) * x0_distance),
         "beta": float(best.beta[0]),
         "gamma": float(best.gamma[0]) * profile.scale,
@@ -388,7 +388,7 @@ def _percentiles(laws: Array, estimate: Array, log_x0: float, level: float) -> d
     return {name: (min(low, own[name][0]), max(high, own[name][1])) for name, (low, high) in intervals.items()}
 
 
-def _goodness(profile: Profile, best: Solutions, points: Points, robust: bool) -> dict[str, float]:
+def _goodness(profile: Profile, best: Solutions, points: Points, robust: bool) -> dict[str, Any]:
     """How well the law describes the measured points, for a robust fit too."""
     measured, rss = profile, float(best.rss[0])
     if robust:
