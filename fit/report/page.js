@@ -81,7 +81,7 @@ function far(x, law, axis) {
   const times = x / law.high
   return human(x, axis) + (times > 1 ? ` (${Number(times.toPrecision(3)).toLocaleString("en")}× the largest)` : "")
 }
-function tell() {
+function showNumbers() {
   document.getElementById("epsilon-shown").textContent = Number((100 * threshold()).toPrecision(2)) + " %"
   document.getElementById("target-shown").textContent = Number(target.value).toFixed(4)
   const body = document.querySelector("#levers-now tbody")
@@ -102,7 +102,7 @@ function tell() {
 }
 const place = (which, group) => `lever-${which}-${group.element}`
 function moveAll() {
-  tell()
+  showNumbers()
   for (const group of report.levers) for (const which of ["ne", "gain"])
     if (roots.has(place(which, group))) move(roots.get(place(which, group)), group, which)
 }
@@ -111,7 +111,7 @@ if (epsilon) {
   Object.assign(target, report.target)
   target.value = report.target.value
   for (const slider of [epsilon, target]) slider.addEventListener("input", moveAll)
-  tell()
+  showNumbers()
 }
 
 document.addEventListener("figure-drawn", ({target: element, detail: root}) => {

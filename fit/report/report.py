@@ -89,7 +89,7 @@ def render_report(view: StudyView) -> str:
         sections=sections,
         advice=[(BUDGETS[budget], advice) for budget, advice in view.advice.items()],
         tiles=_tiles(view),
-        findings=_findings(view),
+        findings=findings(view),
         absent=[words for name, words in _ABSENT.items() if not getattr(view.fits, name)],
         cautions=cautions(view),
         fits=view.tables["fits"],
@@ -185,19 +185,3 @@ def _tiles(view: StudyView) -> list[_Tile]:
         note = f"NE against the baseline at {human(gain.examples)} examples"
         tiles.append(_Tile(name, signed(-gain.drop), note))
     return tiles
-
-
-def _findings(view: StudyView) -> list[str]:
-    if view.chosen.empty:
-        return []
-    words = findings(view)
-    best = view.fits.best
-    if best is not None and best.bayes is not None:
-        bayes = best.bayes
-        words.append(
-            f"The Bayes NE of these data is {bayes.bayes_ne:.4f} (standard error {bayes.standard_error:.4f}); "
-            f"the data frontier of {best.scheme} levels off at "
-            + (f"{bayes.gamma:.4f}" if bayes.gamma is not None else "an unknown level")
-            + f": {bayes.why}."
-        )
-    return words

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from tfrs_scaling.fit.analyses.best import Bayes
 from tfrs_scaling.fit.labels import architecture_prefix, multiplier_label
 from tfrs_scaling.fit.laws.power_law import PowerLawFit
 from tfrs_scaling.fit.report.view import StudyView
@@ -80,7 +81,7 @@ def scheme_gains(chosen: pd.DataFrame, architecture: str) -> list[Gain]:
     """
     means = _seed_means(chosen)
     means = means[means["architecture"] == architecture]
-    baseline = means[means["scheme"] == "D"].set_index("examples")["test_ne"]
+    baseline = means[means["scheme"] == BASELINE].set_index("examples")["test_ne"]
     gains = []
     for scheme in SCHEMES:
         scaled = means[(means["scheme"] == scheme) & (means["multiplier"] != 1)]
@@ -104,13 +105,25 @@ def scheme_gains(chosen: pd.DataFrame, architecture: str) -> list[Gain]:
 
 
 def findings(view: StudyView) -> list[str]:
-    """What was found of each architecture, a sentence each."""
+    """What was found of each architecture, and of the Bayes NE where it is known, a sentence each."""
+    if view.chosen.empty:
+        return []
     words = []
     for architecture in view.architectures:
         prefix = architecture_prefix(architecture, view.has_several_architectures)
         words += [prefix + gain_words(gain) for gain in scheme_gains(view.chosen, architecture)]
-        words.append(prefix + next_doubling(view.law(architecture, "D", "data", "1")))
+        words.append(prefix + next_doubling(view.law(architecture, BASELINE, "data", "1")))
+    if view.fits.best is not None and view.fits.best.bayes is not None:
+        words.append(_bayes_words(view.fits.best.scheme, view.fits.best.bayes))
     return words
+
+
+def _bayes_words(scheme: str, bayes: Bayes) -> str:
+    floor = "an unknown level" if bayes.gamma is None else f"{bayes.gamma:.4f}"
+    return (
+        f"The Bayes NE of these data is {bayes.bayes_ne:.4f} (standard error {bayes.standard_error:.4f}); "
+        f"the data frontier of {scheme} levels off at {floor}: {bayes.why}."
+    )
 
 
 def next_doubling(fit: PowerLawFit | None) -> str:

@@ -57,7 +57,7 @@ class Column(Generic[Shown]):
 
     @property
     def keys(self) -> tuple[str, ...]:
-        """The columns of the CSV that it stands for."""
+        """Its columns in the CSV."""
         return (self.key, f"{self.key}_low", f"{self.key}_high") if self.interval else (self.key,)
 
     def values(self, record: Shown) -> tuple[Value, ...]:

@@ -61,7 +61,7 @@ def curves(view: StudyView) -> Curves:
         ``ne/SCHEME``, a run for each multiplier, the baseline's included: the mean of seeds at the selected learning
         rate. In a run for each scheme: ``frontier``, its points, and, where a law describes them, ``law/SCHEME`` with
         ``law/SCHEME/low`` and ``law/SCHEME/high``, that law and its interval up to twice the data. With several
-        architectures the name of each stands before its tags.
+        architectures each tag begins with the name of its own.
     """
     drawn: Curves = {}
     for (architecture, scheme), rows in view.points.items():

@@ -1,4 +1,4 @@
-"""The page that shows what prepared data hold: its figures, its tables, its words."""
+"""The page on prepared data: its figures, its tables, its words."""
 
 import os
 from collections.abc import Iterable
@@ -89,7 +89,7 @@ def _unit_words(time_bins: dict[SplitName, tuple[TimeBin, ...]] | None) -> str |
     if time_bins is None:
         return None
     unit = time_unit(time_bins)
-    return f"Times are taken for Unix {unit}, shown in UTC." if unit else "Times are shown as they stand in the log."
+    return f"Times are taken for Unix {unit}, shown in UTC." if unit else "Times are shown as they are in the log."
 
 
 def _curve_item(k: int, feature: FeatureSummary) -> dict[str, str]:

@@ -70,7 +70,7 @@ def blank_figure(x_label: str, y_label: str, tooltips: list[tuple[str, str]], **
 
 
 def add_legend(plot: Any, items: list[LegendItem], columns: int) -> None:
-    """A legend below the plot, whose names hide what they stand for when clicked."""
+    """A legend below the plot; a click on a name hides what it names."""
     legend = Legend(items=items, click_policy="hide", ncols=columns, orientation="horizontal", location="center")
     legend.update(label_text_font_size="12px", border_line_color=None, padding=4, spacing=8, glyph_width=22)
     tint(legend, label_text_color=INK, background_fill_color=CARD, inactive_fill_color=CARD)

@@ -38,10 +38,11 @@ Frontiers = Mapping[str, tuple[pd.DataFrame, PowerLawFit]]  # points and law by 
 TARGET = 0.99  # where the slider of the target NE begins: a share of the lowest NE measured
 _REACH = EXTRAPOLATION * 8
 INSIDE = 1.12  # how far an arrow is from the end of the axis: a factor of x
+_OUTSIDE = tuple(scheme for scheme, row in SCHEMES.items() if row.outside_tables)
 _AXES = (  # name, its x, the schemes that share the axis, what it measures
     ("data", "data", tuple(SCHEMES), AXIS_NAMES["data"]),
-    ("parameters", "parameters", ("V", "H", "F"), AXIS_NAMES["parameters"]),
-    ("non-embedding", "parameters", ("O", "M"), NON_EMBEDDING),
+    ("parameters", "parameters", tuple(s for s in SCHEMES if s not in _OUTSIDE), AXIS_NAMES["parameters"]),
+    ("non-embedding", "parameters", _OUTSIDE, NON_EMBEDDING),
     ("compute", "compute", tuple(SCHEMES), AXIS_NAMES["compute"]),
 )
 

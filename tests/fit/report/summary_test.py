@@ -17,7 +17,7 @@ from tfrs_scaling.fit.study import fit_study
 def baseline_law(runs: pd.DataFrame) -> PowerLawFit | None:
     """The law of the baseline against data."""
     found = fit_study(runs).find(scheme="D", x="data", line="1", architecture="dot")
-    return found and found.fit
+    return None if found is None else found.fit
 
 
 class SummaryTest(tf.test.TestCase):
