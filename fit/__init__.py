@@ -1,11 +1,14 @@
 """From the run table to laws, frontiers and the report: NumPy, SciPy and pandas, no TensorFlow.
 
-Plots and the report are imported on demand, ``from tfrs_scaling.fit.report.report import write_report``, so that
-fitting does not wait for Bokeh.
+``write_report`` is imported when it is first used, so that fitting does not wait for Bokeh.
 
 No function warns, whatever ``np.seterr`` says: what is beyond float64 is infinite, what is below it is 0.
 """
 
+from typing import TYPE_CHECKING, Any
+
+from tfrs_scaling.fit.advice.advice import Advice
+from tfrs_scaling.fit.advice.advise import advise
 from tfrs_scaling.fit.extrapolation.choose import LAWS, ChosenLaw, choose_law
 from tfrs_scaling.fit.joint.allocation import Allocation, MeasuredCost
 from tfrs_scaling.fit.joint.law import JointFit, fit_joint_law
@@ -20,12 +23,16 @@ from tfrs_scaling.fit.laws.returns import Reach, Return, returns_at, samples_to_
 from tfrs_scaling.fit.laws.seed_weights import replicate_weights
 from tfrs_scaling.fit.runs import COLUMNS, TIMING_COLUMNS, read_runs, write_runs
 from tfrs_scaling.fit.screening import rows_of_scheme, selected_learning_rate, usable_runs, with_flags
-from tfrs_scaling.fit.study import fit_study, read_fits, write_fits
+from tfrs_scaling.fit.study import StudyFits, fit_study
+
+if TYPE_CHECKING:
+    from tfrs_scaling.fit.report.report import write_report
 
 __all__ = [
     "COLUMNS",
     "LAWS",
     "TIMING_COLUMNS",
+    "Advice",
     "Allocation",
     "ChosenLaw",
     "Comparison",
@@ -34,6 +41,8 @@ __all__ = [
     "PowerLawFit",
     "Reach",
     "Return",
+    "StudyFits",
+    "advise",
     "choose_law",
     "compare_laws",
     "fit_frontier",
@@ -45,7 +54,6 @@ __all__ = [
     "pareto_frontier",
     "power_law_region",
     "power_law_value",
-    "read_fits",
     "read_runs",
     "replicate_weights",
     "returns_at",
@@ -54,6 +62,14 @@ __all__ = [
     "selected_learning_rate",
     "usable_runs",
     "with_flags",
-    "write_fits",
+    "write_report",
     "write_runs",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name != "write_report":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from tfrs_scaling.fit.report.report import write_report
+
+    return write_report

@@ -3,6 +3,7 @@
 import math
 from fractions import Fraction
 
+from tfrs_scaling.common.words import human
 from tfrs_scaling.fit.schemes import SCHEMES
 
 FRONTIER = "frontier"
@@ -24,3 +25,30 @@ def multiplier_label(multiplier: float) -> str:
 def axis_name(x: str, scheme: str) -> str:
     """What an axis measures, in words: O and M are plotted against the parameters they change."""
     return NON_EMBEDDING if x == "parameters" and SCHEMES[scheme].outside_tables else AXIS_NAMES[x]
+
+
+def line_name(line: str, x: str = "data") -> str:
+    """A line in words: 4×, 65.5k examples, or frontier.
+
+    Args:
+        line: Its name in a study's fits: a multiplier, a data size (against parameters), or ``frontier``.
+        x: data, parameters or compute.
+    """
+    if line == FRONTIER:
+        return FRONTIER
+    return f"{human(float(line))} examples" if x == "parameters" else f"{line}×"
+
+
+def shape_name(scheme: str, multiplier: float) -> str:
+    """A shape in a few characters: V 4×."""
+    return f"{scheme} {multiplier_label(multiplier)}×"
+
+
+def architecture_suffix(architecture: str, several: bool) -> str:
+    """What is added to a name where a study has several architectures."""
+    return f" · {architecture}" if several else ""
+
+
+def architecture_prefix(architecture: str, several: bool) -> str:
+    """What a sentence begins with where a study has several architectures."""
+    return f"{architecture}: " if several else ""

@@ -199,7 +199,7 @@ def _validated(runs: pd.DataFrame, source: str) -> pd.DataFrame:
         ("compute", ok & ((runs["compute"] - flops).abs() > 1e-9 * flops), "must be flops_train x examples x epochs"),
         ("reason", ~ok & (runs["reason"] == ""), "must say why the status is not ok"),
         ("flags", ~runs["flags"].map(_known_flags).astype(bool), f"must be of {', '.join(FLAGS)}, joined by ;"),
-        ("examples", runs.duplicated(["study", "trial_id", "examples"]), "stands twice for this trial_id"),
+        ("examples", runs.duplicated(["study", "trial_id", "examples"]), "is repeated for this trial_id"),
     ]
     for name, broken, rule in rules:
         if broken.any():

@@ -1,56 +1,264 @@
-"""Every fit of a study: each scheme's lines and frontiers against data, parameters and compute."""
+"""Every fit of a study: its lines and frontiers, what they say of the schemes, and the ``fits.json`` of it all."""
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields
+from functools import cached_property
+from itertools import groupby
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 import pandas as pd
+from pydantic import TypeAdapter, ValidationError
 
 from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.common.files import write_text_atomically
-from tfrs_scaling.fit.analyses.all_analyses import analyses
+from tfrs_scaling.fit.analyses.architectures import ArchitectureComparison, architectures
+from tfrs_scaling.fit.analyses.best import Best, best_scheme
+from tfrs_scaling.fit.analyses.dimension import BestDimension, dimension
+from tfrs_scaling.fit.analyses.effects import Effect, effects
+from tfrs_scaling.fit.analyses.generalisation import Generalisation, generalisation
+from tfrs_scaling.fit.analyses.held_out import HeldOut, held_out, held_out_words
+from tfrs_scaling.fit.analyses.joint import JointLaw, joint_record
 from tfrs_scaling.fit.analyses.ladders import resample_ladders
-from tfrs_scaling.fit.analyses.lines import DataLine
-from tfrs_scaling.fit.analyses.outlook import limits, saturation
-from tfrs_scaling.fit.analyses.paper import compare_with_paper
-from tfrs_scaling.fit.analyses.ranking import rank_schemes
-from tfrs_scaling.fit.analyses.zones import scheme_zones
+from tfrs_scaling.fit.analyses.lines import LineFit, data_lines, fit_lines, points, with_plateau
+from tfrs_scaling.fit.analyses.noise import base_architecture, training_noise
+from tfrs_scaling.fit.analyses.outlook import Limit, Saturation, limits, saturation
+from tfrs_scaling.fit.analyses.paper import Claim, compare_with_paper
+from tfrs_scaling.fit.analyses.ranking import Ranking, rank_schemes
+from tfrs_scaling.fit.analyses.zones import Zones, scheme_zones
 from tfrs_scaling.fit.labels import FRONTIER, multiplier_label
-from tfrs_scaling.fit.laws.frontier import fit_frontier, pareto_frontier
-from tfrs_scaling.fit.laws.learning_curve import fit_learning_curve
-from tfrs_scaling.fit.laws.plateau import power_law_region
-from tfrs_scaling.fit.laws.power_law import PowerLawFit, fit_power_law
-from tfrs_scaling.fit.schemes import SCHEMES
-from tfrs_scaling.fit.screening import SHAPE, collapsed_trials, rows_of_scheme, usable_runs, with_flags
+from tfrs_scaling.fit.laws.power_law import PowerLawFit
+from tfrs_scaling.fit.schemes import BASELINE, SCHEMES, SIZES
+from tfrs_scaling.fit.screening import collapsed_trials, usable_runs, with_flags
+from tfrs_scaling.fit.serialization import encode, flat
 
-FORMAT = 3
-_TRIAL = ["trial_id", "architecture", "scheme", "multiplier", "learning_rate", "seed"]
+FORMAT = 4
 
 
-def points(chosen: pd.DataFrame, architecture: str, scheme: str) -> pd.DataFrame:
-    """A scheme's points that may carry a fit, the baseline's included, with their x on every axis.
+@dataclass(frozen=True)
+class CollapsedTrial:
+    """A trial that learned nothing at any data size.
 
-    Args:
-        chosen: The rows that may carry a fit, as ``usable_runs`` returns them.
-        architecture: Keep this one.
-        scheme: D, V, H, O, M, VH, F, N or E.
-
-    Returns:
-        Their rows with three columns more: ``data`` (training examples), ``parameters`` (all of
-        them but for O and M; those outside the embedding tables for O and M, which change no others) and
-        ``plateau`` (left of the power-law region of its shape's curve). ``compute`` they have already.
+    Attributes:
+        trial_id: Its name.
+        architecture: Of its model.
+        scheme: Of its shape.
+        multiplier: Of its shape.
+        learning_rate: That it was trained with.
+        seed: Likewise.
     """
-    rows = rows_of_scheme(chosen, scheme)
-    rows = rows[rows["architecture"] == architecture]
-    parameters = rows["params_total"].astype("float64")
-    if SCHEMES[scheme].outside_tables:
-        parameters = parameters - rows["params_embedding"]
-    plateau = pd.Series(False, index=rows.index)
-    for _, curve in rows.groupby(SHAPE, sort=True):
-        plateau[curve.index] = _on_plateau(curve)
-    return rows.assign(data=rows["examples"].astype("float64"), parameters=parameters, plateau=plateau)
+
+    trial_id: str
+    architecture: str
+    scheme: str
+    multiplier: float
+    learning_rate: float
+    seed: int
+
+
+@dataclass(frozen=True)
+class MissingTrial(CollapsedTrial):
+    """A trial without a measurement.
+
+    Attributes:
+        status: ``failed`` or ``skipped``.
+        reason: Why.
+    """
+
+    status: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class FlaggedPoint(CollapsedTrial):
+    """A measured point to be read with caution.
+
+    Attributes:
+        examples: Its data size.
+        flags: As ``screening.with_flags`` sets them, joined by ``;``.
+    """
+
+    examples: int
+    flags: str
+
+
+Trial = TypeVar("Trial", bound=CollapsedTrial)
+
+
+@dataclass(frozen=True)
+class StudyFits:
+    """All that was fitted to one study and concluded from it.
+
+    Attributes:
+        level: Confidence level of all intervals.
+        lines: The law of every line and frontier.
+        saturation: Of every line.
+        limits: Of every frontier.
+        ranking: Of the schemes, along each axis.
+        zones: Where one scheme beats another.
+        best: None where no data frontier was fitted.
+        missing: What was not measured.
+        collapsed: What was measured, and left out.
+        flagged: What was measured, and is to be read with caution.
+        dimension: The best embedding dimension of each number of rows.
+        generalisation: Training against test curves.
+        joint: Laws of parameters and data.
+        architectures: Each other architecture's baseline against that of the one studied.
+        held_out: The largest data size of each line, predicted from the others.
+        held_out_words: The same as a sentence.
+        effects: Every shape against its baseline.
+        paper: The claims of Ardalani et al. (2022) beside the study's findings.
+    """
+
+    level: float
+    lines: tuple[LineFit, ...]
+    saturation: tuple[Saturation, ...]
+    limits: tuple[Limit, ...]
+    ranking: tuple[Ranking, ...]
+    zones: tuple[Zones, ...]
+    best: Best | None
+    missing: tuple[MissingTrial, ...]
+    collapsed: tuple[CollapsedTrial, ...]
+    flagged: tuple[FlaggedPoint, ...]
+    dimension: tuple[BestDimension, ...]
+    generalisation: tuple[Generalisation, ...]
+    joint: tuple[JointLaw, ...]
+    architectures: tuple[ArchitectureComparison, ...]
+    held_out: tuple[HeldOut, ...]
+    held_out_words: str
+    effects: tuple[Effect, ...]
+    paper: tuple[Claim, ...]
+
+    def find(self, *, scheme: str, x: str, line: str, architecture: str) -> LineFit | None:
+        """One line with its law; None where the study has no such line."""
+        return self._index.get((architecture, scheme, x, line))
+
+    def law(
+        self,
+        scheme: str,
+        *,
+        x: str = "data",
+        multiplier: float | None = None,
+        line: str | None = None,
+        architecture: str | None = None,
+    ) -> PowerLawFit:
+        """The law of one line of the study, or of a scheme's frontier.
+
+        Args:
+            scheme: A letter of ``SCHEMES``.
+            x: data, parameters or compute.
+            multiplier: Of the line, such as 0.25 or 4.
+            line: Its name, such as "1/4", a data size where x is ``parameters``, or "frontier", which it is where
+                neither is given.
+            architecture: Needed where the study has several.
+
+        Returns:
+            The law; mind its ``status``.
+
+        Raises:
+            KeyError: there is no such line; the message lists those there are.
+            ValueError: both multiplier and line are given.
+
+        >>> from tests.helpers.planted import planted_study
+        >>> fits = fit_study(planted_study(schemes="V"))
+        >>> fits.law("V", multiplier=4).status.value
+        'ok'
+        >>> fits.law("D", multiplier=4)
+        Traceback (most recent call last):
+        KeyError: 'no line 4 of D against data; D has against data: 1, frontier'
+        """
+        if multiplier is not None and line is not None:
+            raise ValueError("give either multiplier or line, not both")
+        name = line or (FRONTIER if multiplier is None else multiplier_label(multiplier))
+        names = sorted({known.architecture for known in self.lines})
+        if architecture is None and len(names) > 1:
+            raise KeyError(f"the study has several architectures, {', '.join(names)}: name one")
+        found = self.find(scheme=scheme, x=x, line=name, architecture=architecture or "".join(names))
+        if found is None:
+            raise KeyError(f"no line {name} of {scheme} against {x}; {self._lines_of(scheme, architecture)}")
+        return found.fit
+
+    def to_frame(self, name: str) -> pd.DataFrame:
+        """The records of one kind as a table, one row each.
+
+        Args:
+            name: ``lines``, ``ranking`` or another attribute that holds records.
+
+        Returns:
+            One column for each number and text; those of a record, or of an interval, within the record have its name
+            before theirs, as ``half_gap_x``. Records of several within one, as a ranking's pairs, stay as they are.
+
+        Raises:
+            KeyError: there are no such records; the message lists those there are.
+
+        >>> from tests.helpers.planted import planted_study
+        >>> fit_study(planted_study(schemes="V")).to_frame("ranking")[["architecture", "x", "text"]]
+          architecture           x text
+        0          dot        data    V
+        1          dot  parameters    V
+        """
+        kinds = [field.name for field in fields(self) if isinstance(getattr(self, field.name), tuple)]
+        if name not in kinds:
+            raise KeyError(f"no records {name!r}; there are {', '.join(kinds)}")
+        return pd.DataFrame([flat(record) for record in getattr(self, name)])
+
+    def _repr_html_(self) -> str:
+        """The laws and the ranking, for a notebook."""
+        laws = self.to_frame("lines")
+        columns = ["architecture", "scheme", "x", "line", "fit_status", "fit_beta", "fit_gamma", "fit_n"]
+        ranking = self.to_frame("ranking")
+        shown = [ranking[["architecture", "x", "text"]]] if len(ranking) else []
+        return "\n".join(frame.to_html(index=False) for frame in [*shown, *([laws[columns]] if len(laws) else [])])
+
+    def write(self, path: str | os.PathLike[str]) -> None:
+        """Write fits.json, whole or not at all; the same fits always give the same bytes.
+
+        Raises:
+            OSError: the file cannot be written.
+        """
+        text = json.dumps(
+            {"format": FORMAT, **encode(self)}, sort_keys=True, allow_nan=False, indent=1, ensure_ascii=False
+        )
+        write_text_atomically(path, text + "\n")
+
+    @classmethod
+    def read(cls, path: str | os.PathLike[str]) -> "StudyFits":
+        """Read fits.json.
+
+        Raises:
+            InputError: the file is not JSON, of another format, or damaged; the message says where.
+            OSError: the file cannot be read.
+        """
+        try:
+            text = Path(path).read_text(encoding="utf-8")
+            content = json.loads(text)
+        except ValueError as error:
+            raise InputError(f"{path}: not readable as JSON ({error}); fit the runs again") from error
+        if not isinstance(content, dict) or content.get("format") != FORMAT:
+            raise InputError(f"{path}: not the fits of format {FORMAT}; fit the runs again")
+        try:
+            return _ADAPTER.validate_json(text, strict=True)
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(str(part) for part in first["loc"])
+            raise InputError(f"{path}: {where}: {first['msg']}; fit the runs again") from error
+
+    @cached_property
+    def _index(self) -> dict[tuple[str, str, str, str], LineFit]:
+        return {(line.architecture, line.scheme, line.x, line.line): line for line in self.lines}
+
+    def _lines_of(self, scheme: str, architecture: str | None) -> str:
+        """The lines of a scheme, in words."""
+        ours = [line for line in self.lines if line.scheme == scheme and architecture in (None, line.architecture)]
+        if not ours:
+            return f"there are lines of {', '.join(sorted({line.scheme for line in self.lines})) or 'no scheme'}"
+        along = ((x, sorted(line.line for line in group)) for x, group in groupby(ours, key=lambda line: line.x))
+        return f"{scheme} has against " + "; ".join(f"{x}: {', '.join(names)}" for x, names in along)
+
+
+_ADAPTER = TypeAdapter(StudyFits)
 
 
 def fit_study(
@@ -59,245 +267,110 @@ def fit_study(
     bayes_ne: float | None = None,
     bayes_ne_standard_error: float | None = None,
     level: float = 0.95,
-) -> dict[str, Any]:
-    """Fit every line and frontier of a study.
+) -> StudyFits:
+    """Fit every line and frontier of a study, and compare its schemes.
 
-    A line is all points of one multiplier (against data and compute) or of one data size (against
-    parameters), of every seed; points of one trial share a training, and are grouped. A frontier is the
-    Pareto frontier of a scheme's points averaged over seeds, so that it is not made of lucky seeds, and is
-    derived anew in every resample. Against data and compute the plateau at the left of a curve is left
-    out. Learning rates are selected on the validation split.
+    A line is all points of one multiplier (against data and compute) or of one data size (against parameters), of
+    every seed; points of one trial share a training, and are grouped. A frontier is the Pareto frontier of a scheme's
+    points averaged over seeds, so that it is not made of lucky seeds, and is found again in every resample. Against
+    data and compute the plateau at the left of a curve is left out. Learning rates are selected on the validation
+    split.
 
     Args:
-        runs: The run table.
+        runs: The run table, as ``read_runs`` returns it.
         bayes_ne: The test NE no model can get below, where the data are synthetic and it is known.
         bayes_ne_standard_error: Its standard error on the test split, 0 if not given.
         level: Confidence level of all intervals.
 
     Returns:
-        The content of fits.json. ``lines`` holds one record for each fit: architecture, scheme, x, line
-        (a multiplier such as "1/4", a data size, or "frontier"), n, left_out (the x of plateau points)
-        and fit (``PowerLawFit.to_dict``). ``best`` names the scheme whose data frontier reaches the lowest
-        NE at the largest data size, and compares its gamma with the Bayes NE. ``phases`` and ``limits`` are those of
-        ``outlook``, ``ranking`` and ``zones`` those of ``rank_schemes`` and ``scheme_zones`` with the architecture,
-        ``paper`` that of ``compare_with_paper``, ``dimension`` to ``effects`` the records of ``analyses``. ``missing``,
-        ``collapsed`` and ``flagged`` list what is not, or not plainly, in the fits.
+        The fits, and what they say of the study.
 
     Raises:
         InputError: the table has no row.
+
+    >>> from tests.helpers.planted import planted_study
+    >>> fits = fit_study(planted_study(schemes="VH"))
+    >>> fits.best.scheme, len(fits.lines)
+    ('V', 37)
     """
     if runs.empty:
         raise InputError("the run table has no rows; run the sweep and export it first")
-    chosen = usable_runs(runs).reset_index(drop=True)
+    chosen = with_plateau(usable_runs(runs).reset_index(drop=True))
     planes = {
         (architecture, scheme): points(chosen, architecture, scheme)
         for architecture in sorted(runs["architecture"].unique())
         for scheme in SCHEMES
         if ((runs["scheme"] == scheme) & (runs["architecture"] == architecture)).any()
     }
-    lines = [record for of, rows in planes.items() for record in _scheme_lines(rows, *of, level)]
-    floor = (bayes_ne, bayes_ne_standard_error or 0.0)
+    lines = tuple(fit_lines(planes, level=level))
+    ladders = tuple(data_lines(planes))
+    saturated = tuple(saturation(lines))
+    ranking, zones = _compared_schemes(chosen, lines, saturated, level)
+    noise = training_noise(chosen)
+    dimensions = tuple(dimension(chosen, noise, level=level))
+    # Of E each number of epochs is a curve of its own, of rows seen as often; a frontier would mix them.
+    curves = [line for line in ladders if line.is_frontier == (line.scheme not in (BASELINE, "E"))]
+    generalisations = tuple(generalisation(curves, level=level))
+    joint = (
+        joint_record(rows, architecture, scheme, level=level)
+        for (architecture, scheme), rows in planes.items()
+        if scheme in SIZES
+    )
+    predictions = held_out(ladders, level=level)
+    base = base_architecture(chosen) if not chosen.empty else ""
     flagged = with_flags(runs)
-    dead = runs[runs["trial_id"].isin(collapsed_trials(runs))].drop_duplicates("trial_id")
-    standing = saturation(lines)
-    fits = {
-        "format": FORMAT,
-        "level": level,
-        "lines": lines,
-        "phases": standing,
-        "limits": limits(lines),
-        **_comparisons(chosen, lines, standing, level),
-        "best": _best(lines, *floor),
-        "missing": _records(runs[runs["status"] != "ok"], [*_TRIAL, "status", "reason"]),
-        "collapsed": _records(dead, _TRIAL),
-        "flagged": _records(flagged[flagged["flags"] != ""], [*_TRIAL, "examples", "flags"]),
-        **analyses(chosen, list(_data_lines(planes)), planes, level=level),
-    }
-    return fits | {"paper": compare_with_paper(fits)}
-
-
-def write_fits(fits: Mapping[str, Any], path: str | os.PathLike[str]) -> None:
-    """Write fits.json, whole or not at all; the same fits always give the same bytes.
-
-    Raises:
-        ValueError: the fits hold NaN or an infinity.
-        OSError: the file cannot be written.
-    """
-    text = json.dumps(fits, sort_keys=True, allow_nan=False, indent=1, ensure_ascii=False)
-    write_text_atomically(path, text + "\n")
-
-
-def read_fits(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """Read fits.json.
-
-    Raises:
-        InputError: the file is not JSON, or of another format.
-        OSError: the file cannot be read.
-    """
-    try:
-        fits = json.loads(Path(path).read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise InputError(f"{path}: not readable as JSON ({error}); fit the runs again") from error
-    if not isinstance(fits, dict) or fits.get("format") != FORMAT:
-        raise InputError(f"{path}: not the fits of format {FORMAT}; fit the runs again")
-    return fits
-
-
-def find_line(
-    fits: Mapping[str, Any], *, scheme: str, x: str, line: str, architecture: str
-) -> tuple[dict[str, Any], PowerLawFit] | None:
-    """The record of one line and its fit, or None where the study has no such line."""
-    for record in fits["lines"]:
-        named = (record["scheme"], record["x"], record["line"], record["architecture"])
-        if named == (scheme, x, line, architecture):
-            return record, PowerLawFit.from_dict(record["fit"])
-    return None
-
-
-def frontier_points(rows: pd.DataFrame, x: str) -> pd.DataFrame:
-    """The Pareto frontier of a scheme's points, averaged over seeds.
-
-    Args:
-        rows: What ``points`` returned.
-        x: data, parameters or compute.
-
-    Returns:
-        Columns of SHAPE, examples, x, test_ne and plateau, by increasing x.
-    """
-    values = [x, "test_ne", "plateau"]
-    means = rows.groupby([*SHAPE, "examples"], sort=True)[values].mean().reset_index()
-    frontier = means.iloc[pareto_frontier(means[x], means["test_ne"])].reset_index(drop=True)
-    if x == "data":  # one point per data size: the frontier is itself a learning curve, with its own plateau
-        return frontier.assign(plateau=_on_plateau(frontier))
-    return frontier.assign(plateau=frontier["plateau"] > 0)
-
-
-def _data_lines(planes: Mapping[tuple[str, str], pd.DataFrame]) -> Iterator[DataLine]:
-    """Every line against data once: the baseline's ladder as D, multipliers and the frontier of every other scheme."""
-    for (architecture, scheme), rows in planes.items():
-        if not SCHEMES[scheme].axes:
-            continue
-        for multiplier, line in rows[rows["scheme"] == scheme].groupby("multiplier", sort=True):
-            yield DataLine(architecture, scheme, multiplier_label(float(str(multiplier))), False, line)
-        if scheme != "D" and not rows.empty:
-            yield DataLine(architecture, scheme, FRONTIER, True, rows)
-
-
-def _scheme_lines(rows: pd.DataFrame, architecture: str, scheme: str, level: float) -> Iterator[dict[str, Any]]:
-    for x in SCHEMES[scheme].axes:
-        key = "examples" if x == "parameters" else "multiplier"
-        named = [
-            (str(value) if x == "parameters" else multiplier_label(float(str(value))), line)
-            for value, line in rows.groupby(key, sort=True)
-        ]
-        fit_line = fit_power_law if x == "parameters" else fit_learning_curve
-        fits = [
-            (name, fit_line(line[x], line["test_ne"], groups=line["trial_id"], level=level))
-            for name, line in named
-            if line[x].nunique() > 1  # a single place on the axis is a point, not a line
-        ]
-        if (~frontier_points(rows, x)["plateau"]).sum() > 1:
-            fits.append((FRONTIER, _fit_frontier(rows, x, level)))
-        for name, fit in fits:
-            yield {
-                "architecture": architecture,
-                "scheme": scheme,
-                "x": x,
-                "line": name,
-                "n": fit.n,
-                "left_out": list(fit.left_out),
-                "fit": fit.to_dict(),
-            }
-
-
-def _comparisons(
-    chosen: pd.DataFrame, lines: list[dict[str, Any]], standing: list[dict[str, Any]], level: float
-) -> dict[str, list[dict[str, Any]]]:
-    """``ranking`` and ``zones`` of every architecture."""
-    found: dict[str, list[dict[str, Any]]] = {"ranking": [], "zones": []}
-    for architecture in sorted(chosen["architecture"].unique()):
-        ladders = resample_ladders(chosen, architecture)
-        of_lines, of_phases = (
-            [r for r in records if r["architecture"] == architecture] for records in (lines, standing)
-        )
-        for key, records in (
-            ("ranking", rank_schemes(ladders, of_lines, of_phases, level=level)),
-            ("zones", scheme_zones(ladders, level=level)),
-        ):
-            found[key] += [{"architecture": architecture, **record} for record in records]
-    return found
-
-
-def _fit_frontier(rows: pd.DataFrame, x: str, level: float) -> PowerLawFit:
-    """The law of ``frontier_points``."""
-    by = ["examples"] if x == "parameters" else SHAPE  # against parameters the ladders are the data sizes
-    configurations = rows[by].astype("str").agg(" ".join, axis=1)
-    plateau = None if x == "data" else rows["plateau"] & (x != "parameters")
-    return fit_frontier(
-        rows[x],
-        rows["test_ne"],
-        configurations=configurations,
-        groups=rows["trial_id"],
-        plateau=plateau,
+    return StudyFits(
         level=level,
+        lines=lines,
+        saturation=saturated,
+        limits=tuple(limits(lines)),
+        ranking=ranking,
+        zones=zones,
+        best=best_scheme(lines, bayes_ne, bayes_ne_standard_error or 0.0),
+        missing=_trials(MissingTrial, runs[runs["status"] != "ok"]),
+        collapsed=_trials(
+            CollapsedTrial, runs[runs["trial_id"].isin(collapsed_trials(runs))].drop_duplicates("trial_id")
+        ),
+        flagged=_trials(FlaggedPoint, flagged[flagged["flags"] != ""]),
+        dimension=dimensions,
+        generalisation=generalisations,
+        joint=tuple(record for record in joint if record is not None),
+        architectures=tuple(architectures(_baseline_laws(chosen, lines), base, level=level)),
+        held_out=tuple(predictions),
+        held_out_words=held_out_words(predictions, level=level),
+        effects=tuple(effects(chosen, noise, level=level)),
+        paper=tuple(compare_with_paper(lines, ranking, dimensions, generalisations)),
     )
 
 
-def _on_plateau(curve: pd.DataFrame) -> "pd.Series[bool]":
-    """Whether each point of one shape lies left of the power-law region of its seed-averaged curve."""
-    means = curve.groupby("examples", sort=True)["test_ne"].mean()
-    if len(means) < 2:
-        return pd.Series(False, index=curve.index)
-    start = power_law_region(means.index.to_numpy(), means.to_numpy())
-    return curve["examples"].isin(means.index[:start])
+def _compared_schemes(
+    chosen: pd.DataFrame, lines: Sequence[LineFit], saturated: Sequence[Saturation], level: float
+) -> tuple[tuple[Ranking, ...], tuple[Zones, ...]]:
+    """The ranking and the zones of every architecture."""
+    ranking: list[Ranking] = []
+    zones: list[Zones] = []
+    for architecture in sorted(chosen["architecture"].unique()):
+        ladders = resample_ladders(chosen, architecture)
+        own = [line for line in lines if line.architecture == architecture]
+        ranking += rank_schemes(ladders, own, [s for s in saturated if s.architecture == architecture], level=level)
+        zones += scheme_zones(ladders, level=level)
+    return tuple(ranking), tuple(zones)
 
 
-def _best(lines: list[dict[str, Any]], bayes_ne: float | None, standard_error: float) -> dict[str, Any] | None:
-    """The scheme whose data frontier ends lowest; the scheme's order in SCHEMES breaks ties."""
-    frontiers = [record for record in lines if (record["x"], record["line"]) == ("data", FRONTIER)]
-    if not frontiers:
-        return None
-    schemes = [record for record in frontiers if record["scheme"] != "D"] or frontiers
-    record = min(schemes, key=lambda candidate: candidate["fit"]["y"][-1])
-    best = {"scheme": record["scheme"], "architecture": record["architecture"], "x": "data"}
-    best |= {"ne": record["fit"]["y"][-1], "examples": record["fit"]["x"][-1]}
-    if bayes_ne is None:
-        return best
-    return best | {"bayes": _against_bayes(record["fit"], bayes_ne, standard_error)}
+def _baseline_laws(chosen: pd.DataFrame, lines: Iterable[LineFit]) -> dict[str, PowerLawFit | None]:
+    """The law against data of each architecture's baseline; None where it was measured at one data size."""
+    measured = sorted(chosen["architecture"][chosen["scheme"] == BASELINE].unique())
+    ladders = {
+        line.architecture: line.fit
+        for line in lines
+        if (line.scheme, line.x, line.is_frontier) == (BASELINE, "data", False)
+    }
+    return {architecture: ladders.get(architecture) for architecture in measured}
 
 
-def _against_bayes(fit: Mapping[str, Any], bayes_ne: float, standard_error: float) -> dict[str, Any]:
-    """Whether gamma's interval, widened by the uncertainty of the Bayes NE, contains it; if not, why."""
-    low, high = fit["interval"]["gamma"]
-    out = {"bayes_ne": bayes_ne, "standard_error": standard_error, "gamma": fit["gamma"]}
-    if low is None or high is None:
-        why = "there are too few points on the frontier to fit a floor"
-        return out | {"contains": False, "why": why}
-    margin = 1.96 * standard_error
-    if low - margin <= bayes_ne <= high + margin:
-        wide = " (the interval is wide: the data do not say where the floor lies)"
-        unsure = fit["status"] != "ok"
-        why = "the interval of the fitted floor contains the Bayes NE" + (wide if unsure else "")
-        return out | {"contains": True, "why": why}
-    if high + margin < bayes_ne:
-        why = (
-            "the whole interval of the fitted floor lies below the Bayes NE, which no model can get below: "
-            "the curve bends more within the measured range than beyond it, so the law extrapolates too far"
-        )
-    else:
-        why = (
-            "the whole interval of the fitted floor lies above the Bayes NE: these models, trained for one "
-            "pass with these settings, level off before they reach it. The floor of a scheme also holds "
-            "what its models cannot represent, or do not learn in one pass"
-        )
-    return out | {"contains": False, "why": why}
-
-
-def _records(rows: pd.DataFrame, columns: list[str]) -> list[dict[str, Any]]:
-    """Rows as plain values, sorted by trial."""
+def _trials(kind: type[Trial], rows: pd.DataFrame) -> tuple[Trial, ...]:
+    """Rows as records, sorted by trial."""
+    columns = [field.name for field in fields(kind)]
     order = [name for name in ("trial_id", "examples", "reason") if name in columns]
-    plain = rows[columns].sort_values(order, kind="stable")
-    return [
-        {str(name): value.item() if hasattr(value, "item") else value for name, value in row.items()}
-        for row in plain.to_dict("records")
-    ]
+    plain = rows[columns].sort_values(order, kind="stable").astype(object)
+    return tuple(kind(**{str(name): value for name, value in row.items()}) for row in plain.to_dict("records"))

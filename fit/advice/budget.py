@@ -21,7 +21,7 @@ _NUMBER = re.compile(r"([0-9]+(?:\.[0-9]*)?(?:[eE][+-]?[0-9]+)?|\.[0-9]+)([kKMGB
 
 @dataclass(frozen=True)
 class Limit:
-    """How much of one resource may be used: an amount, or a multiple of what is used now."""
+    """How much of one resource may be used: an amount, or a multiple of what the baseline used."""
 
     amount: float
     is_factor: bool
@@ -31,7 +31,7 @@ class Limit:
 class Budget:
     """What may be spent.
 
-    A resource that is not named may grow freely, but for data: these grow only where data, compute or hours are named.
+    A resource that is not named is not limited, except data: they grow only where data, compute or hours are named.
 
     Attributes:
         text: As it was typed.
@@ -43,25 +43,25 @@ class Budget:
 
     @property
     def grows_data(self) -> bool:
-        """Whether it can pay for more examples."""
+        """Whether it may pay for more examples."""
         return any(name in self.limits for name in _GROWS_DATA)
 
-    def allowed(self, present: Mapping[str, float]) -> dict[str, float]:
+    def allowed(self, baseline: Mapping[str, float]) -> dict[str, float]:
         """The largest amount of each resource, inf where it is not limited.
 
         Args:
-            present: What is used now, by resource.
+            baseline: What the baseline used, by resource.
 
         Raises:
-            InputError: a limit lies below what is used now.
+            InputError: a limit is below what the baseline used.
         """
         allowed = dict.fromkeys(RESOURCES, math.inf)
         for name, limit in self.limits.items():
-            amount = limit.amount * present[name] if limit.is_factor else limit.amount
-            if amount < present[name] * (1 - 1e-9):
+            amount = limit.amount * baseline[name] if limit.is_factor else limit.amount
+            if amount < baseline[name] * (1 - 1e-9):
                 hint = "" if limit.is_factor else f"; {name}={limit.amount:g}x would be {limit.amount:g} times as much"
                 raise InputError(
-                    f"--budget {self.text!r}: {amount:.3g} {RESOURCES[name]} are less than the {present[name]:.3g} "
+                    f"--budget {self.text!r}: {amount:.3g} {RESOURCES[name]} are less than the {baseline[name]:.3g} "
                     f"that the study's baseline used{hint}"
                 )
             allowed[name] = amount
@@ -78,6 +78,11 @@ def read_budget(text: str) -> Budget:
 
     Raises:
         InputError: names the part that cannot be read, and the nearest resource.
+
+    Example:
+        >>> budget = read_budget("compute=10x,params=2M")
+        >>> budget.limits["compute"], budget.limits["params"]
+        (Limit(amount=10.0, is_factor=True), Limit(amount=2000000.0, is_factor=False))
     """
     limits: dict[str, Limit] = {}
     for part in text.split(","):
@@ -88,14 +93,14 @@ def read_budget(text: str) -> Budget:
             hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(RESOURCES)}"
             raise InputError(f"{where}: unknown resource {name!r}; {hint}")
         if not equals:
-            raise InputError(f"{where}: {name!r} has no amount; write {name}=10x, ten times what is used now")
+            raise InputError(f"{where}: {name!r} has no amount; write {name}=10x, ten times what the baseline used")
         if name in limits:
-            raise InputError(f"{where}: {name!r} stands twice")
+            raise InputError(f"{where}: {name!r} is given twice")
         found = _NUMBER.fullmatch(amount)
         value = float(found[1]) * _UNITS[found[2]] if found else math.nan
         if not (math.isfinite(value) and value > 0):
             raise InputError(
-                f"{where}: {amount!r} is no amount of {name}; write {name}=10x, or a number such as 2M or 3e15"
+                f"{where}: {amount!r} is not an amount of {name}; write {name}=10x, or a number such as 2M or 3e15"
             )
         limits[name] = Limit(value, bool(found and found[3]))
     return Budget(text, limits)

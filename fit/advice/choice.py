@@ -1,42 +1,38 @@
-"""Which of several plans is the best, and whether the evidence is enough to say so."""
+"""Which of several uses of a budget is the best, and whether the evidence is enough to say so."""
 
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from tfrs_scaling.fit.advice.uses import Plan
+from tfrs_scaling.common.arrays import Array
+from tfrs_scaling.fit.advice.use import Levers, Use
 from tfrs_scaling.fit.laws.uncertainty import percentiles
 
-Array = NDArray[np.float64]
-Levers = frozenset[str]
-
-CHOICE_LEVEL = 0.92  # two equally good levers pass for different in 8 studies of 100, see tests/advise_benchmark.py
-
-_DIRECT = ("measured", "law of data")  # the others stand in for them only where they promise more beyond noise
+# False-positive rate 8 %: how often equal options are called different; see tests/benchmarks/advise_benchmark.py.
+CHOICE_LEVEL = 0.92
 
 
 @dataclass(frozen=True)
 class Option:
-    """The best plan of one lever, or of several pulled together.
+    """The best use of one lever, or of several combined.
 
     Attributes:
-        plan: The plan.
-        gain: How much lower its NE is than that of what is done now; expected.
+        use: The use.
+        gain: How much lower its NE is expected to be than the baseline's.
         low: Its interval.
-        high: Its interval; both NaN where the noise is not known.
-        beats_now: Whether the gain is outside the noise.
-        cheaper: Another plan of the same levers that costs less and cannot be told apart, or None.
+        high: Its interval; both NaN where the noise is unknown.
+        beats_baseline: Whether the gain is larger than the noise.
+        cheaper: Another use of the same levers that costs less and is not distinguishable from it, or None.
     """
 
-    plan: Plan
+    use: Use
     gain: float
     low: float
     high: float
-    beats_now: bool
-    cheaper: Plan | None
+    beats_baseline: bool
+    cheaper: Use | None
 
 
 @dataclass(frozen=True)
@@ -45,9 +41,9 @@ class Choice:
 
     Attributes:
         options: Lowest expected NE first.
-        first: The one of lowest expected NE, of those that count.
-        rivals: Those that count and cannot be told apart from it.
-        answer: ``first``, where it is told apart from now and there is no rival; else None.
+        first: The one of lowest expected NE among the candidates.
+        rivals: The other candidates that are not distinguishable from it.
+        answer: ``first``, where it beats the baseline and has no rival; else None.
     """
 
     options: tuple[Option, ...]
@@ -56,97 +52,100 @@ class Choice:
     answer: Option | None
 
 
-def choose(plans: Sequence[Plan], now: Plan, *, level: float = 0.95, choice_level: float = CHOICE_LEVEL) -> Choice:
-    """The best of several plans, if the evidence is enough.
+def choose(uses: Sequence[Use], baseline: Use, *, level: float = 0.95, choice_level: float = CHOICE_LEVEL) -> Choice:
+    """The best of several uses, if the evidence is enough.
 
-    An option that pulls several levers counts only where it is told apart from those that pull some of them: else
-    what comes on top is not seen to matter. Of the options that count, that of lowest expected NE is the answer if it
-    is told apart from now and from every other one, each by a two-sided test. That it was picked by looking costs
-    nothing more: a test of the best against the others errs most often where just two are equally good, and then as
-    often as a test of two (Gutmann and Maymin 1987). Where a lever has several plans of its own the test is of the
-    largest of their deviations, which pays for that choice among them.
+    An option that combines several levers is a candidate only where it beats those that take some of them: otherwise
+    what it adds is not seen to matter. The candidate of lowest expected NE is the answer if it beats the baseline and
+    every other candidate, each by a two-sided test. Picking it after looking costs nothing more: a test of the best
+    against the others errs most often where just two are equally good, and then as often as a test of two (Gutmann and
+    Maymin 1987). Where a lever has several uses, the test is of the largest of their deviations, which pays for the
+    choice among them.
 
     Args:
-        plans: One or more, what is done now not among them.
-        now: What is done now.
+        uses: One or more, without the baseline.
+        baseline: What they are compared with.
         level: Confidence level of the options' intervals.
         choice_level: Of the tests.
 
     Returns:
         The choice.
     """
-    by_lever: dict[Levers, list[Plan]] = {}
-    for plan in plans:
-        by_lever.setdefault(plan.levers, []).append(plan)
-    best = {levers: _best(of_lever, choice_level) for levers, of_lever in by_lever.items()}
+    by_lever: dict[Levers, list[Use]] = {}
+    for use in uses:
+        by_lever.setdefault(use.levers, []).append(use)
+    best = {levers: _best(family, choice_level) for levers, family in by_lever.items()}
     order = sorted(best, key=lambda levers: (best[levers].ne, sorted(levers)))
 
-    def told(levers: Levers, rival: Plan) -> bool:
+    def beats(levers: Levers, rival: Use) -> bool:
         return is_lower(best[levers], rival, by_lever[levers], level=choice_level)
 
-    options = {levers: _option(best[levers], by_lever[levers], now, told(levers, now), level) for levers in order}
+    options = {
+        levers: _option(best[levers], by_lever[levers], baseline, beats(levers, baseline), level) for levers in order
+    }
     parts = {levers: [best[other] for other in order if other < levers] for levers in order}
-    counting = [levers for levers in order if all(told(levers, part) for part in parts[levers])]
-    first = counting[0]
-    rivals = tuple(options[levers] for levers in counting[1:] if not told(first, best[levers]))
+    candidates = [levers for levers in order if all(beats(levers, part) for part in parts[levers])]
+    first = candidates[0]
+    rivals = tuple(options[levers] for levers in candidates[1:] if not beats(first, best[levers]))
     return Choice(
         options=tuple(options.values()),
         first=options[first],
         rivals=rivals,
-        answer=options[first] if options[first].beats_now and not rivals else None,
+        answer=options[first] if options[first].beats_baseline and not rivals else None,
     )
 
 
-def is_lower(plan: Plan, rival: Plan, family: Sequence[Plan], *, level: float = CHOICE_LEVEL) -> bool:
-    """Whether a plan's NE is lower than a rival's outside the noise; False where the noise is not known.
+def is_lower(use: Use, rival: Use, family: Sequence[Use], *, level: float = CHOICE_LEVEL) -> bool:
+    """Whether a use's NE is lower than a rival's by more than the noise; False where the noise is unknown.
 
     Args:
-        plan: The plan.
+        use: The use.
         rival: Another one.
-        family: The plans among which it was picked, itself included, and the rival where that is one of them.
+        family: The uses among which it was picked, itself included, and the rival where that is one of them.
         level: Confidence level of the two-sided test.
     """
     deviations = []
     for member in family:
         if member is rival:
             continue
-        apart = rival.draws - member.draws
-        middle, spread = _centre(apart)
-        if not spread > 0:  # the noise is not known
+        differences = rival.draws - member.draws
+        middle, spread = _centre(differences)
+        if not spread > 0:  # the noise is unknown
             return False
-        deviations.append((middle - apart) / spread)
+        deviations.append((middle - differences) / spread)
     limit = float(np.quantile(np.max(deviations, axis=0), (1 + level) / 2))
-    return rival.ne - plan.ne > limit * _centre(rival.draws - plan.draws)[1]
+    return rival.ne - use.ne > limit * _centre(rival.draws - use.draws)[1]
 
 
 def _centre(values: Array) -> tuple[float, float]:
-    """The median, and half of what lies around it in the share of a normal number within one standard deviation."""
+    """The median, and half the width of the central 68.3 % of the values: a robust standard deviation."""
     low, middle, high = np.quantile(values, (0.158655, 0.5, 0.841345))
     return float(middle), float(high - low) / 2
 
 
-def _best(plans: Sequence[Plan], choice_level: float) -> Plan:
-    direct = [plan for plan in plans if plan.how in _DIRECT]
-    others = sorted((plan for plan in plans if plan.how not in _DIRECT), key=lambda plan: plan.ne)
-    if not direct:
+def _best(uses: Sequence[Use], choice_level: float) -> Use:
+    """Lowest expected NE; a shape that was not measured only where it beats those that were."""
+    measured = [use for use in uses if use.has_measured_shape]
+    others = sorted((use for use in uses if not use.has_measured_shape), key=lambda use: use.ne)
+    if not measured:
         return others[0]
-    best = min(direct, key=lambda plan: plan.ne)
+    best = min(measured, key=lambda use: use.ne)
     if others and is_lower(others[0], best, others, level=choice_level):
         return others[0]
     return best
 
 
-def _option(plan: Plan, family: Sequence[Plan], now: Plan, beats_now: bool, level: float) -> Option:
-    low, high = (float(end) for end in percentiles(now.draws - plan.draws, level))
-    gain = now.ne - plan.ne
-    cheap = [other for other in family if _costs_less(other.cost, plan.cost)]
-    cheap = [other for other in cheap if not is_lower(plan, other, family)]
+def _option(use: Use, family: Sequence[Use], baseline: Use, beats_baseline: bool, level: float) -> Option:
+    low, high = (float(end) for end in percentiles(baseline.draws - use.draws, level))
+    gain = baseline.ne - use.ne
+    cheap = [other for other in family if _costs_less(other.cost, use.cost)]
+    cheap = [other for other in cheap if not is_lower(use, other, family)]
     return Option(
-        plan=plan,
+        use=use,
         gain=gain,
         low=min(low, gain) if math.isfinite(low) else math.nan,
         high=max(high, gain) if math.isfinite(high) else math.nan,
-        beats_now=beats_now,
+        beats_baseline=beats_baseline,
         cheaper=min(cheap, key=lambda other: other.ne) if cheap else None,
     )
 

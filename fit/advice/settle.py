@@ -1,135 +1,140 @@
-"""Which runs would settle a question that a study leaves open, as values of ``--set``."""
+"""Which runs would settle a question that a study leaves open, as overrides of a configuration."""
 
 import math
 from collections.abc import Iterable, Sequence
-from typing import Any
+from dataclasses import dataclass
 
 import pandas as pd
 
-from tfrs_scaling.fit.advice.uses import ARCHITECTURE, DATA, Plan
-from tfrs_scaling.fit.advice.words import listed, shape_words
+from tfrs_scaling.common.words import listed
+from tfrs_scaling.fit.advice.use import ARCHITECTURE, DATA, Use
+from tfrs_scaling.fit.advice.words import shape_words
 from tfrs_scaling.fit.analyses.noise import Noise
 from tfrs_scaling.fit.labels import multiplier_label
-from tfrs_scaling.fit.schemes import SCALED
+from tfrs_scaling.fit.schemes import BASELINE, SCALED
 
 _FOUND = 1.96 + 1.28  # standard errors: a difference of so many is found nine times in ten
 _MOST_SEEDS = 10
 _MOST_DOUBLINGS = 3
 
 
+@dataclass(frozen=True)
 class Settle:
-    """Proposals of further runs.
+    """The runs that would settle a question.
 
-    Args:
-        rows: The rows that may carry a fit, as ``selected`` returns them.
-        noise: Of one training.
-        now: What is done now.
+    Attributes:
+        runs: Which they are, or that none is worth it; a sentence.
+        overrides: Of a study's configuration, as ``--set`` and ``read_config`` take them: ``sweep.V=[4]``; empty where
+            there is nothing to run.
     """
 
-    def __init__(self, rows: pd.DataFrame, noise: Noise, now: Plan):
-        self._rows, self._noise, self._now = rows, noise, now
+    runs: str
+    overrides: tuple[str, ...] = ()
+
+
+class Settler:
+    """Proposes further runs.
+
+    Args:
+        rows: The rows that may carry a fit, as ``usable_runs`` returns them.
+        noise: Of one training.
+        baseline: At its largest data size.
+    """
+
+    def __init__(self, rows: pd.DataFrame, noise: Noise, baseline: Use):
+        self._rows, self._noise, self._baseline = rows, noise, baseline
         self._seeds = sorted(int(seed) for seed in rows["seed"].unique())
 
-    def seeds_for(self, gap: float) -> int:
-        """How many seeds of each shape find a difference of NE nine times in ten; three where the noise is unknown."""
+    def seeds_needed(self, gap: float) -> int:
+        """Seeds of each shape that find a difference of NE nine times in ten; three where the noise is unknown."""
         if not self._noise.degrees or gap == 0:
             return 3 if gap else _MOST_SEEDS + 1
         return max(math.ceil(2 * (_FOUND * self._noise.sd / abs(gap)) ** 2), 2)
 
-    def between(self, first: Plan, others: Sequence[Plan]) -> dict[str, Any]:
-        """Runs that would tell one plan from others: more seeds, or further data sizes where a law was extrapolated.
+    def distinguish(self, first: Use, others: Sequence[Use]) -> Settle:
+        """More seeds, or larger data sizes where a law was extrapolated, to distinguish a use from others.
 
         Args:
-            first: The plan of lowest expected NE.
+            first: The use of lowest expected NE.
             others: One or more; the first two are looked at.
-
-        Returns:
-            runs (a clause) and set (values of ``--set``, none where no number of runs is worth it).
         """
-        plans = [first, *others[:2]]
-        if any(DATA in plan.levers for plan in plans):
-            return self._further_sizes(plans)
-        needed = max(self.seeds_for(other.ne - first.ne) for other in others[:2])
-        names = listed(self._names(plans))
+        uses = [first, *others[:2]]
+        if any(DATA in use.levers for use in uses):
+            return self._larger_data(uses)
+        needed = max(self.seeds_needed(other.ne - first.ne) for other in others[:2])
+        names = listed(self._names(uses))
         if needed > _MOST_SEEDS:
-            return {
-                "runs": (
-                    f"no runs that are worth it: {names} differ by so little that more than {_MOST_SEEDS} seeds of "
-                    "each would be needed; take the cheapest of them"
-                ),
-                "set": [],
-            }
-        seeds = self._with_more(max(needed, len(self._seeds) + 1))
+            return Settle(
+                f"No affordable runs would settle it: {names} differ by so little that more than {_MOST_SEEDS} seeds "
+                "of each would be needed; take the cheapest of them."
+            )
+        seeds = self._seeds_up_to(max(needed, len(self._seeds) + 1))
         further = [str(seed) for seed in seeds if seed not in self._seeds]
-        return {
-            "runs": (
-                f"seed{'s' * (len(further) > 1)} {listed(further)} of {names} at {self._now.examples:,} examples, "
-                "beside those there are"
-            ),
-            "set": [*self._shapes(plans), _of("seeds", seeds), *self._rates(plans)],
-        }
+        return Settle(
+            f"More seeds would settle it: seed{'s' * (len(further) > 1)} {listed(further)} of {names} at "
+            f"{self._baseline.examples:,} examples, in addition to those measured.",
+            (*self._shapes(uses), _override("seeds", seeds), self._learning_rates(uses)),
+        )
 
-    def larger(self, plan: Plan) -> dict[str, Any]:
+    def larger_multiplier(self, use: Use) -> Settle:
         """The multiplier beyond the largest measured one."""
-        beyond = multiplier_label(plan.multiplier * 4)
-        label = multiplier_label(plan.multiplier)
-        others = [_of(scheme, []) for scheme in self._schemes() if scheme != plan.scheme]
-        values = [f"sweep.{plan.scheme}=[{label}, {beyond}]", *others]
-        return {"runs": f"{plan.scheme} at {beyond}×", "set": [*values, *self._rates([plan])]}
+        label, beyond = (multiplier_label(use.multiplier * factor) for factor in (1, 4))
+        others = [_override(scheme, []) for scheme in self._schemes() if scheme != use.scheme]
+        return Settle(
+            f"A larger multiplier would settle it: {use.scheme} at {beyond}×.",
+            (_override(use.scheme, [label, beyond]), *others, self._learning_rates([use])),
+        )
 
-    def _further_sizes(self, plans: Sequence[Plan]) -> dict[str, Any]:
-        ladder = sorted(int(size) for size in self._rows.loc[self._rows["scheme"] == "D", "examples"].unique())
-        wanted = max(plan.examples for plan in plans) / ladder[-1]
+    def _larger_data(self, uses: Sequence[Use]) -> Settle:
+        ladder = sorted(int(size) for size in self._rows.loc[self._rows["scheme"] == BASELINE, "examples"].unique())
+        wanted = max(use.examples for use in uses) / ladder[-1]
         doublings = min(max(math.ceil(math.log2(wanted) - 1e-9), 1), _MOST_DOUBLINGS)
         further = [ladder[-1] * 2**step for step in range(1, doublings + 1)]
-        names = listed(self._names(plans))
-        return {
-            "runs": f"{names} at {listed(f'{size:,}' for size in further)} examples, if the log has as many rows",
-            "set": [*self._shapes(plans), _of("examples", [*ladder, *further]), *self._rates(plans)],
-        }
+        return Settle(
+            f"More data would settle it: {listed(self._names(uses))} at {listed(f'{size:,}' for size in further)} "
+            "examples, if the log has that many rows.",
+            (*self._shapes(uses), _override("examples", [*ladder, *further]), self._learning_rates(uses)),
+        )
 
-    def _names(self, plans: Iterable[Plan]) -> list[str]:
-        """The shapes of plans, and the baseline, each once."""
-        names = [shape_words(plan) for plan in plans if plan.scheme != "D" or plan.levers - {DATA}]
+    def _names(self, uses: Iterable[Use]) -> list[str]:
+        """The shapes of uses, and the baseline, each once."""
+        names = [shape_words(use) for use in uses if use.scheme != BASELINE or use.levers - {DATA}]
         return [*dict.fromkeys(names), "the baseline"]
 
-    def _shapes(self, plans: Sequence[Plan]) -> list[str]:
+    def _shapes(self, uses: Sequence[Use]) -> list[str]:
         """The sweep of these shapes alone; the baseline is always in it."""
         values: dict[str, list[str]] = {scheme: [] for scheme in self._schemes()}
-        for plan in plans:
-            if plan.scheme in values:
-                label = multiplier_label(_power_of_two(plan))
-                values[plan.scheme] += [label] * (label not in values[plan.scheme])
-        sweep = [_of(scheme, labels) for scheme, labels in values.items()]
+        for use in uses:
+            if use.scheme in values:
+                label = multiplier_label(_multiplier_to_measure(use))
+                values[use.scheme] += [label] * (label not in values[use.scheme])
+        sweep = [_override(scheme, labels) for scheme, labels in values.items()]
         if self._rows["architecture"].nunique() > 1:  # the config's own is always in it
-            sweep.append(_of("A", sorted({plan.architecture for plan in plans if ARCHITECTURE in plan.levers})))
+            sweep.append(_override("A", sorted({use.architecture for use in uses if ARCHITECTURE in use.levers})))
         return sweep
 
     def _schemes(self) -> list[str]:
-        """The schemes that the study sweeps, and a config names with a list of multipliers."""
+        """The schemes that the study sweeps, and a configuration names with a list of multipliers."""
         present = set(self._rows["scheme"])
         return [scheme for scheme in SCALED if scheme in present]
 
-    def _with_more(self, number: int) -> list[int]:
-        seeds = list(self._seeds)
-        while len(seeds) < number:
-            seeds.append(max(seeds) + 1)
-        return seeds
+    def _seeds_up_to(self, number: int) -> list[int]:
+        """The study's seeds and further ones, so many in all."""
+        further = max(number - len(self._seeds), 0)
+        return [*self._seeds, *range(self._seeds[-1] + 1, self._seeds[-1] + 1 + further)]
 
-    def _rates(self, plans: Sequence[Plan]) -> list[str]:
-        """The learning rates selected for these shapes, where a sweep of fewer rates will do."""
-        wanted = {(plan.architecture, plan.scheme, plan.multiplier) for plan in (*plans, self._now)}
+    def _learning_rates(self, uses: Sequence[Use]) -> str:
+        """The learning rates selected for these shapes: a sweep needs no others."""
+        wanted = {(use.architecture, use.scheme, use.multiplier) for use in (*uses, self._baseline)}
         keys = self._rows[["architecture", "scheme", "multiplier"]].itertuples(index=False, name=None)
         rates = sorted(self._rows["learning_rate"][[key in wanted for key in keys]].unique())
-        return [f"training.learning_rates=[{', '.join(f'{rate:g}' for rate in rates)}]"]
+        return f"training.learning_rates=[{', '.join(f'{rate:g}' for rate in rates)}]"
 
 
-def _of(name: str, values: Iterable[object]) -> str:
+def _override(name: str, values: Iterable[object]) -> str:
     return f"sweep.{name}=[{', '.join(str(value) for value in values)}]"
 
 
-def _power_of_two(plan: Plan) -> float:
-    """The multiplier to measure: the plan's own, or near one that a law asked for."""
-    if plan.how in ("measured", "law of data"):
-        return plan.multiplier
-    return 2.0 ** round(math.log2(plan.multiplier))
+def _multiplier_to_measure(use: Use) -> float:
+    """The use's own multiplier, or the power of two nearest to one that a law asked for."""
+    return use.multiplier if use.has_measured_shape else 2.0 ** round(math.log2(use.multiplier))

@@ -1,390 +1,260 @@
-"""What a budget could be spent on: plans, each with its cost, its expected NE and what is uncertain about it."""
+"""What a budget could be spent on."""
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from tfrs_scaling.fit.advice.budget import Budget
+from tfrs_scaling.fit.advice.projection import (
+    FARTHEST,
+    UNSURE,
+    SchemeSizes,
+    expected_change,
+    joint_change,
+    law_change,
+    law_reach,
+)
+from tfrs_scaling.fit.advice.use import ARCHITECTURE, DATA, DRAWS, Levers, Shape, Use, measured_shapes
 from tfrs_scaling.fit.analyses.held_out import one_sided
-from tfrs_scaling.fit.analyses.joint import measured_cost
-from tfrs_scaling.fit.analyses.noise import Noise, base_architecture, training_noise
+from tfrs_scaling.fit.analyses.joint import JointLaw, measured_cost
+from tfrs_scaling.fit.analyses.lines import points
+from tfrs_scaling.fit.analyses.noise import base_architecture, training_noise
 from tfrs_scaling.fit.extrapolation.choose import choose_law
-from tfrs_scaling.fit.joint.allocation import MeasuredCost
-from tfrs_scaling.fit.joint.law import JointFit
+from tfrs_scaling.fit.joint.status import JointStatus
 from tfrs_scaling.fit.labels import multiplier_label
 from tfrs_scaling.fit.laws.power_law import PowerLawFit
-from tfrs_scaling.fit.laws.resampled_laws import law_draws, losses_at
-from tfrs_scaling.fit.schemes import SCHEMES, SIZES
+from tfrs_scaling.fit.schemes import BASELINE, SCHEMES, SIZES
 from tfrs_scaling.fit.screening import SHAPE
-from tfrs_scaling.fit.study import find_line, points
+from tfrs_scaling.fit.study import StudyFits
 
-Array = NDArray[np.float64]
-How = Literal["measured", "law of data", "law of parameters", "joint law"]
-
-DRAWS = 2000
-DATA, ARCHITECTURE = "data", "architecture"  # levers that are no schemes; E is epochs
-
-_FARTHEST = 16.0  # times the largest x, which a sound law is followed to at most
-_UNSURE = 2.0  # times the largest x, for a law whose floor is not identified
-_WORTH = 1.25  # times the data or the multiplier: less growth is no plan of its own
-_PROMISING = 3  # plans of one lever that are looked at closely
+_WORTH = 1.25  # times the data or the multiplier: less growth is not worth a use of its own
+_PROMISING = 3  # uses of one lever that are looked at closely
+_STEPS = 400  # multipliers that are tried between two
 
 
 @dataclass(frozen=True)
-class Plan:
-    """One way to train.
+class _MoreData:
+    """A shape on as many examples as the budget pays for and its law reaches.
 
     Attributes:
-        architecture: Of the model.
-        scheme: Whose multiplier it is; D for the baseline's shape.
-        multiplier: Of that scheme.
-        embedding_dim: Of the model.
-        examples: Different training rows.
-        epochs: Passes over them.
-        levers: What it changes: schemes, ``data`` or ``architecture``; empty for what is done now.
-        cost: compute (FLOPs), data (rows, those that N leaves out included), params, hours.
-        ne: Expected test NE.
-        how: Where that is from.
-        draws: NE drawn at random, shape (DRAWS,); of two plans, one draw goes with the same draw of the other. NaN
-            where the noise is not known.
-        affordable: The examples that the budget would pay for, where the law does not reach as far; else 0.
+        shape: The shape.
+        fit: Its law of data.
+        examples: How many.
+        paid: What the budget would pay for.
+        ne: Expected NE.
     """
 
-    architecture: str
-    scheme: str
-    multiplier: float
-    embedding_dim: int
-    examples: int
-    epochs: int
-    levers: frozenset[str]
-    cost: Mapping[str, float]
+    shape: Shape
+    fit: PowerLawFit
+    examples: float
+    paid: float
     ne: float
-    how: How
-    draws: Array = field(repr=False, compare=False)
-    affordable: float = 0.0
 
 
-@dataclass(frozen=True)
-class _Shape:
-    """A measured shape: its rows at the present data size, averaged over seeds."""
-
-    architecture: str
-    scheme: str
-    multiplier: float
-    embedding_dim: int
-    epochs: int
-    levers: frozenset[str]
-    parameters: int
-    outside: int  # of the embedding tables
-    flops: float
-    rate: float  # examples per second
-    raw: float  # rows of the log per row trained on
-    ne: float
-    draws: Array = field(repr=False, compare=False)
-
-    def cost(self, examples: float) -> dict[str, float]:
-        """By resource."""
-        return {
-            "compute": self.flops * examples * self.epochs,
-            "data": examples * self.raw,
-            "params": float(self.parameters),
-            "hours": examples * self.epochs / self.rate / 3600,
-        }
-
-    def plan(self, examples: int, ne: float, how: How, draws: Array, levers: frozenset[str], **more: Any) -> Plan:
-        """This shape trained on some examples."""
-        return Plan(
-            architecture=self.architecture,
-            scheme=self.scheme,
-            multiplier=self.multiplier,
-            embedding_dim=self.embedding_dim,
-            examples=examples,
-            epochs=self.epochs,
-            levers=levers,
-            cost=self.cost(examples),
-            ne=ne,
-            how=how,
-            draws=draws,
-            **more,
-        )
-
-
-class Plans:
-    """Every plan that a budget allows, from a study's rows and fits.
+class Uses:
+    """Every use that a budget allows, from a study's rows and fits.
 
     Args:
-        chosen: The rows that may carry a fit, as ``selected`` returns them; there is a baseline among them.
-        fits: What ``fit_study`` returned.
+        rows: The rows that may carry a fit, as ``usable_runs`` returns them; there is a baseline among them.
+        study: What ``fit_study`` returned.
         budget: What may be spent.
         seed: Of the draws.
 
+    Attributes:
+        study: As given.
+        budget: As given.
+        baseline: At its largest data size.
+        allowed: The largest amount of each resource.
+        noise: Of one training.
+
     Raises:
-        InputError: the budget is below what is used now.
+        InputError: the budget is below what the baseline used.
     """
 
-    def __init__(self, chosen: pd.DataFrame, fits: Mapping[str, Any], budget: Budget, *, seed: int = 0):
-        self._chosen, self._fits, self._budget = chosen, fits, budget
-        self.noise: Noise = training_noise(chosen)
+    def __init__(self, rows: pd.DataFrame, study: StudyFits, budget: Budget, *, seed: int = 0):
+        self.study, self.budget, self._rows = study, budget, rows
         self._rng = np.random.default_rng(seed)
-        baselines = chosen[chosen["scheme"] == "D"]
-        self.architecture = base_architecture(chosen[chosen["architecture"].isin(baselines["architecture"])])
-        self.examples = int(baselines.loc[baselines["architecture"] == self.architecture, "examples"].max())
-        degrees = max(self.noise.degrees, 1.0)
-        self._factor = np.sqrt(degrees / self._rng.chisquare(degrees, DRAWS)) * self.noise.sd
-        shapes = list(self._shapes())
-        self._baseline = next(shape for shape in shapes if not shape.levers)
-        self._others = [shape for shape in shapes if shape.levers]
-        baseline = self._baseline
-        self.now = baseline.plan(self.examples, baseline.ne, "measured", baseline.draws, frozenset())
-        self.allowed = budget.allowed(self.now.cost)
+        self.noise = training_noise(rows)
+        baselines = rows[rows["scheme"] == BASELINE]
+        self._architecture = base_architecture(rows[rows["architecture"].isin(baselines["architecture"])])
+        self._examples = int(baselines.loc[baselines["architecture"] == self._architecture, "examples"].max())
+        shapes = measured_shapes(rows, self._architecture, self._examples, self.noise, self._rng)
+        self._shapes = [shape for shape in shapes if shape.scheme != "F"]  # no budget is spent on dropping features
+        self.baseline = next(shape for shape in self._shapes if not shape.levers).measured(self._examples)
+        self.allowed = budget.allowed(self.baseline.cost)
 
-    def _shapes(self) -> Iterator[_Shape]:
-        there = self._chosen[self._chosen["examples"] == self.examples]
-        there = there[(there["architecture"] == self.architecture) | (there["scheme"] == "D")]
-        for _, rows in there.groupby(SHAPE, sort=True):
-            first = rows.iloc[0]
-            scheme, multiplier = str(first["scheme"]), float(first["multiplier"])
-            levers = frozenset() if scheme == "D" else frozenset(scheme)
-            if first["architecture"] != self.architecture:
-                levers = frozenset([ARCHITECTURE])
-            share = 1.0
-            if scheme == "N":  # of the rows of the log, those that the sampling keeps
-                share = float(first["base_ctr"] + (1 - first["base_ctr"]) * multiplier)
-            ne = float(rows["test_ne"].mean())
-            yield _Shape(
-                architecture=str(first["architecture"]),
-                scheme=scheme,
-                multiplier=multiplier,
-                embedding_dim=int(first["embedding_dim"]),
-                epochs=int(first["epochs"]),
-                levers=levers,
-                parameters=int(first["params_total"]),
-                outside=int(first["params_total"] - first["params_embedding"]),
-                flops=float(first["flops_train"]),
-                rate=float(rows["examples_per_second"].median()),
-                raw=1 / share,
-                ne=ne,
-                draws=ne + self._rng.standard_normal(DRAWS) * self._factor / math.sqrt(len(rows)),
-            )
-
-    def all(self) -> list[Plan]:
-        """The plans within the budget, what is done now not among them."""
+    def all(self) -> list[Use]:
+        """The uses within the budget, without the baseline."""
         found = [*self._measured()]
-        if self._budget.grows_data:
-            found += [*self._more_data(), *self._joint()]
+        if self.budget.grows_data:
+            found += [*self._more_data(), *self._optimal_splits()]
         return [*found, *self._larger()]
 
-    def _affords(self, cost: Mapping[str, float]) -> bool:
-        return all(cost[name] <= limit * (1 + 1e-9) for name, limit in self.allowed.items()) and (
-            self._budget.grows_data or cost["data"] <= self.now.cost["data"] * (1 + 1e-9)
-        )
-
-    def _measured(self) -> Iterator[Plan]:
-        """Shapes that cost at least as much as the baseline's, at the present data size."""
-        for shape in self._others:
-            cost = shape.cost(self.examples)
-            grows = all(cost[name] >= self.now.cost[name] * (1 - 1e-9) for name in ("compute", "params"))
-            if shape.scheme != "F" and (grows or shape.levers == {ARCHITECTURE}) and self._affords(cost):
-                yield shape.plan(self.examples, shape.ne, "measured", shape.draws, shape.levers)
-
-    def _more_data(self) -> Iterator[Plan]:
-        """Every shape, smaller ones too, on as many examples as the budget pays for and its law reaches."""
-        rough: dict[frozenset[str], list[tuple[float, _Shape, PowerLawFit, float, float]]] = {}
-        for shape in (self._baseline, *self._others):
-            line = find_line(
-                self._fits,
-                scheme=shape.scheme,
-                x="data",
-                line=multiplier_label(shape.multiplier),
-                architecture=shape.architecture,
-            )
-            reach = _reach(line[1]) if line is not None and shape.scheme != "F" else 1.0
-            one = shape.cost(1.0)
-            if line is None or one["params"] > self.allowed["params"]:
-                continue
-            paid = min(self.allowed[name] / one[name] for name in ("compute", "data", "hours"))
-            examples = min(paid, reach * max(line[1].x))
-            if examples >= _WORTH * self.examples:
-                change = float(line[1].predict(examples) - line[1].predict(self.examples))
-                levers = shape.levers | {DATA}
-                rough.setdefault(levers, []).append((shape.ne + change, shape, line[1], examples, paid))
-        for levers, few in rough.items():
-            for _, shape, fit, examples, paid in sorted(few, key=lambda of: of[0])[:_PROMISING]:
-                plan = self._grown(shape, fit, examples, paid, levers)
-                if plan is not None:
-                    yield plan
-
-    def _grown(
-        self, shape: _Shape, fit: PowerLawFit, examples: float, paid: float, levers: frozenset[str]
-    ) -> Plan | None:
-        rows = self._chosen[
-            (self._chosen[SHAPE] == [shape.architecture, shape.scheme, shape.multiplier, shape.embedding_dim]).all(
-                axis=1
-            )
-        ]
-        second = choose_law(rows["examples"], rows["test_ne"])
-        if not second.extrapolates:
-            examples = min(examples, _UNSURE * max(fit.x))
-        if examples < _WORTH * self.examples:
-            return None
-        change = float(fit.predict(examples) - fit.predict(self.examples))
-        laws = law_draws(fit, seed=int(self._rng.integers(2**31)))
-        changes = losses_at(laws, fit, examples) - losses_at(laws, fit, self.examples)
-        changes = changes[self._rng.integers(len(changes), size=DRAWS)]
-        # Errors of the model, which no resample of the points shows: two laws that fit alike and promise differently, a
-        # study whose laws all erred to one side, and a misfit too small to be seen in the noise.
-        other = float(second.predict(examples) - second.predict(self.examples))
-        overshoot = self.overshoot * math.log2(examples / self.examples) * shape.ne
-        model = math.hypot(other - change, overshoot, self.noise.sd)
-        draws = shape.draws + changes + model * self._rng.standard_normal(DRAWS)
-        beyond = paid if examples < 0.99 * paid else 0.0
-        return shape.plan(round(examples), shape.ne + change, "law of data", draws, levers, affordable=beyond)
-
-    def is_largest(self, plan: Plan) -> bool:
-        """Whether a plan's multiplier is the largest measured of a scheme, and the budget pays for more."""
-        if plan.scheme not in SIZES or plan.how not in ("measured", "law of data"):
+    def is_largest(self, use: Use) -> bool:
+        """Whether a use's multiplier is the largest measured of a scheme, and the budget pays for more."""
+        if use.scheme not in SIZES or not use.has_measured_shape:
             return False
-        own = self._of(plan.scheme)
-        if plan.multiplier < own[-1].multiplier or len(own) < 2:
+        shapes = self._of_scheme(use.scheme)
+        if use.multiplier < shapes[-1].multiplier or len(shapes) < 2:
             return False
-        return self._affords(_Interpolated(own, plan.scheme).cost(2 * plan.multiplier, plan.examples))
+        return self._affords(SchemeSizes(shapes, use.scheme).cost(2 * use.multiplier, use.examples))
 
     @cached_property
     def overshoot(self) -> float:
-        """What a doubling of extrapolation is off by, as a share of NE, where all held-out lines erred alike."""
-        errors = np.array([of["relative_error"] for of in self._fits["held_out"]], dtype=np.float64)
+        """The error of a doubling of extrapolation, as a share of NE, where all held-out lines erred alike; else 0."""
+        errors = np.array([record.relative_error for record in self.study.held_out], dtype=np.float64)
         return float(np.median(np.abs(errors))) if one_sided(errors) else 0.0
 
-    def _larger(self) -> Iterator[Plan]:
-        """Shapes beyond the largest affordable one, at the present data size, by a sound law of parameters."""
-        for scheme in SIZES:
-            line = find_line(
-                self._fits, scheme=scheme, x="parameters", line=str(self.examples), architecture=self.architecture
-            )
-            if line is None or line[1].status != "ok":
-                continue
-            yield from self._beyond(scheme, self._of(scheme), line[1])
+    def _affords(self, cost: Mapping[str, float]) -> bool:
+        return all(cost[name] <= limit * (1 + 1e-9) for name, limit in self.allowed.items()) and (
+            self.budget.grows_data or cost["data"] <= self.baseline.cost["data"] * (1 + 1e-9)
+        )
 
-    def _of(self, scheme: str) -> list[_Shape]:
+    def _of_scheme(self, scheme: str) -> list[Shape]:
         """The baseline and the shapes of one scheme, by multiplier."""
-        own = [self._baseline, *(shape for shape in self._others if shape.levers == {scheme})]
+        own = [shape for shape in self._shapes if shape.levers <= {scheme}]
         return sorted(own, key=lambda shape: shape.multiplier)
 
-    def _beyond(self, scheme: str, own: list[_Shape], fit: PowerLawFit) -> Iterator[Plan]:
-        within = [shape for shape in own if self._affords(shape.cost(self.examples)) and shape.multiplier >= 1]
-        if len(own) < 2 or not within:
+    def _measured(self) -> Iterator[Use]:
+        """Shapes that cost at least as much as the baseline's, at its largest data size."""
+        for shape in self._shapes:
+            use = shape.measured(self._examples)
+            grows = all(use.cost[name] >= self.baseline.cost[name] * (1 - 1e-9) for name in ("compute", "params"))
+            if shape.levers and (grows or shape.levers == {ARCHITECTURE}) and self._affords(use.cost):
+                yield use
+
+    def _more_data(self) -> Iterator[Use]:
+        """The most promising of all shapes, smaller ones too, on more data."""
+        by_levers: dict[Levers, list[_MoreData]] = {}
+        for shape in sorted(self._shapes, key=lambda shape: bool(shape.levers)):
+            if grown := self._grown(shape):
+                by_levers.setdefault(shape.levers, []).append(grown)
+        for family in by_levers.values():
+            for grown in sorted(family, key=lambda grown: grown.ne)[:_PROMISING]:
+                if use := self._checked(grown):
+                    yield use
+
+    def _grown(self, shape: Shape) -> _MoreData | None:
+        """A shape on as many examples as possible; None where these are hardly more than the baseline's."""
+        line = self.study.find(
+            scheme=shape.scheme,
+            x="data",
+            line=multiplier_label(shape.multiplier),
+            architecture=shape.architecture,
+        )
+        one = shape.cost(1.0)
+        if line is None or one["params"] > self.allowed["params"]:
+            return None
+        paid = min(self.allowed[name] / one[name] for name in ("compute", "data", "hours"))
+        examples = min(paid, law_reach(line.fit) * max(line.fit.x))
+        if examples < _WORTH * self._examples:
+            return None
+        ne = shape.ne + expected_change(line.fit, self._examples, examples)
+        return _MoreData(shape, line.fit, examples, paid, ne)
+
+    def _checked(self, grown: _MoreData) -> Use | None:
+        """The same by the extrapolation's second opinion, with all that is uncertain; None where little is left."""
+        shape, fit, examples = grown.shape, grown.fit, grown.examples
+        key = [shape.architecture, shape.scheme, shape.multiplier, shape.embedding_dim]
+        rows = self._rows[(self._rows[SHAPE] == key).all(axis=1)]
+        second = choose_law(rows["examples"], rows["test_ne"])
+        if not second.extrapolates:
+            examples = min(examples, UNSURE * max(fit.x))
+        if examples < _WORTH * self._examples:
+            return None
+        change = law_change(fit, self._examples, examples, self._rng)
+        # Errors of the model, which no resample of the points shows: two laws that fit alike and promise differently, a
+        # study whose laws all erred to one side, and a misfit too small to be seen in the noise.
+        other = float(second.predict(examples) - second.predict(self._examples))
+        overshoot = self.overshoot * math.log2(examples / self._examples) * shape.ne
+        model_error = math.hypot(other - change.ne, overshoot, self.noise.sd)
+        return shape.use(
+            round(examples),
+            shape.ne + change.ne,
+            shape.draws + change.draws + model_error * self._rng.standard_normal(DRAWS),
+            "law of data",
+            shape.levers | {DATA},
+            affordable=grown.paid if examples < 0.99 * grown.paid else 0.0,
+        )
+
+    def _larger(self) -> Iterator[Use]:
+        """Shapes beyond the largest affordable one, at the baseline's data size, by a sound law of parameters."""
+        for scheme in SIZES:
+            line = self.study.find(
+                scheme=scheme, x="parameters", line=str(self._examples), architecture=self._architecture
+            )
+            shapes = self._of_scheme(scheme)
+            if line is not None and line.fit.status.has_floor and len(shapes) >= 2:
+                yield from self._beyond(scheme, shapes, line.fit)
+
+    def _beyond(self, scheme: str, shapes: list[Shape], fit: PowerLawFit) -> Iterator[Use]:
+        within = [shape for shape in shapes if self._affords(shape.cost(self._examples)) and shape.multiplier >= 1]
+        if not within:
             return
-        reference = within[-1]
-        of = _Interpolated(own, scheme)
-        multipliers = np.geomspace(reference.multiplier, _FARTHEST * own[-1].multiplier, 400)
-        sizes = of.axis(multipliers)
-        reach = sizes <= _reach(fit) * max(fit.x)
-        paid = np.array([self._affords(of.cost(float(m), self.examples)) for m in multipliers])
-        possible = multipliers[reach & paid]
+        sizes, reference = SchemeSizes(shapes, scheme), within[-1]
+        multipliers = np.geomspace(reference.multiplier, FARTHEST * shapes[-1].multiplier, _STEPS)
+        paid = np.array([self._affords(sizes.cost(float(m), self._examples)) for m in multipliers])
+        possible = multipliers[paid & (sizes.axis(multipliers) <= law_reach(fit) * max(fit.x))]
         if possible.size == 0 or possible[-1] < _WORTH * reference.multiplier:
             return
         largest = float(possible[-1])
-        places = float(of.axis(np.array(largest))), float(of.axis(np.array(reference.multiplier)))
-        change = float(fit.predict(places[0]) - fit.predict(places[1]))
-        laws = law_draws(fit, seed=int(self._rng.integers(2**31)))
-        changes = losses_at(laws, fit, places[0]) - losses_at(laws, fit, places[1])
-        yield Plan(
-            architecture=self.architecture,
+        change = law_change(fit, sizes.position(reference.multiplier), sizes.position(largest), self._rng)
+        yield Use(
+            architecture=self._architecture,
             scheme=scheme,
             multiplier=largest,
-            embedding_dim=round(reference.embedding_dim * (largest / reference.multiplier if scheme == "H" else 1)),
-            examples=self.examples,
+            embedding_dim=sizes.embedding_dim(largest),
+            examples=self._examples,
             epochs=1,
             levers=frozenset([scheme]),
-            cost=of.cost(largest, self.examples),
-            ne=reference.ne + change,
+            cost=sizes.cost(largest, self._examples),
+            ne=reference.ne + change.ne,
             how="law of parameters",
-            draws=reference.draws + changes[self._rng.integers(len(changes), size=DRAWS)],
+            draws=reference.draws + change.draws,
         )
 
-    def _joint(self) -> Iterator[Plan]:
+    def _optimal_splits(self) -> Iterator[Use]:
         """The compute-optimal split of each scheme's joint law, where it asks for no model beyond the measured."""
         if not math.isfinite(self.allowed["compute"]):
             return
-        for record in self._fits["joint"]:
-            scheme = record["scheme"]
-            if record["architecture"] != self.architecture or scheme == "V" or record["fit"]["status"] != "ok":
-                continue
-            rows = points(self._chosen, self.architecture, scheme)
-            cost = measured_cost(rows)
-            own = self._of(scheme)
-            if cost is None or len(own) < 2:
-                continue
-            plan = self._split(scheme, JointFit.from_dict(record["fit"]), cost, own)
-            if plan is not None:
-                yield plan
+        for law in self.study.joint:
+            costs_compute = "compute" in SCHEMES[law.scheme].axes
+            sound = law.architecture == self._architecture and law.fit.status is JointStatus.OK
+            if costs_compute and sound and (use := self._optimal_split(law)):
+                yield use
 
-    def _split(self, scheme: str, fit: JointFit, cost: MeasuredCost, own: list[_Shape]) -> Plan | None:
+    def _optimal_split(self, law: JointLaw) -> Use | None:
+        shapes = self._of_scheme(law.scheme)
+        cost_per_example = measured_cost(points(self._rows, self._architecture, law.scheme))
+        if cost_per_example is None or len(shapes) < 2:
+            return None
         try:
-            split = fit.compute_optimal(self.allowed["compute"], cost_per_example=cost)
+            split = law.fit.compute_optimal(self.allowed["compute"], cost_per_example=cost_per_example)
         except ValueError:  # larger and larger models, without end
             return None
-        of = _Interpolated(own, scheme)
-        multipliers = np.geomspace(own[0].multiplier, own[-1].multiplier, 400)
-        multiplier = float(multipliers[int(np.argmin(np.abs(np.log(of.axis(multipliers) / split.n))))])
-        reach = min(math.sqrt(max(fit.d) / min(fit.d)), _FARTHEST) * max(fit.d)
-        inside = min(fit.n) <= split.n <= max(fit.n) and self.examples <= split.d <= reach
-        costs = of.cost(multiplier, split.d)
-        if not inside or not self._affords(costs | {"compute": self.allowed["compute"]}):
+        sizes = SchemeSizes(shapes, law.scheme)
+        multipliers = np.geomspace(shapes[0].multiplier, shapes[-1].multiplier, _STEPS)
+        multiplier = float(multipliers[int(np.argmin(np.abs(np.log(sizes.axis(multipliers) / split.n))))])
+        cost = sizes.cost(multiplier, split.d)
+        if not self._affords(cost | {"compute": self.allowed["compute"]}):
             return None
-        baseline = float(of.axis(np.array(1.0)))
-        change = float(fit.predict(split.n, split.d) - fit.predict(baseline, self.examples))
-        low, high = (float(end) for end in fit.predict_interval(split.n, split.d))
-        spread = (high - low) / 2 / 1.96
-        levers = {scheme, DATA} if not 1 / _WORTH < multiplier < _WORTH else {DATA}
-        return Plan(
-            architecture=self.architecture,
-            scheme=scheme,
+        change = joint_change(law.fit, split, (sizes.position(1.0), self._examples), self._rng)
+        if change is None:
+            return None
+        return Use(
+            architecture=self._architecture,
+            scheme=law.scheme,
             multiplier=multiplier,
-            embedding_dim=round(self._baseline.embedding_dim * (multiplier if scheme == "H" else 1)),
+            embedding_dim=sizes.embedding_dim(multiplier),
             examples=round(split.d),
             epochs=1,
-            levers=frozenset(levers),
-            cost=costs,
-            ne=self.now.ne + change,
+            levers=frozenset([DATA] if 1 / _WORTH < multiplier < _WORTH else [law.scheme, DATA]),
+            cost=cost,
+            ne=self.baseline.ne + change.ne,
             how="joint law",
-            draws=self.now.draws + change + spread * self._rng.standard_normal(DRAWS),
+            draws=self.baseline.draws + change.draws,
         )
-
-
-class _Interpolated:
-    """Sizes and costs between the measured multipliers of one scheme, and on beyond them: powers of the multiplier."""
-
-    def __init__(self, own: list[_Shape], scheme: str):
-        multipliers = tuple(shape.multiplier for shape in own)
-        axis = tuple(float(shape.outside if SCHEMES[scheme].outside_tables else shape.parameters) for shape in own)
-        self.axis = MeasuredCost(multipliers, axis)
-        self._parameters = MeasuredCost(multipliers, tuple(float(shape.parameters) for shape in own))
-        self._flops = MeasuredCost(multipliers, tuple(shape.flops for shape in own))
-        self._rate = MeasuredCost(multipliers, tuple(shape.rate for shape in own))
-
-    def cost(self, multiplier: float, examples: float) -> dict[str, float]:
-        """By resource, of one pass over some examples."""
-        return {
-            "compute": float(self._flops(multiplier)) * examples,
-            "data": examples,
-            "params": float(self._parameters(multiplier)),
-            "hours": examples / float(self._rate(multiplier)) / 3600,
-        }
-
-
-def _reach(fit: PowerLawFit) -> float:
-    """How far beyond its largest x a law is followed, as a multiple of it; 1: not at all.
-
-    A sound law (``ok``) as far as half the measured range is long on a logarithmic axis, at most 16 times; one
-    whose floor is not identified one doubling.
-    """
-    if fit.status == "gamma_unidentified":
-        return _UNSURE
-    return min(math.sqrt(max(fit.x) / min(fit.x)), _FARTHEST) if fit.status == "ok" else 1.0

@@ -1,20 +1,20 @@
 """Two architectures: one curve shifted along the data, or another exponent?"""
 
 import math
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Literal, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from tfrs_scaling.common.json_numbers import to_json
-from tfrs_scaling.fit.analyses.lines import DataLine
-from tfrs_scaling.fit.laws.comparison import compare_laws
+from tfrs_scaling.common.arrays import Array
+from tfrs_scaling.fit.laws.comparison import Comparison, compare_laws
 from tfrs_scaling.fit.laws.power_law import PowerLawFit
 from tfrs_scaling.fit.laws.resampled_laws import law_draws, places_of
 from tfrs_scaling.fit.laws.uncertainty import percentiles
+from tfrs_scaling.fit.serialization import finite_or_none
 
-Array = NDArray[np.float64]
+Verdict = Literal["same", "shifted", "other exponent", "cannot tell"]
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class ArchitectureComparison:
 
     first: str
     second: str
-    verdict: str
+    verdict: Verdict
     beta_difference: float | None
     low: float | None
     high: float | None
@@ -49,64 +49,89 @@ class ArchitectureComparison:
     words: str
 
 
-_FIGURES = ("beta_difference", "low", "high", "data_ratio", "data_ratio_low", "data_ratio_high", "p_value")
 _NEVER = 100.0  # in ln(examples)
-_NO_LAW = ("too_few_points", "flat", "not_monotone", "beta_at_bound")
 
 
-def architectures(first: DataLine, second: DataLine, *, level: float = 0.95) -> dict[str, Any]:
-    """Two architectures' baselines against data.
+def architectures(
+    baselines: Mapping[str, PowerLawFit | None], base: str, *, level: float = 0.95
+) -> list[ArchitectureComparison]:
+    """Every architecture's baseline against data, compared with that of the one studied.
 
-    If the second needs k times the data of the first at every NE, its curve is the first's, shifted by k along the
-    logarithm of the data, with the same exponent and the same floor. That is tested at both ends of the NE that both
-    have reached: their ratios of data must not differ outside the noise.
+    If one needs k times the data of the other at every NE, its curve is the other's, shifted by k along the logarithm
+    of the data, with the same exponent and the same floor. That is tested at both ends of the NE that both have
+    reached: their ratios of data must not differ outside the noise.
 
     Args:
-        first: The baseline's line of one architecture.
-        second: That of another.
+        baselines: The law of each architecture's baseline against data; None where it has too few data sizes.
+        base: The architecture studied.
         level: Confidence level.
 
     Returns:
-        first and second (names of the architectures), verdict (``same``: the curves are not told apart, and the ratio
-        of data is known within a factor of 1.5; ``shifted``; ``other exponent``; ``cannot tell``), beta_difference
-        (first minus second), low, high, data_ratio (how many times the data the second needs for the same NE),
-        data_ratio_low, data_ratio_high, p_value (of the curves being one) and words; None what cannot be told.
+        One record for each other architecture, by name; none where the one studied has no baseline.
     """
-    names = {"first": first.architecture, "second": second.architecture}
+    if base not in baselines:
+        return []
+    return [_compared(base, other, baselines, level) for other in sorted(baselines) if other != base]
+
+
+class _DataRatio(NamedTuple):
+    """How many times the data the second needs, with its interval, and whether it is the same at every NE."""
+
+    value: float
+    low: float
+    high: float
+    is_constant: bool
+
+
+def _compared(
+    first: str, second: str, baselines: Mapping[str, PowerLawFit | None], level: float
+) -> ArchitectureComparison:
+    unknown = ArchitectureComparison(first, second, "cannot tell", None, None, None, None, None, None, None, "")
     laws: list[PowerLawFit] = []
-    for line in (first, second):
-        fit = line.fit(level=level)
-        if fit is None or fit.status in _NO_LAW:
+    for name in (first, second):
+        fit = baselines[name]
+        if fit is None or not fit.status.has_exponent:
             why = "it has too few data sizes" if fit is None else f"its status is {fit.status}"
-            return _unknown(names, f"{line.architecture} has no law to compare: {why}.")
+            return replace(unknown, words=f"{name} has no law to compare: {why}.")
         laws.append(fit)
     try:
         comparison = compare_laws(*laws, level=level)
     except ValueError as error:
-        return _unknown(names, f"They cannot be compared: {error}.")
-    found = dict.fromkeys(_FIGURES, math.nan) | {
-        "beta_difference": comparison.beta_difference,
-        "low": comparison.beta_interval[0],
-        "high": comparison.beta_interval[1],
-        "p_value": comparison.p_value,
-    }
-    constant, ratios = False, _ratios(*laws)
-    if ratios is not None:
-        top, bottom = ratios
-        middle = (top + bottom) / 2
-        low, high = (float(end) for end in percentiles(middle[1:], level))
-        found |= {"data_ratio": _exp(float(middle[0]))}
-        found |= {"data_ratio_low": _exp(min(low, float(middle[0])))}
-        found |= {"data_ratio_high": _exp(max(high, float(middle[0])))}
-        drift_low, drift_high = percentiles(bottom[1:] - top[1:], level)
-        constant = bool(drift_low <= 0 <= drift_high)
-    verdict = _verdict(comparison.different, comparison.beta_p_value < 1 - level, constant, found)
-    words = _words(names, verdict, found, level)
-    return {**names, "verdict": verdict, **{name: to_json(value) for name, value in found.items()}, "words": words}
+        return replace(unknown, words=f"They cannot be compared: {error}.")
+    ratio = _data_ratio(laws[0], laws[1], level)
+    verdict = _verdict(comparison, ratio, level)
+    low, high = comparison.beta_interval
+    return ArchitectureComparison(
+        first=first,
+        second=second,
+        verdict=verdict,
+        beta_difference=finite_or_none(comparison.beta_difference),
+        low=finite_or_none(low),
+        high=finite_or_none(high),
+        data_ratio=finite_or_none(ratio.value) if ratio else None,
+        data_ratio_low=finite_or_none(ratio.low) if ratio else None,
+        data_ratio_high=finite_or_none(ratio.high) if ratio else None,
+        p_value=finite_or_none(comparison.p_value),
+        words=_words(first, second, verdict, comparison, ratio, level),
+    )
 
 
-def _unknown(names: dict[str, str], words: str) -> dict[str, Any]:
-    return {**names, "verdict": "cannot tell", **dict.fromkeys(_FIGURES), "words": words}
+def _data_ratio(first: PowerLawFit, second: PowerLawFit, level: float) -> _DataRatio | None:
+    """None where the two have no NE in common."""
+    ratios = _ratios(first, second)
+    if ratios is None:
+        return None
+    top, bottom = ratios
+    middle = (top + bottom) / 2
+    estimate = float(middle[0])
+    low, high = (float(end) for end in percentiles(middle[1:], level))
+    drift_low, drift_high = percentiles(bottom[1:] - top[1:], level)
+    return _DataRatio(
+        value=_exp(estimate),
+        low=_exp(min(low, estimate)),
+        high=_exp(max(high, estimate)),
+        is_constant=bool(drift_low <= 0 <= drift_high),
+    )
 
 
 def _ratios(first: PowerLawFit, second: PowerLawFit) -> tuple[Array, Array] | None:
@@ -130,29 +155,29 @@ def _ratios(first: PowerLawFit, second: PowerLawFit) -> tuple[Array, Array] | No
     return out[0], out[1]
 
 
-def _verdict(different: bool, exponents_differ: bool, constant: bool, found: dict[str, float]) -> str:
-    if exponents_differ:
+def _verdict(comparison: Comparison, ratio: _DataRatio | None, level: float) -> Verdict:
+    if comparison.beta_p_value < 1 - level:
         return "other exponent"
-    if math.isnan(found["data_ratio"]):
+    if ratio is None:
         return "cannot tell"
-    low, high = found["data_ratio_low"], found["data_ratio_high"]
-    if different and constant and (low > 1 or high < 1):
+    if comparison.different and ratio.is_constant and (ratio.low > 1 or ratio.high < 1):
         return "shifted"
-    if not different and low > 1 / 1.5 and high < 1.5:
+    if not comparison.different and ratio.low > 1 / 1.5 and ratio.high < 1.5:
         return "same"
     return "cannot tell"
 
 
-def _words(names: dict[str, str], verdict: str, found: dict[str, float], level: float) -> str:
-    first, second = names["first"], names["second"]
-    if math.isnan(found["data_ratio"]):
+def _words(
+    first: str, second: str, verdict: Verdict, comparison: Comparison, ratio: _DataRatio | None, level: float
+) -> str:
+    if ratio is None:
         return f"{first} and {second} reached no NE in common, so their data cannot be compared."
-    low, high = found["data_ratio_low"], found["data_ratio_high"]
     data = (
-        f"for the same NE {second} needs {found['data_ratio']:.2g} times the data of {first} "
-        f"({level:.0%} interval {low:.2g} to {high:.2g})"
+        f"for the same NE {second} needs {ratio.value:.2g} times the data of {first} "
+        f"({level:.0%} interval {ratio.low:.2g} to {ratio.high:.2g})"
     )
-    exponents = f"exponents differ by {found['beta_difference']:.2f} ({found['low']:.2f} to {found['high']:.2f})"
+    low, high = comparison.beta_interval
+    exponents = f"exponents differ by {comparison.beta_difference:.2f} ({low:.2f} to {high:.2f})"
     match verdict:
         case "shifted":
             return f"The curve of {second} is that of {first}, shifted: {data}."
@@ -160,7 +185,10 @@ def _words(names: dict[str, str], verdict: str, found: dict[str, float], level: 
             return f"{second} has another exponent than {first}: {exponents}; on average {data}."
         case "same":
             return f"The curves of {first} and {second} are the same as far as can be told: {data}."
-    return f"Whether {second} is {first} shifted, or falls at another rate, cannot be told: {data}; {exponents}."
+        case "cannot tell":
+            return (
+                f"Whether {second} is {first} shifted, or falls at another rate, cannot be told: {data}; {exponents}."
+            )
 
 
 def _exp(logarithm: float) -> float:

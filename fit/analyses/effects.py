@@ -1,14 +1,14 @@
-"""What every multiplier of every scheme changes, against the baseline, told from noise."""
+"""What every multiplier of every scheme changes, against the baseline, and whether that exceeds the noise."""
 
+import math
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Literal
 
-import numpy as np
 import pandas as pd
 
-from tfrs_scaling.common.json_numbers import to_json
 from tfrs_scaling.fit.analyses.noise import Noise, base_architecture, shape_means
 from tfrs_scaling.fit.schemes import ARCHITECTURE, SCHEMES
+from tfrs_scaling.fit.serialization import finite_or_none
 
 Outcome = Literal["lower", "higher", "≈"]
 
@@ -22,8 +22,8 @@ class Change:
         ne: Its test NE, mean of seeds.
         baseline: The other's.
         change: ``ne - baseline``; negative is better.
-        low: Its interval; NaN where the noise is not known.
-        high: Its interval.
+        low: Its interval; None where the noise is not known.
+        high: Its interval; likewise.
         outcome: Whether NE is ``lower`` or ``higher`` than the baseline's outside the noise, or ``≈``.
         why: What the verdict rests on.
     """
@@ -32,22 +32,21 @@ class Change:
     ne: float
     baseline: float
     change: float
-    low: float
-    high: float
+    low: float | None
+    high: float | None
     outcome: Outcome
     why: str
 
 
 @dataclass(frozen=True)
-class Effect:
-    """What one multiplier changes, against the baseline.
+class Effect(Change):
+    """What one multiplier changes, against its architecture's baseline at the largest data size of both.
 
     Attributes:
         architecture: Of the shape.
         scheme: Of the shape; ``A`` for another architecture's baseline.
         multiplier: Of the scheme.
         embedding_dim: Of the shape.
-        change: Against its architecture's baseline, at the largest data size of both.
         equal_compute: Of E, n epochs of the data against one pass over n times as much; else None.
     """
 
@@ -55,27 +54,24 @@ class Effect:
     scheme: str
     multiplier: float
     embedding_dim: int
-    change: Change
     equal_compute: Change | None
 
 
-def effects(chosen: pd.DataFrame, noise: Noise, *, level: float = 0.95) -> list[dict[str, Any]]:
+def effects(chosen: pd.DataFrame, noise: Noise, *, level: float = 0.95) -> list[Effect]:
     """Every shape against its architecture's baseline, at the largest data size that both reached.
 
     Intervals hold together: with m comparisons each has the level ``1 - (1 - level) / m`` (Bonferroni), so that of a
     study in which nothing matters one in twenty shows anything. The noise is that of ``training_noise``.
 
     Args:
-        chosen: The rows that may carry a fit, as ``selected`` returns them.
-        noise: Of one training, as ``training_noise`` gives it.
+        chosen: The rows that may carry a fit, as ``usable_runs`` returns them.
+        noise: Of one training, as ``training_noise`` estimates it.
         level: Confidence level of all intervals together.
 
     Returns:
-        One record for each shape but the baselines: architecture, scheme, multiplier, embedding_dim and the
-        fields of Change. A baseline of another architecture is compared with that of the one studied, as scheme
-        ``A``. ``equal_compute`` is a Change as well: of E, n epochs of the data against one pass over n times as
-        much, at the largest data size for which both were measured; else None. A shape without a baseline at any of
-        its data sizes has no record.
+        One record for each shape but the baselines. A baseline of another architecture is compared with that of the
+        one studied, as scheme ``A``. ``equal_compute`` is at the largest data size for which both were measured. A
+        shape without a baseline at any of its data sizes has no record.
     """
     if chosen.empty:
         return []
@@ -100,19 +96,19 @@ def effects(chosen: pd.DataFrame, noise: Noise, *, level: float = 0.95) -> list[
             tried = [int(n) for n in shape["examples"] if (against["examples"] == round(n * multiplier)).any()]
             if tried:
                 more = round(max(tried) * multiplier)
-                equal = to_json(asdict(_change(shape, against, max(tried), more, noise, level, number)))
+                equal = _change(shape, against, max(tried), more, noise, level, number)
         records.append(
-            {
-                "architecture": str(architecture),
-                "scheme": ARCHITECTURE if other else str(scheme),
-                "multiplier": multiplier,
-                "embedding_dim": dim,
-                **to_json(asdict(change)),
-                "equal_compute": equal,
-            }
+            Effect(
+                **asdict(change),
+                architecture=str(architecture),
+                scheme=ARCHITECTURE if other else str(scheme),
+                multiplier=multiplier,
+                embedding_dim=dim,
+                equal_compute=equal,
+            )
         )
     order = [*SCHEMES, ARCHITECTURE]
-    return sorted(records, key=lambda r: (r["architecture"], order.index(r["scheme"]), r["multiplier"]))
+    return sorted(records, key=lambda effect: (effect.architecture, order.index(effect.scheme), effect.multiplier))
 
 
 def _change(
@@ -123,15 +119,15 @@ def _change(
     change = float(here["test_ne"] - there["test_ne"])
     half = noise.quantile(1 - (1 - level) / m / 2) * noise.error(int(here["trainings"]), int(there["trainings"]))
     outcome: Outcome = "≈"
-    if np.isfinite(half) and abs(change) > half:
+    if math.isfinite(half) and abs(change) > half:
         outcome = "lower" if change < 0 else "higher"
     return Change(
         examples=examples,
         ne=float(here["test_ne"]),
         baseline=float(there["test_ne"]),
         change=change,
-        low=change - half,
-        high=change + half,
+        low=finite_or_none(change - half),
+        high=finite_or_none(change + half),
         outcome=outcome,
         why=f"the noise of one training is {noise.words}; {m} comparisons hold together at {level:.0%}",
     )

@@ -2,14 +2,13 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
-from tfrs_scaling.common.json_numbers import to_json
 from tfrs_scaling.fit.analyses.lines import DataLine
 from tfrs_scaling.fit.laws.power_law import PowerLawFit
 from tfrs_scaling.fit.laws.resampled_laws import law_draws
 from tfrs_scaling.fit.laws.status import Status
 from tfrs_scaling.fit.laws.uncertainty import percentiles
+from tfrs_scaling.fit.serialization import finite_or_none, known_intervals
 
 
 @dataclass(frozen=True)
@@ -69,10 +68,9 @@ OF_SEEN_ROWS = (
     "Later passes predict rows that were trained on before: where this training NE falls faster than the test NE, the "
     "model remembers rows."
 )
-_NO_EXPONENT = ("too_few_points", "flat", "beta_at_bound", "not_monotone")
 
 
-def generalisation(lines: Iterable[DataLine], *, level: float = 0.95) -> list[dict[str, Any]]:
+def generalisation(lines: Iterable[DataLine], *, level: float = 0.95) -> list[Generalisation]:
     """The exponent of the training curve against that of the test curve (Figure 10 of Ardalani et al. 2022).
 
     Both curves are fitted to the same data sizes, all but the smallest: the progressive NE of the rows before it holds
@@ -87,9 +85,7 @@ def generalisation(lines: Iterable[DataLine], *, level: float = 0.95) -> list[di
         level: Confidence level.
 
     Returns:
-        One record for each line with three data sizes or more: architecture, scheme, line, train and test (each alpha,
-        beta, gamma, interval, status, range (of the fitted x)), difference_beta (train minus test), low, high (None
-        where an exponent cannot be told) and words.
+        One record for each line with three data sizes or more.
     """
     records = []
     for line in lines:
@@ -101,38 +97,39 @@ def generalisation(lines: Iterable[DataLine], *, level: float = 0.95) -> list[di
         if train is None or test is None:
             continue
         low = high = difference = None
-        reasons = [f"of the {name} curve" for name, fit in (("training", train), ("test", test)) if _vague(fit)]
+        reasons = [
+            f"of the {name} curve" for name, fit in (("training", train), ("test", test)) if not fit.status.has_exponent
+        ]
         if not reasons:
-            apart = law_draws(train, seed=1)[:, 1] - law_draws(test, seed=2)[:, 1]
+            differences = law_draws(train, seed=1)[:, 1] - law_draws(test, seed=2)[:, 1]
             difference = train.beta - test.beta
-            ends = (float(end) for end in percentiles(apart, level))
+            ends = (float(end) for end in percentiles(differences, level))
             low, high = (function(end, difference) for function, end in zip((min, max), ends, strict=True))
         records.append(
-            {
-                "architecture": line.architecture,
-                "scheme": line.scheme,
-                "line": line.line,
-                "train": _law(train),
-                "test": _law(test),
-                "difference_beta": difference,
-                "low": low,
-                "high": high,
-                "words": _words(line.scheme, train, test, (low, high), reasons),
-            }
+            Generalisation(
+                architecture=line.architecture,
+                scheme=line.scheme,
+                line=line.line,
+                train=_law(train),
+                test=_law(test),
+                difference_beta=difference,
+                low=low,
+                high=high,
+                words=_words(line.scheme, train, test, (low, high), reasons),
+            )
         )
     return records
 
 
-def _vague(fit: PowerLawFit) -> bool:
-    return fit.status in _NO_EXPONENT
-
-
-def _law(fit: PowerLawFit) -> dict[str, Any]:
-    law = {"alpha": fit.alpha, "beta": fit.beta, "gamma": fit.gamma}
-    return {name: to_json(value) for name, value in (law | {"interval": fit.interval}).items()} | {
-        "status": fit.status,
-        "range": [min(fit.x), max(fit.x)],
-    }
+def _law(fit: PowerLawFit) -> SplitLaw:
+    return SplitLaw(
+        alpha=finite_or_none(fit.alpha),
+        beta=finite_or_none(fit.beta),
+        gamma=finite_or_none(fit.gamma),
+        interval=known_intervals(fit),
+        status=fit.status,
+        range=(min(fit.x), max(fit.x)),
+    )
 
 
 def _words(

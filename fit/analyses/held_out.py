@@ -4,12 +4,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from tfrs_scaling.common.arrays import Array
 from tfrs_scaling.fit.analyses.lines import DataLine
 from tfrs_scaling.fit.laws.status import FEWEST
-
-Array = NDArray[np.float64]
+from tfrs_scaling.fit.serialization import finite_or_none
 
 LAW = "alpha * examples**-beta + gamma"
 
@@ -24,8 +23,8 @@ class HeldOut:
         line: A multiplier such as "1/4", or "frontier".
         examples: The data size held out.
         predicted: NE by the law of the others.
-        low: Interval for one further measurement.
-        high: Its other end.
+        low: Interval for one further measurement; None: open.
+        high: Its other end; likewise.
         measured: NE there, mean of seeds.
         inside: Whether the interval holds it.
         relative_error: ``predicted / measured - 1``.
@@ -37,8 +36,8 @@ class HeldOut:
     line: str
     examples: int
     predicted: float
-    low: float
-    high: float
+    low: float | None
+    high: float | None
     measured: float
     inside: bool
     relative_error: float
@@ -63,7 +62,7 @@ def held_out(lines: Iterable[DataLine], *, level: float = 0.95) -> list[HeldOut]
         if len(sizes) <= FEWEST:
             continue
         fit = line.within(sizes[0], sizes[-2]).fit(level=level)
-        if fit is None or fit.status == "too_few_points":
+        if fit is None or not fit.status.is_fitted:
             continue
         predicted, measured = float(fit.predict(sizes[-1])), line.measured(sizes[-1])
         low, high = (float(end) for end in fit.predict_interval(sizes[-1], kind="new"))
@@ -74,8 +73,8 @@ def held_out(lines: Iterable[DataLine], *, level: float = 0.95) -> list[HeldOut]
                 line=line.line,
                 examples=sizes[-1],
                 predicted=predicted,
-                low=low,
-                high=high,
+                low=finite_or_none(low),
+                high=finite_or_none(high),
                 measured=measured,
                 inside=low <= measured <= high,
                 relative_error=predicted / measured - 1,

@@ -1,18 +1,14 @@
 """The joint law of parameters and data for each scheme, and the compute-optimal path by the study's measured cost."""
 
 from dataclasses import dataclass
-from typing import Any
 
-import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from tfrs_scaling.fit.joint.allocation import MeasuredCost
 from tfrs_scaling.fit.joint.law import JointFit, fit_joint_law
 from tfrs_scaling.fit.joint.status import FEWEST_POINTS, FEWEST_SIZES
 from tfrs_scaling.fit.schemes import SCHEMES
-
-Array = NDArray[np.float64]
+from tfrs_scaling.fit.serialization import StoredJointFit, finite_or_none
 
 RESAMPLES = 200
 
@@ -58,7 +54,7 @@ class JointLaw:
     architecture: str
     scheme: str
     parameters: str
-    fit: JointFit
+    fit: StoredJointFit
     path: tuple[PathStep, ...]
     words: str
 
@@ -67,7 +63,7 @@ def joint_law_of(rows: pd.DataFrame, *, level: float = 0.95, resamples: int = RE
     """The joint law of a scheme's points.
 
     Args:
-        rows: What ``study_fits.points`` returns for V, H, O or M; points on a plateau are left out.
+        rows: What ``lines.points`` returns for V, H, O or M; points on a plateau are left out.
         level: Confidence level.
         resamples: Of the bootstrap over trainings.
 
@@ -93,44 +89,42 @@ def measured_cost(rows: pd.DataFrame) -> MeasuredCost | None:
 
 def joint_record(
     rows: pd.DataFrame, architecture: str, scheme: str, *, level: float = 0.95, resamples: int = RESAMPLES
-) -> dict[str, Any] | None:
+) -> JointLaw | None:
     """The joint law and the compute-optimal path of one scheme.
 
     Args:
-        rows: What ``study_fits.points`` returns.
+        rows: What ``lines.points`` returns.
         architecture: Of the rows.
         scheme: V, H, O or M.
         level: Confidence level.
         resamples: Of the bootstrap over trainings.
 
     Returns:
-        architecture, scheme, parameters (which of them n counts), fit (``JointFit.to_dict``), path and words; None
-        where there are too few points. path holds, for budgets of a tenth to ten times the largest compute
-        measured: budget (FLOPs), n, d, ne, low, high, and ``measured``, whether n and d lie within what was measured.
-        It is empty for V, whose compute does not change with its rows, and where no split follows from the fit.
+        The law and its path; None where there are too few points. The path is empty for V, whose compute does not
+        change with its rows, and where no split follows from the fit.
     """
     fit = joint_law_of(rows, level=level, resamples=resamples)
     if fit is None:
         return None
-    path: list[dict[str, Any]] = []
+    path: list[PathStep] = []
     further = ""
     cost = measured_cost(rows)
     if scheme == "V":
         further = "V's parameters cost memory and no compute, so there is no compute-optimal split"
     elif fit.status.has_split and cost is not None:
         path, further = _path(fit, cost, float(rows["compute"].max()))
-    return {
-        "architecture": architecture,
-        "scheme": scheme,
-        "parameters": "outside the embedding tables" if SCHEMES[scheme].outside_tables else "all",
-        "fit": fit.to_dict(),
-        "path": path,
-        "words": _words(fit, further),
-    }
+    return JointLaw(
+        architecture=architecture,
+        scheme=scheme,
+        parameters="outside the embedding tables" if SCHEMES[scheme].outside_tables else "all",
+        fit=fit,
+        path=tuple(path),
+        words=_words(fit, further),
+    )
 
 
-def _path(fit: JointFit, cost: MeasuredCost, largest: float) -> tuple[list[dict[str, Any]], str]:
-    path: list[dict[str, Any]] = []
+def _path(fit: JointFit, cost: MeasuredCost, largest: float) -> tuple[list[PathStep], str]:
+    path: list[PathStep] = []
     for share in _SHARES:
         try:
             split = fit.compute_optimal(share * largest, cost_per_example=cost)
@@ -139,14 +133,21 @@ def _path(fit: JointFit, cost: MeasuredCost, largest: float) -> tuple[list[dict[
         low, high = split.interval["loss"]
         within = min(fit.n) <= split.n <= max(fit.n) and min(fit.d) <= split.d <= max(fit.d)
         path.append(
-            {"budget": split.budget, "n": split.n, "d": split.d, "ne": split.loss, "low": low, "high": high}
-            | {"measured": within}
+            PathStep(
+                budget=split.budget,
+                n=split.n,
+                d=split.d,
+                ne=split.loss,
+                low=finite_or_none(low),
+                high=finite_or_none(high),
+                measured=within,
+            )
         )
-    beyond = sum(not step["measured"] for step in path)
+    beyond = sum(not step.measured for step in path)
     last = path[-1]
     words = (
-        f"of {last['budget']:.2g} FLOPs, ten times the largest measured, the best use is {last['n']:.3g} parameters on "
-        f"{last['d']:.3g} examples"
+        f"of {last.budget:.2g} FLOPs, ten times the largest measured, the best use is {last.n:.3g} parameters on "
+        f"{last.d:.3g} examples"
     )
     return path, words + (
         f"; {beyond} of {len(path)} budgets ask for models or data beyond the measured" * bool(beyond)

@@ -8,17 +8,14 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from tfrs_scaling.common.arrays import Array, Indices
 from tfrs_scaling.fit.laws.plateau import power_law_regions
 from tfrs_scaling.fit.laws.profile import Profile
 from tfrs_scaling.fit.laws.resampling import law_jacobian
 from tfrs_scaling.fit.laws.seed_weights import shrunk_variances
 from tfrs_scaling.fit.schemes import BASELINE, SCHEMES, SIZES
 from tfrs_scaling.fit.screening import SHAPE
-
-Array = NDArray[np.float64]
-Indices = NDArray[np.int64]
 
 RESAMPLES = 999  # percentiles of usual levels fall on one of them (Davison and Hinkley 1997)
 
@@ -33,6 +30,7 @@ class Ladders:
     """The measured points of one architecture's schemes V, H, O, M and D, and resamples of them.
 
     Attributes:
+        architecture: Of all points.
         points: One row for each shape and data size, seeds averaged: scheme, multiplier, embedding_dim, examples,
             parameters (all of them), outside (those outside the embedding tables), flops (training FLOPs of one
             example), compute, ne and seeds (how many).
@@ -43,6 +41,7 @@ class Ladders:
         source: What tells the noise: ``seeds``, ``ladders``, or nothing.
     """
 
+    architecture: str
     points: pd.DataFrame
     losses: Array
     noise: Array
@@ -51,7 +50,7 @@ class Ladders:
 
     @property
     def known(self) -> bool:
-        """Whether the noise is known, without which nothing can be told apart."""
+        """Whether the noise is known, without which no difference can be called one."""
         return bool(self.source)
 
     @property
@@ -91,7 +90,7 @@ def resample_ladders(chosen: pd.DataFrame, architecture: str, *, seed: int = 0) 
     all of a resample share the factor of Student's t for the uncertainty of the noise.
 
     Args:
-        chosen: The rows that may carry a fit, as ``selected`` returns them.
+        chosen: The rows that may carry a fit, as ``usable_runs`` returns them.
         architecture: Keep this one.
         seed: Of the resampling, >= 0.
 
@@ -123,7 +122,7 @@ def resample_ladders(chosen: pd.DataFrame, architecture: str, *, seed: int = 0) 
         of_mean = noise / np.sqrt(points["seeds"].to_numpy())
         shocks = factor * of_mean * (np.sqrt(shared) * of_training + np.sqrt(1 - shared) * own)
         losses = np.concatenate([losses, centre[None], np.maximum(centre + shocks, 0.0)])
-    return Ladders(points=points, losses=losses, noise=noise, degrees=degrees, source=source)
+    return Ladders(architecture, points=points, losses=losses, noise=noise, degrees=degrees, source=source)
 
 
 def simultaneous_intervals(estimates: Array, deviations: Array, level: float) -> tuple[Array, Array]:

@@ -1,14 +1,18 @@
-"""A line of a study against data: one shape's ladder, or a scheme's frontier, and its law."""
+"""The lines of a study, one shape's ladder or a scheme's frontier along one axis, and their laws."""
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import pandas as pd
 
+from tfrs_scaling.fit.labels import FRONTIER, multiplier_label
 from tfrs_scaling.fit.laws.frontier import fit_frontier, pareto_frontier
 from tfrs_scaling.fit.laws.learning_curve import fit_learning_curve
 from tfrs_scaling.fit.laws.plateau import power_law_region
-from tfrs_scaling.fit.laws.power_law import PowerLawFit
-from tfrs_scaling.fit.screening import SHAPE
+from tfrs_scaling.fit.laws.power_law import PowerLawFit, fit_power_law
+from tfrs_scaling.fit.schemes import BASELINE, SCHEMES
+from tfrs_scaling.fit.screening import SHAPE, rows_of_scheme
+from tfrs_scaling.fit.serialization import StoredPowerLaw
 
 
 @dataclass(frozen=True)
@@ -27,7 +31,12 @@ class LineFit:
     scheme: str
     x: str
     line: str
-    fit: PowerLawFit
+    fit: StoredPowerLaw
+
+    @property
+    def is_frontier(self) -> bool:
+        """Whether it is the frontier of its scheme."""
+        return self.line == FRONTIER
 
 
 @dataclass(frozen=True)
@@ -36,7 +45,7 @@ class DataLine:
 
     Attributes:
         architecture: Of all its rows.
-        scheme: A scheme of ``runs.SCHEMES``.
+        scheme: A letter of ``SCHEMES``.
         line: A multiplier such as "1/4", or "frontier".
         is_frontier: Whether it is all points of a scheme, of which the frontier is wanted.
         rows: The rows, each with its trial_id, SHAPE, examples and what is to be fitted.
@@ -74,3 +83,126 @@ class DataLine:
         """Test NE at a data size, mean of seeds; on a frontier that of the best shape."""
         there = self.rows[self.rows["examples"] == examples]
         return float(there.groupby(SHAPE)["test_ne"].mean().min())
+
+
+def points(chosen: pd.DataFrame, architecture: str, scheme: str) -> pd.DataFrame:
+    """A scheme's points that may carry a fit, the baseline's included, with their x on every axis.
+
+    Args:
+        chosen: The rows that may carry a fit, as ``usable_runs`` returns them.
+        architecture: Keep this one.
+        scheme: A letter of ``SCHEMES``.
+
+    Returns:
+        Their rows with three more columns: ``data`` (training examples), ``parameters`` (all of them; for O and M,
+        which change no others, those outside the embedding tables) and ``plateau`` (left of the power-law region of
+        its shape's curve). ``compute`` they have already.
+    """
+    rows = rows_of_scheme(chosen, scheme)
+    rows = rows[rows["architecture"] == architecture]
+    parameters = rows["params_total"].astype("float64")
+    if SCHEMES[scheme].outside_tables:
+        parameters = parameters - rows["params_embedding"]
+    if "plateau" not in rows:
+        rows = with_plateau(rows)
+    return rows.assign(data=rows["examples"].astype("float64"), parameters=parameters)
+
+
+def with_plateau(chosen: pd.DataFrame) -> pd.DataFrame:
+    """The rows with a column ``plateau``: whether a point lies left of the power-law region of its shape's curve."""
+    plateau = pd.Series(False, index=chosen.index)
+    for _, curve in chosen.groupby(SHAPE, sort=True):
+        plateau[curve.index] = _on_plateau(curve)
+    return chosen.assign(plateau=plateau)
+
+
+def frontier_points(rows: pd.DataFrame, x: str) -> pd.DataFrame:
+    """The Pareto frontier of a scheme's points, averaged over seeds.
+
+    Args:
+        rows: What ``points`` returned.
+        x: data, parameters or compute.
+
+    Returns:
+        Columns of SHAPE, examples, x, test_ne and plateau, by increasing x.
+    """
+    values = [x, "test_ne", "plateau"]
+    means = rows.groupby([*SHAPE, "examples"], sort=True)[values].mean().reset_index()
+    frontier = means.iloc[pareto_frontier(means[x], means["test_ne"])].reset_index(drop=True)
+    if x == "data":  # one point per data size: the frontier is itself a learning curve, with its own plateau
+        return frontier.assign(plateau=_on_plateau(frontier))
+    return frontier.assign(plateau=frontier["plateau"] > 0)
+
+
+def data_lines(planes: Mapping[tuple[str, str], pd.DataFrame]) -> Iterator[DataLine]:
+    """Every line against data once: the baseline's ladder as D, multipliers and the frontier of every other scheme.
+
+    Args:
+        planes: What ``points`` returned, by architecture and scheme.
+    """
+    for (architecture, scheme), rows in planes.items():
+        if not SCHEMES[scheme].axes:
+            continue
+        for multiplier, line in rows[rows["scheme"] == scheme].groupby("multiplier", sort=True):
+            yield DataLine(architecture, scheme, multiplier_label(float(str(multiplier))), False, line)
+        if scheme != "D" and not rows.empty:
+            yield DataLine(architecture, scheme, FRONTIER, True, rows)
+
+
+def fit_lines(planes: Mapping[tuple[str, str], pd.DataFrame], *, level: float = 0.95) -> list[LineFit]:
+    """The law of every line and frontier of a study, along every axis of its scheme.
+
+    Args:
+        planes: What ``points`` returned, by architecture and scheme.
+        level: Confidence level.
+
+    Returns:
+        One record for each line of two places or more on its axis.
+    """
+    fitted: list[LineFit] = []
+    baselines: dict[tuple[str, str], PowerLawFit] = {}  # all schemes have it among their lines
+    for (architecture, scheme), rows in planes.items():
+        for x in SCHEMES[scheme].axes:
+            for name, line in _along(rows, x):
+                shared = x != "parameters" and (line["scheme"] == BASELINE).all()
+                fit = baselines.get((architecture, x)) if shared else None
+                if fit is None:
+                    fit_line = fit_power_law if x == "parameters" else fit_learning_curve
+                    fit = fit_line(line[x], line["test_ne"], groups=line["trial_id"], level=level)
+                if shared:
+                    baselines[architecture, x] = fit
+                fitted.append(LineFit(architecture, scheme, x, name, fit))
+            if (~frontier_points(rows, x)["plateau"]).sum() > 1:
+                fitted.append(LineFit(architecture, scheme, x, FRONTIER, _fit_frontier(rows, x, level)))
+    return fitted
+
+
+def _along(rows: pd.DataFrame, x: str) -> Iterator[tuple[str, pd.DataFrame]]:
+    """The lines of a scheme along one axis with their names; a single place on the axis is a point, not a line."""
+    for value, line in rows.groupby("examples" if x == "parameters" else "multiplier", sort=True):
+        if line[x].nunique() > 1:
+            yield str(value) if x == "parameters" else multiplier_label(float(str(value))), line
+
+
+def _fit_frontier(rows: pd.DataFrame, x: str, level: float) -> PowerLawFit:
+    """The law of ``frontier_points``."""
+    by = ["examples"] if x == "parameters" else SHAPE  # against parameters the ladders are the data sizes
+    configurations = rows[by].astype("str").agg(" ".join, axis=1)
+    plateau = None if x == "data" else rows["plateau"] & (x != "parameters")
+    return fit_frontier(
+        rows[x],
+        rows["test_ne"],
+        configurations=configurations,
+        groups=rows["trial_id"],
+        plateau=plateau,
+        level=level,
+    )
+
+
+def _on_plateau(curve: pd.DataFrame) -> "pd.Series[bool]":
+    """Whether each point of one shape lies left of the power-law region of its seed-averaged curve."""
+    means = curve.groupby("examples", sort=True)["test_ne"].mean()
+    if len(means) < 2:
+        return pd.Series(False, index=curve.index)
+    start = power_law_region(means.index.to_numpy(), means.to_numpy())
+    return curve["examples"].isin(means.index[:start])

@@ -58,7 +58,7 @@ def training_noise(rows: pd.DataFrame) -> Noise:
     """The noise of one training, from all shapes together.
 
     Args:
-        rows: Rows that may carry a fit, as ``screening.selected`` returns them, of one architecture or several.
+        rows: Rows that may carry a fit, as ``screening.usable_runs`` returns them, of one architecture or several.
 
     Returns:
         From seeds where these give three degrees of freedom or more (data sizes down to a quarter of each shape's

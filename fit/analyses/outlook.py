@@ -1,13 +1,14 @@
 """What the laws of a study say about more: which phase each is in (Ardalani et al. 2022, Figure 3), and its limit."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any, Literal
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Literal
 
-from tfrs_scaling.common.json_numbers import to_json
-from tfrs_scaling.fit.labels import FRONTIER
-from tfrs_scaling.fit.laws.power_law import PowerLawFit
+from tfrs_scaling.fit.analyses.lines import LineFit
 from tfrs_scaling.fit.laws.returns import returns_at, samples_to_reach
+from tfrs_scaling.fit.laws.status import Status
+from tfrs_scaling.fit.serialization import finite_or_none
 
 Verdict = Literal["yes", "no", "cannot tell"]
 
@@ -105,118 +106,148 @@ EPSILON = 0.01  # of the loss, per doubling
 
 UNITS = {"data": "examples", "parameters": "parameters", "compute": "FLOPs"}
 WITHOUT_LAW = {
-    "too_few_points": "there are fewer than four places on the axis, and no law was fitted",
-    "not_monotone": "the loss rises somewhere, and no power law describes it",
+    Status.TOO_FEW_POINTS: "there are fewer than four places on the axis, and no law was fitted",
+    Status.NOT_MONOTONE: "the loss rises somewhere, and no power law describes it",
 }
 _NO_FLOOR = WITHOUT_LAW | {
-    "flat": "a constant describes the points as well, so no return can be seen and no limit either",
-    "beta_at_bound": "the best exponent is the steepest or flattest one searched, which is no power law",
-    "gamma_unidentified": "the points do not say where the curve levels off",
+    Status.FLAT: "a constant describes the points as well, so no return can be seen and no limit either",
+    Status.BETA_AT_BOUND: "the best exponent is the steepest or flattest one searched, which is no power law",
+    Status.GAMMA_UNIDENTIFIED: "the points do not say where the curve levels off",
 }
 
 
-def saturation(lines: Iterable[Mapping[str, Any]], *, epsilon: float = EPSILON) -> list[dict[str, Any]]:
-    """The phase of every line and frontier at its largest measured x: high return, or saturated.
+def saturation(lines: Iterable[LineFit], *, epsilon: float = EPSILON) -> list[Saturation]:
+    """Whether each line and frontier is saturated at its largest measured x.
 
-    Saturated is what gains at most epsilon of its loss by the next doubling. That is told where it is as probable as
-    the level of the fit's intervals, or as improbable; else nobody can tell.
+    Saturated is what gains at most epsilon of its loss by the next doubling. The verdict is yes or no where it is as
+    probable as the level of the fit's intervals; between the two nobody can tell.
 
     Args:
-        lines: The records of a study's fits, as ``fit_study`` makes them.
+        lines: The lines of a study.
         epsilon: Share of the loss per doubling, between 0 and 1.
 
     Returns:
-        One record for each line: architecture, scheme, x, line, at (the largest x), epsilon, gain and elasticity (see
-        ``Phase``), saturated (``yes``, ``no``, ``cannot tell``), probability (of being saturated),
-        diminishing_return (the x beyond which a doubling gains less than epsilon; 0: everywhere, None: nowhere) with
-        low and high (None: open), and why (empty where it can be told).
+        One record for each line, in the same order.
 
     Raises:
         ValueError: epsilon is not between 0 and 1.
     """
     if not 0 < epsilon < 1:
         raise ValueError(f"epsilon is {epsilon}; it must lie between 0 and 1, such as 0.01 for 1 % per doubling")
-    return [_phase(line, epsilon) for line in lines]
+    return [_saturation(line, float(epsilon)) for line in lines]
 
 
-def _phase(line: Mapping[str, Any], epsilon: float) -> dict[str, Any]:
-    fit = PowerLawFit.from_dict(line["fit"])
-    named = {name: line[name] for name in ("architecture", "scheme", "x", "line")}
-    named |= {"at": max(fit.x), "epsilon": float(epsilon)}
-    unknown = dict.fromkeys(("gain", "elasticity", "probability", "diminishing_return", "low", "high"))
-    if fit.status in WITHOUT_LAW:
-        return named | unknown | {"saturated": "cannot tell", "why": WITHOUT_LAW[fit.status]}
-    found = returns_at(fit, max(fit.x), epsilon)
-    saturated = (
-        "yes" if found.probability >= fit.level else "no" if found.probability <= 1 - fit.level else "cannot tell"
+def _saturation(line: LineFit, epsilon: float) -> Saturation:
+    fit = line.fit
+    unknown = Saturation(
+        architecture=line.architecture,
+        scheme=line.scheme,
+        x=line.x,
+        line=line.line,
+        at=max(fit.x),
+        epsilon=epsilon,
+        gain=None,
+        elasticity=None,
+        saturated="cannot tell",
+        probability=None,
+        diminishing_return=None,
+        low=None,
+        high=None,
+        why=WITHOUT_LAW.get(fit.status, ""),
     )
+    if not fit.status.has_law:
+        return unknown
+    found = returns_at(fit, max(fit.x), epsilon)
+    saturated: Verdict = "cannot tell"
     why = ""
-    if saturated == "cannot tell":
+    if found.probability >= fit.level:
+        saturated = "yes"
+    elif found.probability <= 1 - fit.level:
+        saturated = "no"
+    else:
         why = (
             f"the next doubling gains {found.gain:.2%} of the loss by the fit, and is below {epsilon:.2%} with a "
             f"probability of {found.probability:.0%}"
         )
     low, high = found.interval
-    numbers = {
-        "gain": found.gain,
-        "elasticity": found.elasticity,
-        "probability": found.probability,
-        "diminishing_return": found.diminishing_return,
-        "low": low,
-        "high": high,
-    }
-    return named | {name: to_json(value) for name, value in numbers.items()} | {"saturated": saturated, "why": why}
+    return replace(
+        unknown,
+        gain=finite_or_none(found.gain),
+        elasticity=finite_or_none(found.elasticity),
+        saturated=saturated,
+        probability=finite_or_none(found.probability),
+        diminishing_return=finite_or_none(found.diminishing_return),
+        low=finite_or_none(low),
+        high=finite_or_none(high),
+        why=why,
+    )
 
 
-def limits(lines: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def limits(lines: Iterable[LineFit]) -> list[Limit]:
     """How far the best model of each frontier is from the floor of its law, and what closing half of that would take.
 
     Args:
-        lines: The records of a study's fits; those that are no frontier are passed over.
+        lines: The lines of a study; those that are not frontiers are passed over.
 
     Returns:
-        One record for each frontier: architecture, scheme, x, best_ne (the lowest measured), gamma with gamma_low and
-        gamma_high, gap (best_ne less gamma; None where no floor can be told), half_gap (None likewise, and where the
-        gap is within the noise) and words. Of half_gap: ne (half of the gap below best_ne), x (where the law gets
-        there) with low and high (None: open), factor (x by the largest measured x), reachable (whether x is finite)
-        and unreachable_probability (that the floor lies at ne or above, so that no x suffices).
+        One record for each frontier, in the same order.
     """
-    return [_limit(line) for line in lines if line["line"] == FRONTIER]
+    return [_limit(line) for line in lines if line.is_frontier]
 
 
-def _limit(line: Mapping[str, Any]) -> dict[str, Any]:
-    fit = PowerLawFit.from_dict(line["fit"])
-    best, largest, level = min(fit.y), max(fit.x), f"{fit.level:.0%}"
-    gamma_low, gamma_high = (to_json(end) for end in fit.interval["gamma"])
-    out = {name: line[name] for name in ("architecture", "scheme", "x")} | {"best_ne": best}
-    out |= {"gamma": to_json(fit.gamma), "gamma_low": gamma_low, "gamma_high": gamma_high}
-    name = f"{line['scheme']} against {line['x']}: the best model stands at NE {best:.4f}"
+def _limit(line: LineFit) -> Limit:
+    fit = line.fit
+    best = min(fit.y)
+    gamma_low, gamma_high = fit.interval["gamma"]
+    name = f"{line.scheme} against {line.x}: the best model stands at NE {best:.4f}"
     why = _NO_FLOOR.get(fit.status, "")
     if not why and fit.gamma >= best:
         why = f"the fitted floor, {fit.gamma:.4f}, does not lie below it"
+    unknown = Limit(
+        architecture=line.architecture,
+        scheme=line.scheme,
+        x=line.x,
+        best_ne=best,
+        gamma=finite_or_none(fit.gamma),
+        gamma_low=finite_or_none(gamma_low),
+        gamma_high=finite_or_none(gamma_high),
+        gap=None,
+        half_gap=None,
+        words=f"{name}. How far it could fall cannot be told: {why}.",
+    )
     if why:
-        return out | {"gap": None, "half_gap": None, "words": f"{name}. How far it could fall cannot be told: {why}."}
+        return unknown
     gap = best - fit.gamma
     if gap <= fit.noise:
         words = f"{name}, at the floor of its law, {fit.gamma:.4f}, to within the noise of a measurement"
-        return out | {"gap": gap, "half_gap": None, "words": f"{words}: nothing is left to gain that way."}
+        return replace(unknown, gap=gap, words=f"{words}: nothing is left to gain that way.")
+    half, words = _half_gap(line, gap)
+    return replace(unknown, gap=gap, half_gap=half, words=f"{name}; {words}.")
+
+
+def _half_gap(line: LineFit, gap: float) -> tuple[HalfGap, str]:
+    """What halving the gap takes, and the same in words."""
+    fit, largest = line.fit, max(line.fit.x)
     reach = samples_to_reach(fit, fit.gamma + gap / 2)
     low, high = reach.interval
-    half = {
-        "ne": reach.loss,
-        "x": reach.x,
-        "low": low,
-        "high": high,
-        "factor": reach.x / largest,
-        "reachable": reach.reachable and to_json(reach.x) is not None,
-        "unreachable_probability": reach.unreachable_probability,
-    }
-    between = f"{low / largest:.3g}× to {high / largest:.3g}×" if to_json(high) else f"{low / largest:.3g}× or more"
+    level, (gamma_low, gamma_high) = f"{fit.level:.0%}", fit.interval["gamma"]
+    between = f"{low / largest:.3g}× or more"
+    if math.isfinite(high) and high:
+        between = f"{low / largest:.3g}× to {high / largest:.3g}×"
     words = (
-        f"{name}; its law levels off at {fit.gamma:.4f} ({level} interval {gamma_low:.4f} to {gamma_high:.4f}), so "
-        f"{gap:.4f} is left. Half of that, NE {reach.loss:.4f}, takes {half['factor']:.3g} times the "
-        f"{UNITS[line['x']]} ({level} interval {between})"
+        f"its law levels off at {fit.gamma:.4f} ({level} interval {gamma_low:.4f} to {gamma_high:.4f}), so "
+        f"{gap:.4f} is left. Half of that, NE {reach.loss:.4f}, takes {reach.x / largest:.3g} times the "
+        f"{UNITS[line.x]} ({level} interval {between})"
     )
     if reach.unreachable_probability > (1 - fit.level) / 2:
         words += f"; with a probability of {reach.unreachable_probability:.0%} no amount is enough"
-    return out | {"gap": gap, "half_gap": to_json(half), "words": f"{words}."}
+    half = HalfGap(
+        ne=reach.loss,
+        x=finite_or_none(reach.x),
+        low=finite_or_none(low),
+        high=finite_or_none(high),
+        factor=finite_or_none(reach.x / largest),
+        reachable=reach.reachable and math.isfinite(reach.x),
+        unreachable_probability=reach.unreachable_probability,
+    )
+    return half, words

@@ -1,15 +1,19 @@
 """What Ardalani et al. 2022 found beside what a study found: agrees, differs, or cannot tell."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
 import yaml
+from pydantic import TypeAdapter
 
-from tfrs_scaling.fit.analyses.outlook import WITHOUT_LAW, saturation
-from tfrs_scaling.fit.labels import FRONTIER
+from tfrs_scaling.fit.analyses.dimension import BestDimension
+from tfrs_scaling.fit.analyses.generalisation import Generalisation, SplitLaw
+from tfrs_scaling.fit.analyses.lines import LineFit
+from tfrs_scaling.fit.analyses.outlook import Saturation, saturation
+from tfrs_scaling.fit.analyses.ranking import Outcome, Pair, Ranking
 from tfrs_scaling.fit.laws.normalization import normalized
 from tfrs_scaling.fit.laws.power_law import PowerLawFit
 from tfrs_scaling.fit.schemes import SIZES
@@ -18,7 +22,10 @@ NUMBERS = Path(__file__).with_name("paper_numbers.yaml")
 # Of the loss, per doubling. At 1 % the paper's own data curves, which it calls not saturated, would be: the steepest,
 # 0.07 x**-0.12 + 0.97, gains 0.2 % where it ends (x = 5120, in millions of examples).
 EPSILON = 0.001
-AGREES, DIFFERS, CANNOT_TELL = "agrees", "differs", "cannot tell"
+Agreement = Literal["agrees", "differs", "cannot tell"]
+AGREES: Agreement = "agrees"
+DIFFERS: Agreement = "differs"
+CANNOT_TELL: Agreement = "cannot tell"
 
 
 @dataclass(frozen=True)
@@ -38,24 +45,60 @@ class Claim:
     source: str
     paper: str
     ours: str
-    verdict: str
+    verdict: Agreement
     why: str
 
 
-Verdict = tuple[str, str]  # and why; empty where there is nothing to add
+Verdict = tuple[Agreement, str]  # and why; empty where there is nothing to add
 Frontiers = dict[str, PowerLawFit]  # of each scheme
 
 _PAPERS = "dot"  # the paper's models have the dot interaction
 _NOT_MEASURED = "the study has no frontier of V, H, O or M against it"
 
 
-def read_paper_numbers() -> dict[str, Any]:
+@dataclass(frozen=True)
+class TableRow:
+    """What Table 1 of the paper says of one axis: ranges over the schemes V, H, O and M."""
+
+    alpha: tuple[float, float]
+    beta: tuple[float, float]
+    gamma: tuple[float, float]
+    r2: float
+    saturated: str
+    ranking: str
+
+
+@dataclass(frozen=True)
+class Exponents:
+    """beta of the loss against data on training and on test data, Figure 10."""
+
+    train: float
+    test: float
+
+
+@dataclass(frozen=True)
+class PaperNumbers:
+    """The numbers of the paper that a study is compared with."""
+
+    source: str
+    table_1: dict[str, TableRow]
+    knee: float
+    exponents: Exponents
+
+
+def read_paper_numbers() -> PaperNumbers:
     """The numbers of the paper, as ``paper_numbers.yaml`` holds them."""
-    numbers: dict[str, Any] = yaml.safe_load(NUMBERS.read_text(encoding="utf-8"))
-    return numbers
+    return TypeAdapter(PaperNumbers).validate_python(yaml.safe_load(NUMBERS.read_text(encoding="utf-8")))
 
 
-def compare_with_paper(fits: Mapping[str, Any], numbers: Mapping[str, Any] | None = None) -> list[dict[str, str]]:
+def compare_with_paper(
+    lines: Sequence[LineFit] = (),
+    ranking: Sequence[Ranking] = (),
+    dimension: Sequence[BestDimension] = (),
+    generalisation: Sequence[Generalisation] = (),
+    *,
+    numbers: PaperNumbers | None = None,
+) -> list[Claim]:
     """Each claim of the paper beside the study's own finding.
 
     A range of the paper is compared with the interval of each scheme's frontier. They agree where both overlap for
@@ -67,84 +110,74 @@ def compare_with_paper(fits: Mapping[str, Any], numbers: Mapping[str, Any] | Non
     tell.
 
     Args:
-        fits: What ``fit_study`` returns; of its keys ``lines``, ``ranking``, ``dimension`` and
-            ``generalisation`` any may be missing. Where there are several architectures, ``dot`` is compared.
+        lines: Of a study. Where there are several architectures, ``dot`` is compared, as the paper's models are.
+        ranking: Of the same study.
+        dimension: Likewise.
+        generalisation: Likewise.
         numbers: In place of those of ``paper_numbers.yaml``.
 
     Returns:
-        One record for each claim: claim, source, paper, ours, verdict (``agrees``, ``differs``, ``cannot tell``) and
-        why.
+        One record for each claim.
     """
     given = read_paper_numbers() if numbers is None else numbers
-    architectures = sorted({str(line["architecture"]) for line in fits.get("lines", ())})
+    architectures = sorted({line.architecture for line in lines})
     architecture = _PAPERS if _PAPERS in architectures or not architectures else architectures[0]
-    of_architecture = {
-        name: [record for record in fits.get(name, ()) if record["architecture"] == architecture]
-        for name in ("lines", "ranking", "dimension", "generalisation")
-    }
-    records = []
-    for x, claims in given["table_1"].items():
-        ranking = next((record for record in of_architecture["ranking"] if record["x"] == x), None)
-        lines = [
-            line
-            for line in of_architecture["lines"]
-            if line["x"] == x and line["line"] == FRONTIER and line["scheme"] in SIZES
-        ]
-        standing = saturation(lines, epsilon=EPSILON)
-        records += _table_1(x, claims, _normalized(lines, of_architecture["lines"]), standing, ranking)
-    records.append(_knee(given["knee"], of_architecture["dimension"]))
-    return records + _exponents(given["exponents"], of_architecture["generalisation"])
+    frontiers = [line for line in lines if line.is_frontier and line.architecture == architecture]
+    claims = []
+    for x, claimed in given.table_1.items():
+        along = [line for line in frontiers if line.x == x and line.scheme in SIZES]
+        ranked = next((record for record in ranking if (record.architecture, record.x) == (architecture, x)), None)
+        claims += _table_1(x, claimed, _normalized(along, frontiers), saturation(along, epsilon=EPSILON), ranked)
+    claims.append(_knee(given.knee, [record for record in dimension if record.architecture == architecture]))
+    curves = (record for record in generalisation if (record.architecture, record.scheme) == (architecture, "D"))
+    return claims + _exponents(given.exponents, next(curves, None))
 
 
-def _record(claim: str, source: str, paper: str, ours: str, verdict: Verdict) -> dict[str, str]:
-    return {"claim": claim, "source": source, "paper": paper, "ours": ours, "verdict": verdict[0], "why": verdict[1]}
+def _claim(claim: str, source: str, paper: str, ours: str, verdict: Verdict) -> Claim:
+    return Claim(claim=claim, source=source, paper=paper, ours=ours, verdict=verdict[0], why=verdict[1])
 
 
-def _normalized(lines: Sequence[Mapping[str, Any]], every: Sequence[Mapping[str, Any]]) -> Frontiers:
+def _normalized(lines: Iterable[LineFit], frontiers: Iterable[LineFit]) -> Frontiers:
     """The law of each line's scheme, in units of the smallest NE of all frontiers."""
-    frontiers = (PowerLawFit.from_dict(line["fit"]) for line in every if line["line"] == FRONTIER)
-    best = min(frontiers, key=lambda fit: min(fit.y), default=None)
+    best = min((line.fit for line in frontiers), key=lambda fit: min(fit.y), default=None)
     if best is None:
         return {}
-    error = best.noise if best.noise == best.noise else 0.0  # NaN where no law was fitted
-    fits = {line["scheme"]: PowerLawFit.from_dict(line["fit"]) for line in lines}
-    return {scheme: normalized(fit, min(best.y), error) for scheme, fit in fits.items()}
+    error = best.noise if best.status.is_fitted else 0.0
+    return {line.scheme: normalized(line.fit, min(best.y), error) for line in lines}
 
 
 def _table_1(
     x: str,
-    claims: Mapping[str, Any],
+    claims: TableRow,
     frontiers: Frontiers,
-    standing: Sequence[Mapping[str, Any]],
-    ranking: Mapping[str, Any] | None,
-) -> list[dict[str, str]]:
+    saturated: Sequence[Saturation],
+    ranking: Ranking | None,
+) -> list[Claim]:
     source = f"Table 1, {x}"
     records = []
     for name in ("alpha", "beta", "gamma"):
-        low, high = (float(end) for end in claims[name])
+        low, high = getattr(claims, name)
         said = f"{low:g}" if low == high else f"{low:g} to {high:g}"
         ours = ", ".join(f"{scheme} {_estimate(fit, name)}" for scheme, fit in frontiers.items())
         verdict = _overlap(frontiers, name, low, high)
         if name == "alpha" and frontiers:
             verdict = CANNOT_TELL, "alpha depends on the unit of x, which the paper's numbers come without"
         title = f"{name} against {x}" + ("" if name == "beta" else ", NE divided by the smallest")
-        records.append(_record(title, source, said, ours or "none", verdict))
+        records.append(_claim(title, source, said, ours or "none", verdict))
     of_r2 = {scheme: fit.r2 for scheme, fit in frontiers.items() if fit.r2 == fit.r2}
     ours = ", ".join(f"{scheme} {value:.4f}" for scheme, value in of_r2.items())
-    records.append(_record(f"R² against {x}", source, f"{claims['r2']:g}", ours or "none", _r2(of_r2, claims["r2"])))
-    saturated = {record["scheme"]: record["saturated"] for record in standing}
-    ours = ", ".join(f"{scheme} {verdict}" for scheme, verdict in saturated.items())
+    records.append(_claim(f"R² against {x}", source, f"{claims.r2:g}", ours or "none", _r2(of_r2, claims.r2)))
+    ours = ", ".join(f"{record.scheme} {record.saturated}" for record in saturated)
     title = f"saturated in {x}: below {EPSILON:.1%} per doubling"
-    verdict = _saturated(saturated, claims["saturated"])
-    records.append(_record(title, source, claims["saturated"], ours or "none", verdict))
-    text = ranking["text"] if ranking else "none"
-    pairs = ranking["pairs"] if ranking else []
-    records.append(_record(f"schemes against {x}", source, claims["ranking"], text, _ranked(pairs, claims["ranking"])))
+    verdict = _saturated(saturated, claims.saturated)
+    records.append(_claim(title, source, claims.saturated, ours or "none", verdict))
+    text, pairs = (ranking.text, ranking.pairs) if ranking else ("none", ())
+    records.append(_claim(f"schemes against {x}", source, claims.ranking, text, _ranked(pairs, claims.ranking)))
     return records
 
 
 def _estimate(fit: PowerLawFit, name: str) -> str:
-    if fit.status == "too_few_points":
+    if not fit.status.is_fitted:
         return "not fitted"
     low, high = (max(end, 0.0) for end in fit.interval[name])  # the error of the unit may reach below it
     return f"{getattr(fit, name):.3g} ({low:.3g} to {high:.3g})"
@@ -154,11 +187,11 @@ def _overlap(frontiers: Frontiers, name: str, low: float, high: float) -> Verdic
     """Whether every scheme's interval meets the paper's range."""
     if not frontiers:
         return CANNOT_TELL, _NOT_MEASURED
-    told = {scheme: fit for scheme, fit in frontiers.items() if fit.status in ("ok", "gamma_unidentified")}
-    apart = [s for s, fit in told.items() if fit.interval[name][0] > high or fit.interval[name][1] < low]
-    if apart:
-        return DIFFERS, f"the interval of {', '.join(apart)} does not meet the paper's range"
-    unsure = [scheme for scheme, fit in frontiers.items() if fit.status != "ok"]
+    known = {scheme: fit for scheme, fit in frontiers.items() if fit.status.has_exponent}
+    outside = [s for s, fit in known.items() if fit.interval[name][0] > high or fit.interval[name][1] < low]
+    if outside:
+        return DIFFERS, f"the interval of {', '.join(outside)} does not meet the paper's range"
+    unsure = [scheme for scheme, fit in frontiers.items() if not fit.status.has_floor]
     if unsure:
         return CANNOT_TELL, f"the law of {', '.join(unsure)} is not sure enough (see its status)"
     return AGREES, ""
@@ -175,24 +208,25 @@ def _r2(ours: Mapping[str, float], paper: float) -> Verdict:
     return CANNOT_TELL, f"that of {', '.join(below)} is lower, and noise may be the reason as well as the law"
 
 
-def _saturated(ours: Mapping[str, str], paper: str) -> Verdict:
+def _saturated(ours: Sequence[Saturation], paper: str) -> Verdict:
     if not ours:
         return CANNOT_TELL, _NOT_MEASURED
-    apart = [scheme for scheme, verdict in ours.items() if verdict not in (paper, CANNOT_TELL)]
-    if apart:
-        return DIFFERS, f"{', '.join(apart)}: another phase than the paper found"
-    unsure = [scheme for scheme, verdict in ours.items() if verdict == CANNOT_TELL]
+    otherwise = [record.scheme for record in ours if record.saturated not in (paper, "cannot tell")]
+    if otherwise:
+        return DIFFERS, f"{', '.join(otherwise)}: another phase than the paper found"
+    unsure = [record.scheme for record in ours if record.saturated == "cannot tell"]
     if unsure:
         return CANNOT_TELL, f"the phase of {', '.join(unsure)} cannot be told"
     return AGREES, ""
 
 
-def _ranked(pairs: Sequence[Mapping[str, Any]], paper: str) -> Verdict:
+def _ranked(pairs: Sequence[Pair], paper: str) -> Verdict:
     """The paper's ranking, such as ``V > H ≈ O``, against the outcome of every pair of it."""
     if not pairs:
         return CANNOT_TELL, "the study has no two schemes to compare"
-    ours = {(pair["first"], pair["second"]): pair["outcome"] for pair in pairs}
-    ours |= {(second, first): {">": "<", "<": ">"}.get(outcome, outcome) for (first, second), outcome in ours.items()}
+    opposite: dict[Outcome, Outcome] = {">": "<", "<": ">", "≈": "≈"}
+    ours = {(pair.first, pair.second): pair.outcome for pair in pairs}
+    ours |= {(pair.second, pair.first): opposite[pair.outcome] for pair in pairs}
     against, unseen = [], []
     groups = [[scheme.strip() for scheme in group.split("≈")] for group in paper.split(">")]
     rank = {scheme: at for at, group in enumerate(groups) for scheme in group}
@@ -210,57 +244,57 @@ def _ranked(pairs: Sequence[Mapping[str, Any]], paper: str) -> Verdict:
     return AGREES, ""
 
 
-def _knee(paper: float, records: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+def _knee(paper: float, records: Sequence[BestDimension]) -> Claim:
     """The knee of the embedding dimension with the baseline's rows, or with the rows nearest to them."""
     claim, source, said = "knee of the embedding dimension", "Figure 9", f"{paper:g}"
-    told = [record for record in records if record.get("knee") is not None]
-    if not told:
-        why = "the study does not say where the knee lies"
-        why = next((record["why"] for record in records if record.get("why")), why)
-        return _record(claim, source, said, "none", (CANNOT_TELL, why))
-    record = min(told, key=lambda one: max(one["multiplier"], 1 / one["multiplier"]))
-    low, high = (record["knee"] if record.get(end) is None else record[end] for end in ("knee_low", "knee_high"))
-    ours = f"{record['knee']:g} ({low:g} to {high:g})"
+    if not records:
+        return _claim(claim, source, said, "none", (CANNOT_TELL, "the study does not say where the knee lies"))
+    nearest = min(records, key=lambda record: max(record.multiplier, 1 / record.multiplier))
+    low = nearest.knee if nearest.knee_low is None else nearest.knee_low
+    high = nearest.knee if nearest.knee_high is None else nearest.knee_high
+    ours = f"{nearest.knee:g} ({low:g} to {high:g})"
     if low <= paper <= high:
-        return _record(claim, source, said, ours, (AGREES, ""))
-    dims = sorted(record["dims"])
+        return _claim(claim, source, said, ours, (AGREES, ""))
+    dims = nearest.dims
     # The knee is the smallest measured dimension that will do: a finer grid may find it below, down to the next one.
     below = max((dim for dim in dims if dim < low), default=0)
     if below < paper < low or (paper > high == dims[-1]):
         why = f"the dimensions measured, {', '.join(f'{dim:g}' for dim in dims)}, leave that open"
-        return _record(claim, source, said, ours, (CANNOT_TELL, why))
-    return _record(claim, source, said, ours, (DIFFERS, f"dimensions {dims[0]:g} to {dims[-1]:g} were measured"))
+        return _claim(claim, source, said, ours, (CANNOT_TELL, why))
+    return _claim(claim, source, said, ours, (DIFFERS, f"dimensions {dims[0]:g} to {dims[-1]:g} were measured"))
 
 
-def _exponents(paper: Mapping[str, float], records: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
+def _exponents(paper: Exponents, curves: Generalisation | None) -> list[Claim]:
     """The exponents on training and test data, of the baseline's data line."""
-    found = next((record for record in records if record["scheme"] == "D"), None)
-    source, claims = "Figure 10", []
-    for name in ("train", "test"):
-        claim, said = f"beta of the {name} loss against data", f"{paper[name]:.2f}"
-        law = found[name] if found else None
-        if law is None or law.get("beta") is None or law["status"] in WITHOUT_LAW:
-            verdict = CANNOT_TELL, "the study has no law of the baseline's loss on these data"
-            claims.append(_record(claim, source, said, "none", verdict))
-            continue
-        low, high = law["interval"]["beta"]
-        ours = f"{law['beta']:.3g} ({low:.3g} to {'∞' if high is None else f'{high:.3g}'})"
-        if paper[name] < low or (high is not None and paper[name] > high):
-            verdict = DIFFERS, "the interval does not hold the paper's exponent"
-        elif law["status"] != "ok":
-            verdict = CANNOT_TELL, "the law is not sure enough (see its status)"
-        else:
-            verdict = AGREES, ""
-        claims.append(_record(claim, source, said, ours, verdict))
-    claim, said = "the train loss falls faster than the test loss", f"by {paper['train'] - paper['test']:.2f} in beta"
-    if found is None or any(found.get(name) is None for name in ("difference_beta", "low", "high")):
-        verdict = CANNOT_TELL, "the study has no interval of the difference"
-        return [*claims, _record(claim, source, said, "none", verdict)]
-    ours = f"by {found['difference_beta']:.3g} ({found['low']:.3g} to {found['high']:.3g})"
-    if found["low"] > 0:
+    source = "Figure 10"
+    train, test = (None, None) if curves is None else (curves.train, curves.test)
+    claims = [
+        _exponent("beta of the train loss against data", source, paper.train, train),
+        _exponent("beta of the test loss against data", source, paper.test, test),
+    ]
+    claim, said = "the train loss falls faster than the test loss", f"by {paper.train - paper.test:.2f} in beta"
+    if curves is None or curves.difference_beta is None or curves.low is None or curves.high is None:
+        verdict: Verdict = CANNOT_TELL, "the study has no interval of the difference"
+        return [*claims, _claim(claim, source, said, "none", verdict)]
+    ours = f"by {curves.difference_beta:.3g} ({curves.low:.3g} to {curves.high:.3g})"
+    if curves.low > 0:
         verdict = AGREES, ""
-    elif found["high"] < 0:
+    elif curves.high < 0:
         verdict = DIFFERS, "here the test loss falls faster"
     else:
         verdict = CANNOT_TELL, "the interval of the difference holds 0"
-    return [*claims, _record(claim, source, said, ours, verdict)]
+    return [*claims, _claim(claim, source, said, ours, verdict)]
+
+
+def _exponent(claim: str, source: str, paper: float, law: SplitLaw | None) -> Claim:
+    said = f"{paper:.2f}"
+    if law is None or law.beta is None or not law.status.has_law:
+        why = "the study has no law of the baseline's loss on these data"
+        return _claim(claim, source, said, "none", (CANNOT_TELL, why))
+    low, high = law.interval["beta"][0] or 0.0, law.interval["beta"][1]
+    ours = f"{law.beta:.3g} ({low:.3g} to {'∞' if high is None else f'{high:.3g}'})"
+    if paper < low or (high is not None and paper > high):
+        return _claim(claim, source, said, ours, (DIFFERS, "the interval does not hold the paper's exponent"))
+    if not law.status.has_floor:
+        return _claim(claim, source, said, ours, (CANNOT_TELL, "the law is not sure enough (see its status)"))
+    return _claim(claim, source, said, ours, (AGREES, ""))

@@ -1,20 +1,20 @@
 """Table 1 of Ardalani et al. 2022: each scheme's law against data, parameters and compute, and which one is ahead."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
-from tfrs_scaling.fit.analyses.ladders import Indices, Ladders, own_parameters, simultaneous_intervals
-from tfrs_scaling.fit.analyses.outlook import Verdict
+from tfrs_scaling.common.arrays import Array, Indices, Mask
+from tfrs_scaling.fit.analyses.ladders import Ladders, own_parameters, simultaneous_intervals
+from tfrs_scaling.fit.analyses.lines import LineFit
+from tfrs_scaling.fit.analyses.outlook import Saturation, Verdict
 from tfrs_scaling.fit.labels import FRONTIER
 from tfrs_scaling.fit.laws.status import Status
-from tfrs_scaling.fit.schemes import SIZES
-
-Array = NDArray[np.float64]
+from tfrs_scaling.fit.schemes import BASELINE, SIZES
+from tfrs_scaling.fit.serialization import finite_or_none, known_intervals
 
 _PLACES = 5  # that the end of a frontier is read off
 _ROUNDING = 1e-9  # two logarithms of one x may differ by as much
@@ -102,8 +102,8 @@ Gap = tuple[Array, float]
 
 
 def rank_schemes(
-    ladders: Ladders, lines: Iterable[Mapping[str, Any]], phases: Iterable[Mapping[str, Any]], *, level: float = 0.95
-) -> list[dict[str, Any]]:
+    ladders: Ladders, lines: Iterable[LineFit], saturation: Iterable[Saturation], *, level: float = 0.95
+) -> list[Ranking]:
     """Rank V, H, O and M against data, parameters and compute.
 
     What is compared is the frontier: the lowest NE of a scheme, its share of the baseline included, with at most that
@@ -127,20 +127,15 @@ def rank_schemes(
 
     Args:
         ladders: Of one architecture.
-        lines: The records of the study's fits.
-        phases: What ``outlook.phases`` made of them.
+        lines: The lines of that architecture.
+        saturation: Of these lines.
         level: Confidence level.
 
     Returns:
-        One record for each x, without architecture: x; text, such as ``V > H ≈ O``; order, groups of schemes, best
-        first; pairs (first, second, outcome, difference (NE of the first less that of the second, so ``>``, the first
-        is better, is negative), low, high, at (the x of the comparison; a multiple, for parameters) and why); and
-        schemes (scheme, alpha, beta, gamma, interval, r2, status, saturated, gain, why: the law of the frontier).
-        Between groups every scheme of the one is better than every one of the other; a difference within a group
-        stands in parentheses.
+        One record for each x along which a scheme was measured.
     """
-    laws = {(line["scheme"], line["x"]): line for line in lines if line["line"] == FRONTIER}
-    standing = {(record["scheme"], record["x"]): record for record in phases if record["line"] == FRONTIER}
+    laws = {(line.scheme, line.x): line for line in lines if line.is_frontier}
+    saturated = {(record.scheme, record.x): record for record in saturation if record.line == FRONTIER}
     measured = [scheme for scheme in SIZES if ladders.own(scheme).size]
     gaps: dict[str, Callable[[str, str], Gap | str]] = {
         "data": lambda first, second: _along(ladders, first, second, "examples"),
@@ -155,13 +150,14 @@ def rank_schemes(
         pairs = _compared({pair: gap(*pair) for pair in combinations(schemes, 2)}, ladders, level)
         order = _order(schemes, pairs)
         records.append(
-            {
-                "x": x,
-                "text": _text(order, pairs),
-                "order": order,
-                "pairs": pairs,
-                "schemes": [_law(scheme, laws.get((scheme, x)), standing.get((scheme, x))) for scheme in schemes],
-            }
+            Ranking(
+                architecture=ladders.architecture,
+                x=x,
+                text=_text(order, pairs),
+                order=tuple(tuple(group) for group in order),
+                pairs=tuple(pairs),
+                schemes=tuple(_law(s, laws.get((s, x)), saturated.get((s, x))) for s in schemes),
+            )
         )
     return records
 
@@ -190,36 +186,44 @@ def lowest_up_to(losses: Array, costs: Array, places: Array) -> Array:
 
 def _along(ladders: Ladders, first: str, second: str, column: str) -> Gap | str:
     """The gap at the largest data size or compute of both; or why there is none."""
-    costs, points = ladders.points[column].to_numpy(dtype=np.float64), ladders.points
-    if not (points["scheme"] == "D").any():
-        small = [s for s in (first, second) if (points["multiplier"].iloc[ladders.own(s)] < 1).all()]
+    points, schemes = ladders.points, (first, second)
+    if not (points["scheme"] == BASELINE).any():
+        small = [s for s in schemes if (points["multiplier"].iloc[ladders.own(s)] < 1).all()]
         if small:
             return f"the baseline is missing, and {' and '.join(small)} was measured below it alone"
-    # data sizes that the scheme itself was trained on; in compute its frontier begins where the baseline's does
-    sizes = np.log(points["examples"].to_numpy(dtype=np.float64))
-    own = [sizes[ladders.own(s)] for s in (first, second)]
-    middle = (max(logs.min() for logs in own) + min(logs.max() for logs in own)) / 2
-    # The end of a frontier is made of the larger data sizes; the noise of the smaller ones must not reach it.
-    late = sizes >= middle - _ROUNDING
-    if not all(late[ladders.own(s)].any() for s in (first, second)):
+    late = _late(ladders, schemes)
+    if not all(late[ladders.own(scheme)].any() for scheme in schemes):
         return "they have no range of data sizes in common"
-    rows = {s: ladders.of(s)[late[ladders.of(s)]] for s in (first, second)}
-    of_own = {s: ladders.own(s)[late[ladders.own(s)]] for s in (first, second)}
-    ranges = [costs[(of_own if column == "examples" else rows)[s]] for s in (first, second)]
-    low, high = max(r.min() for r in ranges), min(r.max() for r in ranges)
+    costs = points[column].to_numpy(dtype=np.float64)
+    rows = [ladders.of(scheme)[late[ladders.of(scheme)]] for scheme in schemes]
+    own = [ladders.own(scheme)[late[ladders.own(scheme)]] for scheme in schemes]
+    # in compute a frontier begins where the baseline's does, in data where the scheme's own does
+    ranges = [costs[members] for members in (own if column == "examples" else rows)]
+    low, high = max(costs.min() for costs in ranges), min(costs.max() for costs in ranges)
     if low > high:
         return f"they have no range of {'data sizes' if column == 'examples' else column} in common"
     start = np.log(low) if column == "examples" else (np.log(low) + np.log(high)) / 2
     places = np.exp(np.linspace(start, np.log(high), _PLACES)) if low < high else np.array([high])
     places = np.clip(places, low, high)
-    of_each = [lowest_up_to(ladders.losses[:, rows[s]], costs[rows[s]], places) for s in (first, second)]
-    return _at_the_end(of_each[0] - of_each[1], places), float(high)
+    frontiers = [lowest_up_to(ladders.losses[:, members], costs[members], places) for members in rows]
+    return _at_the_end(frontiers[0] - frontiers[1], places), float(high)
+
+
+def _late(ladders: Ladders, schemes: tuple[str, str]) -> Mask:
+    """Which points are of the upper half of the data sizes that both schemes were trained on.
+
+    The end of a frontier is made of the larger data sizes; the noise of the smaller ones must not reach it.
+    """
+    sizes = np.log(ladders.points["examples"].to_numpy(dtype=np.float64))
+    own = [sizes[ladders.own(scheme)] for scheme in schemes]
+    middle = (max(logs.min() for logs in own) + min(logs.max() for logs in own)) / 2
+    return np.asarray(sizes >= middle - _ROUNDING)
 
 
 def _per_multiple(ladders: Ladders, first: str, second: str) -> Gap | str:
     """The gap at equal multiples of the baseline's parameters, at the largest data size of both; or why not."""
     points = ladders.points
-    baseline = points[points["scheme"] == "D"]
+    baseline = points[points["scheme"] == BASELINE]
     of_both = set.intersection(*(set(points["examples"].iloc[ladders.own(s)]) for s in (first, second)))
     sizes = np.array(sorted(of_both & set(baseline["examples"])), dtype=np.float64)
     if not sizes.size:
@@ -255,37 +259,39 @@ def _at_the_end(gaps: Array, places: Array) -> Array:
     return np.asarray((gaps * weights).sum(axis=1))
 
 
-def _compared(gaps: Mapping[tuple[str, str], Gap | str], ladders: Ladders, level: float) -> list[dict[str, Any]]:
+def _compared(gaps: Mapping[tuple[str, str], Gap | str], ladders: Ladders, level: float) -> list[Pair]:
     """The record of each pair."""
-    found = [gap[0] for gap in gaps.values() if not isinstance(gap, str)]
-    ends: Iterator[tuple[Any, Any]] = iter(())
-    if found and ladders.known:
-        values = np.stack(found, axis=1)  # (2 + resamples, pairs)
-        deviations = values[2:] - values[1]
-        # Not less their mean, how much the lowest of many points is low by chance: correcting for that adds more noise
-        # than it takes away.
-        ends = zip(*simultaneous_intervals(values[0], deviations, level), strict=True)
-    records = []
+    measured = {pair: gap for pair, gap in gaps.items() if not isinstance(gap, str)}
+    intervals = _intervals(measured, level) if measured and ladders.known else {}
+    pairs = []
     for (first, second), gap in gaps.items():
-        record: dict[str, Any] = {"first": first, "second": second, "outcome": "≈"}
-        record |= dict.fromkeys(("difference", "low", "high", "at"))
+        outcome: Outcome = "≈"
         if isinstance(gap, str):
-            records.append(record | {"why": gap})
+            pairs.append(Pair(first, second, outcome, None, None, None, None, gap))
             continue
-        record |= {"difference": float(gap[0][0]), "at": gap[1], "why": ladders.why_not}
-        if ladders.known:
-            low, high = (float(value) for value in next(ends))
+        losses, at = gap
+        low, high = intervals.get((first, second), (None, None))
+        why = ladders.why_not
+        if low is not None and high is not None:
             outcome = ">" if high < 0 else "<" if low > 0 else "≈"
             why = "" if outcome != "≈" else "the interval of the difference holds 0"
-            record |= {"outcome": outcome, "low": low, "high": high, "why": why}
-        records.append(record)
-    return records
+        pairs.append(Pair(first, second, outcome, float(losses[0]), low, high, at, why))
+    return pairs
 
 
-def _order(schemes: list[str], pairs: list[dict[str, Any]]) -> list[list[str]]:
+def _intervals(gaps: Mapping[tuple[str, str], Gap], level: float) -> dict[tuple[str, str], tuple[float, float]]:
+    """Intervals of the gaps that hold together."""
+    values = np.stack([losses for losses, _ in gaps.values()], axis=1)  # (2 + resamples, pairs)
+    # Not less their mean, how much the lowest of many points is low by chance: correcting for that adds more noise
+    # than it takes away.
+    lows, highs = simultaneous_intervals(values[0], values[2:] - values[1], level)
+    return {pair: (float(low), float(high)) for pair, low, high in zip(gaps, lows, highs, strict=True)}
+
+
+def _order(schemes: list[str], pairs: Sequence[Pair]) -> list[list[str]]:
     """Groups of schemes, best first: every one of a group beats every one of the groups after it."""
-    beats = {(p["first"], p["second"]) for p in pairs if p["outcome"] == ">"}
-    beats |= {(p["second"], p["first"]) for p in pairs if p["outcome"] == "<"}
+    beats = {(pair.first, pair.second) for pair in pairs if pair.outcome == ">"}
+    beats |= {(pair.second, pair.first) for pair in pairs if pair.outcome == "<"}
     ahead = {s: sum((s, t) in beats for t in schemes) - sum((t, s) in beats for t in schemes) for s in schemes}
     ranked = sorted(schemes, key=lambda s: (-ahead[s], schemes.index(s)))
     groups = [[ranked[0]]]
@@ -296,24 +302,42 @@ def _order(schemes: list[str], pairs: list[dict[str, Any]]) -> list[list[str]]:
     return groups
 
 
-def _text(order: list[list[str]], pairs: list[dict[str, Any]]) -> str:
+def _text(order: list[list[str]], pairs: Sequence[Pair]) -> str:
     text = " > ".join(" ≈ ".join(group) for group in order)
     group_of = {scheme: at for at, group in enumerate(order) for scheme in group}
-    within = [p for p in pairs if p["outcome"] != "≈" and group_of[p["first"]] == group_of[p["second"]]]
-    if not within:
-        return text
-    inner = (
-        f"{p['first']} > {p['second']}" if p["outcome"] == ">" else f"{p['second']} > {p['first']}" for p in within
-    )
-    return f"{text} ({', '.join(inner)})"
+    within = [
+        f"{pair.first} > {pair.second}" if pair.outcome == ">" else f"{pair.second} > {pair.first}"
+        for pair in pairs
+        if pair.outcome != "≈" and group_of[pair.first] == group_of[pair.second]
+    ]
+    return f"{text} ({', '.join(within)})" if within else text
 
 
-def _law(scheme: str, line: Mapping[str, Any] | None, standing: Mapping[str, Any] | None) -> dict[str, Any]:
+def _law(scheme: str, line: LineFit | None, saturation: Saturation | None) -> SchemeLaw:
     """What Table 1 says of one scheme's frontier."""
-    names = ("alpha", "beta", "gamma", "interval", "r2", "status")
-    if line is None or standing is None:
-        nothing = dict.fromkeys((*names, "gain")) | {"status": "too_few_points"}
-        why = "its frontier has fewer than two points that a law could be fitted to"
-        return {"scheme": scheme, **nothing, "saturated": "cannot tell", "why": why}
-    of_fit = {name: line["fit"][name] for name in names}
-    return {"scheme": scheme, **of_fit} | {name: standing[name] for name in ("saturated", "gain", "why")}
+    if line is None or saturation is None:
+        return SchemeLaw(
+            scheme=scheme,
+            alpha=None,
+            beta=None,
+            gamma=None,
+            interval=None,
+            r2=None,
+            status=Status.TOO_FEW_POINTS,
+            saturated="cannot tell",
+            gain=None,
+            why="its frontier has fewer than two points that a law could be fitted to",
+        )
+    fit = line.fit
+    return SchemeLaw(
+        scheme=scheme,
+        alpha=finite_or_none(fit.alpha),
+        beta=finite_or_none(fit.beta),
+        gamma=finite_or_none(fit.gamma),
+        interval=known_intervals(fit),
+        r2=finite_or_none(fit.r2),
+        status=fit.status,
+        saturated=saturation.saturated,
+        gain=saturation.gain,
+        why=saturation.why,
+    )

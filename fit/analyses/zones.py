@@ -4,16 +4,14 @@ and 8), and in low and high halves of both (Table 2)."""
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.interpolate import PchipInterpolator
 
-from tfrs_scaling.fit.analyses.ladders import Indices, Ladders, own_parameters, simultaneous_intervals
+from tfrs_scaling.common.arrays import Array, Indices, Mask
+from tfrs_scaling.fit.analyses.ladders import Ladders, own_parameters, simultaneous_intervals
 from tfrs_scaling.fit.analyses.ranking import Outcome
-
-Array = NDArray[np.float64]
 
 MARGIN = 1e-3  # of NE: what two schemes must differ by to count as different
 PAIRS = (("V", "H"), ("O", "M"))
@@ -91,7 +89,7 @@ _PLACES = 4  # of the parameter budget, below the baseline and above
 _HALVES = ("low", "high")
 
 
-def scheme_zones(ladders: Ladders, *, margin: float = MARGIN, level: float = 0.95) -> list[dict[str, Any]]:
+def scheme_zones(ladders: Ladders, *, margin: float = MARGIN, level: float = 0.95) -> list[Zones]:
     """Which scheme has the lower NE with equal parameters and equal data.
 
     Each scheme's NE at a data size is read off along its parameters: a monotone cubic in ln(parameters) through its
@@ -112,12 +110,7 @@ def scheme_zones(ladders: Ladders, *, margin: float = MARGIN, level: float = 0.9
         level: Confidence level.
 
     Returns:
-        One record for each pair with a range in common, without architecture: first, second, margin, cells
-        (parameters, examples, outcome, difference, low, high) and table (parameters and data, each ``low`` or
-        ``high``, outcome, cells (how many of each outcome), difference, low, high, why). ``>`` says that the first
-        has the lower NE; the difference is the first's NE less the second's, and so negative there. The outcome of a
-        quarter of the table is that of the mean difference of its cells, and ``≈`` where cells of both outcomes are
-        in it.
+        One record for each pair with a range in common.
 
     Raises:
         ValueError: the margin is negative.
@@ -128,7 +121,7 @@ def scheme_zones(ladders: Ladders, *, margin: float = MARGIN, level: float = 0.9
     return [record for record in records if record is not None]
 
 
-def _zones(ladders: Ladders, first: str, second: str, margin: float, level: float) -> dict[str, Any] | None:
+def _zones(ladders: Ladders, first: str, second: str, margin: float, level: float) -> Zones | None:
     points, column = ladders.points, own_parameters(first)
     parameters, examples = points[column].to_numpy(dtype=np.float64), points["examples"].to_numpy()
     if not all(ladders.own(s).size for s in (first, second)):
@@ -148,14 +141,14 @@ def _zones(ladders: Ladders, first: str, second: str, margin: float, level: floa
         return None
     differences = np.concatenate(gaps, axis=1)  # (2 + resamples, cells)
     at = np.array(where)
-    cells = [
-        {"parameters": budget, "examples": size} | record
-        for (budget, size), record in zip(where, _judged(differences, ladders, margin, level), strict=True)
-    ]
+    cells = tuple(
+        Cell(budget, size, *verdict)
+        for (budget, size), verdict in zip(where, _judged(differences, ladders, margin, level), strict=True)
+    )
     sizes = np.log(np.unique(at[:, 1]))
     upper = np.stack([at[:, 0] > split, np.log(at[:, 1]) >= sizes.mean() - 1e-9], axis=1)
     table = _table(differences, upper, cells, ladders, margin, level)
-    return {"first": first, "second": second, "margin": margin, "cells": cells, "table": table}
+    return Zones(ladders.architecture, first, second, margin, cells, table)
 
 
 class _Curve:
@@ -193,46 +186,58 @@ def _budgets(ladders: Ladders, parameters: Array, first: str, second: str) -> tu
     return np.exp(np.concatenate([below, above])), float(np.exp(middle))
 
 
-def _judged(differences: Array, ladders: Ladders, margin: float, level: float) -> list[dict[str, Any]]:
+class _Verdict(NamedTuple):
+    """The outcome of one difference, and its interval."""
+
+    outcome: Outcome
+    difference: float
+    low: float | None
+    high: float | None
+
+
+def _judged(differences: Array, ladders: Ladders, margin: float, level: float) -> list[_Verdict]:
     """The outcome of each column of differences, shape (2 + resamples, k)."""
     if not ladders.known:
-        return [{"outcome": "≈", "difference": float(value), "low": None, "high": None} for value in differences[0]]
+        return [_Verdict("≈", float(value), None, None) for value in differences[0]]
     lows, highs = simultaneous_intervals(differences[0], differences[2:] - differences[1], level)
     return [
-        {
-            "outcome": ">" if high < -margin else "<" if low > margin else "≈",
-            "difference": float(difference),
-            "low": float(low),
-            "high": float(high),
-        }
+        _Verdict(">" if high < -margin else "<" if low > margin else "≈", float(difference), float(low), float(high))
         for difference, low, high in zip(differences[0], lows, highs, strict=True)
     ]
 
 
 def _table(
-    differences: Array, upper: NDArray[np.bool_], cells: Sequence[dict[str, Any]], ladders: Ladders, margin: float,
-    level: float
-) -> list[dict[str, Any]]:  # fmt: skip
+    differences: Array, upper: Mask, cells: Sequence[Cell], ladders: Ladders, margin: float, level: float
+) -> tuple[Quarter, ...]:
     """The quarters that hold cells."""
     quarters = [(p, d, np.flatnonzero((upper == (p, d)).all(axis=1))) for p in (0, 1) for d in (0, 1)]
     quarters = [quarter for quarter in quarters if quarter[2].size]
-    means = np.stack([differences[:, of_quarter].mean(axis=1) for _, _, of_quarter in quarters], axis=1)
+    means = np.stack([differences[:, inside].mean(axis=1) for _, _, inside in quarters], axis=1)
     table = []
-    for (p, d, of_quarter), record in zip(quarters, _judged(means, ladders, margin, level), strict=True):
-        counts = Counter(cells[cell]["outcome"] for cell in of_quarter.tolist())
-        why = ladders.why_not
+    for (p, d, inside), verdict in zip(quarters, _judged(means, ladders, margin, level), strict=True):
+        counts = Counter(cells[cell].outcome for cell in inside.tolist())
+        outcome, why = verdict.outcome, ladders.why_not
         if counts[">"] and counts["<"]:
-            record["outcome"], why = "≈", "each of the two is better in some cells"
-        elif not why and record["outcome"] == "≈":
-            why = _why_alike(record, margin)
-        named = {"parameters": _HALVES[p], "data": _HALVES[d]}
-        count = {outcome: counts[outcome] for outcome in (">", "<", "≈")}
-        table.append(named | record | {"cells": count, "why": why})
-    return table
+            outcome, why = "≈", "each of the two is better in some cells"
+        elif not why and outcome == "≈":
+            why = _why_alike(verdict, margin)
+        table.append(
+            Quarter(
+                parameters=_HALVES[p],
+                data=_HALVES[d],
+                outcome=outcome,
+                cells={">": counts[">"], "<": counts["<"], "≈": counts["≈"]},
+                difference=verdict.difference,
+                low=verdict.low,
+                high=verdict.high,
+                why=why,
+            )
+        )
+    return tuple(table)
 
 
-def _why_alike(record: dict[str, Any], margin: float) -> str:
+def _why_alike(verdict: _Verdict, margin: float) -> str:
     """Whether a mean difference within the margin is known to be that small."""
-    if -margin <= record["low"] and record["high"] <= margin:
+    if verdict.low is not None and verdict.high is not None and -margin <= verdict.low and verdict.high <= margin:
         return "the difference lies within the margin"
     return "the interval of the difference is not beyond the margin: more data sizes or seeds would tell"

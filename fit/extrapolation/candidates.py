@@ -1,24 +1,24 @@
-"""The laws among which ``select_law`` chooses, each fitted to the logarithm of the loss.
+"""The laws among which ``choose_law`` chooses, each fitted to the logarithm of the loss.
 
-Every fit is deterministic: a grid over what is not linear, refined, and a closed form for the rest. In
-here u is ``ln(x / largest x)``, so that the right end, from where one extrapolates, is at 0.
+Every fit is deterministic: a refined grid over the nonlinear parameters, and a closed form for the others. Throughout,
+u is ``ln(x / largest x)``, so that the right end, where extrapolation starts, is at 0.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from tfrs_scaling.common.arrays import Array
 from tfrs_scaling.fit.laws.functions import broken_power_law, exponential_law, power_law_value, shifted_power_law
 
-Array = NDArray[np.float64]
 Parameters = dict[str, float]
 Fit = Callable[["Curve", Array], Parameters]
 
 _EXPONENTS = np.geomspace(0.01, 5.0, 60)
 _DRIFTS = np.geomspace(1e-4, 1e4, 17)
-_ROUNDING = 1e-12  # mean squared misfit of a logarithm that is no evidence of anything
+_ROUNDING = 1e-12  # mean squared misfit of logarithms that counts as rounding
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Curve:
     Args:
         u: ``ln(x / largest x)``, shape (n,).
         log_y: ``ln(y / y of the largest x)``, shape (n,).
-        counts: How many measurements each point averages, shape (n,).
+        counts: Number of measurements that each point averages, shape (n,).
     """
 
     u: Array
@@ -42,7 +42,7 @@ class Curve:
     def weights(self, recency: float) -> Array:
         """Weights of the points, mean 1.
 
-        A stretch of ln x weighs the same however densely it was measured, times ``x**recency``.
+        An interval of ln x has the same weight however densely it was measured, times ``x**recency``.
         """
         w = np.gradient(self.u) * self.counts * np.exp(recency * (self.u - self.u[-1]))
         w = np.maximum(w, 1e-12 * w.max())
@@ -51,7 +51,7 @@ class Curve:
 
 def predict(law: str, parameters: Parameters, u: ArrayLike) -> Array:
     """The loss at u, in units of the y of the curve's largest x: the shape of u."""
-    x = np.exp(np.clip(np.asarray(u, dtype=np.float64), -700.0, 700.0))  # as far as float64 reaches
+    x = np.exp(np.clip(np.asarray(u, dtype=np.float64), -700.0, 700.0))  # the range of float64
     return FUNCTIONS[law](x, **parameters)
 
 
@@ -68,9 +68,8 @@ def _drifting_power(curve: Curve, _: Array) -> Parameters:
     """A power law whose exponent is a random walk in ln x: its level and exponent at the right end.
 
     The logarithm of the loss is a straight line plus integrated Brownian motion that starts at the right
-    end, plus noise: a cubic smoothing spline (Wahba 1978). How much the exponent drifts is averaged over,
-    by restricted likelihood, so that a noisy curve is fitted by a long straight line and a clean bent one
-    by its last points.
+    end, plus noise: a cubic smoothing spline (Wahba 1978). The result averages over amounts of drift, weighted
+    by restricted likelihood: a noisy curve is fitted by a long straight line, a clean curved one by its last points.
     """
     distance = curve.u[-1] - curve.u
     span = float(distance.max())
@@ -140,9 +139,9 @@ def _broken_power(curve: Curve, w: Array) -> Parameters:
         return _slopes(line, -past, curve.log_y, w)
 
     low = np.array([u[0] + 0.15 * span, np.log(min(0.05, span / 60))])
-    high = np.array([-0.05 * span, np.log(min(1.0, span / 3))])  # wider is no break but a bend throughout
+    high = np.array([-0.05 * span, np.log(min(1.0, span / 3))])  # anything wider is no longer a break
     steps = 13, 3
-    for _ in range(4):  # the grid is laid ever closer about its best place
+    for _ in range(4):  # each grid is finer, around the best place of the one before
         axes = [np.linspace(a, b, k) for a, b, k in zip(low, high, steps, strict=True)]
         places, widths = (axis.ravel() for axis in np.meshgrid(*axes, indexing="ij"))
         coefficients, rss = solve(places, np.exp(widths))
@@ -162,7 +161,7 @@ def _broken_power(curve: Curve, w: Array) -> Parameters:
 
 
 def _lines(t: Array, z: Array, w: Array) -> tuple[Array, Array, Array]:
-    """Weighted lines of z over each row of t, falling or level: (value at t = 0, slope, sum of squares)."""
+    """Weighted lines of z over each row of t, with slopes <= 0: (value at t = 0, slope, sum of squares)."""
     total = w.sum()
     t_mean, z_mean = (t * w).sum(axis=-1) / total, (z * w).sum() / total
     centred = t - t_mean[:, None]
@@ -172,7 +171,7 @@ def _lines(t: Array, z: Array, w: Array) -> tuple[Array, Array, Array]:
 
 
 def _tops(power: Array, y: Array, w: Array) -> tuple[Array, Array, Array]:
-    """Non-negative least squares of relative residuals in (top, gamma): each of shape (k,), and the sum."""
+    """Non-negative least squares of relative residuals: (top, gamma, sum of squares), each of shape (k,)."""
     w = w / y**2
     total = w.sum()
     p_mean, y_mean = (power * w).sum(axis=-1) / total, (y * w).sum() / total
@@ -192,7 +191,7 @@ def _tops(power: Array, y: Array, w: Array) -> tuple[Array, Array, Array]:
 
 
 def _slopes(first: Array, second: Array, z: Array, w: Array) -> tuple[Array, Array]:
-    """Least squares of z over 1, first and second, with slopes b and b + c that are 0 or above.
+    """Least squares of z over 1, first and second, with slopes b >= 0 and b + c >= 0.
 
     Returns:
         (level, b, c) of shape (k, 3), and the sum of squares, shape (k,).
@@ -247,7 +246,7 @@ N_PARAMETERS = {
 
 @dataclass(frozen=True)
 class Candidate:
-    """One way to fit one law: the law, its weighting of the points, and what it weighs before any data."""
+    """One way to fit one law: the law, its weighting of the points, and its prior weight."""
 
     law: str
     recency: float

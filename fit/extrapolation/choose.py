@@ -1,4 +1,4 @@
-"""Which law extrapolates a learning curve: AICc and rolling-origin holdout, and an average over what they leave."""
+"""The law that extrapolates a learning curve, chosen by AICc and rolling-origin holdout; predictions are averages."""
 
 import math
 from collections.abc import Mapping
@@ -6,21 +6,21 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from tfrs_scaling.common.arrays import Array
 from tfrs_scaling.fit.extrapolation.candidates import CANDIDATES, FUNCTIONS, N_PARAMETERS, Curve, Parameters, predict
-from tfrs_scaling.fit.laws.validation import positive
-
-Array = NDArray[np.float64]
+from tfrs_scaling.fit.laws.display import Printable, columns, facts, law_figure, number
+from tfrs_scaling.fit.laws.validation import check_columns, positive
 
 LAWS = tuple(N_PARAMETERS)
 
 _FEWEST = 4  # different x
-_MOST = 200  # different x; neighbours of a denser curve are averaged, which keeps a fit below half a second
-_HELD_OUT = (0.7, 1.0, 1.4, 2.0)  # octaves at the right end that the holdout predicts from the rest
-_EXACT = 1e-5  # relative misfit below which fits are equally good
-_AICC_POWER = 0.25  # of the weight of evidence inside the data, against 1 for that of the holdout
-_AS_GOOD, _NEGLIGIBLE = 1.5, 5e-4  # a holdout error up to 1.5 times the smallest, or 0.05 % above, is as good
+_MOST = 200  # different x; neighbours on a denser curve are averaged, which keeps a fit below half a second
+_HELD_OUT = (0.7, 1.0, 1.4, 2.0)  # octaves at the right end that are predicted from the rest
+_EXACT = 1e-5  # relative misfit below which fits count as equally good
+_AICC_POWER = 0.25  # weight of the fit to all points, where that of the holdout is 1
+_AS_GOOD, _NEGLIGIBLE = 1.5, 5e-4  # holdout errors up to 1.5 times the smallest, or 0.05 % above, count as equal
 _WIDEST = 1e100  # ratio of the largest to the smallest x, or y
 
 _LARGEST_MISS, _LARGEST_SPREAD, _FEWEST_TO_TRUST = 0.1, 0.1, 6
@@ -34,10 +34,10 @@ class Member:
     Attributes:
         law: One of LAWS.
         recency: The points were weighted by ``x**recency``.
-        weight: Its share in the average; the shares of all members sum to 1.
-        parameters: Named arguments of the law's function in ``tfrs_scaling.fit.laws.functions`` (constant, power and
-            power + constant are all ``power_law``), for x in units of ``Law.x_end``, the loss in units of
-            ``Law.y_end``.
+        weight: Its share of the average; the shares of all members sum to 1.
+        parameters: Keyword arguments of the law's function in ``tfrs_scaling.fit.laws.functions`` (constant, power and
+            power + constant are all ``power_law_value``), for x in units of ``ChosenLaw.x_end`` and the loss in units
+            of ``ChosenLaw.y_end``.
     """
 
     law: str
@@ -47,21 +47,21 @@ class Member:
 
 
 @dataclass(frozen=True)
-class ChosenLaw:
-    """The law selected for one curve, and the average that extrapolates it.
+class ChosenLaw(Printable):
+    """The law chosen for one curve, and the average that extrapolates it.
 
     Attributes:
-        name: One of LAWS: the simplest description that holds, see ``choose_law``.
-        why: The reasons for the name and for ``extrapolates``, in words with figures.
+        name: One of LAWS; see ``choose_law``.
+        why: The reasons for the name and for ``extrapolates``, a sentence with figures.
         extrapolates: Whether predictions beyond the largest x may be trusted.
-        holdout_error: Root mean square of ``ln`` predicted minus ``ln`` measured at the held-out largest x, of
-            the average; NaN where nothing could be held out.
+        holdout_error: Root mean square of ``ln`` predicted minus ``ln`` measured at the held-out largest x, for
+            the average; NaN if nothing could be held out.
         aicc: AICc of each law with fewer parameters than there are different x, fitted to all points:
             ``n ln(rms**2)`` of ``ln y`` plus its penalty.
-        members: The fitted laws with their weights, the heaviest first.
-        x_end: Largest x of the curve; of more than 200 different x, neighbours are averaged first.
-        y_end: Loss there (its geometric mean); the unit of the members.
-        n: Number of points.
+        members: The fitted laws with their weights, the largest weight first.
+        x: The different x, increasing, shape (k,); if there are more than 200, neighbours are averaged.
+        y: Their losses (geometric means), shape (k,).
+        n: Number of points given.
     """
 
     name: str
@@ -70,13 +70,23 @@ class ChosenLaw:
     holdout_error: float
     aicc: dict[str, float]
     members: tuple[Member, ...]
-    x_end: float
-    y_end: float
+    x: tuple[float, ...]
+    y: tuple[float, ...]
     n: int
+
+    @property
+    def x_end(self) -> float:
+        """The largest x, the unit of x in the members."""
+        return self.x[-1]
+
+    @property
+    def y_end(self) -> float:
+        """The loss at the largest x, the unit of the loss in the members."""
+        return self.y[-1]
 
     @np.errstate(under="ignore")
     def predict(self, x: ArrayLike) -> Array:
-        """The loss at x, the weighted geometric mean of the members: float64, the shape of x.
+        """The loss at x, the weighted geometric mean over the members: float64, the shape of x.
 
         Raises:
             ValueError: an x is not a positive finite number.
@@ -91,12 +101,29 @@ class ChosenLaw:
 
     @property
     def shares(self) -> dict[str, float]:
-        """The weight of each law in the average, the heaviest first."""
+        """The weight of each law in the average, the largest first."""
         totals = {law: sum(m.weight for m in self.members if m.law == law) for law in LAWS}
         return dict(sorted(totals.items(), key=lambda item: -item[1]))
 
+    def summary(self) -> str:
+        """The choice, and the laws with their weights, as a table of text."""
+        rows = [("law", "weight", "AICc")]
+        rows += [(law, f"{share:.1%}", number(self.aicc.get(law, math.nan))) for law, share in self.shares.items()]
+        about = {
+            "law": self.name,
+            "extrapolates": "yes" if self.extrapolates else "no",
+            "holdout error": "" if math.isnan(self.holdout_error) else f"{self.holdout_error:.2%}",
+            "points": f"{self.n}, from x = {number(self.x[0])} to {number(self.x_end)}",
+            "reasons": self.why,
+        }
+        return f"{facts(about)}\n\n{columns(rows)}"
+
+    def plot(self) -> Any:
+        """A Bokeh figure of the points and the predictions, up to 4 times the largest x if these may be trusted."""
+        return law_figure(f"Chosen law: {self.name}", self.x, self.y, self.predict, extrapolated=self.extrapolates)
+
     def to_dict(self) -> dict[str, Any]:
-        """Everything, as JSON: numbers at full precision, null for NaN."""
+        """All fields as JSON: numbers at full precision, null for NaN."""
         return {
             "name": self.name,
             "why": self.why,
@@ -107,17 +134,17 @@ class ChosenLaw:
                 {"law": m.law, "recency": m.recency, "weight": m.weight, "parameters": dict(m.parameters)}
                 for m in self.members
             ],
-            "x_end": self.x_end,
-            "y_end": self.y_end,
+            "x": list(self.x),
+            "y": list(self.y),
             "n": self.n,
         }
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> "ChosenLaw":
-        """The law that ``to_dict`` wrote; it predicts the same, to the last digit.
+        """The law that ``to_dict`` wrote; its predictions are identical to the last digit.
 
         Raises:
-            ValueError: a field is missing or of the wrong kind.
+            ValueError: a field is missing or invalid.
         """
         try:
             members = tuple(
@@ -139,63 +166,71 @@ class ChosenLaw:
                 holdout_error=math.nan if error is None else float(error),
                 aicc={str(law): float(value) for law, value in content["aicc"].items()},
                 members=members,
-                x_end=float(content["x_end"]),
-                y_end=float(content["y_end"]),
+                x=tuple(float(value) for value in content["x"]),
+                y=tuple(float(value) for value in content["y"]),
                 n=int(content["n"]),
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise ValueError(f"this is not a law that to_dict wrote ({error!r}); select it again") from error
+            raise ValueError(f"this is not a law that to_dict wrote ({error!r}); choose it again") from error
 
 
 @np.errstate(under="ignore")
 def choose_law(x: ArrayLike, y: ArrayLike) -> ChosenLaw:
-    """Select the law of a learning curve, and extrapolate it.
+    """Choose the law of a learning curve, and extrapolate the curve.
 
-    Six laws are fitted to ``ln y``, each with several weightings that count larger x more (``x**recency``,
-    recency 0 to 6), a power law also with an exponent that drifts: 22 candidates, less those that have as many
-    parameters as x differ. Two witnesses judge them:
+    Six laws are fitted to ``ln y``, each with several weightings that favour larger x (``x**recency``,
+    recency 0 to 6), a power law also with a drifting exponent: 22 candidates, without those that have as many
+    parameters as there are different x. They are judged by
 
-    - rolling-origin holdout: each candidate is fitted anew without the largest x (0.7, 1, 1.4 and 2 octaves)
-      and predicts them, S its mean squared error of ``ln y``;
+    - rolling-origin holdout: each candidate is fitted without the largest x (0.7, 1, 1.4 and 2 octaves)
+      and predicts them, S being its mean squared error of ``ln y``;
     - AICc (Hurvich and Tsai 1989) of the fit to all points, per point.
 
-    The name is that of the law with the least AICc (all x weighing alike) among those whose holdout error is
-    within 1.5 times the smallest. Predictions are not that law's alone but the geometric mean of all
-    candidates with weights ``exp(-AICc / (4 n)) / S`` (the drifting power law counts tenfold): where one law
-    is right it has nearly all the weight, and where several fit alike none of them is bet on.
+    The chosen name is that of the law with the smallest AICc (equal weights) among those whose holdout error is
+    within 1.5 times the smallest. Predictions are not those of this law alone but the geometric mean over all
+    candidates with weights ``exp(-AICc / (4 n)) / S`` (the drifting power law counts tenfold): a law that is
+    right has nearly all the weight, and where several fit equally well the prediction depends on none alone.
 
-    That default was chosen for extrapolation by root mean squared ``ln`` error (RMSLE) over 2, 4 and 8 times the
+    These settings were chosen for extrapolation by root mean squared ``ln`` error (RMSLE) over 2, 4 and 8 times the
     largest x, on 290 curves (145 later) of planted laws and of trained models: scikit-learn classifiers, one-pass click
     models, n-gram and neural language models, few-shot errors of networks trained on rendered glyphs. Means over
-    kinds of curves, on the half that candidates were compared on, on the other (which was looked at, too), and on
-    curves made after the choice:
+    kinds of curves: on the half on which candidates were compared ("first"), on the other half, which was also looked
+    at ("other"), and on curves made after the choice ("later"):
 
     ===================================  =====  =====  =====
     .                                    first  other  later
     ===================================  =====  =====  =====
     this average                         0.029  0.037  0.038
     the drifting power law alone         0.029  0.040  0.038
-    the heaviest candidate alone         0.028  0.041  0.040
+    the candidate of largest weight      0.028  0.041  0.040
     power law weighted by ``x**4``       0.035  0.041  0.043
-    the law of the name alone            0.033  0.051  0.040
-    power + constant, all points alike   0.069  0.079  0.104
-    power law, all points alike          0.081  0.090  0.120
+    the chosen law alone                 0.033  0.051  0.040
+    power + constant, equal weights      0.069  0.079  0.104
+    power law, equal weights             0.081  0.090  0.120
     ===================================  =====  =====  =====
 
-    tests/selection_benchmark.py measures the same on its planted and scikit-learn curves.
+    tests/benchmarks/selection_benchmark.py measures the same on planted and scikit-learn curves.
 
     Args:
         x: Data, parameters or compute: positive and finite, shape (n,), in any order; repeats are averaged.
         y: Losses or errors above 0 in any unit, shape (n,).
 
     Returns:
-        The law. ``extrapolates`` is False, ``why`` saying so, where fewer than six x differ, the loss rises at
-        the right end or does not change at all, held-out x were missed by more than 10 %, the exponent broke
-        near the largest x, or candidates that fit alike part by more than 10 % at four times the largest x.
+        The law. ``extrapolates`` is False, for the reason given in ``why``, if fewer than six x differ, the loss rises
+        at the right end or does not change at all, held-out x were missed by more than 10 %, the exponent changes
+        near the largest x, or candidates that fit equally well differ by more than 10 % at four times the largest x.
 
     Raises:
         ValueError: NaN or infinite values, an x or y <= 0, unequal lengths, fewer than four different x, or x
-            or y that span more than a factor 1e100.
+            or y that span more than a factor of 1e100.
+
+    Example:
+        >>> examples = [3_000, 6_000, 12_000, 25_000, 50_000, 100_000, 200_000, 400_000, 800_000]
+        >>> law = choose_law(examples, [0.999, 0.992, 0.941, 0.889, 0.858, 0.833, 0.812, 0.798, 0.788])
+        >>> law.name, law.extrapolates
+        ('power + constant', True)
+        >>> law.predict([1_600_000, 3_200_000]).round(3)
+        array([0.779, 0.773])
     """
     curve, x_end, y_end, n = _curve(x, y)
     fits = [candidate.fit(curve, curve.weights(candidate.recency)) for candidate in CANDIDATES]
@@ -204,13 +239,15 @@ def choose_law(x: ArrayLike, y: ArrayLike) -> ChosenLaw:
     misses = _holdout(curve)
     errors = np.stack([(miss**2).mean(axis=1) for miss in misses]).mean(axis=0) if misses else np.zeros(len(fits))
     evidence = _AICC_POWER * criterion + np.log(errors + _EXACT**2)
-    laws = [law for law in LAWS if N_PARAMETERS[law] < curve.u.size]  # the others go through every point
+    laws = [law for law in LAWS if N_PARAMETERS[law] < curve.u.size]  # the others would fit every point exactly
     prior = np.array([candidate.prior if candidate.law in laws else 0.0 for candidate in CANDIDATES])
     weights = prior * np.exp(evidence[prior > 0].min() - evidence)
     weights = weights / weights.sum()
 
-    aicc = {law: float(curve.u.size * criterion[_of(law)[0]]) for law in laws}  # all points alike come first
-    held = {law: math.sqrt(float(errors[_of(law)].min())) for law in laws}
+    aicc = {
+        law: float(curve.u.size * criterion[_candidates_of(law)[0]]) for law in laws
+    }  # the first candidate has equal weights
+    held = {law: math.sqrt(float(errors[_candidates_of(law)].min())) for law in laws}
     reach = _AS_GOOD * min(held.values()) + _NEGLIGIBLE
     name = min((law for law in laws if held[law] <= reach), key=lambda law: aicc[law])
     missed = math.sqrt(float(np.mean([np.mean((weights @ miss) ** 2) for miss in misses]))) if misses else math.nan
@@ -228,26 +265,27 @@ def choose_law(x: ArrayLike, y: ArrayLike) -> ChosenLaw:
         holdout_error=missed,
         aicc=aicc,
         members=members,
-        x_end=x_end,
-        y_end=y_end,
+        x=tuple((x_end * np.exp(curve.u)).tolist()),
+        y=tuple((y_end * np.exp(curve.log_y)).tolist()),
         n=n,
     )
     return replace(law, why=_why(law, held, doubt, bool(misses)))
 
 
-def _of(law: str) -> list[int]:
+def _candidates_of(law: str) -> list[int]:
+    """The indices of the candidates that fit a law."""
     return [i for i, candidate in enumerate(CANDIDATES) if candidate.law == law]
 
 
 def _log_loss(law: str, parameters: Parameters, u: Array) -> Array:
-    with np.errstate(divide="ignore"):  # a steep law leaves the range of float64 at both ends
+    with np.errstate(divide="ignore"):  # a steep law exceeds the range of float64 at both ends
         return np.asarray(np.clip(np.log(predict(law, parameters, u)), -700.0, 700.0))
 
 
 def _criteria(curve: Curve, inside: Array) -> Array:
     """AICc per point of each candidate, weighted as it was fitted, shape (k,).
 
-    The drifting law chooses its own freedom by likelihood and is given the best value.
+    The drifting power law determines its own flexibility by likelihood, and gets the best value of the others.
     """
     n = curve.u.size
     values = []
@@ -264,7 +302,7 @@ def _criteria(curve: Curve, inside: Array) -> Array:
 
 
 def _holdout(curve: Curve) -> list[Array]:
-    """Log predicted minus log measured at the largest x, from the others: one (k, m) array per origin."""
+    """``ln`` predicted minus ``ln`` measured at the largest x, from fits to the others: one (k, m) array per origin."""
     n = curve.u.size
     origins = {int((curve.u <= -octaves * math.log(2.0) + 1e-9).sum()) for octaves in _HELD_OUT}
     origins = {origin for origin in origins if _FEWEST <= origin < n}
@@ -280,7 +318,7 @@ def _holdout(curve: Curve) -> list[Array]:
 
 
 def _doubt(curve: Curve, name: str, fits: list[Parameters], weights: Array, missed: float) -> str:
-    """Why predictions beyond the largest x should not be trusted; empty if they may be."""
+    """Why predictions beyond the largest x should not be trusted; empty if they may be trusted."""
     if curve.u.size < _FEWEST_TO_TRUST:
         return f"{curve.u.size} different x are too few to see a law fail; {_FEWEST_TO_TRUST} or more are needed"
     rise = _rise(curve)
@@ -291,7 +329,7 @@ def _doubt(curve: Curve, name: str, fits: list[Parameters], weights: Array, miss
     if missed > _LARGEST_MISS:
         return f"the held-out largest x were missed by {missed:.1%}"
     if name == "broken power law":
-        broken = _of(name)
+        broken = _candidates_of(name)
         fit = fits[broken[int(np.argmax(weights[broken]))]]
         if curve.u[-4] < math.log(fit["x_break"]) or fit["x_break"] > 0.5:
             return "the exponent changes near the largest x, too late to see what follows"
@@ -303,7 +341,7 @@ def _doubt(curve: Curve, name: str, fits: list[Parameters], weights: Array, miss
 
 
 def _rise(curve: Curve) -> float:
-    """The rise of ln y per doubling over the last third of ln x, 0 where it is not beyond three errors."""
+    """The rise of ln y per doubling over the last third of ln x; 0 if it is within three standard errors."""
     last = curve.u >= curve.u[-1] + (curve.u[0] - curve.u[-1]) / 3
     if last.sum() < 4:
         return 0.0
@@ -328,18 +366,19 @@ def _why(law: ChosenLaw, held: dict[str, float], doubt: str, tested: bool) -> st
 
 
 def _curve(x: ArrayLike, y: ArrayLike) -> tuple[Curve, float, float, int]:
-    """The validated points: distinct x in increasing order, loss averaged where an x repeats."""
+    """The validated points, averaged at each x, with the largest x, the loss there, and the number of points."""
     xs, ys = positive("x", x), positive("y", y)
-    for name, values in (("x", xs), ("y", ys)):
-        if values.ndim != 1 or values.size != xs.size:
-            raise ValueError(f"{name} has shape {values.shape} and x {xs.shape}; both must be one list of equal length")
+    check_columns(x=xs, y=ys)
     distinct, place = np.unique(xs, return_inverse=True)
     if distinct.size < _FEWEST:
-        raise ValueError(f"x has {distinct.size} different values; a law needs {_FEWEST} or more to be selected")
+        raise ValueError(f"x has {distinct.size} different value(s); choosing a law takes {_FEWEST} or more")
     for name, values in (("x", xs), ("y", ys)):
         if math.log(values.max()) - math.log(values.min()) > math.log(_WIDEST):
-            raise ValueError(f"{name} spans {values.min():g} to {values.max():g}, more than a factor {_WIDEST:g}")
-    order = np.lexsort((np.log(ys), place))  # sums must not depend on the order of the points
+            raise ValueError(
+                f"{name} spans {values.min():g} to {values.max():g}, more than a factor of {_WIDEST:g}; "
+                "leave out the extremes"
+            )
+    order = np.lexsort((np.log(ys), place))  # the result must not depend on the order of the points
     u, logs = np.log(distinct), np.log(ys)
     weight = np.bincount(place).astype(np.float64)
     log_y = np.bincount(place[order], weights=logs[order]) / weight

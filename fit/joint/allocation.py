@@ -1,35 +1,36 @@
-"""How to split a budget between parameters and data under ``L(n, d) = E + A / n**a + B / d**b``."""
+"""The best split of a budget between parameters and data under ``L(n, d) = E + A / n**a + B / d**b``."""
 
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from tfrs_scaling.fit.laws.validation import positive
+from tfrs_scaling.common.arrays import Array, Interval
+from tfrs_scaling.fit.laws.display import Printable, estimates, facts, number
+from tfrs_scaling.fit.laws.validation import check_columns, positive
 
-Array = NDArray[np.float64]
-Interval = tuple[float, float]
 CostPerExample = float | Callable[[Array], ArrayLike]
 
 FLOPS_PER_PARAMETER = 6.0  # forward and backward, per parameter and example (Kaplan et al. 2020)
-_REACH = math.log(1e6)  # how far beyond the measured n the search for a general cost goes
+_REACH = math.log(1e6)  # how far beyond the measured n the search for a general cost extends, in ln n
 _ZOOM_POINTS, _ZOOMS = 61, 9
 
 
 @dataclass(frozen=True)
-class Allocation:
-    """The split of a budget that makes the loss smallest.
+class Allocation(Printable):
+    """The split of a budget that minimises the loss.
 
     Attributes:
         n: Parameters.
         d: Training examples, ``budget / cost_per_example``.
         loss: The fitted loss there.
         cost_per_example: The cost of one example at n; in the unit of the budget.
-        budget: The budget, all of it spent: ``d * cost_per_example``.
-        interval: Bootstrap intervals of ``n``, ``d`` and ``loss`` as (low, high): the best split, and the
-            loss there, under each resampled law.
+        budget: The budget, which is spent entirely: ``d * cost_per_example``.
+        interval: Bootstrap intervals of ``n``, ``d`` and ``loss`` as (low, high): percentiles of the best split, and of
+            the loss there, over the resampled laws.
+        level: Confidence level of the intervals.
     """
 
     n: float
@@ -38,22 +39,34 @@ class Allocation:
     cost_per_example: float
     budget: float
     interval: dict[str, Interval]
+    level: float
+
+    def summary(self) -> str:
+        """The split with its intervals as a table of text."""
+        split = estimates({"n": self.n, "d": self.d, "loss": self.loss}, self.interval, self.level)
+        cost = {"budget": number(self.budget), "cost per example": number(self.cost_per_example)}
+        return f"{split}\n\n{facts(cost)}"
 
 
 @dataclass(frozen=True)
 class MeasuredCost:
-    """The cost of training on one example as a function of n, through measured points.
+    """The cost of training on one example as a function of n, interpolated between measured models.
 
-    Between two points the cost is a power of n (a straight line of logarithms), beyond the outermost it
-    continues the nearest such power. Call it with n of any shape.
+    Between two models the cost is a power of n (a straight line in logarithms); beyond the outermost the nearest
+    power continues. Call it with n of any shape.
 
     Args:
         n: Parameters of the measured models, strictly increasing, two or more.
-        cost: Cost of one training example at each: FLOPs, seconds, money.
+        cost: Cost of one training example for each: FLOPs, seconds or money.
 
     Raises:
-        ValueError: an n or cost is not positive and finite, they differ in number, there are fewer than
+        ValueError: an n or cost is not positive and finite, their numbers differ, there are fewer than
             two, or n does not increase.
+
+    Example:
+        >>> cost = MeasuredCost(n=(1e6, 1e7, 1e8), cost=(1e6, 2e7, 2e8))
+        >>> cost([1e7, 5e7]).round()
+        array([2.e+07, 1.e+08])
     """
 
     n: tuple[float, ...]
@@ -61,8 +74,9 @@ class MeasuredCost:
 
     def __post_init__(self) -> None:
         ns, costs = positive("n", self.n), positive("cost", self.cost)
-        if ns.ndim != 1 or ns.shape != costs.shape or ns.size < 2:
-            raise ValueError(f"n has shape {ns.shape} and cost {costs.shape}; give both for two models or more")
+        check_columns(n=ns, cost=costs)
+        if ns.size < 2:
+            raise ValueError("n has 1 value; give n and cost of two models or more")
         falls = np.diff(ns) <= 0
         if falls.any():
             where = int(np.argmax(falls)) + 1
@@ -87,9 +101,9 @@ def best_n(
 ) -> Array:
     """Logarithm of the n of the split that minimises ``A / n**a + B / d**b`` with ``d = budget / cost_per_example(n)``.
 
-    For a cost proportional to n the optimum is closed (Hoffmann et al. 2022, equation 4): with
-    ``d = budget / (k n)``, ``n**(a + b) = (a A / (b B)) * (budget / k)**b``. For any other cost every n in
-    the range, a million times wider at both ends, is searched by ever finer grids.
+    For a cost proportional to n there is a closed form (Hoffmann et al. 2022, equation 4): with
+    ``d = budget / (k n)``, ``n**(a + b) = (a A / (b B)) * (budget / k)**b``. For any other cost the optimum is searched
+    with successively finer grids, from a millionth of the smallest n to a million times the largest.
 
     Args:
         a_term: ``ln A``, A stated at n = 1, shape (k,).
@@ -110,7 +124,7 @@ def best_n(
         log_d_at_1 = math.log(budget) - math.log(cost_per_example)
         with np.errstate(invalid="ignore"):
             ln_n = (np.log(a) + a_term - np.log(b) - b_term + b * log_d_at_1) / (a + b)
-        return np.where(np.isnan(ln_n), np.inf, ln_n)  # neither n nor d makes a difference: any n will do
+        return np.where(np.isnan(ln_n), np.inf, ln_n)  # neither n nor d makes a difference: any n is optimal
     edges = math.log(n_range[0]) - _REACH, math.log(n_range[1]) + _REACH
     low, high = np.full(a.shape, edges[0]), np.full(a.shape, edges[1])
     share = np.linspace(0.0, 1.0, _ZOOM_POINTS)
@@ -118,7 +132,7 @@ def best_n(
     for _ in range(_ZOOMS):
         logs = low[:, None] + (high - low)[:, None] * share
         log_d = math.log(budget) - np.log(costs_at(np.exp(logs), cost_per_example))
-        # Far from the optimum one term may be beyond float64: compare logarithms.
+        # Far from the optimum a term may exceed the range of float64: compare logarithms.
         log_loss = np.logaddexp((a_term[:, None] - a[:, None] * logs), (b_term[:, None] - b[:, None] * log_d))
         best = np.argmin(log_loss, axis=1)
         low, high = logs[rows, np.maximum(best - 1, 0)], logs[rows, np.minimum(best + 1, _ZOOM_POINTS - 1)]
@@ -126,7 +140,7 @@ def best_n(
 
 
 def costs_at(n: Array, cost_per_example: CostPerExample) -> Array:
-    """The cost of one example at each n, checked.
+    """The cost of one example at each n, validated.
 
     Raises:
         ValueError: it is not positive and finite somewhere, or not of the shape of n.
@@ -135,11 +149,13 @@ def costs_at(n: Array, cost_per_example: CostPerExample) -> Array:
         return np.asarray(cost_per_example * n)
     costs = np.asarray(cost_per_example(n), dtype=np.float64)
     if costs.shape != n.shape:
-        raise ValueError(f"cost_per_example gave shape {costs.shape} for n of shape {n.shape}; give one cost per n")
+        raise ValueError(
+            f"cost_per_example returned shape {costs.shape} for n of shape {n.shape}; it must return one cost per n"
+        )
     bad = ~(np.isfinite(costs) & (costs > 0))
     if bad.any():
         where = int(np.argmax(bad.ravel()))
         raise ValueError(
-            f"cost_per_example({n.ravel()[where]:g}) is {costs.ravel()[where]}; a cost must be positive and finite"
+            f"cost_per_example({n.ravel()[where]:g}) is {costs.ravel()[where]}; every cost must be positive and finite"
         )
     return costs

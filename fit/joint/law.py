@@ -7,32 +7,32 @@ from functools import cached_property
 from typing import Any, Literal, get_args
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from tfrs_scaling.common.arrays import Array, Interval
 from tfrs_scaling.common.json_numbers import from_json, to_json
 from tfrs_scaling.fit.joint.allocation import FLOPS_PER_PARAMETER, Allocation, CostPerExample, best_n, costs_at
 from tfrs_scaling.fit.joint.resampling import bootstrap, honest_residuals
 from tfrs_scaling.fit.joint.status import FEWEST_POINTS, FEWEST_SIZES, JointStatus, judge
-from tfrs_scaling.fit.joint.surface import Objective, Surface
+from tfrs_scaling.fit.joint.surface import Objective, Surface, surface_of
+from tfrs_scaling.fit.joint.validation import broadcast, checked_joint_points
+from tfrs_scaling.fit.laws.display import Printable, estimates, facts, number
 from tfrs_scaling.fit.laws.functions import joint_law
 from tfrs_scaling.fit.laws.uncertainty import percentiles
-from tfrs_scaling.fit.laws.validation import check_level_and_seed, finite, labelled, numbered, one_positive, positive
-
-Array = NDArray[np.float64]
-Interval = tuple[float, float]
+from tfrs_scaling.fit.laws.validation import check_level_and_seed, one_positive
 
 
 @dataclass(frozen=True)
-class JointFit:
+class JointFit(Printable):
     """A fitted law of parameters n and data d, with the points it was fitted to.
 
     Parameters, intervals and the objective are NaN where the status is ``too_few_points``.
 
     Attributes:
         E: The floor; unit of the loss.
-        A_at_n0: ``A * n0**-a``, what more parameters can still remove at n0; unit of the loss.
+        A_at_n0: ``A * n0**-a``, the part of the loss that more parameters can still remove at n0; unit of the loss.
         a: Exponent of n.
-        B_at_d0: ``B * d0**-b``, what more examples can still remove at d0; unit of the loss.
+        B_at_d0: ``B * d0**-b``, the part of the loss that more examples can still remove at d0; unit of the loss.
         b: Exponent of d.
         n0: Geometric mean of the fitted n.
         d0: Geometric mean of the fitted d.
@@ -44,8 +44,8 @@ class JointFit:
             ``split_exponent`` as (low, high).
         level: Their confidence level.
         resamples: Number of bootstrap resamples.
-        seed: Of the resamples.
-        status: What its numbers may be used for.
+        seed: Seed of the resamples.
+        status: What the numbers may be used for.
         n: The fitted n, shape (m,).
         d: The fitted d, shape (m,).
         y: The fitted losses, shape (m,).
@@ -74,19 +74,19 @@ class JointFit:
 
     @property
     def A(self) -> float:  # noqa: N802 -- the paper's name
-        """The coefficient of n as papers print it, at n = 1; inf or 0 where out of the range of float64."""
+        """The coefficient of n as papers print it, at n = 1; inf or 0 outside the range of float64."""
         with np.errstate(over="ignore", under="ignore"):
             return float(self.A_at_n0 * np.exp(self.a * np.log(self.n0)))
 
     @property
     def B(self) -> float:  # noqa: N802 -- the paper's name
-        """The coefficient of d as papers print it, at d = 1; inf or 0 where out of the range of float64."""
+        """The coefficient of d as papers print it, at d = 1; inf or 0 outside the range of float64."""
         with np.errstate(over="ignore", under="ignore"):
             return float(self.B_at_d0 * np.exp(self.b * np.log(self.d0)))
 
     @property
     def split_exponent(self) -> float:
-        """``b / (a + b)``: with a cost proportional to n, the best n grows as the budget to this power."""
+        """``b / (a + b)``: if the cost is proportional to n, the best n grows as the budget to this power."""
         return self.b / (self.a + self.b)
 
     def predict(self, n: ArrayLike, d: ArrayLike) -> Array:
@@ -95,7 +95,7 @@ class JointFit:
         Raises:
             ValueError: an n or d is not a positive finite number, or their shapes do not broadcast.
         """
-        ns, ds = _together(n, d)
+        ns, ds = broadcast(n, d)
         law = {"E": self.E, "A": self.A_at_n0, "a": self.a, "B": self.B_at_d0, "b": self.b}
         return joint_law(ns, ds, **law, n0=self.n0, d0=self.d0)
 
@@ -108,16 +108,16 @@ class JointFit:
         Args:
             n: Parameters, positive.
             d: Training examples, positive, of a shape that broadcasts with that of n.
-            kind: ``mean`` is for the law itself; ``new`` for one further measurement: to each resampled
-                law it adds a residual of the fit, drawn at random (relative for huber_log).
+            kind: ``mean`` is the interval of the law itself; ``new`` that of one further measurement: a residual of
+                the fit, drawn at random, is added to each resampled law (relative for huber_log).
 
         Returns:
             (low, high): float64, of the broadcast shape; NaN where nothing was fitted.
 
         Raises:
-            ValueError: as ``predict``, or kind is neither of the two.
+            ValueError: as ``predict``, or kind is unknown.
         """
-        ns, ds = _together(n, d)
+        ns, ds = broadcast(n, d)
         if kind not in ("mean", "new"):
             raise ValueError(f"kind is {kind!r}; it must be 'mean' or 'new'")
         if not self.status.is_fitted:
@@ -135,30 +135,33 @@ class JointFit:
 
     @np.errstate(under="ignore")
     def compute_optimal(self, budget: float, *, cost_per_example: CostPerExample = FLOPS_PER_PARAMETER) -> Allocation:
-        """The n and d that make the loss smallest for ``d * cost_per_example(n) = budget``.
+        """The n and d that minimise the loss for ``d * cost_per_example(n) = budget``.
 
         Args:
-            budget: FLOPs, seconds or money to be spent; the unit is that of the cost.
-            cost_per_example: The cost of training on one example. A number k stands for a cost of ``k * n``;
-                6 is the FLOPs of dense layers. Else a function of n (an array in, an array out), such as
-                ``MeasuredCost(n, cost)`` through measured models.
+            budget: FLOPs, seconds or money to be spent, in the unit of the cost.
+            cost_per_example: The cost of training on one example. A number k means a cost of ``k * n``;
+                6 is the FLOPs of dense layers. Otherwise a function of n (from an array to an array), such as
+                ``MeasuredCost(n, cost)`` of measured models.
 
         Returns:
             The split, with bootstrap intervals.
 
         Raises:
             ValueError: the budget or a cost is not positive and finite; nothing was fitted, or n or d makes
-                no difference (status ``too_few_points`` or ``flat``); or the cost grows so little with n
+                no difference (status ``too_few_points`` or ``flat``); or the cost grows so slowly with n
                 that the best n lies more than a million times beyond the measured ones.
         """
         spent = one_positive("budget", budget)
         if not callable(cost_per_example):
             cost_per_example = one_positive("cost_per_example", cost_per_example)
         if not self.status.is_fitted or min(self.A_at_n0, self.B_at_d0) <= 0:
-            raise ValueError(f"the fit's status is {self.status}: no split follows from it; measure more n and d")
+            raise ValueError(
+                f"the fit has the status {self.status} ({self.status.meaning}), which allows no split; "
+                "measure at more n and d"
+            )
         theta = np.concatenate([self._theta[None], self._replicates])
         ln_n = self._best_n(theta, spent, cost_per_example)
-        # A resampled law in which n or d makes no difference wants none or infinitely many of it.
+        # Where n or d makes no difference in a resampled law, the best one is 0 or infinite.
         with np.errstate(over="ignore", divide="ignore"):
             n = np.exp(ln_n)
             costs = costs_at(n, cost_per_example)
@@ -168,8 +171,8 @@ class JointFit:
             low, high = min(self.n) / 0.99e6, max(self.n) * 0.99e6
             if not low < n[0] < high:
                 raise ValueError(
-                    f"cost_per_example asks for an n {'above' if n[0] >= high else 'below'} {n[0]:.3g}, a million "
-                    "times beyond the measured ones; its growth with n must weigh against what n still removes"
+                    f"cost_per_example puts the best n {'above' if n[0] >= high else 'below'} {n[0]:.3g}, a million "
+                    "times beyond the measured ones; give a cost that grows faster with n, or measure other n"
                 )
         return Allocation(
             n=float(n[0]),
@@ -178,26 +181,39 @@ class JointFit:
             cost_per_example=float(costs[0]),
             budget=spent,
             interval={name: _interval(v[1:], v[0], self.level) for name, v in (("n", n), ("d", d), ("loss", losses))},
+            level=self.level,
         )
 
+    def summary(self) -> str:
+        """The parameters with their intervals, the status and the quality of the fit, as a table of text."""
+        names = ("E", "A", "a", "B", "b", "split_exponent")
+        table = estimates({name: getattr(self, name) for name in names}, self.interval, self.level)
+        ranges = {name: f"from {number(min(values))} to {number(max(values))}" for name, values in
+                  (("n", self.n), ("d", self.d))}  # fmt: skip
+        about = {"status": f"{self.status}: {self.status.meaning}", "points": str(len(self.y)), **ranges}
+        if not self.status.is_fitted:
+            return f"L(n, d) = E + A / n**a + B / d**b\n\n{facts(about)}"
+        about["objective"] = f"{self.objective} {number(self.objective_value)}"
+        return f"L(n, d) = E + A / n**a + B / d**b\n\n{table}\n\n{facts(about)}"
+
     def to_dict(self) -> dict[str, Any]:
-        """Everything, as JSON: numbers at full precision, null for NaN and infinities."""
+        """All fields as JSON: numbers at full precision, null for NaN and infinities."""
         out: dict[str, Any] = {field.name: getattr(self, field.name) for field in fields(self)}
         out |= {"A": self.A, "B": self.B, "split_exponent": self.split_exponent}
         return {name: to_json(value) for name, value in out.items()}
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> "JointFit":
-        """The fit that ``to_dict`` wrote; it predicts the same, to the last digit.
+        """The fit that ``to_dict`` wrote; its predictions are identical to the last digit.
 
         Raises:
-            ValueError: a field is missing or of the wrong kind.
+            ValueError: a field is missing or invalid.
         """
         try:
             numbers: dict[str, Any] = {name: from_json(content[name]) for name in _NUMBERS}
             points: dict[str, Any] = {name: tuple(float(v) for v in content[name]) for name in ("n", "d", "y")}
-            fitted = content["status"] != "too_few_points"
-            missing = math.inf if fitted else math.nan
+            status = JointStatus(content["status"])
+            missing = math.inf if status.is_fitted else math.nan
             interval = {
                 str(name): (from_json(low), missing if high is None else float(high))
                 for name, (low, high) in content["interval"].items()
@@ -211,19 +227,19 @@ class JointFit:
                 interval=interval,
                 resamples=int(content["resamples"]),
                 seed=int(content["seed"]),
-                status=JointStatus(content["status"]),
+                status=status,
                 groups=tuple(int(v) for v in content["groups"]),
             )
         except (KeyError, TypeError, ValueError) as error:
-            raise ValueError(f"this is not a joint fit that to_dict wrote ({error!r}); fit the runs again") from error
+            raise ValueError(f"this is not a joint fit that to_dict wrote ({error!r}); fit the points again") from error
 
     @cached_property
     def _surface(self) -> Surface:
-        return _surface_of(np.array(self.n), np.array(self.d), np.array(self.y), self.objective, self.delta)
+        return surface_of(np.array(self.n), np.array(self.d), np.array(self.y), self.objective, self.delta)
 
     @property
     def _theta(self) -> Array:
-        """The parameters as Surface has them, shape (5,)."""
+        """The parameters in the form of Surface, shape (5,)."""
         scale = self._surface.scale
         big_a = self.A_at_n0 / scale * math.exp(self.a * (math.log(self.n0) - math.log(min(self.n))))
         big_b = self.B_at_d0 / scale * math.exp(self.b * (math.log(self.d0) - math.log(min(self.d))))
@@ -231,19 +247,19 @@ class JointFit:
 
     @cached_property
     def _replicates(self) -> Array:
-        """The law of each resample, as Surface has it, shape (resamples, 5); the same for the same seed."""
+        """The law of each resample, in the form of Surface, shape (resamples, 5); determined by the seed."""
         return bootstrap(self._surface, self._theta, np.array(self.groups), self.resamples, self.seed)
 
     def _losses(self, theta: Array, ln_n: Array, ln_d: Array) -> Array:
-        """Laws of shape (k, 5) at m places, the logarithms of n and d of shape (m,) or (k, m): the loss, (k, m)."""
+        """The losses, (k, m), of laws of shape (k, 5) at m places, whose ln n and ln d have shape (m,) or (k, m)."""
 
         def excess(top: Array, exponent: Array, distance: Array) -> Array:
             return top[:, None] * np.exp(np.minimum(-exponent[:, None] * distance, 700.0))
 
-        with np.errstate(over="ignore"):  # infinite far to the left of the data, where anything is possible
-            of_n = excess(theta[:, 1], theta[:, 2], ln_n - math.log(min(self.n)))
-            of_d = excess(theta[:, 3], theta[:, 4], ln_d - math.log(min(self.d)))
-            return np.asarray(self._surface.scale * (theta[:, :1] + of_n + of_d))
+        with np.errstate(over="ignore"):  # infinite far to the left of the data
+            excess_n = excess(theta[:, 1], theta[:, 2], ln_n - math.log(min(self.n)))
+            excess_d = excess(theta[:, 3], theta[:, 4], ln_d - math.log(min(self.d)))
+            return np.asarray(self._surface.scale * (theta[:, :1] + excess_n + excess_d))
 
     def _best_n(self, theta: Array, budget: float, cost_per_example: CostPerExample) -> Array:
         with np.errstate(divide="ignore"):  # a resampled law in which n or d makes no difference
@@ -272,16 +288,16 @@ def fit_joint_law(
 ) -> JointFit:
     """Fit ``L(n, d) = E + A / n**a + B / d**b`` with E, A, B >= 0, a and b between 0.001 and 20.
 
-    The law is Hoffmann et al.'s (2022), ``huber_log`` with delta = 0.001 their objective. For given (a, b)
-    it is linear in the rest, so every valley of a grid over (a, b) is known, and each is followed to its end
-    by Newton steps: a global optimum to the last digits, whatever the units of n, d and y.
+    The law is that of Hoffmann et al. (2022); ``huber_log`` with delta = 0.001 is their objective. For given (a, b)
+    the law is linear in the rest, so every local minimum of a grid over (a, b) is known, and Newton steps refine
+    each: the global optimum to the last digits, whatever the units of n, d and y.
 
     Intervals are percentiles of a bootstrap that refits every resample to its own optimum. Points are
-    resampled (whole groups, where groups are given). With fewer than 10 points or groups the residuals keep
-    their places and get random signs instead (wild bootstrap, one sign a group), enlarged by
-    ``sqrt(m / (m - 5))`` for the parameters fitted and by Student's t over the normal quantile for m - 5
-    degrees of freedom. On designs of 6 to 64 points either way covers 86 to 98 % at a level of 95 %
-    (tests/joint_law_benchmark.py).
+    resampled (whole groups, if groups are given). With fewer than 10 points or groups the residuals stay
+    in place and get random signs instead (wild bootstrap, one sign per group), enlarged by
+    ``sqrt(m / (m - 5))`` for the fitted parameters and by the ratio of Student's t to the normal quantile for m - 5
+    degrees of freedom. On designs of 6 to 64 points both cover 86 to 98 % at a level of 95 %
+    (tests/benchmarks/joint_law_benchmark.py).
 
     Args:
         n: Parameters, positive and finite, shape (m,), in any order.
@@ -289,30 +305,36 @@ def fit_joint_law(
         y: Losses >= 0 (> 0 for huber_log), shape (m,).
         objective: ``rss`` or ``huber_log``, see JointFit.objective_value.
         delta: Huber's threshold, on the difference of logarithms; only ``huber_log`` uses it.
-        groups: Which trial each point belongs to (any labels), shape (m,): points of one training are not
-            independent. Each point on its own if not given.
+        groups: A label for the trial of each point, shape (m,): points of one training are not
+            independent. Each point its own if not given.
         level: Confidence level of the intervals, between 0 and 1.
         resamples: Number of bootstrap resamples, 100 or more.
-        seed: Of the resamples, 0 or above.
+        seed: Seed of the resamples, 0 or above.
 
     Returns:
-        The fit. Look at its ``status`` first: anything but ``ok`` limits what the numbers mean.
+        The fit. Look at its ``status`` first: any but ``ok`` limits what the numbers mean.
 
     Raises:
         ValueError: NaN or infinite values, an n or d <= 0, a y < 0 (or 0 for huber_log), unequal lengths,
             no points, all n or all d equal, fewer than 3 groups, or an option out of its range.
+
+    Example:
+        >>> import numpy as np
+        >>> n, d = (values.ravel() for values in np.meshgrid(np.geomspace(1e5, 1e7, 4), np.geomspace(1e4, 1e6, 4)))
+        >>> noise = 1e-4 * np.sin(np.arange(16) ** 2)
+        >>> fit = fit_joint_law(n, d, 0.75 + 2.5 * n**-0.3 + 1.5 * d**-0.22 + noise)
+        >>> fit.status.name, round(fit.E, 2), round(fit.a, 1), round(fit.b, 1)
+        ('OK', 0.75, 0.3, 0.2)
+        >>> round(fit.compute_optimal(1e14).n, -5)
+        1900000.0
     """
-    if objective not in get_args(Objective):
-        raise ValueError(f"objective is {objective!r}; it must be 'rss' or 'huber_log'")
-    if not (math.isfinite(delta) and delta > 0):
-        raise ValueError(f"delta is {delta}; it must be a positive number, such as 0.001")
+    _check_options(objective, delta, resamples)
     check_level_and_seed(level, seed)
-    if resamples < 100:
-        raise ValueError(f"resamples is {resamples}; intervals need 100 or more, such as 1000")
-    ns, ds, ys, labels = _checked(n, d, y, groups, objective)
+    ns, ds, ys, labels = checked_joint_points(n, d, y, groups, objective)
+    n0, d0 = (math.exp(float(np.mean(np.log(values)))) for values in (ns, ds))
     known: dict[str, Any] = {
-        "n0": math.exp(float(np.mean(np.log(ns)))),
-        "d0": math.exp(float(np.mean(np.log(ds)))),
+        "n0": n0,
+        "d0": d0,
         "n": tuple(ns.tolist()),
         "d": tuple(ds.tolist()),
         "y": tuple(ys.tolist()),
@@ -327,24 +349,18 @@ def fit_joint_law(
         unknown: dict[str, Any] = dict.fromkeys(set(_NUMBERS) - set(known), math.nan)
         no_interval = dict.fromkeys(_INTERVALS, (math.nan, math.nan))
         return JointFit(**known, **unknown, interval=no_interval, status=JointStatus.TOO_FEW_POINTS)
-    surface = _surface_of(ns, ds, ys, objective, delta)
+    surface = surface_of(ns, ds, ys, objective, delta)
     theta = surface.minimum()
     replicates = bootstrap(surface, theta, labels, resamples, seed)
-    all_of = np.concatenate([theta[None], replicates])
-    with np.errstate(over="ignore", invalid="ignore"):
-        big_a = np.where(all_of[:, 1] > 0, surface.scale * all_of[:, 1] * np.exp(all_of[:, 2] * math.log(ns.min())), 0)
-        big_b = np.where(all_of[:, 3] > 0, surface.scale * all_of[:, 3] * np.exp(all_of[:, 4] * math.log(ds.min())), 0)
-    columns = (surface.scale * all_of[:, 0], big_a, all_of[:, 2], big_b, all_of[:, 4])
-    named = dict(zip(_INTERVALS, (*columns, all_of[:, 4] / (all_of[:, 2] + all_of[:, 4])), strict=True))
-    interval = {name: _interval(values[1:], values[0], level) for name, values in named.items()}
+    interval = _intervals(surface.scale, theta, replicates, float(ns.min()), float(ds.min()), level)
     e, top_a, a, top_b, b = (float(value) for value in theta)
     value = float(surface.value(theta[None])[0])
     return JointFit(
         **known,
         E=surface.scale * e,
-        A_at_n0=surface.scale * top_a * math.exp(-a * (math.log(known["n0"]) - math.log(ns.min()))),
+        A_at_n0=surface.scale * top_a * math.exp(-a * (math.log(n0) - math.log(ns.min()))),
         a=a,
-        B_at_d0=surface.scale * top_b * math.exp(-b * (math.log(known["d0"]) - math.log(ds.min()))),
+        B_at_d0=surface.scale * top_b * math.exp(-b * (math.log(d0) - math.log(ds.min()))),
         b=b,
         objective_value=value * surface.scale * surface.scale if objective == "rss" else value,
         interval=interval,
@@ -352,48 +368,37 @@ def fit_joint_law(
     )
 
 
-def _surface_of(ns: Array, ds: Array, ys: Array, objective: Objective, delta: float) -> Surface:
-    u, v = np.log(ns), np.log(ds)
-    scale = float(ys.max()) or 1.0
-    return Surface(u=u - u.min(), v=v - v.min(), y=ys / scale, scale=scale, objective=objective, delta=delta)
+def _check_options(objective: str, delta: float, resamples: int) -> None:
+    if objective not in get_args(Objective):
+        raise ValueError(f"objective is {objective!r}; it must be 'rss' or 'huber_log'")
+    if not (math.isfinite(delta) and delta > 0):
+        raise ValueError(f"delta is {delta}; it must be a positive number, such as 0.001")
+    if resamples < 100:
+        raise ValueError(f"resamples is {resamples}; intervals need 100 or more, such as 1000")
 
 
-def _checked(
-    n: ArrayLike, d: ArrayLike, y: ArrayLike, groups: Iterable[Any] | None, objective: Objective
-) -> tuple[Array, Array, Array, NDArray[np.int64]]:
-    """The points validated, in an order that does not depend on the input's; groups numbered from 0."""
-    ns, ds = positive("n", n), positive("d", d)
-    ys = positive("y", y) if objective == "huber_log" else finite("y", y)
-    labels = labelled("groups", groups, ns.size)
-    for name, values in (("n", ns), ("d", ds), ("y", ys)):
-        if values.ndim != 1 or values.size != ns.size:
-            raise ValueError(f"{name} has shape {values.shape} and n {ns.shape}; each must be one list of equal length")
-    if ns.size == 0:
-        raise ValueError("n is empty; a fit needs points")
-    if (ys < 0).any():
-        where = int(np.argmax(ys < 0))
-        raise ValueError(f"y[{where}] is {ys[where]:g}; it must be 0 or above")
-    for name, values in (("n", ns), ("d", ds)):
-        if values.size > 1 and values.min() == values.max():
-            raise ValueError(f"{name} is {values[0]:g} at every point; the law needs different {name}")
-    if groups is not None and np.unique(labels).size < FEWEST_SIZES:
-        raise ValueError(
-            f"groups has {np.unique(labels).size} different labels; the bootstrap needs {FEWEST_SIZES} or more"
-        )
-    order = np.lexsort((labels, ys, ds, ns))
-    return ns[order], ds[order], ys[order], numbered(labels[order])
+def _intervals(
+    scale: float, theta: Array, replicates: Array, n_min: float, d_min: float, level: float
+) -> dict[str, Interval]:
+    """The interval of each parameter, A and B stated at n = 1 and d = 1, in the unit of the loss.
 
-
-def _together(n: ArrayLike, d: ArrayLike) -> tuple[Array, Array]:
-    ns, ds = positive("n", n), positive("d", d)
-    try:
-        ns, ds = np.broadcast_arrays(ns, ds)
-    except ValueError:
-        raise ValueError(f"n has shape {ns.shape} and d {ds.shape}; they must broadcast") from None
-    return ns, ds
+    Args:
+        scale: Of the surface.
+        theta: Its optimum, shape (5,).
+        replicates: The optimum of each resample, shape (resamples, 5).
+        n_min: The smallest n.
+        d_min: The smallest d.
+        level: Confidence level.
+    """
+    e, top_a, a, top_b, b = np.concatenate([theta[None], replicates]).T
+    with np.errstate(over="ignore", invalid="ignore"):
+        big_a = np.where(top_a > 0, scale * top_a * np.exp(a * math.log(n_min)), 0)
+        big_b = np.where(top_b > 0, scale * top_b * np.exp(b * math.log(d_min)), 0)
+    columns = (scale * e, big_a, a, big_b, b, b / (a + b))
+    return {name: _interval(rows[1:], rows[0], level) for name, rows in zip(_INTERVALS, columns, strict=True)}
 
 
 def _interval(replicates: Array, estimate: float, level: float) -> Interval:
-    """Percentiles of the replicates; never without the estimate itself."""
+    """Percentiles of the replicates, widened to contain the estimate."""
     low, high = percentiles(replicates, level)
     return min(float(low), float(estimate)), max(float(high), float(estimate))

@@ -1,21 +1,19 @@
-"""Resamples of the points of a joint law, each solved to its own optimum."""
+"""Bootstrap of a joint law: resampled points, each resample solved to its own optimum."""
 
 import math
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import special
 
+from tfrs_scaling.common.arrays import Array, Indices
 from tfrs_scaling.fit.joint.surface import Surface
 
-Array = NDArray[np.float64]
-
-_FEWEST_TO_RESAMPLE = 10  # points or groups; with fewer, too many resamples could not tell five parameters
-_CHUNK = 200  # resamples solved side by side: bounds the memory
+_FEWEST_TO_RESAMPLE = 10  # points or groups; with fewer, too many resamples would not determine five parameters
+_CHUNK = 200  # resamples solved at a time, which bounds the memory
 
 
-def bootstrap(surface: Surface, theta: Array, groups: NDArray[np.int64], resamples: int, seed: int) -> Array:
-    """The optimum of each resample, started from that of all points: shape (resamples, 5)."""
+def bootstrap(surface: Surface, theta: Array, groups: Indices, resamples: int, seed: int) -> Array:
+    """The optimum of each resample, searched from that of all points: shape (resamples, 5)."""
     rng = np.random.default_rng(seed)
     labels, member = np.unique(groups, return_inverse=True)
     shape = resamples, surface.y.size
@@ -38,6 +36,6 @@ def bootstrap(surface: Surface, theta: Array, groups: NDArray[np.int64], resampl
 
 
 def honest_residuals(surface: Surface, theta: Array) -> Array:
-    """Residuals enlarged for the five parameters that made them small, shape (m,)."""
+    """Residuals enlarged by ``sqrt(m / (m - 5))``, as five parameters were fitted to them: shape (m,)."""
     size = surface.y.size
     return surface.residuals(theta[None])[0] * math.sqrt(size / (size - 5))

@@ -1,14 +1,11 @@
-"""The verdict on a joint law: what its numbers may be used for."""
+"""What the numbers of a joint fit may be used for."""
 
 from enum import StrEnum
 
 import numpy as np
-from numpy.typing import NDArray
 
+from tfrs_scaling.common.arrays import Array, Interval
 from tfrs_scaling.fit.joint.surface import EXPONENT_MAX, EXPONENT_MIN, Surface
-
-Array = NDArray[np.float64]
-Interval = tuple[float, float]
 
 
 class JointStatus(StrEnum):
@@ -23,12 +20,12 @@ class JointStatus(StrEnum):
 
     @property
     def meaning(self) -> str:
-        """What it says of the fit, a clause."""
+        """What the status says about the fit: a clause."""
         return _MEANING[self]
 
     @property
     def is_fitted(self) -> bool:
-        """Whether there are parameters at all."""
+        """Whether parameters were fitted."""
         return self is not JointStatus.TOO_FEW_POINTS
 
     @property
@@ -58,7 +55,7 @@ def judge(
         surface: The fitted points.
         theta: Their optimum, shape (5,).
         replicates: The optimum of each resample, shape (resamples, 5).
-        interval: Of ``E``, ``a`` and ``b``, at least; E in the unit of the loss.
+        interval: Intervals by parameter, ``E``, ``a`` and ``b`` among them; E in the unit of the loss.
         level: Confidence level of the intervals.
     """
     if float(np.corrcoef(surface.u, surface.v)[0, 1]) > _CONFOUNDED:

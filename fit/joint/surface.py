@@ -1,10 +1,10 @@
 """The objective of ``L(n, d) = E + A / n**a + B / d**b`` over its five parameters, and its global minimum.
 
-Two traps are avoided. L-BFGS at its default tolerance, started from published values, stops on the floor
-of the valley before its end (Besiroglu et al. 2024, "Chinchilla Scaling: A replication attempt"): here the
-last steps are Newton's, with exact second derivatives, until the objective no longer falls. And a few
-starts may miss the valley: here every valley of a grid over (a, b) is followed, the other three parameters
-being a closed form there (variable projection, Golub and Pereyra 1973).
+It avoids two traps. L-BFGS at its default tolerance, started from published values, stops in the valley before
+the minimum (Besiroglu et al. 2024, "Chinchilla Scaling: A replication attempt"): here Newton steps with exact second
+derivatives continue until the objective no longer falls. And a few starts may miss the right valley: here every
+local minimum of a grid over (a, b) is a start, with a closed form for the other three parameters (variable
+projection, Golub and Pereyra 1973).
 """
 
 from dataclasses import dataclass
@@ -12,9 +12,9 @@ from itertools import combinations
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
+from tfrs_scaling.common.arrays import Array
+
 Objective = Literal["rss", "huber_log"]
 
 EXPONENT_MIN, EXPONENT_MAX = 1e-3, 20.0
@@ -23,22 +23,22 @@ _MOST_STARTS = 24
 _MOST_STEPS = 300
 _LOWER = np.array([0.0, 0.0, EXPONENT_MIN, 0.0, EXPONENT_MIN])
 _UPPER = np.array([np.inf, np.inf, EXPONENT_MAX, np.inf, EXPONENT_MAX])
-_TINY = 1e-100  # of the largest loss: a loss below it counts as this small where it divides
-_STEEPEST = 1e12  # damping at which a step no longer changes a parameter of float64
+_TINY = 1e-100  # of the largest loss: smaller losses are replaced by it in divisions and logarithms
+_STEEPEST = 1e12  # damping above which a step no longer changes a float64
 
 
 @dataclass(frozen=True)
 class Surface:
     """One data set and an objective.
 
-    Parameters are rows (E, A, a, B, b) of float64 arrays of shape (k, 5); E, A and B in units of ``scale``,
-    A and B at the smallest n and d. Measuring from there bounds every power by 1.
+    Parameters are rows (E, A, a, B, b) of float64 arrays of shape (k, 5); E, A and B are in units of ``scale``,
+    A and B stated at the smallest n and d, which bounds every power by 1.
 
     Args:
         u: ``ln(n / min(n))``, shape (m,).
         v: ``ln(d / min(d))``, shape (m,).
         y: The loss divided by ``scale``, shape (m,).
-        scale: The largest loss, which keeps squares of huge and tiny losses within range.
+        scale: The largest loss; dividing by it keeps squares of huge and tiny losses within range.
         objective: ``rss``, the sum of ``(y - L)**2``, or ``huber_log``, the sum of Huber's function of
             ``ln y - ln L``: ``r**2 / 2`` where ``|r| <= delta``, else ``delta * (|r| - delta / 2)``.
         delta: Huber's threshold.
@@ -52,7 +52,7 @@ class Surface:
     delta: float
 
     def law(self, theta: Array) -> Array:
-        """The law at the points: (k, 5) to (k, m)."""
+        """The law at the points: from shape (k, 5) to (k, m)."""
         p, q = self._powers(theta)
         return theta[:, :1] + theta[:, 1:2] * p + theta[:, 3:4] * q
 
@@ -64,7 +64,7 @@ class Surface:
         return np.asarray(np.log(np.maximum(y, _TINY)) - np.log(np.maximum(law, _TINY)))
 
     def value(self, theta: Array, y: Array | None = None, counts: Array | None = None) -> Array:
-        """The objective, shape (k,); ``counts`` says how often each point counts, shape (m,) or (k, m)."""
+        """The objective, shape (k,); ``counts`` is how often each point counts, shape (m,) or (k, m)."""
         terms = self._rho(self.residuals(theta, y))
         return np.asarray((terms if counts is None else terms * counts).sum(axis=-1))
 
@@ -79,7 +79,7 @@ class Surface:
 
         Args:
             theta: Starts, shape (k, 5).
-            y: Losses in units of scale that differ from start to start, shape (k, m).
+            y: Losses in units of scale, if they differ between starts, shape (k, m).
             counts: How often each point counts, shape (k, m).
 
         Returns:
@@ -93,11 +93,11 @@ class Surface:
         quiet = np.zeros(k, dtype=int)
         going = np.arange(k)
         for _ in range(_MOST_STEPS):
-            here, its_y, its_counts = theta[going], ys[going], cs[going]
-            trial = self._step(here, its_y, its_counts, damping[going])
-            trial_value = self.value(trial, its_y, its_counts)
+            here, here_y, here_counts = theta[going], ys[going], cs[going]
+            trial = self._step(here, here_y, here_counts, damping[going])
+            trial_value = self.value(trial, here_y, here_counts)
             better = trial_value < value[going]
-            # A fall in the last digits only, twice over, is rounding.
+            # A decrease in the last digits only, twice in a row, is rounding.
             slight = ~better | (value[going] - trial_value <= 1e-15 * value[going])
             theta[going[better]], value[going[better]] = trial[better], trial_value[better]
             damping[going] = np.where(better, damping[going] * 0.1, damping[going] * 8.0)
@@ -119,7 +119,7 @@ class Surface:
         return np.where(size <= self.delta, 0.5 * r**2, self.delta * (size - 0.5 * self.delta))
 
     def _step(self, theta: Array, y: Array, counts: Array, damping: Array) -> Array:
-        """One damped Newton step from each of k places, cut at the bounds."""
+        """One damped Newton step from each of k places, clipped at the bounds."""
         p, q = self._powers(theta)
         e, big_a, big_b = theta[:, :1], theta[:, 1:2], theta[:, 3:4]
         law = np.maximum(e + big_a * p + big_b * q, _TINY)
@@ -145,10 +145,10 @@ class Surface:
             hessian[:, i, i + 1] += mixed
             hessian[:, i + 1, i] += mixed
             hessian[:, i + 1, i + 1] -= (bend * top * x**2 * power).sum(axis=1)
-        size_of = (slopes**2 * (majorant * counts)[..., None]).sum(axis=1)
+        sizes = (slopes**2 * (majorant * counts)[..., None]).sum(axis=1)
         frozen = ((theta <= _LOWER) & (gradient > 0)) | ((theta >= _UPPER) & (gradient < 0))
-        frozen = frozen | (size_of <= 1e-28 * size_of.max(axis=1, keepdims=True))  # a has no effect where A is 0
-        unit = np.sqrt(np.where(frozen, 1.0, size_of))
+        frozen = frozen | (sizes <= 1e-28 * sizes.max(axis=1, keepdims=True))  # a has no effect where A is 0
+        unit = np.sqrt(np.where(frozen, 1.0, sizes))
         gradient = np.where(frozen, 0.0, gradient) / unit
         hessian = np.where(frozen[:, :, None] | frozen[:, None, :], 0.0, hessian) / (
             unit[:, :, None] * unit[:, None, :]
@@ -158,7 +158,7 @@ class Surface:
         return np.clip(theta + step, _LOWER, _UPPER)
 
     def _starts(self) -> Array:
-        """The valleys of a grid over (a, b), the lowest first: shape (k, 5)."""
+        """The local minima of a grid over (a, b), the lowest first: shape (k, 5)."""
         theta = self._projected()
         values = self.value(theta).reshape(_GRID.size, _GRID.size)
         around = np.pad(values, 1, constant_values=np.inf)
@@ -168,7 +168,7 @@ class Surface:
         ]
         valley = (values[None] <= np.stack(neighbours)).all(axis=0).ravel()
         order = np.argsort(values.ravel(), kind="stable")
-        # The lowest places besides the valleys: a narrow slanting valley may lie between the lines of a grid.
+        # The lowest places as well: a narrow diagonal valley may lie between the lines of the grid.
         chosen = np.concatenate([order[valley[order]][: _MOST_STARTS // 2], order])
         first = np.unique(chosen, return_index=True)[1]
         return np.asarray(theta[chosen[np.sort(first)][:_MOST_STARTS]])
@@ -176,8 +176,8 @@ class Surface:
     def _projected(self) -> Array:
         """Non-negative (relative, for huber_log) least squares in (E, A, B) at every place of the grid.
 
-        Three variables have seven sets that may be free of the bound 0; the best feasible one is the
-        optimum.
+        Each of the seven non-empty subsets of the three variables is tried as the set of those above 0; the best
+        feasible solution is the optimum.
         """
         weight = np.ones_like(self.y) if self.objective == "rss" else 1 / np.maximum(self.y, _TINY) ** 2
         weight = weight / weight.max()
@@ -216,3 +216,10 @@ class Surface:
                 better = (solution >= 0).all(axis=1) & (fall < lowest)
                 best[better], lowest[better] = solution[better], fall[better]
         return np.stack([best[:, 0], best[:, 1], a, best[:, 2], b], axis=1)
+
+
+def surface_of(ns: Array, ds: Array, ys: Array, objective: Objective, delta: float) -> Surface:
+    """The surface of points: positive n and d and losses, each of shape (m,)."""
+    u, v = np.log(ns), np.log(ds)
+    scale = float(ys.max()) or 1.0
+    return Surface(u=u - u.min(), v=v - v.min(), y=ys / scale, scale=scale, objective=objective, delta=delta)

@@ -1,28 +1,49 @@
-"""The scaling laws, as plain functions with named arguments."""
+"""The scaling laws as plain functions, evaluated through logarithms so that x of any magnitude is safe."""
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
+
+from tfrs_scaling.common.arrays import Array
 
 
-def power_law_value(x: ArrayLike, *, alpha: float, beta: float, gamma: float, x0: float = 1.0) -> NDArray[np.float64]:
+def power_law_value(x: ArrayLike, *, alpha: float, beta: float, gamma: float, x0: float = 1.0) -> Array:
     """Power law plus a constant, ``L(x) = alpha * (x / x0)**-beta + gamma``.
 
     The form that Ardalani et al. (2022, "Understanding Scaling Laws for Recommendation Models") fit to
-    normalized entropy. It is evaluated through logarithms, so that an ``x`` of any magnitude is safe.
+    normalized entropy.
 
     Args:
         x: Data, parameters or compute; positive, any shape.
-        alpha: What more x can still remove, at ``x = x0``; in the unit of the loss.
+        alpha: The part of the loss that more x can still remove, at ``x = x0``; in the unit of the loss.
         beta: Exponent; 0 or above, no unit.
-        gamma: The floor that no x gets below; in the unit of the loss.
+        gamma: The floor, which no x gets below; in the unit of the loss.
         x0: The x at which alpha is stated. 1 gives the law as papers print it.
 
     Returns:
-        The loss at x: float64, the shape of x.
+        The loss at x: float64, the shape of x; infinite where it exceeds the range of float64.
+
+    Example:
+        >>> power_law_value([1, 4, 16], alpha=2.0, beta=0.5, gamma=0.75)
+        array([2.75, 1.75, 1.25])
     """
-    log_ratio = np.log(np.asarray(x, dtype=np.float64)) - np.log(x0)
-    with np.errstate(over="ignore", under="ignore"):  # far to the left of x0 a steep law is infinite, and says so
-        return np.asarray(alpha * np.exp(-beta * log_ratio) + gamma, dtype=np.float64)
+    distance = np.log(np.asarray(x, dtype=np.float64)) - np.log(x0)
+    with np.errstate(over="ignore", under="ignore"):  # far to the left of x0 a steep law is infinite
+        return np.asarray(law_at(distance, alpha, beta, gamma), dtype=np.float64)
+
+
+def law_at(distance: Array, top: float | Array, beta: float | Array, gamma: float | Array) -> Array:
+    """The power law over logarithmic distances, ``top * exp(-beta * distance) + gamma``.
+
+    Args:
+        distance: ``ln(x / x0)``, any shape.
+        top: The loss above gamma at x0; like beta and gamma a number or an array that broadcasts with ``distance``.
+        beta: Exponent.
+        gamma: Floor.
+
+    Returns:
+        The loss: float64, of the broadcast shape.
+    """
+    return np.asarray(top * np.exp(-beta * distance) + gamma)
 
 
 def joint_law(
@@ -36,19 +57,18 @@ def joint_law(
     b: float,
     n0: float = 1.0,
     d0: float = 1.0,
-) -> NDArray[np.float64]:
+) -> Array:
     """Loss over parameters and data, ``L(n, d) = E + A * (n / n0)**-a + B * (d / d0)**-b``.
 
-    Equation 2 of Hoffmann et al. (2022, "Training Compute-Optimal Large Language Models"). It is evaluated
-    through logarithms, so that n and d of any magnitude are safe.
+    Equation 2 of Hoffmann et al. (2022, "Training Compute-Optimal Large Language Models").
 
     Args:
         n: Parameters; positive, any shape.
         d: Training examples; positive, a shape that broadcasts with that of n.
-        E: The floor that no n and d get below; in the unit of the loss.
-        A: What more parameters can still remove, at ``n = n0``; in the unit of the loss.
+        E: The floor, which no n and d get below; in the unit of the loss.
+        A: The part of the loss that more parameters can still remove, at ``n = n0``; in the unit of the loss.
         a: Exponent of n; 0 or above, no unit.
-        B: What more examples can still remove, at ``d = d0``; in the unit of the loss.
+        B: The part of the loss that more examples can still remove, at ``d = d0``; in the unit of the loss.
         b: Exponent of d; 0 or above, no unit.
         n0: The n at which A is stated. 1 gives the law as papers print it.
         d0: The d at which B is stated.
@@ -58,18 +78,18 @@ def joint_law(
     """
     log_n = np.log(np.asarray(n, dtype=np.float64)) - np.log(n0)
     log_d = np.log(np.asarray(d, dtype=np.float64)) - np.log(d0)
-    with np.errstate(over="ignore", under="ignore"):  # far below n0 or d0 a steep law is infinite, and says so
+    with np.errstate(over="ignore", under="ignore"):  # far below n0 or d0 a steep law is infinite
         return np.asarray(E + A * np.exp(-a * log_n) + B * np.exp(-b * log_d), dtype=np.float64)
 
 
-def exponential_law(x: ArrayLike, *, alpha: float, tau: float, gamma: float, x0: float = 0.0) -> NDArray[np.float64]:
+def exponential_law(x: ArrayLike, *, alpha: float, tau: float, gamma: float, x0: float = 0.0) -> Array:
     """Exponential plus a constant, ``L(x) = alpha * exp(-(x - x0) / tau) + gamma``.
 
     Args:
         x: Data, parameters or compute; positive, any shape.
-        alpha: What more x can still remove, at ``x = x0``; in the unit of the loss.
-        tau: The x over which the excess falls by a factor e; above 0, unit of x.
-        gamma: The floor that no x gets below; in the unit of the loss.
+        alpha: The part of the loss that more x can still remove, at ``x = x0``; in the unit of the loss.
+        tau: The increase of x that divides the excess over gamma by e; above 0, unit of x.
+        gamma: The floor, which no x gets below; in the unit of the loss.
         x0: The x at which alpha is stated.
 
     Returns:
@@ -82,7 +102,7 @@ def exponential_law(x: ArrayLike, *, alpha: float, tau: float, gamma: float, x0:
 
 def broken_power_law(
     x: ArrayLike, *, alpha: float, beta: float, change: float, width: float, x_break: float, x0: float = 1.0
-) -> NDArray[np.float64]:
+) -> Array:
     """A power law whose exponent changes once, smoothly, from ``beta`` to ``beta + change``.
 
     ``L(x) = alpha * (x / x0)**-beta * (1 + (x / x_break)**(1 / width))**(-change * width)``: a smoothly broken
@@ -92,9 +112,9 @@ def broken_power_law(
         x: Data, parameters or compute; positive, any shape.
         alpha: Coefficient; in the unit of the loss.
         beta: Exponent well below the break.
-        change: What the exponent gains at the break.
+        change: How much the exponent increases at the break.
         width: How gradual the change is, in units of ln x; above 0.
-        x_break: Where it happens; unit of x.
+        x_break: The x of the break.
         x0: The x at which alpha is stated.
 
     Returns:
@@ -106,10 +126,10 @@ def broken_power_law(
         return np.asarray(alpha * np.exp(-beta * (logs - np.log(x0)) - change * past), dtype=np.float64)
 
 
-def shifted_power_law(x: ArrayLike, *, alpha: float, beta: float, shift: float, x0: float) -> NDArray[np.float64]:
-    """A power law that begins with a plateau, ``L(x) = alpha * ((x + shift) / (x0 + shift))**-beta``.
+def shifted_power_law(x: ArrayLike, *, alpha: float, beta: float, shift: float, x0: float) -> Array:
+    """A power law that starts with a plateau, ``L(x) = alpha * ((x + shift) / (x0 + shift))**-beta``.
 
-    Below ``shift`` the loss hardly falls (the small-data region of Hestness et al. 2017), far above it the
+    Well below ``shift`` the loss hardly falls (the small-data region of Hestness et al. 2017); well above it the
     exponent is beta.
 
     Args:

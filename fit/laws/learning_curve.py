@@ -1,23 +1,22 @@
-"""Fit a learning curve: its plateau found and left out, and that choice made anew in every resample."""
+"""Fit a learning curve without its plateau, which is looked for again in every resample."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from tfrs_scaling.common.arrays import Array, Indices
 from tfrs_scaling.fit.laws.plateau import power_law_region, power_law_regions
-from tfrs_scaling.fit.laws.power_law import PowerLawFit, fit_points, laws_at
+from tfrs_scaling.fit.laws.power_law import PowerLawFit, fit_points
 from tfrs_scaling.fit.laws.profile import Profile, profile_of
-from tfrs_scaling.fit.laws.resampling import REPLICATES, averaged, has_clusters, law_jacobian, resampled
+from tfrs_scaling.fit.laws.resampling import average_per_x, has_clusters, law_jacobian, resample
 from tfrs_scaling.fit.laws.status import FEWEST
-from tfrs_scaling.fit.laws.validation import grouped_points
-
-Array = NDArray[np.float64]
-Indices = NDArray[np.int64]
+from tfrs_scaling.fit.laws.validation import check_level_and_seed, checked_points
 
 PLATEAU = "with little data the loss stays on a plateau, and the power law starts after it (Hestness et al. 2017)"
-CERTAIN = 0.95  # of resamples: where as many choose the same points, the choice cannot be seen in a 95 % interval
+CERTAIN = 0.95  # share of resamples: if as many choose the same points, the choice hardly changes a 95 % interval
 
 
 @np.errstate(under="ignore")
@@ -33,10 +32,9 @@ def fit_learning_curve(
 ) -> PowerLawFit:
     """Fit the power-law region of a learning curve, which ``power_law_region`` finds.
 
-    Points that share an x, such as seeds, are averaged to find the region. Where the start of the region is
-    uncertain (another one is chosen in more than 5 % of resampled curves), the intervals are percentiles
-    over resampled curves, each with a region of its own. Where it is certain they are those of
-    ``fit_power_law``.
+    Points that share an x, such as seeds, are averaged to find the region. If its start is uncertain (more than 5 % of
+    resampled curves start elsewhere), the intervals are percentiles over resampled curves, each with its own region;
+    otherwise they are those of ``fit_power_law``.
 
     Args:
         x: Training examples: positive and finite, shape (n,), in any order.
@@ -52,24 +50,33 @@ def fit_learning_curve(
 
     Raises:
         ValueError: as ``fit_power_law``.
+
+    Example:
+        >>> examples = [3_000, 6_000, 12_000, 25_000, 50_000, 100_000, 200_000, 400_000, 800_000]
+        >>> fit = fit_learning_curve(examples, [0.999, 0.992, 0.941, 0.889, 0.858, 0.833, 0.812, 0.798, 0.788])
+        >>> fit.left_out
+        (3000.0,)
+        >>> round(fit.beta, 2), round(fit.gamma, 2)
+        (0.38, 0.75)
     """
-    xs, ys, ws, numbers = grouped_points(x, y, weights, groups)
-    places, at = np.unique(xs, return_inverse=True)
-    means = np.bincount(at, ws * ys) / np.bincount(at, ws)
+    check_level_and_seed(level, seed)
+    points = checked_points(x, y, weights, groups)
+    places, at = np.unique(points.x, return_inverse=True)
+    means = np.bincount(at, points.weights * points.y) / np.bincount(at, points.weights)
     start = power_law_region(places, means) if places.size > 1 else 0
-    region = at >= start
-    further: dict[str, Any] = {"left_out": tuple(places[:start].tolist())}
-    xs_kept, ys_kept, ws_kept = xs[region], ys[region], ws[region] / ws[region].mean()
+    region = points.where(at >= start)
+    why, resampled_laws = "", None
     if places.size - start >= FEWEST:
-        x0_distance = float(np.mean(np.log(xs_kept)) - np.log(xs[0]))
-        starts, laws = _resampled_laws(profile_of(xs, ys, ws), at, start, numbers, seed, x0_distance)
+        x0_distance = float(np.mean(np.log(region.x)) - np.log(points.x[0]))
+        profile = profile_of(points.x, points.y, points.weights)
+        starts, laws = _resampled_laws(profile, at, start, points.groups, seed, x0_distance)
         agree = float(np.mean(starts == start))
         if start:
-            share = f"{agree:.0%} of resampled curves leave out the same points"
-            further["why_left_out"] = f"{PLATEAU}; {share}"
-        if has_clusters(numbers) or agree < CERTAIN:
-            further["replicates"] = laws
-    return fit_points(xs_kept, ys_kept, ws_kept, numbers[region], robust=robust, level=level, seed=seed, **further)
+            why = f"{PLATEAU}; {agree:.0%} of resampled curves leave out the same points"
+        if has_clusters(points.groups) or agree < CERTAIN:
+            resampled_laws = laws
+    fit = fit_points(region, robust=robust, level=level, seed=seed, resampled_laws=resampled_laws)
+    return replace(fit, left_out=tuple(places[:start].tolist()), why_left_out=why)
 
 
 def _resampled_laws(
@@ -77,18 +84,18 @@ def _resampled_laws(
 ) -> tuple[Indices, Array]:
     """The start of the region and its law, for each resampled curve.
 
-    The model that is resampled has a free loss at each place before ``start`` and the law from there on.
+    The curve that is resampled has a free loss at each x before ``start`` and follows the law from there on.
 
     Args:
         profile: All points.
-        at: The number of the place of each point, increasing, shape (n,).
-        start: The first place of the region.
-        groups: The group of each point.
-        seed: Of the resampling.
+        at: The index of each point's x among the different x, increasing, shape (n,).
+        start: The index of the first x of the region.
+        groups: The group of each point, shape (n,).
+        seed: Seed of the resampling.
         x0_distance: ``ln(x0 / min(x))``.
 
     Returns:
-        (starts, laws): shape (replicates,), and alpha at x0, beta and gamma of each, shape (replicates, 3).
+        (starts, laws): shape (REPLICATES,), and alpha at x0, beta and gamma of each, shape (REPLICATES, 3).
     """
     distance, weights = profile.distance, profile.weights
     region = at >= start
@@ -97,18 +104,15 @@ def _resampled_laws(
     total = np.bincount(at, weights)
     means = np.bincount(at, weights * profile.y) / total
     from_first = np.maximum(distance - first, 0.0)
-    law = best.top * np.exp(-best.beta * from_first) + best.gamma
     jacobian = law_jacobian(from_first, float(best.top[0]), float(best.beta[0]))
     free = (at[:, None] == np.arange(start)).astype(np.float64)
     jacobian = np.concatenate([np.where(region[:, None], jacobian, 0.0), free], axis=1)
-    fitted = np.where(region, law, means[at])
-    losses, _, _ = resampled(
-        fitted, profile.y, weights, jacobian, groups, count=REPLICATES, rng=np.random.default_rng(seed)
-    )
-    places, weights_there, curves = averaged(profile, losses)
+    fitted = np.where(region, best.losses(from_first), means[at])
+    resamples = resample(fitted, profile.y, weights, jacobian, groups, np.random.default_rng(seed))
+    places, weights_there, curves = average_per_x(profile, resamples.losses)
     starts = power_law_regions(places, curves)
     laws = np.empty((len(curves), 3))
     for k in np.unique(starts):
         part = Profile(places[k:] - places[k], curves[starts == k, k:], weights_there[k:], profile.scale)
-        laws[starts == k] = laws_at(part.optima(), profile.scale, x0_distance - float(places[k]))
+        laws[starts == k] = part.optima().at_x0(profile.scale, x0_distance - float(places[k]))
     return starts, laws

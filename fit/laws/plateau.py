@@ -1,49 +1,53 @@
 """Where a learning curve's power-law region begins.
 
 Learning curves have three regions (Hestness et al. 2017, "Deep Learning Scaling is Predictable,
-Empirically"): with little data a model guesses and its loss stays on a plateau, then the loss follows a
-power law, then it nears a floor. A law fitted through the plateau is wrong everywhere.
+Empirically"): with little data a model can only guess and its loss stays on a plateau, then the loss follows a
+power law, then it approaches a floor. A law fitted through the plateau is wrong everywhere.
 """
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy import special
 
+from tfrs_scaling.common.arrays import Array, Indices
 from tfrs_scaling.fit.laws.profile import Profile, profile_of
 from tfrs_scaling.fit.laws.validation import checked_points
 
-Array = NDArray[np.float64]
-Indices = NDArray[np.int64]
-
-_FEWEST_IN_REGION = 5  # below that nothing could contradict a law of three parameters
-_FALSE_ALARMS = 0.04  # of curves that follow the law from their first point
-_NEGLIGIBLE = 1e-6  # misfit, relative to the largest loss, that is no evidence of anything
+_FEWEST_IN_REGION = 5  # with fewer, a law of three parameters is hardly tested
+_FALSE_ALARMS = 0.04  # share of curves that follow the law from their first point and lose points nevertheless
+_NEGLIGIBLE = 1e-6  # misfit, relative to the largest loss, below which there is no evidence of a plateau
 
 
 @np.errstate(under="ignore")
 def power_law_region(x: ArrayLike, y: ArrayLike) -> int:
     """The index of the first point that belongs to the power-law region of a learning curve.
 
-    The model: the first k points have a loss of their own each, the others follow the law. Every k that
-    leaves five points to the law is compared with k = 0 by the F test of nested models, and the k with the
-    smallest p value is taken if that is below 4 % divided by the number of k tried (Bonferroni), so a
-    curve that follows the law throughout keeps all its points at least 95 % of the time. (AICc, the
-    obvious alternative, is no use at the nine or so points of a data ladder: at n = 9 its penalty lets a
-    second point go only if that divides the residual sum of squares by e**3.8, a third by e**8.)
+    The model: each of the first k points has a loss of its own, the others follow the law. Every k that
+    leaves at least five points to the law is compared with k = 0 by the F test of nested models, and the k with the
+    smallest p value is taken if that is below 4 % divided by the number of k tried (Bonferroni). A curve that follows
+    the law throughout thus keeps all its points at least 95 % of the time. (AICc, the obvious alternative, does not
+    work with the nine or so points of a data ladder: at n = 9 its penalty lets a second point go only if that divides
+    the residual sum of squares by e**3.8, a third by e**8.)
 
     Args:
         x: Training examples, strictly increasing, shape (n,).
         y: Losses >= 0, shape (n,).
 
     Returns:
-        k, between 0 and max(n - 5, 0): the points before it lie on the plateau.
+        k, between 0 and max(n - 5, 0): the first k points lie on the plateau.
 
     Raises:
         ValueError: as ``fit_power_law``, or x is not strictly increasing.
+
+    Example:
+        >>> examples = [3_000, 6_000, 12_000, 25_000, 50_000, 100_000, 200_000, 400_000, 800_000]
+        >>> power_law_region(examples, [0.999, 0.992, 0.941, 0.889, 0.858, 0.833, 0.812, 0.798, 0.788])
+        1
     """
-    xs, ys, _ = checked_points(x, y, None)
+    points = checked_points(x, y)
+    xs, ys = points.x, points.y
     if not np.array_equal(xs, np.asarray(x, dtype=np.float64)) or (np.diff(xs) <= 0).any():
-        raise ValueError("x must be strictly increasing: average the points that share an x first")
+        raise ValueError("x must be strictly increasing; sort the points, and average those that share an x")
     most = xs.size - _FEWEST_IN_REGION
     if most < 1:
         return 0
@@ -53,12 +57,12 @@ def power_law_region(x: ArrayLike, y: ArrayLike) -> int:
 
 
 def power_law_regions(distance: Array, ys: Array, counts: Indices | None = None) -> Indices:
-    """The same index for each of m curves at once, to the three digits of ``Profile.optima``.
+    """``power_law_region`` of m curves at once, with optima from ``Profile.optima``.
 
     Args:
-        distance: ``ln x`` less that of any common x, increasing: shape (n,), or (m, n) with ``counts``.
+        distance: ``ln x`` up to a constant, increasing: shape (n,), or (m, n) with ``counts``.
         ys: Losses, shape (m, n).
-        counts: How many points each curve has, the first ones of its row, shape (m,); n if not given.
+        counts: Number of points of each curve, the first ones of its row, shape (m,); n if not given.
 
     Returns:
         k of each curve, shape (m,).
@@ -73,7 +77,7 @@ def power_law_regions(distance: Array, ys: Array, counts: Indices | None = None)
         enough = counts - k >= _FEWEST_IN_REGION
         if enough.any():
             present = np.arange(k, ys.shape[1]) < counts[enough, None]
-            # whatever stands in place of an absent point, its power must not overflow
+            # the power at an absent point must not overflow, whatever value fills its place
             logs = np.where(present, from_first[enough], 0.0)
             rss[enough, k] = Profile(logs, ys[enough, k:], present.astype(np.float64), 1.0).optima().rss[:, 0]
     losses = np.where(np.arange(ys.shape[1]) < every[:, None], ys, 0.0)
@@ -81,10 +85,10 @@ def power_law_regions(distance: Array, ys: Array, counts: Indices | None = None)
 
 
 def _starts(rss: Array, counts: Indices, largest: Array) -> Indices:
-    """The start of the region from the residual sum of squares of the law without the first k points.
+    """The start of the region, from the residual sum of squares of the law without the first k points.
 
     Args:
-        rss: Shape (m, k), infinite where too few points would be left.
+        rss: Shape (m, k), infinite where too few points are left.
         counts: Points of each curve, shape (m,).
         largest: The largest loss of each curve, shape (m,).
     """

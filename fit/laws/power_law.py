@@ -7,60 +7,58 @@ from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy import special
 
+from tfrs_scaling.common.arrays import Array, Interval
 from tfrs_scaling.common.json_numbers import from_json, to_json
+from tfrs_scaling.fit.laws.display import Printable, estimates, facts, law_figure, number
 from tfrs_scaling.fit.laws.functions import power_law_value
-from tfrs_scaling.fit.laws.goodness import aicc, lack_of_fit, r2, r2_excess
 from tfrs_scaling.fit.laws.profile import Profile, Solutions, profile_of
-from tfrs_scaling.fit.laws.resampling import REPLICATES, has_clusters, law_jacobian, refitted, resampled
+from tfrs_scaling.fit.laws.resampling import has_clusters, refit, resample_law
 from tfrs_scaling.fit.laws.robust import pseudo_losses
-from tfrs_scaling.fit.laws.status import FEWEST, Status, judge
-from tfrs_scaling.fit.laws.uncertainty import Interval, Region, Resampled, Uncertainty, f_quantile
-from tfrs_scaling.fit.laws.validation import check_level_and_seed, grouped_points, numbered, positive
-
-Array = NDArray[np.float64]
-Indices = NDArray[np.int64]
+from tfrs_scaling.fit.laws.status import FEWEST, Status, aicc, judge, lack_of_fit, r2, r2_excess
+from tfrs_scaling.fit.laws.uncertainty import Region, Resampled, Uncertainty, f_quantile
+from tfrs_scaling.fit.laws.validation import Points, check_level_and_seed, checked_points, numbered, positive
 
 
 @dataclass(frozen=True)
-class PowerLawFit:
+class PowerLawFit(Printable):
     """A fitted law with the points it was fitted to.
 
     Parameters, intervals and goodness of fit are NaN where the status is ``too_few_points``.
 
     Attributes:
-        alpha_at_x0: ``alpha * x0**-beta``, what more x can still remove at x0; unit of the loss.
+        alpha_at_x0: ``alpha * x0**-beta``, the part of the loss that more x can still remove at x0; unit of the loss.
         beta: The exponent.
         gamma: The floor; unit of the loss.
         x0: Geometric mean of the fitted x; unit of x.
-        interval: Intervals of ``alpha``, ``beta`` and ``gamma`` as (low, high); an end that the data leave
-            open is 0 or inf.
+        interval: Intervals of ``alpha``, ``beta`` and ``gamma`` as (low, high); an end that the data do not bound
+            is 0 or inf.
         level: Confidence level of the intervals.
         rmse: Weighted root mean square of the residuals; unit of the loss.
         noise: Standard deviation of one measurement of weight 1, estimated from the residuals; unit of the
             loss.
         noise_degrees: Its degrees of freedom: n - 3, fewer where points are grouped.
         r2: Share of the weighted variance of y that the law explains; NaN where y does not vary.
-        r2_excess: The same for ``ln(y - gamma)`` against ``ln x``, unweighted, where a law is a straight
-            line; NaN where a point lies on or below gamma. Stricter than ``r2`` at the tail.
-        aicc: ``n ln(rss / n) + 2k + 2k(k + 1) / (n - k - 1)`` with k = 4 (the variance counts);
-            NaN for n < 6. Hurvich and Tsai (1989).
-        lack_of_fit: The p value of the law against a free loss at every x, by the scatter of replicates;
-            small where the law is the wrong one. NaN without replicates, or with three different x.
+        r2_excess: The same for ``ln(y - gamma)`` against ``ln x``, unweighted, where the law is a straight
+            line; NaN if a point does not lie above gamma. Stricter than ``r2`` about the tail.
+        aicc: ``n ln(rss / n) + 2k + 2k(k + 1) / (n - k - 1)`` with k = 4 (alpha, beta, gamma and the
+            variance); NaN for n < 6. Hurvich and Tsai (1989).
+        lack_of_fit: The p value of the law against a free loss at every x, judged by the scatter of replicates;
+            small where the law is wrong. NaN without replicates.
         n: Number of points with a positive weight.
-        status: What its numbers may be used for.
+        status: What the numbers may be used for.
         x: The fitted x, shape (n,).
         y: The fitted losses, shape (n,).
         weights: Their weights, mean 1, shape (n,).
-        groups: The group of each point, numbered from 0, shape (n,).
+        groups: The group of each point, numbered from 0 in order of appearance, shape (n,).
         robust: Whether this is Huber's estimate.
-        left_out: The x of points that were given and not fitted, increasing.
-        why_left_out: Why they were not fitted; empty where none was left out.
-        replicates: Laws refitted to resampled points, as (alpha at x0, beta, gamma), where intervals come
-            from these and not from the profile likelihood; else empty.
-        unit_error: Relative standard error of the unit of the loss, where that is itself a measurement; see
+        left_out: The x of points that were given but not fitted, increasing.
+        why_left_out: Why they were not fitted; empty if none was left out.
+        resampled_laws: Laws refitted to resampled points, as (alpha at x0, beta, gamma), if the intervals are their
+            percentiles; empty if the intervals come from the profile likelihood.
+        unit_error: Relative standard error of the unit of the loss, if that is itself a measurement; see
             ``normalized``.
     """
 
@@ -86,14 +84,19 @@ class PowerLawFit:
     robust: bool = False
     left_out: tuple[float, ...] = ()
     why_left_out: str = ""
-    replicates: tuple[tuple[float, float, float], ...] = ()
+    resampled_laws: tuple[tuple[float, float, float], ...] = ()
     unit_error: float = 0.0
 
     @property
     def alpha(self) -> float:
-        """The coefficient at x = 1; inf or 0 where that is out of the range of float64."""
+        """The coefficient at x = 1; inf or 0 where it is outside the range of float64."""
         with np.errstate(over="ignore", under="ignore"):
             return float(self.alpha_at_x0 * np.exp(self.beta * np.log(self.x0)))
+
+    @property
+    def x0_distance(self) -> float:
+        """``ln(x0 / min(x))``."""
+        return math.log(self.x0) - math.log(min(self.x))
 
     def predict(self, x: ArrayLike) -> Array:
         """The fitted loss at x: float64, the shape of x.
@@ -109,9 +112,9 @@ class PowerLawFit:
         """Interval of the loss at x, at the fit's level.
 
         ``mean`` is the interval of the law itself: the range of losses at x over all laws whose residual sum
-        of squares is within the F limit of the best one, or percentiles of the ``replicates``. ``new`` is for
-        one further measurement of weight 1, in a group of its own: it adds, in quadrature to each half of
-        that range, ``noise`` times Student's t for ``noise_degrees``.
+        of squares is within the F limit of the best one, or percentiles of the ``resampled_laws``. ``new`` is the
+        interval of one further measurement of weight 1, in a group of its own: ``noise`` times Student's t for
+        ``noise_degrees`` is added in quadrature to each half of that range.
 
         Args:
             x: Positive numbers, shape (m,) or a scalar.
@@ -121,7 +124,7 @@ class PowerLawFit:
             (low, high): float64, the shape of x; NaN where nothing was fitted.
 
         Raises:
-            ValueError: an x is not a positive finite number, or kind is neither of the two.
+            ValueError: an x is not a positive finite number, or kind is unknown.
         """
         places = positive("x", x)
         if kind not in ("mean", "new"):
@@ -130,7 +133,7 @@ class PowerLawFit:
             return np.full(places.shape, np.nan), np.full(places.shape, np.nan)
         middle = self.predict(places)
         low, high = self.uncertainty.band(np.log(places.ravel()) - math.log(self.x0))
-        # The law itself belongs to the range, even where rounding leaves no room around it.
+        # The range must contain the law itself, whatever the rounding.
         low = np.minimum(low.reshape(places.shape), middle)
         high = np.maximum(high.reshape(places.shape), middle)
         noise = 0.0
@@ -139,38 +142,71 @@ class PowerLawFit:
         return self.widened(low, middle, high, noise)
 
     def widened(self, low: Array, middle: Array, high: Array, noise: float = 0.0) -> tuple[Array, Array]:
-        """An interval with the error of the unit, and further noise, added in quadrature to each half."""
+        """An interval with ``noise`` and the error of the unit added in quadrature to each half."""
         if not (noise or self.unit_error):
             return low, high
         with np.errstate(over="ignore", invalid="ignore"):
             further = np.hypot(noise, -float(special.ndtri((1 - self.level) / 2)) * self.unit_error * middle)
             below, above = middle - np.hypot(middle - low, further), middle + np.hypot(high - middle, further)
-        finite = np.isfinite(middle)  # an infinite law has no halves
+        finite = np.isfinite(middle)  # no halves where the law is infinite
         return np.where(finite, below, low), np.where(finite, above, high)
 
-    def to_dict(self) -> dict[str, Any]:
-        """Everything, as JSON: numbers at full precision, null for NaN, infinities and open ends.
+    def summary(self) -> str:
+        """The parameters with their intervals, the status and the quality of the fit, as a table of text."""
+        parameters = {"alpha": self.alpha, "beta": self.beta, "gamma": self.gamma}
+        table = estimates(parameters, self.interval, self.level) + "\n\n" if self.status.is_fitted else ""
+        quality = {
+            "noise": f"{number(self.noise)}, {number(self.noise_degrees)} degrees of freedom",
+            "R²": number(self.r2),
+            "lack of fit": "" if math.isnan(self.lack_of_fit) else f"p = {self.lack_of_fit:.2g}",
+        }
+        left_out = f"x = {', '.join(map(number, self.left_out))}: {self.why_left_out}" if self.left_out else ""
+        return f"L(x) = alpha * x**-beta + gamma\n\n{table}" + facts(
+            {
+                "status": f"{self.status}: {self.status.meaning}",
+                "points": f"{self.n}, from x = {number(min(self.x))} to {number(max(self.x))}",
+                **(quality if self.status.is_fitted else {}),
+                "left out": left_out,
+                "unit": f"has a relative standard error of {self.unit_error:.2g}" if self.unit_error else "",
+            }
+        )
 
-        An open end of an interval is null (upper) or 0 (lower).
+    def plot(self) -> Any:
+        """A Bokeh figure of the points, and of the law with its band where it describes them.
+
+        Up to 4 times the largest x it is dashed, if the status allows extrapolation.
         """
-        out: dict[str, Any] = {field.name: getattr(self, field.name) for field in fields(self)}
-        out["alpha"] = self.alpha
-        return {name: to_json(value) for name, value in out.items()}
+        law = self.status.has_law
+        return law_figure(
+            f"Power law, status {self.status}",
+            self.x,
+            self.y,
+            self.predict if law else None,
+            self.predict_interval if law else None,
+            extrapolated=self.status.has_floor,
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """All fields as JSON: numbers at full precision, null for NaN, infinities and unbounded upper ends."""
+        values: dict[str, Any] = {field.name: getattr(self, field.name) for field in fields(self)}
+        values["alpha"] = self.alpha
+        return {_JSON_KEYS.get(name, name): to_json(value) for name, value in values.items()}
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> "PowerLawFit":
-        """The fit that ``to_dict`` wrote; it predicts the same, to the last digit.
+        """The fit that ``to_dict`` wrote; its predictions are identical to the last digit.
 
         Raises:
-            ValueError: a field is missing or of the wrong kind.
+            ValueError: a field is missing or invalid.
         """
         try:
+            status = Status(content["status"])
             numbers: dict[str, Any] = {name: from_json(content[name]) for name in _NUMBERS}
             low_high = {
                 name: (from_json(low), math.inf if high is None else float(high))
                 for name, (low, high) in content["interval"].items()
             }
-            if content["status"] == "too_few_points":
+            if not status.is_fitted:
                 low_high = dict.fromkeys(low_high, (math.nan, math.nan))
             points: dict[str, Any] = {
                 name: tuple(float(v) for v in content[name]) for name in ("x", "y", "weights", "left_out")
@@ -178,35 +214,34 @@ class PowerLawFit:
             return cls(
                 interval=low_high,
                 n=int(content["n"]),
-                status=Status(content["status"]),
+                status=status,
                 groups=tuple(int(group) for group in content["groups"]),
                 robust=bool(content["robust"]),
                 why_left_out=str(content["why_left_out"]),
-                replicates=tuple((float(a), float(b), float(g)) for a, b, g in content["replicates"]),
+                resampled_laws=tuple((float(a), float(b), float(g)) for a, b, g in content["replicates"]),
                 **numbers,
                 **points,
             )
-        except (KeyError, TypeError) as error:
-            raise ValueError(f"this is not a fit that to_dict wrote ({error!r}); fit the runs again") from error
+        except (KeyError, TypeError, ValueError) as error:
+            raise ValueError(f"this is not a fit that to_dict wrote ({error!r}); fit the points again") from error
 
     @cached_property
     def profile(self) -> Profile:
-        """The least-squares surface of the points, of their pseudo-losses where the fit is robust."""
-        xs, ys, ws = np.array(self.x), np.array(self.y), np.array(self.weights)
-        return profile_of(xs, pseudo_losses(xs, ys, ws) if self.robust else ys, ws)
+        """The least-squares surface of the points, or of their pseudo-losses if the fit is robust."""
+        return _profile(np.array(self.x), np.array(self.y), np.array(self.weights), self.robust)
 
     @cached_property
     def uncertainty(self) -> Uncertainty:
-        """What can be asked about the fit's certainty; not for ``too_few_points``."""
+        """The uncertainty of the fit; not for ``too_few_points``."""
         log_x0 = math.log(self.x0)
-        if self.replicates:
-            return Resampled(np.array(self.replicates), log_x0, self.level)
-        profile = self.profile
-        return Region(profile, profile.optimum(), log_x0 - math.log(min(self.x)), log_x0, self.level)
+        if self.resampled_laws:
+            return Resampled(np.array(self.resampled_laws), log_x0, self.level)
+        return Region(self.profile, self.profile.optimum(), self.x0_distance, log_x0, self.level)
 
 
 _MEASURES = ("alpha_at_x0", "beta", "gamma", "rmse", "noise", "noise_degrees", "r2", "r2_excess", "aicc", "lack_of_fit")
 _NUMBERS = (*_MEASURES, "x0", "level", "unit_error")
+_JSON_KEYS = {"resampled_laws": "replicates"}  # where it is not the name of the field
 
 
 @np.errstate(under="ignore")
@@ -222,127 +257,147 @@ def fit_power_law(
 ) -> PowerLawFit:
     """Fit ``L(x) = alpha * x**-beta + gamma`` by weighted least squares, alpha and gamma >= 0.
 
-    For a given beta the law is linear in alpha and gamma, so the search is along beta alone and finds the
+    For a given beta the law is linear in alpha and gamma, so the search is over beta alone and finds the
     global optimum (variable projection, Golub and Pereyra 1973).
 
     Without groups, intervals are profile-likelihood intervals, calibrated by F with 1 and n - 3 degrees of
-    freedom (Bates and Watts 1988): they are as wide as the data leave the answer open, and hold their level
-    from five points on. With groups they come from a wild cluster bootstrap, which keeps
-    the noise of a group together; see ``bootstrap.resampled``. A single group says nothing about how groups
-    differ: its points count as independent, and the interval is for that training and not for another one.
+    freedom (Bates and Watts 1988); they hold their level from five points on. With groups, they come from a wild
+    cluster bootstrap, which keeps the noise of a group together; see ``resampling.resample``. A single group says
+    nothing about how groups differ: its points count as independent, and the intervals are for that training, not for
+    another one.
 
     Args:
         x: Data, parameters or compute: positive and finite, shape (n,), in any order.
         y: Losses >= 0, shape (n,).
         weights: Relative precisions (1 / variance) >= 0, shape (n,); equal if not given. A point of
-            weight 0 does not count.
+            weight 0 is left out.
         groups: A label for each point, such as its trial: points on one data ladder share a training and
             are not independent. Text or numbers, shape (n,).
-        robust: Huber's estimate in place of least squares; see ``robust.pseudo_losses``.
+        robust: Whether to use Huber's estimate instead of least squares; see ``robust.pseudo_losses``.
         level: Confidence level of the intervals, between 0 and 1.
-        seed: Of the bootstrap, >= 0.
+        seed: Seed of the bootstrap, >= 0.
 
     Returns:
-        The fit. Look at its ``status`` first: anything but ``ok`` limits what the numbers mean. With
+        The fit. Look at its ``status`` first: any but ``ok`` limits what the numbers mean. With
         fewer than four different x nothing is fitted (``too_few_points``).
 
     Raises:
         ValueError: NaN or infinite values, an x <= 0, a y or weight < 0, unequal lengths, no two
             different x, no positive weight, a group without a label, a negative seed, or a level outside (0, 1).
+
+    Example:
+        >>> x = [1_000, 2_000, 4_000, 8_000, 16_000, 32_000, 64_000]
+        >>> fit = fit_power_law(x, [0.9803, 0.9421, 0.9116, 0.8874, 0.8669, 0.8510, 0.8373])
+        >>> print(fit)
+        L(x) = alpha * x**-beta + gamma
+        <BLANKLINE>
+               estimate  95 % from       to
+        alpha    1.6211     1.5165   1.7358
+        beta    0.30384    0.29109  0.31665
+        gamma   0.78139    0.77645  0.78596
+        <BLANKLINE>
+        status       ok: The exponent and the floor both mean something.
+        points       7, from x = 1,000 to 64,000
+        noise        0.00032842, 4 degrees of freedom
+        R²           0.99997
     """
-    xs, ys, ws, numbers = grouped_points(x, y, weights, groups)
-    return fit_points(xs, ys, ws, numbers, robust=robust, level=level, seed=seed)
+    return fit_points(checked_points(x, y, weights, groups), robust=robust, level=level, seed=seed)
 
 
 def fit_points(
-    xs: Array,
-    ys: Array,
-    ws: Array,
-    groups: Indices,
-    *,
-    robust: bool,
-    level: float,
-    seed: int,
-    replicates: Array | None = None,
-    left_out: tuple[float, ...] = (),
-    why_left_out: str = "",
+    points: Points, *, robust: bool, level: float, seed: int, resampled_laws: Array | None = None
 ) -> PowerLawFit:
-    """Fit points that ``grouped_points`` returned; ``fit_power_law`` has the rest.
+    """Fit validated points; see ``fit_power_law``.
 
-    A caller who has chosen the points brings ``replicates``, shape (m, 3), if that choice is uncertain.
+    Args:
+        points: The points.
+        robust: As ``fit_power_law``, and so are level and seed.
+        level: Confidence level.
+        seed: Seed of the bootstrap.
+        resampled_laws: Rows (alpha at x0, beta, gamma), shape (m, 3), if the choice of the points is itself uncertain:
+            the laws of resamples that repeat the choice.
     """
     check_level_and_seed(level, seed)
-    x0 = math.exp(float(np.mean(np.log(xs))))
-    fitted = np.unique(xs).size >= FEWEST
-    points: dict[str, Any] = {"x": xs, "y": ys, "weights": ws, "groups": numbered(groups)}
-    points = {name: tuple(values.tolist()) for name, values in points.items()}
-    if not fitted:
+    known: dict[str, Any] = {
+        **{name: tuple(getattr(points, name).tolist()) for name in ("x", "y", "weights")},
+        "groups": tuple(numbered(points.groups).tolist()),
+        "n": points.x.size,
+        "x0": math.exp(float(np.mean(np.log(points.x)))),
+        "level": level,
+        "robust": robust,
+    }
+    if np.unique(points.x).size < FEWEST:
         unknown: dict[str, Any] = dict.fromkeys(_MEASURES, math.nan)
         no_interval = dict.fromkeys(("alpha", "beta", "gamma"), (math.nan, math.nan))
-        return PowerLawFit(
-            **unknown,
-            **points,
-            x0=x0,
-            level=level,
-            interval=no_interval,
-            n=xs.size,
-            status=Status.TOO_FEW_POINTS,
-            robust=robust,
-            left_out=left_out,
-            why_left_out=why_left_out,
-        )
-    profile = profile_of(xs, pseudo_losses(xs, ys, ws) if robust else ys, ws)
+        return PowerLawFit(**known, **unknown, interval=no_interval, status=Status.TOO_FEW_POINTS)
+    profile = _profile(points.x, points.y, points.weights, robust)
     best = profile.optimum()
-    top, beta, gamma, rss = (float(value[0]) for value in (best.top, best.beta, best.gamma, best.rss))
-    log_x0 = math.log(x0)
-    from_first = log_x0 - math.log(xs.min())
-    alpha_at_x0 = top * profile.scale * math.exp(-beta * from_first)
-    predicted = top * np.exp(-beta * profile.distance) + gamma
-    measured = replace(profile, y=ys / profile.scale)
-    measured_rss = float(profile.total((measured.y - predicted) ** 2)) if robust else rss
-    noise, noise_degrees = math.sqrt(rss / (xs.size - 3)), float(xs.size - 3)
-    if has_clusters(groups):
-        jacobian = law_jacobian(profile.distance, top, beta)
-        losses, noise, noise_degrees = resampled(
-            predicted, profile.y, ws, jacobian, groups, count=REPLICATES, rng=np.random.default_rng(seed)
-        )
-        if replicates is None:
-            replicates = laws_at(refitted(profile, losses), profile.scale, from_first)
-    if replicates is None:
-        interval, without_slope = Region(profile, best, from_first, log_x0, level).intervals(), 0.0
+    log_x0 = math.log(known["x0"])
+    x0_distance = log_x0 - math.log(points.x.min())
+    if has_clusters(points.groups):
+        resamples = resample_law(profile, best, points.groups, np.random.default_rng(seed))
+        noise, noise_degrees = resamples.noise, resamples.noise_degrees
+        if resampled_laws is None:
+            resampled_laws = refit(profile, resamples.losses, x0_distance)
     else:
-        interval = Resampled(replicates, log_x0, level).intervals()
-        estimate = Resampled(np.array([[alpha_at_x0, beta, gamma * profile.scale]]), log_x0, level).intervals()
-        # The law itself belongs to the range, even where rounding leaves no room around it.
-        interval = {
-            name: (min(low, estimate[name][0]), max(high, estimate[name][1])) for name, (low, high) in interval.items()
-        }
-        without_slope = float(np.mean(replicates[:, 0] == 0))
+        noise_degrees = float(points.x.size - 3)
+        noise = math.sqrt(float(best.rss[0]) / noise_degrees)
+    estimate: dict[str, Any] = {
+        "alpha_at_x0": float(best.top[0]) * profile.scale * math.exp(-float(best.beta[0]) * x0_distance),
+        "beta": float(best.beta[0]),
+        "gamma": float(best.gamma[0]) * profile.scale,
+    }
+    if resampled_laws is None:
+        interval, without_slope = Region(profile, best, x0_distance, log_x0, level).intervals(), 0.0
+    else:
+        interval = _percentiles(resampled_laws, np.array([list(estimate.values())]), log_x0, level)
+        without_slope = float(np.mean(resampled_laws[:, 0] == 0))
     return PowerLawFit(
-        **points,
-        alpha_at_x0=alpha_at_x0,
-        beta=beta,
-        gamma=gamma * profile.scale,
-        x0=x0,
+        **known,
+        **estimate,
+        **_goodness(profile, best, points, robust),
         interval=interval,
-        level=level,
-        rmse=profile.scale * math.sqrt(measured_rss / xs.size),
         noise=profile.scale * noise,
         noise_degrees=noise_degrees,
-        r2=r2(measured, measured_rss),
-        r2_excess=r2_excess(measured, best),
-        aicc=aicc(measured_rss, measured, xs.size),
-        lack_of_fit=lack_of_fit(profile, rss, groups),
-        n=xs.size,
         status=judge(profile, best, interval, without_slope, level),
-        robust=robust,
-        left_out=left_out,
-        why_left_out=why_left_out,
-        replicates=() if replicates is None else tuple(map(tuple, replicates.tolist())),
+        resampled_laws=() if resampled_laws is None else tuple(map(tuple, resampled_laws.tolist())),
     )
 
 
-def laws_at(laws: Solutions, scale: float, x0_distance: float | Array) -> Array:
-    """Laws of shape (m, 1) as alpha at x0, beta and gamma, in the unit of the loss: shape (m, 3)."""
-    alpha_at_x0 = laws.top * scale * np.exp(-laws.beta * x0_distance)
-    return np.concatenate([alpha_at_x0, laws.beta, laws.gamma * scale], axis=1)
+def check_fitted(name: str, fit: PowerLawFit) -> None:
+    """Check that a fit has a law.
+
+    Raises:
+        ValueError: its status is ``too_few_points``.
+    """
+    if not fit.status.is_fitted:
+        raise ValueError(
+            f"{name} has the status {fit.status}: nothing was fitted to its {fit.n} points; "
+            f"measure at {FEWEST} or more different x"
+        )
+
+
+def _profile(xs: Array, ys: Array, ws: Array, robust: bool) -> Profile:
+    return profile_of(xs, pseudo_losses(xs, ys, ws) if robust else ys, ws)
+
+
+def _percentiles(laws: Array, estimate: Array, log_x0: float, level: float) -> dict[str, Interval]:
+    """Intervals from resampled laws, widened to contain the estimate, shape (1, 3), whatever the rounding."""
+    intervals = Resampled(laws, log_x0, level).intervals()
+    own = Resampled(estimate, log_x0, level).intervals()
+    return {name: (min(low, own[name][0]), max(high, own[name][1])) for name, (low, high) in intervals.items()}
+
+
+def _goodness(profile: Profile, best: Solutions, points: Points, robust: bool) -> dict[str, Any]:
+    """How well the law describes the measured points, for a robust fit too."""
+    measured, rss = profile, float(best.rss[0])
+    if robust:
+        measured = replace(profile, y=points.y / profile.scale)
+        rss = float(profile.total((measured.y - best.losses(profile.distance)) ** 2))
+    return {
+        "rmse": profile.scale * math.sqrt(rss / points.x.size),
+        "r2": r2(measured, rss),
+        "r2_excess": r2_excess(measured, best),
+        "aicc": aicc(rss, measured, points.x.size),
+        "lack_of_fit": lack_of_fit(profile, float(best.rss[0]), points.groups),
+    }

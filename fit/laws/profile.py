@@ -1,26 +1,27 @@
-"""The least-squares surface of ``L(x) = alpha * x**-beta + gamma``, seen along beta.
+"""The least-squares surface of ``L(x) = alpha * x**-beta + gamma`` as a function of beta.
 
-For a given beta the law is linear in its two other parameters. Everything a fit needs is then a search
-along one line, with closed forms across it: the global optimum, and the exact extent of the region of
-parameters that explain the data almost as well as the best ones do.
+For a given beta the law is linear in alpha and gamma. What a fit needs is therefore a one-dimensional search over
+beta, with closed forms for the rest: the global optimum, and the extent of the region of parameters whose residual
+sum of squares is within a limit.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-Array = NDArray[np.float64]
+from tfrs_scaling.common.arrays import Array, Indices
+from tfrs_scaling.fit.laws.functions import law_at
 
 BETA_MIN, BETA_MAX = 1e-3, 20.0
 _GRID = np.geomspace(BETA_MIN, BETA_MAX, 200)
-_ZOOM_FRACTIONS = np.linspace(0.0, 1.0, 41)  # each round of a refinement makes the bracket twenty times narrower
+_ZOOM_FRACTIONS = np.linspace(0.0, 1.0, 41)  # each round of a refinement divides the bracket by twenty
 _ROUNDS_TO_THE_LAST_DIGIT = 11
 _FINE_GRID = np.geomspace(BETA_MIN, BETA_MAX, 250)  # for resampled curves, before they are polished
 _COARSE_GRID, _COARSE_ROUNDS = _GRID[::3], 2
-_POLISH = 2e-3  # of ln beta, between the points of the last parabola
-_BATCH = 64  # curves at a time, so that what they need stays in the cache
+_POLISH = 2e-3  # step in ln beta between the points of the last parabola
+_BATCH = 64  # curves at a time, so that the arrays fit into the cache
 
 
 @dataclass(frozen=True)
@@ -32,17 +33,31 @@ class Solutions:
     gamma: Array  # >= 0, in units of Profile.scale
     rss: Array  # weighted residual sum of squares, in units of Profile.scale squared
 
+    def losses(self, distance: Array) -> Array:
+        """The laws at ``ln(x / min(x))``, in units of Profile.scale: their broadcast shape."""
+        return law_at(distance, self.top, self.beta, self.gamma)
+
+    def at_x0(self, scale: float, x0_distance: float | Array) -> Array:
+        """Laws of shape (m, 1) as rows (alpha at x0, beta, gamma), in the unit of the loss: shape (m, 3).
+
+        Args:
+            scale: Profile.scale.
+            x0_distance: ``ln(x0 / min(x))``, one number or of shape (m, 1).
+        """
+        alpha_at_x0 = self.top * scale * np.exp(-self.beta * x0_distance)
+        return np.concatenate([alpha_at_x0, self.beta, self.gamma * scale], axis=1)
+
 
 @dataclass(frozen=True)
 class Profile:
-    """One curve, or many of n points each, prepared to be solved for any exponent.
+    """One curve, or many curves of n points each, prepared to be solved for any exponent.
 
-    The last axis of every array holds the points; axes before it, the curves, follow NumPy's rules of
-    broadcasting. A curve of fewer points has weights of 0 at the others.
+    The last axis of every array holds the points; the axes before it, the curves, broadcast. A curve with fewer points
+    has weight 0 at the others.
 
     Args:
         distance: ``ln(x / min(x))``, float64 of shape (..., n), >= 0. Measuring from the smallest x bounds
-            ``x**-beta`` by 1 for every beta, and makes the answer the same whatever unit x is in.
+            ``x**-beta`` by 1 for every beta, and makes the result independent of the unit of x.
         y: The loss divided by ``scale``, float64 of shape (..., n), >= 0.
         weights: Non-negative, mean 1, float64 of shape (..., n).
         scale: The largest loss; dividing by it keeps squares of huge and tiny losses within range.
@@ -55,13 +70,13 @@ class Profile:
 
     @property
     def floor(self) -> float:
-        """The residual sum of squares that rounding alone leaves."""
+        """The residual sum of squares due to rounding alone."""
         return float(self.weights.sum()) * 1e-30
 
     def total(self, values: Array) -> Array:
         """The weighted sum over the points, the last axis of ``values``.
 
-        Not a BLAS product: those round differently from one machine, or one setting, to the next.
+        Not a BLAS product: its rounding depends on the machine and its settings.
         """
         return np.asarray((values * self.weights).sum(axis=-1))
 
@@ -72,30 +87,30 @@ class Profile:
         feasible = (top >= 0) & (gamma >= 0)
         if feasible.all():
             return Solutions(beta=beta, top=top, gamma=gamma, rss=rss)
-        # With two variables the optimum is the free one where that is feasible, else it lies on an edge.
+        # With two variables the optimum is the unconstrained one where that is feasible; otherwise it lies on an edge.
         no_slope = np.zeros_like(top), np.broadcast_to(free.mean, top.shape)
         no_floor = np.maximum(free.top_without_floor, 0.0), np.zeros_like(top)
-        of_slope, of_floor = (self._residuals(beta, *edge) for edge in (no_slope, no_floor))
-        flat_is_better = of_slope <= of_floor
+        rss_no_slope, rss_no_floor = (self._rss(beta, *edge) for edge in (no_slope, no_floor))
+        flat_is_better = rss_no_slope <= rss_no_floor
         edge_top = np.where(flat_is_better, no_slope[0], no_floor[0])
         edge_gamma = np.where(flat_is_better, no_slope[1], no_floor[1])
         return Solutions(
             beta=beta,
             top=np.where(feasible, top, edge_top),
             gamma=np.where(feasible, gamma, edge_gamma),
-            rss=np.where(feasible, rss, np.minimum(of_slope, of_floor)),
+            rss=np.where(feasible, rss, np.minimum(rss_no_slope, rss_no_floor)),
         )
 
     def optimum(self) -> Solutions:
         """The global least-squares optimum of one curve, as Solutions of shape (1,).
 
-        Every valley of a 200-point logarithmic grid is refined, so there is no start to be lucky with.
+        Every local minimum of a 200-point logarithmic grid is refined, so the result does not depend on a start.
         """
         best = self._optima(_GRID, _ROUNDS_TO_THE_LAST_DIGIT)
         return Solutions(best.beta[0], best.top[0], best.gamma[0], best.rss[0])
 
     def optima(self) -> Solutions:
-        """The global optimum of each of m curves to six digits, as Solutions of shape (m, 1)."""
+        """The global optimum of each of m curves, to six digits, as Solutions of shape (m, 1)."""
         if self.distance.ndim == 1 and self.weights.ndim == 1:
             return self._optima_of_one_design()
         n = self.distance.shape[-1]
@@ -110,7 +125,7 @@ class Profile:
         )
 
     def _optima_of_one_design(self) -> Solutions:
-        """``optima`` where all curves share their x and weights: a fine grid, and a parabola through its lowest."""
+        """``optima`` for curves that share x and weights: a fine grid, then a parabola through its lowest points."""
         total = float(self.weights.sum())
         below = np.expm1(-_FINE_GRID[:, None] * self.distance)
         below_mean = self.total(below) / total
@@ -118,7 +133,7 @@ class Profile:
         spread = self.total(centred**2)
         mean = self.total(self.y)[:, None] / total
         y_centred = self.y - mean
-        # einsum, not BLAS, for the reason that ``total`` gives
+        # einsum, not BLAS: see ``total``
         top = np.einsum("mn,kn->mk", y_centred * self.weights, centred) / spread
         flat = self.total(y_centred**2)[:, None]
         no_floor = np.maximum(top * spread + total * power_mean * mean, 0.0)
@@ -132,10 +147,10 @@ class Profile:
         return self._polished(beta[:, None])
 
     def _polished(self, beta: Array) -> Solutions:
-        """Exponents near their optima, shape (m, 1), moved to the lowest point of a parabola through three close by.
+        """Exponents near their optima, shape (m, 1), moved to the minimum of a parabola through three nearby points.
 
-        A grid alone is off by the same 0.05 % in every resample: where the noise is small, so are intervals, and
-        those of a mean over seeds would miss the estimate that they belong to.
+        A grid alone has the same error of 0.05 % in every resample: where the noise is small and intervals are narrow,
+        they would miss the estimate itself.
         """
         betas = np.clip(beta * np.exp(_POLISH * np.array([-1.0, 0.0, 1.0])), BETA_MIN, BETA_MAX)
         shift = _vertex(*np.moveaxis(self.solve(betas).rss, -1, 0))
@@ -147,7 +162,7 @@ class Profile:
         before, after = np.full((2, *rss.shape), np.inf)
         before[:, 1:], after[:, :-1] = rss[:, :-1], rss[:, 1:]
         valley = (rss <= before) & (rss <= after)
-        valley[:, 1:] &= ~valley[:, :-1]  # a flat stretch (the best law is a constant) is one valley, not many
+        valley[:, 1:] &= ~valley[:, :-1]  # count a flat stretch (a constant is best) once
         curve, at = np.nonzero(valley)
         distance, y, weights = (values[curve] if len(values) > 1 else values for values in (distance, y, weights))
         every, curves = Profile(distance, y, weights, self.scale), len(rss)
@@ -159,7 +174,7 @@ class Profile:
             high = _at(betas, np.minimum(best + 1, betas.shape[-1] - 1))
             beta = _at(betas, best)
         found = every.solve(beta[:, None])
-        order = np.lexsort((found.beta[:, 0], found.rss[:, 0], curve))  # the best valley of each curve first
+        order = np.lexsort((found.beta[:, 0], found.rss[:, 0], curve))  # the best minimum of each curve first
         first = order[np.searchsorted(curve[order], np.arange(curves))]
         return Solutions(found.beta[first], found.top[first], found.gamma[first], found.rss[first])
 
@@ -167,7 +182,7 @@ class Profile:
         """The smallest and largest exponent whose residual sum of squares is at most ``limit``.
 
         Args:
-            best: The exponent of the optimum.
+            best: The exponent at the optimum.
             limit: Residual sum of squares, at least that of the optimum.
 
         Returns:
@@ -187,25 +202,25 @@ class Profile:
         """The smallest and largest loss over all laws within a limit, for each exponent and place.
 
         For a given exponent the laws whose residual sum of squares is at most ``limit`` fill an ellipse in
-        (top, gamma), cut by top >= 0 and gamma >= 0. A linear function of them, such as the loss somewhere,
-        is largest where the ellipse is, or where its rim meets an edge, or in the corner.
+        (top, gamma), cut by top >= 0 and gamma >= 0. A linear function of the two, such as the loss at an x,
+        takes its extremes on the rim of the ellipse, where the rim meets an edge, or in the corner.
 
         Args:
             beta: Exponents, shape (k,).
             limit: Residual sum of squares, in units of scale squared.
-            distance: ``ln(x / min(x))`` of the places, shape (m,); ``inf`` asks for gamma itself.
+            distance: ``ln(x / min(x))`` at the places, shape (m,); ``inf`` stands for gamma itself.
 
         Returns:
-            (low, high): shape (k, m), in units of scale; (inf, -inf) for an exponent with no such law.
+            (low, high): shape (k, m), in units of scale; (inf, -inf) for an exponent without such a law.
         """
         free = self._unconstrained(beta)
         slack = limit - free.rss
-        # loss = factor * top + gamma; far to the left a factor of e**300 stands for "beyond all bounds"
+        # loss = factor * top + gamma; e**300 stands for any larger factor, far to the left of the data
         factor = np.exp(np.minimum(-beta[:, None] * distance[None, :], 300.0))  # (k, m)
         return self._extreme(free, slack, factor, -1.0), self._extreme(free, slack, factor, 1.0)
 
     def tops(self, beta: Array, limit: float) -> tuple[Array, Array]:
-        """The smallest and largest ``top`` over all laws within a limit, per exponent: shape (k,)."""
+        """The smallest and largest ``top`` over all laws within a limit, for each exponent: shape (k,)."""
         free = self._unconstrained(beta)
         slack = limit - free.rss
         only_top = np.ones((beta.size, 1))
@@ -214,7 +229,7 @@ class Profile:
         return low[:, 0], high[:, 0]
 
     def _unconstrained(self, beta: Array) -> "_Free":
-        """Least squares in (top, gamma) without their signs, solved about the mean for precision."""
+        """Least squares in (top, gamma) without sign constraints, solved about the mean for precision."""
         weights = self.weights[..., None, :]
         total = self.weights.sum(axis=-1, keepdims=True)
         below = np.expm1(-beta[..., None] * self.distance[..., None, :])  # x**-beta minus 1, without cancellation
@@ -223,7 +238,7 @@ class Profile:
         mean = (self.y * self.weights).sum(axis=-1, keepdims=True) / total
         y_centred = (self.y - mean)[..., None, :]
         weighted = centred * weights
-        spread = np.maximum((weighted * centred).sum(axis=-1), 1e-300)  # 0 for a curve of one place: a constant
+        spread = np.maximum((weighted * centred).sum(axis=-1), 1e-300)  # 0 for a curve with one x
         top = (weighted * y_centred).sum(axis=-1) / spread
         residuals = y_centred - top[..., None] * centred
         power_mean = 1.0 + below_mean
@@ -240,9 +255,9 @@ class Profile:
             top_without_floor=cross / square,
         )
 
-    def _residuals(self, beta: Array, top: Array, gamma: Array) -> Array:
-        power = np.exp(-beta[..., None] * self.distance[..., None, :])
-        residuals = self.y[..., None, :] - (top[..., None] * power + gamma[..., None])
+    def _rss(self, beta: Array, top: Array, gamma: Array) -> Array:
+        law = law_at(self.distance[..., None, :], top[..., None], beta[..., None], gamma[..., None])
+        residuals = self.y[..., None, :] - law
         return (residuals**2 * self.weights[..., None, :]).sum(axis=-1)
 
     def _crossing(self, inside: float, outside: float, limit: float) -> float:
@@ -260,7 +275,7 @@ class Profile:
         room = np.maximum(slack, 0.0)[:, None]
         top, spread = free.top[:, None], free.spread[:, None]
         power_mean, total = free.power_mean[:, None], free.total
-        # In (top, level) with level = gamma + top * mean(x**-beta) the ellipse stands upright.
+        # The ellipse is parallel to the axes of (top, level) with level = gamma + top * mean(x**-beta).
         along_top = (factor - gamma_factor * power_mean) / np.sqrt(spread)
         along_level = gamma_factor / np.sqrt(total)
         length = np.hypot(along_top, along_level)
@@ -290,7 +305,7 @@ class Profile:
 
 
 def profile_of(xs: Array, ys: Array, ws: Array) -> Profile:
-    """The least-squares surface of points that ``checked_points`` returned."""
+    """The least-squares surface of points: x, losses and weights of mean 1, each float64 of shape (n,)."""
     logs = np.log(xs)
     scale = float(ys.max()) or 1.0
     return Profile(distance=logs - logs.min(), y=ys / scale, weights=ws, scale=scale)
@@ -300,9 +315,9 @@ def least_over_beta(objective: Callable[[Array], Array], known: ArrayLike, place
     """The least value of a function of the exponent.
 
     Args:
-        objective: Exponents to values, both of shape (k,).
-        known: Exponents that are likely good.
-        places: Size of the logarithmic grid that they are added to, before the best place is refined.
+        objective: Maps exponents to values, both of shape (k,).
+        known: Exponents that are likely to be good; they are added to the grid.
+        places: Size of the logarithmic grid, whose best place is refined.
     """
     betas = np.unique(np.append(np.geomspace(BETA_MIN, BETA_MAX, places), known))
     for _ in range(5):
@@ -320,7 +335,7 @@ def at_bounds(betas: Array) -> tuple[bool, bool]:
 
 @dataclass(frozen=True)
 class _Free:
-    """Least squares without signs, for k exponents; arrays of shape (..., k) unless said otherwise."""
+    """Unconstrained least squares for k exponents; arrays of shape (..., k) unless a comment says otherwise."""
 
     top: Array
     mean: Array  # (..., 1)
@@ -340,12 +355,12 @@ def _between(low: Array, high: Array) -> Array:
 
 
 def _vertex(before: Array, at: Array, after: Array) -> Array:
-    """Where the parabola through values at -1, 0 and 1 is lowest, within these; 0 where it bends down."""
+    """Where in [-1, 1] the parabola through the values at -1, 0 and 1 is lowest; 0 where it has no minimum."""
     bend = before - 2 * at + after
     shift = np.where(bend > 0, (before - after) / 2 / np.where(bend > 0, bend, 1.0), 0.0)
     return np.clip(shift, -1.0, 1.0)
 
 
-def _at(values: Array, index: NDArray[np.int64]) -> Array:
+def _at(values: Array, index: Indices) -> Array:
     """The value at one index of each row: values (m, k), index (m,), the result (m,)."""
     return np.take_along_axis(values, index[:, None], axis=1)[:, 0]

@@ -1,23 +1,23 @@
-"""Random laws: what a fit leaves open, as a list of laws that could as well be the true one."""
+"""Laws refitted to resampled points: a sample of the laws that the points of a fit leave possible."""
 
 import math
 
 import numpy as np
-from numpy.typing import NDArray
 
-from tfrs_scaling.fit.laws.power_law import PowerLawFit, laws_at
-from tfrs_scaling.fit.laws.resampling import REPLICATES, law_jacobian, refitted, resampled
-
-Array = NDArray[np.float64]
+from tfrs_scaling.common.arrays import Array
+from tfrs_scaling.fit.laws.functions import law_at
+from tfrs_scaling.fit.laws.power_law import PowerLawFit, check_fitted
+from tfrs_scaling.fit.laws.resampling import refit, resample_law
 
 
 @np.errstate(under="ignore")
 def law_draws(fit: PowerLawFit, *, seed: int = 0) -> Array:
-    """Laws refitted to resampled points of a fit.
+    """Laws refitted to resampled points of a fit; its own ``resampled_laws``, shuffled, where it has them.
 
     Args:
-        fit: Of any status but ``too_few_points``. A fit that brings its resampled laws gives these.
-        seed: Of the resampling and of the order of the laws, >= 0: fits drawn with different seeds are not paired.
+        fit: Of any status but ``too_few_points``.
+        seed: Of the resampling and of the order of the laws, >= 0: with different seeds, the laws of two fits are
+            not paired.
 
     Returns:
         alpha at x0, beta and gamma of each, float64 of shape (REPLICATES, 3).
@@ -25,29 +25,26 @@ def law_draws(fit: PowerLawFit, *, seed: int = 0) -> Array:
     Raises:
         ValueError: nothing was fitted.
     """
-    if fit.status == "too_few_points":
-        raise ValueError("fit has the status too_few_points: there is no law to draw from; measure at more x")
+    check_fitted("fit", fit)
     rng = np.random.default_rng(seed)
-    if fit.replicates:
-        return rng.permutation(np.array(fit.replicates))
-    profile = fit.profile
-    best = profile.optimum()
-    fitted = best.top * np.exp(-best.beta * profile.distance) + best.gamma
-    jacobian = law_jacobian(profile.distance, float(best.top[0]), float(best.beta[0]))
-    losses, _, _ = resampled(
-        fitted, profile.y, profile.weights, jacobian, np.array(fit.groups), count=REPLICATES, rng=rng
-    )
-    return laws_at(refitted(profile, losses), profile.scale, math.log(fit.x0) - math.log(min(fit.x)))
+    return rng.permutation(np.array(fit.resampled_laws)) if fit.resampled_laws else resample_fit(fit, rng)
+
+
+def resample_fit(fit: PowerLawFit, rng: np.random.Generator, factor: Array | None = None) -> Array:
+    """Laws refitted to resampled points, shape (REPLICATES, 3); ``factor`` is that of ``resampling.resample``."""
+    resamples = resample_law(fit.profile, fit.profile.optimum(), np.array(fit.groups), rng, factor)
+    return refit(fit.profile, resamples.losses, fit.x0_distance)
 
 
 def losses_at(laws: Array, fit: PowerLawFit, x: float) -> Array:
-    """The loss of each law at one x: float64, shape (m,)."""
+    """The loss of each law, shape (m, 3), at one x: float64, shape (m,)."""
+    top, beta, gamma = laws.T
     with np.errstate(over="ignore", under="ignore"):
-        return np.asarray(laws[:, 0] * np.exp(-laws[:, 1] * math.log(x / fit.x0)) + laws[:, 2])
+        return law_at(np.asarray(math.log(x / fit.x0)), top, beta, gamma)
 
 
 def places_of(laws: Array, fit: PowerLawFit, loss: float) -> Array:
-    """``ln x`` at which each law meets a loss, shape (m,): inf where it lies at or below the floor."""
+    """``ln x`` at which each law, shape (m, 3), reaches a loss, shape (m,): inf where its floor is not below that."""
     top, beta, gamma = laws.T
     with np.errstate(divide="ignore", invalid="ignore"):
         logs = (np.log(top) - np.log(np.maximum(loss - gamma, 0.0))) / beta + math.log(fit.x0)

@@ -1,53 +1,80 @@
-"""Points resampled around a law, the noise of points that share a training kept together."""
+"""Resamples of points around a law; points that share a training share their noise."""
+
+from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from tfrs_scaling.common.arrays import Array, Indices
 from tfrs_scaling.fit.laws.profile import Profile, Solutions
 
-Array = NDArray[np.float64]
-Indices = NDArray[np.int64]
-
-REPLICATES = 399  # so that percentiles of usual levels fall on one of them (Davison and Hinkley 1997)
+REPLICATES = 399  # the percentiles of usual levels are then order statistics (Davison and Hinkley 1997)
 
 
-def resampled(
+@dataclass(frozen=True)
+class Resamples:
+    """Losses resampled around a law, and the noise estimated for them.
+
+    Attributes:
+        losses: Resampled losses >= 0, float64, shape (REPLICATES, n).
+        noise: Standard deviation of one measurement of weight 1, without the uncertainty of the fit.
+        noise_degrees: Its degrees of freedom.
+    """
+
+    losses: Array
+    noise: float
+    noise_degrees: float
+
+
+def resample_law(
+    profile: Profile, best: Solutions, groups: Indices, rng: np.random.Generator, factor: Array | None = None
+) -> Resamples:
+    """Points resampled around their law, in units of ``profile.scale``; see ``resample``.
+
+    Args:
+        profile: The points, shape (n,).
+        best: Their optimum, shape (1,).
+        groups: The group of each point, numbered from 0, shape (n,).
+        rng: Source of the random numbers.
+        factor: As ``resample``.
+    """
+    fitted = best.losses(profile.distance)
+    jacobian = law_jacobian(profile.distance, float(best.top[0]), float(best.beta[0]))
+    return resample(fitted, profile.y, profile.weights, jacobian, groups, rng, factor)
+
+
+def resample(
     fitted: Array,
     y: Array,
     weights: Array,
     jacobian: Array,
     groups: Indices,
-    *,
-    count: int,
     rng: np.random.Generator,
     factor: Array | None = None,
-) -> tuple[Array, float, float]:
-    """Losses resampled around a fit: a wild cluster bootstrap where groups allow one.
+) -> Resamples:
+    """Losses resampled around a fit: a wild cluster bootstrap where the groups allow one.
 
-    The residuals of a group, freed of what the fit took from them (``(I - H)**-0.5``, the CR2 correction of Bell
-    and McCaffrey 2002), are multiplied by one normal number for the group. All groups of a resample share one
-    factor ``sqrt(v / chi2)`` more, with v one less than the number of groups, so that percentiles have the tails of
-    Student's t: the estimate of the noise is itself uncertain, and with few groups very much so.
+    The residuals of a group, corrected for the fit (``(I - H)**-0.5``, the CR2 correction of Bell and McCaffrey
+    2002), are multiplied by one standard normal number per group. All groups of a resample share a further factor
+    ``sqrt(v / chi2)``, v being the number of groups minus one, which gives the percentiles the tails of Student's t:
+    the estimate of the noise is itself uncertain, very much so with few groups.
 
-    Where every point is a group of its own, or all are one group (which says nothing about how groups differ), the
-    noise is normal and independent, its variance that of all residuals together, v the degrees of freedom. On
-    2 x 400 simulated ladders of six points 95 % percentile intervals of beta, gamma and a prediction
-    at 4 times the data covered the truth 93 to 95 % of the time. The usual wild bootstrap, whose points are
-    multiplied by -1 or 1, covered 77 to 82 %, and by a normal number each, with the factor, 91.5 to 93 %.
+    Where every point is its own group, or all points are one group (which says nothing about how groups differ), the
+    noise is normal and independent, its variance that of all residuals together, and v its degrees of freedom. On
+    2 x 400 simulated ladders of six points, 95 % percentile intervals of beta, gamma and a prediction
+    at 4 times the data covered the truth 93 to 95 % of the time. The usual wild bootstrap, which multiplies residuals
+    by -1 or 1, covered 77 to 82 %; one that multiplies them by normal numbers, with the factor, 91.5 to 93 %.
 
     Args:
         fitted: The fit at each point, shape (n,).
         y: The losses, shape (n,).
         weights: Relative precisions > 0, shape (n,).
-        jacobian: The derivative of the fit at each point by each of its p parameters, shape (n, p).
+        jacobian: The derivatives of the fit at each point by its p parameters, shape (n, p).
         groups: The group of each point, numbered from 0, shape (n,).
-        count: Number of resamples.
         rng: Source of the random numbers.
-        factor: The factors ``sqrt(v / chi2)``, shape (count, 1), where they are not those of this fit alone.
+        factor: The factors ``sqrt(v / chi2)``, shape (REPLICATES, 1), where several fits share them.
 
     Returns:
-        (losses, noise, degrees): the resampled losses, >= 0, shape (count, n), and the standard deviation of one
-        measurement of weight 1, without the fit's own uncertainty, with its degrees of freedom.
+        The resampled losses, in the unit of y.
     """
     root = np.sqrt(weights)
     hat = _projection(jacobian * root[:, None])
@@ -55,33 +82,33 @@ def resampled(
     left, number = max(y.size - round(float(np.trace(hat))), 1), int(groups.max()) + 1
     clustered = has_clusters(groups)
     if factor is None:
-        factor = inflation(number - 1 if clustered else left, count, rng)
+        factor = inflation(number - 1 if clustered else left, rng)
     if clustered:
-        freed = np.empty_like(residuals)
+        corrected = np.empty_like(residuals)
         for group in range(number):
             members = groups == group
             values, vectors = np.linalg.eigh(np.eye(int(members.sum())) - hat[np.ix_(members, members)])
             inverse = np.where(values > 1e-8, 1 / np.sqrt(np.maximum(values, 1e-8)), 0.0)
-            freed[members] = (vectors * inverse * (vectors.T @ residuals[members])).sum(axis=1)
-        shocks = rng.standard_normal((count, number))[:, groups] * freed
-        noise, degrees = _scatter(freed, groups)
+            corrected[members] = (vectors * inverse * (vectors.T @ residuals[members])).sum(axis=1)
+        shocks = rng.standard_normal((REPLICATES, number))[:, groups] * corrected
+        noise, degrees = _scatter(corrected, groups)
     else:
         noise, degrees = float(np.sqrt(np.sum(residuals**2) / left)), float(left)
-        shocks = rng.standard_normal((count, y.size)) * noise
-    return np.maximum(fitted + shocks * factor / root, 0.0), noise, degrees
+        shocks = rng.standard_normal((REPLICATES, y.size)) * noise
+    return Resamples(np.maximum(fitted + shocks * factor / root, 0.0), noise, degrees)
 
 
-def _scatter(freed: Array, groups: Indices) -> tuple[float, float]:
+def _scatter(residuals: Array, groups: Indices) -> tuple[float, float]:
     """The standard deviation of one point of a new group, and its degrees of freedom by Satterthwaite (1946).
 
-    It is made of the mean squares between and within groups, as if groups had an offset each.
+    It combines the mean squares between and within groups, as if each group had an offset.
     """
     counts = np.bincount(groups)
     number, size = counts.size, groups.size
-    means = np.bincount(groups, freed) / counts
+    means = np.bincount(groups, residuals) / counts
     per_group = (size - float(np.sum(counts**2)) / size) / (number - 1)
-    between = float(np.sum(counts * means**2)) / number  # about 0, where the fit has put it
-    within = float(np.sum((freed - means[groups]) ** 2)) / (size - number)
+    between = float(np.sum(counts * means**2)) / number  # about 0, the mean of the residuals of a fit
+    within = float(np.sum((residuals - means[groups]) ** 2)) / (size - number)
     share = 1 / per_group
     parts = share * between, (1 - share) * within
     variance = sum(parts)
@@ -91,20 +118,21 @@ def _scatter(freed: Array, groups: Indices) -> tuple[float, float]:
     return float(np.sqrt(variance)), max(float(degrees), 1.0)
 
 
-def inflation(degrees: int, count: int, rng: np.random.Generator) -> Array:
-    """``sqrt(v / chi2)`` with v degrees of freedom, shape (count, 1)."""
+def inflation(degrees: float, rng: np.random.Generator, count: int = REPLICATES) -> Array:
+    """Factors ``sqrt(v / chi2)`` for a standard deviation estimated with v degrees of freedom: shape (count, 1)."""
     return np.sqrt(degrees / rng.chisquare(degrees, (count, 1)))
 
 
-def averaged(profile: Profile, losses: Array) -> tuple[Array, Array, Array]:
-    """Losses averaged over the points that share an x: laws have the same optimum, and there are fewer points.
+def average_per_x(profile: Profile, losses: Array) -> tuple[Array, Array, Array]:
+    """Losses averaged over the points that share an x, which does not change the optimum of a law.
 
     Args:
         profile: The points.
-        losses: Losses of these points, shape (count, n).
+        losses: Losses at these points, shape (m, n).
 
     Returns:
-        (distance, weights, means): the k places, shape (k,), the weight of each, and the mean losses (count, k).
+        (distance, weights, means): ``ln(x / min(x))`` of the k different x, shape (k,), the weight of each, shape
+        (k,), and the mean losses, shape (m, k).
     """
     places, at = np.unique(profile.distance, return_inverse=True)
     weights = np.bincount(at, profile.weights).astype(np.float64)
@@ -112,14 +140,23 @@ def averaged(profile: Profile, losses: Array) -> tuple[Array, Array, Array]:
     return places, weights, np.einsum("mn,nk->mk", losses, share)
 
 
-def refitted(profile: Profile, losses: Array) -> Solutions:
-    """The law of each row of resampled losses, shape (count, n): Solutions of shape (count, 1)."""
-    places, weights, means = averaged(profile, losses)
-    return Profile(places, means, weights, profile.scale).optima()
+def refit(profile: Profile, losses: Array, x0_distance: float) -> Array:
+    """The law of each row of resampled losses.
+
+    Args:
+        profile: The points, shape (n,).
+        losses: In units of ``profile.scale``, shape (m, n).
+        x0_distance: ``ln(x0 / min(x))``.
+
+    Returns:
+        alpha at x0, beta and gamma of each, in the unit of the loss, shape (m, 3).
+    """
+    places, weights, means = average_per_x(profile, losses)
+    return Profile(places, means, weights, profile.scale).optima().at_x0(profile.scale, x0_distance)
 
 
 def has_clusters(groups: Indices) -> bool:
-    """Whether there are at least two groups, and not every point is a group of its own."""
+    """Whether there are at least two groups, one of which has more than one point."""
     return 1 < int(groups.max()) + 1 < groups.size
 
 
@@ -130,7 +167,7 @@ def law_jacobian(distance: Array, top: float, beta: float) -> Array:
 
 
 def _projection(design: Array) -> Array:
-    """The matrix that projects onto the columns of a design, some of which may be 0 or alike."""
+    """The matrix that projects onto the columns of a design, which may be linearly dependent."""
     left, values, _ = np.linalg.svd(design, full_matrices=False)
     left = left[:, values > 1e-10 * max(float(values[0]), 1e-300)]
     return left @ left.T

@@ -1,4 +1,4 @@
-"""What more x still brings: return per doubling, saturation, where it falls below a threshold, what a loss takes."""
+"""What more x brings: the gain per doubling, where it falls below a threshold, and the x at which a loss is reached."""
 
 import math
 from collections.abc import Callable
@@ -6,29 +6,30 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tfrs_scaling.fit.laws.power_law import PowerLawFit
+from tfrs_scaling.common.arrays import Interval
+from tfrs_scaling.fit.laws.display import Printable, facts, number
+from tfrs_scaling.fit.laws.power_law import PowerLawFit, check_fitted
 from tfrs_scaling.fit.laws.validation import one_positive
 
-Interval = tuple[float, float]
-
-_FARTHEST = 2000.0  # in ln(x / x0): beyond it a place is 0 or inf for every purpose
+_FARTHEST = 2000.0  # in ln(x / x0): beyond it x is 0 or inf in float64
 _NARROW = 1e-9
 
 
 @dataclass(frozen=True)
-class Return:
-    """Where on its curve a law stands at one x.
+class Return(Printable):
+    """The return of a law at one x.
 
     Attributes:
-        x: The place.
+        x: Where.
         epsilon: The gain per doubling below which the law counts as saturated.
         gain: ``G(x) = [L(x) - L(2x)] / L(x)``, the share of the loss that the next doubling removes.
         elasticity: ``-d ln L / d ln x``, the local exponent of the loss itself; at most beta.
         saturated: Whether ``gain <= epsilon``.
-        probability: Of being saturated.
-        diminishing_return: The x at which the gain has fallen to epsilon: 0 where it never was above, inf
-            where it never falls that far.
-        interval: Of ``diminishing_return``, at the fit's level; an end that the data leave open is 0 or inf.
+        probability: The probability that it is.
+        diminishing_return: The x at which the gain has fallen to epsilon: 0 if it is below everywhere, inf
+            if it never falls that far.
+        interval: Interval of ``diminishing_return``, at the fit's level; an end that the data do not bound is 0 or inf.
+        level: The fit's level.
     """
 
     x: float
@@ -39,18 +40,36 @@ class Return:
     probability: float
     diminishing_return: float
     interval: Interval
+    level: float
+
+    def summary(self) -> str:
+        """The return at x as a table of text."""
+        low, high = map(number, self.interval)
+        return facts(
+            {
+                "at x": number(self.x),
+                "gain per doubling": f"{self.gain:.3%} of the loss",
+                "elasticity": number(self.elasticity),
+                "saturated": f"{'yes' if self.saturated else 'no'}, the gain is "
+                f"{'at most' if self.saturated else 'above'} {self.epsilon:g} "
+                f"(probability of saturation {self.probability:.2g})",
+                "saturates at": f"x = {number(self.diminishing_return)}, "
+                f"{100 * self.level:g} % interval {low} to {high}",
+            }
+        )
 
 
 @dataclass(frozen=True)
-class Reach:
-    """What it takes to get down to a loss.
+class Reach(Printable):
+    """The x at which a law reaches a loss.
 
     Attributes:
         loss: The loss.
-        x: Where the law meets it; inf where it lies on or below the floor, 0 where the law is below it everywhere.
-        interval: Of x, at the fit's level; an end that the data leave open is 0 or inf.
+        x: Where the law reaches it; inf if the floor is not below it, 0 if the law is below it everywhere.
+        interval: Interval of x, at the fit's level; an end that the data do not bound is 0 or inf.
         reachable: Whether the fitted floor lies below the loss.
-        unreachable_probability: That the floor does not.
+        unreachable_probability: The probability that it does not.
+        level: The fit's level.
     """
 
     loss: float
@@ -58,33 +77,57 @@ class Reach:
     interval: Interval
     reachable: bool
     unreachable_probability: float
+    level: float
+
+    def summary(self) -> str:
+        """The x that the loss takes, as a table of text."""
+        low, high = map(number, self.interval)
+        return facts(
+            {
+                "loss": number(self.loss),
+                "reached at": f"x = {number(self.x)}, {100 * self.level:g} % interval {low} to {high}",
+                "reachable": f"{'yes' if self.reachable else 'no'} "
+                f"(probability that it is not {self.unreachable_probability:.2g})",
+            }
+        )
 
 
 @np.errstate(under="ignore")
 def returns_at(fit: PowerLawFit, x: float, epsilon: float = 0.01) -> Return:
-    """Where a law stands at x: what the next doubling of x brings, and where that is no longer worth it.
+    """The return of a law at x: what the next doubling of x brings, and from which x on that is at most epsilon.
 
     With ``A = alpha_at_x0`` the gain is ``A (x/x0)**-beta (1 - 2**-beta) / L(x)``. It falls with x, and equals
     epsilon at ``x0 * (A (1 - 2**-beta - epsilon) / (epsilon gamma))**(1 / beta)``.
 
     Args:
-        fit: Of any status but ``too_few_points``; mind its status.
+        fit: Of any status but ``too_few_points``; look at the status before trusting the result.
         x: A positive number, in the unit of the fit's x.
         epsilon: Between 0 and 1; 0.01 is one percent of the loss per doubling.
 
     Returns:
-        The phase.
+        The return.
 
     Raises:
         ValueError: x or epsilon is out of range, or nothing was fitted.
+
+    Example:
+        >>> from tfrs_scaling.fit import fit_power_law
+        >>> x = [1_000, 2_000, 4_000, 8_000, 16_000, 32_000, 64_000]
+        >>> fit = fit_power_law(x, [0.9803, 0.9421, 0.9116, 0.8874, 0.8669, 0.8510, 0.8373])
+        >>> print(returns_at(fit, 64_000, epsilon=0.01))
+        at x               64,000
+        gain per doubling  1.274% of the loss
+        elasticity         0.020376
+        saturated          no, the gain is above 0.01 (probability of saturation 3.4e-05)
+        saturates at       x = 149,160, 95 % interval 126,620 to 178,160
     """
-    _check(fit)
+    check_fitted("fit", fit)
     x = one_positive("x", x)
     if not 0 < epsilon < 1:
         raise ValueError(f"epsilon is {epsilon}; it must lie between 0 and 1, such as 0.01 for 1 % per doubling")
     top, beta, gamma = fit.alpha_at_x0, fit.beta, fit.gamma
     place = math.log(x) - math.log(fit.x0)
-    # Divided by the excess, which may be beyond all bounds far to the left: A x**-beta / L(x) = 1 / (1 + gamma / ...)
+    # Divided by the excess, which may overflow far to the left: A x**-beta / L(x) = 1 / (1 + gamma / ...)
     floor_share = _ratio(gamma, top, beta * place)
     reducible = 1 / (1 + floor_share)
     gain = reducible * -math.expm1(-beta * math.log(2))
@@ -108,24 +151,34 @@ def returns_at(fit: PowerLawFit, x: float, epsilon: float = 0.01) -> Return:
         probability=saturated(place),
         diminishing_return=_place_to_x(at, fit.x0),
         interval=_interval(saturated, at, fit),
+        level=fit.level,
     )
 
 
 @np.errstate(under="ignore")
 def samples_to_reach(fit: PowerLawFit, loss: float) -> Reach:
-    """The x at which a law gets down to a loss: ``x0 * (A / (loss - gamma))**(1 / beta)``.
+    """The x at which a law reaches a loss: ``x0 * (A / (loss - gamma))**(1 / beta)``, with ``A = alpha_at_x0``.
 
     Args:
-        fit: Of any status but ``too_few_points``; mind its status.
+        fit: Of any status but ``too_few_points``; look at the status before trusting the result.
         loss: A positive number, in the unit of the fit's y.
 
     Returns:
-        x with its interval, or that the loss is out of reach, and how probable that is.
+        x with its interval, and the probability that the loss is out of reach.
 
     Raises:
         ValueError: the loss is not a positive finite number, or nothing was fitted.
+
+    Example:
+        >>> from tfrs_scaling.fit import fit_power_law
+        >>> x = [1_000, 2_000, 4_000, 8_000, 16_000, 32_000, 64_000]
+        >>> fit = fit_power_law(x, [0.9803, 0.9421, 0.9116, 0.8874, 0.8669, 0.8510, 0.8373])
+        >>> print(samples_to_reach(fit, 0.82))
+        loss        0.82
+        reached at  x = 219,710, 95 % interval 196,920 to 248,310
+        reachable   yes (probability that it is not 2.6e-06)
     """
-    _check(fit)
+    check_fitted("fit", fit)
     loss = one_positive("loss", loss)
     top, gamma = fit.alpha_at_x0, fit.gamma
     if loss <= gamma:
@@ -135,32 +188,28 @@ def samples_to_reach(fit: PowerLawFit, loss: float) -> Reach:
     else:
         at = (math.log(top) - math.log(loss - gamma)) / fit.beta
 
-    # Where the unit of the loss is a measurement, so is what the loss is in the unit of the fit: an average over it.
+    # Where the unit of the loss is a measurement, average over the losses that its error makes possible.
     units, shares = np.polynomial.hermite_e.hermegauss(9) if fit.unit_error else (np.zeros(1), np.ones(1))
     losses, shares = loss * np.maximum(1 + fit.unit_error * units, 1e-9), shares / shares.sum()
 
     def average(probability: Callable[[float], float]) -> float:
-        return float(sum(share * probability(float(of)) for share, of in zip(shares, losses, strict=True)))
+        return float(sum(share * probability(float(value)) for share, value in zip(shares, losses, strict=True)))
 
     def reached(place: float) -> float:
-        return average(lambda of: fit.uncertainty.loss_is_below(place, of))
+        return average(lambda value: fit.uncertainty.loss_is_below(place, value))
 
     return Reach(
         loss=loss,
         x=_place_to_x(at, fit.x0),
         interval=_interval(reached, at, fit),
+        level=fit.level,
         reachable=loss > gamma,
         unreachable_probability=average(fit.uncertainty.floor_reaches),
     )
 
 
-def _check(fit: PowerLawFit) -> None:
-    if fit.status == "too_few_points":
-        raise ValueError("fit has the status too_few_points: there is no law to ask; measure at more x")
-
-
 def _interval(probability: Callable[[float], float], at: float, fit: PowerLawFit) -> Interval:
-    """The places between which the probability of a statement, which grows with the place, passes both tails."""
+    """The x between which the probability of a statement, which increases with x, lies within both tails."""
     tail = (1 - fit.level) / 2
     low = _crossing(probability, tail, at, -1.0)
     high = _crossing(probability, 1 - tail, at, 1.0)
@@ -177,7 +226,7 @@ def _crossing(probability: Callable[[float], float], target: float, at: float, d
     if not beyond(outermost):
         return direction * math.inf
     inside = min(max(at, -_FARTHEST), _FARTHEST)
-    if beyond(inside):  # the law is at its end, and the data exclude even that
+    if beyond(inside):  # the fitted law has no crossing, and the data exclude one
         return at
     near, step = inside, 0.1
     far = near + direction * step
@@ -192,7 +241,7 @@ def _crossing(probability: Callable[[float], float], target: float, at: float, d
 
 
 def _ratio(gamma: float, top: float, exponent: float) -> float:
-    """``gamma / (top * exp(-exponent))``; infinite where there is no excess at all."""
+    """``gamma / (top * exp(-exponent))``; infinite if top is 0."""
     if top <= 0:
         return math.inf
     if gamma <= 0:

@@ -1,35 +1,32 @@
-"""Huber's estimate: a stray point must not decide a fit."""
+"""Huber's estimate, which limits the influence of outliers."""
 
 import numpy as np
-from numpy.typing import NDArray
 
+from tfrs_scaling.common.arrays import Array
 from tfrs_scaling.fit.laws.profile import profile_of
 
-Array = NDArray[np.float64]
-
-_TUNING = 1.345  # 95 % as efficient as least squares where the noise is normal after all (Huber 1981)
+_TUNING = 1.345  # 95 % as efficient as least squares under normal noise (Huber 1981)
 _MAD_TO_SIGMA = 1.4826
 _ROUNDS = 100
 _PARAMETERS = 3
 
 
 def pseudo_losses(xs: Array, ys: Array, ws: Array) -> Array:
-    """The losses whose least-squares fit is Huber's fit of the given ones, with its uncertainty.
+    """Losses whose least-squares fit is Huber's fit of the given losses, with its uncertainty.
 
-    From the least-squares optimum on, iteratively reweighted: a residual beyond
-    ``f_scale = 1.345 * 1.4826 * MAD`` counts in proportion to its size and not to its square. MAD is the median
-    absolute residual of the round, its small-sample bias taken out by ``sqrt(n / (n - 3))``. At the end each loss is
-    replaced by the law plus ``K / m`` times its residual, cut off at f_scale: m is the share of residuals that
-    were not, and ``K = 1 + 3 (1 - m) / (n m)`` (Huber 1981, section 7.6). What holds for least squares, intervals
-    and resampling included, then holds for Huber's estimate on these.
+    Iteratively reweighted least squares: a residual beyond ``f_scale = 1.345 * 1.4826 * MAD`` counts in proportion to
+    its size instead of its square. MAD is the median absolute residual of the iteration, corrected for small samples
+    by ``sqrt(n / (n - 3))``. Finally each loss is replaced by the law plus ``K / m`` times its residual, clipped at
+    f_scale: m is the share of residuals that were not clipped, and ``K = 1 + 3 (1 - m) / (n m)`` (Huber 1981, section
+    7.6). Least-squares intervals and resampling of these losses are then those of Huber's estimate.
 
-    A stray point at either end of the curve can bend the law to itself and is not seen: no estimate of this kind
-    protects against that.
+    An outlier at either end of the curve can bend the law towards itself and go unnoticed: M-estimates such as this
+    one do not protect against that.
 
     Args:
-        xs: Points as ``checked_points`` returns them, shape (n,).
+        xs: Validated x, shape (n,).
         ys: Their losses, shape (n,).
-        ws: Their weights, shape (n,).
+        ws: Their weights, mean 1, shape (n,).
 
     Returns:
         Losses, >= 0, shape (n,).
@@ -38,11 +35,11 @@ def pseudo_losses(xs: Array, ys: Array, ws: Array) -> Array:
     for _ in range(_ROUNDS):
         profile = profile_of(xs, ys, effective)
         best = profile.optimum()
-        fitted = best.top * np.exp(-best.beta * profile.distance) + best.gamma
+        fitted = best.losses(profile.distance)
         residuals = (profile.y - fitted) * root
         mad = float(np.median(np.abs(residuals)))
         f_scale = _TUNING * _MAD_TO_SIGMA * mad * np.sqrt(n / max(n - _PARAMETERS, 1))
-        f_scale = max(f_scale, 1e-14)  # where most points fit exactly, the others must still have some weight
+        f_scale = max(f_scale, 1e-14)  # where most points fit exactly, the others still need some weight
         updated = ws * np.minimum(1.0, f_scale / np.maximum(np.abs(residuals), f_scale))
         settled = np.allclose(updated / updated.mean(), effective, rtol=1e-9, atol=0)
         effective = updated / updated.mean()

@@ -1,22 +1,21 @@
-"""Weights from replicates: how precise the points at each x are, by their seeds."""
+"""Weights from replicates: the precision of the points at each x, estimated from their seeds."""
 
 import math
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy import special
 
-from tfrs_scaling.fit.laws.validation import finite, positive
-
-Array = NDArray[np.float64]
+from tfrs_scaling.common.arrays import Array
+from tfrs_scaling.fit.laws.validation import check_columns, finite, positive
 
 
 @np.errstate(under="ignore")
 def replicate_weights(x: ArrayLike, y: ArrayLike) -> Array:
     """Weights for ``fit_power_law`` from the variance of the replicates at each x.
 
-    A variance from two or three seeds is itself so uncertain that its inverse makes a worse weight than none.
-    So each is shrunk towards the common one, by as much as the variances differ no more than chance would make them
+    A variance estimated from two or three seeds is so uncertain that its inverse is a worse weight than none. Each is
+    therefore shrunk towards a common variance, the more so the better chance alone explains their differences
     (empirical Bayes, Smyth 2004): where all x are equally noisy, all weights are 1.
 
     Args:
@@ -27,11 +26,16 @@ def replicate_weights(x: ArrayLike, y: ArrayLike) -> Array:
         Relative precisions, 1 on average, shape (n,); an x without replicates has the common variance.
 
     Raises:
-        ValueError: NaN or infinite values, an x <= 0, or unequal lengths.
+        ValueError: NaN or infinite values, an x <= 0, unequal lengths, or no points.
+
+    Example:
+        >>> replicate_weights([1, 1, 1, 2, 2, 2], [0.9, 0.8, 0.7, 0.500, 0.501, 0.502]).round(2)
+        array([0., 0., 0., 2., 2., 2.])
+        >>> replicate_weights([1, 1, 2, 2], [0.90, 0.92, 0.80, 0.81])  # no more than chance
+        array([1., 1., 1., 1.])
     """
     xs, ys = positive("x", x), finite("y", y)
-    if xs.ndim != 1 or xs.shape != ys.shape:
-        raise ValueError(f"x has shape {xs.shape} and y {ys.shape}; both must be one list of equal length")
+    check_columns(x=xs, y=ys)
     _, at, counts = np.unique(xs, return_inverse=True, return_counts=True)
     if (counts > 1).sum() < 2:
         return np.ones_like(xs)
@@ -47,7 +51,7 @@ def replicate_weights(x: ArrayLike, y: ArrayLike) -> Array:
 
 
 def shrunk_variances(variances: Array, degrees: Array) -> tuple[Array, float]:
-    """Variances shrunk towards a common one, by as much as they differ no more than chance would make them.
+    """Variances shrunk towards a common one, the more so the better chance alone explains their differences.
 
     Empirical Bayes, Smyth (2004).
 
@@ -56,16 +60,16 @@ def shrunk_variances(variances: Array, degrees: Array) -> tuple[Array, float]:
         degrees: Their degrees of freedom, shape (k,); 0 where there is no estimate. Some must be above 0.
 
     Returns:
-        (variances, prior): shape (k,), the common one where there was no estimate, and the degrees of freedom that the
-        common one is worth besides each one's own; inf where all are taken to be equal.
+        (variances, prior): the shrunk variances, shape (k,), the common one where there was no estimate; and the
+        degrees of freedom of the prior, inf where all variances are taken to be equal.
     """
     measured = degrees > 0
-    of_measured = np.maximum(variances[measured], 1e-30)
+    estimates = np.maximum(variances[measured], 1e-30)
     half = degrees[measured] / 2
-    logs = np.log(of_measured) - special.digamma(half) + np.log(half)
+    logs = np.log(estimates) - special.digamma(half) + np.log(half)
     excess = float(np.var(logs, ddof=1) - special.polygamma(1, half).mean()) if measured.sum() > 1 else 0.0
     if excess <= 0:
-        pooled = float((degrees[measured] * of_measured).sum() / degrees[measured].sum())
+        pooled = float((degrees[measured] * estimates).sum() / degrees[measured].sum())
         return np.full_like(variances, pooled), math.inf
     prior_half = _inverse_trigamma(excess)
     common = math.exp(float(logs.mean()) + special.digamma(prior_half) - math.log(prior_half))

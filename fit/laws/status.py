@@ -1,4 +1,4 @@
-"""The verdict on a fit: what its numbers may be used for."""
+"""How well a law describes its points, and what the numbers of its fit may be used for."""
 
 import math
 from enum import StrEnum
@@ -6,6 +6,7 @@ from enum import StrEnum
 import numpy as np
 from scipy import special
 
+from tfrs_scaling.common.arrays import Array, Indices, Interval
 from tfrs_scaling.fit.laws.profile import Profile, Solutions, at_bounds
 
 
@@ -26,27 +27,27 @@ class Status(StrEnum):
 
     @property
     def meaning(self) -> str:
-        """What it says of the fit, a sentence."""
+        """What the status says about the fit: a sentence."""
         return _MEANING[self]
 
     @property
     def is_fitted(self) -> bool:
-        """Whether there are parameters at all."""
+        """Whether parameters were fitted."""
         return self is not Status.TOO_FEW_POINTS
 
     @property
     def has_law(self) -> bool:
-        """Whether the law describes the points, so that it may be drawn and read off."""
+        """Whether the law describes the points, so that it may be drawn and evaluated between them."""
         return self not in (Status.TOO_FEW_POINTS, Status.NOT_MONOTONE)
 
     @property
     def has_exponent(self) -> bool:
-        """Whether beta means something."""
+        """Whether beta is meaningful."""
         return self in (Status.OK, Status.GAMMA_UNIDENTIFIED)
 
     @property
     def has_floor(self) -> bool:
-        """Whether gamma means something too, so that the law may be extrapolated."""
+        """Whether gamma is meaningful too, so that the law may be extrapolated."""
         return self is Status.OK
 
 
@@ -71,19 +72,19 @@ FEWEST = 4  # different x: one more than the law has parameters
 
 
 def judge(
-    profile: Profile, best: Solutions, interval: dict[str, tuple[float, float]], without_slope: float, level: float
+    profile: Profile, best: Solutions, interval: dict[str, Interval], without_slope: float, level: float
 ) -> Status:
     """The status of a fit to at least FEWEST different x.
 
     Args:
         profile: The fitted points.
         best: Their optimum.
-        interval: Of ``gamma``, at least; in the unit of the loss.
-        without_slope: The share of resampled laws that are constant, where points were resampled.
+        interval: Intervals by parameter, ``gamma`` among them; in the unit of the loss.
+        without_slope: Where points were resampled, the share of resampled laws that are constant; else 0.
         level: Confidence level of the interval, and of the test against a constant.
 
     Returns:
-        The first that applies of not_monotone, flat, beta_at_bound, gamma_unidentified.
+        The first that applies of not_monotone, flat, beta_at_bound and gamma_unidentified; ok if none does.
     """
     n, least = profile.y.size, max(float(best.rss[0]), profile.floor)
     if _rises(profile, least):
@@ -100,17 +101,17 @@ def judge(
     low, high = interval["gamma"]
     observed = profile.scale * float(np.ptp(profile.y))
     smallest = profile.scale * float(profile.y.min())
-    # Identified is a floor known better than the whole improvement seen so far, and better than "anywhere
-    # from nothing to half the best loss". One degree of freedom cannot tell noise from curvature.
+    # The floor counts as identified if its interval is narrower than the whole improvement measured so far, and does
+    # not reach from 0 to half the smallest loss. With one degree of freedom noise and curvature look the same.
     unsure = high - low > observed or (low <= 0 and high > 0.5 * smallest)
     return Status.GAMMA_UNIDENTIFIED if unsure or n == FEWEST else Status.OK
 
 
 def _rises(profile: Profile, least: float) -> bool:
-    """Whether the loss rises with x beyond noise: a parabola in ln x says so and beats the law.
+    """Whether the loss rises with x by more than noise, judged by a parabola in ln x.
 
-    The rise of the parabola from its lowest point to the right end is tested at the 0.1 % level, and the
-    parabola must be the better description (law and parabola have three parameters each).
+    The parabola must describe the points better than the law (both have three parameters), and rise from its lowest
+    point to the right end at the 0.1 % level of significance.
     """
     n, span = profile.y.size, float(profile.distance.max())
     u = profile.distance / span
@@ -127,3 +128,71 @@ def _rises(profile: Profile, least: float) -> bool:
     covariance = np.linalg.inv(design.T @ (design * profile.weights[:, None])) * rss / (n - 3)
     error = math.sqrt(float(contrast @ covariance @ contrast))
     return rise > float(special.stdtrit(n - 3, 0.999)) * error
+
+
+def r2(profile: Profile, rss: float) -> float:
+    """The share of the weighted variance of y that the law explains; NaN where y does not vary."""
+    mean = float(profile.total(profile.y)) / profile.y.size
+    total = float(profile.total((profile.y - mean) ** 2))
+    return 1 - rss / total if total > profile.floor else math.nan
+
+
+def r2_excess(profile: Profile, best: Solutions) -> float:
+    """``r2`` of ``ln(y - gamma)`` against ``ln x``, unweighted; NaN if a point does not lie above gamma."""
+    top, beta, gamma = float(best.top[0]), float(best.beta[0]), float(best.gamma[0])
+    excess = profile.y - gamma
+    if top <= 0 or excess.min() <= 0:
+        return math.nan
+    logs = np.log(excess)
+    residuals = logs - (math.log(top) - beta * profile.distance)
+    total = float(np.sum((logs - logs.mean()) ** 2))
+    return 1 - float(np.sum(residuals**2)) / total if total > 0 else math.nan
+
+
+def aicc(rss: float, profile: Profile, n: int) -> float:
+    """The corrected Akaike criterion (Hurvich and Tsai 1989), in the unit of the loss; NaN for fewer than 6 points."""
+    k = 4  # the law's parameters and the variance
+    if n < k + 2:
+        return math.nan
+    rss_in_units = max(rss, profile.floor) / n
+    fit_term = n * (math.log(rss_in_units) + 2 * math.log(profile.scale))
+    return fit_term + 2 * k + 2 * k * (k + 1) / (n - k - 1)
+
+
+def lack_of_fit(profile: Profile, rss: float, groups: Indices) -> float:
+    """The p value of the F test of the law against a free loss at every x; NaN without replicates.
+
+    The misfit of the law to the means at each x is compared with the scatter of the replicates about those
+    means (Draper and Smith 1998, section 2.1). Offsets of whole groups, such as a lucky seed's, are removed from
+    that scatter; the law's floor absorbs their mean.
+
+    Args:
+        profile: The fitted points.
+        rss: Residual sum of squares of the law, in units of the profile's scale squared.
+        groups: The group of each point, numbered from 0.
+    """
+    n = profile.y.size
+    places, at = np.unique(profile.distance, return_inverse=True)
+    columns = [at[:, None] == np.arange(places.size)]
+    counts = np.bincount(groups)
+    if counts.size > 1 and counts.max() > 1:
+        columns.append(groups[:, None] == np.arange(counts.size))
+    root = np.sqrt(profile.weights)
+    design = np.concatenate(columns, axis=1) * root[:, None]
+    coefficients, _, rank, _ = np.linalg.lstsq(design, profile.y * root, rcond=1e-10)
+    # What the means at each x, and the offsets of groups if there are any, leave unexplained.
+    scatter = float(np.sum((profile.y * root - design @ coefficients) ** 2))
+    degrees = n - int(rank)
+    about_places = float(profile.total((profile.y - _place_means(profile, at)) ** 2))
+    misfit, misfit_degrees = rss - about_places, places.size - 3
+    if degrees < 1 or misfit_degrees < 1:
+        return math.nan
+    scatter = max(scatter, profile.floor)
+    ratio = max(misfit, 0.0) / misfit_degrees / (scatter / degrees)
+    return float(special.fdtrc(misfit_degrees, degrees, ratio))
+
+
+def _place_means(profile: Profile, at: Indices) -> Array:
+    """The weighted mean loss of the points that share an x, at each point: shape (n,)."""
+    weights = np.bincount(at, profile.weights)
+    return (np.bincount(at, profile.weights * profile.y) / weights)[at]

@@ -1,4 +1,4 @@
-"""How sure a fit is of what it says: from the profile likelihood, or from laws refitted to resampled points."""
+"""The uncertainty of a fit: from the profile likelihood, or from laws refitted to resampled points."""
 
 import math
 from collections.abc import Callable
@@ -7,22 +7,19 @@ from functools import cached_property
 from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import special
 
+from tfrs_scaling.common.arrays import Array, Interval, Mask
 from tfrs_scaling.fit.laws.profile import Profile, Solutions, at_bounds, least_over_beta
-
-Array = NDArray[np.float64]
-Interval = tuple[float, float]
 
 _REGION_POINTS = 201
 
 
 class Uncertainty(Protocol):
-    """What a fit can be asked; a place is ``ln(x / x0)``, and losses are in their own unit."""
+    """Intervals and probabilities of a fit; a place is ``ln(x / x0)``, losses are in their own unit."""
 
     def intervals(self) -> dict[str, Interval]:
-        """The intervals of alpha, beta and gamma, an open end being 0 or inf."""
+        """The intervals of alpha, beta and gamma; an end that the data do not bound is 0 or inf."""
 
     def band(self, places: Array) -> tuple[Array, Array]:
         """The lower and upper end of the law at places of shape (m,)."""
@@ -42,9 +39,9 @@ class Region:
     """All laws whose residual sum of squares is within the F limit of the least: profile likelihood.
 
     The limit is ``1 + F / (n - 3)`` times the least, F with 1 and n - 3 degrees of freedom (Bates and Watts
-    1988). A probability is that of Student's t at the signed root of the increase of the residual sum of
-    squares that the boundary of the statement costs, so that it agrees with the intervals: it passes 97.5 %
-    where the 95 % interval ends.
+    1988). The probability of a statement is that of Student's t at the signed root of the increase in the residual
+    sum of squares at the boundary of the statement. It agrees with the intervals: it is 97.5 % where the 95 %
+    interval ends.
 
     Args:
         profile: The points.
@@ -88,7 +85,7 @@ class Region:
         log_x_min = self.log_x0 - self.x0_distance
         alphas = _alphas(tops, np.concatenate([betas, betas, self.best.beta]), profile.scale, log_x_min)
         alpha_low, alpha_high = float(alphas.min()), float(alphas.max())
-        if open_above:  # ever steeper laws remain possible, and with them any alpha on that side
+        if open_above:  # arbitrarily steep laws remain possible, and with them any alpha on that side
             alpha_low, alpha_high = (alpha_low, math.inf) if log_x_min > 0 else (0.0, alpha_high)
         finite = floors[np.isfinite(floors)]
         return {
@@ -100,7 +97,7 @@ class Region:
     def band(self, places: Array) -> tuple[Array, Array]:
         """See ``Uncertainty``."""
         lows, highs = self.profile.extremes(self._betas, self._limit, places + self.x0_distance)
-        with np.errstate(over="ignore"):  # infinite far to the left of the data, where anything is possible
+        with np.errstate(over="ignore"):  # infinite far to the left of the data
             return self.profile.scale * lows.min(axis=0), self.profile.scale * highs.max(axis=0)
 
     def floor_reaches(self, loss: float) -> float:
@@ -125,7 +122,7 @@ class Region:
         distance = place + self.x0_distance
 
         def ratio(beta: Array) -> Array:
-            """Gamma over top where the gain is epsilon; negative for exponents that never gain as much."""
+            """Gamma over top where the gain is epsilon; negative for exponents whose gain never is as large."""
             return _exp(-beta * distance) * (1 - 2.0**-beta - epsilon) / epsilon
 
         def at_epsilon(power: Array, beta: Array) -> tuple[Array, float, Array]:
@@ -138,14 +135,14 @@ class Region:
     def _least_rss(self, family: Callable[[Array, Array], tuple[Array, float, float | Array]]) -> float:
         """The least residual sum of squares over laws that meet a condition.
 
-        ``family`` gives, for x**-beta (k, n) and exponents (k,), the laws ``offset + top * basis`` that meet it, as
-        (basis, offset, largest top); a largest top of NaN says that an exponent has no such law.
+        ``family`` maps x**-beta, shape (k, n), and exponents, shape (k,), to the laws ``offset + top * basis`` that
+        meet the condition, as (basis, offset, largest top); the largest top is NaN for an exponent without such a law.
         """
         profile = self.profile
 
         def rss(beta: Array) -> Array:
             basis, offset, largest = family(np.exp(-beta[:, None] * profile.distance), beta)
-            # The basis may be huge far to the left of the data, and its square must stay finite.
+            # The basis may be huge far to the left of the data; its square must stay finite.
             size = np.maximum(np.abs(basis).max(axis=1), 1e-300)
             basis = basis / size[:, None]
             target = profile.y - offset
@@ -156,11 +153,11 @@ class Region:
             found = profile.total((target - coefficient[:, None] * basis) ** 2)
             return np.where(np.isnan(largest), math.inf, found)
 
-        with np.errstate(over="ignore"):  # a loss far beyond the measured ones is infinitely unlikely
+        with np.errstate(over="ignore"):  # infinite for a loss far from the measured ones
             return least_over_beta(rss, self.best.beta, _REGION_POINTS)
 
-    def _confidence(self, constrained: float, holds: "NDArray[np.bool_]") -> float:
-        """The probability of a statement from whether it holds at the optimum and what its boundary costs."""
+    def _confidence(self, constrained: float, holds: Mask) -> float:
+        """The probability of a statement, given the sum of squares at its boundary and whether the optimum meets it."""
         if not math.isfinite(constrained):
             return 1.0 if holds.all() else 0.0
         increase = max(constrained - self._least, 0.0) / (self._least / self._degrees)
@@ -170,7 +167,7 @@ class Region:
 
 @dataclass(frozen=True)
 class Resampled:
-    """Laws refitted to resampled points; intervals are their percentiles, probabilities their shares.
+    """Laws refitted to resampled points: intervals are percentiles over them, probabilities shares of them.
 
     Args:
         laws: alpha at x0, beta and gamma of each, float64 of shape (replicates, 3).
@@ -216,7 +213,7 @@ class Resampled:
 
     def _losses(self, places: Array) -> Array:
         alpha_at_x0, beta, gamma = (column[:, None] for column in self.laws.T)
-        with np.errstate(over="ignore"):
+        with np.errstate(over="ignore"):  # not law_at: a constant law times an infinite power would be NaN
             return alpha_at_x0 * _exp(-beta * places) + gamma
 
     def _percentiles(self, values: Array) -> tuple[Array, Array]:
@@ -237,12 +234,12 @@ def f_quantile(level: float, degrees: float) -> float:
 
 
 def _exp(exponent: Array) -> Array:
-    """The exponential, e**300 standing for anything above: its products stay finite."""
+    """The exponential, at most e**300, so that products with it stay finite."""
     return np.exp(np.minimum(exponent, 300.0))
 
 
 def _alphas(tops: Array, betas: Array, scale: float, log_x_min: float) -> Array:
-    """``top * scale * x_min**beta`` through logarithms, for the tops that exist (are finite)."""
+    """``top * scale * x_min**beta`` through logarithms, for the finite tops."""
     exists = np.isfinite(tops)
     tops, betas = tops[exists], betas[exists]
     logs = np.log(np.where(tops > 0, tops, 1.0)) + math.log(scale) + betas * log_x_min

@@ -1,68 +1,75 @@
-"""Validation of the points of a fit: every refusal names the argument, the place and the value."""
+"""Validation of what a fit is given: every error names the argument, the place and the value."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-Array = NDArray[np.float64]
-Indices = NDArray[np.int64]
+from tfrs_scaling.common.arrays import Array, Indices, Mask
 
 _WIDEST = 1e100  # ratio of the largest to the smallest weight
 
 
-def checked_points(x: ArrayLike, y: ArrayLike, weights: ArrayLike | None) -> tuple[Array, Array, Array]:
-    """The points of a fit, validated, without those of weight 0, in an order that does not depend on the input's.
+@dataclass(frozen=True)
+class Points:
+    """Validated points, in an order that does not depend on that of the input.
 
-    Returns:
-        (x, y, weights): float64 of shape (n,), sorted by x, then y; weights have mean 1.
-
-    Raises:
-        ValueError: see ``fit_power_law``.
+    Attributes:
+        x: Positive and finite, float64, shape (n,), sorted (ties by y).
+        y: Losses >= 0, float64, shape (n,).
+        weights: Relative precisions > 0, mean 1, float64, shape (n,).
+        groups: The group of each point, numbered from 0 without gaps, int64, shape (n,).
     """
-    return grouped_points(x, y, weights, None)[:3]
+
+    x: Array
+    y: Array
+    weights: Array
+    groups: Indices
+
+    def where(self, kept: Mask) -> "Points":
+        """The points at which ``kept``, shape (n,), is true; at least one must be."""
+        weights = self.weights[kept]
+        groups = np.unique(self.groups[kept], return_inverse=True)[1].astype(np.int64)
+        return Points(self.x[kept], self.y[kept], weights / weights.mean(), groups)
 
 
-def grouped_points(
-    x: ArrayLike, y: ArrayLike, weights: ArrayLike | None, groups: Iterable[Any] | None
-) -> tuple[Array, Array, Array, Indices]:
-    """The points of a fit as ``checked_points`` gives them, with the group each belongs to.
+def checked_points(
+    x: ArrayLike, y: ArrayLike, weights: ArrayLike | None = None, groups: Iterable[Any] | None = None
+) -> Points:
+    """The points of a fit, validated, without those of weight 0.
 
     Args:
         x: As ``fit_power_law``, and so are the others.
         y: Losses.
-        weights: Relative precisions.
-        groups: A label for each point, text or numbers; each point is a group of its own if not given.
+        weights: Relative precisions; equal if not given.
+        groups: A label for each point, text or numbers; each point is its own group if not given.
 
     Returns:
-        (x, y, weights, groups): groups are numbered from 0 in the order in which they appear.
+        The points.
 
     Raises:
         ValueError: see ``fit_power_law``.
     """
-    xs, ys = positive("x", x), finite("y", y)
-    ws = np.ones_like(xs) if weights is None else finite("weights", weights)
-    for name, values in (("x", xs), ("y", ys), ("weights", ws)):
-        if values.ndim != 1 or values.size != xs.size:
-            raise ValueError(f"{name} has shape {values.shape} and x {xs.shape}; both must be one list of equal length")
+    xs, ys = positive("x", x), not_negative("y", y)
+    ws = np.ones_like(xs) if weights is None else not_negative("weights", weights)
+    check_columns(x=xs, y=ys, weights=ws)
     labels = labelled("groups", groups, xs.size)
-    for name, values in (("y", ys), ("weights", ws)):
-        if (values < 0).any():
-            raise ValueError(f"{name}[{int(np.argmax(values < 0))}] is negative; it must be 0 or above")
-    if xs.size == 0:
-        raise ValueError("x is empty; a fit needs points")
     if not (ws > 0).any():
-        raise ValueError("weights are all 0; at least one point must count")
+        raise ValueError("weights are all 0; at least one point needs a positive weight")
     counts = ws > 0
     xs, ys, ws, labels = xs[counts], ys[counts], ws[counts], labels[counts]
     if ws.max() / _WIDEST > ws.min():
-        raise ValueError(f"weights span {ws.min():g} to {ws.max():g}; a point of so little weight must have 0")
+        raise ValueError(
+            f"weights range from {ws.min():g} to {ws.max():g}, more than a factor of {_WIDEST:g}; "
+            "set the smallest to 0, which leaves the point out"
+        )
     if xs.size > 1 and xs.min() == xs.max():
-        raise ValueError(f"x is {xs[0]:g} at every point; a law in x needs different x")
-    order = np.lexsort((labels, ws, ys, xs))  # the answer must not depend on the order of the points
+        raise ValueError(f"x is {xs[0]:g} at every point; measure at four or more different x")
+    order = np.lexsort((labels, ws, ys, xs))  # the result must not depend on the order of the points
     ws = ws / ws.max()
-    return xs[order], ys[order], (ws / ws.mean())[order], numbered(labels[order])
+    return Points(xs[order], ys[order], (ws / ws.mean())[order], numbered(labels[order]))
 
 
 def numbered(labels: NDArray[Any]) -> Indices:
@@ -72,7 +79,7 @@ def numbered(labels: NDArray[Any]) -> Indices:
 
 
 def labelled(name: str, labels: Iterable[Any] | None, n: int) -> Indices:
-    """Labels as numbers that sort as their text does, or 0 to n - 1 where there are none: int64, shape (n,).
+    """Labels as numbers that sort like their text, or 0 to n - 1 if there are none: int64, shape (n,).
 
     Raises:
         ValueError: there are not n of them, or one is None or NaN.
@@ -81,11 +88,27 @@ def labelled(name: str, labels: Iterable[Any] | None, n: int) -> Indices:
         return np.arange(n)
     given = list(labels)
     if len(given) != n:
-        raise ValueError(f"{name} has {len(given)} labels for {n} points; every point needs one")
-    missing = [at for at, label in enumerate(given) if label is None or label != label]
+        raise ValueError(f"{name} has {len(given)} labels for {n} points; give one label for each point")
+    missing = [index for index, label in enumerate(given) if label is None or label != label]
     if missing:
-        raise ValueError(f"{name}[{missing[0]}] is {given[missing[0]]}; every point needs a label")
+        raise ValueError(f"{name}[{missing[0]}] is {given[missing[0]]}; give every point a label")
     return np.unique([str(label) for label in given], return_inverse=True)[1].astype(np.int64)
+
+
+def check_columns(**columns: Array) -> None:
+    """Check that every argument is one-dimensional, not empty and as long as the first.
+
+    Raises:
+        ValueError: one of them is not.
+    """
+    (first, expected), *_ = columns.items()
+    for name, values in columns.items():
+        if values.ndim != 1:
+            raise ValueError(f"{name} has shape {values.shape}; it must be one-dimensional, one value for each point")
+        if values.size != expected.size:
+            raise ValueError(f"{name} has {values.size} values and {first} has {expected.size}; the two must match")
+    if expected.size == 0:
+        raise ValueError(f"{first} is empty; give at least one point")
 
 
 def finite(name: str, values: ArrayLike) -> Array:
@@ -99,10 +122,8 @@ def finite(name: str, values: ArrayLike) -> Array:
             raise TypeError("complex numbers")
         array = np.asarray(values, dtype=np.float64)
     except (TypeError, ValueError, OverflowError) as error:
-        raise ValueError(f"{name} must be real numbers, one for each point ({error})") from error
-    bad = ~np.isfinite(array)
-    if bad.any():
-        raise ValueError(f"{_first(name, array, bad)}; every value must be finite")
+        raise ValueError(f"{name} must hold real numbers, one for each point ({error})") from error
+    _refuse(name, array, ~np.isfinite(array), "every value must be finite")
     return array
 
 
@@ -113,15 +134,27 @@ def positive(name: str, values: ArrayLike) -> Array:
         ValueError: one of them is not finite, or not above 0.
     """
     array = finite(name, values)
-    if (array <= 0).any():
-        raise ValueError(f"{_first(name, array, array <= 0)}; it must be above 0")
+    _refuse(name, array, array <= 0, "it must be above 0")
     return array
 
 
-def _first(name: str, array: Array, bad: NDArray[np.bool_]) -> str:
-    """The first bad value with its place, which a single number does not have."""
-    where = int(np.argmax(bad.ravel()))
-    return f"{name}[{where}] is {array.ravel()[where]:g}" if array.ndim else f"{name} is {array:g}"
+def not_negative(name: str, values: ArrayLike) -> Array:
+    """Values as float64 of the same shape.
+
+    Raises:
+        ValueError: one of them is not finite, or below 0.
+    """
+    array = finite(name, values)
+    _refuse(name, array, array < 0, "it must be 0 or above")
+    return array
+
+
+def _refuse(name: str, array: Array, bad: Mask, rule: str) -> None:
+    """Raise a ValueError that names the first bad value and, unless the array is a single number, its index."""
+    if bad.any():
+        where = int(np.argmax(bad.ravel()))
+        place = f"{name}[{where}]" if array.ndim else name
+        raise ValueError(f"{place} is {array.ravel()[where]:g}; {rule}")
 
 
 def one_positive(name: str, value: ArrayLike) -> float:
@@ -132,12 +165,12 @@ def one_positive(name: str, value: ArrayLike) -> float:
     """
     array = positive(name, value)
     if array.size != 1:
-        raise ValueError(f"{name} has shape {array.shape}; it must be one number")
+        raise ValueError(f"{name} has shape {array.shape}; it must be a single number")
     return float(array.item())
 
 
 def check_level_and_seed(level: float, seed: int) -> None:
-    """Refuse what is no confidence level, or no seed.
+    """Check a confidence level and a seed.
 
     Raises:
         ValueError: level is not between 0 and 1, or seed is negative.

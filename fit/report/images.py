@@ -14,14 +14,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pandas as pd
-from jinja2 import Environment
-from markupsafe import Markup
 
 from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.common.files import write_text_atomically
-from tfrs_scaling.common.page import HEAD, SCRIPT, bokeh_script, embedded
-from tfrs_scaling.fit.report.report import figures_of, report_sections
-from tfrs_scaling.fit.report.tables import study_tables
+from tfrs_scaling.common.page import render_page
+from tfrs_scaling.fit.report.report import report_figures
+from tfrs_scaling.fit.report.view import study_view
+from tfrs_scaling.fit.study import StudyFits
 
 Format = Literal["png", "svg"]
 
@@ -29,13 +28,7 @@ WIDTH = 640  # pixels of the page; a png has three times as many
 _SCALE = 3
 _PATIENCE = 120.0  # seconds until every figure must be drawn
 _BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-_PAGE = (
-    HEAD
-    + """<body>{% for element, height in places %}
-<div class="plot" id="{{ element }}" style="width: {{ width }}px; min-height: {{ height }}px"></div>{% endfor %}
-<script type="application/json" id="documents">{{ documents }}</script><script>{{ script }}</script></body></html>
-"""
-)
+_TEMPLATE = Path(__file__).with_name("images.html.j2")
 _SVG = 'return Bokeh.index[roots.get(arguments[0]).id].export("svg").ctx.get_serialized_svg(true)'
 _NAMES = re.compile(r'\bid="([A-Za-z]{12})"')
 _PNG = 'return Bokeh.index[roots.get(arguments[0]).id].export("png").canvas.toDataURL("image/png")'
@@ -43,20 +36,20 @@ _PNG = 'return Bokeh.index[roots.get(arguments[0]).id].export("png").canvas.toDa
 
 def write_images(
     runs: pd.DataFrame,
-    fits: Mapping[str, Any],
+    study: StudyFits,
     folder: str | os.PathLike[str],
     *,
-    study: Mapping[str, Any],
     suffix: Format,
+    about: Mapping[str, Any] | None = None,
 ) -> list[Path]:
     """Write every figure of a study to a file of its own, in the colours of a light page.
 
     Args:
         runs: The run table.
-        fits: What ``fit_study`` made of it.
-        folder: Where to; it is made if need be. Files are called as their places on the report's page.
-        study: As ``write_report`` takes it.
+        study: What ``fit_study`` returned for it.
+        folder: Where to write; it is created if needed. Files are named after the elements of the report's page.
         suffix: png (three pixels to one of the page) or svg.
+        about: As ``write_report`` takes it.
 
     Returns:
         The files.
@@ -66,10 +59,12 @@ def write_images(
         OSError: a file cannot be written.
     """
     with headless_browser() as browser, tempfile.TemporaryDirectory() as scratch:
-        sections, *_ = report_sections(runs, fits, study, study_tables(fits))
-        figures = figures_of(sections)
+        view = study_view(runs, study, about)
+        figures = report_figures(view)
         page = Path(scratch) / "figures.html"
-        page.write_text(_page(figures, str(study["name"])), encoding="utf-8")
+        places = [(element, plot.height) for element, plot in figures.items()]
+        content = {"kind": "figures", "name": view.about.name, "places": places, "width": WIDTH}
+        page.write_text(render_page(_TEMPLATE, figures, **content), encoding="utf-8")
         _open(browser, page)
         place = Path(folder)
         place.mkdir(parents=True, exist_ok=True)
@@ -112,19 +107,6 @@ def headless_browser(capabilities: Mapping[str, Any] | None = None) -> Iterator[
         yield browser
     finally:
         browser.quit()
-
-
-def _page(figures: Mapping[str, Any], name: str) -> str:
-    return Environment(autoescape=True).from_string(_PAGE).render(
-        kind="figures",
-        name=name,
-        style=Markup("body { margin: 0; background: #fff; }"),
-        bokeh=bokeh_script(),
-        places=[(element, plot.height) for element, plot in figures.items()],
-        width=WIDTH,
-        documents=embedded(figures),
-        script=Markup(SCRIPT),  # noqa: S704 -- ours
-    )  # fmt: skip
 
 
 def _open(browser: Any, page: Path) -> None:

@@ -1,36 +1,17 @@
-"""The methods of a study in words, from its runs and its settings: what was done, so that it can be done again."""
-
-from collections.abc import Mapping
-from typing import Any
+"""The methods of a study in words, from its runs and its settings: enough to repeat it."""
 
 import pandas as pd
 
+from tfrs_scaling.common.words import human
 from tfrs_scaling.fit.labels import multiplier_label
-from tfrs_scaling.fit.report.figures.parts import human
+from tfrs_scaling.fit.report.view import About, StudyView
 from tfrs_scaling.fit.schemes import SCHEMES
 
 
-def methods(runs: pd.DataFrame, fits: Mapping[str, Any], study: Mapping[str, Any]) -> list[str]:
-    """Paragraphs: the models and their training, the data, the choice of learning rates, the fits.
-
-    Args:
-        runs: The run table.
-        fits: What ``fit_study`` made of it.
-        study: As ``write_report`` takes it.
-    """
-    return [_trained(runs), _data(runs, study), _chosen(runs), _fitted(fits), _provenance(runs)]
-
-
-def settings(study: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """What the study was given, as blocks of (dotted name, text) rows."""
-    data = study.get("data") or {}
-    known = {"description", "bayes_ne", "bayes_ne_standard_error"}
-    parts = {
-        "Data": {key: value for key, value in data.items() if key not in known and value is not None},
-        "Configuration": study.get("config") or {},
-        "Software and machine": {key: study[key] for key in ("libraries", "machine") if study.get(key)},
-    }
-    return [{"title": title, "rows": _flat(content)} for title, content in parts.items() if content]
+def methods(view: StudyView) -> list[str]:
+    """Paragraphs: the models and their training, the data, the choice of learning rates, the fits, the provenance."""
+    runs = view.runs
+    return [_trained(runs), _data(runs, view.about), _chosen(runs), _fitted(view.fits.level), _provenance(runs)]
 
 
 def _trained(runs: pd.DataFrame) -> str:
@@ -54,34 +35,34 @@ def _trained(runs: pd.DataFrame) -> str:
     )
 
 
-def _data(runs: pd.DataFrame, study: Mapping[str, Any]) -> str:
-    rows = (study.get("data") or {}).get("rows") or {}
-    counted = ", ".join(f"{name} {count:,}" for name, count in rows.items()) if rows else "not recorded"
+def _data(runs: pd.DataFrame, about: About) -> str:
+    counted = ", ".join(f"{name} {count:,}" for name, count in about.rows.items()) or "not recorded"
     rates = runs["base_ctr"].dropna()
     rate = f" The click-through rate of the test split is {rates.iloc[0]:.4f}." if len(rates) else ""
     return (
         f"Rows by split: {counted}.{rate} NE is the mean log loss on the test split divided by the entropy of that "
-        "rate. Training NE is progressive: of the rows since the data size before, each predicted before its update."
+        "rate. Training NE is progressive: that of the rows since the previous data size, each predicted before its "
+        "update."
     )
 
 
 def _chosen(runs: pd.DataFrame) -> str:
     rates = ", ".join(f"{value:g}" for value in sorted(runs["learning_rate"].unique()))
     return (
-        f"Learning rates {rates} were tried. For every shape that of the lowest validation NE at the largest data size "
-        "is used, of all its seeds together; the test split takes no part in that choice. Points left of the power-law "
+        f"Learning rates {rates} were tried. Each shape uses the one with the lowest validation NE at the largest data "
+        "size, averaged over its seeds; the test split takes no part in that choice. Points left of the power-law "
         "region of a curve (the small-data plateau near NE 1) are drawn hollow and not fitted; an F test per curve "
-        "decides which they are. Frontiers are made of seed averages, so that they are not made of lucky seeds."
+        "decides which they are. Frontiers are built from averages over seeds, so that lucky seeds do not define them."
     )
 
 
-def _fitted(fits: Mapping[str, Any]) -> str:
+def _fitted(level: float) -> str:
     return (
         "Laws NE = α·x⁻ᵝ + γ are fitted by least squares: for a given β the law is linear in α and γ (both kept at 0 "
         "or above), so a search along β finds the global optimum. Intervals, at "
-        f"{fits['level']:.0%}, are profile-likelihood intervals with F limits for n − 3 degrees of freedom, or "
-        "bootstrap intervals where points share a training; frontier and plateau are found anew in every resample. An "
-        "end that the data leave open is written so."
+        f"{level:.0%}, are profile-likelihood intervals with F limits for n − 3 degrees of freedom, or "
+        "bootstrap intervals where points share a training; frontier and plateau are found again in every resample. An "
+        "end that the data do not bound is shown as open."
     )
 
 
@@ -89,23 +70,9 @@ def _provenance(runs: pd.DataFrame) -> str:
     return (
         f"Code {_names(runs, 'code_version')}; configuration {_names(runs, 'config_hash')}; data "
         f"{_names(runs, 'data_hash')}; libraries: {_names(runs, 'libraries')}; machines: {_names(runs, 'machine')}. "
-        f"Training took {runs.groupby('trial_id')['wall_seconds'].max().sum() / 3600:.2g} hours of all trials together."
+        f"All trials together took {runs.groupby('trial_id')['wall_seconds'].max().sum() / 3600:.2g} hours of training."
     )
 
 
 def _names(runs: pd.DataFrame, column: str) -> str:
     return ", ".join(sorted(value for value in runs[column].unique() if value)) or "not recorded"
-
-
-def _flat(content: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
-    """Nested settings as (dotted name, text) pairs, in the order given."""
-    rows: list[tuple[str, str]] = []
-    for key, value in content.items():
-        name = f"{prefix}{key}"
-        if isinstance(value, Mapping):
-            rows += _flat(value, f"{name}.")
-        elif isinstance(value, list | tuple):
-            rows.append((name, ", ".join(str(item) for item in value)))
-        else:
-            rows.append((name, f"{value:,}" if isinstance(value, int) and value > 9999 else str(value)))
-    return rows

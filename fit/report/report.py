@@ -1,74 +1,49 @@
 """The report: one HTML page that needs nothing but a browser, and its tables as CSV."""
 
 import os
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from jinja2 import Environment, StrictUndefined
-from markupsafe import Markup
 
 from tfrs_scaling.common.files import write_text_atomically
 from tfrs_scaling.common.json_numbers import to_json
-from tfrs_scaling.common.page import HEAD, SCRIPT, STYLE, bokeh_script, embedded, script_safe
-from tfrs_scaling.fit.advice.advise import advise, read_budget
+from tfrs_scaling.common.page import render_page, script_safe
+from tfrs_scaling.common.words import human, signed
 from tfrs_scaling.fit.analyses.outlook import EPSILON
-from tfrs_scaling.fit.labels import multiplier_label
-from tfrs_scaling.fit.report.figures.parts import UNITS, human
-from tfrs_scaling.fit.report.figures.phases import INSIDE, TARGET, Levers, levers
-from tfrs_scaling.fit.report.methods import methods, settings
-from tfrs_scaling.fit.report.page import PAGE, TABLE
-from tfrs_scaling.fit.report.page import STYLE as REPORT_STYLE
-from tfrs_scaling.fit.report.script import REPORT_SCRIPT
-from tfrs_scaling.fit.report.sections import (
-    Section,
-    beyond_sections,
-    dimension_section,
-    generalisation_section,
-    joint_section,
-    levers_section,
-    ranking_section,
-    scheme_sections,
-    zone_sections,
-)
-from tfrs_scaling.fit.report.summary import (
-    STATUS_WORDS,
-    best_point,
-    cautions,
-    gain_words,
-    next_doubling,
-    scheme_gains,
-)
-from tfrs_scaling.fit.report.table import Table, signed
-from tfrs_scaling.fit.report.tables import study_tables
-from tfrs_scaling.fit.screening import usable_runs
+from tfrs_scaling.fit.labels import architecture_suffix, multiplier_label, shape_name
+from tfrs_scaling.fit.laws.power_law import PowerLawFit
+from tfrs_scaling.fit.report.figures.parts import UNITS
+from tfrs_scaling.fit.report.figures.phases import INSIDE, TARGET, SharedAxis, shared_axes
+from tfrs_scaling.fit.report.methods import methods
+from tfrs_scaling.fit.report.sections import Section, study_sections
+from tfrs_scaling.fit.report.summary import best_point, cautions, findings, scheme_gains
+from tfrs_scaling.fit.report.view import BUDGETS, StudyView, study_view
+from tfrs_scaling.fit.schemes import BASELINE, SCHEMES
+from tfrs_scaling.fit.study import StudyFits
 
-BUDGETS = {  # of the first panel
-    "compute=10x": "With 10 times the compute",
-    "data=2x": "With twice the data",
-    "params=4x": "With 4 times the parameters",
-}
-_BULLET = re.compile(r"^ +(- |\d+\. )?")  # what the terminal writes before an item
-_ABSENT = {  # what a study without it could add
+_TEMPLATE = Path(__file__).with_name("page.html.j2")
+_ABSENT = {  # by attribute of StudyFits: how to get an analysis that found nothing
     "ranking": "A ranking of the schemes: scale V, H, O or M (sweep.V, sweep.H, …).",
-    "zones": "Zones of V against H and O against M: both schemes of a pair, at several data sizes.",
-    "dimension": "The embedding dimension against the rows: cross both (sweep.VH).",
-    "generalisation": "Training against test: lines of three data sizes or more.",
-    "joint": "A law of parameters and data: three sizes of model and of data of one scheme.",
-    "architectures": "Architectures side by side: name another one (sweep.A).",
-    "effects": "The effect of each multiplier: a shape at a data size that the baseline reached.",
-    "held_out": "A test of the laws on a held-out data size: lines of five data sizes or more.",
+    "zones": "Zones of V against H and O against M: scale both schemes of a pair, at several data sizes.",
+    "dimension": "The embedding dimension against the rows: scale both together (sweep.VH).",
+    "generalisation": "Training against test: lines with three or more data sizes.",
+    "joint": "A law of parameters and data: three model sizes and three data sizes of one scheme.",
+    "architectures": "A comparison of architectures: name another one (sweep.A).",
+    "effects": "The effect of each multiplier: a shape at a data size that the baseline reached too.",
+    "held_out": "A test of the laws on a held-out data size: lines with five or more data sizes.",
 }
 
 
 def write_report(
     runs: pd.DataFrame,
-    fits: Mapping[str, Any],
+    study: StudyFits,
     path: str | os.PathLike[str],
     *,
-    study: Mapping[str, Any],
+    about: Mapping[str, Any] | None = None,
+    tensorboard: str | os.PathLike[str] | None = None,
 ) -> None:
     """Write the report of a study: one HTML file that opens offline, and ``tables/*.csv`` beside it.
 
@@ -76,181 +51,137 @@ def write_report(
 
     Args:
         runs: The run table.
-        fits: What ``fit_study`` made of it.
+        study: What ``fit_study`` returned for it.
         path: The HTML file to write.
-        study: ``name``, and as far as known ``config`` (nested mapping), ``data`` (``rows`` by split,
-            ``base_ctr`` by split, ``bayes_ne``, ``bayes_ne_standard_error``, ``description``),
-            ``libraries`` and ``machine`` (texts). All of it is shown as plain text.
+        about: What else is known of the study, as ``study.json`` holds it: ``name`` (by default that of the run
+            table), ``config`` (nested mapping), ``data`` (``rows`` by split, ``base_ctr`` by split, ``bayes_ne``,
+            ``description``), ``libraries`` and ``machine`` (texts); any may be missing. All of it is shown as plain
+            text.
+        tensorboard: A folder for the same findings in TensorBoard; what it holds is deleted. None: not written.
 
     Raises:
-        ValueError: the study has no name.
         OSError: a file cannot be written.
     """
-    if not study.get("name"):
-        raise ValueError("the study has no name; give study={'name': ...}")
+    view = study_view(runs, study, about)
     folder = Path(path).parent / "tables"
     folder.mkdir(exist_ok=True)
-    for name, table in study_tables(fits).items():
+    for name, table in view.tables.items():
         write_text_atomically(folder / f"{name}.csv", table.csv())
-    write_text_atomically(path, render_report(runs, fits, study))
+    write_text_atomically(path, render_report(view))
+    if tensorboard is not None:
+        from tfrs_scaling.fit.report.tensorboard import write_tensorboard
+
+        write_tensorboard(view, Path(tensorboard))
 
 
-def render_report(runs: pd.DataFrame, fits: Mapping[str, Any], study: Mapping[str, Any]) -> str:
-    """The report as HTML; arguments as ``write_report``."""
-    tables = study_tables(fits)
-    sections, groups, target = report_sections(runs, fits, study, tables)
-    data = study.get("data") or {}
-    environment = Environment(autoescape=True, undefined=StrictUndefined)
-    template = environment.from_string(TABLE)
-    numeric = ("number", "count", "estimate", "signed")
-
-    def table(item: Table) -> Markup:
-        return Markup(template.render(item=item, numeric=numeric))  # noqa: S704 -- autoescaped
-
-    return environment.from_string(HEAD + PAGE).render(
+def render_report(view: StudyView) -> str:
+    """The report as HTML."""
+    target = _target_slider(view)
+    axes = shared_axes(view, target.value)
+    sections = study_sections(view, axes)
+    return render_page(
+        _TEMPLATE,
+        _figures(sections),
         kind="scaling report",
-        name=study["name"],
-        description=data.get("description"),
-        style=Markup(STYLE + REPORT_STYLE),  # noqa: S704 -- ours, no part of it comes from the study
-        script=Markup(SCRIPT + REPORT_SCRIPT),  # noqa: S704 -- ours
-        bokeh=bokeh_script(),
-        documents=embedded(figures_of(sections)),
-        data=script_safe(_page_data(groups, tables, target)),
-        table=table,
+        name=view.about.name,
+        description=view.about.description,
+        data=script_safe(_page_data(view, axes, target)),
         sections=sections,
-        advice=_advice(runs, fits),
-        tiles=_tiles(runs, fits),
-        findings=_findings(runs, fits),
-        absent=[words for name, words in _ABSENT.items() if not fits[name]],
-        cautions=cautions(runs, fits),
-        fits=tables["fits"],
-        left_out=[tables[name] for name in ("missing", "collapsed", "flagged")],
-        methods=methods(runs, fits, study),
-        settings=settings(study),
+        advice=[(BUDGETS[budget], advice) for budget, advice in view.advice.items()],
+        tiles=_tiles(view),
+        findings=findings(view),
+        absent=[words for name, words in _ABSENT.items() if not getattr(view.fits, name)],
+        cautions=cautions(view),
+        fits=view.tables["fits"],
+        left_out=[view.tables[name] for name in ("missing", "collapsed", "flagged")],
+        methods=methods(view),
+        settings=view.about.settings,
     )
 
 
-def report_sections(
-    runs: pd.DataFrame, fits: Mapping[str, Any], study: Mapping[str, Any], tables: Mapping[str, Table]
-) -> tuple[list[Section], list[Levers], dict[str, float]]:
-    """The sections with their figures, the frontiers that the sliders move, and the slider of the target NE."""
-    bayes_ne = (study.get("data") or {}).get("bayes_ne")
-    best, chosen = best_point(runs), usable_runs(runs).reset_index(drop=True)
-    target = _target_slider(fits, None if best is None else float(best["test_ne"]))
-    groups = [] if best is None else levers(chosen, fits, target["value"])
-    sections = [
-        *ranking_section(fits, tables),
-        *scheme_sections(runs, fits, bayes_ne),
-        *levers_section(groups, tables),
-        *zone_sections(fits, tables),
-        *dimension_section(chosen, fits, tables),
-        *generalisation_section(chosen, fits, tables),
-        *joint_section(fits, tables),
-        *beyond_sections(chosen, fits, tables, bayes_ne),
-    ]
-    return sections, groups, target
+def report_figures(view: StudyView) -> dict[str, Any]:
+    """Every figure of the report by the id of its element, in the order of the page."""
+    return _figures(study_sections(view, shared_axes(view, _target_slider(view).value)))
 
 
-def figures_of(sections: Sequence[Section]) -> dict[str, Any]:
-    """Every figure by the id of its element, in the order of the page."""
-    return {view.element: view.plot for section in sections for figure in section.figures for view in figure.views}
+def _figures(sections: Iterable[Section]) -> dict[str, Any]:
+    return {each.element: each.plot for section in sections for figure in section.figures for each in figure.views}
 
 
-def _target_slider(fits: Mapping[str, Any], best: float | None) -> dict[str, float]:
-    """Ends, step and beginning of the slider of the target NE."""
-    losses = [loss for record in fits["lines"] for loss in record["fit"]["y"]] if best is not None else []
-    if best is None or not losses:
-        return {"min": 0.0, "max": 1.0, "step": 0.0005, "value": 0.5}
-    floors = [r["fit"]["gamma"] for r in fits["lines"] if r["fit"]["status"] == "ok" and r["fit"]["gamma"] > 0.5 * best]
-    low = round(min([0.96 * best, *floors]) - 0.001, 3)
-    return {"min": low, "max": round(max(losses), 3), "step": 0.0005, "value": round(TARGET * best, 4)}
+@dataclass(frozen=True)
+class _Slider:
+    """Ends, step and beginning of a slider."""
+
+    min: float
+    max: float
+    step: float
+    value: float
 
 
-def _page_data(groups: Sequence[Levers], tables: Mapping[str, Table], target: Mapping[str, float]) -> dict[str, Any]:
-    """What the page's script works with."""
-    architectures = sorted({group.architecture for group in groups})
+@dataclass(frozen=True)
+class _Tile:
+    """A number in large print, its name above and a note below."""
+
+    name: str
+    value: str
+    note: str
+
+
+def _target_slider(view: StudyView) -> _Slider:
+    """The slider of the target NE: from below the lowest floor to the highest NE."""
+    best, fits = best_point(view.chosen), [line.fit for line in view.fits.lines]
+    if best is None or not fits:
+        return _Slider(min=0.0, max=1.0, step=0.0005, value=0.5)
+    floors = [fit.gamma for fit in fits if fit.status.has_floor and fit.gamma > 0.5 * best.ne]
+    return _Slider(
+        min=round(min([0.96 * best.ne, *floors]) - 0.001, 3),
+        max=round(max(loss for fit in fits for loss in fit.y), 3),
+        step=0.0005,
+        value=round(TARGET * best.ne, 4),
+    )
+
+
+def _page_data(view: StudyView, axes: Sequence[SharedAxis], target: _Slider) -> dict[str, Any]:
+    """What the page's script works with, as JSON."""
+    architectures = sorted({axis.architecture for axis in axes})
     several = len(architectures) > 1
     return {
         "epsilon": EPSILON,
         "inside": INSIDE,
-        "target": target,
+        "target": asdict(target),
         "units": UNITS,
-        "tables": {name: table.csv() for name, table in tables.items()},
+        "tables": {name: table.csv() for name, table in view.tables.items()},
         "levers": [
             {
-                "element": group.name + (f"-{architectures.index(group.architecture)}" if several else ""),
-                "x": group.x,
-                "axis": group.axis + (f" · {group.architecture}" if several else ""),
-                "laws": [to_json(law | {"words": STATUS_WORDS[law["status"]]}) for law in group.laws],
+                "element": axis.name + (f"-{architectures.index(axis.architecture)}" if several else ""),
+                "x": axis.x,
+                "axis": axis.label + architecture_suffix(axis.architecture, several),
+                "laws": [_law_data(scheme, fit) for scheme, fit in axis.laws.items()],
             }
-            for group in groups
+            for axis in axes
         ],
     }
 
 
-def _advice(runs: pd.DataFrame, fits: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The answer for each budget; none where nothing was measured."""
-    if best_point(runs) is None:
-        return []
-    return [{"title": title} | advice_parts(runs, fits, budget) for budget, title in BUDGETS.items()]
+def _law_data(scheme: str, fit: PowerLawFit) -> Any:
+    """A frontier's law in the closed form that the script evaluates; low and high are the ends of the fitted range."""
+    return to_json(
+        {
+            "scheme": scheme, "label": SCHEMES[scheme].short, "top": fit.alpha_at_x0, "beta": fit.beta,
+            "gamma": fit.gamma, "x0": fit.x0, "low": min(fit.x), "high": max(fit.x), "status": fit.status,
+            "words": fit.status.words,
+        }
+    )  # fmt: skip
 
 
-def advice_parts(runs: pd.DataFrame, fits: Mapping[str, Any], budget: str) -> dict[str, Any]:
-    """The lines of an ``Advice`` as the page sets them: answer, reasons, and what is indented below a line, folded."""
-    lines = advise(runs, fits, read_budget(budget)).lines()
-    reasons, folded = list[str](), list[dict[str, Any]]()
-    for at, line in enumerate(lines[1:], 1):
-        if line.startswith(" "):
-            folded[-1]["items"].append(line)
-        elif at + 1 < len(lines) and lines[at + 1].startswith(" "):
-            folded.append({"summary": line.rstrip(":"), "items": []})
-        else:
-            reasons.append(line)
-    for part in folded:
-        part["code"] = part["items"][0].lstrip().startswith("tfrs-scaling")
-        if not part["code"]:
-            part["items"] = [_BULLET.sub("", item) for item in part["items"]]
-    return {"answer": lines[0], "reasons": reasons, "folded": folded}
-
-
-def _tiles(runs: pd.DataFrame, fits: Mapping[str, Any]) -> list[dict[str, str]]:
-    best = best_point(runs)
+def _tiles(view: StudyView) -> list[_Tile]:
+    best = best_point(view.chosen)
     if best is None:
         return []
-    shape = "baseline" if best["scheme"] == "D" else f"{best['scheme']} {multiplier_label(best['multiplier'])}×"
-    tiles = [
-        {
-            "name": "Lowest test NE",
-            "value": f"{best['test_ne']:.4f}",
-            "note": f"{shape} at {human(best['examples'])} examples",
-        }
-    ]
-    for gain in scheme_gains(runs, str(best["architecture"])):
-        tiles.append(
-            {
-                "name": f"{gain.scheme} at {multiplier_label(gain.multiplier)}×",
-                "value": signed(-gain.drop),
-                "note": f"NE against the baseline at {human(gain.examples)} examples",
-            }
-        )
+    shape = "baseline" if best.scheme == BASELINE else shape_name(best.scheme, best.multiplier)
+    tiles = [_Tile("Lowest test NE", f"{best.ne:.4f}", f"{shape} at {human(best.examples)} examples")]
+    for gain in scheme_gains(view.chosen, best.architecture):
+        name = f"{gain.scheme} at {multiplier_label(gain.multiplier)}×"
+        note = f"NE against the baseline at {human(gain.examples)} examples"
+        tiles.append(_Tile(name, signed(-gain.drop), note))
     return tiles
-
-
-def _findings(runs: pd.DataFrame, fits: Mapping[str, Any]) -> list[str]:
-    if best_point(runs) is None:
-        return []
-    words = []
-    architectures = sorted(runs["architecture"].unique())
-    for architecture in architectures:
-        where = f"{architecture}: " if len(architectures) > 1 else ""
-        words += [where + gain_words(gain) for gain in scheme_gains(runs, architecture)]
-        words.append(where + next_doubling(fits, architecture))
-    bayes = (fits["best"] or {}).get("bayes")
-    if bayes:
-        words.append(
-            f"The Bayes NE of these data is {bayes['bayes_ne']:.4f} (standard error {bayes['standard_error']:.4f}); "
-            f"the data frontier of {fits['best']['scheme']} levels off at "
-            + (f"{bayes['gamma']:.4f}" if bayes["gamma"] is not None else "an unknown level")
-            + f": {bayes['why']}."
-        )
-    return words

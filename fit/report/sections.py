@@ -6,7 +6,11 @@ from typing import Any
 
 import pandas as pd
 
-from tfrs_scaling.fit.labels import FRONTIER, axis_name, multiplier_label
+from tfrs_scaling.fit.analyses.dimension import MARGIN, BestDimension
+from tfrs_scaling.fit.analyses.effects import Effect
+from tfrs_scaling.fit.analyses.generalisation import Generalisation
+from tfrs_scaling.fit.analyses.held_out import HeldOut
+from tfrs_scaling.fit.labels import FRONTIER, architecture_suffix, line_name, multiplier_label
 from tfrs_scaling.fit.report.captions import ALL, AXES, CAPTIONS, HOW, PAPER, REGROUPED, TITLES, VIEWS
 from tfrs_scaling.fit.report.figures.curves import (
     architectures_figure,
@@ -15,15 +19,13 @@ from tfrs_scaling.fit.report.figures.curves import (
     joint_figure,
 )
 from tfrs_scaling.fit.report.figures.forest import effects_figure, held_out_figure
-from tfrs_scaling.fit.report.figures.phases import Levers
-from tfrs_scaling.fit.report.figures.schemes import Key, named_frontier, regrouped_figures, study_figures
-from tfrs_scaling.fit.report.figures.zones import pair_name, zone_figure
+from tfrs_scaling.fit.report.figures.phases import SharedAxis
+from tfrs_scaling.fit.report.figures.schemes import Key, regrouped_figures, study_figures
+from tfrs_scaling.fit.report.figures.zones import zone_figure
 from tfrs_scaling.fit.report.table import Table
-from tfrs_scaling.fit.report.tables import line_name
-from tfrs_scaling.fit.schemes import SCHEMES
-from tfrs_scaling.fit.study import find_line, points
-
-Fits = Mapping[str, Any]
+from tfrs_scaling.fit.report.view import StudyView
+from tfrs_scaling.fit.schemes import ARCHITECTURE, BASELINE, SCHEMES
+from tfrs_scaling.fit.screening import SHAPE
 
 
 @dataclass(frozen=True)
@@ -37,8 +39,8 @@ class View:
 
 @dataclass(frozen=True)
 class Figure:
-    """A place for figures on the page: what they show, which figure of the paper that answers (none: empty), how to
-    read them."""
+    """A place for figures on the page: what they show, the paper's figure to compare with (empty: none), how to read
+    them."""
 
     title: str
     paper: str
@@ -56,48 +58,66 @@ class Section:
     title: str
     words: tuple[str, ...] = ()
     figures: tuple[Figure, ...] = ()
-    tables: tuple[Table, ...] = ()
+    tables: tuple[Table[Any], ...] = ()
     controls: bool = False
 
 
-def ranking_section(fits: Fits, tables: Mapping[str, Table]) -> list[Section]:
-    """Table 1: which scheme is best, against data, parameters and compute."""
-    if not fits["ranking"]:
-        return []
-    several = len({record["architecture"] for record in fits["ranking"]}) > 1
-    words = [
-        f"{record['architecture'] + ', against' if several else 'Against'} {record['x']}: {record['text']}"
-        for record in fits["ranking"]
-    ]
+def study_sections(view: StudyView, axes: Sequence[SharedAxis]) -> list[Section]:
+    """The sections that the study has something for, in the order of the page."""
     return [
-        Section(
-            "ranking", "Ranking", "Which scheme is best", tuple(words), (), (tables["table1"], tables["table1_pairs"])
-        )
-    ]  # fmt: skip
+        *_ranking(view),
+        *_schemes(view),
+        *_levers(view, axes),
+        *_zones(view),
+        *_dimension(view),
+        *_generalisation(view),
+        *_joint(view),
+        *_effects(view),
+        *_architectures(view),
+        *_held_out(view),
+        *_paper(view),
+    ]
 
 
-def scheme_sections(runs: pd.DataFrame, fits: Fits, bayes_ne: float | None) -> list[Section]:
+def ranking_words(view: StudyView) -> list[str]:
+    """The order of the schemes along each axis, a sentence each."""
+    several = len({ranking.architecture for ranking in view.fits.ranking}) > 1
+    return [
+        f"{ranking.architecture + ', against' if several else 'Against'} {ranking.x}: {ranking.text}"
+        for ranking in view.fits.ranking
+    ]
+
+
+def _ranking(view: StudyView) -> list[Section]:
+    """Table 1: which scheme is best, against data, parameters and compute."""
+    if not view.fits.ranking:
+        return []
+    tables = (view.tables["table1"], view.tables["table1_pairs"])
+    return [Section("ranking", "Ranking", "Which scheme is best", tuple(ranking_words(view)), (), tables)]
+
+
+def _schemes(view: StudyView) -> list[Section]:
     """Figures 2, 4, 5 and 6: NE against data, parameters and compute, of all schemes and of each, in both groupings."""
-    usual, other = (make(runs, fits, bayes_ne=bayes_ne) for make in (study_figures, regrouped_figures))
+    usual, other = study_figures(view), regrouped_figures(view)
     architectures = sorted({architecture for architecture, _, _ in usual})
     sections = []
     for architecture in architectures:
+        suffix = _id_suffix(architectures, architecture)
+        where = architecture_suffix(architecture, len(architectures) > 1)
         for scheme in ("all", *SCHEMES):
             found = [key for key in usual if key[:2] == (architecture, scheme)]
             if not found:
                 continue
-            name = _suffix(architectures, architecture)
-            where = f" · {architecture}" if name else ""
             title = "Schemes side by side" if scheme == "all" else f"{scheme}: {SCHEMES[scheme].words}"
-            figures = tuple(_scheme_figure(key, usual, other, name) for key in found)
+            figures = tuple(_scheme_figure(key, usual, other, suffix) for key in found)
             short = ("Side by side" if scheme == "all" else scheme) + where
-            sections.append(Section(f"scheme-{scheme}{name}", short, title + where, (), figures))
+            sections.append(Section(f"scheme-{scheme}{suffix}", short, title + where, (), figures))
     return sections
 
 
-def _scheme_figure(key: Key, usual: Mapping[Key, Any], other: Mapping[Key, Any], name: str) -> Figure:
+def _scheme_figure(key: Key, usual: Mapping[Key, Any], other: Mapping[Key, Any], suffix: str) -> Figure:
     _, scheme, x = key
-    element = f"figure-{scheme}-{x}{name}"
+    element = f"figure-{scheme}-{x}{suffix}"
     if scheme == "all":
         return Figure(TITLES[x], PAPER[x], ALL[x], (View(element, "", usual[key]),))
     views = [View(element, VIEWS[x][0], usual[key])]
@@ -107,7 +127,7 @@ def _scheme_figure(key: Key, usual: Mapping[Key, Any], other: Mapping[Key, Any],
     return Figure(TITLES[x], PAPER[x], caption, tuple(views))
 
 
-def levers_section(groups: Sequence[Levers], tables: Mapping[str, Table]) -> list[Section]:
+def _levers(view: StudyView, groups: Sequence[SharedAxis]) -> list[Section]:
     """Figure 3 with its sliders, and the limits."""
     if not groups:
         return []
@@ -117,214 +137,210 @@ def levers_section(groups: Sequence[Levers], tables: Mapping[str, Table]) -> lis
         (
             "ne",
             "NE and its two phases",
-            "Up to the diamond, each doubling of x still removes more of NE than the threshold: high return; beyond it "
-            "the law is saturated. Circled crosses are where a law meets the target NE (the dashed line). A triangle "
-            "at the edge points to a mark beyond it. Dashed is extrapolation; dotted, one that the fit does not "
-            "support.",
+            "Up to the diamond, each doubling of x still removes more of NE than the threshold: high return. Beyond it "
+            "the law is saturated. Circled crosses show where a law meets the target NE (the dashed line). A triangle "
+            "at the edge points to a mark outside the figure. Dashed curves are extrapolation; dotted ones are "
+            "extrapolation that the fit does not support.",
         ),
         (
             "gain",
             "Return of the next doubling",
             "The share of NE that the next doubling of x removes, by each frontier's law. The dashed line is the "
-            "threshold ε: where a curve crosses it (the diamond) lies its point of diminishing return. A curve that "
-            "bends down is running into its floor.",
+            "threshold ε; where a curve crosses it (the diamond) is its point of diminishing return. A curve that "
+            "bends down is approaching its floor.",
         ),
     ):
         views = tuple(
             View(
-                f"lever-{what}-{group.name}{_suffix(architectures, group.architecture)}",
-                _axis_label(group.name) + (f" · {group.architecture}" if len(architectures) > 1 else ""),
-                getattr(group, what),
+                f"lever-{what}-{group.name}{_id_suffix(architectures, group.architecture)}",
+                AXES[group.name] + architecture_suffix(group.architecture, len(architectures) > 1),
+                group.ne if what == "ne" else group.gain,
             )
             for group in groups
         )
         pairs.append(Figure(title, "Figure 3", caption, views))
     words = (
-        "Every frontier falls in two phases: high return, then saturation. Where one turns into the other depends on "
-        "what is still worth it: move the threshold. Move the target to see how much of x each scheme needs for it.",
+        "Every frontier has two phases: high return, then saturation. Where the one becomes the other depends on what "
+        "is still worth its cost: move the threshold. Move the target to see how much of x each scheme needs for it.",
     )
-    shown = (tables["phases"], tables["limits"])
+    shown = (view.tables["phases"], view.tables["limits"])
     return [Section("levers", "Phases and limits", "How far more would go", words, tuple(pairs), shown, controls=True)]
 
 
-def zone_sections(fits: Fits, tables: Mapping[str, Table]) -> list[Section]:
+def _zones(view: StudyView) -> list[Section]:
     """Figures 7 and 8 and Table 2."""
-    zones = [zone for zone in fits["zones"] if zone["cells"]]
+    zones = [zone for zone in view.fits.zones if zone.cells]
     if not zones:
         return []
-    several = len({zone["architecture"] for zone in zones}) > 1
+    several = len({zone.architecture for zone in zones}) > 1
     figures = []
     for number, zone in enumerate(zones):
-        first, second = zone["first"], zone["second"]
+        first, second = zone.first, zone.second
         caption = (
             f"{first}: {SCHEMES[first].words}; {second}: {SCHEMES[second].words}. Each cell "
-            "compares the models of both with that many parameters, trained on that many examples, only where "
-            "both were measured. A letter names the scheme whose NE is lower by more than the margin "
-            f"({zone['margin']:g}) and outside the noise; ≈ where neither is."
+            "compares the models of both with that many parameters, trained on that many examples, where both were "
+            f"measured. A letter names the scheme whose NE is lower by more than the margin ({zone.margin:g}) and the "
+            "noise; ≈ means that neither is."
         )
-        title = pair_name(zone) + (f" · {zone['architecture']}" if several else "")
-        paper = {("V", "H"): "Figure 7", ("O", "M"): "Figure 8"}.get((zone["first"], zone["second"]), "Figures 7 and 8")
+        title = f"{first} against {second}{architecture_suffix(zone.architecture, several)}"
+        paper = {("V", "H"): "Figure 7", ("O", "M"): "Figure 8"}.get((first, second), "Figures 7 and 8")
         figures.append(Figure(title, paper, caption, (View(f"figure-zone-{number}", "", zone_figure(zone)),)))
-    shown = (tables["table2"], tables["zones"])
+    shown = (view.tables["table2"], view.tables["zones"])
     return [Section("zones", "Zones", "Which scheme in which budget", (), tuple(figures), shown)]
 
 
-def dimension_section(chosen: pd.DataFrame, fits: Fits, tables: Mapping[str, Table]) -> list[Section]:
+def _dimension(view: StudyView) -> list[Section]:
     """Figure 9."""
-    if not fits["dimension"]:
+    if not view.fits.dimension:
         return []
     figures = []
-    architectures = sorted({record["architecture"] for record in fits["dimension"]})
+    architectures = sorted({record.architecture for record in view.fits.dimension})
     for architecture in architectures:
-        records = [record for record in fits["dimension"] if record["architecture"] == architecture]
-        names = [multiplier_label(float(record["multiplier"])) for record in records]
-        keys = [[_trials_of_dimension(chosen, record, dim) for dim in record["dims"]] for record in records]
-        suffix = _suffix(architectures, architecture)
+        records = [record for record in view.fits.dimension if record.architecture == architecture]
+        keys = [[_trials_of_dimension(view.chosen, record, dim) for dim in record.dims] for record in records]
+        suffix = _id_suffix(architectures, architecture)
         caption = (
             "One line per number of rows, at the largest data size that all its dimensions reached. A star marks the "
-            "dimension of the lowest NE, a ring the knee: the smallest dimension that comes as near to it as noise "
-            "lets one tell. Thick bars are their intervals. A knee that is the same for all lines says that the "
-            "dimension does not need to grow with the tables."
+            f"dimension of the lowest NE, a ring the knee: the smallest dimension whose NE is within {MARGIN:.1%} of "
+            "it. Thick bars are their intervals. If the knee is the same for all lines, the dimension does not need to "
+            "grow with the tables."
         )
-        figures.append(
-            Figure(
-                "NE against embedding dimension" + (f" · {architecture}" if suffix else ""), "Figure 9", caption,
-                (View(f"figure-dimension{suffix}", "", dimension_figure(records, names, keys)),), wide=True,
-            )
-        )  # fmt: skip
-    return [Section("dimension", "Dimension", "Embedding dimension", (), tuple(figures), (tables["dimension"],))]
+        title = "NE against embedding dimension" + architecture_suffix(architecture, bool(suffix))
+        views = (View(f"figure-dimension{suffix}", "", dimension_figure(records, keys)),)
+        figures.append(Figure(title, "Figure 9", caption, views, wide=True))
+    tables = (view.tables["dimension"],)
+    return [Section("dimension", "Dimension", "Embedding dimension", (), tuple(figures), tables)]
 
 
-def generalisation_section(chosen: pd.DataFrame, fits: Fits, tables: Mapping[str, Table]) -> list[Section]:
+def _generalisation(view: StudyView) -> list[Section]:
     """Figure 10."""
     views = []
-    several = len({record["architecture"] for record in fits["generalisation"]}) > 1
-    for number, record in enumerate(fits["generalisation"]):
-        rows = points(chosen, record["architecture"], record["scheme"])
-        rows = _with_training(rows, str(record["line"]))
+    several = len({record.architecture for record in view.fits.generalisation}) > 1
+    for number, record in enumerate(view.fits.generalisation):
+        rows = _with_training(view, record)
         if rows["train_ne"].notna().any():
-            label = f"{record['scheme']} {line_name(record)}" + (f" · {record['architecture']}" if several else "")
-            views.append(View(f"figure-generalisation-{number}", label, generalisation_figure(record, rows)))
+            plot = generalisation_figure(record, rows)
+            views.append(View(f"figure-generalisation-{number}", _line_label(record, several), plot))
     if not views:
         return []
     caption = (
-        "Training NE is that of the rows since the data size before, each predicted before it is learned from; test NE "
-        "is of other rows. Where the exponents are the same, what training shows is what users get; a training curve "
-        "that falls faster is fitting its own rows. Lines are the laws of both."
+        "Training NE is that of the rows since the previous data size, each predicted before the model learns from it; "
+        "test NE is that of other rows. If the exponents are equal, training NE predicts what users get; if the "
+        "training curve falls faster, the model fits its own rows. Lines are the laws of both."
     )
     figures = (Figure("Training and test NE against data", "Figure 10", caption, tuple(views), wide=True),)
     title = "Training against test"
-    return [Section("generalisation", "Train and test", title, (), figures, (tables["generalisation"],))]
+    return [Section("generalisation", "Train and test", title, (), figures, (view.tables["generalisation"],))]
 
 
-def joint_section(fits: Fits, tables: Mapping[str, Table]) -> list[Section]:
+def _joint(view: StudyView) -> list[Section]:
     """NE over parameters and data, and the best split of compute."""
-    drawn = [r for r in fits["joint"] if r["fit"] and r["fit"]["status"] != "too_few_points"]
+    drawn = [law for law in view.fits.joint if law.fit.status.is_fitted]
     if not drawn:
         return []
-    several = len({record["architecture"] for record in drawn}) > 1
+    several = len({law.architecture for law in drawn}) > 1
     views = tuple(
-        View(
-            f"figure-joint-{number}",
-            record["scheme"] + (f" · {record['architecture']}" if several else ""),
-            joint_figure(record, axis_name("parameters", record["scheme"])),
-        )
-        for number, record in enumerate(drawn)
+        View(f"figure-joint-{number}", law.scheme + architecture_suffix(law.architecture, several), joint_figure(law))
+        for number, law in enumerate(drawn)
     )
     caption = (
-        "Thin lines join places of equal NE by the law. Where they run level, more parameters do not help; where they "
-        "run upright, more data do not. Diamonds: the split of a compute budget, of a tenth to ten times the largest "
-        "measured, that makes NE lowest; hover for the budget. Beyond the measured points it is extrapolation."
+        "Thin lines connect points of equal NE according to the law. Where they are horizontal, more parameters do not "
+        "help; where they are vertical, more data do not. Diamonds: the split of a compute budget (a tenth to ten "
+        "times the largest measured) with the lowest NE; hover for the budget. Beyond the measured points it is "
+        "extrapolation."
     )
     figures = (Figure("Equal NE over parameters and data", "", caption, views, wide=True),)
-    shown = (tables["joint_law"], tables["compute_optimal"])
+    shown = (view.tables["joint_law"], view.tables["compute_optimal"])
     return [Section("joint", "Joint law", "Parameters and data together", (), figures, shown)]
 
 
-def beyond_sections(
-    chosen: pd.DataFrame, fits: Fits, tables: Mapping[str, Table], bayes_ne: float | None
-) -> list[Section]:
-    """What the paper does not ask: other axes, architectures, and whether the laws predict."""
-    sections = []
-    if fits["effects"]:
-        plot = effects_figure(fits["effects"], [_trials_of_effect(chosen, r) for r in fits["effects"]])
-        caption = (
-            "Each shape against its baseline, at the largest data size of both; another architecture's baseline "
-            "against that of the one studied. Bars are intervals that hold for all rows together: one that crosses the "
-            "line at 0 shows no effect that can be told from noise."
-        )
-        view = View("figure-effects", "", plot)
-        figure = Figure("Change of NE against the baseline", "", caption, (view,), wide=True)
-        title = "What each multiplier changes"
-        sections.append(Section("effects", "Effects", title, (), (figure,), (tables["effects"],)))
-    if fits["architectures"]:
-        names = sorted({name for record in fits["architectures"] for name in (record["first"], record["second"])})
-        lines = {}
-        for name in names:
-            rows = points(chosen, name, "D")
-            found = find_line(fits, scheme="D", x="data", line="1", architecture=name)
-            lines[name] = (rows, found and found[1])
-        caption = (
-            "The baseline of each architecture. Curves that run side by side differ by a factor of data; curves that "
-            "part or meet have other exponents."
-        )
-        view = View("figure-architectures", "", architectures_figure(lines, bayes_ne))
-        figure = Figure("NE of the baselines against data", "", caption, (view,), wide=True)
-        sections.append(
-            Section("architectures", "Architectures", "Architectures", (), (figure,), (tables["architectures"],))
-        )
-    tested = [r for r in fits["held_out"] if r["predicted"] is not None and r["measured"] is not None]
-    if tested:
-        several = len({record["architecture"] for record in tested}) > 1
-        labels = [
-            f"{record['scheme']} {line_name(record)}" + (f" · {record['architecture']}" if several else "")
-            for record in tested
-        ]
-        caption = (
-            "Each line was fitted without its largest data size, which was then predicted. Points on the line at 0 "
-            "were predicted exactly; crosses fell outside the interval. Trust longer extrapolations no more than these."
-        )
-        view = View("figure-held-out", "", held_out_figure(tested, labels))
-        figure = Figure("Measured minus predicted NE", "", caption, (view,), wide=True)
-        words = (fits["held_out_words"],)
-        title = "Do the laws predict?"
-        sections.append(Section("held-out", "Held out", title, words, (figure,), (tables["held_out"],)))
-    if fits["paper"]:
-        sections.append(Section("paper", "Beside the paper", "Beside the paper", (), (), (tables["paper"],)))
-    return sections
+def _effects(view: StudyView) -> list[Section]:
+    """What each multiplier changes."""
+    effects = view.fits.effects
+    if not effects:
+        return []
+    plot = effects_figure(effects, [_trials_of_effect(view.chosen, effect) for effect in effects])
+    caption = (
+        "Each shape against its baseline, at the largest data size of both; another architecture's baseline "
+        "against that of the one studied. Bars are intervals that hold for all rows together: where one crosses "
+        "0, the effect is within the noise."
+    )
+    figure = Figure("Change of NE against the baseline", "", caption, (View("figure-effects", "", plot),), wide=True)
+    return [Section("effects", "Effects", "What each multiplier changes", (), (figure,), (view.tables["effects"],))]
 
 
-def _axis_label(name: str) -> str:
-    return AXES[name]
+def _architectures(view: StudyView) -> list[Section]:
+    """The baselines of several architectures."""
+    compared = view.fits.architectures
+    if not compared:
+        return []
+    names = sorted({name for record in compared for name in (record.first, record.second)})
+    lines = {name: (view.points[name, BASELINE], view.law(name, BASELINE, "data", "1")) for name in names}
+    caption = (
+        "The baseline of each architecture. Parallel curves differ by a factor of data; curves that diverge or cross "
+        "have different exponents."
+    )
+    views = (View("figure-architectures", "", architectures_figure(lines, view.about.bayes_ne)),)
+    figure = Figure("NE of the baselines against data", "", caption, views, wide=True)
+    tables = (view.tables["architectures"],)
+    return [Section("architectures", "Architectures", "Architectures", (), (figure,), tables)]
 
 
-def _suffix(architectures: Sequence[str], architecture: str) -> str:
-    """Tells the elements of several architectures apart."""
+def _held_out(view: StudyView) -> list[Section]:
+    """Whether the laws predict."""
+    tested = view.fits.held_out
+    if not tested:
+        return []
+    several = len({record.architecture for record in tested}) > 1
+    plot = held_out_figure(tested, [_line_label(record, several) for record in tested])
+    caption = (
+        "Each line was fitted without its largest data size, which was then predicted. Points at 0 were predicted "
+        "exactly; crosses are outside the interval. Do not trust longer extrapolations more than these."
+    )
+    figure = Figure("Measured minus predicted NE", "", caption, (View("figure-held-out", "", plot),), wide=True)
+    words, tables = (view.fits.held_out_words,), (view.tables["held_out"],)
+    return [Section("held-out", "Held out", "Do the laws predict?", words, (figure,), tables)]
+
+
+def _paper(view: StudyView) -> list[Section]:
+    """The claims of the paper."""
+    if not view.fits.paper:
+        return []
+    return [Section("paper", "The paper", "Comparison with the paper", (), (), (view.tables["paper"],))]
+
+
+def _line_label(record: Generalisation | HeldOut, several: bool) -> str:
+    return f"{record.scheme} {line_name(record.line)}{architecture_suffix(record.architecture, several)}"
+
+
+def _id_suffix(architectures: Sequence[str], architecture: str) -> str:
+    """Keeps the ids of several architectures' elements different."""
     return f"-{architectures.index(architecture)}" if len(architectures) > 1 else ""
 
 
-def _trials_of_dimension(chosen: pd.DataFrame, record: Mapping[str, Any], dim: float) -> str:
-    rows = chosen[(chosen["architecture"] == record["architecture"]) & (chosen["embedding_dim"] == dim)]
+def _trials_of_dimension(chosen: pd.DataFrame, record: BestDimension, dim: int) -> str:
+    rows = chosen[(chosen["architecture"] == record.architecture) & (chosen["embedding_dim"] == dim)]
     multiplier = rows["multiplier"].where(rows["scheme"].isin(["V", "VH"]), 1.0)
-    of_line = rows["scheme"].isin(["D", "V", "H", "VH"]) & (multiplier == float(record["multiplier"]))
-    return "\n".join(sorted(set(rows.loc[of_line, "trial_id"])))
+    on_line = rows["scheme"].isin(["D", "V", "H", "VH"]) & (multiplier == record.multiplier)
+    return "\n".join(sorted(set(rows.loc[on_line, "trial_id"])))
 
 
-def _trials_of_effect(chosen: pd.DataFrame, record: Mapping[str, Any]) -> str:
-    scheme = "D" if record["scheme"] == "A" else record["scheme"]
+def _trials_of_effect(chosen: pd.DataFrame, effect: Effect) -> str:
     same = (
-        (chosen["architecture"] == record["architecture"])
-        & (chosen["scheme"] == scheme)
-        & (chosen["multiplier"] == record["multiplier"])
-        & (chosen["embedding_dim"] == record["embedding_dim"])
+        (chosen["architecture"] == effect.architecture)
+        & (chosen["scheme"] == (BASELINE if effect.scheme == ARCHITECTURE else effect.scheme))
+        & (chosen["multiplier"] == effect.multiplier)
+        & (chosen["embedding_dim"] == effect.embedding_dim)
     )
     return "\n".join(sorted(set(chosen.loc[same, "trial_id"])))
 
 
-def _with_training(rows: pd.DataFrame, line: str) -> pd.DataFrame:
+def _with_training(view: StudyView, record: Generalisation) -> pd.DataFrame:
     """The points of a data line or of the data frontier, with their training NE."""
-    if line != FRONTIER:
-        return rows[[multiplier_label(value) == line for value in rows["multiplier"]]].assign(key=rows["trial_id"])
-    shape = ["architecture", "scheme", "multiplier", "embedding_dim", "examples"]
-    training = rows.groupby(shape, sort=True)["train_ne"].mean().reset_index()
-    return named_frontier(rows, "data").merge(training, on=shape, how="left")
+    rows = view.points[record.architecture, record.scheme]
+    if record.line != FRONTIER:
+        on_line = [multiplier_label(value) == record.line for value in rows["multiplier"]]
+        return rows[on_line].assign(key=rows["trial_id"])
+    means = rows.groupby([*SHAPE, "examples"], sort=True)["train_ne"].mean().reset_index()
+    frontier = view.frontiers[record.architecture, record.scheme, "data"]
+    return frontier.merge(means, on=[*SHAPE, "examples"], how="left")

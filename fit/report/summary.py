@@ -1,42 +1,44 @@
-"""What a study says, in numbers and plain words: the findings at the top of the report."""
+"""The findings at the top of the report, in numbers and words."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import pandas as pd
 
-from tfrs_scaling.fit.labels import multiplier_label
-from tfrs_scaling.fit.schemes import SCHEMES
-from tfrs_scaling.fit.screening import SHAPE, rows_of_scheme, usable_runs
-from tfrs_scaling.fit.study import find_line
+from tfrs_scaling.fit.analyses.best import Bayes
+from tfrs_scaling.fit.labels import architecture_prefix, multiplier_label
+from tfrs_scaling.fit.laws.power_law import PowerLawFit
+from tfrs_scaling.fit.report.view import StudyView
+from tfrs_scaling.fit.schemes import BASELINE, SCHEMES
+from tfrs_scaling.fit.screening import SHAPE
 
-STATUS_WORDS = {
-    "ok": "sound",
-    "gamma_unidentified": "floor not identified",
-    "beta_at_bound": "exponent at its bound",
-    "flat": "flat",
-    "not_monotone": "not falling",
-    "too_few_points": "too few points",
-}
-STATUS_MEANING = {
-    "ok": "The exponent and the floor both mean something.",
-    "gamma_unidentified": "The points do not say where the curve levels off: do not extrapolate it.",
-    "beta_at_bound": "The best exponent is the steepest or flattest one searched: not a power law.",
-    "flat": "A constant describes the points as well: no return can be seen.",
-    "not_monotone": "The loss rises somewhere: no power law describes it, and none is drawn.",
-    "too_few_points": "Fewer than four places on the axis: nothing was fitted.",
-}
+
+@dataclass(frozen=True)
+class BestPoint:
+    """The shape and data size of the lowest test NE, mean of seeds.
+
+    Attributes:
+        architecture: Of the shape.
+        scheme: Likewise.
+        multiplier: Likewise.
+        examples: The data size.
+        ne: The test NE.
+    """
+
+    architecture: str
+    scheme: str
+    multiplier: float
+    examples: int
+    ne: float
 
 
 @dataclass(frozen=True)
 class Gain:
-    """What the largest multiplier of a scheme changes, at the largest data size of both.
+    """What the largest multiplier of a scheme changes, at the largest data size that the baseline reached too.
 
-    For a scheme that was only scaled down it is the smallest one.
+    For a scheme that was only scaled down it is the smallest multiplier.
 
     Attributes:
-        scheme: V, H, O, M, F or N.
+        scheme: Its letter.
         multiplier: The largest one measured; the smallest, if none is above 1.
         examples: The data size of the comparison.
         baseline_ne: Test NE of the baseline, mean of seeds.
@@ -55,30 +57,35 @@ class Gain:
         return self.baseline_ne - self.ne
 
 
-def seed_means(runs: pd.DataFrame) -> pd.DataFrame:
-    """Test NE of every selected shape at every data size, averaged over seeds.
+def best_point(chosen: pd.DataFrame) -> BestPoint | None:
+    """The lowest test NE of usable rows; None where nothing was measured."""
+    means = _seed_means(chosen)
+    if means.empty:
+        return None
+    row = means.iloc[int(means["test_ne"].argmin())]
+    return BestPoint(
+        architecture=str(row["architecture"]),
+        scheme=str(row["scheme"]),
+        multiplier=float(row["multiplier"]),
+        examples=int(row["examples"]),
+        ne=float(row["test_ne"]),
+    )
 
-    Returns:
-        Columns architecture, scheme, multiplier, examples, test_ne.
+
+def scheme_gains(chosen: pd.DataFrame, architecture: str) -> list[Gain]:
+    """The gain of every scheme that was measured at a data size that the baseline reached too.
+
+    Args:
+        chosen: The usable rows.
+        architecture: Keep this one.
     """
-    return usable_runs(runs).groupby([*SHAPE, "examples"], sort=True)["test_ne"].mean().reset_index()
-
-
-def best_point(runs: pd.DataFrame) -> "pd.Series[Any] | None":
-    """The row of ``seed_means`` with the lowest test NE; None where nothing was measured."""
-    means = seed_means(runs)
-    return None if means.empty else means.iloc[int(means["test_ne"].argmin())]
-
-
-def scheme_gains(runs: pd.DataFrame, architecture: str) -> list[Gain]:
-    """The gain of every scheme that was measured at a data size that the baseline reached too."""
-    means = seed_means(runs)
+    means = _seed_means(chosen)
     means = means[means["architecture"] == architecture]
-    baseline = means[means["scheme"] == "D"].set_index("examples")["test_ne"]
+    baseline = means[means["scheme"] == BASELINE].set_index("examples")["test_ne"]
     gains = []
     for scheme in SCHEMES:
-        of_scheme = means[(means["scheme"] == scheme) & (means["multiplier"] != 1)]
-        both = of_scheme[of_scheme["examples"].isin(baseline.index)]
+        scaled = means[(means["scheme"] == scheme) & (means["multiplier"] != 1)]
+        both = scaled[scaled["examples"].isin(baseline.index)]
         if both.empty:
             continue
         up = both["multiplier"].max() > 1
@@ -97,24 +104,43 @@ def scheme_gains(runs: pd.DataFrame, architecture: str) -> list[Gain]:
     return gains
 
 
-def next_doubling(fits: Mapping[str, Any], architecture: str) -> str:
-    """One sentence on what twice the data would bring to the baseline, as sure as the fit allows."""
-    found = find_line(fits, scheme="D", x="data", line="1", architecture=architecture)
-    if found is None:
-        return "The baseline was not measured, so nothing can be said about more data for it."
-    _, fit = found
-    if fit.status in ("too_few_points", "not_monotone", "beta_at_bound", "flat"):
-        why = STATUS_MEANING[fit.status]
-        return f"What twice the data would bring to the baseline cannot be told. {why}"
+def findings(view: StudyView) -> list[str]:
+    """What was found of each architecture, and of the Bayes NE where it is known, a sentence each."""
+    if view.chosen.empty:
+        return []
+    words = []
+    for architecture in view.architectures:
+        prefix = architecture_prefix(architecture, view.has_several_architectures)
+        words += [prefix + gain_words(gain) for gain in scheme_gains(view.chosen, architecture)]
+        words.append(prefix + next_doubling(view.law(architecture, BASELINE, "data", "1")))
+    if view.fits.best is not None and view.fits.best.bayes is not None:
+        words.append(_bayes_words(view.fits.best.scheme, view.fits.best.bayes))
+    return words
+
+
+def _bayes_words(scheme: str, bayes: Bayes) -> str:
+    floor = "an unknown level" if bayes.gamma is None else f"{bayes.gamma:.4f}"
+    return (
+        f"The Bayes NE of these data is {bayes.bayes_ne:.4f} (standard error {bayes.standard_error:.4f}); "
+        f"the data frontier of {scheme} levels off at {floor}: {bayes.why}."
+    )
+
+
+def next_doubling(fit: PowerLawFit | None) -> str:
+    """One sentence on what the baseline would gain from twice the data, as far as its law allows."""
+    if fit is None:
+        return "The baseline was not measured, so its gain from more data is unknown."
+    if not fit.status.has_exponent:
+        return f"What the baseline would gain from twice the data is unknown. {fit.status.meaning}"
     now, then = (float(value) for value in fit.predict([max(fit.x), 2 * max(fit.x)]))
     low, high = (float(end[0]) for end in fit.predict_interval([2 * max(fit.x)]))
     sentence = (
         f"Twice the data would take the baseline from NE {now:.4f} to {then:.4f} "
         f"({fit.level:.0%} interval {low:.4f} to {high:.4f}), a gain of {100 * (now - then) / now:.2f}%"
     )
-    if fit.status == "ok":
+    if fit.status.has_floor:
         return f"{sentence}."
-    return f"{sentence}; one doubling is as far as this curve can be trusted, since its floor is not identified."
+    return f"{sentence}; do not extrapolate this curve beyond one doubling, because its floor is not identified."
 
 
 def gain_words(gain: Gain) -> str:
@@ -128,28 +154,29 @@ def gain_words(gain: Gain) -> str:
     return f"{what} {verb} NE by {change} ({share:.2%}), from {gain.baseline_ne:.4f} to {gain.ne:.4f}."
 
 
-def cautions(runs: pd.DataFrame, fits: Mapping[str, Any]) -> list[str]:
-    """Sentences on what the reader must know before trusting the rest; empty for a clean study."""
+def cautions(view: StudyView) -> list[str]:
+    """What the reader must know before trusting the rest, a sentence each; empty for a clean study."""
     words = []
+    runs, fits = view.runs, view.fits
     trials = runs["trial_id"].nunique()
-    missing = len({record["trial_id"] for record in fits["missing"]})
+    missing = len({trial.trial_id for trial in fits.missing})
     if missing:
-        words.append(f"{missing} of {trials} trials failed or were skipped, and are listed below.")
-    if fits["collapsed"]:
-        dead = len(fits["collapsed"])
-        words.append(f"{dead} of {trials} trials learned nothing at any data size: collapsed, and not in the fits.")
+        words.append(f"{missing} of {trials} trials failed or were skipped; they are listed below.")
+    if fits.collapsed:
+        dead = len(fits.collapsed)
+        words.append(
+            f"{dead} of {trials} trials collapsed: they learned nothing at any data size, and are not in the fits."
+        )
     edge = {
-        (record["architecture"], record["scheme"], record["multiplier"])
-        for record in fits["flagged"]
-        if "lr_at_edge" in record["flags"]
+        (point.architecture, point.scheme, point.multiplier) for point in fits.flagged if "lr_at_edge" in point.flags
     }
     shapes = runs[SHAPE].drop_duplicates()
     if edge:
         words.append(
-            f"{len(edge)} of {len(shapes)} shapes did best at the smallest or largest learning rate of the grid: a "
-            "better one may lie beyond, and part of what looks like scale may be learning rate."
+            f"{len(edge)} of {len(shapes)} shapes did best at the smallest or largest learning rate of the grid. A "
+            "better one may lie outside it, so part of what looks like scale may be learning rate."
         )
-    baseline = usable_runs(rows_of_scheme(runs, "D"))
+    baseline = view.chosen[view.chosen["scheme"] == BASELINE]
     if baseline.empty:
         words.append("There is no measured baseline (scheme D, 1×).")
         return words
@@ -157,7 +184,12 @@ def cautions(runs: pd.DataFrame, fits: Mapping[str, Any]) -> list[str]:
     if last["test_ne"].mean() > 1:
         words.append(
             f"The baseline ends at NE {last['test_ne'].mean():.4f}, worse than always guessing the test split's click "
-            f"rate, and predicts {last['test_calibration'].mean():.0%} of the test clicks: what the training split "
-            "teaches does not carry over to the test split."
+            f"rate, and predicts {last['test_calibration'].mean():.0%} of the test clicks: what the model "
+            "learns from the training split does not carry over to the test split."
         )
     return words
+
+
+def _seed_means(chosen: pd.DataFrame) -> pd.DataFrame:
+    """Test NE of every shape at every data size, averaged over seeds: columns SHAPE, examples, test_ne."""
+    return chosen.groupby([*SHAPE, "examples"], sort=True)["test_ne"].mean().reset_index()

@@ -1,15 +1,19 @@
-"""Tables that are shown on the page and written as CSV: one content, two forms."""
+"""Tables, declared once: cells of the page, a CSV file, and Markdown for TensorBoard."""
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
+import string
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Generic, Literal, TypeVar
 
-from tfrs_scaling.fit.report.figures.parts import human
+from tfrs_scaling.common.words import FLOPS, UNKNOWN, compact, human, interval
 
-Kind = Literal["text", "words", "number", "count", "estimate", "verdict", "signed"]
-Record = Mapping[str, Any]
+Kind = Literal["text", "words", "number", "count", "estimate", "verdict"]
+Value = str | float | None
+Ends = tuple[float | None, float | None]
+Record = TypeVar("Record")
+Shown = TypeVar("Shown", contravariant=True)
 
 # A verdict's look; whatever is not here looks like a caution. Its words say the same as its colour.
 _LOOKS = {
@@ -19,128 +23,159 @@ _LOOKS = {
 }  # fmt: skip
 # What a spreadsheet takes for the beginning of a formula.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_PUNCTUATION = str.maketrans({mark: f"&#{ord(mark)};" for mark in string.punctuation} | dict.fromkeys("\n\r", " "))
 
 
 @dataclass(frozen=True)
-class Column:
+class Column(Generic[Shown]):
     """A column of a table.
 
     Attributes:
-        key: Its name in the CSV, and in the records.
+        key: Its name in the CSV.
         heading: Its name on the page.
-        kind: How a cell is written. ``estimate`` has its interval in ``KEY_low`` and ``KEY_high``. ``count`` may be
-            large, and is written in few characters on the page. ``verdict`` stands out.
-        csv_only: Whether the page does without it.
+        value: Its value for a record; None: unknown.
+        kind: How a cell is written. ``estimate`` has an interval, in the columns ``KEY_low`` and ``KEY_high`` of the
+            CSV; ``count`` may be large, and is written in few characters; ``verdict`` stands out; ``words`` is a
+            sentence.
+        interval: Of an estimate.
+        why: What a verdict rests on: shown by the page when the verdict is pointed at.
+        csv_only: Whether the page leaves it out.
     """
 
     key: str
     heading: str
+    value: Callable[[Shown], Value]
     kind: Kind = "text"
+    interval: Callable[[Shown], Ends] | None = None
+    why: Callable[[Shown], str] | None = None
     csv_only: bool = False
 
     @property
+    def is_numeric(self) -> bool:
+        """Whether its cells are aligned to the right."""
+        return self.kind in ("number", "count", "estimate")
+
+    @property
     def keys(self) -> tuple[str, ...]:
-        """The columns of the CSV that it stands for."""
-        return (self.key, f"{self.key}_low", f"{self.key}_high") if self.kind == "estimate" else (self.key,)
+        """Its columns in the CSV."""
+        return (self.key, f"{self.key}_low", f"{self.key}_high") if self.interval else (self.key,)
+
+    def values(self, record: Shown) -> tuple[Value, ...]:
+        """The values of ``keys``."""
+        return (self.value(record), *(self.interval(record) if self.interval else ()))
+
+    def cell(self, record: Shown) -> "Cell":
+        """What the page shows."""
+        value = self.value(record)
+        text = UNKNOWN if value is None else str(value)
+        if self.kind == "verdict":
+            words = "" if value is None else str(value)
+            return Cell(words or UNKNOWN, look=_LOOKS.get(words, "no"), title=self.why(record) if self.why else "")
+        if self.is_numeric and value is not None and not isinstance(value, str):
+            text = human(float(value), FLOPS) if self.kind == "count" else compact(float(value))
+        return Cell(text, interval(*self.interval(record)) if self.interval and value is not None else "")
 
 
 @dataclass(frozen=True)
-class Table:
+class Cell:
+    """A cell of the page: its text, the small print below, the look of a verdict, what it says when pointed at."""
+
+    text: str
+    small: str = ""
+    look: str = ""
+    title: str = ""
+
+
+@dataclass(frozen=True)
+class Table(Generic[Record]):
     """A table.
 
     Attributes:
         name: The CSV file's, without ``.csv``.
         title: Its heading on the page.
+        records: Its rows.
         columns: Its columns.
-        records: Its rows, by the keys of the columns; None is what cannot be told.
         note: A sentence on how to read it.
         folded: Whether the page shows it only when asked.
         hidden: Whether the page offers it as CSV alone.
+        listed_by: Where there is no room for a table, as in TensorBoard, a table with sentences becomes a list of
+            them, each after the columns of these keys. None: it stays a table.
     """
 
     name: str
     title: str
-    columns: tuple[Column, ...]
     records: Sequence[Record]
+    columns: tuple[Column[Record], ...]
     note: str = ""
     folded: bool = False
     hidden: bool = False
+    listed_by: tuple[str, ...] | None = None
 
     @property
-    def shown(self) -> list[Column]:
+    def shown(self) -> list[Column[Record]]:
         """The columns of the page, which needs no name for the only architecture."""
-        several = len({record.get("architecture") for record in self.records}) > 1
-        return [c for c in self.columns if not c.csv_only and (several or c.key != "architecture")]
+        return [c for c in self.columns if not c.csv_only and (c.key != "architecture" or self._several(c))]
 
     @property
     def wordy(self) -> bool:
-        """Whether a column holds sentences, which a phone has no room for beside others."""
+        """Whether a column holds sentences, for which a phone has no room beside other columns."""
         return any(column.kind == "words" for column in self.shown)
 
     @property
-    def rows(self) -> list[list[dict[str, str]]]:
-        """Cells of the page: text, small print and look."""
-        return [[_cell(column, record) for column in self.shown] for record in self.records]
+    def rows(self) -> list[list[Cell]]:
+        """The cells of the page."""
+        return [[column.cell(record) for column in self.shown] for record in self.records]
 
     def csv(self) -> str:
         """The table as CSV (RFC 4180, UTF-8). A text that a spreadsheet would take for a formula is quoted by ``'``."""
         text = io.StringIO()
         # Every text is quoted: Python leaves a lone carriage return bare otherwise.
         writer = csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
-        keys = [key for column in self.columns for key in column.keys]
-        writer.writerow(keys)
-        writer.writerows([_csv_cell(record[key]) for key in keys] for record in self.records)
+        writer.writerow([key for column in self.columns for key in column.keys])
+        for record in self.records:
+            writer.writerow([_csv_cell(value) for column in self.columns for value in column.values(record)])
         return text.getvalue()
 
+    def markdown(self) -> str:
+        """The table as Markdown: with intervals in parentheses, or as the list of its sentences."""
+        if self.listed_by is None:
+            rows = [[_with_small(cell) for cell in row] for row in self.rows]
+            return markdown_table([column.heading for column in self.shown], rows)
+        words = next(column for column in self.columns if column.kind == "words")
+        named = [column for column in self.shown if column.key in ("architecture", *self.listed_by)]
+        names = [" ".join(column.cell(record).text for column in named) for record in self.records]
+        sentences = [words.cell(record).text for record in self.records]
+        return bullets(
+            f"{name}: {sentence}" if name else sentence for name, sentence in zip(names, sentences, strict=True)
+        )
 
-def number(value: float | None) -> str:
-    """A number in about four digits; a dash for none."""
-    if value is None:
-        return "–"
-    if value == round(value) and 2 <= abs(value) < 1000:
-        return f"{value:.0f}".replace("-", "−")
-    if value == 0 or 1e-3 <= abs(value) < 10:
-        return f"{value:.4f}".replace("-", "−")
-    return (f"{value:,.0f}" if 100 <= abs(value) < 1e6 else f"{value:.3g}").replace("-", "−")
-
-
-def signed(value: float | None) -> str:
-    """A change, with its sign; none where it is nothing to four digits."""
-    if value is None:
-        return "–"
-    return "0.0000" if abs(value) < 5e-5 else f"{value:+.4f}".replace("-", "−")
+    def _several(self, column: Column[Record]) -> bool:
+        return len({column.value(record) for record in self.records}) > 1
 
 
-def interval(low: float | None, high: float | None) -> str:
-    """An interval whose open ends are written as such; nothing where neither end is known."""
-    if low is None and high is None:
-        return ""
-    return f"{'open' if low is None else _compact(low)} to {'open' if high is None else _compact(high)}"
+def plain(text: str) -> str:
+    """Markdown that shows a text as it is, on one line, whatever markup it holds."""
+    return text.translate(_PUNCTUATION)
 
 
-def _compact(value: float) -> str:
-    return human(value, "compute") if abs(value) >= 1e4 else number(value)
+def bullets(sentences: Iterable[str]) -> str:
+    """A Markdown list of texts, shown as they are."""
+    return "\n".join(f"- {plain(sentence)}" for sentence in sentences)
 
 
-def _cell(column: Column, record: Record) -> dict[str, str]:
-    value = record[column.key]
-    cell = {"text": "–" if value is None else str(value), "small": "", "look": "", "title": ""}
-    if column.kind == "verdict":
-        text = "" if value is None else str(value)
-        cell |= {"text": text or "–", "look": _LOOKS.get(text, "no"), "title": str(record.get(f"{column.key}_why", ""))}
-    elif column.kind == "count":
-        cell["text"] = "–" if value is None else (value if isinstance(value, str) else human(float(value), "compute"))
-    elif column.kind == "signed":
-        cell["text"] = signed(value)
-    elif column.kind in ("number", "estimate"):
-        cell["text"] = "–" if value is None else _compact(float(value))
-    if column.kind == "estimate":
-        low, high = (record[key] for key in column.keys[1:])
-        cell["small"] = interval(low, high) if value is not None else ""
-    return cell
+def markdown_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A Markdown table whose cells are shown as they are."""
+    return "\n".join(
+        f"| {' | '.join(cells)} |"
+        for cells in (map(plain, columns), ["---"] * len(columns), *(map(plain, row) for row in rows))
+    )
 
 
-def _csv_cell(value: Any) -> Any:
+def _with_small(cell: Cell) -> str:
+    return f"{cell.text} ({cell.small})" if cell.small else cell.text
+
+
+def _csv_cell(value: Value) -> Value:
     if value is None:
         return ""
     if isinstance(value, str) and value.startswith(_FORMULA):

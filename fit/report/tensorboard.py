@@ -2,9 +2,8 @@
 
 import shutil
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -19,10 +18,9 @@ from tensorboard.util import tensor_util
 
 from tfrs_scaling.fit.labels import FRONTIER, multiplier_label
 from tfrs_scaling.fit.laws.power_law import PowerLawFit
-from tfrs_scaling.fit.report.tensorboard_texts import board_texts
+from tfrs_scaling.fit.report.tensorboard_texts import tensorboard_texts
+from tfrs_scaling.fit.report.view import StudyView
 from tfrs_scaling.fit.schemes import SCHEMES
-from tfrs_scaling.fit.screening import usable_runs
-from tfrs_scaling.fit.study import find_line, frontier_points, points
 
 LAW_STEPS = 60
 # The axis of these charts is linear: much further, and what was measured would be a sliver at the left.
@@ -33,56 +31,51 @@ _SMOOTHING = "set Smoothing to 0"  # TensorBoard's default of 0.6 lifts curves o
 Curves = dict[tuple[str, str], dict[int, float]]
 
 
-def write_board(runs: pd.DataFrame, fits: Mapping[str, Any], folder: Path, *, name: str) -> None:
+def write_tensorboard(view: StudyView, folder: Path) -> None:
     """Write what TensorBoard shows of a study besides its trials; replaces what an earlier call wrote.
 
-    Text holds the findings and the tables of fits; Custom Scalars the charts of ``curves``. Written without
-    TensorFlow's operations, like ``hparams.write_layout``.
+    The Text tab holds the findings and the tables, Custom Scalars the charts of ``curves``. It is written without
+    TensorFlow's operations, as ``hparams.write_layout`` does.
 
     Args:
-        runs: The run table.
-        fits: What ``fit_study`` made of it.
+        view: The study.
         folder: Where the event files go; what it holds is deleted.
-        name: The study's, shown as plain text.
 
     Raises:
         OSError: the folder cannot be written.
     """
     if folder.exists():
         shutil.rmtree(folder)
-    drawn = curves(runs, fits)
-    texts = [text_pb(tag, text) for tag, text in board_texts(runs, fits, name=name).items()]
+    drawn = curves(view)
+    texts = [text_pb(tag, text) for tag, text in tensorboard_texts(view).items()]
     _write(folder, [(0, _layout_pb(layout(tag for _, tag in drawn))), *((0, text) for text in texts)])
     for run in sorted({run for run, _ in drawn}):
-        of_run = [(tag, curve) for (where, tag), curve in drawn.items() if where == run]
-        _write(folder / run, [(x, scalar_pb(tag, ne)) for tag, curve in of_run for x, ne in sorted(curve.items())])
+        by_tag = [(tag, curve) for (its_run, tag), curve in drawn.items() if its_run == run]
+        _write(folder / run, [(x, scalar_pb(tag, ne)) for tag, curve in by_tag for x, ne in sorted(curve.items())])
 
 
-def curves(runs: pd.DataFrame, fits: Mapping[str, Any]) -> Curves:
+def curves(view: StudyView) -> Curves:
     """Test NE against training examples, of every scheme.
 
     Returns:
         ``ne/SCHEME``, a run for each multiplier, the baseline's included: the mean of seeds at the selected learning
-        rate. In a run for each scheme: ``frontier``, its points, and ``law/SCHEME`` with ``law/SCHEME/low`` and
-        ``law/SCHEME/high``, the frontier's law and its interval up to twice the data. With several architectures the
-        name of each stands before its tags.
+        rate. In a run for each scheme: ``frontier``, its points, and, where a law describes them, ``law/SCHEME`` with
+        ``law/SCHEME/low`` and ``law/SCHEME/high``, that law and its interval up to twice the data. With several
+        architectures each tag begins with the name of its own.
     """
-    chosen, architectures = usable_runs(runs).reset_index(drop=True), sorted(runs["architecture"].unique())
     drawn: Curves = {}
-    for architecture in architectures:
-        where = f"{architecture}/" if len(architectures) > 1 else ""
-        for scheme in (s for s in SCHEMES if "data" in SCHEMES[s].axes):
-            if not ((chosen["scheme"] == scheme) & (chosen["architecture"] == architecture)).any():
-                continue
-            rows = points(chosen, architecture, scheme)
-            for multiplier, line in rows.groupby("multiplier", sort=True):
-                run = multiplier_label(float(str(multiplier))).replace("/", "_")
-                drawn[run, f"{where}ne/{scheme}"] = _by_examples(line)
-            drawn[scheme, f"{where}{FRONTIER}"] = _by_examples(frontier_points(rows, "data"))
-            found = find_line(fits, scheme=scheme, x="data", line=FRONTIER, architecture=architecture)
-            if found is not None and found[1].alpha is not None:
-                for end, curve in _law(found[1]).items():
-                    drawn[scheme, f"{where}law/{scheme}{end}"] = curve
+    for (architecture, scheme), rows in view.points.items():
+        if "data" not in SCHEMES[scheme].axes or not (rows["scheme"] == scheme).any():
+            continue
+        where = f"{architecture}/" if view.has_several_architectures else ""
+        for multiplier, line in rows.groupby("multiplier", sort=True):
+            run = multiplier_label(float(str(multiplier))).replace("/", "_")
+            drawn[run, f"{where}ne/{scheme}"] = _by_examples(line)
+        drawn[scheme, f"{where}{FRONTIER}"] = _by_examples(view.frontiers[architecture, scheme, "data"])
+        law = view.law(architecture, scheme, "data", FRONTIER)
+        if law is not None and law.status.has_law:
+            for end, curve in _law(law).items():
+                drawn[scheme, f"{where}law/{scheme}{end}"] = curve
     return drawn
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from bokeh.models import ColumnDataSource, FixedTicker, Label, LegendItem, Span
 
-from tfrs_scaling.common.page import INK, MUTED, add_legend, blank_figure, human_ticks, log_ticks, tint
+from tfrs_scaling.common.figures import INK, MUTED, add_legend, blank_figure, human_ticks, log_ticks, tint
 from tfrs_scaling.input.describe.description import FeatureSummary, TimeBin
 from tfrs_scaling.input.shards import SPLITS, SplitName
 

@@ -1,124 +1,20 @@
-"""The page that shows what prepared data hold: its figures, its tables, its words."""
+"""The page on prepared data: its figures, its tables, its words."""
 
 import os
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, StrictUndefined
-from markupsafe import Markup
-
 from tfrs_scaling.common.files import write_text_atomically
-from tfrs_scaling.common.page import HEAD, SCRIPT, STYLE, bokeh_script, embedded, human
+from tfrs_scaling.common.page import render_page
+from tfrs_scaling.common.words import human
 from tfrs_scaling.input.describe.description import BINS, MULTIPLIERS, Description, FeatureSummary, Rate, TimeBin
 from tfrs_scaling.input.describe.figures import SPLIT_NAMES, curve_figure, time_figure, time_unit
 from tfrs_scaling.input.shards import SplitName
 
 _NOTABLE = 0.05
 
-_PAGE = """<body>
-<header>
-  <p class="kicker">Data description</p>
-  <h1>{{ name }}</h1>
-  <p class="lead">{{ source }}</p>
-</header>
-<nav aria-label="Contents"><a href="#splits">Splits</a><a href="#time">Over time</a>
-  <a href="#features">Categorical features</a><a href="#frequencies">Frequencies</a>
-  <a href="#collisions">Shared table rows</a>{% if dense %}<a href="#dense">Dense features</a>{% endif %}
-  <a href="#methods">Methods</a></nav>
-<main>
-<section id="splits" class="card">
-  <h2>Splits</h2>
-  {{ table(splits) }}
-  <p class="small">In small print: 95 % Wilson intervals, as if rows were independent.</p>
-  {% if findings %}<div class="caution" role="note"><h3>Before you train on this</h3>
-    <ul>{% for sentence in findings %}<li>{{ sentence }}</li>{% endfor %}</ul></div>{% endif %}
-</section>
-<section id="time">
-  {% if time_unit %}<div class="figures"><figure>
-    <figcaption><strong>Click-through rate over time</strong></figcaption>
-    <div class="plot" id="figure-time"></div>
-    <p class="caption">Each point is about {{ rows_per_bin }} rows of one split, placed in the middle of the time they
-    span; bars are 95 % Wilson intervals. {{ time_unit }} Dotted: the training split as a whole. Where points scatter
-    more than their bars are long, clicks come and go with time, and a test split of later days asks another question
-    than the training split answered. Click a name to hide a split.</p>
-  </figure></div>
-  {% else %}<div class="card"><h2>Click-through rate over time</h2><p>Not known: the schema names no time column.</p>
-  </div>{% endif %}
-</section>
-<section id="features" class="card">
-  <h2>Categorical features</h2>
-  {{ table(features) }}
-  <p class="small">Of the training split, where no other is named. <em>Missing</em>: rows of the whole log without a
-  value; not known of multi-hot features, nor where negatives were left out. <em>No own id</em>: rows that hold id 0 of
-  a vocabulary, which stands for values that are missing, rare (the table is full, or <code>min_count</code>) or unseen
-  in training; of a hashed feature, rows whose value is missing. <em>Unseen</em>: test
-  rows with an id that no training row holds; ≤ where the training split has rows of id 0, because those of the test
-  split cannot be told apart. <em>Gap</em>: how far the Zipf law is from the data, as the largest difference in the
-  share of occurrences that the k most frequent ids have; above some 10 % take the exponent as a slope at best.</p>
-</section>
-<section id="frequencies">
-  <h2>How often each id occurs</h2>
-  <div class="figures">
-  {% for item in curves %}<figure>
-    <figcaption><strong>{{ item.name }}</strong></figcaption>
-    {% if item.element %}<div class="plot curve" id="{{ item.element }}"></div>{% endif %}
-    <p class="caption">{{ item.caption }}</p>
-  </figure>{% endfor %}
-  </div>
-</section>
-<section id="collisions" class="card">
-  <h2>Ids that share a table row</h2>
-  <p>Under V scaling the id i lies in row i % rows. Of all training occurrences, the share whose id shares its row with
-  another seen id; in small print, the share whose row belongs to a <em>more frequent</em> id, which is what the model
-  learns there.</p>
-  {{ table(collisions) }}
-</section>
-{% if dense %}<section id="dense" class="card">
-  <h2>Dense features</h2>
-  {{ table(dense) }}
-  <p class="small">As stored, after the transform, in the training split; a missing value is stored as 0. Missing in the
-  log: of all splits, before the transform; not known where negatives were left out.</p>
-</section>{% endif %}
-<section id="methods" class="card">
-  <h2>Methods</h2>
-  <p>A row counts once for each of its different ids. The dashed law gives the id of rank k a share proportional to
-  k<sup>−s</sup> among the ids observed; s has the largest likelihood of the counts (Clauset, Shalizi and Newman 2009
-  say why not a line through the points), and its standard error takes rows as independent draws and the ranking as
-  known. Ranking ids by the very counts that are fitted makes s too large, by about as much as the standard error for
-  thousands of ids; ids that never occurred make it too small where most occurred once or twice, by some hundredths.
-  Neither matters beside the gap.</p>
-  <p>Rates over time are of {{ bins }} bins of about equal rows, dealt out over the splits by their size; a moment is
-  never in two bins. Data hash {{ data_hash }}.</p>
-  <p class="small references">Clauset, Shalizi and Newman (2009), <cite>Power-law distributions in empirical
-  data</cite>,
-  arXiv:0706.1062. Wilson (1927), <cite>Probable inference, the law of succession, and statistical inference</cite>,
-  JASA 22.</p>
-</section>
-</main>
-<script type="application/json" id="documents">{{ documents }}</script>
-<script>{{ script }}</script>
-</body>
-</html>
-"""
-
-_TABLE = """<div class="scroll"><table><thead><tr>
-{% for name in table.columns %}<th{% if not loop.first %} class="n"{% endif %}>{{ name }}</th>{% endfor %}
-</tr></thead><tbody>
-{% for row in table.rows %}<tr>{% for cell in row %}{% if loop.first %}<th scope="row">{{ cell.text }}</th>
-{% else %}<td class="n">{{ cell.text }}{% if cell.small %}<small>{{ cell.small }}</small>{% endif %}</td>{% endif %}
-{% endfor %}</tr>{% endfor %}
-</tbody></table></div>
-"""
-
-_STYLE = """
-table { border-collapse: separate; border-spacing: 0; }  /* collapsed borders stay behind sticky cells */
-.plot.curve { min-height: 300px; } figcaption strong { overflow-wrap: anywhere; }
-tbody th { overflow-wrap: anywhere; min-width: 9em; max-width: 22em; position: sticky; left: 0;
-  background: var(--card); }
-.card > .small, .card > .caution { margin: 14px 0 0; } .card > p { max-width: 90ch; }
-@media (max-width: 600px) { th, td { padding-right: 9px; } tbody th { min-width: 8.6em; }
-  #splits tbody th { min-width: 0; overflow-wrap: normal; } }
-"""
+_TEMPLATE = Path(__file__).with_name("page.html.j2")
 
 
 def write_description(description: Description, path: str | os.PathLike[str], *, name: str) -> None:
@@ -137,19 +33,13 @@ def write_description(description: Description, path: str | os.PathLike[str], *,
 
 def render_description(description: Description, name: str) -> str:
     """The page as HTML; arguments as ``write_description``."""
-    environment = Environment(autoescape=True, undefined=StrictUndefined)
-    table = environment.from_string(_TABLE)
-    figures = _figures(description)
-    return environment.from_string(HEAD + _PAGE).render(
+    return render_page(
+        _TEMPLATE,
+        _figures(description),
         name=name,
         kind="data description",
         source=description.source,
         data_hash=description.data_hash,
-        style=Markup(STYLE + _STYLE),  # noqa: S704 -- ours, no part of it comes from the data
-        script=Markup(SCRIPT),  # noqa: S704 -- ours
-        bokeh=bokeh_script(),
-        documents=embedded(figures),
-        table=lambda content: Markup(table.render(table=content)),  # noqa: S704 -- autoescaped
         bins=BINS,
         rows_per_bin=human(sum(rate.rows for rate in description.splits.values()) / BINS),
         time_unit=_unit_words(description.time_bins),
@@ -199,7 +89,7 @@ def _unit_words(time_bins: dict[SplitName, tuple[TimeBin, ...]] | None) -> str |
     if time_bins is None:
         return None
     unit = time_unit(time_bins)
-    return f"Times are taken for Unix {unit}, shown in UTC." if unit else "Times are shown as they stand in the log."
+    return f"Times are taken for Unix {unit}, shown in UTC." if unit else "Times are shown as they are in the log."
 
 
 def _curve_item(k: int, feature: FeatureSummary) -> dict[str, str]:

@@ -102,7 +102,7 @@ class RunTableTest(tf.test.TestCase):
                 read_runs(self.damaged(3, column, value))
 
     def test_a_point_that_stands_twice_is_refused(self) -> None:
-        with self.assertRaisesRegex(ValueError, "column examples: .*20000.* stands twice"):
+        with self.assertRaisesRegex(ValueError, "column examples: .*20000.* is repeated"):
             write_runs(pd.concat([self.runs, self.runs[self.runs["examples"] == 20_000].head(1)]), self.path)
 
     def test_missing_and_unknown_columns_are_named(self) -> None:

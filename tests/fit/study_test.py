@@ -1,21 +1,36 @@
 """Tests of the study's fits on planted laws."""
 
+import copy
+import dataclasses
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from tests.helpers.planted import BETA, GAMMA, LADDER, MULTIPLIERS, line_of, planted_ne, planted_row, planted_study
+from tfrs_scaling.common.errors import InputError
+from tfrs_scaling.fit.analyses.best import Bayes
+from tfrs_scaling.fit.analyses.lines import frontier_points, points
 from tfrs_scaling.fit.labels import multiplier_label
 from tfrs_scaling.fit.laws.power_law import fit_power_law
+from tfrs_scaling.fit.laws.status import Status
 from tfrs_scaling.fit.runs import COLUMNS
 from tfrs_scaling.fit.screening import usable_runs
-from tfrs_scaling.fit.study import find_line, fit_study, frontier_points, points, read_fits, write_fits
+from tfrs_scaling.fit.study import FORMAT, StudyFits, fit_study
 
 import tensorflow as tf  # isort: skip -- after tfrs_scaling, which chooses the Keras it comes with
+
+
+def with_second_baseline(runs: pd.DataFrame) -> pd.DataFrame:
+    """A study with the baseline of another architecture, whose losses are the same."""
+    other = runs[(runs["scheme"] == "D") & (runs["learning_rate"] == 0.02)]
+    other = other.assign(architecture="cross", trial_id="cross", status="ok", reason="")
+    return pd.concat([runs, other], ignore_index=True)
 
 
 class FitStudyTest(tf.test.TestCase):
@@ -23,7 +38,7 @@ class FitStudyTest(tf.test.TestCase):
 
     def test_every_line_and_frontier_is_there(self) -> None:
         fits = fit_study(planted_study())
-        lines = {(r["scheme"], r["x"], r["line"]) for r in fits["lines"]}
+        lines = {(line.scheme, line.x, line.line) for line in fits.lines}
         names = ["1", *map(multiplier_label, MULTIPLIERS), "frontier"]
         expected = {("D", "data", "1"), ("D", "data", "frontier")}
         expected |= {(s, "data", name) for s in "VHOM" for name in names}
@@ -33,13 +48,13 @@ class FitStudyTest(tf.test.TestCase):
 
     def test_lines_of_features_and_negatives(self) -> None:
         fits = fit_study(planted_study(schemes="FN"))
-        lines = {(r["scheme"], r["x"], r["line"]) for r in fits["lines"] if r["scheme"] != "D"}
+        lines = {(line.scheme, line.x, line.line) for line in fits.lines if line.scheme != "D"}
         names = ["1/16", "1/4", "1", "frontier"]
         expected = {(s, x, name) for s in "FN" for x in ("data", "compute") for name in names}
         expected |= {("F", "parameters", name) for name in [*map(str, LADDER), "frontier"]}
         self.assertEqual(lines, expected)
         for scheme in "FN":
-            _, fit = line_of(fits, scheme, "data", "1/4")
+            fit = line_of(fits, scheme, "data", "1/4")
             truth = [planted_ne(scheme, 1 / 4, examples) for examples in LADDER]
             self.assertAllClose(fit.predict(LADDER), truth, atol=1.5e-3, rtol=0)
         fewer = points(usable_runs(planted_study(schemes="F")), "dot", "F")
@@ -50,26 +65,26 @@ class FitStudyTest(tf.test.TestCase):
         for scheme in "VHOM":
             for multiplier in (1.0, *MULTIPLIERS):
                 line = multiplier_label(multiplier)
-                record, fit = line_of(fits, scheme, "data", line)
-                self.assertEqual((record["n"], record["left_out"]), (24, []))
+                fit = line_of(fits, scheme, "data", line)
+                self.assertEqual((fit.n, fit.left_out), (24, ()))
                 truth = [planted_ne(scheme, multiplier, examples) for examples in LADDER]
                 self.assertAllClose(fit.predict(LADDER), truth, atol=1e-3, rtol=0)
                 self.assertAllClose([fit.beta, fit.gamma], [BETA, GAMMA], atol=0.06, rtol=0)
                 self.assertEqual(fit.status, "ok")
 
     def test_points_of_a_trial_are_grouped(self) -> None:
-        runs = planted_study(seeds=3)
+        runs = planted_study(seeds=3, schemes="H")
         # Each seed off by the same at every rung, which independent points would take for signal.
         rng = np.random.default_rng(0)
         runs["test_ne"] += runs["trial_id"].map({trial: rng.normal(0, 2e-3) for trial in runs["trial_id"].unique()})
         fits = fit_study(runs)
-        _, fit = line_of(fits, "H", "data", "4")
+        fit = line_of(fits, "H", "data", "4")
         self.assertEqual(len(set(fit.groups)), 3)
         alone = fit_power_law(fit.x, fit.y)
         self.assertGreater(np.ptp(fit.predict_interval(LADDER[3])), 2 * np.ptp(alone.predict_interval(LADDER[3])))
 
     def test_x_of_parameters_and_compute_by_hand(self) -> None:
-        runs = planted_study()
+        runs = planted_study(schemes="VO")
         overarch = points(usable_runs(runs), "dot", "O")
         self.assertEqual(set(overarch["scheme"]), {"D", "O"})
         of_4 = overarch[overarch["multiplier"] == 4]
@@ -78,9 +93,9 @@ class FitStudyTest(tf.test.TestCase):
         of_4 = vertical[vertical["multiplier"] == 4]
         self.assertEqual(set(of_4["parameters"]), {6_400_000 + 33_000})
         fits = fit_study(runs)
-        record, _ = line_of(fits, "O", "compute", "4")
+        fit = line_of(fits, "O", "compute", "4")
         flops_train = 3 * (2 * (5_000 + 8_000 + 80_000) + 1_000)
-        self.assertAllClose(record["fit"]["x"], flops_train * np.array(LADDER), rtol=1e-12)
+        self.assertAllClose(fit.x, flops_train * np.array(LADDER), rtol=1e-12)
 
     def test_frontier_is_the_lower_envelope_of_seed_means(self) -> None:
         runs = planted_study(seeds=2)
@@ -92,53 +107,50 @@ class FitStudyTest(tf.test.TestCase):
         self.assertAllEqual(frontier["data"], LADDER)
 
     def test_plateau_points_are_left_out_and_listed(self) -> None:
-        runs = planted_study(noise=1e-5)
+        runs = planted_study(noise=1e-5, schemes="H")
         early = (runs["scheme"] == "H") & (runs["multiplier"] == 4) & (runs["examples"] <= LADDER[1])
         runs.loc[early, "test_ne"] = 0.91
         fits = fit_study(runs)
-        record, fit = line_of(fits, "H", "data", "4")
-        self.assertEqual(record["left_out"], [float(LADDER[0]), float(LADDER[1])])
-        self.assertEqual(record["n"], 6)
+        fit = line_of(fits, "H", "data", "4")
+        self.assertEqual(fit.left_out, (float(LADDER[0]), float(LADDER[1])))
+        self.assertEqual(fit.n, 6)
         self.assertAllClose(fit.gamma, GAMMA, atol=5e-3)
-        record, _ = line_of(fits, "H", "compute", "4")
-        self.assertLen(record["left_out"], 2)
+        fit = line_of(fits, "H", "compute", "4")
+        self.assertLen(fit.left_out, 2)
 
     def test_missing_and_collapsed_trials_are_listed_and_do_not_count(self) -> None:
-        runs = planted_study()
+        runs = planted_study(schemes="M")
         runs.loc[runs["trial_id"] == "M-4-0.02-0", "test_ne"] = 1.0
         nothing = {name: np.nan for name, kind in COLUMNS.items() if kind == "float64"}
         failed = planted_row("M", 64.0, 1, 0.02, 0, 0.0) | nothing
         failed |= {"multiplier": 64.0, "learning_rate": 0.02, "trial_id": "M-64", "status": "failed", "reason": "NaN"}
         runs = pd.concat([runs, pd.DataFrame([failed]).astype(COLUMNS)], ignore_index=True)
         fits = fit_study(runs)
-        self.assertEqual([r["trial_id"] for r in fits["collapsed"]], ["M-4-0.02-0"])
+        self.assertEqual([trial.trial_id for trial in fits.collapsed], ["M-4-0.02-0"])
         self.assertEqual(
-            [(r["trial_id"], r["status"], r["reason"]) for r in fits["missing"]], [("M-64", "failed", "NaN")]
+            [(trial.trial_id, trial.status, trial.reason) for trial in fits.missing], [("M-64", "failed", "NaN")]
         )
-        self.assertIsNone(find_line(fits, scheme="M", x="data", line="4", architecture="dot"))
-        self.assertIsNone(find_line(fits, scheme="M", x="data", line="64", architecture="dot"))
+        self.assertIsNone(fits.find(scheme="M", x="data", line="4", architecture="dot"))
+        self.assertIsNone(fits.find(scheme="M", x="data", line="64", architecture="dot"))
 
     def test_comparisons_of_two_architectures_of_which_one_is_a_baseline_and_half_the_trials_failed(self) -> None:
         runs = planted_study(schemes="VH").query(f"learning_rate == 0.02 and examples >= {LADDER[3]}")
-        other = runs[runs["scheme"] == "D"].assign(architecture="cross", trial_id="cross")
         failed = runs["trial_id"].isin(["V-4-0.02-0", "V-0.25-0.02-0", "H-16-0.02-0", "D-1-0.02-0"])
         runs.loc[failed, ["status", "reason"]] = ["failed", "no memory"]
-        fits = fit_study(pd.concat([runs, other], ignore_index=True))
-        json.dumps(fits, allow_nan=False)
-        self.assertEqual({record["architecture"] for record in fits["ranking"]}, {"dot"})
-        of_data = next(record for record in fits["ranking"] if record["x"] == "data")
-        self.assertEqual(of_data["text"], "V > H")  # V was measured at 16 times, H at 4 times the baseline
-        parameters = next(record for record in fits["ranking"] if record["x"] == "parameters")
-        self.assertIn("the baseline were measured", parameters["pairs"][0]["why"])
-        self.assertEqual([(zone["architecture"], zone["first"]) for zone in fits["zones"]], [("dot", "V")])
-        self.assertEqual({record["architecture"] for record in fits["phases"]}, {"dot", "cross"})
-        self.assertLen(fits["limits"], sum(line["line"] == "frontier" for line in fits["lines"]))
+        fits = fit_study(with_second_baseline(runs))
+        self.assertEqual({record.architecture for record in fits.ranking}, {"dot"})
+        ranking = {record.x: record for record in fits.ranking}
+        self.assertEqual(ranking["data"].text, "V > H")  # V was measured at 16 times, H at 4 times the baseline
+        self.assertIn("the baseline were measured", ranking["parameters"].pairs[0].why)
+        self.assertEqual([(zone.architecture, zone.first) for zone in fits.zones], [("dot", "V")])
+        self.assertEqual({record.architecture for record in fits.saturation}, {"dot", "cross"})
+        self.assertLen(fits.limits, sum(line.line == "frontier" for line in fits.lines))
 
     def test_a_study_in_which_everything_failed_has_no_lines(self) -> None:
         runs = planted_study().assign(status="failed", reason="no memory")
         fits = fit_study(runs)
-        self.assertEqual((fits["lines"], fits["best"]), ([], None))
-        self.assertLen(fits["missing"], len(runs))
+        self.assertEqual((fits.lines, fits.best), ((), None))
+        self.assertLen(fits.missing, len(runs))
         with self.assertRaisesRegex(ValueError, "no rows"):
             fit_study(runs.head(0))
 
@@ -150,18 +162,66 @@ class FitStudyTest(tf.test.TestCase):
 class BayesTest(tf.test.TestCase):
     """The floor that is known against the floor that is fitted."""
 
+    def bayes(self, **known: float) -> Bayes:
+        best = fit_study(planted_study(schemes="V"), **known).best
+        assert best is not None and best.bayes is not None
+        self.assertEqual(best.scheme, "V")
+        return best.bayes
+
     def test_the_planted_floor_lies_in_the_interval_of_the_best_scheme(self) -> None:
-        best = fit_study(planted_study(), bayes_ne=GAMMA)["best"]
-        self.assertEqual(best["scheme"], "V")
-        self.assertTrue(best["bayes"]["contains"])
+        self.assertTrue(self.bayes(bayes_ne=GAMMA).contains)
 
     def test_a_floor_elsewhere_is_explained(self) -> None:
         for bayes_ne, why in ((0.70, "above the Bayes NE"), (0.90, "below the Bayes NE")):
-            bayes = fit_study(planted_study(), bayes_ne=bayes_ne)["best"]["bayes"]
-            self.assertFalse(bayes["contains"])
-            self.assertIn(why, bayes["why"])
-        wide = fit_study(planted_study(), bayes_ne=0.70, bayes_ne_standard_error=0.05)["best"]["bayes"]
-        self.assertTrue(wide["contains"])
+            bayes = self.bayes(bayes_ne=bayes_ne)
+            self.assertFalse(bayes.contains)
+            self.assertIn(why, bayes.why)
+        self.assertTrue(self.bayes(bayes_ne=0.70, bayes_ne_standard_error=0.05).contains)
+
+
+class LawTest(tf.test.TestCase):
+    """What is asked of a study by name."""
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        super().setUpClass()
+        runs = planted_study(schemes="V")
+        cls.fits = fit_study(runs)
+        cls.two = fit_study(with_second_baseline(runs))
+
+    def test_a_line_by_its_multiplier_by_its_name_or_the_frontier(self) -> None:
+        laws = {(line.scheme, line.x, line.line): line.fit for line in self.fits.lines}
+        self.assertIs(self.fits.law("V", multiplier=1 / 16), laws["V", "data", "1/16"])
+        self.assertIs(self.fits.law("V", x="parameters", line="10000"), laws["V", "parameters", "10000"])
+        self.assertIs(self.fits.law("V"), laws["V", "data", "frontier"])
+        self.assertEqual(self.two.law("D", multiplier=1, architecture="cross").n, len(LADDER))
+
+    def test_a_line_that_is_not_there(self) -> None:
+        with self.assertRaisesRegex(KeyError, "no line 64 of V against data; V has against data: 1, 1/16, 1/4, 16, 4"):
+            self.fits.law("V", multiplier=64)
+        with self.assertRaisesRegex(KeyError, "there are lines of D, V"):
+            self.fits.law("M", multiplier=4)
+        with self.assertRaisesRegex(KeyError, "several architectures, cross, dot: name one"):
+            self.two.law("V", multiplier=4)
+        with self.assertRaisesRegex(ValueError, "not both"):
+            self.fits.law("V", multiplier=4, line="4")
+        self.assertIsNone(self.fits.find(scheme="V", x="data", line="64", architecture="dot"))
+
+    def test_tables(self) -> None:
+        lines = self.fits.to_frame("lines")
+        row = lines[(lines["line"] == "1/4") & (lines["x"] == "data")].iloc[0]
+        law = self.fits.law("V", multiplier=1 / 4)
+        self.assertEqual((row["fit_beta"], row["fit_status"], row["fit_n"]), (law.beta, "ok", 8))
+        self.assertEqual(row["fit_beta_low"], law.interval["beta"][0])
+        limits = self.fits.to_frame("limits")
+        self.assertLen(limits, len(self.fits.limits))
+        first = self.fits.limits[0]
+        assert first.half_gap is not None
+        self.assertEqual(limits["half_gap_factor"][0], first.half_gap.factor)
+        self.assertEmpty(self.fits.to_frame("missing"))
+        with self.assertRaisesRegex(KeyError, "no records 'fits'; there are lines, saturation"):
+            self.fits.to_frame("fits")
+        self.assertIn("frontier", self.fits._repr_html_())
 
 
 class FitsFileTest(tf.test.TestCase):
@@ -169,29 +229,58 @@ class FitsFileTest(tf.test.TestCase):
 
     def test_same_runs_give_the_same_bytes_in_another_process(self) -> None:
         path = Path(self.get_temp_dir()) / "fits.json"
-        fits = fit_study(planted_study(), bayes_ne=GAMMA)
-        write_fits(fits, path)
-        self.assertEqual(read_fits(path), json.loads(json.dumps(fits)))
+        fit_study(planted_study(schemes="V"), bayes_ne=GAMMA).write(path)
         again = path.with_name("again.json")
         program = (
             "import sys; from tests.helpers.planted import GAMMA, planted_study\n"
-            "from tfrs_scaling.fit import fit_study, write_fits\n"
-            "write_fits(fit_study(planted_study(), bayes_ne=GAMMA), sys.argv[1])\n"
+            "from tfrs_scaling.fit import fit_study\n"
+            "fit_study(planted_study(schemes='V'), bayes_ne=GAMMA).write(sys.argv[1])\n"
             "assert 'tensorflow' not in sys.modules and 'bokeh' not in sys.modules\n"
         )
         environment = {"PYTHONPATH": str(Path(__file__).parents[2]), "PYTHONHASHSEED": "7"}
         subprocess.run([sys.executable, "-c", program, str(again)], check=True, env=environment)
         self.assertEqual(again.read_bytes(), path.read_bytes())
 
-    def test_another_file_is_refused(self) -> None:
-        path = Path(self.get_temp_dir()) / "other.json"
-        for text, message in (("{", "not readable as JSON"), ('{"format": 99}', "not the fits of format 3")):
-            path.write_text(text)
-            with self.assertRaisesRegex(ValueError, message):
-                read_fits(path)
-        with self.assertRaises(ValueError):
-            write_fits({"gamma": float("nan")}, path)
-        self.assertEqual(path.read_text(), text)
+    def test_what_is_read_is_what_was_written(self) -> None:
+        path = Path(self.get_temp_dir()) / "fits.json"
+        runs = planted_study(schemes="VH")
+        runs.loc[runs["trial_id"] == "V-4-0.02-0", "test_ne"] = 1.0  # collapsed
+        few = (runs["scheme"] == "H") & (runs["multiplier"] == 4) & (runs["examples"] > LADDER[2])
+        runs.loc[few, ["status", "reason"]] = ["failed", "no memory"]  # too few points: a fit of NaN
+        fits = fit_study(with_second_baseline(runs), bayes_ne=GAMMA)
+        fits.write(path)
+        found = StudyFits.read(path)
+        for field in dataclasses.fields(StudyFits):
+            if field.name not in ("lines", "joint"):  # whose fits hold NaN, which equals nothing
+                self.assertEqual(getattr(found, field.name), getattr(fits, field.name))
+        self.assertEqual([line.fit.to_dict() for line in found.lines], [line.fit.to_dict() for line in fits.lines])
+        again = path.with_name("again.json")
+        found.write(again)
+        self.assertEqual(again.read_bytes(), path.read_bytes())
+        self.assertIsInstance(found.ranking[0].schemes[0].status, Status)
+
+    def test_damaged_files_are_refused_with_the_place(self) -> None:
+        path = Path(self.get_temp_dir()) / "fits.json"
+        fit_study(planted_study(schemes="V")).write(path)
+        whole = json.loads(path.read_text())
+        damages: tuple[tuple[Callable[[Any], object], str], ...] = (
+            (lambda content: content["lines"][0].pop("scheme"), "lines.0.scheme: .*fit the runs again"),
+            (lambda content: content["lines"][2].update(fit=[]), "lines.2.fit: .*fit the runs again"),
+            (lambda content: content["ranking"][0].update(text=3), "ranking.0.text: .*fit the runs again"),
+            (lambda content: content["effects"][1].update(outcome="up"), "effects.1.outcome: .*fit the runs again"),
+            (lambda content: content.pop("best"), "best: .*fit the runs again"),
+            (lambda content: content.update(format=99), f"not the fits of format {FORMAT}; fit the runs again"),
+        )
+        for damage, message in damages:
+            content = copy.deepcopy(whole)
+            damage(content)
+            path.write_text(json.dumps(content))
+            with self.assertRaisesRegex(InputError, message) as caught:
+                StudyFits.read(path)
+            self.assertStartsWith(str(caught.exception), str(path))
+        path.write_text("{")
+        with self.assertRaisesRegex(InputError, "not readable as JSON"):
+            StudyFits.read(path)
 
 
 if __name__ == "__main__":

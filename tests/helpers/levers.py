@@ -1,25 +1,24 @@
-"""Planted studies in which one lever is better than the others by a known number of standard errors, and what
-``advise`` makes of them."""
+"""Planted studies in which one lever beats the others by a known number of standard errors, and the advice on them."""
 
 import functools
 import math
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from tests.helpers.planted import planted_row
-from tfrs_scaling.fit.advice.advise import Advice, advise
-from tfrs_scaling.fit.advice.budget import read_budget
+from tests.helpers.planted_answers import study_fits
+from tfrs_scaling.fit.advice.advice import Advice
+from tfrs_scaling.fit.advice.advise import advise
 from tfrs_scaling.fit.analyses.held_out import held_out
-from tfrs_scaling.fit.analyses.lines import DataLine
+from tfrs_scaling.fit.analyses.lines import DataLine, LineFit
 from tfrs_scaling.fit.labels import multiplier_label
 from tfrs_scaling.fit.runs import COLUMNS
 from tfrs_scaling.fit.screening import usable_runs
-from tfrs_scaling.fit.study import fit_study
+from tfrs_scaling.fit.study import StudyFits, fit_study
 
 NOISE = 5e-4
 LADDER = tuple(10_000 * 2**rung for rung in range(8))
@@ -31,9 +30,9 @@ class Scenario:
 
     Attributes:
         budget: As typed.
-        gains: What a scheme's multiplier 4 takes off NE, and 1/4 adds, in standard errors of a difference; 16 takes
-            off no more.
-        right: The levers to pull; None where there is no best one.
+        gains: How much a scheme's multiplier 4 lowers NE, and 1/4 raises it, in standard errors of a difference; 16
+            lowers it no further.
+        right: The levers of the right answer; None where there is no best one.
         top: What more data could still remove at the smallest data size.
         beta: The exponent of the data.
         offset: Noise of a whole training, besides that of its points; unit of NE.
@@ -68,10 +67,10 @@ class Scenario:
         return rows.assign(test_ne=ne, validation_ne=ne)
 
     def advice(self, rng: np.random.Generator, whole: bool = False) -> Advice:
-        """What a study of it leads to; with all of its fits if ``whole``, else with those that advice looks at."""
+        """The advice on a study of it; with all of its fits if ``whole``, else with those that advice looks at."""
         runs = self.study(rng)
         fits = fit_study(runs) if whole else _needed_fits(runs, extrapolates=not self.budget.startswith("params"))
-        return advise(runs, fits, read_budget(self.budget))
+        return advise(runs, fits, self.budget)
 
 
 @functools.cache
@@ -89,7 +88,7 @@ def _template(scenario: Scenario) -> tuple[pd.DataFrame, np.ndarray, np.ndarray]
     return table, np.array(truth), np.arange(len(truth)) // len(LADDER)
 
 
-def _needed_fits(runs: pd.DataFrame, *, extrapolates: bool) -> dict[str, Any]:
+def _needed_fits(runs: pd.DataFrame, *, extrapolates: bool) -> StudyFits:
     """The fits of a study that advice looks at, without the rest, which costs a hundred times as much.
 
     Laws of parameters have three sizes here, too few to be fitted; joint laws are left out.
@@ -100,13 +99,11 @@ def _needed_fits(runs: pd.DataFrame, *, extrapolates: bool) -> dict[str, Any]:
         for (scheme, multiplier), rows in chosen.groupby(["scheme", "multiplier"], sort=True)
         if extrapolates
     ]
-    records = [
-        {"architecture": "dot", "scheme": line.scheme, "x": "data", "line": line.line, "fit": fit.to_dict()}
-        for line in lines
-        if (fit := line.fit()) is not None
-    ]
-    tested = [{"relative_error": record.relative_error} for record in held_out(lines)]
-    return {"level": 0.95, "lines": records, "held_out": tested, "joint": [], "flagged": [], "missing": []}
+    fits = ((line, line.fit()) for line in lines)
+    return study_fits(
+        lines=tuple(LineFit("dot", line.scheme, "data", line.line, fit) for line, fit in fits if fit is not None),
+        held_out=tuple(held_out(lines)),
+    )
 
 
 SCENARIOS = {
@@ -134,7 +131,7 @@ def right_share(scenario: Scenario, simulations: int, *, seed: int) -> tuple[flo
     right = 0
     for _ in range(simulations):
         advice = scenario.advice(rng)
-        levers = None if advice.do is None else advice.do.plan.levers
+        levers = None if advice.do is None else advice.do.use.levers
         right += levers == scenario.right
         said["not enough evidence" if levers is None else "+".join(sorted(levers))] += 1
     return right / simulations, said

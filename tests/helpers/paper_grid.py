@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from tests.helpers.planted import planted_row
+from tfrs_scaling.fit.analyses.ranking import Ranking
 from tfrs_scaling.fit.runs import COLUMNS
 
 DATA = tuple(5_000_000 * 2**rung for rung in range(11))
@@ -134,6 +135,6 @@ def zone_study(runs: pd.DataFrame, signs: Signs, difference: float = 6e-3) -> pd
     return runs.assign(test_ne=SMALLEST + 0.05 * power - 4e-3 * place + shift)
 
 
-def outcomes(record: Mapping[str, list[dict[str, str]]]) -> dict[str, str]:
-    """The outcome of each pair of a record of ``ranking``."""
-    return {pair["first"] + pair["second"]: pair["outcome"] for pair in record["pairs"]}
+def outcomes(ranking: Ranking) -> dict[str, str]:
+    """The outcome of each pair."""
+    return {pair.first + pair.second: pair.outcome for pair in ranking.pairs}

@@ -1,14 +1,12 @@
 """A planted study: a run table whose laws are known, for the tests of the analysis."""
 
-from typing import Any
-
 import numpy as np
 import pandas as pd
 
 from tfrs_scaling.fit.laws.power_law import PowerLawFit
 from tfrs_scaling.fit.runs import COLUMNS
 from tfrs_scaling.fit.schemes import SCHEMES
-from tfrs_scaling.fit.study import find_line
+from tfrs_scaling.fit.study import StudyFits
 
 MULTIPLIERS = (1 / 16, 1 / 4, 4.0, 16.0)
 LADDER = tuple(10_000 * 2**rung for rung in range(8))
@@ -42,11 +40,9 @@ def planted_study(seed: int = 0, seeds: int = 1, noise: float = NOISE, schemes: 
     return pd.DataFrame(rows, columns=list(COLUMNS)).astype(COLUMNS)
 
 
-def line_of(fits: dict[str, Any], scheme: str, x: str, line: str) -> tuple[dict[str, Any], PowerLawFit]:
-    """The record and the fit of a line that must be there."""
-    found = find_line(fits, scheme=scheme, x=x, line=line, architecture="dot")
-    assert found is not None, f"no line {line} of {scheme} against {x}"
-    return found
+def line_of(fits: StudyFits, scheme: str, x: str, line: str) -> PowerLawFit:
+    """The law of a line that must be there."""
+    return fits.law(scheme, x=x, line=line, architecture="dot")
 
 
 def planted_row(scheme: str, multiplier: float, seed: int, rate: float, examples: int, ne: float) -> dict[str, object]:

@@ -120,7 +120,7 @@ def plateau_coverage(simulations: int, *, seed: int, ladders: int = 1, noise: fl
         right["beta"] += fit.interval["beta"][0] <= curve.beta <= fit.interval["beta"][1]
         right["gamma"] += fit.interval["gamma"][0] <= curve.gamma <= fit.interval["gamma"][1]
         right["beyond"] += bool(low <= curve.at(beyond) <= high)
-        right["resampled"] += bool(fit.replicates)
+        right["resampled"] += bool(fit.resampled_laws)
         right["start found"] += len(fit.left_out) == 2
     return {name: right[name] / simulations for name in ("beta", "gamma", "beyond", "resampled", "start found")}
 

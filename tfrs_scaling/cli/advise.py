@@ -29,15 +29,14 @@ def advise(workdir: Path, text: str, as_json: bool) -> None:
     from tfrs_scaling.fit.advice.advise import advise as advice_on
     from tfrs_scaling.fit.advice.budget import read_budget
     from tfrs_scaling.fit.runs import read_runs
-    from tfrs_scaling.fit.study import read_fits
+    from tfrs_scaling.fit.study import StudyFits
 
     budget = read_budget(text)
     for name, command in (("runs.csv", f"export {workdir}"), ("fits.json", f"fit {workdir / 'runs.csv'}")):
         if not (workdir / name).exists():
             raise InputError(f"{workdir}: has no {name}; run `tfrs-scaling {command}` first")
-    advice = advice_on(read_runs(workdir / "runs.csv"), read_fits(workdir / "fits.json"), budget)
+    advice = advice_on(read_runs(workdir / "runs.csv"), StudyFits.read(workdir / "fits.json"), budget)
     if as_json:
         say(json.dumps(advice.to_dict(), indent=1, ensure_ascii=False))
-        return
-    for line in advice.lines():
-        say(line)
+    else:
+        say(str(advice))

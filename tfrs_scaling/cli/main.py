@@ -310,34 +310,32 @@ def _export(workdir: Any) -> None:
 
 def _fit(runs_path: Path) -> None:
     from tfrs_scaling.fit.runs import read_runs
-    from tfrs_scaling.fit.study import fit_study, write_fits
+    from tfrs_scaling.fit.study import fit_study
 
     study_path, fits_path = runs_path.with_name("study.json"), runs_path.with_name("fits.json")
     data = read_yaml(study_path)["data"] if study_path.exists() else {}
     fits = fit_study(
         read_runs(runs_path), bayes_ne=data.get("bayes_ne"), bayes_ne_standard_error=data.get("bayes_ne_standard_error")
     )
-    write_fits(fits, fits_path)
+    fits.write(fits_path)
     say(f"{fits_path}: written")
 
 
 def _report(workdir: Any) -> None:
     from tfrs_scaling.fit.report.report import write_report
-    from tfrs_scaling.fit.report.tensorboard import write_board
     from tfrs_scaling.fit.runs import read_runs
-    from tfrs_scaling.fit.study import read_fits
+    from tfrs_scaling.fit.study import StudyFits
 
-    runs, fits, study = read_runs(workdir.runs), read_fits(workdir.fits), workdir.read_study()
-    write_report(runs, fits, workdir.report, study=study)
-    write_board(runs, fits, workdir.board, name=study["name"])
+    runs, study = read_runs(workdir.runs), StudyFits.read(workdir.fits)
+    write_report(runs, study, workdir.report, about=workdir.read_study(), tensorboard=workdir.board)
     say(f"report: {workdir.report}")
 
 
 def _images(workdir: Any, suffix: Literal["png", "svg"]) -> None:
     from tfrs_scaling.fit.report.images import write_images
     from tfrs_scaling.fit.runs import read_runs
-    from tfrs_scaling.fit.study import read_fits
+    from tfrs_scaling.fit.study import StudyFits
 
-    folder, study = workdir.root / "figures", workdir.read_study()
-    files = write_images(read_runs(workdir.runs), read_fits(workdir.fits), folder, study=study, suffix=suffix)
+    folder, runs, study = workdir.root / "figures", read_runs(workdir.runs), StudyFits.read(workdir.fits)
+    files = write_images(runs, study, folder, about=workdir.read_study(), suffix=suffix)
     say(f"{len(files)} figures: {folder}/*.{suffix}")

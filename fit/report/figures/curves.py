@@ -8,9 +8,13 @@ import numpy as np
 import pandas as pd
 from bokeh.models import FixedTicker, LegendItem, MultiLine, Scatter, Text
 
-from tfrs_scaling.common.page import INK, human_ticks, log_ticks, tint
+from tfrs_scaling.common.figures import INK, human_ticks, log_ticks, tint
+from tfrs_scaling.common.words import FLOPS, human, interval
+from tfrs_scaling.fit.analyses.dimension import BestDimension
+from tfrs_scaling.fit.analyses.generalisation import Generalisation
+from tfrs_scaling.fit.analyses.joint import JointLaw, PathStep
 from tfrs_scaling.fit.joint.law import JointFit
-from tfrs_scaling.fit.labels import AXIS_NAMES
+from tfrs_scaling.fit.labels import AXIS_NAMES, axis_name, multiplier_label
 from tfrs_scaling.fit.laws.functions import power_law_value
 from tfrs_scaling.fit.laws.power_law import PowerLawFit
 from tfrs_scaling.fit.report.figures.parts import (
@@ -22,7 +26,6 @@ from tfrs_scaling.fit.report.figures.parts import (
     add_points,
     empty_figure,
     finish,
-    human,
     legend_below,
     log_range,
     mark,
@@ -34,48 +37,48 @@ from tfrs_scaling.fit.schemes import SCHEMES
 TEST, TRAIN = ("#0072b2", "#56b4e9"), ("#d55e00", "#e8853a")
 
 
-def dimension_figure(records: Sequence[Mapping[str, Any]], names: Sequence[str], keys: Sequence[Sequence[str]]) -> Any:
+def dimension_figure(records: Sequence[BestDimension], keys: Sequence[Sequence[str]]) -> Any:
     """NE against the embedding dimension, a line per multiplier of the rows, with the best dimension and the knee.
 
     Args:
         records: Of ``dimension``, of one architecture.
-        names: The multiplier of each, in words.
         keys: The trials of each point of each.
     """
     tooltips = [("rows", "@name"), ("embedding dimension", "@x{0}"), ("NE", "@ne{0.00000}"), ("note", "@note")]
     plot = empty_figure("data", "embedding dimension", tooltips)
     items = []
-    for rank, (record, name) in enumerate(zip(records, names, strict=True)):
-        colours, dims = ramp(rank, len(records)), [float(dim) for dim in record["dims"]]
+    for rank, record in enumerate(records):
+        name = f"{multiplier_label(record.multiplier)}×"
+        colours, dims = ramp(rank, len(records)), [float(dim) for dim in record.dims]
         columns = {
             "x": dims,
-            "ne": list(record["ne"]),
-            "name": [f"{name}×"] * len(dims),
+            "ne": list(record.ne),
+            "name": [name] * len(dims),
             "key": list(keys[rank]),
-            "note": [_dimension_note(record, dim) for dim in record["dims"]],
+            "note": [_dimension_note(record, dim) for dim in record.dims],
         }
-        drawn = [add_line(plot, dims, record["ne"], colours, line_width=1.5)]
+        drawn = [add_line(plot, dims, record.ne, colours, line_width=1.5)]
         drawn.insert(0, mark(plot, columns, colours, MARKERS[rank % len(MARKERS)]))
-        for what, shape, size in (("best", "star", 18), ("knee", "circle", 17)):
-            if record[what] is None or record[what] not in record["dims"]:
-                continue
-            at = record["ne"][record["dims"].index(record[what])]
-            low, high = record[f"{what}_low"], record[f"{what}_high"]
+        for shape, size, dim, low, high in (
+            ("star", 18, record.best, record.best_low, record.best_high),
+            ("circle", 17, record.knee, record.knee_low, record.knee_high),
+        ):
+            at = record.ne[record.dims.index(dim)]
             if low is not None and high is not None:
                 drawn.append(add_line(plot, [low, high], [at, at], colours, line_width=4, line_alpha=0.35))
-            place = {"x": [float(record[what])], "y": [at]}
+            place = {"x": [float(dim)], "y": [at]}
             ring = add(plot, Scatter(marker=shape, size=size, fill_alpha=0.0, line_width=2), place)
             tint(ring.glyph, line_color=INK)
             drawn.append(ring)
-        items.append(LegendItem(label=f"rows {name}×", renderers=drawn))
-    losses = [ne for record in records for ne in record["ne"]]
-    places = sorted({float(dim) for record in records for dim in record["dims"]})
+        items.append(LegendItem(label=f"rows {name}", renderers=drawn))
+    losses = [ne for record in records for ne in record.ne]
+    places = sorted({float(dim) for record in records for dim in record.dims})
     finish(plot, items, losses, None, places, reach=1.25)
     plot.xaxis.ticker = plot.xgrid[0].ticker = FixedTicker(ticks=places)
     return plot
 
 
-def generalisation_figure(record: Mapping[str, Any], rows: pd.DataFrame) -> Any:
+def generalisation_figure(record: Generalisation, rows: pd.DataFrame) -> Any:
     """Training and test NE of one line against data, with their laws.
 
     Args:
@@ -85,7 +88,10 @@ def generalisation_figure(record: Mapping[str, Any], rows: pd.DataFrame) -> Any:
     tooltips = [("trial", "@trial"), ("NE", "@ne{0.00000}"), ("examples", "@x_text"), ("split", "@split")]
     plot = empty_figure("data", AXIS_NAMES["data"], tooltips, "normalized entropy")
     items, losses = [], list[float]()
-    for split, column, colours, marker in (("test", "test_ne", TEST, "circle"), ("train", "train_ne", TRAIN, "square")):
+    for split, law, column, colours, marker in (
+        ("test", record.test, "test_ne", TEST, "circle"),
+        ("train", record.train, "train_ne", TRAIN, "square"),
+    ):
         measured = rows[rows[column].notna()]
         columns = {
             "x": measured["examples"].astype("float64").to_list(),
@@ -95,13 +101,12 @@ def generalisation_figure(record: Mapping[str, Any], rows: pd.DataFrame) -> Any:
             "x_text": [human(value) for value in measured["examples"]],
             "split": [split] * len(measured),
         }
-        law = record[split]
-        start, end = law["range"]
+        start, end = law.range
         columns["fill_alpha"] = [0.85 if start <= value <= end else 0.0 for value in columns["x"]]
         drawn = [mark(plot, columns, colours, marker)]
-        if law["beta"] is not None:
+        if law.alpha is not None and law.beta is not None and law.gamma is not None:
             places = np.geomspace(start, end, 40)
-            curve = power_law_value(places, alpha=law["alpha"], beta=law["beta"], gamma=law["gamma"])
+            curve = power_law_value(places, alpha=law.alpha, beta=law.beta, gamma=law.gamma)
             drawn.append(add_line(plot, places, curve, colours, line_width=2))
         items.append(LegendItem(label=f"{split} NE", renderers=drawn))
         losses += columns["ne"]
@@ -128,18 +133,19 @@ def architectures_figure(lines: Mapping[str, tuple[pd.DataFrame, PowerLawFit | N
     return finish(plot, items, losses, bayes_ne, places)
 
 
-def joint_figure(record: Mapping[str, Any], axis: str) -> Any:
+def joint_figure(record: JointLaw) -> Any:
     """Lines of equal NE over parameters and data, the points they were fitted to, and the compute-optimal path.
 
     Args:
-        record: Of ``joint``, with a fit.
-        axis: What the axis of parameters measures.
+        record: With a fit.
     """
-    fit, path = JointFit.from_dict(record["fit"]), record["path"]
+    fit, path = record.fit, record.path
     tooltips = [("parameters", "@n_text"), ("examples", "@d_text"), ("NE", "@ne{0.0000}"), ("note", "@note")]
-    plot = empty_figure("parameters", axis, tooltips, "training examples", y_axis_type="log")
+    plot = empty_figure(
+        "parameters", axis_name("parameters", record.scheme), tooltips, "training examples", y_axis_type="log"
+    )
     plot.yaxis.formatter = human_ticks()
-    ns, ds = [*fit.n, *(p["n"] for p in path)], [*fit.d, *(p["d"] for p in path)]
+    ns, ds = [*fit.n, *(step.n for step in path)], [*fit.d, *(step.d for step in path)]
     log_range(plot, min(ns) / 1.4, max(ns) * 1.4)
     bottom, top = min(ds) / 1.6, max(ds) * 1.6
     plot.y_range.update(start=bottom, end=top)
@@ -148,11 +154,11 @@ def joint_figure(record: Mapping[str, Any], axis: str) -> Any:
     columns = {"x": short(fit.n), "y": short(fit.d), "ne": short(fit.y), "note": ["measured"] * len(fit.n)}
     items.append(LegendItem(label="measured", renderers=[mark(plot, _texts(columns), TEST, "circle", y="y", size=6)]))
     if path:
-        route = {
-            "x": short(p["n"] for p in path),
-            "y": short(p["d"] for p in path),
-            "ne": [p["ne"] for p in path],
-            "note": [_path_note(p) for p in path],
+        route: dict[str, Any] = {
+            "x": short(step.n for step in path),
+            "y": short(step.d for step in path),
+            "ne": [step.ne for step in path],
+            "note": [_path_note(step) for step in path],
         }
         line = add_line(plot, route["x"], route["y"], TRAIN, line_width=3)
         stops = mark(plot, _texts(route), TRAIN, "diamond", y="y", size=11)
@@ -191,11 +197,11 @@ def _texts(columns: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _path_note(stop: Mapping[str, Any]) -> str:
-    low, high = stop["low"], stop["high"]
-    interval = "" if low is None or high is None else f", NE {low:.4f} to {high:.4f}"
-    return f"best split of {human(stop['budget'], 'compute')} FLOPs{interval}"
+def _path_note(step: PathStep) -> str:
+    ends = interval(step.low, step.high, "{:.4f}".format)
+    return f"best split of {human(step.budget, FLOPS)} FLOPs{', NE ' * bool(ends)}{ends}"
 
 
-def _dimension_note(record: Mapping[str, Any], dim: float) -> str:
-    return " and ".join(what for what in ("best", "knee") if record[what] == dim) or "measured"
+def _dimension_note(record: BestDimension, dim: int) -> str:
+    marks = (("best", record.best), ("knee", record.knee))
+    return " and ".join(name for name, marked in marks if marked == dim) or "measured"

@@ -1,20 +1,23 @@
-"""Differences of NE with their intervals, one a row: what each multiplier changes, and how predictions fared."""
+"""Differences of NE with their intervals, one a row: what each multiplier changes, and how good predictions were."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from bokeh.models import ColumnDataSource, FixedTicker, LegendItem, Span
 
-from tfrs_scaling.common.page import INK, MUTED, add_legend, blank_figure, tint
-from tfrs_scaling.fit.labels import multiplier_label
-from tfrs_scaling.fit.report.figures.parts import human, plain, selectable
+from tfrs_scaling.common.figures import INK, MUTED, add_legend, blank_figure, tint
+from tfrs_scaling.common.words import human, interval, signed
+from tfrs_scaling.fit.analyses.effects import Effect
+from tfrs_scaling.fit.analyses.held_out import HeldOut
+from tfrs_scaling.fit.labels import architecture_suffix, shape_name
 from tfrs_scaling.fit.report.figures.parts import mark as add_marks
-from tfrs_scaling.fit.schemes import SCHEMES
+from tfrs_scaling.fit.report.figures.parts import plain, selectable
+from tfrs_scaling.fit.schemes import ARCHITECTURE, SCHEMES
 
 _OTHER = ("#333333", "#dddddd")  # another architecture
 
 
-def effects_figure(effects: Sequence[Mapping[str, Any]], keys: Sequence[str]) -> Any:
+def effects_figure(effects: Sequence[Effect], keys: Sequence[str]) -> Any:
     """How much each multiplier changes NE at the largest data size, against the baseline.
 
     Args:
@@ -25,26 +28,26 @@ def effects_figure(effects: Sequence[Mapping[str, Any]], keys: Sequence[str]) ->
         ("shape", "@name"), ("change of NE", "@change"), ("interval", "@interval"), ("examples", "@examples"),
         ("against the baseline", "@outcome"),
     ]  # fmt: skip
-    several = len({record["architecture"] for record in effects if record["scheme"] != "A"}) > 1
+    several = len({effect.architecture for effect in effects if effect.scheme != ARCHITECTURE}) > 1
     names = [
-        effect_name(record) + (f" · {plain(record['architecture'])}" if several and record["scheme"] != "A" else "")
-        for record in effects
+        effect_name(effect) + architecture_suffix(plain(effect.architecture), several and effect.scheme != ARCHITECTURE)
+        for effect in effects
     ]
     plot = _rows_figure(names, "change of test NE (left is better)", tooltips)
     items = []
-    for scheme in dict.fromkeys(record["scheme"] for record in effects):
-        rows = [at for at, record in enumerate(effects) if record["scheme"] == scheme]
-        columns = {
-            "x": [effects[at]["change"] for at in rows],
+    for scheme in dict.fromkeys(effect.scheme for effect in effects):
+        rows = [at for at, effect in enumerate(effects) if effect.scheme == scheme]
+        columns: dict[str, Any] = {
+            "x": [effects[at].change for at in rows],
             "y": [-at for at in rows],
             "key": [keys[at] for at in rows],
             "name": [names[at] for at in rows],
-            "change": [f"{effects[at]['change']:+.5f}" for at in rows],
-            "interval": [_interval(effects[at]) for at in rows],
-            "examples": [human(effects[at]["examples"]) for at in rows],
-            "outcome": [effects[at]["outcome"] for at in rows],
+            "change": [signed(effects[at].change, 5) for at in rows],
+            "interval": [interval(effects[at].low, effects[at].high, _signed) for at in rows],
+            "examples": [human(effects[at].examples) for at in rows],
+            "outcome": [effects[at].outcome for at in rows],
         }
-        ends = [(effects[at]["low"], effects[at]["high"]) for at in rows]
+        ends = [(effects[at].low, effects[at].high) for at in rows]
         colours = SCHEMES[scheme].colours if scheme in SCHEMES else _OTHER
         bar = _bars(plot, ends, columns["y"], colours)
         dots = add_marks(plot, columns, colours, "circle", y="y", size=9)
@@ -57,19 +60,19 @@ def effects_figure(effects: Sequence[Mapping[str, Any]], keys: Sequence[str]) ->
     return plot
 
 
-def effect_name(record: Mapping[str, Any]) -> str:
-    """The shape of a record of ``effects``: V 4×, VH 4× dim 8, or the architecture."""
-    if record["scheme"] not in SCHEMES:
-        return plain(f"{record['architecture']}")
-    dimension = f" dim {record['embedding_dim']}" if record["scheme"] == "VH" else ""
-    return f"{record['scheme']} {multiplier_label(record['multiplier'])}×{dimension}"
+def effect_name(effect: Effect) -> str:
+    """The shape of an effect: V 4×, VH 4× dim 8, or the architecture."""
+    if effect.scheme == ARCHITECTURE:
+        return plain(effect.architecture)
+    dimension = f" dim {effect.embedding_dim}" if effect.scheme == "VH" else ""
+    return f"{shape_name(effect.scheme, effect.multiplier)}{dimension}"
 
 
-def held_out_figure(records: Sequence[Mapping[str, Any]], names: Sequence[str]) -> Any:
+def held_out_figure(records: Sequence[HeldOut], names: Sequence[str]) -> Any:
     """The largest data size of each line, measured, against what the law of the smaller ones predicts.
 
     Args:
-        records: Those of ``held_out`` with a prediction and a measurement.
+        records: Of the study.
         names: What each row is called.
     """
     tooltips = [
@@ -79,8 +82,8 @@ def held_out_figure(records: Sequence[Mapping[str, Any]], names: Sequence[str]) 
     shown = [plain(name) for name in names]
     plot = _rows_figure(shown, "measured NE minus predicted NE", tooltips)
     ends = [
-        tuple(None if record[end] is None else record[end] - record["predicted"] for end in ("low", "high"))
-        for record in records
+        (None if low is None else low - predicted, None if high is None else high - predicted)
+        for low, high, predicted in ((record.low, record.high, record.predicted) for record in records)
     ]
     bar = _bars(plot, ends, [-at for at in range(len(records))], MUTED)
     items = [LegendItem(label="its interval", renderers=[bar])]
@@ -88,16 +91,16 @@ def held_out_figure(records: Sequence[Mapping[str, Any]], names: Sequence[str]) 
         (True, "circle", ("#0072b2", "#56b4e9"), "inside it"),
         (False, "x", ("#d55e00", "#e8853a"), "outside it"),
     ):
-        rows = [at for at, record in enumerate(records) if bool(record["inside"]) is inside]
+        rows = [at for at, record in enumerate(records) if record.inside is inside]
         columns = {
-            "x": [records[at]["measured"] - records[at]["predicted"] for at in rows],
+            "x": [records[at].measured - records[at].predicted for at in rows],
             "y": [-at for at in rows],
             "name": [names[at] for at in rows],
-            "measured": [f"{records[at]['measured']:.5f}" for at in rows],
-            "predicted": [f"{records[at]['predicted']:.5f}" for at in rows],
-            "interval": [_interval(records[at]) for at in rows],
-            "examples": [human(records[at]["examples"]) for at in rows],
-            "law": [str(records[at]["law"]) for at in rows],
+            "measured": [f"{records[at].measured:.5f}" for at in rows],
+            "predicted": [f"{records[at].predicted:.5f}" for at in rows],
+            "interval": [interval(records[at].low, records[at].high, "{:.5f}".format) for at in rows],
+            "examples": [human(records[at].examples) for at in rows],
+            "law": [records[at].law for at in rows],
         }
         dots = add_marks(plot, columns, colours, marker, y="y", size=10)
         items.append(LegendItem(label=label, renderers=[dots]))
@@ -129,6 +132,5 @@ def _bars(plot: Any, ends: Sequence[Any], places: Sequence[float], colours: tupl
     return bar
 
 
-def _interval(record: Mapping[str, Any]) -> str:
-    ends = ["open" if record[end] is None else f"{record[end]:+.5f}".replace("+0", "0") for end in ("low", "high")]
-    return " to ".join(ends)
+def _signed(value: float) -> str:
+    return signed(value, 5)

@@ -1,8 +1,8 @@
-"""What the figures of a study are made of: axes, points, laws with their bands, frontiers, legends.
+"""The parts of a study's figures: axes, points, laws with their bands, frontiers, legends.
 
-Colours come in pairs, one for a light page and one for a dark one, as ``tfrs_scaling.common.page`` wants them.
-A source of points has the column ``key``, the ids of the trials that a point stands for, one a line: by it the page
-links what is selected in one figure to all others.
+Colours come in pairs, one for a light page and one for a dark one, see ``tfrs_scaling.common.figures``.
+A source of points has the column ``key``, the ids of a point's trials, one a line: through it the page links what is
+selected in one figure to all others.
 """
 
 import math
@@ -24,11 +24,10 @@ from bokeh.models import (
 )
 from bokeh.palettes import viridis
 
-from tfrs_scaling.common import page
-from tfrs_scaling.common.page import COUNTS, INK, MUTED, Units, add_legend, blank_figure, human_ticks, log_ticks, tint
+from tfrs_scaling.common.figures import INK, MUTED, Colours, add_legend, blank_figure, human_ticks, log_ticks, tint
+from tfrs_scaling.common.words import COUNTS, FLOPS, Units, human
 from tfrs_scaling.fit.laws.power_law import PowerLawFit
 
-Colours = tuple[str, str]
 NE_AXIS = "normalized entropy (test)"
 EXTRAPOLATION = 8.0  # how far beyond the data a law is drawn, dashed
 MARKERS = (
@@ -38,7 +37,7 @@ MARKERS = (
 UNITS: dict[str, Units] = {
     "data": COUNTS,
     "parameters": COUNTS,
-    "compute": [("Z", 1e21), ("E", 1e18), ("P", 1e15), ("T", 1e12), ("G", 1e9), ("M", 1e6), ("k", 1e3)],
+    "compute": FLOPS,
 }
 _TOOLTIPS = [
     ("trial", "@trial"),
@@ -51,13 +50,8 @@ _TOOLTIPS = [
 ]
 
 
-def human(value: float, x: str = "data") -> str:
-    """A count in few characters: 1280000 is 1.28M, 3e15 of compute is 3P."""
-    return page.human(value, UNITS[x])
-
-
 def plain(text: str) -> str:
-    """A text out of data as a label: Bokeh would typeset what stands between two ``$$``."""
+    """A text out of data as a label: Bokeh would typeset what is between two ``$$``."""
     return text.replace("$$", "$\u200b$")
 
 
@@ -118,7 +112,7 @@ def add_points(
             "fill_alpha": np.where(out, 0.0, 0.85).tolist(),
             "trial": rows["trial_id"].to_list(),
             "key": rows["key" if "key" in rows else "trial_id"].to_list(),
-            "x_text": [human(value, x) for value in rows[x]],
+            "x_text": [human(value, UNITS[x]) for value in rows[x]],
             "seed": rows["seed"].to_list() if "seed" in rows else ["mean of all"] * size,
             "rate": [f"{v:g}" for v in rows["learning_rate"]] if "learning_rate" in rows else ["selected"] * size,
             "residual": ["no fit"] * size if residuals is None else [f"{value:+.5f}" for value in residuals],
@@ -130,7 +124,7 @@ def add_points(
 
 
 def mark(plot: Any, columns: dict[str, Any], colours: Colours, marker: str, *, y: str = "ne", size: int = 8) -> Any:
-    """Points that hover tells about and that can be selected: larger and in ink when they are, pale when others are.
+    """Points with tooltips that can be selected: then they are larger and in ink, and the others pale.
 
     Args:
         plot: What to draw into, made by ``empty_figure`` or ``selectable``.
@@ -162,7 +156,7 @@ def mark(plot: Any, columns: dict[str, Any], colours: Colours, marker: str, *, y
 
 
 def add(plot: Any, glyph: Any, columns: dict[str, Any], **options: Any) -> Any:
-    """A renderer of a glyph. ``plot.line`` and its kin would make three glyphs of each, of which most go unused."""
+    """A renderer of a glyph; ``plot.line`` and the like would make three glyphs for each, most of them unused."""
     return plot.add_glyph(ColumnDataSource(columns), glyph, **options)
 
 

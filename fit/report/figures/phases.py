@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from bokeh.models import FixedTicker, LegendItem, Scatter, Span
 
-from tfrs_scaling.common.page import INK, human_ticks, log_ticks, tint
+from tfrs_scaling.common.figures import INK, human_ticks, log_ticks, tint
 from tfrs_scaling.fit.analyses.outlook import EPSILON
 from tfrs_scaling.fit.labels import AXIS_NAMES, FRONTIER, NON_EMBEDDING
 from tfrs_scaling.fit.laws.power_law import PowerLawFit
@@ -30,32 +30,33 @@ from tfrs_scaling.fit.report.figures.parts import (
     legend_below,
     log_range,
 )
-from tfrs_scaling.fit.report.figures.schemes import named_frontier
+from tfrs_scaling.fit.report.view import StudyView
 from tfrs_scaling.fit.schemes import SCHEMES
-from tfrs_scaling.fit.study import find_line, points
 
-TARGET = 0.99  # where that of the target NE begins, of the lowest NE measured
+Frontiers = Mapping[str, tuple[pd.DataFrame, PowerLawFit]]  # points and law by scheme
+
+TARGET = 0.99  # where the slider of the target NE begins: a share of the lowest NE measured
 _REACH = EXTRAPOLATION * 8
-INSIDE = 1.12  # how far from the end of the axis an arrow stands, as a factor of x
+INSIDE = 1.12  # how far an arrow is from the end of the axis: a factor of x
+_OUTSIDE = tuple(scheme for scheme, row in SCHEMES.items() if row.outside_tables)
 _AXES = (  # name, its x, the schemes that share the axis, what it measures
     ("data", "data", tuple(SCHEMES), AXIS_NAMES["data"]),
-    ("parameters", "parameters", ("V", "H", "F"), AXIS_NAMES["parameters"]),
-    ("non-embedding", "parameters", ("O", "M"), NON_EMBEDDING),
+    ("parameters", "parameters", tuple(s for s in SCHEMES if s not in _OUTSIDE), AXIS_NAMES["parameters"]),
+    ("non-embedding", "parameters", _OUTSIDE, NON_EMBEDDING),
     ("compute", "compute", tuple(SCHEMES), AXIS_NAMES["compute"]),
 )
 
 
 @dataclass(frozen=True)
-class Levers:
+class SharedAxis:
     """The frontiers that share an axis.
 
     Attributes:
         name: data, parameters, non-embedding or compute.
-        architecture: Whose frontiers they are.
+        architecture: Of the frontiers.
         x: data, parameters or compute.
-        axis: What the axis measures.
-        laws: For the page's script, one a frontier: scheme, label, top (what x can still remove at x0), beta, gamma,
-            x0, low and high (the fitted range), status; status as in ``PowerLawFit``.
+        label: What the axis measures.
+        laws: The law of each frontier, by scheme.
         ne: The figure of NE.
         gain: The figure of the return per doubling.
     """
@@ -63,32 +64,32 @@ class Levers:
     name: str
     architecture: str
     x: str
-    axis: str
-    laws: list[dict[str, Any]]
+    label: str
+    laws: dict[str, PowerLawFit]
     ne: Any
     gain: Any
 
 
-def levers(chosen: pd.DataFrame, fits: Mapping[str, Any], target: float) -> list[Levers]:
+def shared_axes(view: StudyView, target: float) -> list[SharedAxis]:
     """The frontiers of every architecture and axis, with their figures.
 
     Args:
-        chosen: The rows that may carry a fit, as ``selected`` returns them.
-        fits: What ``fit_study`` made of them.
+        view: What ``study_view`` returned.
         target: The NE at which the slider of the target begins.
     """
     found = []
-    for architecture in sorted({record["architecture"] for record in fits["lines"]}):
-        for name, x, schemes, axis in _AXES:
-            frontiers = {}
-            for scheme in schemes:
-                line = find_line(fits, scheme=scheme, x=x, line=FRONTIER, architecture=architecture)
-                if line is not None and line[1].status not in ("too_few_points", "not_monotone"):
-                    frontiers[scheme] = (named_frontier(points(chosen, architecture, scheme), x), line[1])
+    for architecture in view.architectures:
+        for name, x, schemes, label in _AXES:
+            laws = {scheme: view.law(architecture, scheme, x, FRONTIER) for scheme in schemes}
+            frontiers = {
+                scheme: (view.frontiers[architecture, scheme, x], law)
+                for scheme, law in laws.items()
+                if law is not None and law.status.has_law
+            }
             if frontiers:
-                laws = [_law(scheme, fit) for scheme, (_, fit) in frontiers.items()]
-                ne, gain = _ne_figure(frontiers, x, axis, target), _gain_figure(frontiers, x, axis)
-                found.append(Levers(name, architecture, x, axis, laws, ne, gain))
+                ne, gain = _ne_figure(frontiers, x, label, target), _gain_figure(frontiers, x, label)
+                fits = {scheme: law for scheme, (_, law) in frontiers.items()}
+                found.append(SharedAxis(name, architecture, x, label, fits, ne, gain))
     return found
 
 
@@ -98,14 +99,7 @@ def gain_at(fit: PowerLawFit, x: Any) -> Any:
     return excess * -math.expm1(-fit.beta * math.log(2)) / (excess + fit.gamma)
 
 
-def _law(scheme: str, fit: PowerLawFit) -> dict[str, Any]:
-    return {
-        "scheme": scheme, "label": SCHEMES[scheme].short, "top": fit.alpha_at_x0, "beta": fit.beta, "gamma": fit.gamma,
-        "x0": fit.x0, "low": min(fit.x), "high": max(fit.x), "status": fit.status,
-    }  # fmt: skip
-
-
-def _ne_figure(frontiers: Mapping[str, tuple[pd.DataFrame, PowerLawFit]], x: str, axis: str, target: float) -> Any:
+def _ne_figure(frontiers: Frontiers, x: str, axis: str, target: float) -> Any:
     plot = empty_figure(x, axis)
     start, end = _range(frontiers, x)
     items = []
@@ -135,7 +129,7 @@ def _ne_figure(frontiers: Mapping[str, tuple[pd.DataFrame, PowerLawFit]], x: str
     return plot
 
 
-def _gain_figure(frontiers: Mapping[str, tuple[pd.DataFrame, PowerLawFit]], x: str, axis: str) -> Any:
+def _gain_figure(frontiers: Frontiers, x: str, axis: str) -> Any:
     tooltips = [("scheme", "@label"), ("x", "@x_text"), ("gain of the next doubling", "@ne{0.000}% of NE")]
     plot = empty_figure(x, axis, tooltips, "NE removed by the next doubling (%)", y_axis_type="log")
     start, end = _range(frontiers, x)
@@ -145,7 +139,7 @@ def _gain_figure(frontiers: Mapping[str, tuple[pd.DataFrame, PowerLawFit]], x: s
         beyond = np.geomspace(max(fit.x), end, 40)
         if fit.alpha_at_x0 <= 0 or fit.beta <= 0:
             continue  # flat: no return anywhere, which a log axis cannot show
-        dash = "dashed" if fit.status == "ok" else "dotted"
+        dash = "dashed" if fit.status.has_floor else "dotted"
         curves = [
             add_line(plot, within, 100 * gain_at(fit, within), colours, line_width=2),
             add_line(plot, beyond, 100 * gain_at(fit, beyond), colours, line_dash=dash, line_width=1.5),
@@ -164,7 +158,7 @@ def _gain_figure(frontiers: Mapping[str, tuple[pd.DataFrame, PowerLawFit]], x: s
     return plot
 
 
-def _range(frontiers: Mapping[str, tuple[pd.DataFrame, PowerLawFit]], x: str) -> tuple[float, float]:
+def _range(frontiers: Frontiers, x: str) -> tuple[float, float]:
     places = [place for frontier, _ in frontiers.values() for place in frontier[x]]
     return 0.8 * min(places), _REACH * max(places)
 
@@ -178,7 +172,7 @@ def _movable(plot: Any, name: str, colours: tuple[str, str], size: int) -> Any:
 
 
 def _hide_with(line: Any, *marks: Any) -> None:
-    """What hides a line by its name in the legend hides its marks too."""
+    """Hiding a line by its name in the legend hides its marks too."""
     for each in marks:
         line.js_link("visible", each, "visible")
 

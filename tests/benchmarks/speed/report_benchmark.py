@@ -25,7 +25,7 @@ class ReportBenchmark(tf.test.Benchmark):
         fitted = time.perf_counter()
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "report.html"
-            write_report(runs, fits, path, study={"name": "five hundred"})
+            write_report(runs, fits, path)
             written = time.perf_counter()
             extras = {
                 "trials": float(runs["trial_id"].nunique()),

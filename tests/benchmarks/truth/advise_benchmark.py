@@ -3,9 +3,9 @@
 import os
 import time
 
-from tests.helpers.levers import SCENARIOS, right_share
+import tensorflow as tf
 
-import tensorflow as tf  # isort: skip -- after tfrs_scaling, which chooses the Keras it comes with
+from tests.helpers.levers import SCENARIOS, right_share
 
 SIMULATIONS = int(os.environ.get("SIMULATIONS", "200"))
 

@@ -58,23 +58,23 @@ class RankingBenchmark(tf.test.Benchmark):
             for seed in range(SEEDS):
                 for record in scheme_zones(resample_ladders(noisy(flat, seed), "dot", seed=seed), margin=margin):
                     for name in ("cells", "table"):
-                        told[name] += any(part["outcome"] != "≈" for part in record[name])
+                        told[name] += any(part.outcome != "≈" for part in getattr(record, name))
             figures = {f"pairs with a difference in {name}": told[name] / SEEDS / 2 for name in ("cells", "table")}
             self._report(f"zones, no difference, margin {margin:g}", started, figures)
 
     def benchmark_the_papers_claims(self) -> None:
         seeds, started, verdicts = 5, time.perf_counter(), Counter[str]()
         for seed in range(seeds):
-            for record in fit_study(study(Grid(step=3e-3), seed))["paper"]:
-                if record["source"] == "Table 1, data":
-                    verdicts[f"{record['claim']}: {record['verdict']}"] += 1
+            for record in fit_study(study(Grid(step=3e-3), seed)).paper:
+                if record.source == "Table 1, data":
+                    verdicts[f"{record.claim}: {record.verdict}"] += 1
         self._report("the paper's claims", started, {name: count / seeds for name, count in sorted(verdicts.items())})
 
     def _rank(self, name: str, quiet: pd.DataFrame, x: str) -> None:
         started, found = time.perf_counter(), Counter[str]()
         for seed in range(SEEDS):
             records = rank_schemes(resample_ladders(noisy(quiet, seed), "dot", seed=seed), [], [])
-            of_x = outcomes(next(record for record in records if record["x"] == x))
+            of_x = outcomes(next(record for record in records if record.x == x))
             found.update(pair + outcome for pair, outcome in of_x.items() if outcome != "≈")
             found["any"] += any(outcome != "≈" for outcome in of_x.values())
         self._report(name, started, {pair: count / SEEDS for pair, count in sorted(found.items())})

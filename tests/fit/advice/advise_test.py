@@ -1,13 +1,14 @@
 """Tests of advice on planted studies, on partial ones, and on the command line."""
 
 import dataclasses
+import doctest
 import json
 import math
-import re
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import tensorflow as tf
 from click.testing import CliRunner
 
 from tests.helpers.levers import SCENARIOS, Scenario
@@ -16,12 +17,10 @@ from tests.helpers.studies import CONFIGS
 from tfrs_scaling.cli.main import main
 from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.config import read_config
-from tfrs_scaling.fit.advice.advise import Advice, advise
-from tfrs_scaling.fit.advice.budget import read_budget
+from tfrs_scaling.fit.advice.advice import Advice
+from tfrs_scaling.fit.advice.advise import advise
 from tfrs_scaling.fit.runs import COLUMNS, write_runs
-from tfrs_scaling.fit.study import fit_study, write_fits
-
-import tensorflow as tf  # isort: skip -- after tfrs_scaling, which chooses the Keras it comes with
+from tfrs_scaling.fit.study import fit_study
 
 CLEAR = Scenario("params=4x", {"V": 40.0, "H": 10.0}, frozenset("V"), multipliers=(1 / 4, 4.0))
 TRUTH_GAIN = 40 * CLEAR.unit
@@ -32,16 +31,16 @@ class PlantedTest(tf.test.TestCase):
         for name, fewest in (("best by 4, second at 4", 10), ("two alike", 9), ("nothing helps", 11)):
             rng, scenario = np.random.default_rng(7), dataclasses.replace(SCENARIOS[name], multipliers=(4.0,))
             answers = [scenario.advice(rng).do for _ in range(12)]
-            right = sum((None if of is None else of.plan.levers) == scenario.right for of in answers)
+            right = sum((None if do is None else do.use.levers) == scenario.right for do in answers)
             self.assertGreaterEqual(right, fewest, name)
 
     def test_more_data_where_data_help(self) -> None:
         scenario = Scenario("data=4x", {}, frozenset(["data"]), multipliers=(4.0,))
         advice = scenario.advice(np.random.default_rng(3))
-        assert advice.do is not None and advice.now is not None
-        self.assertEqual(advice.do.plan.levers, {"data"})
-        self.assertEqual(advice.do.plan.examples, 4 * advice.now.examples)
-        truth = scenario.ne("D", 1, advice.now.examples) - scenario.ne("D", 1, 4 * advice.now.examples)
+        assert advice.do is not None and advice.baseline is not None
+        self.assertEqual(advice.do.use.levers, {"data"})
+        self.assertEqual(advice.do.use.examples, 4 * advice.baseline.examples)
+        truth = scenario.ne("D", 1, advice.baseline.examples) - scenario.ne("D", 1, 4 * advice.baseline.examples)
         self.assertBetween(truth, advice.do.low, advice.do.high)
 
     def test_advice_needs_of_the_fits_what_the_benchmark_gives(self) -> None:
@@ -58,32 +57,37 @@ class WholeStudyTest(tf.test.TestCase):
         cls.fits = fit_study(cls.runs)
 
     def advice(self, budget: str) -> Advice:
-        return advise(self.runs, self.fits, read_budget(budget))
+        return advise(self.runs, self.fits, budget)
 
     def test_answer_cost_and_gain(self) -> None:
         advice = self.advice("params=4x")
         assert advice.do is not None
-        self.assertEqual((advice.verdict, advice.do.plan.scheme, advice.do.plan.multiplier), ("do", "V", 4.0))
+        self.assertEqual((advice.verdict, advice.do.use.scheme, advice.do.use.multiplier), ("do", "V", 4.0))
         self.assertBetween(TRUTH_GAIN, advice.do.low, advice.do.high)
-        first, *rest = advice.lines()
-        self.assertEqual(first, "Do this: V at 4× (4 times the embedding rows), on the same 1,280,000 examples.")
-        cost = advice.do.plan.cost  # of planted_row: 6.4 M embedding and 33,000 other parameters
+        self.assertIn("1,280,000", advice.answer)
+        cost = advice.do.use.cost  # of planted_row: 6.4 M embedding and 33,000 other parameters
         self.assertAllClose((cost["params"], cost["compute"]), (6_433_000, 3 * 67_000 * 1_280_000))
-        self.assertIn("6,433,000 parameters (3.94×)", rest[1])
         self.assertAllClose(cost["hours"], 1_280_000 / 50_000 / 3600)
-        self.assertTrue(any("H at 4×" in line for line in rest))
+        self.assertIn("6,433,000 parameters (3.94×)", " ".join(advice.reasons))
+        self.assertEqual({option.use.scheme for option in advice.options}, set("VHOM"))
+
+    def test_gains_are_those_of_the_run_table(self) -> None:
+        rows = self.runs[self.runs["examples"] == 1_280_000].set_index(["scheme", "multiplier"])["test_ne"]
+        for option in self.advice("params=4x").options:
+            self.assertAllClose(option.use.ne, rows[option.use.scheme, 4.0], rtol=1e-12)
+            self.assertAllClose(option.gain, rows["D", 1.0] - rows[option.use.scheme, 4.0], rtol=1e-9)
 
     def test_a_budget_limits_what_is_considered(self) -> None:
         largest = {
-            budget: max(option.plan.cost["params"] for option in self.advice(budget).options)
+            budget: max(option.use.cost["params"] for option in self.advice(budget).options)
             for budget in ("params=1.5x", "params=4x", "compute=10x")
         }
         self.assertLessEqual(largest["params=1.5x"], 1.5 * 1_633_000)
         self.assertGreater(largest["params=4x"], 1.5 * 1_633_000)
         for option in self.advice("compute=3x,data=2x").options:
-            self.assertLessEqual(option.plan.cost["compute"], 3 * 3 * 67_000 * 1_280_000 * (1 + 1e-6))
-            self.assertLessEqual(option.plan.examples, 2 * 1_280_000)
-        self.assertTrue(all(option.plan.examples == 1_280_000 for option in self.advice("params=4x").options))
+            self.assertLessEqual(option.use.cost["compute"], 3 * 3 * 67_000 * 1_280_000 * (1 + 1e-6))
+            self.assertLessEqual(option.use.examples, 2 * 1_280_000)
+        self.assertTrue(all(option.use.examples == 1_280_000 for option in self.advice("params=4x").options))
         with self.assertRaisesRegex(InputError, "compute=10x would be"):
             self.advice("compute=10")
 
@@ -93,20 +97,25 @@ class WholeStudyTest(tf.test.TestCase):
         content = json.loads(one)
         self.assertEqual(content["verdict"], "do")
         self.assertIn("V", content["do"]["levers"])
-        self.assertEqual(content["now"]["times_now"]["compute"], 1)
-        self.assertEqual(content["answer"], self.advice("compute=10x").lines()[0])
+        self.assertEqual(content["baseline"]["times_baseline"]["compute"], 1)
+        self.assertEqual(content["answer"], self.advice("compute=10x").answer)
 
     def test_proposed_runs_are_a_config(self) -> None:
-        scenario = Scenario("params=4x", {"V": 20.0, "H": 20.0}, None, multipliers=(1 / 4, 4.0))
-        advice = scenario.advice(np.random.default_rng(1))
+        scenario = Scenario("params=4x", {"V": 21.4, "H": 20.0}, None, multipliers=(1 / 4, 4.0))
+        advice = scenario.advice(np.random.default_rng(4))
         self.assertEqual(advice.verdict, "not enough evidence")
-        self.assertIn("V at 4× and H at 4×", re.sub("H at 4× and V at 4×", "V at 4× and H at 4×", advice.why))
-        if advice.settle["set"]:
-            config = read_config(CONFIGS / "study.yaml", advice.settle["set"])
-            self.assertEqual((config.sweep.V, config.sweep.H, config.sweep.O, config.sweep.M), ((4,), (4,), (), ()))
-            self.assertEqual(config.sweep.seeds[:2], (0, 1))
-        larger = read_config(CONFIGS / "study.yaml", self.advice("compute=10x").settle["set"])
-        self.assertEqual(larger.sweep.V, (4, 16))
+        self.assertEqual({option.use.scheme for option in advice.options if option.beats_baseline}, {"V", "H"})
+        assert advice.settle is not None
+        config = read_config(CONFIGS / "study.yaml", advice.settle.overrides)
+        self.assertEqual((config.sweep.V, config.sweep.H, config.sweep.O, config.sweep.M), ((4,), (4,), (), ()))
+        self.assertEqual(config.sweep.seeds[:2], (0, 1))
+        settle = self.advice("compute=10x").settle
+        assert settle is not None
+        self.assertEqual(read_config(CONFIGS / "study.yaml", settle.overrides).sweep.V, (4, 16))
+
+    def test_what_is_left_of_the_budget_is_said(self) -> None:
+        self.assertIn("67% of the training FLOPs", self.advice("compute=3x,data=2x").why)
+        self.assertNotIn("It uses", self.advice("params=4x").why)
 
     def test_command_line(self) -> None:
         folder = Path(self.get_temp_dir()) / "study"
@@ -121,9 +130,9 @@ class WholeStudyTest(tf.test.TestCase):
         write_runs(self.runs, folder / "runs.csv")
         code, output = said("--budget", "compute=10x")
         self.assertEqual((code, "tfrs-scaling fit" in output), (1, True))
-        write_fits(self.fits, folder / "fits.json")
+        self.fits.write(folder / "fits.json")
         code, output = said("--budget", "params=4x")
-        self.assertEqual((code, output.splitlines()[0]), (0, self.advice("params=4x").lines()[0]))
+        self.assertEqual((code, output.splitlines()[0]), (0, self.advice("params=4x").answer))
         code, output = said("--budget", "params=4x", "--json")
         self.assertEqual((code, json.loads(output)["verdict"]), (0, "do"))
         code, output = said("--budget", "compte=4x")
@@ -136,8 +145,7 @@ class PartialStudyTest(tf.test.TestCase):
 
     def asked(self, runs: pd.DataFrame) -> list[Advice]:
         fits = fit_study(runs)
-        json.dumps(fits, allow_nan=False)
-        found = [advise(runs, fits, read_budget(text)) for text in ("compute=10x", "data=2x", "params=4x")]
+        found = [advise(runs, fits, text) for text in ("compute=10x", "data=2x", "params=4x")]
         for advice in found:
             json.dumps(advice.to_dict(), allow_nan=False)
             self.assertGreater(len(advice.lines()), 1)
@@ -152,28 +160,29 @@ class PartialStudyTest(tf.test.TestCase):
         runs.loc[dead, ["status", "reason"]] = ["failed", "out of memory"]
         runs.loc[dead, "test_ne"] = math.nan
         for advice in self.asked(runs):
-            self.assertIn("2 trials failed or were skipped", " ".join(advice.lines()))
+            self.assertTrue(any("2 trials" in change for change in advice.changes))
         self.assertEqual(advice.verdict, "do")
 
     def test_no_baseline_and_nothing_at_all(self) -> None:
         runs = self.study()
         for some in (runs[runs["scheme"] != "D"], runs.assign(status="failed", reason="x")):
             for advice in self.asked(some.reset_index(drop=True)):
-                self.assertEqual((advice.verdict, advice.now), ("not enough evidence", None))
+                self.assertEqual((advice.verdict, advice.baseline), ("not enough evidence", None))
                 self.assertIn("no measured baseline", advice.why)
 
     def test_one_rung(self) -> None:
         runs = self.study()
         for advice in self.asked(runs[runs["examples"] == runs["examples"].max()].reset_index(drop=True)):
             self.assertEqual(advice.verdict, "not enough evidence")
-            self.assertIn("not known", advice.why)
-            self.assertIn("sweep.seeds=[0, 1, 2]", advice.settle["set"])
+            assert advice.settle is not None
+            self.assertIn("unknown", advice.why)
+            self.assertIn("sweep.seeds=[0, 1, 2]", advice.settle.overrides)
 
     def test_baseline_alone(self) -> None:
         runs = self.study()
         compute, _, params = self.asked(runs[runs["scheme"] == "D"].reset_index(drop=True))
         self.assertIn("no shape was measured", params.why)
-        self.assertEqual(compute.options[0].plan.levers, {"data"})
+        self.assertEqual(compute.options[0].use.levers, {"data"})
 
     def test_every_axis_and_another_architecture(self) -> None:
         rng, rows = np.random.default_rng(0), []
@@ -187,10 +196,18 @@ class PartialStudyTest(tf.test.TestCase):
                 rows.append(planted_row(scheme, multiplier, 0, 0.02, examples, ne) | own)
         advice = self.asked(pd.DataFrame(rows, columns=list(COLUMNS)).astype(COLUMNS))[2]
         assert advice.do is not None
-        self.assertEqual(advice.do.plan.levers, {"architecture"})
-        self.assertStartsWith(advice.lines()[0], "Do this: the architecture cross, on the same 32,000 examples")
-        levers = {"".join(sorted(option.plan.levers)) for option in advice.options}
+        self.assertEqual(advice.do.use.levers, {"architecture"})
+        self.assertEqual((advice.do.use.architecture, advice.do.use.examples), ("cross", 32_000))
+        levers = {"".join(sorted(option.use.levers)) for option in advice.options}
         self.assertContainsSubset({"architecture", "V", "E", "HV"}, levers)
+
+
+class ExampleTest(tf.test.TestCase):
+    def test_it_runs(self) -> None:
+        finder, runner = doctest.DocTestFinder(), doctest.DocTestRunner()
+        for example in finder.find(advise, "advise", globs={"advise": advise, "fit_study": fit_study}):
+            runner.run(example)
+        self.assertEqual(runner.summarize(), (0, 5))
 
 
 if __name__ == "__main__":

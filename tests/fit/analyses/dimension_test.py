@@ -38,19 +38,19 @@ class DimensionTest(tf.test.TestCase):
     def test_planted_knee_and_best_from_all_four_schemes(self) -> None:
         rows = study(np.random.default_rng(0), 5e-5)
         one, four = dimension(rows, training_noise(rows))
-        self.assertEqual([one["multiplier"], four["multiplier"]], [1.0, 4.0])
+        self.assertEqual([one.multiplier, four.multiplier], [1.0, 4.0])
         for record in (one, four):
-            self.assertEqual((tuple(record["dims"]), record["examples"]), (DIMS, 32000))
-            self.assertAllClose(record["ne"], PLANTED[record["multiplier"]], atol=3e-4)
-        self.assertEqual((one["knee"], one["knee_low"], one["knee_high"]), (64, 64, 64))
-        self.assertIn(one["best"], (128, 256))  # 0.0001 apart
-        self.assertIn(one["best_high"], (128, 256))
-        self.assertEqual((four["best"], four["best_low"], four["best_high"]), (128, 128, 128))
-        self.assertEqual(four["knee"], 128)
+            self.assertEqual((record.dims, record.examples), (DIMS, 32000))
+            self.assertAllClose(record.ne, PLANTED[record.multiplier], atol=3e-4)
+        self.assertEqual((one.knee, one.knee_low, one.knee_high), (64, 64, 64))
+        self.assertIn(one.best, (128, 256))  # 0.0001 apart
+        self.assertIn(one.best_high, (128, 256))
+        self.assertEqual((four.best, four.best_low, four.best_high), (128, 128, 128))
+        self.assertEqual(four.knee, 128)
 
     def test_margin_moves_the_knee(self) -> None:
         rows = study(np.random.default_rng(0), 1e-6)
-        knees = [dimension(rows, Noise(1e-6, 20, "seeds"), margin=margin)[0]["knee"] for margin in (0.0, 0.01, 0.1)]
+        knees = [dimension(rows, Noise(1e-6, 20, "seeds"), margin=margin)[0].knee for margin in (0.0, 0.01, 0.1)]
         self.assertEqual(knees, [128, 32, 8])
         with self.assertRaisesRegex(ValueError, "margin is -1"):
             dimension(rows, Noise(1e-6, 20, "seeds"), margin=-1)
@@ -60,21 +60,21 @@ class DimensionTest(tf.test.TestCase):
         for seed in range(15):
             rows = study(np.random.default_rng(seed), 1e-3, multipliers=(1.0,))
             [record] = dimension(rows, training_noise(rows), seed=seed)
-            inside += (
-                record["knee_low"] <= 64 <= record["knee_high"] and record["best_low"] <= 128 <= record["best_high"]
-            )
+            assert record.knee_low is not None and record.knee_high is not None
+            assert record.best_low is not None and record.best_high is not None
+            inside += record.knee_low <= 64 <= record.knee_high and record.best_low <= 128 <= record.best_high
         self.assertGreaterEqual(inside, 13)
 
     def test_one_seed_and_rung_one_dimension_and_nothing(self) -> None:
         rows = study(np.random.default_rng(0), 1e-3, seeds=1)
         last = rows[rows["examples"] == 32000]
         record = dimension(last, training_noise(last))[0]
-        self.assertEqual((record["knee_low"], record["best_high"]), (None, None))
-        self.assertIn("not known", record["why"])
+        self.assertEqual((record.knee_low, record.best_high), (None, None))
+        self.assertIn("not known", record.why)
         self.assertEqual(dimension(rows[rows["embedding_dim"] == 64], training_noise(rows)), [])
         self.assertEqual(dimension(rows[:0], training_noise(rows)), [])
         narrow = rows[(rows["embedding_dim"] <= 32) & (rows["scheme"] != "VH")]
-        self.assertIn("so the knee lies there or beyond", dimension(narrow, training_noise(narrow))[0]["why"])
+        self.assertIn("so the knee lies there or beyond", dimension(narrow, training_noise(narrow))[0].why)
 
 
 if __name__ == "__main__":

@@ -34,15 +34,15 @@ class EffectsTest(tf.test.TestCase):
         )  # fmt: skip
         found = effects(rows, Noise(0.001, 10, "seeds"))
         # H was measured where the baseline was not
-        self.assertEqual([(r["scheme"], r["multiplier"]) for r in found], [("V", 4.0), ("N", 0.25)])
+        self.assertEqual([(r.scheme, r.multiplier) for r in found], [("V", 4.0), ("N", 0.25)])
         vertical, negatives = found
-        self.assertAllClose(vertical["change"], 0.840 - 0.851)
+        self.assertAllClose(vertical.change, 0.840 - 0.851)
         # three shapes besides the baseline, each at a level of 1 - 0.05 / 3; one training against the mean of two
         half = stats.t(10).ppf(1 - 0.05 / 6) * 0.001 * math.sqrt(1 + 1 / 2)
-        self.assertAllClose((vertical["low"], vertical["high"]), (-0.011 - half, -0.011 + half))
-        self.assertEqual((vertical["outcome"], negatives["outcome"]), ("lower", "≈"))
-        self.assertEqual(vertical["examples"], 2000)
-        self.assertIsNone(vertical["equal_compute"])
+        self.assertAllClose((vertical.low, vertical.high), (-0.011 - half, -0.011 + half))
+        self.assertEqual((vertical.outcome, negatives.outcome), ("lower", "≈"))
+        self.assertEqual(vertical.examples, 2000)
+        self.assertIsNone(vertical.equal_compute)
 
     def test_epochs_at_equal_compute(self) -> None:
         rows = table(
@@ -50,22 +50,23 @@ class EffectsTest(tf.test.TestCase):
             ("dot", "E", 2.0, 0, 1000, 0.89), ("dot", "E", 2.0, 0, 2000, 0.87), ("dot", "E", 2.0, 0, 4000, 0.845),
         )  # fmt: skip
         [record] = effects(rows, Noise(0.001, 10, "seeds"))
-        self.assertAllClose((record["examples"], record["change"]), (4000, -0.005))
-        equal = record["equal_compute"]  # two passes over 2,000 rows against one over 4,000
-        self.assertAllClose((equal["examples"], equal["ne"], equal["baseline"]), (2000, 0.87, 0.85))
-        self.assertEqual(equal["outcome"], "higher")
+        self.assertAllClose((record.examples, record.change), (4000, -0.005))
+        equal = record.equal_compute  # two passes over 2,000 rows against one over 4,000
+        assert equal is not None
+        self.assertAllClose((equal.examples, equal.ne, equal.baseline), (2000, 0.87, 0.85))
+        self.assertEqual(equal.outcome, "higher")
 
     def test_another_architecture_is_scheme_a(self) -> None:
         rows = table(
             ("dot", "D", 1.0, 0, 1000, 0.9), ("dot", "V", 4.0, 0, 1000, 0.9), ("cross", "D", 1.0, 0, 1000, 0.85)
         )
-        found = {(r["architecture"], r["scheme"]): r["outcome"] for r in effects(rows, Noise(0.001, 10, "seeds"))}
+        found = {(r.architecture, r.scheme): r.outcome for r in effects(rows, Noise(0.001, 10, "seeds"))}
         self.assertEqual(found, {("cross", "A"): "lower", ("dot", "V"): "≈"})
 
     def test_unknown_noise_leaves_everything_open(self) -> None:
         rows = table(("dot", "D", 1.0, 0, 1000, 0.9), ("dot", "V", 4.0, 0, 1000, 0.5))
         [record] = effects(rows, training_noise(rows))
-        self.assertEqual((record["outcome"], record["low"], record["high"]), ("≈", None, None))
+        self.assertEqual((record.outcome, record.low, record.high), ("≈", None, None))
         self.assertEqual(effects(rows[rows["scheme"] == "V"], training_noise(rows)), [])
         self.assertEqual(effects(rows[:0], training_noise(rows)), [])
 
@@ -73,12 +74,12 @@ class EffectsTest(tf.test.TestCase):
         rng, scenario, shown = np.random.default_rng(1), Scenario("params=4x", {}, None), 0
         for _ in range(40):
             rows = scenario.study(rng)
-            shown += any(record["outcome"] != "≈" for record in effects(rows, Noise(NOISE, 1000, "seeds")))
+            shown += any(record.outcome != "≈" for record in effects(rows, Noise(NOISE, 1000, "seeds")))
         self.assertLessEqual(shown, stats.binom(40, 0.05).ppf(0.999))
 
     def test_three_standard_errors_beyond_the_limit_are_found(self) -> None:
         rows = Scenario("params=4x", {"V": 7.0}, None).study(np.random.default_rng(2))
-        found = {(r["scheme"], r["multiplier"]): r["outcome"] for r in effects(rows, training_noise(rows))}
+        found = {(r.scheme, r.multiplier): r.outcome for r in effects(rows, training_noise(rows))}
         self.assertEqual((found["V", 4.0], found["V", 0.25]), ("lower", "higher"))
 
 

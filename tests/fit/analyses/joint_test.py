@@ -5,8 +5,8 @@ import pandas as pd
 
 from tests.helpers.planted import planted_row
 from tfrs_scaling.fit.analyses.joint import joint_record, measured_cost
+from tfrs_scaling.fit.analyses.lines import points
 from tfrs_scaling.fit.runs import COLUMNS
-from tfrs_scaling.fit.study import points
 
 import tensorflow as tf  # isort: skip -- after tfrs_scaling, which chooses the Keras it comes with
 
@@ -39,34 +39,34 @@ class JointRecordTest(tf.test.TestCase):
         rows = points(study("M"), "dot", "M")
         record = joint_record(rows, "dot", "M")
         assert record is not None
-        self.assertEqual((record["fit"]["status"], record["parameters"]), ("ok", "outside the embedding tables"))
-        self.assertAllClose([record["fit"][name] for name in "Eab"], [E, a, b], rtol=0.03)
-        self.assertLen(record["path"], 5)
-        for step in record["path"]:  # equation 4 of Hoffmann et al. (2022), the cost being 6 n
-            n = (a * A / (b * B)) ** (1 / (a + b)) * (step["budget"] / 6) ** (b / (a + b))
-            self.assertAllClose(step["n"], n, rtol=0.15)
-            self.assertAllClose(step["n"] * step["d"] * 6, step["budget"], rtol=0.02)
-            truth = E + A * n**-a + B * (step["budget"] / 6 / n) ** -b
-            self.assertBetween(truth, step["low"] - 5e-4, step["high"] + 5e-4)
+        self.assertEqual((record.fit.status, record.parameters), ("ok", "outside the embedding tables"))
+        self.assertAllClose([getattr(record.fit, name) for name in "Eab"], [E, a, b], rtol=0.03)
+        self.assertLen(record.path, 5)
+        for step in record.path:  # equation 4 of Hoffmann et al. (2022), the cost being 6 n
+            n = (a * A / (b * B)) ** (1 / (a + b)) * (step.budget / 6) ** (b / (a + b))
+            self.assertAllClose(step.n, n, rtol=0.15)
+            self.assertAllClose(step.n * step.d * 6, step.budget, rtol=0.02)
+            truth = E + A * n**-a + B * (step.budget / 6 / n) ** -b
+            self.assertBetween(truth, (step.low or 0) - 5e-4, (step.high or 1) + 5e-4)
         largest = 6 * 20_000 * 16 * LADDER[-1]
-        self.assertAllClose(record["path"][-1]["budget"], 10 * largest)
-        self.assertTrue(record["path"][0]["measured"])
-        self.assertIn("the best use is", record["words"])
+        self.assertAllClose(record.path[-1].budget, 10 * largest)
+        self.assertTrue(record.path[0].measured)
+        self.assertIn("the best use is", record.words)
 
     def test_rows_of_tables_cost_no_compute(self) -> None:
         record = joint_record(points(study("V"), "dot", "V"), "dot", "V")
         assert record is not None
-        self.assertEqual((record["fit"]["status"], record["path"], record["parameters"]), ("ok", [], "all"))
-        self.assertIn("no compute-optimal split", record["words"])
+        self.assertEqual((record.fit.status, record.path, record.parameters), ("ok", (), "all"))
+        self.assertIn("no compute-optimal split", record.words)
 
     def test_no_split_where_parameters_do_nothing(self) -> None:
         flat = study("M")
         flat["test_ne"] = E + B * flat["examples"] ** -b + np.random.default_rng(1).normal(0, 1e-3, len(flat))
         record = joint_record(points(flat, "dot", "M"), "dot", "M")
         assert record is not None
-        self.assertIn(record["fit"]["status"], ("flat", "exponent_at_bound"))
-        self.assertEqual(record["path"], [])
-        self.assertIn("no split follows", record["words"])
+        self.assertIn(record.fit.status, ("flat", "exponent_at_bound"))
+        self.assertEqual(record.path, ())
+        self.assertIn("no split follows", record.words)
 
     def test_too_few_sizes(self) -> None:
         rows = points(study("M"), "dot", "M")

@@ -1,9 +1,8 @@
 """Tests of phases and limits on laws whose answers have a closed form."""
 
-from typing import Any
-
 import numpy as np
 
+from tfrs_scaling.fit.analyses.lines import LineFit
 from tfrs_scaling.fit.analyses.outlook import limits, saturation
 from tfrs_scaling.fit.laws.power_law import PowerLawFit, fit_power_law
 
@@ -12,9 +11,9 @@ import tensorflow as tf  # isort: skip -- after tfrs_scaling, which chooses the 
 X = 1e4 * 2.0 ** np.arange(8)
 
 
-def line(fit: PowerLawFit, name: str = "frontier", x: str = "data") -> dict[str, Any]:
-    """A record as a study's fits hold it."""
-    return {"architecture": "dot", "scheme": "V", "x": x, "line": name, "fit": fit.to_dict()}
+def line(fit: PowerLawFit, name: str = "frontier", x: str = "data") -> LineFit:
+    """A line as a study's fits hold it."""
+    return LineFit("dot", "V", x, name, fit)
 
 
 def law(gamma: float = 0.78, beta: float = 0.3, noise: float = 1e-5, seed: int = 0) -> PowerLawFit:
@@ -28,22 +27,22 @@ class PhasesTest(tf.test.TestCase):
         (found,) = saturation([line(law(), "4")])
         top = 0.2 * 128**-0.3
         gain = top * (1 - 2**-0.3) / (top + 0.78)
-        self.assertAllClose(found["gain"], gain, rtol=1e-3)
-        self.assertAllClose(found["elasticity"], 0.3 * top / (top + 0.78), rtol=1e-3)
+        self.assertAllClose(found.gain, gain, rtol=1e-3)
+        self.assertAllClose(found.elasticity, 0.3 * top / (top + 0.78), rtol=1e-3)
         # the doubling that gains 1 %: A x**-beta (1 - 2**-beta) = 0.01 (A x**-beta + gamma)
         self.assertAllClose(
-            found["diminishing_return"], X[0] * (0.2 * (1 - 2**-0.3 - 0.01) / 0.0078) ** (1 / 0.3), rtol=2e-2
+            found.diminishing_return, X[0] * (0.2 * (1 - 2**-0.3 - 0.01) / 0.0078) ** (1 / 0.3), rtol=2e-2
         )
-        self.assertBetween(found["diminishing_return"], found["low"], found["high"])
-        self.assertEqual((found["at"], found["line"], found["epsilon"]), (X[-1], "4", 0.01))
+        self.assertBetween(found.diminishing_return, found.low, found.high)
+        self.assertEqual((found.at, found.line, found.epsilon), (X[-1], "4", 0.01))
 
     def test_epsilon_moves_the_verdict(self) -> None:
         lines = [line(law())]  # gains 1.05 % at its end
-        verdicts = {epsilon: saturation(lines, epsilon=epsilon)[0]["saturated"] for epsilon in (0.005, 0.05)}
+        verdicts = {epsilon: saturation(lines, epsilon=epsilon)[0].saturated for epsilon in (0.005, 0.05)}
         self.assertEqual(verdicts, {0.005: "no", 0.05: "yes"})
         (near,) = saturation([line(law(noise=2e-3))])
-        self.assertEqual(near["saturated"], "cannot tell")
-        self.assertIn("with a probability of", near["why"])
+        self.assertEqual(near.saturated, "cannot tell")
+        self.assertIn("with a probability of", near.why)
         with self.assertRaisesRegex(ValueError, "epsilon is 1"):
             saturation(lines, epsilon=1)
 
@@ -52,7 +51,7 @@ class PhasesTest(tf.test.TestCase):
         top = 0.2 * 128**-0.3
         gain = top * (1 - 2**-0.3) / (top + 0.78)
         for seed in range(40):
-            found = saturation([line(law(noise=5e-4, seed=seed))], epsilon=0.97 * gain)[0]["saturated"]
+            found = saturation([line(law(noise=5e-4, seed=seed))], epsilon=0.97 * gain)[0].saturated
             wrong += found == "yes"
             told += found != "cannot tell"
         self.assertLessEqual(wrong, 6)  # 5 % of 40, plus three standard errors
@@ -64,8 +63,8 @@ class PhasesTest(tf.test.TestCase):
         for found, status in zip(
             saturation([line(few), line(rising)]), ("too_few_points", "not_monotone"), strict=True
         ):
-            self.assertEqual((found["saturated"], found["gain"], found["probability"]), ("cannot tell", None, None))
-            self.assertTrue(found["why"], status)
+            self.assertEqual((found.saturated, found.gain, found.probability), ("cannot tell", None, None))
+            self.assertTrue(found.why, status)
 
 
 class LimitsTest(tf.test.TestCase):
@@ -75,23 +74,25 @@ class LimitsTest(tf.test.TestCase):
         fit = law()
         (found,) = limits([line(fit), line(fit, "4")])
         best = 0.2 * 128**-0.3 + 0.78
-        self.assertAllClose([found["best_ne"], found["gamma"]], [best, 0.78], atol=1e-3)
-        half = found["half_gap"]
+        self.assertAllClose([found.best_ne, found.gamma], [best, 0.78], atol=1e-3)
+        half = found.half_gap
+        assert half is not None
         # an excess halves in 2**(1 / beta) times as much
-        self.assertAllClose(half["factor"], 2 ** (1 / 0.3), rtol=0.02)
-        self.assertAllClose(half["x"], half["factor"] * X[-1])
-        self.assertAllClose(half["ne"], (best + 0.78) / 2, atol=1e-3)
-        self.assertBetween(half["x"], half["low"], half["high"])
-        self.assertTrue(half["reachable"])
-        self.assertAllClose(half["unreachable_probability"], 0.0)
+        self.assertAllClose(half.factor, 2 ** (1 / 0.3), rtol=0.02)
+        self.assertAllClose(half.x, half.factor * X[-1])
+        self.assertAllClose(half.ne, (best + 0.78) / 2, atol=1e-3)
+        self.assertBetween(half.x, half.low, half.high)
+        self.assertTrue(half.reachable)
+        self.assertAllClose(half.unreachable_probability, 0.0)
         for said in ("0.8033", "0.7800", "10.1 times the examples"):
-            self.assertIn(said, found["words"])
+            self.assertIn(said, found.words)
 
     def test_an_uncertain_floor_leaves_the_end_open_and_says_so(self) -> None:
         (found,) = limits([line(law(beta=0.5, gamma=0.78, noise=1e-3, seed=3))])
-        half = found["half_gap"]
-        self.assertBetween(half["unreachable_probability"], 1e-4, 1)
-        self.assertGreaterEqual(half["high"] or np.inf, half["x"])
+        half = found.half_gap
+        assert half is not None
+        self.assertBetween(half.unreachable_probability, 1e-4, 1)
+        self.assertGreaterEqual(half.high or np.inf, half.x)
 
     def test_what_cannot_be_told(self) -> None:
         rng = np.random.default_rng(0)
@@ -105,12 +106,12 @@ class LimitsTest(tf.test.TestCase):
         ):
             self.assertEqual(fit.status, status)
             (found,) = limits([line(fit)])
-            self.assertEqual((found["gap"], found["half_gap"]), (None, None))
-            self.assertIn("cannot be told", found["words"])
-            self.assertIn(why, found["words"])
+            self.assertEqual((found.gap, found.half_gap), (None, None))
+            self.assertIn("cannot be told", found.words)
+            self.assertIn(why, found.words)
         done = fit_power_law(X, 0.2 * (X / X[0]) ** -3.0 + 0.78 + rng.normal(0, 1e-4, X.size))
         (found,) = limits([line(done, x="compute")])
-        self.assertIsNone(found["half_gap"])
+        self.assertIsNone(found.half_gap)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,4 @@
-"""Tests of the ranking of schemes on planted laws: what is told apart, and how often nothing is."""
-
-from typing import Any
+"""Tests of the ranking of schemes on planted laws: which differences are found, and how often there are none."""
 
 import numpy as np
 import pandas as pd
@@ -9,17 +7,18 @@ from tests.helpers.paper_grid import Grid, compute_study, noisy, outcomes, study
 from tests.helpers.planted import LADDER, planted_study
 from tfrs_scaling.fit.analyses.ladders import resample_ladders
 from tfrs_scaling.fit.analyses.outlook import saturation
-from tfrs_scaling.fit.analyses.ranking import lowest_up_to, rank_schemes
+from tfrs_scaling.fit.analyses.ranking import Ranking, lowest_up_to, rank_schemes
 from tfrs_scaling.fit.screening import usable_runs
+from tfrs_scaling.fit.serialization import known_intervals
 from tfrs_scaling.fit.study import fit_study
 
 import tensorflow as tf  # isort: skip -- after tfrs_scaling, which chooses the Keras it comes with
 
 
-def ranked(runs: pd.DataFrame, x: str, seed: int = 0) -> dict[str, Any]:
+def ranked(runs: pd.DataFrame, x: str, seed: int = 0) -> Ranking:
     """The record of one x, without laws."""
     records = rank_schemes(resample_ladders(runs, "dot", seed=seed), [], [])
-    return next(record for record in records if record["x"] == x)
+    return next(record for record in records if record.x == x)
 
 
 class RankingTest(tf.test.TestCase):
@@ -32,8 +31,8 @@ class RankingTest(tf.test.TestCase):
         for seed in range(40):
             ladders = resample_ladders(noisy(quiet, seed), "dot", seed=seed)
             for record in rank_schemes(ladders, [], []):
-                if record["x"] in found:
-                    found[record["x"]] += any(outcome != "≈" for outcome in outcomes(record).values())
+                if record.x in found:
+                    found[record.x] += any(outcome != "≈" for outcome in outcomes(record).values())
         for count in found.values():
             self.assertLessEqual(count, 6)  # 5 % of 40, plus three standard errors
 
@@ -41,10 +40,10 @@ class RankingTest(tf.test.TestCase):
         of_data, of_compute = study(Grid(step=3e-3), 0, noise=0.0), compute_study(5e-3)
         for seed in range(5):
             record = ranked(noisy(of_data, seed), "data", seed)
-            self.assertEqual(record["text"], "V > H > O > M")
-            self.assertEqual(record["order"], [["V"], ["H"], ["O"], ["M"]])
+            self.assertEqual(record.text, "V > H > O > M")
+            self.assertEqual(record.order, (("V",), ("H",), ("O",), ("M",)))
             record = ranked(noisy(of_compute, seed), "compute", seed)
-            self.assertEqual(record["text"], "M > O > H")
+            self.assertEqual(record.text, "M > O > H")
 
     def test_what_is_within_the_noise_is_never_turned_round(self) -> None:
         quiet, first_before_last = study(Grid(step=1e-3), 0, noise=0.0), 0
@@ -56,15 +55,15 @@ class RankingTest(tf.test.TestCase):
 
     def test_differences_are_those_planted(self) -> None:
         record = ranked(study(Grid(step=3e-3), 0, noise=1e-6), "data")
-        for pair in record["pairs"]:
-            steps = "VHOM".index(pair["first"]) - "VHOM".index(pair["second"])
-            self.assertAllClose(pair["difference"], 0.78 * 3e-3 * steps, atol=1e-4)  # NE is 0.78 of the normalized one
-            self.assertEqual(pair["at"], 5_120_000_000)
-            self.assertBetween(pair["difference"], pair["low"], pair["high"])
+        for pair in record.pairs:
+            steps = "VHOM".index(pair.first) - "VHOM".index(pair.second)
+            self.assertAllClose(pair.difference, 0.78 * 3e-3 * steps, atol=1e-4)  # NE is 0.78 of the normalized one
+            self.assertEqual(pair.at, 5_120_000_000)
+            self.assertBetween(pair.difference, pair.low, pair.high)
 
     def test_parameters_are_compared_at_equal_multiples_of_their_own_kind(self) -> None:
         record = ranked(usable_runs(planted_study()), "parameters")
-        at = {pair["first"] + pair["second"]: pair["at"] for pair in record["pairs"]}
+        at = {pair.first + pair.second: pair.at for pair in record.pairs}
         # 16 times the rows, or dimensions: 25.6 M of 1.6 M, and 33 k that stay; 16 times the over-arch's 20 k of 33 k
         of_all, of_overarch = (16 * 1_600_000 + 33_000) / 1_633_000, (13_000 + 320_000) / 33_000
         self.assertAllClose(at["VH"], of_all, rtol=1e-12)
@@ -72,31 +71,32 @@ class RankingTest(tf.test.TestCase):
         self.assertAllClose(at["OM"], of_overarch, rtol=1e-12)
         # 0.2 (multiplier**-0.3 - multiplier**-0.1) (128**-0.3) at 16 times
         gap = 0.2 * 128**-0.3 * (16**-0.3 - 16**-0.1)
-        self.assertAllClose(next(p["difference"] for p in record["pairs"] if p["second"] == "H"), gap, atol=1.5e-3)
+        self.assertAllClose(next(p.difference for p in record.pairs if p.second == "H"), gap, atol=1.5e-3)
 
     def test_schemes_carry_the_law_of_their_frontier_and_its_phase(self) -> None:
         fits = fit_study(planted_study(schemes="VH"))
-        records = {record["x"]: record for record in fits["ranking"]}
+        records = {record.x: record for record in fits.ranking}
         self.assertEqual(set(records), {"data", "parameters", "compute"})
-        self.assertEqual([of["scheme"] for of in records["compute"]["schemes"]], ["H"])  # V takes the same FLOPs
-        self.assertEqual((records["compute"]["text"], records["compute"]["pairs"]), ("H", []))
-        lines = {(r["scheme"], r["x"]): r["fit"] for r in fits["lines"] if r["line"] == "frontier"}
-        standing = {(r["scheme"], r["x"]): r for r in saturation(fits["lines"]) if r["line"] == "frontier"}
+        self.assertEqual([of.scheme for of in records["compute"].schemes], ["H"])  # V takes the same FLOPs
+        self.assertEqual((records["compute"].text, records["compute"].pairs), ("H", ()))
+        lines = {(r.scheme, r.x): r.fit for r in fits.lines if r.is_frontier}
+        standing = {(r.scheme, r.x): r for r in saturation(fits.lines) if r.line == "frontier"}
         for x, record in records.items():
-            for of in record["schemes"]:
-                for name in ("alpha", "beta", "gamma", "interval", "r2", "status"):
-                    self.assertEqual(of[name], lines[of["scheme"], x][name])
-                self.assertEqual(of["saturated"], standing[of["scheme"], x]["saturated"])
-        self.assertEqual([r["architecture"] for r in fits["ranking"]], ["dot"] * 3)
+            for of in record.schemes:
+                for name in ("alpha", "beta", "gamma", "r2", "status"):
+                    self.assertEqual(getattr(of, name), getattr(lines[of.scheme, x], name))
+                self.assertEqual(of.interval, known_intervals(lines[of.scheme, x]))
+                self.assertEqual(of.saturated, standing[of.scheme, x].saturated)
+        self.assertEqual([r.architecture for r in fits.ranking], ["dot"] * 3)
 
     def test_a_difference_within_a_group_is_said(self) -> None:
         quiet = study(Grid(step=1e-3), 0, noise=0.0)
         texts = [ranked(noisy(quiet, seed), "data", seed) for seed in range(6)]
-        within = [record for record in texts if len(record["order"]) == 1]
+        within = [record for record in texts if len(record.order) == 1]
         self.assertNotEmpty(within)
         for record in within:
-            told = {f"{p['first']} > {p['second']}" for p in record["pairs"] if p["outcome"] == ">"}
-            inner = record["text"].partition("(")[2].rstrip(")")
+            told = {f"{p.first} > {p.second}" for p in record.pairs if p.outcome == ">"}
+            inner = record.text.partition("(")[2].rstrip(")")
             self.assertEqual(set(inner.split(", ")), told)
 
     def test_what_cannot_be_compared_says_why(self) -> None:
@@ -108,14 +108,14 @@ class RankingTest(tf.test.TestCase):
             (runs[(runs["scheme"] != "D") & (runs["multiplier"] < 1)], "data", "VH", "the baseline is missing"),
         )
         for rows, x, pair, why in cases:
-            found = next(p for p in ranked(rows, x)["pairs"] if p["first"] + p["second"] == pair)
-            self.assertEqual(found["outcome"], "≈")
-            self.assertIn(why, found["why"])
+            found = next(p for p in ranked(rows, x).pairs if p.first + p.second == pair)
+            self.assertEqual(found.outcome, "≈")
+            self.assertIn(why, found.why)
         early, late = runs["examples"] <= LADDER[1], runs["examples"] > LADDER[1]
         apart = runs[((runs["scheme"] == "H") & early) | ((runs["scheme"] != "H") & late)]
-        found = next(p for p in ranked(apart, "data")["pairs"] if p["first"] + p["second"] == "VH")
-        self.assertEqual((found["outcome"], found["at"]), ("≈", None))
-        self.assertIn("no range of data sizes in common", found["why"])
+        found = next(p for p in ranked(apart, "data").pairs if p.first + p.second == "VH")
+        self.assertEqual((found.outcome, found.at), ("≈", None))
+        self.assertIn("no range of data sizes in common", found.why)
         self.assertEqual(rank_schemes(resample_ladders(runs[runs["scheme"] == "D"], "dot"), [], []), [])
 
 

@@ -1,14 +1,12 @@
 """Tests of the zones over parameters × data on planted surfaces."""
 
-from typing import Any
-
 import numpy as np
 import pandas as pd
 
 from tests.helpers.paper_grid import DATA, SMALLEST, Grid, draw_signs, noisy, study, zone_study
 from tests.helpers.planted import LADDER, planted_study
 from tfrs_scaling.fit.analyses.ladders import resample_ladders
-from tfrs_scaling.fit.analyses.zones import scheme_zones
+from tfrs_scaling.fit.analyses.zones import Zones, scheme_zones
 from tfrs_scaling.fit.screening import usable_runs
 
 import tensorflow as tf  # isort: skip -- after tfrs_scaling, which chooses the Keras it comes with
@@ -16,12 +14,12 @@ import tensorflow as tf  # isort: skip -- after tfrs_scaling, which chooses the 
 OUTCOME = {1: ">", -1: "<", 0: "≈"}
 
 
-def table_of(records: list[dict[str, Any]]) -> dict[tuple[str, str, str], str]:
+def table_of(records: list[Zones]) -> dict[tuple[str, str, str], str]:
     """The outcome of each quarter of each pair."""
     return {
-        (record["first"] + record["second"], quarter["parameters"], quarter["data"]): quarter["outcome"]
+        (record.first + record.second, quarter.parameters, quarter.data): quarter.outcome
         for record in records
-        for quarter in record["table"]
+        for quarter in record.table
     }
 
 
@@ -40,11 +38,11 @@ class ZonesTest(tf.test.TestCase):
         signs = dict.fromkeys(draw_signs(np.random.default_rng(0)), 1)
         runs = zone_study(study(Grid(), 0, noise=0.0), signs, difference=0.01)
         for record in scheme_zones(resample_ladders(noisy(runs, 0, noise=1e-6), "dot")):
-            self.assertLen(record["cells"], 8 * len(DATA))
-            for quarter in record["table"]:
-                self.assertAllClose(quarter["difference"], -0.01, rtol=0.03)
-                self.assertEqual(sum(quarter["cells"].values()), 4 * (6 if quarter["data"] == "high" else 5))
-            nearest, farthest = (record["cells"][place]["difference"] for place in (4, 7))
+            self.assertLen(record.cells, 8 * len(DATA))
+            for quarter in record.table:
+                self.assertAllClose(quarter.difference, -0.01, rtol=0.03)
+                self.assertEqual(sum(quarter.cells.values()), 4 * (6 if quarter.data == "high" else 5))
+            nearest, farthest = (record.cells[place].difference for place in (4, 7))
             self.assertAllClose(farthest, -0.01 / 0.625, rtol=0.01)  # at measured multipliers
             self.assertAllClose(nearest, -0.01 / 0.625 / 4, rtol=0.15)  # between them, next to the bend at the baseline
 
@@ -55,8 +53,8 @@ class ZonesTest(tf.test.TestCase):
         for seed in range(20):
             records = scheme_zones(resample_ladders(noisy(runs, seed), "dot", seed=seed), margin=0.0)
             for record in records:
-                cells += any(cell["outcome"] != "≈" for cell in record["cells"])
-                quarters += any(quarter["outcome"] != "≈" for quarter in record["table"])
+                cells += any(cell.outcome != "≈" for cell in record.cells)
+                quarters += any(quarter.outcome != "≈" for quarter in record.table)
         self.assertLessEqual(cells, 6)  # 5 % of 40 pairs, plus three standard errors
         self.assertLessEqual(quarters, 6)
 
@@ -67,19 +65,19 @@ class ZonesTest(tf.test.TestCase):
         self.assertEqual(set(table_of(scheme_zones(ladders)).values()), {">"})
         wide = scheme_zones(ladders, margin=0.01)
         self.assertEqual(set(table_of(wide).values()), {"≈"})
-        self.assertEqual({quarter["why"] for quarter in wide[0]["table"]}, {"the difference lies within the margin"})
+        self.assertEqual({quarter.why for quarter in wide[0].table}, {"the difference lies within the margin"})
         with self.assertRaisesRegex(ValueError, "margin is -1"):
             scheme_zones(ladders, margin=-1)
 
     def test_parameters_are_those_that_both_were_measured_at(self) -> None:
         runs = usable_runs(planted_study())
         of_all, outside = scheme_zones(resample_ladders(runs, "dot"))
-        budgets = sorted({cell["parameters"] for cell in of_all["cells"]})
+        budgets = sorted({cell.parameters for cell in of_all.cells})
         self.assertAllClose(budgets[0], 1_600_000 / 16 + 33_000)
         self.assertAllClose(budgets[-1], 1_600_000 * 16 + 33_000)
         self.assertAllClose(budgets[3] / budgets[2], budgets[2] / budgets[1], rtol=1e-9)
         # the over-arch at 1/16 leaves 14,250, all MLPs at 1/16 fewer; of the largest M has more
-        budgets = sorted({cell["parameters"] for cell in outside["cells"]})
+        budgets = sorted({cell.parameters for cell in outside.cells})
         self.assertAllClose([budgets[0], budgets[-1]], [13_000 + 20_000 / 16, 13_000 + 320_000])
         # V's alpha falls by multiplier**-0.3 and H's by **-0.1: V is worse below the baseline and better above
         table = table_of([of_all])
@@ -90,23 +88,21 @@ class ZonesTest(tf.test.TestCase):
         whole = scheme_zones(resample_ladders(runs, "dot"))
         late = ~((runs["scheme"] == "H") & (runs["examples"] > LADDER[1]))
         short = scheme_zones(resample_ladders(runs[late], "dot"))
-        self.assertEqual({cell["examples"] for cell in short[0]["cells"]}, set(LADDER[:2]))
-        self.assertLen(short[1]["cells"], len(whole[1]["cells"]))
-        self.assertEqual(
-            [z["first"] for z in scheme_zones(resample_ladders(runs[runs["scheme"] != "H"], "dot"))], ["O"]
-        )
+        self.assertEqual({cell.examples for cell in short[0].cells}, set(LADDER[:2]))
+        self.assertLen(short[1].cells, len(whole[1].cells))
+        self.assertEqual([z.first for z in scheme_zones(resample_ladders(runs[runs["scheme"] != "H"], "dot"))], ["O"])
         up = scheme_zones(resample_ladders(runs[runs["multiplier"] >= 1], "dot"))
-        self.assertEqual({quarter["parameters"] for quarter in up[0]["table"]}, {"high"})
+        self.assertEqual({quarter.parameters for quarter in up[0].table}, {"high"})
         self.assertEqual(scheme_zones(resample_ladders(runs.head(0), "dot")), [])
 
     def test_without_a_known_noise_nothing_is_told(self) -> None:
         runs = usable_runs(planted_study())
         records = scheme_zones(resample_ladders(runs[runs["examples"] <= LADDER[2]], "dot"))
         for record in records:
-            self.assertEqual({cell["outcome"] for cell in record["cells"]}, {"≈"})
-            self.assertEqual({(cell["low"], cell["high"]) for cell in record["cells"]}, {(None, None)})
-            for quarter in record["table"]:
-                self.assertIn("the noise is not known", quarter["why"])
+            self.assertEqual({cell.outcome for cell in record.cells}, {"≈"})
+            self.assertEqual({(cell.low, cell.high) for cell in record.cells}, {(None, None)})
+            for quarter in record.table:
+                self.assertIn("the noise is not known", quarter.why)
 
     def test_a_quarter_with_cells_of_both_outcomes_is_no_verdict(self) -> None:
         runs = pd.DataFrame(usable_runs(planted_study(noise=1e-5)))
@@ -115,12 +111,12 @@ class ZonesTest(tf.test.TestCase):
         small = (runs["scheme"] == "H") & (runs["multiplier"] == 4)
         runs.loc[large, "test_ne"] -= 0.2
         runs.loc[small, "test_ne"] += 0.05
-        table = {(q["parameters"], q["data"]): q for q in scheme_zones(resample_ladders(runs, "dot"))[0]["table"]}
+        table = {(q.parameters, q.data): q for q in scheme_zones(resample_ladders(runs, "dot"))[0].table}
         quarter = table["high", "high"]
-        self.assertEqual(quarter["outcome"], "≈")
-        self.assertIn("each of the two is better", quarter["why"])
-        self.assertGreater(quarter["cells"][">"], 0)
-        self.assertGreater(quarter["cells"]["<"], 0)
+        self.assertEqual(quarter.outcome, "≈")
+        self.assertIn("each of the two is better", quarter.why)
+        self.assertGreater(quarter.cells[">"], 0)
+        self.assertGreater(quarter.cells["<"], 0)
 
 
 if __name__ == "__main__":

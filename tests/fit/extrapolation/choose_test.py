@@ -74,7 +74,7 @@ class PlantedTest(tf.test.TestCase):
         for n in (4, 5, 6):
             for law in PLANTED.values():
                 chosen = choose_law(LADDER[:n], law(LADDER[:n]))
-                self.assertLess(max(N_PARAMETERS[of] for of in (chosen.name, *chosen.aicc)), n)
+                self.assertLess(max(N_PARAMETERS[law] for law in (chosen.name, *chosen.aicc)), n)
                 self.assertAllClose(sum(member.weight for member in chosen.members), 1.0)
 
     def test_units_and_order_do_not_matter(self) -> None:
@@ -184,7 +184,7 @@ class JsonTest(tf.test.TestCase):
             self.assertAllEqual(read.predict(np.geomspace(1, 1e9, 9)), found.predict(np.geomspace(1, 1e9, 9)))
             self.assertEqual(json.dumps(read.to_dict()), text)
         for broken in ({}, {**found.to_dict(), "members": [{"law": "line"}]}):
-            with self.assertRaisesRegex(ValueError, "select it again"):
+            with self.assertRaisesRegex(ValueError, "choose it again"):
                 ChosenLaw.from_dict(broken)
 
 
@@ -208,11 +208,11 @@ class BadInputTest(tf.test.TestCase):
             with self.assertRaisesRegex(ValueError, message):
                 choose_law(**given)
         for x, losses, message in (
-            (LADDER, y[:5], "equal length"),
-            (LADDER[None], y[None], "one list"),
-            ([], [], "0 different values"),
-            ([5] * 6, y[:6], "x has 1 different values"),
-            ([1, 2, 2, 1, 3], y[:5], "x has 3 different values"),
+            (LADDER, y[:5], "y has 5 values and x has 11"),
+            (LADDER[None], y[None], "x has shape .* must be one-dimensional"),
+            ([], [], "x is empty"),
+            ([5] * 6, y[:6], "x has 1 different value"),
+            ([1, 2, 2, 1, 3], y[:5], "x has 3 different value"),
         ):
             with self.assertRaisesRegex(ValueError, message):
                 choose_law(x, losses)

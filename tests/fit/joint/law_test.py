@@ -315,7 +315,7 @@ class JsonTest(tf.test.TestCase):
             self.assertAllEqual(read.predict(places, 1e5), fit.predict(places, 1e5))
             self.assertAllEqual(read.predict_interval(places, 1e5, "new"), fit.predict_interval(places, 1e5, "new"))
             self.assertEqual(read.compute_optimal(1e14), fit.compute_optimal(1e14))
-        with self.assertRaisesRegex(ValueError, "fit the runs again"):
+        with self.assertRaisesRegex(ValueError, "fit the points again"):
             JointFit.from_dict({"E": 1})
 
 
@@ -337,7 +337,7 @@ class BadInputTest(tf.test.TestCase):
             ((n, with_value(d, -2), y), {}, r"d\[4\] is -2; it must be above 0"),
             ((n, d, with_value(y, -1)), {}, r"y\[4\] is -1; it must be 0 or above"),
             ((n, d, with_value(y, 0)), {"objective": "huber_log"}, r"y\[4\] is 0; it must be above 0"),
-            ((n[:5], d, y), {}, "equal length"),
+            ((n[:5], d, y), {}, "d has 9 values and n has 5"),
             ((n, d, y[None]), {}, "y has shape"),
             (([], [], []), {}, "n is empty"),
             ((n, np.full(9, 7), y), {}, "d is 7 at every point"),

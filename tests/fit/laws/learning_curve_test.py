@@ -51,7 +51,7 @@ class LearningCurveTest(tf.test.TestCase):
         for _ in range(40):
             y = np.minimum(0.4 * (LADDER / 1000) ** -0.3 + 0.6, 0.96) + rng.normal(0, 4e-3, 9)
             fit = fit_learning_curve(LADDER, y)
-            if fit.replicates:
+            if fit.resampled_laws:
                 kept = slice(len(fit.left_out), None)
                 alone = fit_power_law(LADDER[kept], y[kept])
                 wider.append(np.subtract(*fit.interval["beta"]) / np.subtract(*alone.interval["beta"]))
@@ -74,8 +74,8 @@ class LearningCurveTest(tf.test.TestCase):
                 fit = fit_learning_curve(MOVIELENS_X, MOVIELENS_NE * scale)
                 self.assertEqual(fit.left_out, whole.left_out)
                 self.assertAllClose(fit.gamma / scale, whole.gamma, rtol=1e-6)
-                of_scaled = fit_frontier(MOVIELENS_X, MOVIELENS_NE * scale)
-                for ends, expected in zip(of_scaled.interval["gamma"], frontier.interval["gamma"], strict=True):
+                frontier_scaled = fit_frontier(MOVIELENS_X, MOVIELENS_NE * scale)
+                for ends, expected in zip(frontier_scaled.interval["gamma"], frontier.interval["gamma"], strict=True):
                     self.assertAllClose(ends / scale, expected, rtol=1e-6)
                 at, reference = returns_at(fit, 1e5, 0.01), returns_at(whole, 1e5, 0.01)
                 self.assertAllClose(at.diminishing_return, reference.diminishing_return, rtol=1e-6)

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+import tensorflow as tf
+
 from tests.helpers.planted import planted_study
-from tests.helpers.planted_answers import answers
+from tests.helpers.planted_answers import answers, study_fits
 from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.fit.report.images import headless_browser, write_images
 from tfrs_scaling.fit.study import fit_study
-
-import tensorflow as tf  # isort: skip -- after tfrs_scaling, which chooses the Keras it comes with
 
 
 class ImagesTest(tf.test.TestCase):
@@ -24,13 +24,12 @@ class ImagesTest(tf.test.TestCase):
     def setUpClass(cls) -> None:
         super().setUpClass()
         runs = planted_study(schemes="V").query("learning_rate == 0.02 and multiplier <= 1")
-        cls.runs, fits = runs, fit_study(runs)
-        hidden: dict[str, Any] = {name: [] for name in answers() if name != "held_out_words"}
-        cls.fits = fits | hidden | {"joint": [], "zones": answers()["zones"][:1]}
+        laws = fit_study(runs).lines
+        cls.runs, cls.fits = runs, study_fits(lines=laws, zones=answers().zones[:1])
 
     def images(self, suffix: Any) -> list[Path]:
         folder = Path(tempfile.mkdtemp(dir=self.get_temp_dir()))
-        return write_images(self.runs, self.fits, folder / "figures", study={"name": "planted"}, suffix=suffix)
+        return write_images(self.runs, self.fits, folder / "figures", suffix=suffix)
 
     def test_every_figure_has_a_file(self) -> None:
         try:
@@ -55,7 +54,7 @@ class ImagesTest(tf.test.TestCase):
             pass
         unfound = mock.patch("importlib.util.find_spec", return_value=None)
         with unfound, self.assertRaisesRegex(InputError, r"need selenium: pip install 'tfrs_scaling\[images\]'"):
-            write_images(self.runs, self.fits, "nowhere", study={"name": "s"}, suffix="svg")
+            write_images(self.runs, self.fits, "nowhere", suffix="svg")
 
 
 if __name__ == "__main__":

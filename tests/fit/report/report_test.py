@@ -2,6 +2,7 @@
 
 import csv
 import functools
+import html
 import io
 import json
 import re
@@ -14,21 +15,23 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import tensorflow as tf
 from bokeh.resources import Resources
 
 from tests.helpers import browser
 from tests.helpers.planted import GAMMA, LADDER, planted_row, planted_study
-from tests.helpers.planted_answers import answered, answers
+from tests.helpers.planted_answers import answered, study_fits
 from tfrs_scaling.fit.laws.returns import returns_at, samples_to_reach
 from tfrs_scaling.fit.report.report import write_report
+from tfrs_scaling.fit.report.sections import ranking_words
+from tfrs_scaling.fit.report.summary import best_point, cautions, findings
 from tfrs_scaling.fit.report.tables import study_tables
+from tfrs_scaling.fit.report.view import study_view
 from tfrs_scaling.fit.runs import COLUMNS, read_runs, write_runs
-from tfrs_scaling.fit.study import find_line, fit_study, read_fits, write_fits
-
-import tensorflow as tf  # isort: skip -- after tfrs_scaling, which chooses the Keras it comes with
+from tfrs_scaling.fit.study import StudyFits, fit_study
 
 EVIL = '<script>alert(1)</script> "quoted" \'n \\ & 🎯 </script>'
-Study = tuple[pd.DataFrame, dict[str, Any], dict[str, Any]]
+Study = tuple[pd.DataFrame, StudyFits, dict[str, Any]]
 
 
 @functools.cache
@@ -41,7 +44,7 @@ def evil_study() -> Study:
     failed = planted_row("V", 64.0, 0, 0.02, 0, 0.0) | nothing
     failed |= {"multiplier": 64.0, "learning_rate": 0.02, "trial_id": "V-64", "status": "failed", "reason": EVIL}
     runs = pd.concat([runs, pd.DataFrame([failed]).astype(COLUMNS)], ignore_index=True)
-    study = {
+    about = {
         "name": EVIL,
         "config": {EVIL: {"nested": [EVIL, 1]}, "seed": 7},
         "data": {
@@ -54,18 +57,18 @@ def evil_study() -> Study:
         "libraries": EVIL,
         "machine": EVIL,
     }
-    return runs, answered(runs, bayes_ne=GAMMA, bayes_ne_standard_error=1e-4), study
+    return runs, answered(runs, bayes_ne=GAMMA, bayes_ne_standard_error=1e-4), about
 
 
 @functools.cache
 def _written() -> "tempfile.TemporaryDirectory[str]":
     """A folder with that study's runs, fits and report, for as long as the tests run."""
-    runs, fits, study = evil_study()
+    runs, fits, about = evil_study()
     folder = tempfile.TemporaryDirectory()
     place = Path(folder.name)
     write_runs(runs, place / "runs.csv")
-    write_fits(fits, place / "fits.json")
-    write_report(read_runs(place / "runs.csv"), read_fits(place / "fits.json"), place / "report.html", study=study)
+    fits.write(place / "fits.json")
+    write_report(read_runs(place / "runs.csv"), StudyFits.read(place / "fits.json"), place / "report.html", about=about)
     return folder
 
 
@@ -96,7 +99,7 @@ class ReportTest(tf.test.TestCase):
         return (path or self.path).read_text().replace(Resources(mode="inline", components=["bokeh"]).render_js(), "")
 
     def test_text_stays_text_and_the_page_is_whole(self) -> None:
-        runs, _, _ = evil_study()
+        runs, fits, about = evil_study()
         text = self.text(evil_report())
         self.assertNotIn("<script>alert", text)
         self.assertGreaterEqual(text.count("&lt;script&gt;alert(1)&lt;/script&gt;"), 6)
@@ -104,15 +107,27 @@ class ReportTest(tf.test.TestCase):
             content = text.split(f'id="{script}">')[1].split("</script>")[0]
             self.assertNotIn("<", content)
             self.assertIn(EVIL[:20], "".join(texts_in(json.loads(content))))
-        best = runs.loc[runs["learning_rate"] == 0.02, "test_ne"].min()
-        for part in (
-            f"{best:.4f}", "1 of 28 trials failed or were skipped", "1 of 28 trials learned nothing",
-            "Bayes NE of these data is 0.7800", "V: vertical", "1,280,000", "Twice the data would take the baseline",
-            "With 10 times the compute", "With twice the data", "With 4 times the parameters", "V &gt; H ≈ O ≈ M",
-            "Table 1", "Table 2", "cannot tell", "Beside the paper", "1 of 2 held-out points", "Less data.",
-            "Learning rates 0.005, 0.02, 0.08 were tried", "c0ffee", "numpy 2.0",
-        ):  # fmt: skip
-            self.assertIn(part, text)
+        sections = set(re.findall(r'<section id="([^"]+)"', text))
+        links = set(re.findall(r'<a href="#([^"]+)"', text))
+        self.assertEqual(sections, links)
+        self.assertContainsSubset(
+            {"answer", "summary", "ranking", "scheme-all", "scheme-V", "scheme-M", "levers", "zones", "dimension",
+             "generalisation", "effects", "architectures", "held-out", "paper", "lines", "left-out", "methods"},
+            sections,
+        )  # fmt: skip
+        view = study_view(runs, fits, about)
+        shown = html.unescape(text)
+        for advice in view.advice.values():
+            for part in (advice.answer, *advice.reasons, *(detail.summary for detail in advice.details)):
+                self.assertIn(part, shown)
+        for sentence in (*findings(view), *cautions(view), *ranking_words(view), fits.held_out_words):
+            self.assertIn(sentence, shown)
+        best = best_point(view.chosen)
+        assert best is not None and fits.best is not None and fits.best.bayes is not None
+        for number in (best.ne, fits.best.bayes.bayes_ne, fits.best.bayes.gamma):
+            self.assertIn(f"{number:.4f}", text)
+        for heading in (table.title for table in view.tables.values()):
+            self.assertIn(heading, shown)
         papers = set(re.findall(r"compare the paper: (Figures? [0-9]+(?: and [0-9]+)?)", text))
         self.assertEqual(papers, {"Figure 2", "Figures 4 and 5", *(f"Figure {n}" for n in (3, 6, 7, 8, 9, 10))})
         elements = re.findall(r' id="([^"]+)"', text.split("<body>")[1])
@@ -128,37 +143,34 @@ class ReportTest(tf.test.TestCase):
         self.assertEqual(set(files), set(study_tables(fits)))
         rows = {name: list(csv.DictReader(io.StringIO(text))) for name, text in files.items()}
         self.assertEqual([row["reason"] for row in rows["missing"]], [EVIL])
-        self.assertLen(rows["fits"], len(fits["lines"]))
+        self.assertLen(rows["fits"], len(fits.lines))
         found = {(r["scheme"], r["against"], r["line"]): float(r["beta"] or "nan") for r in rows["fits"]}
-        line = find_line(fits, scheme="V", x="data", line="4", architecture="dot")
-        assert line is not None
-        self.assertEqual(found["V", "training examples", "4×"], line[1].beta)
-        cells = sum(len(zone["cells"]) for zone in fits["zones"])
+        self.assertEqual(found["V", "training examples", "4×"], fits.law("V", multiplier=4).beta)
+        cells = sum(len(zone.cells) for zone in fits.zones)
         self.assertLen(rows["zones"], cells)
         self.assertEqual(rows["limits"][0]["half_gap_x_high"], "")
         self.assertEqual([row["verdict"] for row in rows["paper"]], ["agrees", "differs", "cannot tell"])
 
     def test_same_input_same_bytes_in_this_process_and_another(self) -> None:
-        *_, study = evil_study()
+        *_, about = evil_study()
         program = (
             "import json, sys\n"
             "from pathlib import Path\n"
-            "from tfrs_scaling.fit.report.report import write_report\n"
-            "from tfrs_scaling.fit.runs import read_runs\n"
-            "from tfrs_scaling.fit.study import read_fits\n"
-            "folder, path, study = Path(sys.argv[1]), Path(sys.argv[2]), json.loads(sys.argv[3])\n"
-            "runs, fits = read_runs(folder / 'runs.csv'), read_fits(folder / 'fits.json')\n"
-            "write_report(runs, fits, path, study=study)\n"
+            "from tfrs_scaling import fit\n"
+            "assert 'bokeh' not in sys.modules\n"
+            "folder, path, about = Path(sys.argv[1]), Path(sys.argv[2]), json.loads(sys.argv[3])\n"
+            "runs, fits = fit.read_runs(folder / 'runs.csv'), fit.StudyFits.read(folder / 'fits.json')\n"
+            "fit.write_report(runs, fits, path, about=about)\n"
             "assert 'tensorflow' not in sys.modules\n"
         )
         environment = {"PYTHONPATH": str(Path(__file__).parents[3]), "PYTHONHASHSEED": "7"}
-        command = [sys.executable, "-c", program, str(evil_report().parent), str(self.path), json.dumps(study)]
+        command = [sys.executable, "-c", program, str(evil_report().parent), str(self.path), json.dumps(about)]
         subprocess.run(command, check=True, env=environment)
         self.assertEqual(self.path.read_bytes(), evil_report().read_bytes())
 
     def test_a_study_in_which_everything_failed_still_has_a_report(self) -> None:
         runs = planted_study(schemes="V").assign(status="failed", reason="out of memory")
-        write_report(runs, fit_study(runs), self.path, study={"name": "all failed"})
+        write_report(runs, fit_study(runs), self.path)
         self.assertIn("No trial of this study was measured", self.text())
         self.assertIn("out of memory", self.text())
         self.assertIn("Not in this study: ", self.text())
@@ -170,14 +182,15 @@ class ReportTest(tf.test.TestCase):
         numbers = [name for name, kind in COLUMNS.items() if kind == "float64" and name.startswith(("test", "valid"))]
         runs.loc[lost, numbers] = np.nan
         runs.loc[lost, ["status", "reason"]] = ["failed", "the machine was lost"]
-        write_report(runs, fit_study(runs), self.path, study={"name": "half"})
+        write_report(runs, fit_study(runs), self.path)
         self.assertIn(f"{len(names[::2])} of {len(names)} trials failed or were skipped", self.text())
         self.assertIn("NE against data", self.text())
         self.assertIn("Not in this study: ", self.text())
 
-    def test_a_study_needs_a_name(self) -> None:
-        with self.assertRaisesRegex(ValueError, "the study has no name"):
-            write_report(planted_study(), answers(), self.path, study={})
+    def test_a_study_without_more_about_it_has_the_name_in_its_run_table(self) -> None:
+        runs = planted_study(schemes="V")
+        write_report(runs, study_fits(), self.path)
+        self.assertIn("<h1>planted</h1>", self.text())
 
 
 class BrowserTest(browser.PageTestCase):
@@ -226,7 +239,7 @@ class BrowserTest(browser.PageTestCase):
         self.assertTrue(any("rgb(0,114,178)" in picture for picture in pictures))
         self.assertEqual(self.script("return [...roots.values()][0].background_fill_color"), "#181b21")
 
-    def test_a_click_in_the_legend_hides_a_line_and_hover_tells_the_trial(self) -> None:
+    def test_a_click_in_the_legend_hides_a_line_and_hover_shows_the_trial(self) -> None:
         self.open(1400, "light")
         x, y = self.point("figure-all-data", 0)
         self.driver.execute_cdp_cmd("Input.dispatchMouseEvent", {"type": "mouseMoved", "x": x, "y": y})
@@ -262,9 +275,7 @@ class BrowserTest(browser.PageTestCase):
 
     def test_sliders_move_the_marks_to_where_the_law_says(self) -> None:
         self.open(1400, "light")
-        found = find_line(self.fits, scheme="V", x="data", line="frontier", architecture="dot")
-        assert found is not None
-        fit = found[1]
+        fit = self.fits.law("V")
         before = self.script(MARK, "lever-ne-data", "diminishing-V")
         self.assertAllClose(before["x"][0], returns_at(fit, max(fit.x), 0.01).diminishing_return, rtol=1e-9)
         for power in (-1.7, -2.3):

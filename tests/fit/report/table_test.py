@@ -1,29 +1,38 @@
-"""Tests of tables: cells of the page, and CSV that is read back, by people's spreadsheets too."""
+"""Tests of tables: cells of the page, CSV that is read back, by people's spreadsheets too, and Markdown."""
 
 import csv
 import io
+from dataclasses import dataclass
 
-from tfrs_scaling.fit.report.table import Column, Table, interval, number, signed
+import tensorflow as tf
 
-import tensorflow as tf  # isort: skip -- after tfrs_scaling, which chooses the Keras it comes with
+from tfrs_scaling.fit.report.table import Cell, Column, Table
 
-COLUMNS = (
-    Column("architecture", "Architecture"),
-    Column("name", "Name"),
-    Column("beta", "β", "estimate"),
-    Column("verdict", "Verdict", "verdict"),
-    Column("why", "Why", "words", csv_only=True),
+
+@dataclass(frozen=True)
+class Row:
+    name: str
+    architecture: str = "dot"
+    beta: float = -0.25
+    why: str = "because"
+
+
+COLUMNS: tuple[Column[Row], ...] = (
+    Column("architecture", "Architecture", lambda r: r.architecture),
+    Column("name", "Name", lambda r: r.name),
+    Column("beta", "β", lambda r: r.beta, "estimate", lambda r: (-0.5, None)),
+    Column("verdict", "Verdict", lambda _: "agrees", "verdict", why=lambda r: r.why),
+    Column("why", "Why", lambda r: r.why, "words", csv_only=True),
 )
 
 
-def table(*names: str) -> Table:
+def table(*names: str) -> Table[Row]:
     """A row for each name."""
-    rest = {"architecture": "dot", "beta": -0.25, "beta_low": -0.5, "beta_high": None, "verdict": "agrees", "why": "w"}
-    return Table("t", "T", COLUMNS, [rest | {"name": name} for name in names])
+    return Table("t", "T", [Row(name) for name in names], COLUMNS)
 
 
 class TableTest(tf.test.TestCase):
-    """Columns, rows and CSV."""
+    """Columns, rows, CSV and Markdown."""
 
     def test_csv_reads_back_as_it_was(self) -> None:
         names = ('a "quoted", name', "two\nlines", "🎯 <b>", "")
@@ -37,25 +46,25 @@ class TableTest(tf.test.TestCase):
         rows = list(csv.reader(io.StringIO(table(*names).csv(), newline="")))
         self.assertEqual([row[1] for row in rows[1:]], [f"'{name}" for name in names])
 
-    def test_the_page_leaves_out_what_says_nothing(self) -> None:
+    def test_the_page_leaves_out_the_only_architecture(self) -> None:
         self.assertEqual([column.key for column in table("a").shown], ["name", "beta", "verdict"])
-        two = Table("t", "T", COLUMNS, [*table("a").records, {**table("b").records[0], "architecture": "cross"}])
+        two = Table("t", "T", [Row("a"), Row("b", "cross")], COLUMNS)
         self.assertEqual([column.key for column in two.shown], ["architecture", "name", "beta", "verdict"])
         self.assertFalse(two.wordy)
 
     def test_cells(self) -> None:
         name, beta, verdict = table("a").rows[0]
-        self.assertEqual(name["text"], "a")
-        self.assertEqual((beta["text"], beta["small"]), ("−0.2500", "−0.5000 to open"))
-        self.assertEqual((verdict["text"], verdict["look"]), ("agrees", "ok"))
+        self.assertEqual(name, Cell("a"))
+        self.assertEqual(beta, Cell("−0.2500", small="−0.5000 to open"))
+        self.assertEqual(verdict, Cell("agrees", look="ok", title="because"))
 
-    def test_numbers_for_people(self) -> None:
-        cases = ((None, "–"), (0.25, "0.2500"), (-0.25, "−0.2500"), (16.0, "16"), (1234.5, "1,234"), (1e-9, "1e−09"))
-        for value, text in cases:
-            self.assertEqual(number(value), text)
-        self.assertEqual([signed(v) for v in (None, 0.01, -0.01, 1e-6)], ["–", "+0.0100", "−0.0100", "0.0000"])
-        self.assertEqual(interval(None, None), "")
-        self.assertEqual(interval(None, 2e6), "open to 2M")
+    def test_markdown_is_a_table_or_a_list_of_sentences(self) -> None:
+        columns = (*COLUMNS[:3], Column[Row]("why", "Why", lambda r: r.why, "words"))
+        shown = Table("t", "T", [Row("a")], columns).markdown().splitlines()
+        self.assertLen(shown, 3)
+        self.assertEqual(shown[2].count("|"), len(columns))  # without the only architecture
+        listed = Table("t", "T", [Row("a"), Row("b", "cross")], columns, listed_by=("name",)).markdown()
+        self.assertEqual(listed.replace("&#58;", ":"), "- dot a: because\n- cross b: because")
 
 
 if __name__ == "__main__":

@@ -1,27 +1,28 @@
-"""What TensorBoard is told of a study, read back with TensorFlow and TensorBoard's own Markdown."""
+"""What TensorBoard shows of a study, read back with TensorFlow and TensorBoard's own Markdown."""
 
 import functools
 import math
 import shutil
 import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from fractions import Fraction
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import tensorflow as tf
 from tensorboard.plugin_util import markdown_to_safe_html
 from tensorboard.plugins.custom_scalar import layout_pb2
 
 from tests.helpers.planted import LADDER, MULTIPLIERS, planted_ne, planted_study
-from tfrs_scaling.fit.advice.advise import advise
-from tfrs_scaling.fit.advice.budget import read_budget
-from tfrs_scaling.fit.report.tensorboard import curves, layout, write_board
-from tfrs_scaling.fit.report.tensorboard_texts import BUDGETS, board_texts, table
+from tfrs_scaling.fit.labels import FRONTIER
+from tfrs_scaling.fit.report.table import markdown_table
+from tfrs_scaling.fit.report.tensorboard import curves, layout, write_tensorboard
+from tfrs_scaling.fit.report.tensorboard_texts import tensorboard_texts
+from tfrs_scaling.fit.report.view import BUDGETS, StudyView, study_view
 from tfrs_scaling.fit.study import fit_study
-
-import tensorflow as tf  # isort: skip -- after tfrs_scaling, which chooses the Keras it comes with
 
 EVIL = (
     """<script>alert(1)</script> **bold** | `code` _it_ [a](http://b) ![i](j) &amp; # 1. \\ "q" 'n' ~~~ 🎯\n> quote"""
@@ -60,33 +61,33 @@ def summaries(folder: Path) -> Iterator[tuple[str, Any, int, Any]]:
 
 
 @functools.cache
-def study() -> tuple[pd.DataFrame, dict[str, Any]]:
+def study() -> StudyView:
     """A planted study and its fits, which take a while."""
     runs = planted_study(schemes="VM", noise=1e-5)
-    return runs, fit_study(runs)
+    return study_view(runs, fit_study(runs))
 
 
-def without(scheme: str) -> tuple[pd.DataFrame, dict[str, Any]]:
+def without(scheme: str) -> StudyView:
     """The same without one of its schemes."""
-    runs, fits = study()
-    lines = [line for line in fits["lines"] if line["scheme"] != scheme]
-    return runs[runs["scheme"] != scheme], {**fits, "lines": lines}
+    runs, fits = study().runs, study().fits
+    lines = tuple(line for line in fits.lines if line.scheme != scheme)
+    return study_view(runs[runs["scheme"] != scheme], replace(fits, lines=lines))
 
 
-def with_another_architecture() -> tuple[pd.DataFrame, dict[str, Any]]:
-    """The same, every trial and fit once more under another architecture."""
-    runs, fits = study()
+def with_another_architecture() -> StudyView:
+    """The same, every trial and law a second time under another architecture."""
+    runs, fits = study().runs, study().fits
     crossed = runs.assign(architecture="cross", trial_id="cross-" + runs["trial_id"])
-    lines = [*fits["lines"], *({**line, "architecture": "cross"} for line in fits["lines"])]
-    return pd.concat([runs, crossed], ignore_index=True), {**fits, "lines": lines}
+    lines = (*fits.lines, *(replace(line, architecture="cross") for line in fits.lines))
+    return study_view(pd.concat([runs, crossed], ignore_index=True), replace(fits, lines=lines))
 
 
 Written = dict[str, dict[str, dict[int, Any]]]
 
 
-def written(runs: pd.DataFrame, fits: dict[str, Any], folder: Path) -> Written:
-    """What ``write_board`` writes, by run, tag and step."""
-    write_board(runs, fits, folder, name="planted")
+def written(view: StudyView, folder: Path) -> Written:
+    """What ``write_tensorboard`` writes, by run, tag and step."""
+    write_tensorboard(view, folder)
     found: Written = {}
     for run, value, step, content in summaries(folder):
         found.setdefault(run, {}).setdefault(value.tag, {})[step] = content.item()
@@ -103,7 +104,7 @@ class BoardTest(tf.test.TestCase):
         temporary = tempfile.TemporaryDirectory()
         cls.addClassCleanup(temporary.cleanup)
         cls.folder = Path(temporary.name) / "findings"
-        cls.found = written(*study(), cls.folder)
+        cls.found = written(study(), cls.folder)
 
     def test_lines_frontiers_and_laws_are_those_planted(self) -> None:
         found = self.found
@@ -127,7 +128,7 @@ class BoardTest(tf.test.TestCase):
     def test_layout_shows_every_line_and_law(self) -> None:
         (serialized,) = self.found["."]["custom_scalars__config__"].values()
         one = {tag for run, tags in self.found.items() for tag in tags if run != "."}
-        two = {tag for _, tag in curves(*with_another_architecture())}
+        two = {tag for _, tag in curves(with_another_architecture())}
         self.assertEqual(two, {f"{architecture}/{tag}" for tag in one for architecture in ("cross", "dot")})
         for shown_layout, tags, architectures in (
             (layout_pb2.Layout.FromString(serialized), one, 1),
@@ -144,48 +145,65 @@ class BoardTest(tf.test.TestCase):
     def test_what_an_earlier_report_showed_is_gone(self) -> None:
         folder = Path(self.get_temp_dir()) / "findings"
         shutil.copytree(self.folder, folder)
-        found = written(*without("V"), folder)
+        found = written(without("V"), folder)
         self.assertNotIn("V", found)
         self.assertEqual(set(found["1"]), {"ne/D", "ne/M"})
 
     def test_nothing_measured(self) -> None:
-        runs, _ = study()
-        failed = runs.drop_duplicates("trial_id").assign(test_ne=math.nan, status="failed", reason=EVIL, examples=0)
-        (run,) = written(failed, fit_study(failed), Path(self.get_temp_dir()) / "failed").values()
+        failed = (
+            study().runs.drop_duplicates("trial_id").assign(test_ne=math.nan, status="failed", reason=EVIL, examples=0)
+        )
+        (run,) = written(study_view(failed, fit_study(failed)), Path(self.get_temp_dir()) / "failed").values()
         page = _Page(markdown_to_safe_html(run["missing trials"][0].decode()))
         self.assertEqual(page.shown("td")[-1], EVIL_LINE)
 
     def test_text_of_a_study_is_no_markup(self) -> None:
-        page = _Page(markdown_to_safe_html(table(("a", EVIL), [(EVIL, "–"), ("x", EVIL)])))
+        page = _Page(markdown_to_safe_html(markdown_table(("a", EVIL), [(EVIL, "–"), ("x", EVIL)])))
         self.assertEqual(set(page.tags), {"table", "thead", "tbody", "tr", "th", "td"})
         self.assertEqual(page.shown("th", "td"), ["a", EVIL_LINE, EVIL_LINE, "–", "x", EVIL_LINE])
-        page = _Page(markdown_to_safe_html(board_texts(*study(), name=EVIL)["findings"]))
+        evil = study_view(study().runs, study().fits, {"name": EVIL})
+        page = _Page(markdown_to_safe_html(tensorboard_texts(evil)["findings"]))
         self.assertEqual(set(page.tags), {"h3", "ul", "li"})
         self.assertEqual(page.shown("h3"), [EVIL_LINE])
 
     def test_tables_hold_every_fit(self) -> None:
-        runs, fits = with_another_architecture()
-        texts = board_texts(runs, fits, name="planted")
-        pages = [_Page(markdown_to_safe_html(text)) for tag, text in texts.items() if tag.startswith("laws")]
-        cells = [cell for page in pages for cell in page.shown("td")]
-        self.assertLen(cells, 8 * len(fits["lines"]))
-        self.assertLen(set(zip(cells[::8], cells[1::8], strict=True)), len(fits["lines"]))  # none named alike
+        view = with_another_architecture()
+        rows = [row for tag, text in tensorboard_texts(view).items() if tag.startswith("laws") for row in _rows(text)]
+        self.assertLen(rows, len(view.fits.lines))
+        names = {tuple(row[name] for name in ("Architecture", "Scheme", "Against", "Line")) for row in rows}
+        self.assertLen(names, len(view.fits.lines))
+
+    def test_a_law_that_does_not_describe_its_points_is_not_drawn(self) -> None:
+        runs = study().runs
+        few = runs[runs["examples"] <= LADDER[2]]
+        tags = {tag for _, tag in curves(study_view(few, fit_study(few)))}
+        self.assertIn(FRONTIER, tags)
+        self.assertEmpty([tag for tag in tags if "law/" in tag])
 
     def test_effects_and_advice_are_those_of_the_study(self) -> None:
         texts = {tag: content[0].decode() for tag, content in self.found["."].items() if "config" not in tag}
-        page = _Page(markdown_to_safe_html(texts["in detail/effects"]))
-        names, cells = page.shown("th"), page.shown("td")
-        rows = [dict(zip(names, cells[k : k + len(names)], strict=True)) for k in range(0, len(cells), len(names))]
-        self.assertEqual({(row["scheme"], row["multiplier"]) for row in rows}, {
-            (scheme, multiplier) for scheme in "VM" for multiplier in ("1/16×", "1/4×", "4×", "16×")
+        rows = _rows(texts["in detail/effects"])
+        self.assertEqual({(row["Scheme"], row["Multiplier"]) for row in rows}, {
+            (scheme, multiplier) for scheme in "VM" for multiplier in ("1/16", "1/4", "4", "16")
         })  # fmt: skip
         for row in rows:
-            planted = planted_ne(row["scheme"], float(Fraction(row["multiplier"][:-1])), LADDER[-1])
-            self.assertAllClose(float(row["ne"]), planted, atol=1e-4)
+            planted = planted_ne(row["Scheme"], float(Fraction(row["Multiplier"])), LADDER[-1])
+            self.assertAllClose(float(row["NE"]), planted, atol=1e-4)
         answers = _Page(markdown_to_safe_html(texts["advice"]))
         self.assertEqual(answers.shown("h3"), list(BUDGETS))
-        for budget in BUDGETS:
-            self.assertIn(advise(*study(), read_budget(budget)).lines()[0], answers.shown("li"))
+        for advice in study().advice.values():
+            items = answers.shown("li")
+            self.assertContainsSubset({advice.answer, *advice.reasons}, items)
+            for detail in advice.details:
+                self.assertIn(detail.summary, items)
+                self.assertContainsSubset(() if detail.is_command else detail.items, items)
+
+
+def _rows(text: str) -> list[dict[str, str]]:
+    """The rows of a Markdown table, by heading."""
+    page = _Page(markdown_to_safe_html(text))
+    names, cells = page.shown("th"), page.shown("td")
+    return [dict(zip(names, cells[k : k + len(names)], strict=True)) for k in range(0, len(cells), len(names))]
 
 
 if __name__ == "__main__":

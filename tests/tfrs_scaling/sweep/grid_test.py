@@ -104,7 +104,7 @@ class SweepTest(tf.test.TestCase):
         self.assertLess(one["params_total"], three["params_total"])
         self.assertLess(three["params_total"], baseline)
         self.assertLess(three["flops_train"], parts["D"]["flops_train"].max())
-        write_report(runs, fit_study(runs), workdir.report, study=workdir.read_study())
+        write_report(runs, fit_study(runs), workdir.report, about=workdir.read_study())
         text = workdir.report.read_text()
         for words in (
             "F: share of the features", "N: share of the negatives trained on", "The model sees this share",

@@ -1,24 +1,25 @@
 """Tests of the figures of single questions: what is drawn is what the records say."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import tensorflow as tf
 from bokeh.models import Legend, Span
 
 from tests.fit.report.figures.figures_test import glyphs
 from tests.helpers.planted import planted_study
 from tests.helpers.planted_answers import answers
+from tfrs_scaling.fit.analyses.joint import JointLaw, PathStep
 from tfrs_scaling.fit.joint.law import fit_joint_law
 from tfrs_scaling.fit.laws.returns import returns_at, samples_to_reach
 from tfrs_scaling.fit.report.figures.curves import dimension_figure, generalisation_figure, joint_figure
 from tfrs_scaling.fit.report.figures.forest import effects_figure, held_out_figure
-from tfrs_scaling.fit.report.figures.phases import gain_at, levers
+from tfrs_scaling.fit.report.figures.phases import gain_at, shared_axes
 from tfrs_scaling.fit.report.figures.zones import zone_figure
-from tfrs_scaling.fit.screening import usable_runs
-from tfrs_scaling.fit.study import find_line, fit_study
-
-import tensorflow as tf  # isort: skip -- after tfrs_scaling, which chooses the Keras it comes with
+from tfrs_scaling.fit.report.view import study_view
+from tfrs_scaling.fit.study import fit_study
 
 
 def labels(plot: Any) -> list[str]:
@@ -26,7 +27,7 @@ def labels(plot: Any) -> list[str]:
     return [item.label.value for item in plot.select_one(Legend).items]
 
 
-class LeversTest(tf.test.TestCase):
+class SharedAxisTest(tf.test.TestCase):
     """Figure 3."""
 
     @classmethod
@@ -34,26 +35,23 @@ class LeversTest(tf.test.TestCase):
         super().setUpClass()
         runs = planted_study(schemes="VO").query("learning_rate == 0.02")
         cls.fits = fit_study(runs)
-        cls.groups = {each.name: each for each in levers(usable_runs(runs).reset_index(drop=True), cls.fits, 0.79)}
+        cls.axes = {axis.name: axis for axis in shared_axes(study_view(runs, cls.fits), 0.79)}
 
     def test_schemes_share_an_axis_only_where_it_measures_the_same(self) -> None:
-        schemes = {name: [law["scheme"] for law in group.laws] for name, group in self.groups.items()}
+        schemes = {name: list(axis.laws) for name, axis in self.axes.items()}
         self.assertEqual(schemes["data"], ["D", "V", "O"])
         self.assertEqual((schemes["parameters"], schemes["non-embedding"]), (["V"], ["O"]))
         self.assertNotIn("V", schemes.get("compute", []))
 
     def test_gain_is_what_the_next_doubling_removes(self) -> None:
-        found = find_line(self.fits, scheme="V", x="data", line="frontier", architecture="dot")
-        assert found is not None
+        fit = self.fits.law("V")
         x = np.geomspace(1e4, 1e8, 9)
-        now, then = found[1].predict(x), found[1].predict(2 * x)
-        self.assertAllClose(gain_at(found[1], x), (now - then) / now, rtol=1e-9)
+        now, then = fit.predict(x), fit.predict(2 * x)
+        self.assertAllClose(gain_at(fit, x), (now - then) / now, rtol=1e-9)
 
-    def test_marks_begin_where_phase_and_reach_say(self) -> None:
-        found = find_line(self.fits, scheme="V", x="data", line="frontier", architecture="dot")
-        assert found is not None
-        fit = found[1]
-        plot = self.groups["data"].ne
+    def test_marks_begin_at_the_diminishing_return_and_the_target(self) -> None:
+        fit = self.fits.law("V")
+        plot = self.axes["data"].ne
         falls = plot.select_one({"name": "diminishing-V"}).data_source.data
         self.assertAllClose(falls["x"], [returns_at(fit, max(fit.x), 0.01).diminishing_return])
         self.assertAllClose(falls["y"], fit.predict(falls["x"]))
@@ -68,32 +66,31 @@ class RecordsTest(tf.test.TestCase):
     """Figures of hand-made records."""
 
     def test_zones_have_a_letter_as_well_as_a_colour(self) -> None:
-        zone = answers()["zones"][0]
+        zone = answers().zones[0]
         plot = zone_figure(zone)
         written = dict[tuple[float, float], str]()
         for renderer in glyphs(plot, "Text"):
             data = renderer.data_source.data
             written |= {(x, y): letter for x, y, letter in zip(data["x"], data["y"], data["letter"], strict=True)}
-        self.assertLen(written, len(zone["cells"]))
+        self.assertLen(written, len(zone.cells))
         names = {">": "V", "<": "H", "≈": "≈"}
-        columns = sorted({cell["parameters"] for cell in zone["cells"]})
-        rows = sorted({cell["examples"] for cell in zone["cells"]})
-        for cell in zone["cells"]:
-            place = columns.index(cell["parameters"]), rows.index(cell["examples"])
-            self.assertEqual(written[place], names[cell["outcome"]])
+        columns = sorted({cell.parameters for cell in zone.cells})
+        rows = sorted({cell.examples for cell in zone.cells})
+        for cell in zone.cells:
+            place = columns.index(cell.parameters), rows.index(cell.examples)
+            self.assertEqual(written[place], names[cell.outcome])
         self.assertEqual(labels(plot), ["V has the lower NE", "H has the lower NE", "≈ no difference beyond 0.001"])
-        only = zone | {"cells": [cell for cell in zone["cells"] if cell["outcome"] == "≈"]}
+        only = replace(zone, cells=tuple(cell for cell in zone.cells if cell.outcome == "≈"))
         self.assertLen(labels(zone_figure(only)), 1)
 
     def test_dimension_marks_best_and_knee(self) -> None:
-        records = answers()["dimension"]
-        plot = dimension_figure(records, ["1/4", "1", "4"], [["t"] * 4] * 3)
+        plot = dimension_figure(answers().dimension, [["t"] * 4] * 3)
         rings = [r for r in glyphs(plot, "Scatter") if "key" not in r.data_source.data]
         self.assertEqual([r.data_source.data["x"][0] for r in rings], [16.0, 16.0] * 3)
         self.assertEqual(plot.xaxis[0].ticker.ticks, [4.0, 8.0, 16.0, 32.0])
 
     def test_training_and_test_points_outside_the_fitted_range_are_hollow(self) -> None:
-        record = answers()["generalisation"][0]
+        record = answers().generalisation[0]
         sizes = [10_000 * 2**rung for rung in range(8)]
         rows = pd.DataFrame({"examples": sizes, "test_ne": 0.9, "train_ne": 0.91, "key": "t", "trial_id": "t"})
         plot = generalisation_figure(record, rows)
@@ -106,8 +103,8 @@ class RecordsTest(tf.test.TestCase):
         n, d = (values.ravel() for values in np.meshgrid(np.geomspace(1e4, 1e6, 6), np.geomspace(1e4, 1e6, 6)))
         y = 0.78 + 3 * n**-0.4 + 2 * d**-0.3
         fit = fit_joint_law(n, d, y, resamples=100)
-        stop = {"budget": 1e12, "n": 1e5, "d": 1e5, "ne": 0.9, "low": 0.89, "high": 0.91}
-        plot = joint_figure({"fit": fit.to_dict(), "path": [stop]}, "parameters")
+        step = PathStep(budget=1e12, n=1e5, d=1e5, ne=0.9, low=0.89, high=0.91, measured=True)
+        plot = joint_figure(JointLaw("dot", "V", "all", fit, (step,), ""))
         lines = glyphs(plot, "MultiLine")[0].data_source.data
         self.assertGreater(len(lines["x"]), 3)
         for xs, ys in zip(lines["x"], lines["y"], strict=True):
@@ -115,8 +112,8 @@ class RecordsTest(tf.test.TestCase):
             self.assertAllClose(losses, np.full_like(losses, losses[0]), rtol=1e-4)
         self.assertIn("compute-optimal path", labels(plot))
 
-    def test_effects_and_held_out_stand_on_their_rows(self) -> None:
-        effects, held_out = answers()["effects"], answers()["held_out"]
+    def test_effects_and_held_out_are_on_their_rows(self) -> None:
+        effects, held_out = answers().effects, answers().held_out
         plot = effects_figure(effects, ["t"] * len(effects))
         self.assertEqual(plot.yaxis[0].major_label_overrides, {0: "V 4×", -1: "E 2×", -2: "F 1/2×", -3: "dot"})
         self.assertEqual([r.data_source.data["x"] for r in glyphs(plot, "Scatter")], [[-0.01]] * 4)

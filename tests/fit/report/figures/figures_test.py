@@ -4,16 +4,16 @@ import itertools
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
 from bokeh.models import HoverTool, Legend, LogScale, Span
 
 from tests.helpers.planted import GAMMA, LADDER, line_of, planted_study
-from tfrs_scaling.fit.report.figures.parts import human
+from tfrs_scaling.fit.analyses.lines import points
 from tfrs_scaling.fit.report.figures.schemes import study_figures
+from tfrs_scaling.fit.report.view import study_view
 from tfrs_scaling.fit.schemes import SCHEMES
 from tfrs_scaling.fit.screening import usable_runs
-from tfrs_scaling.fit.study import fit_study, points
-
-import tensorflow as tf  # isort: skip -- after tfrs_scaling, which chooses the Keras it comes with
+from tfrs_scaling.fit.study import fit_study
 
 
 def glyphs(plot: Any, kind: str) -> list[Any]:
@@ -31,7 +31,7 @@ class StudyFiguresTest(tf.test.TestCase):
         early = (runs["scheme"] == "H") & (runs["multiplier"] == 4) & (runs["examples"] <= LADDER[1])
         runs.loc[early, "test_ne"] = 0.91
         cls.runs, cls.fits = runs, fit_study(runs)
-        cls.figures = study_figures(runs, cls.fits, bayes_ne=GAMMA)
+        cls.figures = study_figures(study_view(runs, cls.fits, {"data": {"bayes_ne": GAMMA}}))
 
     def test_which_figures(self) -> None:
         wanted = {("dot", s, x) for s in "HOM" for x in ("data", "parameters", "compute")}
@@ -57,11 +57,11 @@ class StudyFiguresTest(tf.test.TestCase):
         self.assertEqual(shown, sorted(zip(measured["data"], measured["test_ne"], strict=True)))
         self.assertLen(plot.select_one(HoverTool).renderers, 5)
         largest = drawn[-1].data_source.data
-        _, fit = line_of(self.fits, "V", "data", "16")
+        fit = line_of(self.fits, "V", "data", "16")
         residuals = [float(text) for text in largest["residual"]]
         self.assertAllClose(residuals, np.array(largest["ne"]) - fit.predict(largest["x"]), atol=6e-6, rtol=0)
 
-    def test_lines_are_told_apart_by_marker_and_by_colour(self) -> None:
+    def test_lines_differ_in_marker_and_in_colour(self) -> None:
         for plot in self.figures.values():
             drawn = [r.glyph for r in glyphs(plot, "Scatter") if "trial" in r.data_source.data]
             self.assertLen({glyph.marker for glyph in drawn}, len(drawn))
@@ -84,7 +84,7 @@ class StudyFiguresTest(tf.test.TestCase):
     def test_band_frontier_floor_and_legend(self) -> None:
         plot = self.figures["dot", "V", "data"]
         band = glyphs(plot, "VArea")[0].data_source.data
-        _, fit = line_of(self.fits, "V", "data", "frontier")
+        fit = line_of(self.fits, "V", "data", "frontier")
         low, high = fit.predict_interval(band["x"])
         self.assertAllClose(band["y1"], low)
         self.assertAllClose(band["y2"], high)
@@ -108,7 +108,7 @@ class StudyFiguresTest(tf.test.TestCase):
 
     def test_figures_of_features_and_negatives(self) -> None:
         runs = planted_study(schemes="VFN")
-        figures = study_figures(runs, fit_study(runs))
+        figures = study_figures(study_view(runs, fit_study(runs)))
         wanted = {("F", x) for x in ("data", "parameters", "compute")} | {("N", "data"), ("N", "compute")}
         self.assertEqual({(s, x) for _, s, x in figures if s in "FN"}, wanted)
         legend = figures["dot", "all", "data"].select_one(Legend)
@@ -117,12 +117,12 @@ class StudyFiguresTest(tf.test.TestCase):
         )
         self.assertEqual(figures["dot", "F", "parameters"].xaxis[0].axis_label, "parameters")
 
-    def test_colours_of_f_n_and_e_stand_apart_with_any_colour_vision(self) -> None:
+    def test_colours_of_f_n_and_e_differ_with_any_colour_vision(self) -> None:
         for shade in (0, 1):
             colours = {scheme: row.colours[shade] for scheme, row in SCHEMES.items() if scheme != "VH"}
             for one, other in itertools.combinations(colours, 2):
                 if {one, other} & {"F", "N", "E"}:
-                    # 0.02 is about what can be told apart side by side (Ottosson's OKLab, as CSS Color 4 uses it).
+                    # About 0.02 is visible side by side (Ottosson's OKLab, as CSS Color 4 uses it).
                     self.assertGreater(_least_difference(colours[one], colours[other]), 0.09, (shade, one, other))
             for scheme in "FNE":  # WCAG 2.2 asks for 3 : 1
                 self.assertGreater(_contrast(colours[scheme], ("#ffffff", "#181b21")[shade]), 5)
@@ -130,8 +130,8 @@ class StudyFiguresTest(tf.test.TestCase):
     def test_a_scheme_without_a_fit_is_still_drawn(self) -> None:
         runs = self.runs[self.runs["examples"] == LADDER[-1]]
         fits = fit_study(runs)
-        self.assertEqual({r["x"] for r in fits["lines"]}, {"parameters", "compute"})
-        plot = study_figures(runs, fits)["dot", "V", "data"]
+        self.assertEqual({line.x for line in fits.lines}, {"parameters", "compute"})
+        plot = study_figures(study_view(runs, fits))["dot", "V", "data"]
         self.assertLen([r for r in glyphs(plot, "Scatter") if "trial" in r.data_source.data], 5)
         self.assertEmpty(glyphs(plot, "Line"))
 
@@ -139,12 +139,6 @@ class StudyFiguresTest(tf.test.TestCase):
         ticks = self.figures["dot", "O", "parameters"].xaxis[0].ticker.ticks  # 14,250 to 333,000, times 8
         self.assertEqual(ticks, [3e4, 1e5, 3e5, 1e6])
         self.assertEqual(self.figures["dot", "V", "data"].xaxis[0].ticker.ticks, [1e4, 3e4, 1e5, 3e5, 1e6, 3e6, 1e7])
-
-    def test_counts_for_people(self) -> None:
-        cases = ((950, "950"), (1000, "1k"), (9999.9, "10k"), (1.28e6, "1.28M"), (5e9, "5B"), (2.5e12, "2.5T"))
-        for value, text in cases:
-            self.assertEqual(human(value), text)
-        self.assertEqual([human(v, "compute") for v in (5e9, 3e15, 1.28e21)], ["5G", "3P", "1.28Z"])
 
 
 # Machado, Oliveira and Fernandes (2009): what people without one kind of cone see, in linear RGB.

@@ -1,15 +1,9 @@
-"""What the report's page does beyond drawing: linked selection, sliders, views, tables as CSV.
-
-It runs after ``tfrs_scaling.common.page.SCRIPT``, whose names it uses.
-"""
-
-REPORT_SCRIPT = """
 const report = JSON.parse(document.getElementById("report").textContent)
 
-// Linked selection: points that share a trial, over all figures, those drawn later included.
+// Linked selection: points that share a trial, in all figures, including those drawn later.
 const selection = new Set()
 let linking = false, asked = false
-const keysOf = (source, at) => source.data.key[at].split("\\n")
+const keysOf = (source, at) => source.data.key[at].split("\n")
 const pointsIn = (root) => root.renderers.filter((each) => each.data_source?.data?.key)
 function show(root) {
   for (const renderer of pointsIn(root)) {
@@ -31,7 +25,7 @@ function showAll() {
 }
 function changed(root) {
   if (linking || asked) return
-  asked = true  // a box selects in several sources: hear them all first
+  asked = true  // a box selects in several sources: wait for all of them
   setTimeout(() => {
     asked = false
     selection.clear()
@@ -42,7 +36,7 @@ function changed(root) {
 }
 document.querySelector("#chosen button").addEventListener("click", () => { selection.clear(); showAll() })
 
-// Sliders: closed forms of the laws, as tfrs_scaling.fit.laws.returns has them.
+// Sliders: the closed forms of tfrs_scaling.fit.laws.returns.
 const epsilon = document.getElementById("epsilon"), target = document.getElementById("target")
 const threshold = () => 10 ** Number(epsilon.value), doubled = (law) => -Math.expm1(-law.beta * Math.LN2)
 const lossAt = (law, x) => law.top * Math.pow(x / law.x0, -law.beta) + law.gamma
@@ -87,7 +81,7 @@ function far(x, law, axis) {
   const times = x / law.high
   return human(x, axis) + (times > 1 ? ` (${Number(times.toPrecision(3)).toLocaleString("en")}× the largest)` : "")
 }
-function tell() {
+function showNumbers() {
   document.getElementById("epsilon-shown").textContent = Number((100 * threshold()).toPrecision(2)) + " %"
   document.getElementById("target-shown").textContent = Number(target.value).toFixed(4)
   const body = document.querySelector("#levers-now tbody")
@@ -108,7 +102,7 @@ function tell() {
 }
 const place = (which, group) => `lever-${which}-${group.element}`
 function moveAll() {
-  tell()
+  showNumbers()
   for (const group of report.levers) for (const which of ["ne", "gain"])
     if (roots.has(place(which, group))) move(roots.get(place(which, group)), group, which)
 }
@@ -117,7 +111,7 @@ if (epsilon) {
   Object.assign(target, report.target)
   target.value = report.target.value
   for (const slider of [epsilon, target]) slider.addEventListener("input", moveAll)
-  tell()
+  showNumbers()
 }
 
 document.addEventListener("figure-drawn", ({target: element, detail: root}) => {
@@ -128,12 +122,12 @@ document.addEventListener("figure-drawn", ({target: element, detail: root}) => {
   if (group) move(root, group, element.id.startsWith("lever-ne") ? "ne" : "gain")
 })
 
-// What the answer rests on belongs on paper.
+// Print what the answer rests on.
 addEventListener("beforeprint", () => {
   for (const details of document.querySelectorAll(".budget details:not(:has(pre))")) details.open = true
 })
 
-// Views of one figure. Those of the two figures of a section that belong together change together.
+// Views of one figure. The two figures of the section with the sliders change their views together.
 for (const button of document.querySelectorAll("[data-shows]")) button.addEventListener("click", () => {
   const buttons = [...button.parentElement.children], at = buttons.indexOf(button)
   const both = button.closest("section").querySelector(".controls") ? button.closest(".figures") : null
@@ -151,4 +145,3 @@ for (const button of document.querySelectorAll("[data-table]")) button.addEventL
   link.click()
   setTimeout(() => URL.revokeObjectURL(link.href), 1000)
 })
-"""

@@ -1,0 +1,176 @@
+"""The answer to a budget: data, computed once, and what the terminal, a page, TensorBoard and JSON render it from."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from html import escape
+from typing import Any, Literal
+
+from tfrs_scaling.common.json_numbers import to_json
+from tfrs_scaling.fit.advice.choice import CHOICE_LEVEL, Option
+from tfrs_scaling.fit.advice.settle import Settle
+from tfrs_scaling.fit.advice.use import Use
+from tfrs_scaling.fit.advice.words import cost_words, gain_words, option_words, short_words, use_words
+
+Verdict = Literal["do", "not enough evidence"]
+
+_SHOWN = 5  # options
+
+
+@dataclass(frozen=True)
+class Detail:
+    """What a reader unfolds.
+
+    Attributes:
+        summary: The line above it, without a colon.
+        items: One or more sentences; of a command, its parts, which a line break may separate.
+        is_command: Whether the items are one shell command.
+    """
+
+    summary: str
+    items: tuple[str, ...]
+    is_command: bool = False
+
+    @property
+    def command(self) -> str:
+        """The items as one shell command, a line each."""
+        return " \\\n  ".join(self.items)
+
+
+@dataclass(frozen=True)
+class Advice:
+    """Where a budget should go.
+
+    Attributes:
+        budget: As it was typed.
+        level: Confidence level of the options' intervals.
+        why: What the verdict rests on, or what is missing; one sentence or more.
+        baseline: The baseline at its largest data size, which every option is compared with; None where it was not
+            measured.
+        do: What to do; None where there is not enough evidence.
+        options: The best use of each lever, and of levers combined; lowest expected NE first.
+        changes: What would change the answer, a sentence each.
+        settle: The runs that would settle what is open; None where nothing is.
+    """
+
+    budget: str
+    level: float
+    why: str
+    baseline: Use | None = None
+    do: Option | None = None
+    options: tuple[Option, ...] = ()
+    changes: tuple[str, ...] = ()
+    settle: Settle | None = None
+
+    @property
+    def verdict(self) -> Verdict:
+        """Whether there is something to do."""
+        return "not enough evidence" if self.do is None else "do"
+
+    @property
+    def answer(self) -> str:
+        """One sentence."""
+        if self.baseline is None or self.do is None:
+            return f"Not enough evidence to say where {self.budget} should go."
+        return f"Do this: {use_words(self.do.use, self.baseline)}."
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """What it would bring and cost, and why that is the answer; a sentence or two each."""
+        reasons = [self.why]
+        if self.baseline is not None and self.do is not None:
+            gain, cost = gain_words(self.do, self.baseline, self.level), cost_words(self.do.use, self.baseline)
+            reasons = [gain, f"It costs {cost}.", self.why]
+        if self.settle is not None and not self.settle.overrides:
+            reasons.append(self.settle.runs)
+        return tuple(reasons)
+
+    @property
+    def details(self) -> tuple[Detail, ...]:
+        """The options, what would change the answer, and the command that would settle it: those there are."""
+        details = []
+        if self.baseline is not None and self.options:
+            rows = [option_words(option, self.baseline) for option in self.options[:_SHOWN]]
+            if len(self.options) > _SHOWN:
+                rows.append(f"{len(self.options) - _SHOWN} more, with smaller expected gains")
+            summary = f"Options for {self.budget}, against the baseline on {self.baseline.examples:,} examples"
+            details.append(Detail(summary, tuple(rows)))
+        if self.changes:
+            details.append(Detail("What would change the answer", self.changes))
+        if self.settle is not None and self.settle.overrides:
+            values = (f"--set '{override}'" for override in self.settle.overrides)
+            command = ("tfrs-scaling study CONFIG --workdir ANOTHER", *values)
+            details.append(Detail(self.settle.runs, command, is_command=True))
+        return tuple(details)
+
+    def lines(self) -> list[str]:
+        """The answer, the reasons and the details, as a terminal shows them."""
+        return [self.answer, *self.reasons, *(line for detail in self.details for line in _detail_lines(detail))]
+
+    def __str__(self) -> str:
+        return "\n".join(self.lines())
+
+    def _repr_html_(self) -> str:
+        """The same for a notebook."""
+        reasons = "".join(f"<p>{escape(reason)}</p>" for reason in self.reasons)
+        return f"<p><b>{escape(self.answer)}</b></p>{reasons}{''.join(map(_detail_html, self.details))}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything, as JSON: null for what is not known."""
+        baseline = self.baseline
+        return {
+            "budget": self.budget,
+            "verdict": self.verdict,
+            "answer": self.answer,
+            "reasons": list(self.reasons),
+            "baseline": None if baseline is None else _use_record(baseline, baseline),
+            "do": None if self.do is None or baseline is None else _option_record(self.do, baseline),
+            "options": [] if baseline is None else [_option_record(option, baseline) for option in self.options],
+            "changes": list(self.changes),
+            "settle": self.settle and {"runs": self.settle.runs, "overrides": list(self.settle.overrides)},
+            "level": self.level,
+            "choice_level": CHOICE_LEVEL,
+        }
+
+
+def _detail_lines(detail: Detail) -> Iterator[str]:
+    if detail.is_command:
+        yield detail.summary
+        yield from f"  {detail.command}".splitlines()
+    else:
+        yield f"{detail.summary}:"
+        yield from (f"  - {item}" for item in detail.items)
+
+
+def _detail_html(detail: Detail) -> str:
+    if detail.is_command:
+        body = f"<pre>{escape(detail.command)}</pre>"
+    else:
+        body = f"<ul>{''.join(f'<li>{escape(item)}</li>' for item in detail.items)}</ul>"
+    return f"<details><summary>{escape(detail.summary)}</summary>{body}</details>"
+
+
+def _use_record(use: Use, baseline: Use) -> dict[str, Any]:
+    return {
+        "architecture": use.architecture,
+        "scheme": use.scheme,
+        "multiplier": use.multiplier,
+        "embedding_dim": use.embedding_dim,
+        "examples": use.examples,
+        "epochs": use.epochs,
+        "levers": sorted(use.levers),
+        "words": short_words(use, baseline),
+        "ne": use.ne,
+        "how": use.how,
+        "cost": {name: float(amount) for name, amount in use.cost.items()},
+        "times_baseline": {name: amount / baseline.cost[name] for name, amount in use.cost.items()},
+    }
+
+
+def _option_record(option: Option, baseline: Use) -> dict[str, Any]:
+    return {
+        **_use_record(option.use, baseline),
+        "gain": option.gain,
+        "low": to_json(option.low),
+        "high": to_json(option.high),
+        "beats_baseline": option.beats_baseline,
+    }

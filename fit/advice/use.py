@@ -1,0 +1,169 @@
+"""One way to train, with its cost, its expected NE and the uncertainty of it; and the measured shapes to train."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+
+from tfrs_scaling.common.arrays import Array
+from tfrs_scaling.fit.analyses.noise import Noise
+from tfrs_scaling.fit.schemes import BASELINE
+from tfrs_scaling.fit.screening import SHAPE
+
+How = Literal["measured", "law of data", "law of parameters", "joint law"]
+Levers = frozenset[str]
+
+DRAWS = 2000
+DATA, ARCHITECTURE = "data", "architecture"  # levers that are no schemes
+
+
+@dataclass(frozen=True)
+class Use:
+    """One way to train.
+
+    Attributes:
+        architecture: Of the model.
+        scheme: Whose multiplier it is; D for the baseline's shape.
+        multiplier: Of that scheme.
+        embedding_dim: Of the model.
+        examples: Different training rows.
+        epochs: Passes over them.
+        levers: What it changes: schemes, ``data`` or ``architecture``; empty for the baseline.
+        cost: compute (FLOPs), data (rows, those that N leaves out included), params, hours.
+        ne: Expected test NE.
+        how: How that is known.
+        draws: Random draws of NE, shape (DRAWS,), paired between two uses; NaN where the noise is unknown.
+        affordable: The examples that the budget would pay for, where the law does not reach as far; else 0.
+    """
+
+    architecture: str
+    scheme: str
+    multiplier: float
+    embedding_dim: int
+    examples: int
+    epochs: int
+    levers: Levers
+    cost: Mapping[str, float]
+    ne: float
+    how: How
+    draws: Array = field(repr=False, compare=False)
+    affordable: float = 0.0
+
+    @property
+    def has_measured_shape(self) -> bool:
+        """Whether a model of just this shape was trained, if on fewer examples."""
+        return self.how in ("measured", "law of data")
+
+
+@dataclass(frozen=True)
+class Shape:
+    """A measured shape: its rows at the baseline's largest data size, averaged over seeds.
+
+    Attributes:
+        architecture: Of the model.
+        scheme: Whose multiplier it is.
+        multiplier: Of that scheme.
+        embedding_dim: Of the model.
+        epochs: Passes over the data.
+        levers: What it changes; empty for the baseline.
+        parameters: All of them.
+        outside_tables: Those outside the embedding tables.
+        flops: Of training on one example, once.
+        rate: Examples per second.
+        log_rows: Rows of the log per row trained on.
+        ne: Test NE.
+        draws: Random draws of it, shape (DRAWS,).
+    """
+
+    architecture: str
+    scheme: str
+    multiplier: float
+    embedding_dim: int
+    epochs: int
+    levers: Levers
+    parameters: int
+    outside_tables: int
+    flops: float
+    rate: float
+    log_rows: float
+    ne: float
+    draws: Array = field(repr=False, compare=False)
+
+    def cost(self, examples: float) -> dict[str, float]:
+        """By resource."""
+        return {
+            "compute": self.flops * examples * self.epochs,
+            "data": examples * self.log_rows,
+            "params": float(self.parameters),
+            "hours": examples * self.epochs / self.rate / 3600,
+        }
+
+    def measured(self, examples: int) -> Use:
+        """This shape as it was trained."""
+        return self.use(examples, self.ne, self.draws, "measured", self.levers)
+
+    def use(self, examples: int, ne: float, draws: Array, how: How, levers: Levers, *, affordable: float = 0.0) -> Use:
+        """This shape trained on some examples."""
+        return Use(
+            architecture=self.architecture,
+            scheme=self.scheme,
+            multiplier=self.multiplier,
+            embedding_dim=self.embedding_dim,
+            examples=examples,
+            epochs=self.epochs,
+            levers=levers,
+            cost=self.cost(examples),
+            ne=ne,
+            how=how,
+            draws=draws,
+            affordable=affordable,
+        )
+
+
+def measured_shapes(
+    rows: pd.DataFrame, architecture: str, examples: int, noise: Noise, rng: np.random.Generator
+) -> list[Shape]:
+    """The shapes of an architecture that were trained on so many examples, and the baselines of the others.
+
+    Args:
+        rows: The rows that may carry a fit.
+        architecture: The one whose shapes were studied.
+        examples: The baseline's largest data size.
+        noise: Of one training. Its standard deviation is itself uncertain, and drawn once for all shapes.
+        rng: Of the draws.
+    """
+    degrees = max(noise.degrees, 1.0)
+    sd = np.sqrt(degrees / rng.chisquare(degrees, DRAWS)) * noise.sd
+    there = rows[rows["examples"] == examples]
+    there = there[(there["architecture"] == architecture) | (there["scheme"] == BASELINE)]
+    return [_measured_shape(shape, architecture, sd, rng) for _, shape in there.groupby(SHAPE, sort=True)]
+
+
+def _measured_shape(rows: pd.DataFrame, architecture: str, sd: Array, rng: np.random.Generator) -> Shape:
+    first = rows.iloc[0]
+    scheme, multiplier = str(first["scheme"]), float(first["multiplier"])
+    levers = frozenset() if scheme == BASELINE else frozenset(scheme)
+    if first["architecture"] != architecture:
+        levers = frozenset([ARCHITECTURE])
+    kept = 1.0  # of the rows of the log
+    if scheme == "N":
+        kept = float(first["base_ctr"] + (1 - first["base_ctr"]) * multiplier)
+    ne = float(rows["test_ne"].mean())
+    return Shape(
+        architecture=str(first["architecture"]),
+        scheme=scheme,
+        multiplier=multiplier,
+        embedding_dim=int(first["embedding_dim"]),
+        epochs=int(first["epochs"]),
+        levers=levers,
+        parameters=int(first["params_total"]),
+        outside_tables=int(first["params_total"] - first["params_embedding"]),
+        flops=float(first["flops_train"]),
+        rate=float(rows["examples_per_second"].median()),
+        log_rows=1 / kept,
+        ne=ne,
+        draws=ne + rng.standard_normal(DRAWS) * sd / math.sqrt(len(rows)),
+    )

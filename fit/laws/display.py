@@ -1,0 +1,93 @@
+"""How results print and plot: aligned tables of text, and a figure of points with their law."""
+
+import html
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from tfrs_scaling.common.arrays import Array, Interval
+
+_AHEAD = 4.0  # how far beyond the largest x an extrapolated law is drawn
+_COLOUR = "#0072b2"
+
+
+class Printable:
+    """A result that prints as its summary, in a notebook too."""
+
+    def summary(self) -> str:
+        """The result as an aligned table of text."""
+        raise NotImplementedError
+
+    def __str__(self) -> str:
+        return self.summary()
+
+    def _repr_html_(self) -> str:
+        return f"<pre>{html.escape(self.summary())}</pre>"
+
+
+def number(value: float) -> str:
+    """A number to five significant digits, 149160.3 as 149,160; a dash for NaN."""
+    rounded = float(f"{value:.5g}")
+    return "-" if math.isnan(value) else f"{rounded:,.10g}"
+
+
+def estimates(values: Mapping[str, float], interval: Mapping[str, Interval], level: float) -> str:
+    """A table of estimates and the ends of their intervals, one a line; blank for a value without an interval."""
+    rows = [("", "estimate", f"{100 * level:g} % from", "to")]
+    for name, value in values.items():
+        rows.append((name, number(value), *(map(number, interval[name]) if name in interval else ("", ""))))
+    return columns(rows)
+
+
+def facts(values: Mapping[str, str]) -> str:
+    """Names and their values in words, one a line; empty values are left out."""
+    width = max(map(len, values))
+    return "\n".join(f"{name:<{width}}  {value}" for name, value in values.items() if value)
+
+
+def columns(rows: Sequence[Sequence[str]]) -> str:
+    """Rows of cells, one a line: the first column flush left, the others flush right."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = (
+        "  ".join([row[0].ljust(widths[0]), *(cell.rjust(w) for cell, w in zip(row[1:], widths[1:], strict=True))])
+        for row in rows
+    )
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def law_figure(
+    title: str,
+    x: Sequence[float],
+    y: Sequence[float],
+    predict: Callable[[Array], Array] | None,
+    band: Callable[[Array], tuple[Array, Array]] | None = None,
+    *,
+    extrapolated: bool,
+) -> Any:
+    """A Bokeh figure of points, their law (dashed beyond the data) and its band, over a logarithmic axis of x.
+
+    Args:
+        title: Of the figure.
+        x: Of the points.
+        y: Their losses.
+        predict: The law, if it is to be drawn: x of shape (k,) to losses.
+        band: The lower and upper end of its interval, likewise.
+        extrapolated: Whether the law is drawn up to 4 times the largest x.
+    """
+    from bokeh.plotting import figure  # fitting must not wait for Bokeh
+
+    plot = figure(title=title, x_axis_type="log", x_axis_label="x", y_axis_label="loss", width=640, height=400)
+    if predict is not None:
+        inside = np.geomspace(min(x), max(x), 200)
+        beyond = np.geomspace(max(x), _AHEAD * max(x), 50)
+        if band is not None:
+            places = np.concatenate([inside, beyond]) if extrapolated else inside
+            low, high = band(places)
+            plot.varea(places, low, high, fill_color=_COLOUR, fill_alpha=0.2)
+        plot.line(inside, predict(inside), color=_COLOUR, line_width=2)
+        if extrapolated:
+            plot.line(beyond, predict(beyond), color=_COLOUR, line_width=2, line_dash="dashed")
+    plot.scatter(list(x), list(y), size=8, color=_COLOUR)
+    return plot

@@ -1,0 +1,169 @@
+"""What a report is made from: computed once, and passed to each of its parts."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import pandas as pd
+
+from tfrs_scaling.common.words import human
+from tfrs_scaling.fit.advice.advice import Advice
+from tfrs_scaling.fit.advice.advise import advise
+from tfrs_scaling.fit.analyses.lines import frontier_points, points, with_plateau
+from tfrs_scaling.fit.labels import shape_name
+from tfrs_scaling.fit.laws.power_law import PowerLawFit
+from tfrs_scaling.fit.report.table import Table
+from tfrs_scaling.fit.report.tables import study_tables
+from tfrs_scaling.fit.schemes import SCHEMES
+from tfrs_scaling.fit.screening import SHAPE, usable_runs
+from tfrs_scaling.fit.study import StudyFits
+
+BUDGETS = {
+    "compute=10x": "With 10 times the compute",
+    "data=2x": "With twice the data",
+    "params=4x": "With 4 times the parameters",
+}
+
+
+@dataclass(frozen=True)
+class About:
+    """What is known of a study besides its runs. All of it is shown as plain text.
+
+    Attributes:
+        name: The study's.
+        description: Of the data; empty where unknown.
+        rows: Rows of each split.
+        bayes_ne: The lowest NE that any model can reach, where that is known.
+        settings: Blocks of settings: a title, and pairs of dotted name and text.
+    """
+
+    name: str
+    description: str = ""
+    rows: Mapping[str, int] = field(default_factory=dict)
+    bayes_ne: float | None = None
+    settings: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = ()
+
+
+@dataclass(frozen=True)
+class StudyView:
+    """A study as its report sees it.
+
+    Attributes:
+        runs: The run table.
+        chosen: Its usable rows, with a column ``plateau``.
+        fits: What ``fit_study`` made of the runs.
+        about: What else is known.
+        architectures: Of the runs, sorted.
+        points: What ``points`` returns, by architecture and scheme, for every scheme with an axis.
+    """
+
+    runs: pd.DataFrame
+    chosen: pd.DataFrame
+    fits: StudyFits
+    about: About
+    architectures: tuple[str, ...]
+    points: Mapping[tuple[str, str], pd.DataFrame]
+
+    @cached_property
+    def frontiers(self) -> dict[tuple[str, str, str], pd.DataFrame]:
+        """By architecture, scheme and x, ``frontier_points`` with two more columns: ``trial_id``, the shape in words,
+        and ``key``, the trials that a point is the mean of."""
+        return {
+            (*names, x): _named(frontier_points(rows, x), rows)
+            for names, rows in self.points.items()
+            for x in SCHEMES[names[1]].axes
+            if not rows.empty
+        }
+
+    @cached_property
+    def tables(self) -> dict[str, Table[Any]]:
+        """Every table by name."""
+        return study_tables(self.fits)
+
+    @cached_property
+    def advice(self) -> dict[str, Advice]:
+        """The advice for each of ``BUDGETS``; empty where nothing was measured."""
+        return {} if self.chosen.empty else {budget: advise(self.runs, self.fits, budget) for budget in BUDGETS}
+
+    @property
+    def has_several_architectures(self) -> bool:
+        """Whether names need the architecture."""
+        return len(self.architectures) > 1
+
+    def law(self, architecture: str, scheme: str, x: str, line: str) -> PowerLawFit | None:
+        """The law of a line; None where it has none."""
+        found = self.fits.find(scheme=scheme, x=x, line=line, architecture=architecture)
+        return None if found is None else found.fit
+
+    def fitted(self, architecture: str) -> dict[str, pd.DataFrame]:
+        """The points of each scheme that has a fit, in the order of ``SCHEMES``."""
+        schemes = {line.scheme for line in self.fits.lines if line.architecture == architecture}
+        return {scheme: self.points[architecture, scheme] for scheme in SCHEMES if scheme in schemes}
+
+
+def study_view(runs: pd.DataFrame, fits: StudyFits, about: Mapping[str, Any] | None = None) -> StudyView:
+    """The view of a study.
+
+    Args:
+        runs: The run table.
+        fits: What ``fit_study`` returned for it.
+        about: As ``write_report`` takes it.
+    """
+    chosen = with_plateau(usable_runs(runs).reset_index(drop=True))
+    architectures = tuple(sorted(str(name) for name in runs["architecture"].unique()))
+    return StudyView(
+        runs=runs,
+        chosen=chosen,
+        fits=fits,
+        about=read_about(about or {}, str(runs["study"].iloc[0])),
+        architectures=architectures,
+        points={
+            (architecture, scheme): points(chosen, architecture, scheme)
+            for architecture in architectures
+            for scheme, row in SCHEMES.items()
+            if row.axes
+        },
+    )
+
+
+def _named(frontier: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
+    trials = rows.groupby([*SHAPE, "examples"], sort=True)["trial_id"].agg(lambda ids: "\n".join(sorted(ids)))
+    keys = trials.reindex(pd.MultiIndex.from_frame(frontier[[*SHAPE, "examples"]])).to_list()
+    names = [
+        f"{shape_name(row['scheme'], row['multiplier'])} at {human(row['examples'])} examples"
+        for _, row in frontier.iterrows()
+    ]
+    return frontier.assign(trial_id=names, key=keys)
+
+
+def read_about(content: Mapping[str, Any], default_name: str) -> About:
+    """What the caller knows of a study, as ``write_report`` takes it, in its parts."""
+    data = content.get("data") or {}
+    shown_elsewhere = {"description", "bayes_ne", "bayes_ne_standard_error"}
+    blocks = {
+        "Data": {key: value for key, value in data.items() if key not in shown_elsewhere and value is not None},
+        "Configuration": content.get("config") or {},
+        "Software and machine": {key: content[key] for key in ("libraries", "machine") if content.get(key)},
+    }
+    return About(
+        name=str(content.get("name") or default_name),
+        description=str(data.get("description") or ""),
+        rows=data.get("rows") or {},
+        bayes_ne=data.get("bayes_ne"),
+        settings=tuple((title, tuple(_flat(block))) for title, block in blocks.items() if block),
+    )
+
+
+def _flat(content: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
+    """Nested settings as (dotted name, text) pairs, in the order given."""
+    rows: list[tuple[str, str]] = []
+    for key, value in content.items():
+        name = f"{prefix}{key}"
+        if isinstance(value, Mapping):
+            rows += _flat(value, f"{name}.")
+        elif isinstance(value, list | tuple):
+            rows.append((name, ", ".join(str(item) for item in value)))
+        else:
+            rows.append((name, f"{value:,}" if isinstance(value, int) and value > 9999 else str(value)))
+    return rows

@@ -1,0 +1,102 @@
+"""Tests of what laws promise beyond what was measured, against the laws that were planted."""
+
+import dataclasses
+
+import numpy as np
+import tensorflow as tf
+
+from tfrs_scaling.fit.advice.projection import SchemeSizes, joint_change, law_change, law_reach
+from tfrs_scaling.fit.advice.use import DRAWS, Shape
+from tfrs_scaling.fit.joint.allocation import Allocation
+from tfrs_scaling.fit.joint.law import fit_joint_law
+from tfrs_scaling.fit.laws.power_law import PowerLawFit, fit_power_law
+from tfrs_scaling.fit.laws.status import Status
+
+X = 1e4 * 2.0 ** np.arange(9)  # half as long on a logarithmic axis: 16 times
+
+
+def law(x: np.ndarray, noise: float = 0.0) -> PowerLawFit:
+    """A fit to points of a planted law."""
+    return fit_power_law(x, 0.7 + 0.2 * (x / 1e4) ** -0.3 + noise * np.random.default_rng(0).standard_normal(x.size))
+
+
+class LawTest(tf.test.TestCase):
+    def test_how_far_a_law_is_followed(self) -> None:
+        sound = law(X)
+        self.assertEqual(sound.status, Status.OK)
+        self.assertAllClose(law_reach(sound), 16)
+        self.assertAllClose(law_reach(law(X[:7])), 8)
+        self.assertAllClose(law_reach(law(1e4 * 2.0 ** np.arange(12))), 16)  # never further
+        reaches = {status: law_reach(dataclasses.replace(sound, status=status)) for status in Status}
+        self.assertEqual(reaches.pop(Status.GAMMA_UNIDENTIFIED), 2)
+        del reaches[Status.OK]
+        self.assertEqual(set(reaches.values()), {1.0})
+
+    def test_the_change_is_that_of_the_law_and_its_draws_scatter_around_it(self) -> None:
+        truth = 0.2 * (512.0**-0.3 - 256.0**-0.3)
+        exact = law_change(law(X), X[-1], 2 * X[-1], np.random.default_rng(0))
+        self.assertAllClose(exact.ne, truth, atol=1e-6)
+        noisy = law_change(law(X, noise=1e-3), X[-1], 2 * X[-1], np.random.default_rng(0))
+        self.assertEqual(noisy.draws.shape, (DRAWS,))
+        self.assertBetween(truth, *np.quantile(noisy.draws, (0.005, 0.995)))
+        nearer = law_change(law(X, noise=1e-3), X[-1], 1.2 * X[-1], np.random.default_rng(0))
+        self.assertLess(np.std(nearer.draws), np.std(noisy.draws))
+
+
+class SchemeSizesTest(tf.test.TestCase):
+    """A width of which the FLOPs grow as the square, and the parameters outside the tables too."""
+
+    def setUp(self) -> None:
+        super().setUp()
+
+        def shape(multiplier: float) -> Shape:
+            outside = round(1000 * multiplier**2)
+            return Shape(
+                "dot", "O", multiplier, 16, 1, frozenset("O"), 10_000 + outside, outside, 6.0 * outside,
+                100 / multiplier, 1.0, 0.8, np.zeros(DRAWS),
+            )  # fmt: skip
+
+        self.shapes = [shape(multiplier) for multiplier in (0.5, 1.0, 2.0)]
+
+    def test_the_cost_of_a_measured_multiplier_is_the_measured_one(self) -> None:
+        sizes = SchemeSizes(self.shapes, "O")
+        for shape in self.shapes:
+            self.assertAllClose(sizes.cost(shape.multiplier, 1000), shape.cost(1000))
+
+    def test_between_and_beyond_sizes_are_powers_of_the_multiplier(self) -> None:
+        sizes = SchemeSizes(self.shapes, "O")
+        self.assertAllClose(sizes.axis(np.array([0.75, 3.0])), [562.5, 9000])
+        self.assertAllClose(sizes.position(8), 64_000)
+        self.assertAllClose(sizes.cost(8, 10)["hours"], 10 / 12.5 / 3600)
+        self.assertEqual(sizes.embedding_dim(8), 16)
+
+    def test_laws_of_a_scheme_that_changes_the_tables_count_all_parameters(self) -> None:
+        shapes = [
+            dataclasses.replace(shape, scheme="H", embedding_dim=round(16 * shape.multiplier)) for shape in self.shapes
+        ]
+        sizes = SchemeSizes(shapes, "H")
+        self.assertAllClose(sizes.axis(np.array([shape.multiplier for shape in shapes])), [10_250, 11_000, 14_000])
+        self.assertEqual((sizes.embedding_dim(3), sizes.embedding_dim(16)), (48, 256))
+
+
+class JointChangeTest(tf.test.TestCase):
+    def test_within_the_measured_models_and_a_little_beyond_the_data(self) -> None:
+        n, d = (axis.ravel() for axis in np.meshgrid(1e4 * 4.0 ** np.arange(5), 1e5 * 4.0 ** np.arange(5)))
+        rng = np.random.default_rng(0)
+        fit = fit_joint_law(n, d, 0.7 + 3 * n**-0.4 + 5 * d**-0.4 + rng.normal(0, 1e-4, n.size), resamples=100)
+        start = (4e4, 256e5)
+
+        def split(at_n: float, at_d: float) -> Allocation:
+            return dataclasses.replace(fit.compute_optimal(1e12), n=at_n, d=at_d)
+
+        change = joint_change(fit, split(16e4, 2 * 256e5), start, rng)
+        assert change is not None
+        truth = 3 * (16e4**-0.4 - 4e4**-0.4) + 5 * ((2 * 256e5) ** -0.4 - 256e5**-0.4)
+        self.assertAllClose(change.ne, truth, atol=2e-4)
+        self.assertAllClose(np.mean(change.draws), change.ne, atol=1e-4)
+        for beyond in ((3e6, 2 * 256e5), (16e4, 17 * 256e5), (16e4, 1e5)):
+            self.assertIsNone(joint_change(fit, split(*beyond), start, rng))
+
+
+if __name__ == "__main__":
+    tf.test.main()

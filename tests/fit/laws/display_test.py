@@ -1,0 +1,48 @@
+"""Tests of what results print and plot, and of the examples in docstrings."""
+
+import doctest
+import importlib
+import math
+import pkgutil
+
+import numpy as np
+import tensorflow as tf
+
+from tfrs_scaling.fit import choose_law, extrapolation, fit_power_law, joint, laws
+from tfrs_scaling.fit.laws.display import columns, facts, number
+
+LADDER = 1000.0 * 2.0 ** np.arange(9)
+
+
+class DisplayTest(tf.test.TestCase):
+    """Tables of text and figures."""
+
+    def test_numbers_have_five_digits(self) -> None:
+        for value, text in ((149160.3, "149,160"), (0.303841, "0.30384"), (3e15, "3e+15"), (math.nan, "-")):
+            self.assertEqual(number(value), text)
+
+    def test_cells_are_aligned(self) -> None:
+        self.assertEqual(columns([("", "estimate"), ("beta", "0.3")]), "      estimate\nbeta       0.3")
+        self.assertEqual(facts({"n": "9", "left out": "", "noise": "0"}), "n         9\nnoise     0")
+
+    def test_a_fit_prints_its_parameters_and_escapes_html(self) -> None:
+        fit = fit_power_law(LADDER, 0.2 * (LADDER / 1000) ** -0.3 + 0.78)
+        for word in ("alpha", "0.78", fit.status.meaning):
+            self.assertIn(word, str(fit))
+        self.assertStartsWith(fit._repr_html_(), "<pre>")
+        self.assertNotIn("alpha", str(fit_power_law([1, 2, 3], [3, 2, 1])).split("\n", 1)[1])
+
+    def test_only_a_law_that_describes_its_points_is_drawn(self) -> None:
+        falling = 0.2 * (LADDER / 1000) ** -0.3 + 0.78
+        self.assertLen(fit_power_law(LADDER, falling).plot().renderers, 4)  # band, law, extrapolation, points
+        self.assertLen(fit_power_law(LADDER, falling[::-1]).plot().renderers, 1)
+        self.assertLen(choose_law(LADDER, falling).plot().renderers, 3)
+
+    def test_examples_in_docstrings(self) -> None:
+        for package in (laws, joint, extrapolation):
+            for module in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
+                self.assertEqual(doctest.testmod(importlib.import_module(module.name)).failed, 0, module.name)
+
+
+if __name__ == "__main__":
+    tf.test.main()
