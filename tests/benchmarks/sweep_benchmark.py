@@ -32,7 +32,9 @@ from tfrs_scaling.planning.plan import PlannedTrial, jobs_at_once, plan_on
 from tfrs_scaling.study.export import read_scalars
 from tfrs_scaling.study.trials import Trial, all_trials
 from tfrs_scaling.study.workdir import Workdir
-from tfrs_scaling.sweep.grid import sweep
+from tfrs_scaling.sweep.runner import Runner
+from tfrs_scaling.sweep.single_process import sweep
+from tfrs_scaling.training.trial import run_trial
 
 STUDY = Path(__file__).parents[2] / "tuner_configs" / "study.yaml"
 SAMPLED_PER_RUNG = 5  # of 51 shapes and learning rates: a tenth of the grid
@@ -73,7 +75,7 @@ class SweepBenchmark(tf.test.Benchmark):
             Path(tempfile.mkdtemp()),
             strategy="cpu",
             jobs=jobs,
-            hear=lambda _: None,
+            on_progress=lambda _: None,
         )
         planned = plan_on(config, data.manifest, calibration.speed)
         predicted = wall_seconds((p.seconds for p in planned), jobs)
@@ -151,10 +153,11 @@ def swept(config: Config, data: ClickData, jobs: int) -> Swept:
     over = threading.Event()
     watcher = threading.Thread(target=watch_memory, args=(peaks, over))
     watcher.start()
+    runner = Runner(config, data, workdir, strategy="cpu", jobs=jobs, time_limit=None, train=run_trial)
     with workdir.locked():
         workdir.claim(config, data)
         began = time.perf_counter()
-        sweep(config, data, workdir, planned, strategy="cpu", jobs=jobs, watcher=lambda *_: None)
+        sweep(config, workdir, planned, runner, lambda *_: None)
         wall = time.perf_counter() - began
     over.set()
     watcher.join()

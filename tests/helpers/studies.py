@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
 
 from tfrs_scaling.common.locations import join
 from tfrs_scaling.common.strict_yaml import validated
@@ -26,8 +27,6 @@ from tfrs_scaling.input.shards import (
     write_shard,
 )
 from tfrs_scaling.input.shards import Source as SourceRecord
-
-import tensorflow as tf  # isort: skip -- after tfrs_scaling, which chooses the Keras it comes with
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 CONFIGS = REPOSITORY / "tuner_configs"

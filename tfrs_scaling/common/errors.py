@@ -1,5 +1,5 @@
-"""The error that a user can mend."""
+"""The error that a user can correct."""
 
 
 class InputError(ValueError):
-    """Something the user gave cannot be used; the message says what, where and what to do."""
+    """Input cannot be used; the message says what, where and what to do."""

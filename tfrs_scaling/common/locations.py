@@ -1,4 +1,4 @@
-"""Files on this machine, and wherever else TensorFlow reads and writes (``gs://``, ``ram://``)."""
+"""Files on this machine, and on other file systems that TensorFlow supports (``gs://``, ``ram://``)."""
 
 import contextlib
 import hashlib
@@ -10,7 +10,7 @@ from tfrs_scaling.common.errors import InputError
 
 
 def is_remote(path: str | Path) -> bool:
-    """Whether the path names another file system than this machine's."""
+    """Whether the path is on a file system other than this machine's."""
     return "://" in str(path)
 
 

@@ -19,9 +19,9 @@ T = TypeVar("T")
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML 1.1 as PyYAML reads it, but ``1e-7`` is a number, a date is text, and a key may stand only once.
+    """YAML 1.1 as PyYAML reads it, except that ``1e-7`` is a number, a date is text, and no key may be repeated.
 
-    Aliases are refused: a few lines of them can stand for gigabytes.
+    Aliases are refused: a few lines of them can expand to gigabytes.
     """
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
@@ -33,9 +33,9 @@ class _Loader(yaml.SafeLoader):
     def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
         try:
             return super().construct_object(node, deep)
-        except (ValueError, LookupError, AttributeError):  # PyYAML's own way to refuse `!!int abc`
+        except (ValueError, LookupError, AttributeError):  # raised by PyYAML for `!!int abc`
             kind = node.tag.rpartition(":")[2]
-            raise yaml.constructor.ConstructorError(None, None, f"this is no {kind}", node.start_mark) from None
+            raise yaml.constructor.ConstructorError(None, None, f"not a valid {kind}", node.start_mark) from None
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         seen: set[Hashable] = set()
@@ -44,9 +44,7 @@ class _Loader(yaml.SafeLoader):
             if not isinstance(key, str):
                 raise yaml.constructor.ConstructorError(None, None, f"the key {key!r} is not text", key_node.start_mark)
             if key in seen:
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"the key {key!r} stands twice", key_node.start_mark
-                )
+                raise yaml.constructor.ConstructorError(None, None, f"the key {key!r} is repeated", key_node.start_mark)
             seen.add(key)
         return super().construct_mapping(node, deep)
 
@@ -56,7 +54,7 @@ _Loader.add_implicit_resolver(  # PyYAML wants a dot before the exponent and a s
     re.compile(r"^[-+]?[0-9][0-9_]*(\.[0-9_]*)?[eE][-+]?[0-9]+$"),
     list("-+0123456789"),
 )
-_Loader.yaml_implicit_resolvers = {  # JSON knows no dates, so nor do the dataclasses
+_Loader.yaml_implicit_resolvers = {  # JSON has no dates, so the dataclasses have none
     first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
     for first, resolvers in _Loader.yaml_implicit_resolvers.items()
 }
@@ -68,7 +66,7 @@ def parse_yaml(text: str, source: str) -> Any:
     Raises:
         InputError: the text is not YAML, uses a tag other than the plain ones, or repeats a key.
     """
-    try:  # JSON first: a hundred times as fast, and tabs may indent it; what it refuses, YAML locates
+    try:  # JSON first: a hundred times as fast, and may be indented by tabs; YAML locates its mistakes
         return json.loads(text, object_pairs_hook=_once, parse_constant=_refused)
     except (ValueError, RecursionError):
         pass
@@ -85,7 +83,7 @@ def parse_yaml(text: str, source: str) -> Any:
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     content = dict(pairs)
     if len(content) < len(pairs):
-        raise ValueError("a key stands twice")
+        raise ValueError("a key is repeated")
     return content
 
 
@@ -97,7 +95,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
     """The mapping in a YAML or JSON file.
 
     Raises:
-        InputError: the file cannot be read, is not YAML, or holds something else than a mapping.
+        InputError: the file cannot be read, is not YAML, or does not hold a mapping.
     """
     try:
         content = path.read_bytes()
@@ -110,7 +108,7 @@ def parse_mapping(content: bytes, source: str) -> dict[str, Any]:
     """The mapping in the bytes of a YAML or JSON file.
 
     Raises:
-        InputError: they are not YAML, or hold something else than a mapping.
+        InputError: they are not YAML, or do not hold a mapping.
     """
     try:
         text = content.decode("utf-8")
@@ -123,7 +121,7 @@ def parse_mapping(content: bytes, source: str) -> dict[str, Any]:
 
 
 def validated(cls: type[T], content: dict[str, Any], source: str) -> T:
-    """``content`` as an instance of the (pydantic) dataclass ``cls``, strictly: no key unknown, no type coerced.
+    """``content`` as an instance of the (pydantic) dataclass ``cls``, without unknown keys or coerced types.
 
     Raises:
         InputError: one line per mistake, each naming ``source``, the key, and the nearest valid key or the value.
@@ -131,12 +129,12 @@ def validated(cls: type[T], content: dict[str, Any], source: str) -> T:
     try:
         text = json.dumps(content)
     except (TypeError, ValueError) as error:  # a YAML !!set, say
-        raise InputError(f"{source}: a value is of a kind no key takes: {error}") from None
+        raise InputError(f"{source}: a value has a type that no key accepts: {error}") from None
     try:
         return pydantic.TypeAdapter(cls).validate_json(text, strict=True)
     except pydantic.ValidationError as error:
         details = error.errors(include_url=False)
-        # A tuple whose elements are wrong is also said to be too short: it counts the right ones.
+        # Pydantic also reports a tuple with wrong elements as too short: it counts only the right ones.
         parents = {detail["loc"][:-n] for detail in details for n in range(1, len(detail["loc"]))}
         details = [detail for detail in details if detail["type"] != "too_short" or detail["loc"] not in parents]
         mistakes = [_mistake(cls, detail) for detail in details]
@@ -170,7 +168,7 @@ def _dotted(location: list[Any]) -> str:
 
 
 def _fields_at(cls: Any, location: list[Any]) -> list[str]:
-    """Names of the fields of the dataclass that stands at ``location`` inside ``cls``."""
+    """Names of the fields of the dataclass at ``location`` inside ``cls``."""
     for part in location:
         inner = typing.get_type_hints(cls).get(part) if isinstance(part, str) else cls
         cls = next((c for c in _leaves(inner) if dataclasses.is_dataclass(c)), cls)
