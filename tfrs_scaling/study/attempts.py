@@ -100,10 +100,17 @@ class Attempt:
 
 
 class Heartbeat:
-    """Writes an attempt's state every few seconds, from its beginning to its end."""
+    """Writes an attempt's state every few seconds, from its beginning to its end.
 
-    def __init__(self, directory: Path, trial_id: str, worker: str):
-        self._path = directory / "attempt.json"
+    Args:
+        directory: of the attempt.
+        trial_id: the trial.
+        worker: who runs it.
+        seconds: between two writes.
+    """
+
+    def __init__(self, directory: Path, trial_id: str, worker: str, seconds: float = BEAT_SECONDS):
+        self._path, self._seconds = directory / "attempt.json", seconds
         now = time.time()
         self._attempt = Attempt(trial_id, worker, Process.this(), now, now)
         self._over = threading.Event()
@@ -124,7 +131,7 @@ class Heartbeat:
 
     def _beat(self) -> None:
         beat = 0
-        while not self._over.wait(BEAT_SECONDS):
+        while not self._over.wait(self._seconds):
             beat += 1
             try:
                 write_json(

@@ -24,7 +24,7 @@ class Status:
     Attributes:
         study: its name.
         planned: planned seconds of each trial, by id, in the order of the grid.
-        over: outcomes of the trials that have ended, by id.
+        ended: outcomes of the trials that have ended, by id.
         running: attempts in progress, at trials that have not ended or failed before.
         examples: that a trial trains on in all.
         sweep: whether a sweep or a chief is running; None if that cannot be seen from this machine.
@@ -33,7 +33,7 @@ class Status:
 
     study: str
     planned: dict[str, float]
-    over: dict[str, dict[str, Any]]
+    ended: dict[str, dict[str, Any]]
     running: list[Attempt]
     examples: int
     sweep: bool | None
@@ -42,13 +42,13 @@ class Status:
     def with_status(self, status: str) -> dict[str, dict[str, Any]]:
         """The records with this status, by trial, except those of trials that are being retried."""
         retried = {attempt.trial_id for attempt in self.running}
-        return {i: record for i, record in self.over.items() if record["status"] == status and i not in retried}
+        return {i: record for i, record in self.ended.items() if record["status"] == status and i not in retried}
 
     @property
     def to_do(self) -> list[str]:
         """Trials that nothing is running, including those that a killed sweep left."""
         begun = {attempt.trial_id for attempt in self.running}
-        return [trial_id for trial_id in self.planned if trial_id not in self.over and trial_id not in begun]
+        return [trial_id for trial_id in self.planned if trial_id not in self.ended and trial_id not in begun]
 
     @property
     def seconds_left(self) -> float | None:
@@ -79,13 +79,13 @@ def read_status(workdir: Workdir) -> Status:
     planned = {name: float(seconds) for name, seconds in read_yaml(workdir.plan).items()}
     running = [attempt for attempt in live_attempts(workdir.running) if attempt.trial_id in planned]
     records = {name: workdir.record(name) for name in planned}
-    over = {name: record for name, record in records.items() if record is not None}
+    ended = {name: record for name, record in records.items() if record is not None}
     owner = workdir.lock_owner()
     return Status(
         study=study["name"],
         planned=planned,
-        over=over,
-        running=[a for a in running if over.get(a.trial_id, {}).get("status", "failed") == "failed"],
+        ended=ended,
+        running=[a for a in running if ended.get(a.trial_id, {}).get("status", "failed") == "failed"],
         examples=study["config"]["sweep"]["examples"][-1],
         sweep=False if owner is None else owner.is_alive(),
         now=now,

@@ -76,14 +76,14 @@ def run_study(
         start_server()  # in the background: it takes as long as loading TensorFlow here
     with console.status("loading TensorFlow") if console else contextlib.nullcontext():
         load_tensorflow()
-    from tfrs_scaling.fit.runs import write_runs
+    from tfrs_scaling.fit.runs import read_runs, write_runs
     from tfrs_scaling.study.export import export
     from tfrs_scaling.study.workdir import Workdir
 
     place = Workdir(Path(workdir or default_workdir(settings)))
-    study = _Study(
-        settings, place, None if data is None else str(data), chosen, why, jobs, time_limit, say or _nothing, console
-    )
+    seconds = None if time_limit is None else 60 * time_limit
+    given = None if data is None else str(data)
+    study = _Study(settings, place, given, chosen, why, jobs, seconds, say or (lambda _: None), console)
     study.check()
     if leads:
         _lead(study, role)
@@ -92,10 +92,11 @@ def run_study(
     else:
         _join(study)
     runs = export(*place.reopened(), place)
-    if leads:
-        write_runs(runs, place.runs)
-        study.say(f"{place.runs}: {len(runs)} rows")
-    return runs
+    if not leads:
+        return runs
+    write_runs(runs, place.runs)
+    study.say(f"{place.runs}: {len(runs)} rows")
+    return read_runs(place.runs)
 
 
 def default_workdir(config: Config) -> Path:
@@ -113,7 +114,7 @@ class _Study:
     strategy: StrategyName
     why: str
     jobs: int | None
-    time_limit: float | None  # in minutes
+    time_limit: float | None  # in seconds
     say: Callable[[str], None]
     console: "Console | None"
 
@@ -123,14 +124,9 @@ class _Study:
         return self.given_data or str(self.workdir.root / "data")
 
     @property
-    def limit_seconds(self) -> float | None:
-        """The time limit of a trial."""
-        return None if self.time_limit is None else 60 * self.time_limit
-
-    @property
     def limit_in_words(self) -> str:
         """The time limit of a trial."""
-        return f"{self.time_limit:g} min" if self.time_limit else "20 times its planned time, at least an hour"
+        return f"{self.time_limit / 60:g} min" if self.time_limit else "20 times its planned time, at least an hour"
 
     def check(self) -> None:
         """Check that the strategy can train the study.
@@ -176,7 +172,7 @@ def _lead(study: _Study, role: Role | None) -> None:
             if role is not None:
                 lead(config, workdir, planned, role, watcher=progress.update, say=study.say)
             else:
-                limit = study.limit_seconds
+                limit = study.time_limit
                 runner = Runner(
                     config, data, workdir, strategy=study.strategy, jobs=jobs, time_limit=limit, train=run_trial
                 )
@@ -199,7 +195,7 @@ def _work(study: _Study, role: Role) -> None:
         role,
         strategy=study.strategy,
         jobs=study.jobs,
-        time_limit=study.limit_seconds,
+        time_limit=study.time_limit,
         say=study.say,
     )
 
@@ -229,7 +225,3 @@ def _prepare_synthetic(study: _Study) -> None:
     rows = sum(split.rows for split in manifest.splits.values())
     best = f"; best possible NE on test: {manifest.bayes.ne:.4f}" if manifest.bayes else ""
     study.say(f"{study.data}: made {rows:,} synthetic clicks{best}")
-
-
-def _nothing(line: str) -> None:
-    """Say nothing."""

@@ -95,7 +95,7 @@ class AttemptsTest(tf.test.TestCase):
 
     def test_beats_tell_progress_while_it_lives(self) -> None:
         directory = begin(self.running, "D-1")
-        with mock.patch.object(attempts, "BEAT_SECONDS", 0.05), Heartbeat(directory, "D-1", "worker1") as heartbeat:
+        with Heartbeat(directory, "D-1", "worker1", 0.05) as heartbeat:
             (first,) = live_attempts(self.running)
             heartbeat.update(512, 99.5)
             for _ in range(200):

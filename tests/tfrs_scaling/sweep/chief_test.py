@@ -1,4 +1,5 @@
 import concurrent.futures
+import dataclasses
 import threading
 import time
 from pathlib import Path
@@ -14,10 +15,11 @@ from tests.helpers.faults import Siege
 from tests.helpers.studies import tiny_config, tiny_content, tiny_data
 from tests.tfrs_scaling.sweep.multi_worker_test import free_addresses
 from tfrs_scaling.common.errors import InputError
+from tfrs_scaling.common.files import write_json
 from tfrs_scaling.fit.runs import TIMING_COLUMNS, write_runs
 from tfrs_scaling.planning.plan import plan_on
 from tfrs_scaling.study import attempts
-from tfrs_scaling.study.attempts import Heartbeat, begin, publish
+from tfrs_scaling.study.attempts import Attempt, Heartbeat, Process, begin, publish
 from tfrs_scaling.study.export import export
 from tfrs_scaling.study.trials import all_trials
 from tfrs_scaling.study.workdir import Workdir
@@ -115,7 +117,7 @@ class ChiefTest(tf.test.TestCase):
         chief = self.chief()
         chief.create_trial("w/0/x")
         directory = begin(self.workdir.running, self.names[0])
-        with mock.patch.object(attempts, "BEAT_SECONDS", 0.02), Heartbeat(directory, self.names[0], "w/0/x") as beat:
+        with Heartbeat(directory, self.names[0], "w/0/x", 0.02) as beat:
             for examples in (100, 200, 300):
                 beat.update(examples, 7.0)
                 self.now += attempts.LOST_SECONDS - 1
@@ -127,10 +129,11 @@ class ChiefTest(tf.test.TestCase):
     def test_worker_of_this_machine_that_died_is_lost_at_once(self) -> None:
         chief = self.chief()
         chief.create_trial("w/0/x")
-        with Heartbeat(begin(self.workdir.running, self.names[0]), self.names[0], "w/0/x"):
-            pass
-        with mock.patch("tfrs_scaling.study.attempts.Process.is_alive", return_value=False):
-            chief.update()
+        ended = dataclasses.replace(Process.this(), started=1.0)
+        attempt = Attempt(self.names[0], "w/0/x", ended, began=0.0, at=0.0)
+        directory = begin(self.workdir.running, self.names[0])
+        write_json(directory / "attempt.json", dataclasses.asdict(attempt))
+        chief.update()
         self.assertEqual(chief.name(chief.create_trial("other/0/y")), self.names[0])
 
     def test_restarted_worker_gets_its_trial_again(self) -> None:
