@@ -125,7 +125,7 @@ class StrategyTest(tf.test.TestCase, parameterized.TestCase):
             self.assertEqual(on_one_gpu(1, lambda name: make_strategy(name).num_replicas_in_sync, "gpu"), 1)
             visible.assert_called_once_with("gpu1", "GPU")
             grow.assert_called_once_with("gpu1", True)
-            with self.assertRaisesRegex(RuntimeError, "finds 2 GPUs, this trial was to have number 2"):
+            with self.assertRaisesRegex(RuntimeError, "finds 2 GPUs, and this trial needs number 2"):
                 on_one_gpu(2, self.fail)
 
     def test_gpus_of_several_workers_grow_their_memory_before_the_strategy_starts_them(self) -> None:

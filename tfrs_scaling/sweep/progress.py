@@ -18,14 +18,21 @@ class SweepProgress:
         seconds: planned cost of each trial, by id; only their ratios matter.
         say: called with lines for the user.
         console: where to show the live line; None: nowhere.
+        clock: seconds, monotonic.
     """
 
-    def __init__(self, seconds: Mapping[str, float], say: Callable[[str], None], console: Console | None = None):
-        self._seconds, self._say = seconds, say
+    def __init__(
+        self,
+        seconds: Mapping[str, float],
+        say: Callable[[str], None],
+        console: Console | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ):
+        self._seconds, self._say, self._clock = seconds, say, clock
         self._ended: dict[str, str] = {}
         self._speed: dict[str, float] = {}
         self._found_done = 0.0  # planned seconds of trials that had ended before
-        self._started = time.monotonic()
+        self._started = self._clock()
         self._lock = threading.Lock()
         self._bar = Progress(
             SpinnerColumn(),
@@ -69,7 +76,7 @@ class SweepProgress:
         """How many trials succeeded, failed or were skipped, and how long that took."""
         counts = {status: list(self._ended.values()).count(status) for status in ("ok", "failed", "skipped")}
         outcomes = ", ".join(f"{count} {status}" for status, count in counts.items() if count)
-        return f"{len(self._ended)} trials: {outcomes}; {(time.monotonic() - self._started) / 60:.1f} min"
+        return f"{len(self._ended)} trials: {outcomes}; {(self._clock() - self._started) / 60:.1f} min"
 
     def _finish(self, trial_id: str, record: Mapping[str, Any]) -> None:
         was_run = self._speed.pop(trial_id, None) is not None
@@ -89,5 +96,5 @@ class SweepProgress:
         run = done - self._found_done
         if run <= 0:
             return ""
-        seconds = (time.monotonic() - self._started) * (sum(self._seconds.values()) - done) / run
+        seconds = (self._clock() - self._started) * (sum(self._seconds.values()) - done) / run
         return f"{seconds / 60:.0f} min left" if seconds >= 90 else f"{seconds:.0f} s left"

@@ -37,7 +37,7 @@ class Cart:
 
     def __post_init__(self) -> None:
         if self.name == "barrow":
-            raise ValueError("a barrow is no cart")
+            raise ValueError("a barrow is not a cart")
 
 
 WHEELS: list[dict[str, object]] = [{"radius": 0.5}]
@@ -88,9 +88,9 @@ class ValidatedTest(parameterized.TestCase, tf.test.TestCase):
         ("empty_list", {"wheels": []}, "wheels: tuple should have at least 1 item"),
         ("not_a_number", {"wheels": [{"radius": float("nan")}]}, "wheels[0].radius: input should be a finite number"),
         ("infinity", {"wheels": [{"radius": float("inf")}]}, "wheels[0].radius: input should be a finite number"),
-        ("own_rule", {"name": "barrow"}, "cart.yaml: a barrow is no cart"),
+        ("own_rule", {"name": "barrow"}, "cart.yaml: a barrow is not a cart"),
         ("lone_surrogate", {"name": "\ud800"}, "cart.yaml: invalid JSON"),
-        ("no_json", {"name": {1, 2}}, "cart.yaml: a value is of a kind no key takes"),
+        ("no_json", {"name": {1, 2}}, "cart.yaml: a value has a type that no key accepts"),
     )
     def test_wrong_value_is_located(self, change: dict[str, object], message: str) -> None:
         actual = self._message({"name": "c", "wheels": WHEELS} | change)

@@ -1,5 +1,4 @@
 import io
-from unittest import mock
 
 import tensorflow as tf
 from rich.console import Console
@@ -16,11 +15,10 @@ class ProgressTest(tf.test.TestCase):
         super().setUp()
         self.out = io.StringIO()
         self.now = 0.0
-        self.enter_context(mock.patch("time.monotonic", side_effect=lambda: self.now))
 
     def progress(self, *, terminal: bool = False) -> SweepProgress:
         console = Console(file=self.out, force_terminal=terminal, width=100)
-        return SweepProgress(SECONDS, lambda line: print(line, file=self.out), console)
+        return SweepProgress(SECONDS, lambda line: print(line, file=self.out), console, lambda: self.now)
 
     def test_line_per_trial_where_there_is_no_terminal(self) -> None:
         progress = self.progress()
