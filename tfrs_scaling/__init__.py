@@ -1,6 +1,6 @@
 """Scaling studies of recommendation models: where should the next unit of resource go?
 
-The way of the data: raw logs -> ``tfrs_scaling.input`` -> shards -> training (``tfrs_scaling``) -> event
+The path of the data: raw logs -> ``tfrs_scaling.input`` -> shards -> training (``tfrs_scaling``) -> event
 files -> ``runs.csv`` -> ``tfrs_scaling.fit`` -> ``fits.json`` and ``report.html``.
 """
 

@@ -1,10 +1,11 @@
 """A study's configuration: YAML -> frozen dataclasses."""
 
+import copy
 import dataclasses
 import fractions
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -13,15 +14,12 @@ from pydantic.dataclasses import dataclass
 
 from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.common.strict_yaml import parse_yaml, read_yaml, validated
+from tfrs_scaling.fit.schemes import SCALED, SCHEMES
 from tfrs_scaling.input.prepare.synthetic import Synthetic
 from tfrs_scaling.input.schema import STRICT
 
-Scheme = Literal["D", "V", "H", "O", "M", "VH", "F", "N", "E"]
 Architecture = Literal["dot", "cross"]
 Precision = Literal["float32", "bfloat16"]
-# Those that have multipliers of their own; VH takes V's and H's.
-SCALING_SCHEMES: tuple[Scheme, ...] = ("V", "H", "O", "M", "F", "N", "E")
-
 Width = Annotated[int, pydantic.Field(ge=1, le=2**20)]
 
 
@@ -29,7 +27,7 @@ def _multiplier(value: Any) -> fractions.Fraction:
     try:
         number = fractions.Fraction(str(value))
     except (ValueError, ZeroDivisionError):
-        raise ValueError(f"{value!r} is no multiplier: write 4, 0.25 or 1/4") from None
+        raise ValueError(f"{value!r} is not a multiplier: write 4, 0.25 or 1/4") from None
     if isinstance(value, bool) or number <= 0 or number == 1:
         raise ValueError(f"{value!r}: a multiplier is above 0 and not 1 (the baseline itself is always trained)")
     return number
@@ -38,29 +36,28 @@ def _multiplier(value: Any) -> fractions.Fraction:
 def _share(value: Any) -> fractions.Fraction:
     number = _multiplier(value)
     if number > 1:
-        raise ValueError(f"{value!r}: a share is below 1, for no data has more features or rows than it has")
+        raise ValueError(f"{value!r}: a share is below 1: data cannot have more features or rows than they have")
     return number
 
 
-Multiplier = Annotated[
-    fractions.Fraction,
-    pydantic.PlainValidator(_multiplier),
-    pydantic.PlainSerializer(str),
-]
-Share = Annotated[
-    fractions.Fraction,
-    pydantic.PlainValidator(_share),
-    pydantic.PlainSerializer(str),
-]
+_Multiplier = Annotated[fractions.Fraction, pydantic.PlainValidator(_multiplier), pydantic.PlainSerializer(str)]
+_Share = Annotated[fractions.Fraction, pydantic.PlainValidator(_share), pydantic.PlainSerializer(str)]
+_Epochs = Annotated[int, pydantic.Field(ge=2, le=1000)]
+# The type of a scheme's multipliers, by the kind in its row of SCHEMES.
+_MULTIPLIERS: dict[str, Any] = {
+    "size": tuple[_Multiplier, ...],
+    "share": tuple[_Share, ...],
+    "epochs": tuple[_Epochs, ...],
+}
 
 
 @dataclass(frozen=True, config=STRICT)
 class Table:
-    """What is special about one feature's table.
+    """The settings of one feature's table.
 
     Attributes:
         dim: length of its embeddings, which are projected to the model's ``embedding_dim``; None: that itself.
-        pooling: what becomes of a multi-hot feature's embeddings: their mean or their sum.
+        pooling: of a multi-hot feature's embeddings.
     """
 
     dim: Width | None = None
@@ -72,7 +69,7 @@ class Model:
     """The baseline DLRM, at multiplier 1.
 
     Attributes:
-        embedding_dim: length of the vectors that interact, and of every embedding that ``tables`` says nothing else of.
+        embedding_dim: length of the vectors that interact, and of every embedding unless ``tables`` says otherwise.
         bottom: widths of the bottom MLP's hidden layers; a last layer of ``embedding_dim`` follows them.
         interaction: width of the dense-sparse interaction layer between interaction and over-arch; 0: none.
         overarch: widths of the over-arch's hidden layers; the logit follows them.
@@ -80,7 +77,7 @@ class Model:
             et al. 2019). ``cross``: a cross network over all vectors side by side (DCN-v2, Wang et al. 2021).
         cross_layers: layers of the cross network.
         cross_rank: rank of their matrices; 0: any.
-        tables: by categorical feature, what is special about its table.
+        tables: by categorical feature, the settings of its table, if they differ from the default.
     """
 
     embedding_dim: Width
@@ -102,21 +99,21 @@ class Training:
         learning_rates: every shape is trained with each; the one with the best validation NE counts.
         schedule: of the learning rates. ``constant``: one pass is measured at every rung of the data ladder. ``linear``
             and ``cosine`` (half a period; Loshchilov and Hutter 2017, without restarts) decay to 0 over all steps of a
-            training, so that each rung takes a training of its own.
-        table_optimizer: of the embedding tables. Both touch the rows of a batch and no others.
+            training, so each data size is trained from scratch.
+        table_optimizer: of the embedding tables. Both update the rows of a batch only.
         dense_optimizer: of everything else.
-        dense_learning_rate: of the dense optimizer, for all trials; None: the trial's. Adam wants one of its own. The
+        dense_learning_rate: of the dense optimizer, for all trials; None: the trial's. Adam needs one of its own. The
             schedule is the same.
         accumulator: what Adagrad's accumulators start from. TensorFlow's 0.1 freezes embeddings: under a mean
             loss a row's squared gradients stay far below it. facebookresearch/dlrm starts from 0; near zero is
-            the same but for rows whose gradients vanish.
+            the same except for rows whose gradients vanish.
         embedding_range: embeddings start uniform in (-embedding_range, embedding_range).
         embedding_layer: ``stacked``: tables of equal dimension in one variable; ``tfrs``: TensorFlow Recommenders'
-            TPUEmbedding, which a TPU has always. They train alike; stacked is faster.
+            TPUEmbedding, which a TPU always uses. They train alike; stacked is faster.
         precision: of the dense layers' arithmetic. Under ``bfloat16`` weights, tables, logits and every metric stay
             float32 or better.
-        evaluation_batch_size: rows per evaluation step; on CPU more are slower, for they leave the caches. A TPU
-            evaluates in batches of ``batch_size``.
+        evaluation_batch_size: rows per evaluation step; on a CPU larger batches outgrow the caches and are slower. A
+            TPU evaluates in batches of ``batch_size``.
     """
 
     batch_size: Annotated[int, pydantic.Field(ge=1)]
@@ -133,45 +130,45 @@ class Training:
 
     def __post_init__(self) -> None:
         if len(set(self.learning_rates)) < len(self.learning_rates):
-            raise ValueError("learning_rates: one stands twice")
+            raise ValueError("learning_rates: a value is repeated")
         if self.dense_optimizer == "adam" and self.dense_learning_rate is None:
-            raise ValueError("dense_optimizer adam needs a dense_learning_rate of its own; 0.001 is its usual one")
+            raise ValueError("dense_optimizer adam needs a dense_learning_rate of its own; 0.001 is usual")
+
+
+_Examples = Annotated[tuple[Annotated[int, pydantic.Field(ge=1)], ...], pydantic.Field(min_length=1)]
+# One key per scheme that has multipliers of its own, in the order of SCHEMES; ``examples`` keeps its place before them.
+_Ladders: Any = dataclasses.make_dataclass(
+    "_Ladders",
+    [
+        ("examples", _Examples),
+        *((letter, _MULTIPLIERS[SCHEMES[letter].multipliers], ()) for letter in SCALED),
+    ],
+    frozen=True,
+)
 
 
 @dataclass(frozen=True, config=STRICT)
-class Sweep:
+class Sweep(_Ladders):
     """The grid: the union of the schemes' multipliers, times learning rates and seeds.
 
+    Besides the attributes below there is one for each scheme of ``fit.schemes`` with multipliers of its own, named by
+    its letter (``V: [1/4, 4]``); ``multipliers`` reads them. Under F a smaller set of features lies within every larger
+    one, and a categorical feature comes first. Under N a row kept by a smaller share is kept by every larger one;
+    validation and test keep every row, and predictions there are corrected for the sampling. Under E each data size is
+    trained from scratch, with so many passes over its rows, always in the same order.
+
     Attributes:
-        examples: the data ladder: training rows at which every trial is measured, rising. Each is rounded down
-            to whole batches. They are the rows trained on: under N, those left after its sampling; under E, each is
-            passed over several times.
-        V: multipliers of every table's rows.
-        H: multipliers of the embedding dimension.
-        O: multipliers of the over-arch's widths.
-        M: multipliers of all MLPs' widths.
-        F: shares of the features, dense and categorical counted together, that the model sees; the others are left
-            out. They are taken from the front of one drawn order, so a smaller set lies within every larger one, and
-            a categorical feature comes first.
-        N: shares of the training rows without a click that are trained on, with all clicks; a row that a smaller
-            share keeps is kept by every larger one. Validation and test keep every row, and what the model predicts
-            there is corrected for the sampling.
-        E: numbers of epochs. Each rung is trained from scratch with so many passes over its rows, always in one order.
+        examples: the data ladder: numbers of training rows at which every trial is measured, rising. Each is rounded
+            down to whole batches. They are the rows trained on: under N, those left after its sampling; under E, each
+            is passed over several times.
         VH: whether V's multipliers are crossed with H's. Alone they are V and H, and need no second training.
-        A: other architectures than ``model.architecture``, of each of which the baseline is trained.
-        seeds: each has an initialisation of its own, and an order of its own of the training rows, in which the rungs
-            are the first rows.
+        A: architectures other than ``model.architecture``; the baseline is trained in each of them too.
+        seeds: each has its own initialisation and its own order of the training rows, in which the rungs are the first
+            rows.
         feature_seed: of the order in which F takes features.
     """
 
-    examples: Annotated[tuple[Annotated[int, pydantic.Field(ge=1)], ...], pydantic.Field(min_length=1)]
-    V: tuple[Multiplier, ...] = ()
-    H: tuple[Multiplier, ...] = ()
-    O: tuple[Multiplier, ...] = ()  # noqa: E741 -- the schemes' names in the paper
-    M: tuple[Multiplier, ...] = ()
-    F: tuple[Share, ...] = ()
-    N: tuple[Share, ...] = ()
-    E: tuple[Annotated[int, pydantic.Field(ge=2, le=1000)], ...] = ()
+    examples: _Examples
     VH: bool = False
     A: tuple[Architecture, ...] = ()
     seeds: Annotated[tuple[Annotated[int, pydantic.Field(ge=0, lt=2**31)], ...], pydantic.Field(min_length=1)] = (0,)
@@ -180,17 +177,17 @@ class Sweep:
     def __post_init__(self) -> None:
         if list(self.examples) != sorted(set(self.examples)):
             raise ValueError("examples: the data ladder has to rise, each size once")
-        for name in (*SCALING_SCHEMES, "A", "seeds"):
+        for name in (*SCALED, "A", "seeds"):
             values = getattr(self, name)
             if len(set(values)) < len(values):
-                raise ValueError(f"{name}: one value stands twice")
+                raise ValueError(f"{name}: a value is repeated")
         for name in ("V", "H"):
-            if self.VH and not getattr(self, name):
+            if self.VH and not self.multipliers(name):
                 raise ValueError(
                     f"VH: crosses V's multipliers with H's, and {name} has none; give some, or leave VH out"
                 )
 
-    def multipliers(self, scheme: Scheme) -> tuple[fractions.Fraction, ...]:
+    def multipliers(self, scheme: str) -> tuple[fractions.Fraction, ...]:
         """The multipliers of a scheme that has its own; of ``E``, its numbers of epochs."""
         return tuple(fractions.Fraction(value) for value in getattr(self, scheme))
 
@@ -204,7 +201,7 @@ class Config:
         model: the baseline.
         training: how each trial is trained.
         sweep: which trials there are.
-        synthetic: the data, for a study that makes its own; else the data are given with ``--data``.
+        synthetic: the data, for a study that makes its own; others are given data with ``--data``.
     """
 
     study: Annotated[str, pydantic.Field(min_length=1, max_length=100)]
@@ -248,28 +245,35 @@ class Config:
         return hashlib.sha256(json.dumps(self.to_dict(), sort_keys=True).encode()).hexdigest()[:16]
 
 
-def read_config(path: Path, overrides: Sequence[str] = ()) -> Config:
-    """The configuration in a YAML file.
+def read_config(source: Path | str | Mapping[str, Any] | Config, overrides: Sequence[str] = ()) -> Config:
+    """A validated configuration.
 
     Args:
-        path: the file.
-        overrides: ``key.key=value`` texts, the value in YAML; each replaces what the file says.
+        source: a YAML file; or what one would hold; or a configuration.
+        overrides: ``key.key=value`` texts, the value in YAML; each replaces the value in ``source``.
 
     Raises:
         InputError: names the file (or override), the key, and the nearest valid key or the value.
     """
-    content = read_yaml(path)
-    source = str(path)
+    if isinstance(source, Config) and not overrides:
+        return source
+    if isinstance(source, Config | Mapping):
+        given = source.to_dict() if isinstance(source, Config) else dict(source)
+        content, name = copy.deepcopy(given), "the configuration"
+    else:
+        content, name = read_yaml(Path(source)), str(source)
     for override in overrides:
-        dotted, equals, text = override.partition("=")
-        if not equals or not all(dotted.split(".")):
-            raise InputError(f"--set {override!r}: write key=value, such as training.batch_size=512")
-        *outer, key = dotted.split(".")
-        inner = content
-        for name in outer:
-            inner = inner.setdefault(name, {})
-            if not isinstance(inner, dict):
-                raise InputError(f"--set {override!r}: {name!r} holds a value, no keys")
-        inner[key] = parse_yaml(text, f"--set {override!r}")
-        source = f"{path} with --set"
-    return validated(Config, content, source)
+        _override(content, override)
+    return validated(Config, content, f"{name} with --set" if overrides else name)
+
+
+def _override(content: dict[str, Any], override: str) -> None:
+    dotted, equals, text = override.partition("=")
+    if not equals or not all(dotted.split(".")):
+        raise InputError(f"--set {override!r}: write key=value, such as training.batch_size=512")
+    *outer, key = dotted.split(".")
+    for name in outer:
+        content = content.setdefault(name, {})
+        if not isinstance(content, dict):
+            raise InputError(f"--set {override!r}: {name!r} holds a value, not keys")
+    content[key] = parse_yaml(text, f"--set {override!r}")

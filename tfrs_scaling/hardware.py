@@ -35,10 +35,10 @@ ALONE = Worker(0, 1)
 
 
 def this_worker() -> Worker:
-    """The worker that TF_CONFIG says this process is; ``ALONE`` where it is not set.
+    """The worker that this process is according to TF_CONFIG; ``ALONE`` if that is not set.
 
     Raises:
-        InputError: TF_CONFIG is not what TensorFlow takes, or names no worker that this process could be.
+        InputError: TF_CONFIG is malformed, or its task is not in its cluster.
     """
     text = os.environ.get("TF_CONFIG")
     if not text:
@@ -47,28 +47,28 @@ def this_worker() -> Worker:
     cluster, task = content.get("cluster"), content.get("task")
     if not isinstance(cluster, dict) or not isinstance(task, dict):
         raise _tf_config_error("needs the mappings 'cluster' and 'task'")
-    addresses = {job: cluster.get(job, []) for job in ("chief", "worker")}  # some schedulers call the first one chief
-    for job, of_job in addresses.items():
-        if not isinstance(of_job, list) or not all(isinstance(address, str) and ":" in address for address in of_job):
-            raise _tf_config_error(f"cluster.{job} should be a list of HOST:PORT, is {of_job!r}")
+    addresses = {job: cluster.get(job, []) for job in ("chief", "worker")}  # some schedulers name the first one chief
+    for job, listed in addresses.items():
+        if not isinstance(listed, list) or not all(isinstance(address, str) and ":" in address for address in listed):
+            raise _tf_config_error(f"cluster.{job} should be a list of HOST:PORT, is {listed!r}")
     kind, index = task.get("type"), task.get("index")
     if kind not in addresses:
         raise _tf_config_error(f"task.type should be worker (or chief), is {kind!r}")
     if type(index) is not int or not 0 <= index < len(addresses[kind]):
         raise _tf_config_error(
-            f"task.index should be a place in cluster.{kind}, below {len(addresses[kind])}; is {index!r}"
+            f"task.index should be an index into cluster.{kind}, below {len(addresses[kind])}; is {index!r}"
         )
     before = len(addresses["chief"]) if kind == "worker" else 0
     return Worker(before + index, sum(map(len, addresses.values())))
 
 
 def choose_strategy(name: StrategyName | Literal["auto"]) -> tuple[StrategyName, str]:
-    """The strategy that ``auto`` stands for here, or the one asked for; and why, in words.
+    """The strategy to use, which ``auto`` chooses; and why it was chosen, in words.
 
-    Looks at device nodes and environment variables only: asking TensorFlow would start the devices in this process.
+    Reads device nodes and environment variables only: asking TensorFlow would start the devices in this process.
 
     Raises:
-        InputError: it is to be ``multi_worker``, and TF_CONFIG is missing or malformed.
+        InputError: ``multi_worker`` is asked for, and TF_CONFIG is missing or malformed.
     """
     if name == "multi_worker" and not os.environ.get("TF_CONFIG"):
         raise _tf_config_error("--strategy multi_worker needs it, and it is not set")
@@ -85,35 +85,35 @@ def choose_strategy(name: StrategyName | Literal["auto"]) -> tuple[StrategyName,
 
 
 def count_cores() -> int:
-    """Cores that this process may use: a scheduler's share (affinity, a container's quota), not the whole machine's."""
+    """Cores that this process may use: its share by affinity and a container's quota, not the whole machine's."""
     cores = os.cpu_count() or 1
     if hasattr(os, "sched_getaffinity"):
         cores = min(cores, len(os.sched_getaffinity(0)))
     try:
         quota, period = Path("/sys/fs/cgroup/cpu.max").read_text(encoding="ascii").split()
-    except (OSError, ValueError):  # no cgroup of its own
+    except (OSError, ValueError):  # not in a cgroup of its own
         return cores
     return cores if quota == "max" else max(1, min(cores, int(quota) // int(period)))
 
 
 def count_gpus() -> int:
-    """NVIDIA GPUs that a process started here would see, as device nodes and CUDA_VISIBLE_DEVICES tell."""
+    """NVIDIA GPUs that a process started here would see, by device nodes and CUDA_VISIBLE_DEVICES."""
     nodes = sum(path.name[len("nvidia") :].isdigit() for path in Path("/dev").glob("nvidia[0-9]*"))
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     if nodes == 0 or visible is None:
         return nodes
     names = [name.strip() for name in visible.split(",")]
-    ends = names.index("-1") if "-1" in names else len(names)  # CUDA stops at the first name that is none
+    ends = names.index("-1") if "-1" in names else len(names)  # CUDA stops at the first invalid name
     return sum(name != "" for name in names[:ends])
 
 
 def on_one_gpu(index: int, function: Callable[..., Any], *arguments: Any) -> Any:
-    """Call a function in a process that is to work on one GPU alone.
+    """Call a function in a process that is to use one GPU only.
 
     Args:
         index: of the GPU, among those that the process sees.
-        function: what to call; the process has started no device yet.
-        arguments: its own.
+        function: what to call; the process must not have started a device yet.
+        arguments: of the function.
 
     Raises:
         RuntimeError: TensorFlow finds no such GPU.
@@ -123,7 +123,7 @@ def on_one_gpu(index: int, function: Callable[..., Any], *arguments: Any) -> Any
     gpus = tf.config.list_physical_devices("GPU")
     if index >= len(gpus):
         raise RuntimeError(
-            f"--strategy gpu: TensorFlow finds {len(gpus)} GPUs, this trial was to have number {index}; is the extra "
+            f"--strategy gpu: TensorFlow finds {len(gpus)} GPUs, and this trial needs number {index}; is the extra "
             "tfrs_scaling[gpu] installed?"
         )
     tf.config.set_visible_devices(gpus[index], "GPU")
@@ -159,7 +159,7 @@ def make_strategy(name: StrategyName) -> "tf.distribute.Strategy":
         return tf.distribute.get_strategy()  # the first visible GPU
     if name == "mirrored":
         return tf.distribute.MirroredStrategy()
-    this_worker()  # TensorFlow's own words about a malformed TF_CONFIG name a line of its code
+    this_worker()  # refuses a malformed TF_CONFIG, for which TensorFlow's message names a line of its code
     return tf.distribute.MultiWorkerMirroredStrategy()  # NCCL between GPUs, a ring between CPUs
 
 

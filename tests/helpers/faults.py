@@ -14,6 +14,7 @@ from unittest import mock
 
 import numpy as np
 import psutil
+import tensorflow as tf
 
 from tests.helpers.studies import REPOSITORY
 from tfrs_scaling.config import Config
@@ -21,9 +22,8 @@ from tfrs_scaling.input.shards import ClickData
 from tfrs_scaling.study.export import MEASURED
 from tfrs_scaling.study.trials import Trial
 from tfrs_scaling.study.workdir import Workdir
-from tfrs_scaling.training.trial import Progress, run_trial
-
-import tensorflow as tf  # isort: skip
+from tfrs_scaling.training.loop import Progress
+from tfrs_scaling.training.trial import run_trial
 
 _COMMAND = "from tests.helpers.faults import command_line; command_line()"
 
@@ -97,11 +97,7 @@ def command_line() -> None:
     with contextlib.ExitStack() as patches:
         patches.enter_context(mock.patch("os.cpu_count", return_value=1))
         if os.environ.get("QUICK_TRIALS"):
-            from tfrs_scaling.sweep import chief as cluster
-            from tfrs_scaling.sweep import grid as sweep
-
-            for module in (cluster, sweep):
-                patches.enter_context(mock.patch.object(module, "run_trial", quick_trial))
+            patches.enter_context(mock.patch("tfrs_scaling.training.trial.run_trial", quick_trial))
         main()
 
 

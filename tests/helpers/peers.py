@@ -19,7 +19,7 @@ from tfrs_scaling.input.schema import Schema
 from tfrs_scaling.model.dlrm import make_model
 from tfrs_scaling.model.shape import Shape
 from tfrs_scaling.training.isolation import run_isolated
-from tfrs_scaling.training.trial import training_loop
+from tfrs_scaling.training.loop import training_loop
 
 LEARNING_RATE = 0.02
 

@@ -9,6 +9,7 @@ from tests.helpers.studies import CONFIGS, tiny_content
 from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.common.strict_yaml import validated
 from tfrs_scaling.config import Config, Table, read_config
+from tfrs_scaling.fit.schemes import SCALED
 
 SHIPPED = ("smoke", "study", "movielens", "flights", "bench", "paper")
 
@@ -48,11 +49,25 @@ class ConfigTest(tf.test.TestCase, parameterized.TestCase):
         )
         self.refused(path, str(path), "'model.embeding_dim'", "'embedding_dim'")
 
+    def test_every_scheme_with_multipliers_is_a_key_of_the_sweep(self) -> None:
+        self.refused(self.written("sweep: {W: [2]}"), "unknown key 'sweep.W'", ", V, H, O, M, F, N, E, VH, ")
+        for scheme in SCALED:
+            config = read_config(CONFIGS / "smoke.yaml", (f"sweep.{scheme}=[{2 if scheme == 'E' else '1/2'}]",))
+            self.assertEqual(len(config.sweep.multipliers(scheme)), 1)
+
+    def test_mapping_is_read_as_a_file_is_and_left_as_it_was(self) -> None:
+        content = tiny_content(V=["1/2"])
+        config = read_config(content, ("sweep.V=[2]",))
+        self.assertEqual(config.sweep.multipliers("V"), (fractions.Fraction(2),))
+        self.assertEqual(content, tiny_content(V=["1/2"]))
+        self.assertIs(read_config(config), config)
+        self.assertEqual(read_config(config, ("sweep.V=[1/2]",)), validated(Config, content, "tiny"))
+
     def test_overrides_replace_values_and_are_validated(self) -> None:
         path = CONFIGS / "smoke.yaml"
         config = read_config(path, ("training.batch_size=512", "sweep.V=[1/2, 8]", "training.accumulator=1e-7"))
         self.assertEqual(config.training.batch_size, 512)
-        self.assertEqual(config.sweep.V, (fractions.Fraction(1, 2), fractions.Fraction(8)))
+        self.assertEqual(config.sweep.multipliers("V"), (fractions.Fraction(1, 2), fractions.Fraction(8)))
         self.assertEqual(config.training.accumulator, 1e-7)
         self.refused(path, "--set", "did you mean 'batch_size'", overrides=("training.batchsize=512",))
         self.refused(path, "write key=value", overrides=("training.batch_size",))
@@ -61,7 +76,8 @@ class ConfigTest(tf.test.TestCase, parameterized.TestCase):
 
     def test_multipliers_are_exact_and_never_one(self) -> None:
         config = validated(Config, tiny_content(V=["1/64", 0.1, 8]), "tiny")
-        self.assertEqual(config.sweep.V, (fractions.Fraction(1, 64), fractions.Fraction(1, 10), fractions.Fraction(8)))
+        expected = (fractions.Fraction(1, 64), fractions.Fraction(1, 10), fractions.Fraction(8))
+        self.assertEqual(config.sweep.multipliers("V"), expected)
         for wrong in (1, "2/2", 0, -2, "1/0", "half", True):
             with self.assertRaisesRegex(InputError, r"sweep\.V"):
                 validated(Config, tiny_content(V=[wrong]), "tiny")
@@ -88,7 +104,7 @@ class ConfigTest(tf.test.TestCase, parameterized.TestCase):
         self.assertEqual(config.sweep.multipliers("N"), (fractions.Fraction(1, 8),))
         for scheme in ("F", "N"):
             with self.assertRaisesRegex(
-                InputError, rf"sweep\.{scheme}\[1\]: 2: a share is below 1, for no data has more"
+                InputError, rf"sweep\.{scheme}\[1\]: 2: a share is below 1: data cannot have more"
             ):
                 validated(Config, tiny_content(**{scheme: ["1/2", 2]}), "tiny")
             with self.assertRaisesRegex(InputError, rf"sweep\.{scheme}\[0\]: 0: a multiplier is above 0"):
@@ -125,7 +141,7 @@ class ConfigTest(tf.test.TestCase, parameterized.TestCase):
             validated(Config, tiny_content(examples=examples), "tiny")
 
     def test_repeated_values_are_refused(self) -> None:
-        with self.assertRaisesRegex(InputError, "H: one value stands twice"):
+        with self.assertRaisesRegex(InputError, "H: a value is repeated"):
             validated(Config, tiny_content(H=["1/2", 0.5]), "tiny")
 
     def test_hash_follows_content(self) -> None:
@@ -147,7 +163,7 @@ class ConfigTest(tf.test.TestCase, parameterized.TestCase):
         def powers(low: int, high: int) -> set[fractions.Fraction]:
             return {half**-k for k in range(low, high + 1)}
 
-        with_baseline = {name: {fractions.Fraction(1), *getattr(config.sweep, name)} for name in "VHOM"}
+        with_baseline = {name: {fractions.Fraction(1), *config.sweep.multipliers(name)} for name in "VHOM"}
         self.assertEqual(with_baseline["V"], powers(-6, 3))
         self.assertEqual({64 * m for m in with_baseline["H"]}, {2**k for k in range(2, 11)})
         self.assertEqual(with_baseline["O"], powers(-8, 5))

@@ -11,15 +11,16 @@ from absl.testing import parameterized
 
 from tests.helpers.studies import stored, tiny_config, tiny_data
 from tfrs_scaling.common.errors import InputError
+from tfrs_scaling.config import Config
 from tfrs_scaling.hardware import ALONE, Worker, choose_strategy, count_cores, make_strategy, on_one_gpu, this_worker
 from tfrs_scaling.input.batches import batches
 from tfrs_scaling.input.schema import CategoricalFeature, Schema
-from tfrs_scaling.input.shards import SPLITS
-from tfrs_scaling.model.dlrm import make_model
+from tfrs_scaling.input.shards import SPLITS, ClickData
+from tfrs_scaling.model.dlrm import DLRM
 from tfrs_scaling.model.embedding import TFRSEmbedding, ids_by_feature
-from tfrs_scaling.study.trials import all_trials
+from tfrs_scaling.study.trials import Trial, all_trials
 from tfrs_scaling.training.isolation import run_isolated
-from tfrs_scaling.training.trial import run_trial
+from tfrs_scaling.training.trial import Build, measure_ladder
 
 TWO = {"worker": ["a:1", "b:2"]}
 
@@ -124,7 +125,7 @@ class StrategyTest(tf.test.TestCase, parameterized.TestCase):
             self.assertEqual(on_one_gpu(1, lambda name: make_strategy(name).num_replicas_in_sync, "gpu"), 1)
             visible.assert_called_once_with("gpu1", "GPU")
             grow.assert_called_once_with("gpu1", True)
-            with self.assertRaisesRegex(RuntimeError, "finds 2 GPUs, this trial was to have number 2"):
+            with self.assertRaisesRegex(RuntimeError, "finds 2 GPUs, and this trial needs number 2"):
                 on_one_gpu(2, self.fail)
 
     def test_gpus_of_several_workers_grow_their_memory_before_the_strategy_starts_them(self) -> None:
@@ -211,36 +212,31 @@ class WithoutTpuTest(tf.test.TestCase):
                 self.assertEqual(values, [i for i in row[1:] if i >= 0])
 
 
-def _fed_to_two_cores(*arguments: Any) -> tuple[list[Any], str, float]:
+def _fed_to_two_cores(
+    trial: Trial, config: Config, data: ClickData, directory: Path, *rest: Any
+) -> tuple[list[Any], str, float]:
     """Run a trial for a TPU: per dataset, whether it is fetched to the device and its shapes; the embedding layer's
     class; and the validation NE."""
+    half = tf.config.LogicalDeviceConfiguration()
+    tf.config.set_logical_device_configuration(tf.config.list_physical_devices("CPU")[0], [half, half])
+    strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+    distribute = strategy.experimental_distribute_dataset
     fed: list[Any] = []
     layers: list[str] = []
 
-    def two_cores(_: str) -> tf.distribute.Strategy:
-        half = tf.config.LogicalDeviceConfiguration()
-        tf.config.set_logical_device_configuration(tf.config.list_physical_devices("CPU")[0], [half, half])
-        strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
-        distribute = strategy.experimental_distribute_dataset
+    def seen(dataset: tf.data.Dataset, options: tf.distribute.InputOptions) -> Any:
+        shapes = tf.nest.map_structure(lambda spec: spec.shape.as_list(), dataset.element_spec)
+        fed.append((options.experimental_fetch_to_device, shapes))
+        return distribute(dataset, options)
 
-        def seen(dataset: tf.data.Dataset, options: tf.distribute.InputOptions) -> Any:
-            shapes = tf.nest.map_structure(lambda spec: spec.shape.as_list(), dataset.element_spec)
-            fed.append((options.experimental_fetch_to_device, shapes))
-            return distribute(dataset, options)
+    class Seen(Build):
+        def model(self, steps: int) -> DLRM:
+            model = super().model(steps)
+            layers.append(type(model.embedding).__name__)
+            return model
 
-        strategy.experimental_distribute_dataset = seen
-        return strategy
-
-    def made(*sizes: Any) -> Any:
-        model = make_model(*sizes)
-        layers.append(type(model.embedding).__name__)
-        return model
-
-    with (
-        mock.patch("tfrs_scaling.training.trial.make_strategy", two_cores),
-        mock.patch("tfrs_scaling.training.trial.make_model", made),
-    ):
-        ne = run_trial(*arguments)
+    strategy.experimental_distribute_dataset = seen
+    ne = measure_ladder(Seen(trial, config, data, strategy, on_tpu=True), directory, rest[-1])
     return fed, layers[0], ne
 
 

@@ -17,14 +17,14 @@ from tfrs_scaling.common.errors import InputError
     required=True,
     metavar="RESOURCE=AMOUNT",
     help="What may be spent: compute, data, params or hours, as a multiple of what the baseline used (compute=10x) or "
-    "absolute (params=2M, hours=12); several joined by commas.",
+    "absolute (params=2M, hours=12); several are joined by commas.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON.")
 @located_errors
 def advise(workdir: Path, text: str, as_json: bool) -> None:
     """Say where a budget should go, by a finished study's runs.csv and fits.json.
 
-    The answer may be "not enough evidence"; it then says which runs would settle it. Either way the exit status is 0.
+    The answer may be "not enough evidence", with the runs that would settle it. Either way the exit status is 0.
     """
     from tfrs_scaling.fit.advice.advise import advise as advice_on
     from tfrs_scaling.fit.advice.budget import read_budget

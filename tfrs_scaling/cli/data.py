@@ -20,7 +20,7 @@ class FormatName(click.Choice[str]):
     """A format's name, or ``tfds:NAME`` for any NAME."""
 
     def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """The name as it is given, if there may be such."""
+        """The name as it is given, if it is valid."""
         return value if value.startswith(TFDS_PREFIX) else super().convert(value, param, ctx)
 
 
@@ -63,8 +63,8 @@ def prepare(
     prepare movielens-1m ml-1m/ OUT                      ratings.dat, users.dat, movies.dat; 4 stars are a click
     prepare synthetic study.yaml OUT                     clicks by the study's own generator
 
-    Files may lie wherever TensorFlow reads (gs://bucket/day_0.gz). Split by order takes the order of the log for its
-    time: Criteo's days, say.
+    Files may be wherever TensorFlow can read (gs://bucket/day_0.gz). Split by order takes the order of the log as its
+    time: Criteo's days, for example.
     """  # noqa: D301 -- click wants the character itself, to keep the lines
     if log_format.startswith(TFDS_PREFIX) == bool(raw):
         raise click.UsageError(f"{log_format} takes no RAW, only OUT." if raw else "Missing argument 'RAW...'.")
@@ -73,12 +73,12 @@ def prepare(
 
     if log_format == "synthetic":
         if len(raw) != 1:
-            raise InputError("prepare synthetic takes one CONFIG: the file whose `synthetic` section says what to make")
+            raise InputError("prepare synthetic takes one CONFIG: the file whose `synthetic` section describes them")
         if (schema_path, separator, tfds_dir) != (None, None, None):
             raise InputError(
                 "--schema, --separator and --tfds-dir are for logs; synthetic clicks have a schema of their own"
             )
-        report_prepared(prepare_synthetic(Path(raw[0]), (), out, **options), out)
+        report_prepared(_prepare_synthetic(Path(raw[0]), out, **options), out)
         return
     columns = Schema.read(schema_path) if schema_path else None
     source = LogSource(open_log(log_format, raw, columns, separator, tfds_dir))
@@ -89,7 +89,7 @@ def _prepared(source: Any, out: str, *, split: Any = None, negatives: float = 1.
     from tfrs_scaling.input.prepare.prepare import prepare as prepare_source
 
     if options.get("runner") is not None:
-        logging.getLogger().setLevel(logging.ERROR)  # Beam's importing and its workers tell of themselves
+        logging.getLogger().setLevel(logging.ERROR)  # Beam and its workers log a lot
     given = {name: value for name, value in options.items() if value is not None}
     with console.status("reading") as status:
         return prepare_source(
@@ -111,7 +111,7 @@ def data() -> None:
 @click.argument("folder", metavar="DIR")
 @located_errors
 def check(folder: str) -> None:
-    """Read every byte of DIR, and see that it is what was written there."""
+    """Read every byte of DIR, and check that it is what was written there."""
     wait_for_tensorflow()
     start_devices()
     from tfrs_scaling.input.check import check as checked
@@ -131,9 +131,9 @@ def check(folder: str) -> None:
 @click.option("--out", metavar="PAGE.html", type=FilePath, help="[default: DIR-describe.html, beside DIR]")
 @located_errors
 def describe_folder(folder: str, out: Path | None) -> None:
-    """Say what DIR holds: CTR by split and over time, ids, how often they occur, and which share a table row.
+    """Describe DIR: CTR by split and over time, ids, how often they occur, and which share a table row.
 
-    The page of data that lie elsewhere (gs://bucket/data) is written where the command is given.
+    The page for remote data (gs://bucket/data) is written to the current folder.
     """
     wait_for_tensorflow()
     start_devices()
@@ -163,7 +163,7 @@ def schema() -> None:
 @click.option("--out", type=FilePath, default="schema.json", show_default=True, help="Where to write the schema.")
 @located_errors
 def infer(log: Path, label: str | None, out: Path) -> None:
-    """Write a first schema of FILE (text with header, .parquet, .tfrecord), to be read and edited before `prepare`."""
+    """Write a first schema of FILE (text with header, .parquet, .tfrecord), to be reviewed before `prepare`."""
     from tfrs_scaling.input.logs.infer import TFRECORD
     from tfrs_scaling.input.logs.infer import infer as inferred
 
@@ -174,7 +174,7 @@ def infer(log: Path, label: str | None, out: Path) -> None:
         raise InputError(f"{out}: exists already; choose another --out")
     with console.status(f"reading {escape(str(log))}"):
         text, columns, passed_over = inferred(log, label)
-    table = Table("column", "taken as", "distinct", "missing", "range or examples", box=None, padding=(0, 2, 0, 0))
+    table = Table("column", "read as", "distinct", "missing", "range or examples", box=None, padding=(0, 2, 0, 0))
     for heading in table.columns[2:4]:
         heading.justify = "right"
     for column in columns:
@@ -189,24 +189,23 @@ def infer(log: Path, label: str | None, out: Path) -> None:
     console.print(table)
     out.write_text(text, encoding="utf-8")
     if passed_over:
-        say(f"note: {passed_over:,} rows have too few or too many columns and were passed over; prepare says which")
-    say(f"{out}: a guess from {columns[0].rows:,} rows; read it, and change what is wrong")
+        say(f"note: {passed_over:,} rows have too few or too many columns and were skipped; prepare lists them")
+    say(f"{out}: a guess from {columns[0].rows:,} rows; review it, and correct what is wrong")
 
 
-def prepare_synthetic(config_path: Path, overrides: tuple[str, ...], out: str | Path, **options: Any) -> Any:
-    """Make the synthetic clicks of a study; gives the manifest."""
+def _prepare_synthetic(config_path: Path, out: str, **options: Any) -> Any:
     from tfrs_scaling.config import read_config
     from tfrs_scaling.input.prepare.sources import SyntheticSource
 
-    settings = read_config(config_path, overrides).synthetic
+    settings = read_config(config_path).synthetic
     if settings is None:
-        raise InputError(f"{config_path}: has no synthetic section; give prepared data with --data DIR")
+        raise InputError(f"{config_path}: has no synthetic section, which describes the clicks to make")
     seed = options.pop("seed", None)
-    return _prepared(SyntheticSource(settings), str(out), seed=settings.seed if seed is None else seed, **options)
+    return _prepared(SyntheticSource(settings), out, seed=settings.seed if seed is None else seed, **options)
 
 
 def report_prepared(manifest: Any, out: str | Path) -> None:
-    """Print what was prepared: splits, CTRs, and what to know of it."""
+    """Print what was prepared: splits, CTRs, and notes."""
     from tfrs_scaling.common.locations import join
     from tfrs_scaling.input.prepare.publish import REJECTED
     from tfrs_scaling.input.shards import SPLIT_WORDS, SPLITS
@@ -232,7 +231,7 @@ def report_prepared(manifest: Any, out: str | Path) -> None:
 
 
 def report_described(description: Any) -> None:
-    """Print what the data hold; the page has it in full."""
+    """Print a summary of the data; the page has all of it."""
     from tfrs_scaling.input.describe.description import MULTIPLIERS
     from tfrs_scaling.input.describe.page import (
         findings,
@@ -268,13 +267,13 @@ def report_described(description: Any) -> None:
             say("of all training occurrences / those whose row belongs to a more frequent id")
         say("")
     if description.time_bins is None:
-        say("the schema names no time column, so the CTR over time is not known")
+        say("the schema names no time column, so the CTR over time is unknown")
     for sentence in findings(description):
         say(f"note: {sentence}")
 
 
 def numbers_table(*columns: str) -> Table:
-    """A table without lines, of names and numbers."""
+    """A table of names and numbers, without lines."""
     table = Table(*columns, box=None, padding=(0, 2, 0, 0))
     for column in table.columns[1:]:
         column.justify = "right"

@@ -1,4 +1,4 @@
-"""What the commands share: the console, what the user reads when something is wrong, and the wait for TensorFlow."""
+"""What the commands share: the console, error messages, and loading TensorFlow."""
 
 import functools
 from collections.abc import Callable
@@ -17,7 +17,7 @@ FilePath = click.Path(dir_okay=False, path_type=Path)
 
 
 def located_errors(command: Callable[P, None]) -> Callable[P, None]:
-    """What the user can mend is told in words, without a traceback, with exit status 1."""
+    """Print errors that the user can correct without a traceback, with exit status 1."""
 
     @functools.wraps(command)
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> None:
@@ -30,12 +30,12 @@ def located_errors(command: Callable[P, None]) -> Callable[P, None]:
 
 
 def say(line: str) -> None:
-    """Print a line as it is: names of files and features are no markup, and a log wants whole lines."""
+    """Print a line as it is: without markup, which names of files might contain, and without wrapping."""
     console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 def wait_for_tensorflow() -> None:
-    """Import TensorFlow, saying so: it takes seconds, and so waits until a command needs it."""
+    """Import TensorFlow, which takes seconds; shows that it does."""
     from tfrs_scaling.training.tensorflow_startup import load_tensorflow
 
     with console.status("loading TensorFlow"):

@@ -1,11 +1,18 @@
 """Writing files atomically: a reader sees all of a file or none."""
 
+import json
 import os
 from pathlib import Path
+from typing import Any
 
 
-def write_text_atomically(path: str | os.PathLike[str], text: str) -> None:
+def write_text_atomically(path: str | os.PathLike[str], text: str, *, durably: bool = True) -> None:
     """Write text as UTF-8 with Unix line ends: into a temporary file next to the target, then renamed over it.
+
+    Args:
+        path: of the file.
+        text: what it holds.
+        durably: whether it must survive a loss of power, which takes longer.
 
     Raises:
         OSError: the folder does not exist or cannot be written to; the target is then unchanged.
@@ -15,8 +22,18 @@ def write_text_atomically(path: str | os.PathLike[str], text: str) -> None:
     try:
         with partial.open("w", encoding="utf-8", newline="\n") as file:
             file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
+            if durably:
+                file.flush()
+                os.fsync(file.fileno())
         partial.replace(target)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def write_json(path: str | os.PathLike[str], content: dict[str, Any], *, durably: bool = False) -> None:
+    """Write a JSON file, with sorted keys, as ``write_text_atomically`` writes text.
+
+    Raises:
+        OSError: as there.
+    """
+    write_text_atomically(path, json.dumps(content, indent=1, sort_keys=True) + "\n", durably=durably)

@@ -56,7 +56,7 @@ def forward_flops(shape: Shape, schema: Schema) -> Count:
 
     Matrix products, bias additions and a cross layer's products and sums count; activations, a fraction of a percent,
     do not. The dot interaction is counted as it is computed: all products of the vectors with each other, of which
-    those below the diagonal are used. Looking up an embedding is no FLOP; pooling a multi-hot feature's is.
+    those below the diagonal are used. Looking up embeddings costs no FLOPs; pooling them does.
     """
     return Count(
         embedding=2 * _pooled(shape, schema),
@@ -87,12 +87,12 @@ def training_flops(shape: Shape, schema: Schema) -> Count:
 
 
 def _dense(widths: tuple[int, ...], *, products: int, additions: int) -> int:
-    """FLOPs of a stack of dense layers that makes so many matrix products, and additions or sums of biases."""
+    """FLOPs of a stack of dense layers with so many matrix products, and additions or sums of biases, per layer."""
     return sum(2 * products * inputs * outputs + additions * outputs for inputs, outputs in pairwise(widths))
 
 
 def _pooled(shape: Shape, schema: Schema) -> int:
-    """Numbers that are pooled: of each slot of a multi-hot feature, an embedding."""
+    """Numbers that are pooled: an embedding for each slot of a multi-hot feature."""
     return sum(
         feature.max_values * dim
         for feature, dim in zip(schema.categorical, shape.table_dims, strict=True)
@@ -109,7 +109,7 @@ def _overarch_widths(shape: Shape, schema: Schema) -> tuple[int, ...]:
 
 
 def _projected(shape: Shape) -> int:
-    """Weights of the projections: a matrix for each table of another dimension than the interaction's."""
+    """Weights of the projections: a matrix for each table whose dimension is not the interaction's."""
     return sum(dim * shape.embedding_dim for dim in shape.table_dims if dim != shape.embedding_dim)
 
 
@@ -139,7 +139,7 @@ class Memory:
         slots: what optimizers keep beside parameters.
         dense: the other parameters, with their gradients.
         activations: of a replica's share of a training batch, with their gradients.
-        evaluation: of its share of an evaluation batch, of the two neighbouring layers that take most.
+        evaluation: of its share of an evaluation batch, for the two adjacent layers that take the most.
         lookups: copies of the rows that an evaluation batch looks up, at most of all.
         process: what a trial's process holds besides its model.
     """

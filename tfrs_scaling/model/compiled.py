@@ -7,10 +7,10 @@ import tensorflow as tf
 
 
 def compiled_on_cpu(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The function, compiled by XLA where it is traced for a CPU; elsewhere as it is.
+    """The function, compiled by XLA if it is traced for a CPU; otherwise unchanged.
 
-    A TPU's programs are XLA's anyway. On a GPU, XLA needs parts of the CUDA toolkit that an installation of TensorFlow
-    may lack, and the kernels themselves are fast there.
+    A TPU's programs are compiled by XLA in any case. On a GPU, XLA needs parts of the CUDA toolkit that an installation
+    of TensorFlow may lack, and the kernels themselves are fast there.
     """
     compiled = tf.function(function, jit_compile=True, autograph=False)
 
@@ -21,5 +21,5 @@ def compiled_on_cpu(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def compiled_here() -> bool:
-    """Whether this process works on a CPU alone."""
+    """Whether this process uses a CPU only."""
     return not tf.config.list_logical_devices("GPU") and not tf.config.list_logical_devices("TPU")

@@ -15,12 +15,12 @@ from tfrs_scaling.model.shape import Shape
 class DLRM(tfrs.models.Model):
     """The model that the study scales.
 
-    Its weights are made here and not at the first call: each replica would draw them from random numbers of its own.
+    Its weights are created here and not at the first call, where each replica would draw different ones.
 
     Args:
         shape: sizes and kinds of its layers.
         schema: the features.
-        embedding: gives the vectors of a batch's ``ids``.
+        embedding: looks up the vectors of a batch's ``ids``.
         precision: of the dense layers' arithmetic; weights, tables, logits and losses are float32 always.
     """
 
@@ -44,7 +44,7 @@ class DLRM(tfrs.models.Model):
             if shape.architecture == "dot"
             else CrossInteraction(interacted, shape.cross_layers, shape.cross_rank)
         )
-        # A stack of its own, so that its parameters are counted apart from the over-arch's.
+        # A separate stack, so that its parameters are not counted with the over-arch's.
         self.interaction = _mlp(
             (interacted, shape.interaction) if shape.interaction else (interacted,), "interaction", policy
         )
@@ -54,7 +54,7 @@ class DLRM(tfrs.models.Model):
 
     @property
     def dense_variables(self) -> list[tf.Variable]:
-        """The trainable variables that are no tables."""
+        """The trainable variables other than the tables."""
         tables = {variable.ref() for variable in self.embedding.table_variables}
         return [variable for variable in self.trainable_variables if variable.ref() not in tables]
 
@@ -70,12 +70,12 @@ class DLRM(tfrs.models.Model):
         """This replica's share of the mean log loss over the global batch: the replicas' shares add up to it."""
         losses = log_losses(self(inputs), inputs["label"])
         replicas = tf.distribute.get_strategy().num_replicas_in_sync
-        # Several workers' batches are cut to size as they run, and have no static one.
+        # Several workers' batches are divided at run time, and have no static size.
         return tf.reduce_sum(inputs["weight"] * losses) / tf.cast(tf.shape(losses)[0] * replicas, losses.dtype)
 
 
 def stacks_tables(training: Training, *, on_tpu: bool) -> bool:
-    """Whether the model's tables are a ``StackedEmbedding``, and not a ``TFRSEmbedding``."""
+    """Whether the model's tables are a ``StackedEmbedding``, as opposed to a ``TFRSEmbedding``."""
     return training.embedding_layer == "stacked" and not on_tpu
 
 
@@ -93,9 +93,9 @@ def make_model(
         shape: its sizes.
         schema: the features that it sees.
         training: how it is trained.
-        learning_rate: of the tables, and of the dense layers where ``training`` says nothing else; of the first step.
+        learning_rate: of the tables at the first step, and of the dense layers unless ``training`` has another.
         tpu_batch_size: on a TPU, rows of every batch on each replica; elsewhere None.
-        steps: that will be made in all; a schedule other than ``constant`` needs it.
+        steps: of the whole training; a schedule other than ``constant`` needs it.
     """
     stacked = stacks_tables(training, on_tpu=tpu_batch_size is not None)
     tables = table_optimizer(training, learning_rate, rows_hold_accumulators=stacked, steps=steps)
@@ -118,7 +118,7 @@ def make_model(
         tfrs.experimental.optimizers.CompositeOptimizer([(tables, table_variables), (dense, dense_variables)])
     )
     if stacked:
-        # Made in the first step, the optimizers' variables would have it traced twice.
+        # Created in the first step, the optimizers' variables would cause it to be traced twice.
         for optimizer, variables in ((tables, table_variables()), (dense, dense_variables())):
             optimizer._create_all_weights(variables)
     return model
@@ -149,7 +149,7 @@ class Projection(tf.keras.layers.Layer):
         }
 
     def call(self, by_dim: list[tf.Tensor]) -> tf.Tensor:
-        """float32 [batch, features, embedding_dim] of what an embedding layer gives."""
+        """float32 [batch, features, embedding_dim] of an embedding layer's output."""
         same = []
         for vectors in by_dim:
             matrices = self._matrices.get(str(vectors.shape[2]))
@@ -168,7 +168,7 @@ def log_losses(logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
 
 
 def _mean_square_kept(shape: tf.TensorShape, dtype: tf.DType = None, **_: object) -> tf.Tensor:
-    """Random matrices [features, dim, embedding_dim] that give vectors as long, number by number, as they take."""
+    """Random matrices [features, dim, embedding_dim] that preserve the mean square of a vector's elements."""
     return tf.keras.initializers.RandomNormal(stddev=shape[1] ** -0.5)(shape, dtype)
 
 

@@ -1,7 +1,7 @@
-"""Embedding tables: one interface, a home on CPU and GPU and one on TPU.
+"""Embedding tables: one interface, with an implementation for CPU and GPU and one for TPU.
 
-Both take the batch's ``ids`` and give, for each dimension that tables have, float32 [batch, features, dim]: the vectors
-of the features with such tables (``features_by_dim``). A multi-hot feature's embeddings are averaged or added up.
+Both map the batch's ``ids`` to one float32 [batch, features, dim] for each dimension that tables have: the vectors of
+the features with such tables (``features_by_dim``). A multi-hot feature's embeddings are averaged or added up.
 """
 
 from collections.abc import Callable
@@ -29,13 +29,13 @@ def features_by_dim(shape: Shape) -> dict[int, list[int]]:
 
 
 class StackedEmbedding(tf.keras.layers.Layer):
-    """Tables of equal dimension stacked into one variable: one lookup, and one sparse update of the rows it met.
+    """Tables of equal dimension stacked into one variable: one lookup, and one sparse update of those rows.
 
     Args:
         shape: rows, dimension and pooling of each table.
         schema: the categorical features, in the order of the tables.
         initial_range: embeddings start uniform in (-initial_range, initial_range).
-        accumulator: what the accumulators start from that stand behind each embedding in its row, for
+        accumulator: initial value of the accumulators that each row holds behind its embedding, for
             ``optimizers.RowAdagrad``; None: there are none.
     """
 
@@ -81,7 +81,7 @@ class StackedEmbedding(tf.keras.layers.Layer):
 
 
 class _Stack:
-    """Tables of one dimension, one behind the other.
+    """Tables of one dimension, one after the other.
 
     Args:
         dim: of each.
@@ -94,12 +94,12 @@ class _Stack:
         first_rows = list(accumulate(rows, initial=0))
         self.dim, self.rows = dim, first_rows[-1]
         self.first_rows = first_rows
-        self._columns = [column for of_feature in slots for column in of_feature]
+        self._columns = [column for columns in slots for column in columns]
         self._first_row_of_slot = np.concatenate(
-            [np.full(len(of_feature), first, np.int32) for of_feature, first in zip(slots, first_rows, strict=False)]
+            [np.full(len(columns), first, np.int32) for columns, first in zip(slots, first_rows, strict=False)]
         )
-        # Neighbouring one-hot features are taken together; each multi-hot feature is pooled on its own.
-        starts = list(accumulate((len(of_feature) for of_feature in slots), initial=0))
+        # Adjacent one-hot features are looked up together; each multi-hot feature is pooled on its own.
+        starts = list(accumulate((len(columns) for columns in slots), initial=0))
         self._blocks: list[tuple[str | None, slice]] = []  # pooling, or None of one-hot features, and columns
         for multi_hot, run in groupby(range(len(slots)), key=lambda f: f if len(slots[f]) > 1 else None):
             members = list(run)
@@ -129,11 +129,11 @@ class _Stack:
 
 
 def _looked_up(table: tf.Variable, dim: int) -> Callable[[tf.Tensor], tf.Tensor]:
-    """A function that gives the embeddings float32 [n, dim] of rows int32 [n]."""
+    """A function from rows int32 [n] to embeddings float32 [n, dim]."""
 
     def look_up(rows: tf.Tensor) -> tf.Tensor:
         if tf.distribute.get_strategy().num_replicas_in_sync > 1:
-            # Replicas exchange gradients, which have to be equally many; the optimizer adds up those of a row.
+            # Replicas exchange gradients, whose number must not vary; the optimizer adds up those of a row.
             return tf.gather(table, rows)[:, :dim]
         distinct, place = tf.unique(rows)
         return _spread(tf.gather(table, distinct), place, dim)
@@ -165,7 +165,7 @@ def _sum_by_place(values: tf.Tensor, place: tf.Tensor) -> tf.Tensor:
 
 
 def _initialise(table: tf.Variable, dim: int, initial_range: float, accumulator: float | None) -> None:
-    """Give every row its start, some at a time: made at once, the starts would take the table's memory again."""
+    """Initialise the rows, some at a time: at once they would take the table's memory again."""
     random = np.random.default_rng(np.random.randint(2**31))  # noqa: NPY002 -- follows the seed that Keras sets
     on_each_device = tf.distribute.get_strategy().experimental_local_results(table)
     at_a_time = max(1, INITIAL_NUMBERS // table.shape[1])
@@ -177,7 +177,7 @@ def _initialise(table: tf.Variable, dim: int, initial_range: float, accumulator:
 
 
 class TFRSEmbedding(tf.keras.layers.Layer):
-    """``tfrs.layers.embedding.TPUEmbedding``: on a TPU, tables in its memory, updated there.
+    """``tfrs.layers.embedding.TPUEmbedding``: on a TPU, tables are in its memory and updated there.
 
     Elsewhere the same layer keeps ordinary variables, one per table.
 
@@ -216,7 +216,7 @@ class TFRSEmbedding(tf.keras.layers.Layer):
 
     @property
     def table_variables(self) -> list[tf.Variable]:
-        """The variables that hold the tables; on a TPU none of them is one."""
+        """The variables that hold the tables; none on a TPU."""
         variables: list[tf.Variable] = self.tables.trainable_variables
         return variables
 
@@ -227,7 +227,7 @@ class TFRSEmbedding(tf.keras.layers.Layer):
 
 
 def ids_by_feature(batch: Batch, schema: Schema) -> Batch:
-    """The batch with ``ids`` as TPUEmbedding wants them, made in tf.data because a TPU cannot: per feature int32
+    """The batch with ``ids`` in TPUEmbedding's form, made in tf.data because a TPU cannot: for each feature int32
     [batch] if it is one-hot, a ragged [batch, None] if it is multi-hot."""
     ids = {}
     for feature, slots in zip(schema.categorical, schema.slots, strict=True):

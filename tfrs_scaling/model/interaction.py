@@ -1,4 +1,4 @@
-"""How a DLRM's vectors meet: dot products of all pairs (DLRM), or a cross network (DCN-v2)."""
+"""How a DLRM's vectors interact: dot products of all pairs (DLRM), or a cross network (DCN-v2)."""
 
 import numpy as np
 import tensorflow as tf
@@ -23,13 +23,13 @@ class DotInteraction(tf.keras.layers.Layer):
 class CrossInteraction(tf.keras.layers.Layer):
     """A cross network over all vectors side by side (Wang et al. 2021, DCN-v2).
 
-    Layer l gives ``x0 * (W x + b) + x`` of its input x and the first layer's, x0. Its weights are made here and not
-    at the first call.
+    Layer l computes ``x0 * (W x + b) + x`` from its input x and the first layer's, x0. Its weights are created here and
+    not at the first call.
 
     Args:
-        width: numbers that it takes and gives, (n + 1) dim.
+        width: of its input and output, (n + 1) dim.
         layers: how many; at least 1.
-        rank: of each W = U V; 0: W is any matrix.
+        rank: of each W = U V; 0: W has full rank.
     """
 
     def __init__(self, width: int, layers: int, rank: int):

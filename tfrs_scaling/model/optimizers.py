@@ -6,13 +6,13 @@ import tensorflow as tf
 
 from tfrs_scaling.config import Training
 
-# Keras' legacy optimizers throughout: TPUEmbedding takes no others.
+# Keras' legacy optimizers throughout: TPUEmbedding supports no others.
 
 
 class RowAdagrad(tf.keras.optimizers.legacy.Adagrad):
-    """Adagrad for tables whose rows hold, behind their embedding, its accumulator.
+    """Adagrad for tables whose rows hold their accumulators behind the embedding.
 
-    A row then is one place in memory: looking one up and updating it costs a cache miss or two. With the accumulators
+    A row is then one place in memory: looking one up and updating it costs a cache miss or two. With the accumulators
     in a variable of their own it costs four, and TensorFlow's kernel takes three to four times as long.
 
     Duchi et al. 2011, with Keras' epsilon: ``a += g**2; w -= rate * g / (sqrt(a) + epsilon)``. Rows that have no
@@ -26,11 +26,11 @@ class RowAdagrad(tf.keras.optimizers.legacy.Adagrad):
         self, grads_and_vars: list[tuple[tf.IndexedSlices, tf.Variable]]
     ) -> list[tf.IndexedSlices]:
         # The loss does not depend on accumulators: their gradients, zeros all, need not travel between replicas.
-        of_embeddings = []
+        trimmed = []
         for grad, var in grads_and_vars:
             rows, dim = var.shape[0], var.shape[1] // 2
-            of_embeddings.append((tf.IndexedSlices(grad.values[:, :dim], grad.indices, tf.constant([rows, dim])), var))
-        return super()._aggregate_gradients(of_embeddings)
+            trimmed.append((tf.IndexedSlices(grad.values[:, :dim], grad.indices, tf.constant([rows, dim])), var))
+        return super()._aggregate_gradients(trimmed)
 
     def _resource_apply_sparse_duplicate_indices(
         self, grad: tf.Tensor, handle: tf.Variable, indices: tf.Tensor, **kwargs: Any
@@ -57,13 +57,13 @@ Rate: TypeAlias = "float | tf.keras.optimizers.schedules.LearningRateSchedule"
 def scheduled(training: Training, learning_rate: float, steps: int | None) -> Rate:
     """The learning rate of each step.
 
-    Of ``steps`` steps counted from 0, step t is made at ``learning_rate`` times ``1 - t / steps`` under the schedule
-    ``linear`` and ``(1 + cos(pi t / steps)) / 2`` under ``cosine``; no step at 0.
+    Of ``steps`` steps counted from 0, step t has ``learning_rate`` times ``1 - t / steps`` under the schedule
+    ``linear`` and ``(1 + cos(pi t / steps)) / 2`` under ``cosine``; no step has rate 0.
 
     Args:
         training: which schedule.
         learning_rate: of the first step.
-        steps: of the whole training; None where that is not known, and the schedule has to be ``constant``.
+        steps: of the whole training; None if that is unknown, and the schedule is ``constant``.
 
     Raises:
         ValueError: the schedule needs the number of steps.
@@ -71,7 +71,7 @@ def scheduled(training: Training, learning_rate: float, steps: int | None) -> Ra
     if training.schedule == "constant":
         return learning_rate
     if steps is None:
-        raise ValueError(f"training.schedule {training.schedule} needs the number of steps that are to be made")
+        raise ValueError(f"training.schedule {training.schedule} needs the number of steps")
     if training.schedule == "linear":
         return tf.keras.optimizers.schedules.PolynomialDecay(learning_rate, steps, end_learning_rate=0.0)
     return tf.keras.optimizers.schedules.CosineDecay(learning_rate, steps)
@@ -98,7 +98,7 @@ def table_optimizer(
 def dense_optimizer(
     training: Training, learning_rate: float, steps: int | None = None
 ) -> tf.keras.optimizers.legacy.Optimizer:
-    """The optimizer of everything that is no table; the learning rate is the config's own for it, if it has one."""
+    """The optimizer of everything but the tables, at ``training.dense_learning_rate`` if there is one."""
     rate = scheduled(training, training.dense_learning_rate or learning_rate, steps)
     match training.dense_optimizer:
         case "adagrad":

@@ -1,12 +1,12 @@
-"""Scaling schemes: (baseline, scheme, multiplier) -> the shape of a DLRM, and the features that it sees."""
+"""The shape of a DLRM: (baseline, scheme, multiplier) -> sizes of its layers."""
 
 import dataclasses
 import fractions
-import hashlib
 
 from tfrs_scaling.common.errors import InputError
-from tfrs_scaling.config import Architecture, Model, Scheme, Table
-from tfrs_scaling.input.schema import CategoricalFeature, DenseFeature, Schema, scaled_size
+from tfrs_scaling.config import Architecture, Model, Table
+from tfrs_scaling.fit.schemes import SCHEMES
+from tfrs_scaling.input.schema import Schema, scaled_size
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Shape:
         return (max(1, len(schema.dense)), *self.bottom, self.embedding_dim)
 
     def interacted_width(self, schema: Schema) -> int:
-        """Numbers that the interaction gives."""
+        """Width of the interaction's output."""
         vectors = 1 + len(schema.categorical)
         if self.architecture == "cross":
             return vectors * self.embedding_dim
@@ -74,21 +74,20 @@ def check_tables(model: Model, schema: Schema) -> None:
     """Check that the model's ``tables`` are the data's.
 
     Raises:
-        InputError: one is not; names it, and the nearest that is.
+        InputError: one of them is not; names it, and those there are.
     """
     names = [feature.name for feature in schema.categorical]
     for name in model.tables:
         if name not in names:
-            raise InputError(
-                f"model.tables: the data have no categorical feature {name!r}; they have {', '.join(names)}"
-            )
+            raise InputError(f"model.tables: the data have no categorical feature {name!r}, only {', '.join(names)}")
 
 
-def scale(baseline: Shape, scheme: Scheme, multiplier: fractions.Fraction) -> Shape:
-    """The baseline scaled: V the rows of every table, H the embedding dimension (the tables' own in proportion), O the
-    over-arch's widths, M the widths of all MLPs (bottom, interaction, over-arch); D is the baseline itself. F, N and E
-    scale what the model is given, and no size. VH is V and H one after the other. Of a cross network H scales the
-    width, and nothing else does.
+def scale(baseline: Shape, scheme: str, multiplier: fractions.Fraction) -> Shape:
+    """The baseline scaled by a scheme's multiplier.
+
+    V scales the rows of every table; H the embedding dimension, and the tables' own in proportion; O the over-arch's
+    widths; M the widths of all MLPs (bottom, interaction, over-arch). H alone scales a cross network, by its width.
+    Other schemes scale what the model is trained on, and no size.
 
     Sizes are rounded to the nearest integer, halves up, and never fall below 1. The last bottom layer keeps the
     embedding dimension, which the interaction needs.
@@ -119,38 +118,11 @@ def scale(baseline: Shape, scheme: Scheme, multiplier: fractions.Fraction) -> Sh
                 interaction=times(baseline.interaction) if baseline.interaction else 0,
                 overarch=all_times(baseline.overarch),
             )
-        case "F" | "N" | "E":
-            return baseline
         case "D":
             if multiplier != 1:
                 raise ValueError(f"scheme D is the baseline: its multiplier is 1, not {multiplier}")
             return baseline
         case "VH":
-            raise ValueError("scheme VH has two multipliers: scale by V, and what that gives by H")
-
-
-def keep_features(schema: Schema, share: fractions.Fraction, seed: int) -> Schema:
-    """The schema with a share of its features, dense and categorical counted together, in their old order.
-
-    Features are taken from the front of an order that depends on their names and the seed alone, so a smaller set
-    lies within every larger one. A DLRM needs an embedding: the order's first categorical feature goes to its front.
-
-    Args:
-        schema: all features.
-        share: above 0, at most 1; the number of features is rounded to the nearest integer, halves up, and is at
-            least 1.
-        seed: of the order.
-    """
-
-    def draw(feature: DenseFeature | CategoricalFeature) -> bytes:
-        return hashlib.sha256(f"{seed} {feature.name}".encode()).digest()
-
-    first = min(schema.categorical, key=draw)
-    features: list[DenseFeature | CategoricalFeature] = [*schema.dense, *schema.categorical]
-    order = [first.name, *(f.name for f in sorted(features, key=draw) if f.name != first.name)]
-    kept = order[: scaled_size(len(order), share)]
-    return dataclasses.replace(
-        schema,
-        dense=tuple(f for f in schema.dense if f.name in kept),
-        categorical=tuple(f for f in schema.categorical if f.name in kept),
-    )
+            raise ValueError("scheme VH has two multipliers: scale by V, then scale the result by H")
+    assert not SCHEMES[scheme].sizes, f"scheme {scheme} scales a size, but not yet here"
+    return baseline

@@ -1,4 +1,4 @@
-"""A machine's speed, measured: a few seconds of real trials of the study, run as the sweep will run them."""
+"""A machine's speed, measured by a few seconds of real trials of the study, run as the sweep will run them."""
 
 import concurrent.futures
 import dataclasses
@@ -14,6 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfrs_scaling.config import Config
+from tfrs_scaling.fit.schemes import BASELINE
 from tfrs_scaling.hardware import StrategyName, make_strategy
 from tfrs_scaling.input.prepare.prepare import prepare
 from tfrs_scaling.input.prepare.sources import SyntheticSource
@@ -30,13 +31,13 @@ from tfrs_scaling.training.trial import run_trial
 STRETCH_SECONDS = 0.8
 STRETCH_STEPS = 3
 EVALUATION_SECONDS = 0.5
-# Shapes that would take longer are left to extrapolation, and so is what is not measured when time is up.
+# Shapes that would take longer are extrapolated, and so are those not measured when time is up.
 TRIAL_SECONDS = 10.0
 ALL_SECONDS = 60.0
 SECONDS_PER_PARAMETER = 2e-8  # to initialise it
-# In larger batches a row takes what it takes in these, and a step would take minutes.
+# In larger batches a row takes as long as in these, and a step would take minutes.
 LARGEST_BATCH = 4096
-# What of the data a calibration reads at most, or makes: training rows, synthetic rows, and ids of a feature of them.
+# The most that a calibration reads or makes: training rows, synthetic rows, and ids of a feature of those.
 TRAIN_ROWS = 1 << 20
 SYNTHETIC_ROWS = 1 << 19
 SYNTHETIC_IDS = 1 << 18
@@ -44,13 +45,13 @@ SYNTHETIC_IDS = 1 << 18
 
 @dataclasses.dataclass(frozen=True)
 class Calibration:
-    """What was measured.
+    """The result of a calibration.
 
     Attributes:
         speed: of this machine with so many trials at a time; a typical one's if no trial could be measured.
-        left_out: per trial id, why a trial could not be measured.
-        server_seconds: what the sweep needs before its first trial.
-        seconds: what the calibration took.
+        left_out: by trial id, why a trial could not be measured.
+        server_seconds: that the sweep needs before its first trial.
+        seconds: that the calibration took.
     """
 
     speed: Speed
@@ -60,7 +61,7 @@ class Calibration:
 
 
 def synthetic_data(settings: Synthetic, folder: Path) -> ClickData:
-    """Clicks to calibrate on: of the study's features, but fewer rows, and of large features fewer ids."""
+    """Clicks to calibrate on: the study's features, with fewer rows, and fewer ids of large features."""
     few = dataclasses.replace(
         settings,
         rows=min(settings.rows, SYNTHETIC_ROWS),
@@ -78,147 +79,187 @@ def calibrate(
     *,
     strategy: StrategyName,
     jobs: int,
-    hear: Callable[[str], None],
+    on_progress: Callable[[str], None],
+    machine: "Machine | None" = None,
 ) -> Calibration:
     """Measure how fast the study's trials are on this machine.
 
     The baseline and each scheme's smallest and largest shape that end in seconds make a few steps and evaluations in
-    processes of their own, on as many threads and as many at a time as in the sweep: what trials cost each other is in
-    the figures.
+    processes of their own, on as many threads and as many at a time as in the sweep, so that the measurements include
+    what trials running side by side cost each other.
 
     Args:
         config: the study.
-        data: its shards, or some like them.
+        data: its shards, or similar ones.
         planned: its trials.
         folder: an empty one, to work in.
         strategy: the hardware of each trial.
         jobs: trials at a time.
-        hear: takes a line about what is being done.
+        on_progress: called with a line about what is being done.
+        machine: runs trials and reads clocks; None: this one.
 
     Raises:
         KeyboardInterrupt: Ctrl-C was pressed; running trials were ended.
     """
-    began = time.monotonic()
-    hear("starting")
+    machine = machine or Machine()
+    began = machine.clock()
+    on_progress("starting")
     stop = threading.Event()
-    run_isolated(_nothing, (), folder / "log.txt", _ignore, stop)
-    server_seconds = time.monotonic() - began
+    machine.run(_nothing, (), folder / "log.txt", _ignore, stop)
+    server_seconds = machine.clock() - began
     batch_size = min(config.training.batch_size, LARGEST_BATCH)
     training = dataclasses.replace(config.training, batch_size=batch_size, schedule="constant")  # in one go
     short = dataclasses.replace(config, training=training)
-    data = _few_of(data, planned[0].work, folder, stop)
-
-    ladders = {p: ladder for p in chosen(planned) if (ladder := _ladder(p, short, data)) is not None}
+    data = subsample(data, planned[0].work, folder, stop, machine)
+    ladders = {p: ladder for p in shapes_to_measure(planned) if (ladder := _ladder(p, short, data)) is not None}
     measured: list[Measured] = []
     left_out: dict[str, str] = {}
 
     def measure(p: PlannedTrial) -> None:
-        directory = folder / p.trial.trial_id
-        directory.mkdir()
-        of_trial = dataclasses.replace(short, sweep=dataclasses.replace(short.sweep, examples=ladders[p]))
-        arguments = (p.trial, of_trial, data, directory, strategy, max(1, (os.cpu_count() or 1) // jobs))
-        started = time.perf_counter()
-        try:
-            run_isolated(run_trial, arguments, directory / "log.txt", _ignore, stop)
-        except IsolatedError as error:
-            left_out[p.trial.trial_id] = str(error)
-        except KeyboardInterrupt:
-            left_out[p.trial.trial_id] = f"not done within {ALL_SECONDS:.0f} s"
+        alone = dataclasses.replace(short, sweep=dataclasses.replace(short.sweep, examples=ladders[p]))
+        result = _measured(p, alone, data, folder / p.trial.trial_id, strategy, jobs, stop, machine)
+        if isinstance(result, Measured):
+            measured.append(result)
         else:
-            seconds = time.perf_counter() - started
-            measured.append(taken(p, read_scalars(directory), ladders[p], _evaluation_rows(data), seconds))
-        hear(f"calibrating: {len(measured) + len(left_out)} of {len(ladders)} shapes")
+            left_out[p.trial.trial_id] = result
+        on_progress(f"calibrating: {len(measured) + len(left_out)} of {len(ladders)} shapes")
 
+    _side_by_side(measure, list(ladders), jobs, stop)
+    return Calibration(
+        fitted_speed(sorted(measured, key=lambda m: m.trial.trial_id)) if measured else TYPICAL,
+        left_out,
+        server_seconds,
+        machine.clock() - began,
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class Machine:
+    """How a calibration runs trials and reads their results.
+
+    Attributes:
+        run: ``training.isolation.run_isolated``.
+        read: ``study.export.read_scalars``.
+        clock: seconds, monotonic.
+    """
+
+    run: Callable[..., Any] = run_isolated
+    read: Callable[[Path], dict[str, dict[int, float]]] = read_scalars
+    clock: Callable[[], float] = time.monotonic
+
+
+def _measured(
+    planned: PlannedTrial,
+    config: Config,
+    data: ClickData,
+    directory: Path,
+    strategy: StrategyName,
+    jobs: int,
+    stop: threading.Event,
+    machine: Machine,
+) -> Measured | str:
+    """A trial's timings, or why there are none."""
+    directory.mkdir()
+    arguments = (planned.trial, config, data, directory, strategy, max(1, (os.cpu_count() or 1) // jobs))
+    started = machine.clock()
+    try:
+        machine.run(run_trial, arguments, directory / "log.txt", _ignore, stop)
+    except IsolatedError as error:
+        return str(error)
+    except KeyboardInterrupt:
+        return f"not done within {ALL_SECONDS:.0f} s"
+    seconds = machine.clock() - started
+    return timings_of(planned, machine.read(directory), config.ladder, _evaluation_rows(data), seconds)
+
+
+def _side_by_side(
+    measure: Callable[[PlannedTrial], None], trials: list[PlannedTrial], jobs: int, stop: threading.Event
+) -> None:
+    """Measure trials, so many at a time, for at most ``ALL_SECONDS``."""
     out_of_time = threading.Timer(ALL_SECONDS, stop.set)
     out_of_time.start()
     try:
         with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
             try:
-                for done in concurrent.futures.as_completed([pool.submit(measure, p) for p in ladders]):
+                for done in concurrent.futures.as_completed([pool.submit(measure, p) for p in trials]):
                     done.result()
             except BaseException:
                 stop.set()
                 raise
     finally:
         out_of_time.cancel()
-    return Calibration(
-        fitted_speed(sorted(measured, key=lambda m: m.trial.trial_id)) if measured else TYPICAL,
-        left_out,
-        server_seconds,
-        time.monotonic() - began,
-    )
 
 
-def chosen(planned: list[PlannedTrial]) -> list[PlannedTrial]:
-    """The trials to measure: of every scheme its smallest and its largest shape that fit and whose steps end in
-    seconds, each shape once, the baseline first."""
+def shapes_to_measure(planned: list[PlannedTrial]) -> list[PlannedTrial]:
+    """The trials to measure: every scheme's smallest and largest shape that fit and whose steps end in seconds, each
+    shape once, the baseline first."""
     quick = [p for p in planned if not p.too_large and _typical_seconds(p) < TRIAL_SECONDS]
     ends: dict[Any, PlannedTrial] = {}
     for scheme in dict.fromkeys(p.trial.scheme for p in quick):
-        of_scheme = [p for p in quick if p.trial.scheme == scheme]
-        smallest, largest = (end(of_scheme, key=lambda p: (p.trial.multiplier, p.flops_train)) for end in (min, max))
-        for p in of_scheme if scheme == "D" else (smallest, largest):  # D has a baseline of each architecture
+        same = [p for p in quick if p.trial.scheme == scheme]
+        smallest, largest = (end(same, key=lambda p: (p.trial.multiplier, p.flops_train)) for end in (min, max))
+        for p in same if scheme == BASELINE else (smallest, largest):  # each architecture has a baseline
             ends.setdefault((p.parameters, p.trial.negative_rate, p.work.per_row), p)
     return list(ends.values())
 
 
-def taken(
+def timings_of(
     planned: PlannedTrial,
     scalars: Mapping[str, Mapping[int, float]],
     ladder: tuple[int, ...],
     rows: int,
     seconds: float,
 ) -> Measured:
-    """What a trial took.
+    """The timings of a trial.
 
     Args:
-        planned: it.
-        scalars: what it wrote, by tag and examples.
+        planned: the trial.
+        scalars: its summaries, by tag and examples.
         ladder: the examples at which it was evaluated; until the first, functions are traced.
         rows: of an evaluation.
-        seconds: from its process's start to its end.
+        seconds: from the start of its process to its end.
     """
     wall, speed = scalars["time/wall_seconds"], scalars["time/examples_per_second"]
     pairs = list(itertools.pairwise(ladder))
     training = sum((end - start) / speed[end] for start, end in pairs)
     evaluation = wall[ladder[-1]] - wall[ladder[0]] - training
-    of_row = training / (ladder[-1] - ladder[0])
-    evaluation_of_row = max(evaluation / len(pairs) / rows, 1e-12)  # clocks are coarse
-    start = seconds - ladder[-1] * of_row - len(ladder) * rows * evaluation_of_row
-    return Measured(planned.trial, planned.work, max(start, 0.0), of_row, evaluation_of_row)
+    training_row = training / (ladder[-1] - ladder[0])
+    evaluation_row = max(evaluation / len(pairs) / rows, 1e-12)  # clocks are coarse
+    start = seconds - ladder[-1] * training_row - len(ladder) * rows * evaluation_row
+    return Measured(planned.trial, planned.work, max(start, 0.0), training_row, evaluation_row)
 
 
 def _ladder(planned: PlannedTrial, config: Config, data: ClickData) -> tuple[int, ...] | None:
     """Examples at which to evaluate a trial: after its first steps and after each stretch; None if rows are too few."""
     batch_size = config.training.batch_size
     available = rows_left(data.manifest.splits["train"], planned.trial.negative_rate) // batch_size
-    of_step = batch_size * TYPICAL.of_row(planned.work)[0]
-    stretch = min(max(STRETCH_STEPS, round(STRETCH_SECONDS / of_step)), (available - STRETCH_STEPS) // 2)
+    step_seconds = batch_size * TYPICAL.row_seconds(planned.work)[0]
+    stretch = min(max(STRETCH_STEPS, round(STRETCH_SECONDS / step_seconds)), (available - STRETCH_STEPS) // 2)
     if stretch < 1:
         return None
     return tuple(batch_size * (STRETCH_STEPS + k * stretch) for k in range(3))
 
 
 def _typical_seconds(planned: PlannedTrial) -> float:
-    """What the fewest steps and evaluations take."""
-    training, evaluation = TYPICAL.of_row(planned.work)
+    """Seconds of the fewest steps and evaluations."""
+    training, evaluation = TYPICAL.row_seconds(planned.work)
     start = TYPICAL.start + SECONDS_PER_PARAMETER * planned.parameters
     return start + 3 * (STRETCH_STEPS * LARGEST_BATCH * training + LARGEST_BATCH * evaluation)
 
 
-def _few_of(data: ClickData, baseline: Work, folder: Path, stop: threading.Event) -> ClickData:
-    """No more rows than a calibration needs."""
-    evaluated = max(LARGEST_BATCH, round(EVALUATION_SECONDS / TYPICAL.of_row(baseline)[1]))
+def subsample(data: ClickData, baseline: Work, folder: Path, stop: threading.Event, machine: Machine) -> ClickData:
+    """The first rows of the data, no more than a calibration needs."""
+    evaluated = max(LARGEST_BATCH, round(EVALUATION_SECONDS / TYPICAL.row_seconds(baseline)[1]))
     share = min(1.0, evaluated / _evaluation_rows(data))
     rows: dict[SplitName, int] = {name: round(share * data.manifest.splits[name].rows) for name in SPLITS}
     rows["train"] = min(TRAIN_ROWS, data.manifest.splits["train"].rows)
     if all(rows[name] == data.manifest.splits[name].rows for name in SPLITS):
         return data
-    few: ClickData = run_isolated(_excerpt, (data, rows, folder / "data"), folder / "log.txt", _ignore, stop)
+    few: ClickData = machine.run(excerpt, (data, rows, folder / "data"), folder / "log.txt", _ignore, stop)
     return few
 
 
-def _excerpt(data: ClickData, rows: Mapping[SplitName, int], folder: Path, report: Callable[[Any], None]) -> ClickData:
+def excerpt(data: ClickData, rows: Mapping[SplitName, int], folder: Path, report: Callable[[Any], None]) -> ClickData:
     """The first rows of each split, at least one, in shards of their own."""
     make_strategy("cpu")  # copying needs no GPU
     folder.mkdir()
@@ -241,8 +282,8 @@ def _evaluation_rows(data: ClickData) -> int:
 
 
 def _nothing(report: Callable[[Any], None]) -> None:
-    """The first process starts the server that all are forked from."""
+    """Do nothing: the first process starts the server that all are forked from."""
 
 
 def _ignore(report: Any) -> None:
-    """What a trial says while it is measured is of no interest."""
+    """Drop the progress of a trial that is measured."""

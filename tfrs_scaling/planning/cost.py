@@ -1,4 +1,4 @@
-"""What a trial has to do, and the seconds that this takes at a given speed. Pure arithmetic: nothing runs here."""
+"""The work of a trial, and the seconds it takes at a given speed. Pure arithmetic: nothing runs here."""
 
 import dataclasses
 import heapq
@@ -9,6 +9,7 @@ import numpy as np
 from scipy.optimize import nnls
 
 from tfrs_scaling.config import Architecture, Config
+from tfrs_scaling.fit.schemes import BASELINE
 from tfrs_scaling.input.schema import Schema
 from tfrs_scaling.model.accounting import forward_flops, training_flops
 from tfrs_scaling.study.trials import Trial
@@ -16,7 +17,7 @@ from tfrs_scaling.study.trials import Trial
 
 @dataclasses.dataclass(frozen=True)
 class Work:
-    """What a trial has to do.
+    """The work of a trial.
 
     Attributes:
         starts: models built and traced.
@@ -36,15 +37,15 @@ class Work:
 
     @property
     def per_row(self) -> tuple[int, int, str]:
-        """What makes a row of one trial dearer than another's."""
+        """What the cost per row depends on."""
         return self.embedding_values, self.flops_train, self.architecture
 
 
 def work_of(trial: Trial, config: Config, data_schema: Schema, evaluation_rows: int) -> Work:
-    """What a trial of the study has to do: its trainings, and both evaluation splits predicted at each rung.
+    """The work of a trial: its trainings, and predictions of both evaluation splits at each rung.
 
     Args:
-        trial: it.
+        trial: the trial.
         config: the study.
         data_schema: of its data.
         evaluation_rows: rows of the validation and test splits together.
@@ -65,7 +66,7 @@ def work_of(trial: Trial, config: Config, data_schema: Schema, evaluation_rows: 
 class RowSeconds:
     """Seconds of one row: ``row + embedding_value * values + flop * flops``.
 
-    A sum and not a power law: reading and bookkeeping take the same for every shape, so that a shape of a tenth of the
+    A sum and not a power law: reading and bookkeeping take the same for every shape, so a shape with a tenth of the
     FLOPs takes far more than a tenth of the time.
     """
 
@@ -74,17 +75,17 @@ class RowSeconds:
     flop: float
 
     def at(self, embedding_values: int, flops: int) -> float:
-        """Of a model that looks up so many numbers for a row and makes so many FLOPs."""
+        """Seconds of a row for which a model looks up so many numbers and makes so many FLOPs."""
         return self.row + self.embedding_value * embedding_values + self.flop * flops
 
 
 @dataclasses.dataclass(frozen=True)
 class Measured:
-    """What a few steps of a trial took.
+    """The timings of a trial.
 
     Attributes:
-        trial: it.
-        work: its.
+        trial: the trial.
+        work: in all its rungs.
         start: seconds before the first step and after the last: process, model, tracing.
         training, evaluation: seconds per row.
     """
@@ -98,12 +99,12 @@ class Measured:
 
 @dataclasses.dataclass(frozen=True)
 class Speed:
-    """How fast a machine works.
+    """How fast a machine is.
 
     Attributes:
         start: seconds of a start.
         training, evaluation: of rows.
-        measured: trials that took other than this says; those near them are taken to do so too.
+        measured: trials whose deviations from these numbers correct the predictions for similar trials.
     """
 
     start: float
@@ -112,54 +113,53 @@ class Speed:
     measured: tuple[Measured, ...] = ()
 
     def seconds(self, trial: Trial, work: Work) -> float:
-        """What a trial takes.
+        """Seconds that a trial takes.
 
-        Where trials of its scheme were measured, the sum over FLOPs and embedding values is corrected by what they
-        took beside it: geometrically between their multipliers, and as the nearest beyond them. So the prediction for a
-        measured shape is what was measured.
+        If trials of its scheme were measured, the sum over FLOPs and embedding values is corrected by their ratios to
+        it: interpolated geometrically between their multipliers, and constant beyond them. So the prediction for a
+        measured shape is the measurement.
         """
         near = sorted(
             (
                 m
                 for m in self.measured
-                if m.trial.scheme in (trial.scheme, "D") and m.work.architecture == work.architecture
+                if m.trial.scheme in (trial.scheme, BASELINE) and m.work.architecture == work.architecture
             ),
             key=lambda m: m.trial.multiplier,
         )
-        training, evaluation = self.of_row(work)
+        training, evaluation = self.row_seconds(work)
         if near:
-            of_row = [self.of_row(m.work) for m in near]
+            predicted = [self.row_seconds(m.work) for m in near]
             at, here = [math.log(m.trial.multiplier) for m in near], math.log(trial.multiplier)
-            beside = (
-                [math.log(m.training / told) for m, (told, _) in zip(near, of_row, strict=True)],
-                [math.log(m.evaluation / told) for m, (_, told) in zip(near, of_row, strict=True)],
+            ratios = (
+                [math.log(m.training / seconds) for m, (seconds, _) in zip(near, predicted, strict=True)],
+                [math.log(m.evaluation / seconds) for m, (_, seconds) in zip(near, predicted, strict=True)],
             )
-            training *= math.exp(np.interp(here, at, beside[0]))
-            evaluation *= math.exp(np.interp(here, at, beside[1]))
+            training *= math.exp(np.interp(here, at, ratios[0]))
+            evaluation *= math.exp(np.interp(here, at, ratios[1]))
         return self.start * work.starts + training * work.trained + evaluation * work.evaluated
 
-    def of_row(self, work: Work) -> tuple[float, float]:
-        """Seconds of a row trained on and of a row predicted, by the sum alone."""
+    def row_seconds(self, work: Work) -> tuple[float, float]:
+        """Seconds of a row trained on and of a row predicted, without the correction."""
         return (
             self.training.at(work.embedding_values, work.flops_train),
             self.evaluation.at(work.embedding_values, work.flops_forward),
         )
 
 
-# One core of a 2024 server under TensorFlow 2.21, batches of 256. It tells how many steps a calibration can make in a
-# few seconds, and how the trials of a sweep compare: a sweep shows its progress from the first trial on, without being
-# calibrated for half a minute, and what trials really take corrects the time left as they end.
+# One core of a 2024 server under TensorFlow 2.21, batches of 256. It determines how many steps a calibration can make
+# in a few seconds, and how the trials of a sweep compare, so that a sweep can show its progress without a calibration.
 TYPICAL = Speed(1.4, RowSeconds(1.0e-6, 6e-9, 1.25e-11), RowSeconds(1.0e-6, 1.5e-9, 1.0e-11))
-TYPICAL_WEIGHT = 0.01  # of each of its numbers, against a measurement's 1
+TYPICAL_WEIGHT = 0.01  # of each of its numbers, relative to a measurement
 
 
 def fitted_speed(measured: Sequence[Measured]) -> Speed:
     """The speed that explains what trials took: non-negative least squares of relative errors.
 
-    Beside measurements, a typical machine's ratios of row, embedding value and FLOP weigh nearly nothing.
+    A typical machine's ratios of row, embedding value and FLOP enter with a weight near zero.
 
     Args:
-        measured: of different shapes; one at least.
+        measured: of different shapes; at least one.
     """
     training = [(m.work.embedding_values, m.work.flops_train, m.training) for m in measured]
     evaluation = [(m.work.embedding_values, m.work.flops_forward, m.evaluation) for m in measured]
@@ -174,7 +174,7 @@ def fitted_speed(measured: Sequence[Measured]) -> Speed:
 def _row_seconds(measured: list[tuple[int, int, float]], typical: RowSeconds) -> RowSeconds:
     values, flops, seconds = (np.array(column, dtype=np.float64) for column in zip(*measured, strict=True))
     parts = np.stack([np.ones_like(seconds), values, flops], axis=1) * dataclasses.astuple(typical)
-    # What a few shapes cannot tell apart is taken to be as a typical machine's, but for one factor.
+    # What a few shapes cannot determine is taken from a typical machine, up to one factor.
     factor = float(np.median(seconds / parts.sum(axis=1)))
     terms = np.concatenate([factor * parts / seconds[:, None], TYPICAL_WEIGHT * np.eye(3)])
     solution, _ = nnls(terms, np.concatenate([np.ones_like(seconds), np.full(3, TYPICAL_WEIGHT)]))
@@ -182,8 +182,8 @@ def _row_seconds(measured: list[tuple[int, int, float]], typical: RowSeconds) ->
 
 
 def wall_seconds(seconds: Iterable[float], jobs: int) -> float:
-    """When the last of the trials ends if each is begun, the longest first, as soon as one of so many jobs is free."""
+    """When the last of the trials ends if the longest waiting one starts as soon as one of so many jobs is free."""
     free = [0.0] * jobs
-    for of_trial in sorted(seconds, reverse=True):
-        heapq.heapreplace(free, free[0] + of_trial)
+    for duration in sorted(seconds, reverse=True):
+        heapq.heapreplace(free, free[0] + duration)
     return max(free)

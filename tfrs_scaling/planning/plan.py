@@ -7,6 +7,7 @@ import psutil
 
 from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.config import Config
+from tfrs_scaling.fit.schemes import BASELINE
 from tfrs_scaling.hardware import StrategyName, count_cores, count_gpus
 from tfrs_scaling.input.schema import Schema
 from tfrs_scaling.input.shards import SPLITS, Manifest, Split
@@ -29,8 +30,8 @@ class PlannedTrial:
         flops_forward, flops_train: per example.
         bytes: of memory.
         work: what it has to do.
-        seconds: what that takes at the speed that the plan was made for; 0 where it cannot run.
-        too_large: why the trial cannot run on this machine; empty where it can.
+        seconds: how long that takes at the speed that the plan assumes; 0 if it cannot run.
+        too_large: why the trial cannot run on this machine; empty if it can.
     """
 
     trial: Trial
@@ -50,10 +51,10 @@ def plan(config: Config, schema: Schema, evaluation_rows: int, speed: Speed = TY
         config: the study.
         schema: of its data.
         evaluation_rows: rows of the validation and test splits together.
-        speed: of the machine; a typical one's tells how trials compare.
+        speed: of the machine; that of a typical one suffices to compare trials.
 
     Raises:
-        InputError: the config speaks of a table that the data do not have.
+        InputError: the config names a table that the data do not have.
     """
     check_tables(config.model, schema)
     available = psutil.virtual_memory().total
@@ -64,8 +65,8 @@ def plan_on(config: Config, manifest: Manifest, speed: Speed = TYPICAL) -> list[
     """Every trial of the study with its cost, on prepared data.
 
     Raises:
-        InputError: the training split is too small for the data ladder, all of it or what N leaves; names the first
-            size.
+        InputError: the training split, or what N leaves of it, is too small for the data ladder; names the first size
+            that is too large.
     """
     rows = {name: manifest.splits[name].rows for name in SPLITS}
     for index, size in enumerate(config.ladder):
@@ -75,7 +76,7 @@ def plan_on(config: Config, manifest: Manifest, speed: Speed = TYPICAL) -> list[
                 f"{rows['train']:,} (of {sum(rows.values()):,} in all); shorten the ladder with "
                 "--set sweep.examples=[...] or prepare more data"
             )
-    for index, rate in enumerate(config.sweep.N):
+    for index, rate in enumerate(config.sweep.multipliers("N")):
         left = rows_left(manifest.splits["train"], float(rate))
         if left < config.ladder[-1]:
             raise InputError(
@@ -87,15 +88,15 @@ def plan_on(config: Config, manifest: Manifest, speed: Speed = TYPICAL) -> list[
 
 
 def rows_left(split: Split, negative_rate: float) -> int:
-    """Rows that are left of a split when each negative is kept with this probability: as many as chance will leave,
-    but for odds of 30,000 to 1."""
+    """Rows left of a split when each negative is kept with this probability: a lower bound that holds with odds of
+    30,000 to 1."""
     negatives = split.rows - split.clicks
     deviation = math.sqrt(negatives * negative_rate * (1 - negative_rate))
     return math.floor(split.clicks + negatives * negative_rate - STANDARD_DEVIATIONS * deviation)
 
 
 def jobs_at_once(planned: list[PlannedTrial], strategy: StrategyName) -> int:
-    """How many trials to run at a time: one per core as far as memory goes, one per GPU, one where they share a TPU.
+    """How many trials to run at a time: one per core if memory allows, one per GPU, one on a TPU.
 
     Small operations gain little from a second thread: on two cores six trials of the flights study ran 1.6 times as
     fast with two trials of one thread each as with one trial of two.
@@ -133,8 +134,8 @@ def _planned(
 
 
 def _what_would_fit(trial: Trial, config: Config, data_schema: Schema, available: int) -> str:
-    """The largest multiplier of the trial's scheme, halved from its own, that fits; empty where none of ten does."""
-    if trial.scheme in ("D", "F", "N", "E"):  # they do not scale the model's sizes
+    """Which of ten halvings of the trial's multiplier is the first to fit in memory; empty if none does."""
+    if trial.scheme == BASELINE:
         return ""
     for halvings in range(1, 11):
         multiplier = trial.multiplier / 2**halvings

@@ -8,7 +8,7 @@ from tfrs_scaling.config import Config
 from tfrs_scaling.planning.calibration import Calibration
 from tfrs_scaling.planning.cost import wall_seconds
 from tfrs_scaling.planning.plan import PlannedTrial
-from tfrs_scaling.study.trials import why_apart
+from tfrs_scaling.study.trials import why_from_scratch
 
 
 def trial_table(planned: list[PlannedTrial]) -> Table:
@@ -37,7 +37,7 @@ def sentences(
     price: float | None,
     preparing: float,
 ) -> Iterator[str]:
-    """What the table means, and what the study takes in all.
+    """What the table means, and what the study costs in all.
 
     Args:
         config: the study.
@@ -45,14 +45,14 @@ def sentences(
         calibration: of the machine.
         jobs: trials at a time.
         price: of an hour of the machine.
-        preparing: seconds in which the study makes its data; 0 if they are there.
+        preparing: seconds that making the study's data takes; 0 if they exist.
     """
     for p in planned:
         if p.too_large:
             yield f"too large: {p.trial.trial_id}: {p.too_large}"
     yield f"data sizes: {', '.join(f'{size:,}' for size in config.ladder)} (whole batches)"
-    if apart := why_apart(config):
-        yield apart
+    if why := why_from_scratch(config):
+        yield why
     yield "FLOPs are per example: of a prediction, and of training it (forward and backward)"
     for trial_id, reason in calibration.left_out.items():
         yield f"not measured: {trial_id}: {reason}"
@@ -62,7 +62,7 @@ def sentences(
             f"{jobs} at a time ({calibration.seconds:.0f} s)"
         )
     else:
-        yield "times: of one core of a 2024 server; none of the shapes could be measured here"
+        yield "times: for one core of a 2024 server, as none of the shapes could be measured here"
     runnable = [p for p in planned if not p.too_large]
     memory = sum(sorted((p.bytes for p in runnable), reverse=True)[:jobs])
     trials = wall_seconds((p.seconds for p in runnable), jobs)
@@ -80,7 +80,7 @@ def sentences(
     ):
         if count > 1 and trials:
             saved = trials - wall_seconds(with_one, jobs)
-            yield f"  {saved / wall:.0%} of it because of {count} {name}: with one, {duration(wall - saved)}"
+            yield f"  {count} {name} account for {saved / wall:.0%}; with one it would take {duration(wall - saved)}"
     if price is not None:
         yield f"  cost: {wall / 3600 * price:,.2f} at {price:g} an hour"
 

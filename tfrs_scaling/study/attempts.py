@@ -1,11 +1,11 @@
-"""Attempts at trials: each in a folder of its own, and the first whole one becomes the trial's.
+"""Attempts at trials: each in a folder of its own, and the first complete one becomes the trial's.
 
-running/ID.TOKEN/   an attempt: event file, log.txt and, every few seconds anew, attempt.json
-trials/ID/          the same folder, renamed once the attempt was over and its trial.json written
+running/ID.TOKEN/   an attempt: event file, log.txt and attempt.json, which is rewritten every few seconds
+trials/ID/          the same folder, renamed once the attempt has ended and its trial.json is written
 
-A rename is atomic, and refused where the trial's folder is there already. So a trial is over with all of its files or
-not at all; and of two attempts at one trial, such as that of a worker taken for dead that was only slow, one counts
-and the other is removed. Needs no TensorFlow.
+A rename is atomic, and fails if the trial's folder already exists. So a trial has all of its files or none; and of two
+attempts at one trial (a worker presumed dead may only have been slow) one is kept and the other removed. Needs no
+TensorFlow.
 """
 
 import contextlib
@@ -24,21 +24,23 @@ from typing import Any
 
 import psutil
 
+from tfrs_scaling.common.files import write_json
+
 BEAT_SECONDS = 5.0
-# A worker without a sign of life for this long counts as dead. A network file system may show changes a minute late.
+# A worker that shows no activity for this long counts as dead. A network file system may show changes a minute late.
 LOST_SECONDS = 120.0
 DEBRIS_SECONDS = 24 * 3600.0
 
 
 @dataclasses.dataclass(frozen=True)
 class Process:
-    """A process, so that others can tell whether it still lives.
+    """A process, described so that others can tell whether it is still alive.
 
     Attributes:
         host: name of its machine.
-        space: where its id means it: the machine's boot and PID namespace. Containers may share a host's name.
+        space: the machine's boot and PID namespace, within which ids are unique. Containers may share a host's name.
         pid: its id.
-        started: Unix time; ids are used again.
+        started: Unix time; ids are reused.
     """
 
     host: str
@@ -48,11 +50,11 @@ class Process:
 
     @classmethod
     def this(cls) -> "Process":
-        """The one that asks."""
+        """The calling process."""
         return cls(platform.node(), _space(), os.getpid(), psutil.Process().create_time())
 
     def is_alive(self) -> bool | None:
-        """Whether it lives; None where it cannot be seen from here."""
+        """Whether it is alive; None if it cannot be seen from here."""
         if (self.host, self.space) != (platform.node(), _space()):
             return None
         try:
@@ -67,12 +69,12 @@ class Attempt:
     """What attempt.json says.
 
     Attributes:
-        trial_id: what is tried.
-        worker: who tries, in the sweep's terms.
+        trial_id: the trial.
+        worker: who runs it: ``jobN``, or KerasTuner's tuner id.
         process: the sweep or worker, not the process that trains.
         began: Unix time.
         at: Unix time when this was written.
-        beat: how often it was; grows while the process lives.
+        beat: how often it has been written; grows while the process lives.
         examples: trained on so far.
         examples_per_second: of training.
     """
@@ -88,7 +90,7 @@ class Attempt:
 
     @classmethod
     def read(cls, path: Path) -> "Attempt":
-        """The attempt that a file tells of.
+        """The attempt that a file describes.
 
         Raises:
             OSError: it cannot be read.
@@ -98,10 +100,17 @@ class Attempt:
 
 
 class Heartbeat:
-    """Writes an attempt's state every few seconds, from its begin to its end."""
+    """Writes an attempt's state every few seconds, from its beginning to its end.
 
-    def __init__(self, directory: Path, trial_id: str, worker: str):
-        self._path = directory / "attempt.json"
+    Args:
+        directory: of the attempt.
+        trial_id: the trial.
+        worker: who runs it.
+        seconds: between two writes.
+    """
+
+    def __init__(self, directory: Path, trial_id: str, worker: str, seconds: float = BEAT_SECONDS):
+        self._path, self._seconds = directory / "attempt.json", seconds
         now = time.time()
         self._attempt = Attempt(trial_id, worker, Process.this(), now, now)
         self._over = threading.Event()
@@ -116,19 +125,19 @@ class Heartbeat:
         self._over.set()
         self._thread.join()
 
-    def hear(self, examples: int, examples_per_second: float) -> None:
-        """Take the trial's progress, to be written with the next beat."""
+    def update(self, examples: int, examples_per_second: float) -> None:
+        """Set the trial's progress, to be written with the next beat."""
         self._attempt = dataclasses.replace(self._attempt, examples=examples, examples_per_second=examples_per_second)
 
     def _beat(self) -> None:
         beat = 0
-        while not self._over.wait(BEAT_SECONDS):
+        while not self._over.wait(self._seconds):
             beat += 1
             try:
                 write_json(
                     self._path, dataclasses.asdict(dataclasses.replace(self._attempt, at=time.time(), beat=beat))
                 )
-            except OSError:  # a full disk; the trial itself will say so, and a beat left out is no lie
+            except OSError:  # a full disk: the trial itself will report it, and a missed beat does no harm
                 continue
 
 
@@ -140,14 +149,14 @@ def begin(running: Path, trial_id: str) -> Path:
 
 
 def all_attempts(running: Path) -> Iterator[Attempt]:
-    """Those that are going on, and those of processes that were killed."""
+    """Attempts in progress, and those left by processes that were killed."""
     for path in running.glob("*/attempt.json"):
-        with contextlib.suppress(FileNotFoundError):  # it ended meanwhile, and its folder moved
+        with contextlib.suppress(FileNotFoundError):  # it has ended, and its folder was moved
             yield Attempt.read(path)
 
 
 def live_attempts(running: Path) -> Iterator[Attempt]:
-    """Those whose process lives or, on another machine, gave a sign of life lately by this machine's clock."""
+    """Attempts whose process is alive or, on another machine, was active recently by this machine's clock."""
     for attempt in all_attempts(running):
         alive = attempt.process.is_alive()
         if alive or (alive is None and time.time() - attempt.at < LOST_SECONDS):
@@ -155,7 +164,7 @@ def live_attempts(running: Path) -> Iterator[Attempt]:
 
 
 def remove_debris(running: Path) -> None:
-    """Remove what killed processes of this machine left, and whatever gave no sign of life for a day."""
+    """Remove what killed processes of this machine left behind, and attempts without activity for a day."""
     for directory in list(running.glob("*")):
         try:
             age = time.time() - max(path.stat().st_mtime for path in (directory, *directory.iterdir()))
@@ -168,17 +177,17 @@ def remove_debris(running: Path) -> None:
 
 
 def publish(directory: Path, trial: Path, record: dict[str, Any]) -> dict[str, Any]:
-    """End an attempt: its folder becomes the trial's, unless the trial came off meanwhile in another's hands.
+    """End an attempt: its folder becomes the trial's, unless another attempt has already succeeded.
 
-    What failed before gives way; what came off does not.
+    A failed trial is replaced, a successful one is kept.
 
     Args:
         directory: the attempt's folder.
         trial: the trial's folder to be.
-        record: what the attempt came to; ``status`` is ok, failed or skipped.
+        record: the attempt's outcome; ``status`` is ok, failed or skipped.
 
     Returns:
-        The record that counts.
+        The record that is kept: this one, or that of an attempt that succeeded earlier.
 
     Raises:
         OSError: it cannot be written.
@@ -200,11 +209,11 @@ def publish(directory: Path, trial: Path, record: dict[str, Any]) -> dict[str, A
         if there is not None and there["status"] != "failed":
             shutil.rmtree(directory)
             return there
-        _make_way(trial, directory.parent)
+        _remove_failed(trial, directory.parent)
 
 
 def read_record(trial: Path) -> dict[str, Any] | None:
-    """What a trial came to, or None if it is not over."""
+    """A trial's outcome, or None if it has not ended."""
     try:
         content: dict[str, Any] = json.loads((trial / "trial.json").read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -212,36 +221,19 @@ def read_record(trial: Path) -> dict[str, Any] | None:
     return content
 
 
-def write_json(path: Path, content: dict[str, Any], *, durably: bool = False) -> None:
-    """Write a JSON file that is, at every moment, absent, the old one or the new one.
-
-    Args:
-        path: of the file.
-        content: what to write.
-        durably: whether it must outlive a loss of power.
-    """
-    temporary = path.with_name(f".{path.name}.partial")
-    with temporary.open("w", encoding="utf-8") as file:
-        file.write(json.dumps(content, indent=1, sort_keys=True) + "\n")
-        if durably:
-            file.flush()
-            os.fsync(file.fileno())
-    temporary.replace(path)
-
-
-def _make_way(trial: Path, running: Path) -> None:
-    """Remove a trial's folder, unless another attempt got in between and came off."""
+def _remove_failed(trial: Path, running: Path) -> None:
+    """Remove a trial's folder, unless another attempt has succeeded in the meantime."""
     aside = running / f"{trial.name}.{uuid.uuid4().hex[:8]}.old"
     try:
         trial.rename(aside)
-    except FileNotFoundError:  # somebody else did
+    except FileNotFoundError:  # somebody else removed it
         return
     moved = read_record(aside)
     if moved is not None and moved["status"] != "failed":
         try:
             aside.rename(trial)
             return
-        except OSError as error:  # a third came off: one of them is enough
+        except OSError as error:  # a third succeeded: one of them is enough
             if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
                 raise
     shutil.rmtree(aside)
@@ -256,7 +248,7 @@ def _sync(path: Path) -> None:
 
 
 def _space() -> str:
-    """Of process ids; empty where the system does not tell."""
+    """The namespace of process ids; empty if the system does not provide it."""
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
         return f"{boot} {Path('/proc/self/ns/pid').readlink()}"

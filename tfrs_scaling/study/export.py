@@ -32,10 +32,10 @@ MEASURED = {
 
 
 def export(config: Config, manifest: Manifest, workdir: Workdir) -> pd.DataFrame:
-    """The run table of a study: a row for every trial at every rung, and one for each trial that did not come off.
+    """The run table of a study: a row for every trial at every rung, and one for each trial without measurements.
 
     Raises:
-        InputError: a trial that is over lacks measurements; names its folder.
+        InputError: a trial that has ended lacks measurements; names its folder.
     """
     rows = [row for trial in all_trials(config) for row in _rows(trial, config, manifest, workdir)]
     runs: pd.DataFrame = with_flags(pd.DataFrame(rows))
@@ -114,7 +114,7 @@ def _trial_columns(trial: Trial, config: Config, data_schema: Schema) -> dict[st
 def read_scalars(directory: Path) -> dict[str, dict[int, float]]:
     """Per tag, the value at each step, from a folder's event files.
 
-    Summaries are float32; a value is given as the shortest decimal that stands for it.
+    Summaries are float32; each value is read as the shortest decimal that represents it.
     """
     scalars: dict[str, dict[int, float]] = {}
     for path in sorted(directory.glob("events.out.tfevents.*")):

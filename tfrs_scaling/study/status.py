@@ -23,42 +23,44 @@ class Status:
 
     Attributes:
         study: its name.
-        planned: seconds that each trial was planned to take, by id, in the order of the grid.
-        over: what each trial came to that is over, by id.
-        running: the attempts that are going on at trials that are not over or failed before.
+        planned: planned seconds of each trial, by id, in the order of the grid.
+        ended: outcomes of the trials that have ended, by id.
+        running: attempts in progress, at trials that have not ended or failed before.
         examples: that a trial trains on in all.
-        sweep: whether a sweep or a chief is at work; None where that cannot be seen from this machine.
+        sweep: whether a sweep or a chief is running; None if that cannot be seen from this machine.
         now: Unix time.
     """
 
     study: str
     planned: dict[str, float]
-    over: dict[str, dict[str, Any]]
+    ended: dict[str, dict[str, Any]]
     running: list[Attempt]
     examples: int
     sweep: bool | None
     now: float
 
-    def of(self, status: str) -> dict[str, dict[str, Any]]:
-        """The records of this status, by trial, but for trials that are being tried again."""
-        again = {attempt.trial_id for attempt in self.running}
-        return {i: record for i, record in self.over.items() if record["status"] == status and i not in again}
+    def with_status(self, status: str) -> dict[str, dict[str, Any]]:
+        """The records with this status, by trial, except those of trials that are being retried."""
+        retried = {attempt.trial_id for attempt in self.running}
+        return {i: record for i, record in self.ended.items() if record["status"] == status and i not in retried}
 
     @property
     def to_do(self) -> list[str]:
-        """Trials that nobody has begun; also those that a killed sweep had."""
+        """Trials that nothing is running, including those that a killed sweep left."""
         begun = {attempt.trial_id for attempt in self.running}
-        return [trial_id for trial_id in self.planned if trial_id not in self.over and trial_id not in begun]
+        return [trial_id for trial_id in self.planned if trial_id not in self.ended and trial_id not in begun]
 
     @property
     def seconds_left(self) -> float | None:
-        """Until the last trial ends, if as many run side by side as do now; None where none runs.
+        """Until the last trial ends, if as many run at a time as now; None if none runs.
 
-        The plan tells how long trials take by each other, those that are done how long by the clock.
+        The plan says how long trials take relative to each other; those that are done, how long by the clock.
         """
         if not self.running:
             return None
-        done = [(record["seconds"], self.planned[i]) for i, record in self.of("ok").items() if "seconds" in record]
+        done = [
+            (record["seconds"], self.planned[i]) for i, record in self.with_status("ok").items() if "seconds" in record
+        ]
         pace = sum(took for took, _ in done) / sum(planned for _, planned in done) if done else 1.0
         waiting = sum(self.planned[trial_id] for trial_id in self.to_do) * pace
         begun = [max(0.0, self.planned[a.trial_id] * pace - (self.now - a.began)) for a in self.running]
@@ -77,26 +79,26 @@ def read_status(workdir: Workdir) -> Status:
     planned = {name: float(seconds) for name, seconds in read_yaml(workdir.plan).items()}
     running = [attempt for attempt in live_attempts(workdir.running) if attempt.trial_id in planned]
     records = {name: workdir.record(name) for name in planned}
-    over = {name: record for name, record in records.items() if record is not None}
-    holder = workdir.holder()
+    ended = {name: record for name, record in records.items() if record is not None}
+    owner = workdir.lock_owner()
     return Status(
         study=study["name"],
         planned=planned,
-        over=over,
-        running=[a for a in running if over.get(a.trial_id, {}).get("status", "failed") == "failed"],
+        ended=ended,
+        running=[a for a in running if ended.get(a.trial_id, {}).get("status", "failed") == "failed"],
         examples=study["config"]["sweep"]["examples"][-1],
-        sweep=False if holder is None else holder.is_alive(),
+        sweep=False if owner is None else owner.is_alive(),
         now=now,
     )
 
 
 def rendered(status: Status) -> RenderableType:
-    """The same for people: counts and time left, what runs, and what did not come off and why."""
+    """For a terminal: counts and time left, what is running, and what failed and why."""
     counts = {
-        "done": len(status.of("ok")),
+        "done": len(status.with_status("ok")),
         "running": len(status.running),
-        "failed": len(status.of("failed")),
-        "skipped": len(status.of("skipped")),
+        "failed": len(status.with_status("failed")),
+        "skipped": len(status.with_status("skipped")),
         "to do": len(status.to_do),
     }
     head = ", ".join(f"{count} {name}" for name, count in counts.items() if count or name == "done")
@@ -107,7 +109,7 @@ def rendered(status: Status) -> RenderableType:
     if status.running:
         parts.append(_running(status))
     for name, style in (("failed", "red"), ("skipped", "yellow")):
-        for trial_id, record in status.of(name).items():
+        for trial_id, record in status.with_status(name).items():
             parts.append(Text.assemble((name, style), f" {trial_id}: {record['reason']}"))
     return Group(*parts)
 
@@ -117,14 +119,14 @@ def _outlook(status: Status) -> str:
         return f"about {duration(left)} left, with {len(status.running)} at a time"
     if status.to_do:
         waiting = {
-            True: "a sweep is at work, and no trial runs yet",
-            None: "no trial runs; a sweep on another machine may be at work",
-            False: "no sweep is at work; the same command as before goes on from here",
+            True: "a sweep is running, but no trial yet",
+            None: "no trial is running; a sweep may be running on another machine",
+            False: "no sweep is running; run the same command again to continue",
         }
         return waiting[status.sweep]
-    if failed := len(status.of("failed")):
-        return f"all trials are over; the same command as before tries the {failed} again that failed"
-    return "all trials are over"
+    if failed := len(status.with_status("failed")):
+        return f"all trials have ended; run the same command again to retry the {failed} that failed"
+    return "all trials have ended"
 
 
 def _running(status: Status) -> Table:

@@ -5,9 +5,11 @@ import fractions
 from collections.abc import Iterator
 from typing import Any
 
-from tfrs_scaling.config import SCALING_SCHEMES, Architecture, Config, Scheme, Sweep
+from tfrs_scaling.config import Architecture, Config, Sweep
+from tfrs_scaling.fit.schemes import BASELINE, SCALED
 from tfrs_scaling.input.schema import Schema, scaled_size
-from tfrs_scaling.model.shape import Shape, baseline_shape, keep_features, scale
+from tfrs_scaling.model.shape import Shape, baseline_shape, scale
+from tfrs_scaling.study.features import keep_features
 
 ONE = fractions.Fraction(1)
 
@@ -17,15 +19,15 @@ class Trial:
     """A shape, a learning rate and a seed, trained and measured at every rung of the data ladder.
 
     Attributes:
-        scheme: what is scaled; D for the baseline.
+        scheme: its letter in ``fit.schemes``.
         multiplier: by how much; under VH, of the rows; under E, the number of epochs.
         learning_rate: at the first step.
         seed: of the initialisation, and of the order of the training rows.
         dim_multiplier: of the embedding dimension, under VH alone.
-        architecture: another one than the study's; None: the study's.
+        architecture: if it differs from the study's; else None.
     """
 
-    scheme: Scheme
+    scheme: str
     multiplier: fractions.Fraction
     learning_rate: float
     seed: int
@@ -72,14 +74,14 @@ class Trial:
         """How often each training row is passed over."""
         return int(self.multiplier) if self.scheme == "E" else 1
 
-    def apart(self, config: Config) -> bool:
-        """Whether each rung takes a training from scratch: where training on a rung's rows is not the first part of
-        training on more, because they are passed over again or because the learning rate depends on the end."""
+    def from_scratch(self, config: Config) -> bool:
+        """Whether each data size is trained from scratch, because training on it is not the first part of training on
+        more: its rows are passed over again, or the learning rate depends on where the training ends."""
         return self.epochs > 1 or config.training.schedule != "constant"
 
     def trainings(self, config: Config) -> tuple[int, ...]:
-        """The steps of each training from scratch: of one per rung where they are ``apart``, of one alone else."""
-        if self.apart(config):
+        """The steps of each training of the trial: one per data size if they are trained ``from_scratch``, else one."""
+        if self.from_scratch(config):
             return tuple(self.epochs * steps for steps in config.ladder_steps)
         return (config.ladder_steps[-1],)
 
@@ -99,30 +101,30 @@ def all_trials(config: Config) -> list[Trial]:
     ]
 
 
-def _points(sweep: Sweep) -> Iterator[tuple[Scheme, fractions.Fraction, dict[str, Any]]]:
-    """Per shape its scheme, its multiplier, and what else a trial of it is made of."""
-    yield "D", ONE, {}
+def _points(sweep: Sweep) -> Iterator[tuple[str, fractions.Fraction, dict[str, Any]]]:
+    """The scheme and multiplier of every shape, and the other fields of its trials."""
+    yield BASELINE, ONE, {}
     for architecture in sweep.A:
-        yield "D", ONE, {"architecture": architecture}
-    for scheme in SCALING_SCHEMES:
+        yield BASELINE, ONE, {"architecture": architecture}
+    for scheme in SCALED:
         for multiplier in sweep.multipliers(scheme):
             yield scheme, multiplier, {}
     if sweep.VH:
-        for multiplier in sweep.V:
-            for dim_multiplier in sweep.H:
+        for multiplier in sweep.multipliers("V"):
+            for dim_multiplier in sweep.multipliers("H"):
                 yield "VH", multiplier, {"dim_multiplier": dim_multiplier}
 
 
-def why_apart(config: Config) -> str:
-    """Which trials train every data size from scratch, and why; empty where none does."""
+def why_from_scratch(config: Config) -> str:
+    """Which trials train every data size from scratch, and why; empty if none does."""
     rows = {trial.epochs: trial.training_rows(config) for trial in all_trials(config)}
     reasons = []
     if config.training.schedule != "constant":
         reasons.append(
-            f"training.schedule {config.training.schedule} depends on where a training ends: every trial trains its "
-            f"{len(config.ladder)} data sizes apart, {rows[1]:,} rows in all instead of {config.ladder[-1]:,}"
+            f"training.schedule {config.training.schedule} depends on where training ends: every trial trains its "
+            f"{len(config.ladder)} data sizes from scratch, on {rows[1]:,} rows in all instead of {config.ladder[-1]:,}"
         )
-    if config.sweep.E:
-        passes = ", ".join(f"{rows[epochs]:,} rows at {epochs}" for epochs in config.sweep.E)
-        reasons.append(f"sweep.E passes over each data size again: its trials train them apart, {passes}")
+    if epochs := config.sweep.multipliers("E"):
+        passes = ", ".join(f"{rows[int(count)]:,} rows at {count}" for count in epochs)
+        reasons.append(f"sweep.E repeats each data size: its trials train every size from scratch, on {passes}")
     return "; ".join(reasons)

@@ -1,15 +1,15 @@
-"""A study's folder: what it was started with, what each trial came to, and who is at work in it.
+"""A study's folder: what it was started with, the outcome of each trial, and which processes work in it.
 
 study.json           configuration, data and software
 manifest.json        of the data
-plan.json            of each trial the seconds it was planned to take
+plan.json            the planned seconds of each trial
 running/ID.TOKEN/    an attempt at a trial: event file, log.txt, attempt.json
-trials/ID/           the attempt that counts, with trial.json: what the trial came to
+trials/ID/           the attempt that was kept, with trial.json: the trial's outcome
 keras_tuner/         the grid as KerasTuner saw it
-announced.json       under multi_worker: the trial that the chief is at
+announced.json       under multi_worker: the trial that the chief is running
 workerN.txt          under multi_worker: what worker N printed in its last trial
 runs.csv, fits.json, report.html
-findings/            what TensorBoard shows of the study as a whole
+findings/            what TensorBoard shows about the study as a whole
 """
 
 import contextlib
@@ -25,12 +25,13 @@ from typing import TYPE_CHECKING, Any
 
 import tfrs_scaling
 from tfrs_scaling.common.errors import InputError
+from tfrs_scaling.common.files import write_json
 from tfrs_scaling.common.strict_yaml import read_yaml, validated
 from tfrs_scaling.config import Config
 from tfrs_scaling.hardware import count_cores
-from tfrs_scaling.study.attempts import Process, read_record, write_json
+from tfrs_scaling.study.attempts import Process, read_record
 
-if TYPE_CHECKING:  # comes with TensorFlow, which looking into a folder does not need
+if TYPE_CHECKING:  # these load TensorFlow, which reading a folder does not need
     from tfrs_scaling.input.shards import ClickData, Manifest
 
 LIBRARIES = (
@@ -51,7 +52,7 @@ def libraries() -> str:
 
 
 def machine() -> str:
-    """What this machine is, as far as it changes results."""
+    """What about this machine can change results."""
     return f"{platform.machine()} {count_cores()} cores {platform.system()}"
 
 
@@ -74,10 +75,10 @@ class Workdir:
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
-        """Hold the folder for one sweep; the lock dies with the process, however it dies.
+        """Lock the folder for one sweep; the lock ends with the process, however it ends.
 
         Raises:
-            InputError: another sweep holds it (says which), or it cannot be written.
+            InputError: another sweep has locked it (says which), or it cannot be written.
         """
         try:
             self.root.mkdir(parents=True, exist_ok=True)
@@ -88,9 +89,9 @@ class Workdir:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                holder = self.holder()
-                who = f", process {holder.pid} on {holder.host}" if holder else ""
-                raise InputError(f"{self.root}: another sweep is at work in this folder{who}") from None
+                owner = self.lock_owner()
+                who = f", process {owner.pid} on {owner.host}" if owner else ""
+                raise InputError(f"{self.root}: another sweep is running in this folder{who}") from None
             try:
                 lock.truncate(0)
                 lock.write(json.dumps(dataclasses.asdict(Process.this())))
@@ -99,15 +100,15 @@ class Workdir:
                 raise InputError(f"{self.root}: cannot be written: {error.strerror}") from None
             yield
 
-    def holder(self) -> Process | None:
-        """The process that swept this folder last, which may have ended."""
+    def lock_owner(self) -> Process | None:
+        """The process that locked this folder last, which may have ended."""
         try:
             return Process(**json.loads((self.root / ".lock").read_text(encoding="utf-8")))
-        except (OSError, ValueError):  # never swept, or just being locked
+        except (OSError, ValueError):  # never locked, or being locked at this moment
             return None
 
     def claim(self, config: Config, data: "ClickData") -> None:
-        """Write down what the study is; a folder that holds another study is refused.
+        """Record what the study is; refuse a folder that holds another study.
 
         Raises:
             InputError: lists what differs.
@@ -131,10 +132,10 @@ class Workdir:
         write_json(self.study, study)
 
     def check(self, config: Config, data: "ClickData") -> None:
-        """Refuse a folder that holds another study than this one.
+        """Refuse a folder that holds a different study.
 
         Raises:
-            InputError: lists what differs, or this is no study's folder.
+            InputError: lists what differs, or the folder holds no study.
         """
         before = self.read_study()
         differences = [
@@ -153,10 +154,10 @@ class Workdir:
             )
 
     def read_study(self) -> dict[str, Any]:
-        """What ``claim`` wrote down.
+        """What ``claim`` recorded.
 
         Raises:
-            InputError: this is no study's folder.
+            InputError: the folder holds no study.
         """
         if not self.study.exists():
             raise InputError(f"{self.root}: no study.json, so no sweep was started in this folder")
@@ -166,7 +167,7 @@ class Workdir:
         """The study's configuration, and the manifest of its data.
 
         Raises:
-            InputError: this is no study's folder, or its files were changed by hand.
+            InputError: the folder holds no study, or its files were edited by hand.
         """
         from tfrs_scaling.input.shards import Manifest
 
@@ -174,24 +175,24 @@ class Workdir:
         return config, validated(Manifest, read_yaml(self.manifest), str(self.manifest))
 
     def write_plan(self, seconds: Mapping[str, float]) -> None:
-        """Write down which trials there are and what each was planned to take, for whoever asks how far they are."""
+        """Record the trials and the planned seconds of each, for ``status``."""
         write_json(self.plan, dict(seconds))
 
     def record(self, trial_id: str) -> dict[str, Any] | None:
-        """What a trial came to, or None if it is not over."""
+        """A trial's outcome, or None if it has not ended."""
         return read_record(self.trials / trial_id)
 
     def is_settled(self, trial_id: str) -> bool:
-        """Whether a trial is over and a sweep will not try it again."""
+        """Whether a trial has ended and a sweep will not run it again."""
         record = self.record(trial_id)
         return record is not None and record["status"] != "failed"
 
     def announce(self, trial_id: str | None) -> None:
-        """Tell the other workers to join a trial, each time anew; None: there is no more to join."""
+        """Tell the other workers to join a trial; None: there are no more."""
         write_json(self.announcement, {"trial_id": trial_id, "attempt": uuid.uuid4().hex})
 
     def announced(self) -> dict[str, Any] | None:
-        """What was announced last, or None if nothing was."""
+        """The last announcement, or None if there was none."""
         return read_yaml(self.announcement) if self.announcement.exists() else None
 
 

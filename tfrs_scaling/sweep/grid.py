@@ -1,98 +1,54 @@
-"""The sweep: KerasTuner's grid around isolated trials."""
+"""The grid of a study as KerasTuner's oracle, and the oracle served to other machines.
 
-import dataclasses
+All that the program uses of KerasTuner is in this file, including names that KerasTuner does not document
+(``tests/tfrs_scaling/sweep/grid_test.py`` lists them); setup.cfg therefore pins its minor version.
+"""
+
+import contextlib
 import fractions
-import threading
-import time
-from collections.abc import Callable, Iterable
+import shutil
+from collections.abc import Iterable, Iterator
+from concurrent import futures
+from pathlib import Path
 from typing import Any
 
+import grpc
 import keras_tuner as kt
+from keras_tuner.src import protos
+from keras_tuner.src.distribute.oracle_chief import OracleServicer
+from keras_tuner.src.engine import conditions
 
-from tfrs_scaling.config import SCALING_SCHEMES, Config
-from tfrs_scaling.hardware import StrategyName
-from tfrs_scaling.input.shards import ClickData
-from tfrs_scaling.planning.plan import PlannedTrial
-from tfrs_scaling.study.attempts import remove_debris
+from tfrs_scaling.common.errors import InputError
+from tfrs_scaling.config import Config
+from tfrs_scaling.fit.schemes import BASELINE, SCALED
 from tfrs_scaling.study.trials import Trial
-from tfrs_scaling.study.workdir import Workdir
-from tfrs_scaling.sweep.runner import OBJECTIVE, Runner
-from tfrs_scaling.training.hparams import write_layout
-from tfrs_scaling.training.trial import Progress, run_trial
+from tfrs_scaling.sweep.runner import OBJECTIVE
 
-IDLE_SECONDS = 0.1
-LAYOUT = "layout"  # the tuner that is given every trial once, before any is run
-# Called with a trial's id and its progress, or what the trial came to when it is over.
-Watcher = Callable[[str, Progress | dict[str, Any]], None]
-
-
-def sweep(
-    config: Config,
-    data: ClickData,
-    workdir: Workdir,
-    planned: list[PlannedTrial],
-    *,
-    strategy: StrategyName,
-    jobs: int,
-    watcher: Watcher,
-    time_limit: float | None = None,
-) -> None:
-    """Run every trial of the study that is not yet done; the same call goes on where a killed one was.
-
-    A trial that failed before is tried again. The workdir must be locked and claimed. Under ``multi_worker`` this is
-    the chief's part; the other workers ``follow``.
-
-    Args:
-        config: the study.
-        data: its shards.
-        workdir: its folder.
-        planned: its trials with their costs; those too large for the machine are skipped.
-        strategy: the hardware of each trial.
-        jobs: trials at a time; they share the machine's cores evenly.
-        watcher: hears of every trial, from several threads.
-        time_limit: seconds after which a trial is ended; None: ``Runner``'s own.
-
-    Raises:
-        InputError: the workdir cannot be written to.
-        KeyboardInterrupt: Ctrl-C was pressed; running trials were ended.
-    """
-    prepare_workdir(config, workdir, planned)
-    runner = Runner(config, data, workdir, strategy=strategy, jobs=jobs, time_limit=time_limit, train=run_trial)
-    try:
-        StudyTuner(config, workdir, planned, runner, watcher).search()
-    finally:
-        if strategy == "multi_worker":
-            workdir.announce(None)
-
-
-def prepare_workdir(config: Config, workdir: Workdir, planned: list[PlannedTrial]) -> None:
-    """What a claimed folder holds before the first trial starts."""
-    remove_debris(workdir.running)
-    write_layout(workdir.root, config)
-    workdir.write_plan({p.trial.trial_id: p.seconds for p in planned})
+_Status = kt.engine.trial.TrialStatus
+RUNNING, IDLE, STOPPED, INVALID = _Status.RUNNING, _Status.IDLE, _Status.STOPPED, _Status.INVALID
+_LAYOUT = "layout"  # the tuner that is given every trial once, before any is run
 
 
 def grid(config: Config) -> kt.HyperParameters:
     """The grid as a conditional space: a multiplier exists only under its scheme, and another architecture only under
-    D, so that the space is the union of the schemes' grids and not their product."""
+    D, so the space is the union of the schemes' grids and not their product."""
     space = kt.HyperParameters()
-    own = {scheme: config.sweep.multipliers(scheme) for scheme in SCALING_SCHEMES if config.sweep.multipliers(scheme)}
-    schemes = ["D", *own, *(["VH"] if config.sweep.VH else [])]
-    space.Choice("scheme", schemes, default="D")
+    own = {scheme: multipliers for scheme in SCALED if (multipliers := config.sweep.multipliers(scheme))}
+    space.Choice("scheme", [BASELINE, *own, *(["VH"] if config.sweep.VH else [])], default=BASELINE)
 
     def choice(name: str, values: Iterable[Any]) -> None:
         texts = [str(value) for value in values]
         space.Choice(name, texts, default=texts[0])
 
-    with space.conditional_scope("scheme", ["D"]):
+    with space.conditional_scope("scheme", [BASELINE]):
         choice("architecture", [config.model.architecture, *config.sweep.A])
     for scheme, multipliers in own.items():
         with space.conditional_scope("scheme", [scheme]):
             choice(f"multiplier_{scheme}", multipliers)
     if config.sweep.VH:
         with space.conditional_scope("scheme", ["VH"]):
-            choice("multiplier_VH", config.sweep.V)
-            choice("dim_multiplier_VH", config.sweep.H)
+            choice("multiplier_VH", own["V"])
+            choice("dim_multiplier_VH", own["H"])
     rates = list(config.training.learning_rates)
     space.Choice("learning_rate", rates, default=rates[0])
     space.Choice("seed", list(config.sweep.seeds), default=config.sweep.seeds[0])
@@ -100,115 +56,178 @@ def grid(config: Config) -> kt.HyperParameters:
 
 
 def trial_of(values: dict[str, Any], config: Config) -> Trial:
-    """The trial that a point of the grid stands for."""
+    """The trial at a point of the grid."""
     scheme = values["scheme"]
-    multiplier = fractions.Fraction(1 if scheme == "D" else values[f"multiplier_{scheme}"])
-    trial = Trial(scheme, multiplier, values["learning_rate"], values["seed"])
-    if scheme == "VH":
-        return dataclasses.replace(trial, dim_multiplier=fractions.Fraction(values["dim_multiplier_VH"]))
-    if scheme == "D" and values["architecture"] != config.model.architecture:
-        return dataclasses.replace(trial, architecture=values["architecture"])
-    return trial
+    architecture = values.get("architecture", config.model.architecture)
+    return Trial(
+        scheme,
+        fractions.Fraction(1 if scheme == BASELINE else values[f"multiplier_{scheme}"]),
+        values["learning_rate"],
+        values["seed"],
+        dim_multiplier=fractions.Fraction(values["dim_multiplier_VH"] if scheme == "VH" else 1),
+        architecture=None if architecture == config.model.architecture else architecture,
+    )
 
 
 class GridOracle(kt.oracles.GridSearchOracle):
-    """KerasTuner's grid, for several trials at a time.
+    """KerasTuner's grid, laid out whole: which trials wait, and which tuner runs which.
 
-    KerasTuner works out the successor of a trial when that trial ends, in case it brings new hyperparameters, and
-    so never has more than two at work. Ours are all known beforehand.
+    KerasTuner generates the successor of a trial when that trial ends, in case it brings new hyperparameters, and so
+    never runs more than two at a time. Here all trials are known beforehand: they are generated at once and wait in
+    KerasTuner's retry queue. What is done is known from the study's folder, so KerasTuner's own files, which are not
+    written atomically, are rewritten from it at each start.
+
+    Trials go by the study's names (``trial_id`` of ``study.trials.Trial``).
+
+    Args:
+        config: the study.
+        folder: for KerasTuner's files; emptied first.
     """
 
-    def __init__(self, config: Config):
+    def __init__(self, config: Config, folder: Path):
         super().__init__(
             objective=kt.Objective(OBJECTIVE, "min"),
             hyperparameters=grid(config),
             allow_new_entries=False,
             tune_new_entries=False,
-            max_consecutive_failed_trials=2**31,  # failed trials are rows of the table, no reason to stop
+            max_consecutive_failed_trials=2**31,  # a failed trial is a row of the table, not a reason to stop
         )
         self.verbose = 0
+        shutil.rmtree(folder, ignore_errors=True)
+        self._set_project_dir(str(folder.parent), folder.name)
+        self._names: dict[str, str] = {}  # by KerasTuner's id, in the order of the grid
+        while (trial := super().create_trial(_LAYOUT)).status == RUNNING:
+            del self.ongoing_trials[_LAYOUT]
+            self._names[trial.trial_id] = trial_of(trial.hyperparameters.values, config).trial_id
+        self._ids = {name: trial_id for trial_id, name in self._names.items()}
+        self.waiting = self.names
 
     def populate_space(self, trial_id: str) -> dict[str, Any]:
-        """As KerasTuner's, but the trial's successor may start at once."""
+        """As KerasTuner's, but the successor of a trial that has not ended is generated too."""
         response: dict[str, Any] = super().populate_space(trial_id)
-        if response["status"] == kt.engine.trial.TrialStatus.RUNNING:
+        if response["status"] == RUNNING:
             self._populate_next.append(trial_id)
         return response
 
-    def lay_out(self, config: Config) -> dict[str, str]:
-        """Make every trial of the grid, to be handed out by ``_retry_queue``, which KerasTuner empties from its end
-        before it makes new ones. Gives the study's name of each by KerasTuner's, in the grid's order."""
-        names = {}
-        while (trial := super().create_trial(LAYOUT)).status == kt.engine.trial.TrialStatus.RUNNING:
-            del self.ongoing_trials[LAYOUT]
-            names[trial.trial_id] = trial_of(trial.hyperparameters.values, config).trial_id
-        return names
+    @property
+    def names(self) -> list[str]:
+        """All trials, in the order of the grid."""
+        return list(self._names.values())
+
+    def name(self, trial: Any) -> str:
+        """The study's name of one of KerasTuner's trials."""
+        return self._names[trial.trial_id]
+
+    @property
+    def waiting(self) -> list[str]:
+        """Trials in the order in which they will be handed out."""
+        return [self._names[trial_id] for trial_id in reversed(self._retry_queue)]  # emptied from its end
+
+    @waiting.setter
+    def waiting(self, names: Iterable[str]) -> None:
+        self._retry_queue = [self._ids[name] for name in names][::-1]
+
+    @property
+    def running(self) -> dict[str, str]:
+        """The trial that each tuner runs."""
+        return {tuner_id: self.name(trial) for tuner_id, trial in self.ongoing_trials.items()}
+
+    def assign(self, name: str, tuner_id: str) -> None:
+        """Note that a tuner runs a trial that was waiting."""
+        self.waiting = [other for other in self.waiting if other != name]
+        self.ongoing_trials[tuner_id] = self.trials[self._ids[name]]
+
+    def take_back(self, tuner_id: str) -> str:
+        """Let a tuner's trial wait again, before all others; its name."""
+        name = self.name(self.ongoing_trials.pop(tuner_id))
+        self.waiting = [name, *self.waiting]
+        return name
+
+    def rename_tuner(self, before: str, after: str) -> None:
+        """Note what a tuner runs under another name."""
+        self.ongoing_trials[after] = self.ongoing_trials.pop(before)
+
+    def finish(self, name: str, record: dict[str, Any]) -> None:
+        """Tell KerasTuner the outcome of a trial."""
+        trial = self.trials[self._ids[name]]
+        if record["status"] == "ok":
+            self.update_trial(trial.trial_id, {OBJECTIVE: record[OBJECTIVE]})
+        trial.status = _Status.COMPLETED if record["status"] == "ok" else _Status.FAILED
+        trial.message = record["reason"]
+        super().end_trial(trial)
 
 
-class StudyTuner(kt.GridSearch):
-    """A grid search whose trials run in processes of their own.
+@contextlib.contextmanager
+def served(oracle: GridOracle, address: str, thread: futures.ThreadPoolExecutor) -> Iterator[None]:
+    """Serve an oracle to workers on other machines.
 
-    What is done is known from the workdir's trial records, written whole or not at all. KerasTuner's own files are
-    made anew from them at each start: they are not written atomically, and would not survive being killed.
+    Args:
+        oracle: its methods are called in ``thread`` alone.
+        address: HOST:PORT.
+        thread: of one thread.
+
+    Raises:
+        InputError: the address cannot be served.
+    """
+    # KerasTuner 1.4.8 prints a scheme's letter for each condition of the grid that it sends.
+    vars(conditions)["print"] = lambda *_: None
+    # Without the option two chiefs could share a port, and each get half of the requests.
+    server = grpc.server(thread, options=[("grpc.so_reuseport", 0)])
+    protos.get_service_grpc().add_OracleServicer_to_server(OracleServicer(oracle), server)
+    try:
+        server.add_insecure_port(address)
+    except RuntimeError:
+        raise InputError(
+            f"{address}: cannot be served; KERASTUNER_ORACLE_IP should be an address of this machine (or 0.0.0.0), "
+            "KERASTUNER_ORACLE_PORT a port that is free"
+        ) from None
+    server.start()
+    try:
+        yield
+    finally:
+        server.stop(grace=1).wait()
+
+
+class OracleClient:
+    """The oracle that another process serves at an address.
+
+    Args:
+        address: HOST:PORT.
+        config: the study, to name its trials.
+
+    Every method raises ``grpc.RpcError`` if there is no answer within ``timeout`` seconds.
     """
 
-    def __init__(self, config: Config, workdir: Workdir, planned: list[PlannedTrial], runner: Runner, watcher: Watcher):
-        # Past GridSearch's own __init__, which would make KerasTuner's oracle.
-        kt.Tuner.__init__(
-            self,
-            oracle=GridOracle(config),
-            directory=str(workdir.root),
-            project_name=workdir.keras_tuner.name,
-            overwrite=True,
-        )
-        self._planned = {p.trial.trial_id: p for p in planned}
-        names = self.oracle.lay_out(config)
-        # The baseline first, for nothing can be said without it; then the longest, lest one be left alone at the end.
-        self.oracle._retry_queue = sorted(
-            names, key=lambda name: (not names[name].startswith("D-"), -self._planned[names[name]].seconds)
-        )[::-1]
-        self._config, self._workdir, self._runner, self._watcher = config, workdir, runner, watcher
-        self._saving = threading.Lock()
+    def __init__(self, address: str, config: Config):
+        # By default gRPC backs off for a minute or two, and would find a chief that starts late even later.
+        options = [("grpc.max_reconnect_backoff_ms", 2000), ("grpc.enable_http_proxy", 0)]
+        self._stub = protos.get_service_grpc().OracleStub(grpc.insecure_channel(address, options=options))
+        self._config, self._service = config, protos.get_service()
 
-    def search(self) -> None:
-        """Run the grid.
+    def check(self, timeout: float) -> None:
+        """Return once the oracle has answered."""
+        self._stub.GetSpace(self._service.GetSpaceRequest(), timeout=timeout)
 
-        Raises:
-            KeyboardInterrupt: Ctrl-C was pressed; running trials were ended.
-        """
-        self._runner.side_by_side(self._work)
+    def create_trial(self, tuner_id: str, timeout: float) -> tuple[str, str, str]:
+        """The status, and if that is RUNNING KerasTuner's id and the study's name of a trial to run."""
+        request = self._service.CreateTrialRequest(tuner_id=tuner_id)
+        trial = self._stub.CreateTrial(request, timeout=timeout).trial
+        status = _Status.from_proto(trial.status)
+        if status != RUNNING:
+            return status, "", ""
+        # Not Trial.from_proto, which prints the conditions of the space.
+        values = {name: getattr(v, v.WhichOneof("kind")) for name, v in trial.hyperparameters.values.values.items()}
+        return status, trial.trial_id, trial_of(values, self._config).trial_id
 
-    def _work(self, job: int) -> None:
-        while not self._runner.stop.is_set():
-            trial = self.oracle.create_trial(f"job{job}")
-            if trial.status == kt.engine.trial.TrialStatus.STOPPED:
-                return
-            if trial.status == kt.engine.trial.TrialStatus.IDLE:
-                time.sleep(IDLE_SECONDS)
-                continue
-            try:
-                metrics = self.run_trial(trial, job)
-            except kt.errors.FailedTrialError as error:  # any other error is ours, and ends the sweep
-                trial.status, trial.message = kt.engine.trial.TrialStatus.FAILED, str(error)
-            else:
-                self.oracle.update_trial(trial.trial_id, metrics)
-                trial.status = kt.engine.trial.TrialStatus.COMPLETED
-            with self._saving:
-                self.on_trial_end(trial)
+    def end_trial(self, trial_id: str, timeout: float, *, give_back: bool = False) -> None:
+        """Say that a trial has ended, or was given back to be run by another worker."""
+        trial = protos.get_proto().Trial(trial_id=trial_id)
+        if give_back:
+            trial.status = _Status.to_proto(INVALID)
+        self._stub.EndTrial(self._service.EndTrialRequest(trial=trial), timeout=timeout)
 
-    def run_trial(self, trial: Any, job: int) -> dict[str, float]:
-        """Run one trial, or look up what it came to.
 
-        Raises:
-            kt.errors.FailedTrialError: it failed or was skipped; KerasTuner then marks it.
-        """
-        trial_id = trial_of(trial.hyperparameters.values, self._config).trial_id
-        record = self._workdir.record(trial_id)
-        if record is None or not self._workdir.is_settled(trial_id):
-            record = self._runner.run(
-                self._planned[trial_id], job, f"job{job}", lambda progress: self._watcher(trial_id, progress)
-            )
-        self._watcher(trial_id, record)
-        if record["status"] != "ok":
-            raise kt.errors.FailedTrialError(record["reason"])
-        return {OBJECTIVE: record[OBJECTIVE]}
+def is_away(error: grpc.RpcError) -> bool:
+    """Whether the oracle could not be reached, as opposed to having failed."""
+    code = grpc.StatusCode
+    return error.code() in (code.UNAVAILABLE, code.DEADLINE_EXCEEDED, code.CANCELLED)

@@ -1,8 +1,8 @@
 """The workers of a ``multi_worker`` study that are not its chief.
 
 The chief sweeps as it would alone, and announces each trial in the study's folder, which all workers share. The others
-know neither the list of trials nor what is done of it: they join the trial that is announced, and so agree with the
-chief whatever was killed and started again.
+do not decide which trial is next: they join the one that is announced, and so agree with the chief whichever processes
+were killed and restarted.
 """
 
 import concurrent.futures
@@ -21,29 +21,31 @@ from tfrs_scaling.training.trial import run_trial
 WAIT_SECONDS = 0.2
 
 
-def follow(config: Config, data_folder: str, workdir: Workdir, worker: Worker, say: Callable[[str], None]) -> None:
-    """Join the chief's trials one after the other, until it has no more; waits for it where it has not begun.
+def join_as_worker(
+    config: Config, data_folder: str, workdir: Workdir, worker: Worker, say: Callable[[str], None]
+) -> None:
+    """Join the chief's trials one after the other, until there are no more; waits for the chief if necessary.
 
     A trial that fails here fails at the chief too, which records it.
 
     Args:
         config: the study; the same as the chief's.
-        data_folder: its shards; there once the first trial is announced.
-        workdir: the study's folder; what this worker prints in a trial is in its ``workerN.txt``.
+        data_folder: its shards; they exist once the first trial is announced.
+        workdir: the study's folder; the output of this worker's trials goes to its ``workerN.txt``.
         worker: this one.
-        say: takes a line for the user.
+        say: called with lines for the user.
 
     Raises:
         InputError: the chief works on another study or on other data.
         KeyboardInterrupt: Ctrl-C was pressed; a running trial was ended.
     """
     trials = {trial.trial_id: trial for trial in all_trials(config)}
-    # Read before the records: an end that is announced later is news.
+    # Read before the records, so that an end announced later is seen as new.
     last = workdir.announced()
     if all(workdir.is_settled(trial_id) for trial_id in trials):
         return
     if last is not None and last["trial_id"] is not None:
-        last = None  # a trial to join; if its chief is dead, the next chief will announce another
+        last = None  # a trial to join; if its chief is dead, the next chief will announce another one
     while True:
         announced = workdir.announced()
         if announced is None or announced == last:
@@ -62,19 +64,19 @@ def follow(config: Config, data_folder: str, workdir: Workdir, worker: Worker, s
 def _join(
     trial: Trial, config: Config, data: ClickData, workdir: Workdir, worker: Worker, announced: dict[str, str]
 ) -> str:
-    """Train with the others until the trial is over or the chief has gone on; why it failed here, or nothing."""
-    over = threading.Event()
+    """Train with the others until the trial ends or the chief moves on; why it failed here, or nothing."""
+    stop = threading.Event()
     log = workdir.root / f"worker{worker.index}.txt"
     arguments = (trial, config, data, workdir.trials / trial.trial_id, "multi_worker", count_cores())
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
-        part = pool.submit(run_isolated, run_trial, arguments, log, lambda _: None, over)
+        part = pool.submit(run_isolated, run_trial, arguments, log, lambda _: None, stop)
         try:
             while not part.done() and workdir.announced() == announced:
                 time.sleep(WAIT_SECONDS)
         finally:
-            over.set()
+            stop.set()
     error = part.exception()
-    if error is None or isinstance(error, KeyboardInterrupt):  # the latter: ended here because the chief has gone on
+    if error is None or isinstance(error, KeyboardInterrupt):  # the latter: ended here because the chief has moved on
         return ""
     if isinstance(error, IsolatedError):
         return str(error)

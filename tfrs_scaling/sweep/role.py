@@ -1,19 +1,20 @@
-"""Which part of a study this process plays, by KerasTuner's environment variables."""
+"""The role of this process among those that run a study together, by KerasTuner's and TensorFlow's variables."""
 
 import dataclasses
 import os
 
 from tfrs_scaling.common.errors import InputError
+from tfrs_scaling.hardware import StrategyName, this_worker
 
 CHIEF = "chief"
 
 
 @dataclasses.dataclass(frozen=True)
-class Member:
-    """What this process is among those that run a study together.
+class Role:
+    """One of several processes that share the trials of a study.
 
     Attributes:
-        name: as KERASTUNER_TUNER_ID says it.
+        name: KERASTUNER_TUNER_ID.
         address: HOST:PORT of the chief.
     """
 
@@ -23,14 +24,14 @@ class Member:
     @property
     def is_chief(self) -> bool:
         """Whether it hands out trials; the others run them."""
-        return CHIEF in self.name  # as KerasTuner tells
+        return CHIEF in self.name  # KerasTuner's rule
 
 
-def this_member() -> Member | None:
-    """The member that KerasTuner's environment variables make of this process; None where it works alone.
+def this_role() -> Role | None:
+    """The role that KerasTuner's environment variables give this process; None if it works alone.
 
     Raises:
-        InputError: one of the variables is missing, or the port is none.
+        InputError: one of the variables is missing, or the port is invalid.
     """
     ip, port, name = (os.environ.get(f"KERASTUNER_{what}", "") for what in ("ORACLE_IP", "ORACLE_PORT", "TUNER_ID"))
     if not ip:
@@ -41,4 +42,19 @@ def this_member() -> Member | None:
         )
     if not name:
         raise InputError("KERASTUNER_TUNER_ID: is not set; chief on one machine, worker0, worker1, … on the others")
-    return Member(name, f"{ip}:{port}")
+    return Role(name, f"{ip}:{port}")
+
+
+def is_leader(strategy: StrategyName) -> bool:
+    """Whether this process leads the study, alone or as chief, and writes what concerns the study as a whole.
+
+    Raises:
+        InputError: as ``this_role``; or both kinds of variables are set.
+    """
+    role = this_role()
+    if role is not None and strategy == "multi_worker":
+        raise InputError(
+            "TF_CONFIG and KERASTUNER_ORACLE_IP are both set: set the first to train each trial on all machines, the "
+            "second to train a trial on each machine"
+        )
+    return role.is_chief if role is not None else strategy != "multi_worker" or this_worker().index == 0

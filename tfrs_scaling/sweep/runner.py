@@ -1,4 +1,4 @@
-"""Trials run in processes of their own, for a sweep and for a worker alike."""
+"""Trials run in processes of their own, by a sweep and by a worker alike."""
 
 import concurrent.futures
 import errno
@@ -13,22 +13,35 @@ from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.config import Config
 from tfrs_scaling.hardware import StrategyName, count_cores, count_gpus, on_one_gpu
 from tfrs_scaling.planning.plan import PlannedTrial
-from tfrs_scaling.study.attempts import Heartbeat, begin, publish
+from tfrs_scaling.study.attempts import Heartbeat, begin, publish, remove_debris
 from tfrs_scaling.study.workdir import Workdir, libraries, machine
+from tfrs_scaling.training.hparams import write_layout
 from tfrs_scaling.training.isolation import IsolatedError, run_isolated
 
 if TYPE_CHECKING:
     from tfrs_scaling.input.shards import ClickData
-    from tfrs_scaling.training.trial import Progress
+    from tfrs_scaling.training.loop import Progress
 
 OBJECTIVE = "validation_ne"
-# What a plan says is of one machine, and the first trials of a study may be slow: ended are trials that hang.
+# Generous, because plans assume a typical machine and the first trials may be slow: limits are for trials that hang.
 LIMIT_TIMES_PLANNED = 20
 LEAST_LIMIT_SECONDS = 3600.0
 
+# Trains a trial in a process of its own; with the arguments and the result of ``training.trial.run_trial``.
+Train = Callable[..., float]
+# Called with a trial's id and its progress, or its record once it has ended.
+Watcher = Callable[[str, "Progress | dict[str, Any]"], None]
+
+
+def prepare_workdir(config: Config, workdir: Workdir, planned: list[PlannedTrial]) -> None:
+    """Write what a claimed folder holds before the first trial starts."""
+    remove_debris(workdir.running)
+    write_layout(workdir.root, config)
+    workdir.write_plan({p.trial.trial_id: p.seconds for p in planned})
+
 
 class Runner:
-    """Runs the trials of a study, several at a time, each to a record that is written whole or not at all.
+    """Runs the trials of a study, several at a time; each leaves a complete record or none.
 
     Args:
         config: the study.
@@ -36,9 +49,9 @@ class Runner:
         workdir: its folder.
         strategy: the hardware of each trial.
         jobs: trials at a time; they share the machine's cores evenly.
-        time_limit: seconds after which a trial is ended; None: 20 times what it was planned to take, an hour at least.
-        train: ``tfrs_scaling.training.trial.run_trial``.
-        stop: set, it ends what runs.
+        time_limit: seconds after which a trial is ended; None: 20 times its planned time, at least an hour.
+        train: trains a trial; importable by name.
+        stop: when it is set, running trials are ended.
     """
 
     def __init__(
@@ -50,13 +63,13 @@ class Runner:
         strategy: StrategyName,
         jobs: int,
         time_limit: float | None,
-        train: Callable[..., float],
+        train: Train,
         stop: threading.Event | None = None,
     ):
-        self.jobs = jobs
+        self.jobs, self.strategy = jobs, strategy
         self.stop = stop or threading.Event()
         self._config, self._data, self._workdir = config, data, workdir
-        self._strategy, self._train, self._time_limit = strategy, train, time_limit
+        self._train, self._time_limit = train, time_limit
         self._threads = max(1, count_cores() // jobs)
 
     def side_by_side(self, work: Callable[[int], None]) -> None:
@@ -75,17 +88,19 @@ class Runner:
                 self.stop.set()
                 raise
 
-    def run(self, planned: PlannedTrial, job: int, worker: str, hear: Callable[["Progress"], None]) -> dict[str, Any]:
-        """Run a trial, and write down what it came to.
+    def run(
+        self, planned: PlannedTrial, job: int, worker: str, on_progress: Callable[["Progress"], None]
+    ) -> dict[str, Any]:
+        """Run a trial, and record its outcome.
 
         Args:
             planned: the trial.
             job: which of the ``jobs`` this is.
-            worker: who runs it, for those who look.
-            hear: takes its progress.
+            worker: who runs it, for ``status``.
+            on_progress: called with its progress.
 
         Returns:
-            The record that counts: another's, where the same trial came off there first.
+            The record that is kept: this attempt's, or that of one that succeeded earlier.
 
         Raises:
             InputError: the workdir cannot be written to.
@@ -97,7 +112,7 @@ class Runner:
             directory = begin(self._workdir.running, trial_id)
             record: dict[str, Any] = {
                 "attempt": directory.name,
-                "strategy": self._strategy,
+                "strategy": self.strategy,
                 "status": "ok",
                 "reason": "",
                 "libraries": libraries(),
@@ -109,7 +124,7 @@ class Runner:
             else:
                 try:
                     with Heartbeat(directory, trial_id, worker) as heartbeat:
-                        record[OBJECTIVE] = self._train_isolated(planned, directory, job, heartbeat, hear)
+                        record[OBJECTIVE] = self._train_isolated(planned, directory, job, heartbeat, on_progress)
                 except IsolatedError as error:
                     record |= {"status": "failed", "reason": str(error)}
                 except KeyboardInterrupt:
@@ -119,8 +134,8 @@ class Runner:
             return self._published(directory, trial_id, record)
         except OSError as error:
             raise InputError(
-                f"{self._workdir.root}: cannot be written: {error.strerror}; mend it, and the same command goes on "
-                "from here"
+                f"{self._workdir.root}: cannot be written: {error.strerror}; fix this, then run the same command "
+                "again to continue"
             ) from error
 
     def limit(self, planned: PlannedTrial) -> float:
@@ -133,13 +148,13 @@ class Runner:
         directory: Path,
         job: int,
         heartbeat: Heartbeat,
-        hear: Callable[["Progress"], None],
+        on_progress: Callable[["Progress"], None],
     ) -> float:
         def on_report(progress: "Progress") -> None:
-            heartbeat.hear(progress.examples, progress.examples_per_second)
-            hear(progress)
+            heartbeat.update(progress.examples, progress.examples_per_second)
+            on_progress(progress)
 
-        if self._strategy == "multi_worker":
+        if self.strategy == "multi_worker":
             self._workdir.announce(planned.trial.trial_id)
         call: tuple[Any, ...] = (
             self._train,
@@ -147,10 +162,10 @@ class Runner:
             self._config,
             self._data,
             directory,
-            self._strategy,
+            self.strategy,
             self._threads,
         )
-        if self._strategy == "gpu":
+        if self.strategy == "gpu":
             call = (on_one_gpu, job % max(1, count_gpus()), *call)
         validation_ne: float = run_isolated(
             call[0], call[1:], directory / "log.txt", on_report, self.stop, self.limit(planned)
@@ -164,7 +179,7 @@ class Runner:
         except OSError as error:
             if error.errno not in (errno.ENOSPC, errno.EDQUOT):
                 raise
-            # Its own measurements may be what fills the disk; without them there is room for a record of the failure.
+            # Its own measurements may have filled the disk; without them there is room for a record of the failure.
             for path in directory.glob("events.out.tfevents.*"):
                 path.unlink()
             reason = f"{error.strerror} in {self._workdir.root}"

@@ -8,14 +8,14 @@ import tensorflow as tf
 from tfrs_scaling.model.dlrm import DLRM
 from tfrs_scaling.training.metrics import Accumulator, Metrics
 
-# Of a split's batches; a larger split is read anew for each evaluation.
+# Of a split's batches; a larger split is read again for each evaluation.
 KEPT_BYTES = 64 << 20
 
 
-def repeated(dataset: tf.data.Dataset, rows: int) -> tuple[tf.data.Dataset, int]:
-    """The batches of so many rows over and over, and how many there are of them.
+def evaluation_batches(dataset: tf.data.Dataset, rows: int) -> tuple[tf.data.Dataset, int]:
+    """The batches of so many rows, repeated endlessly, and how many batches one pass has.
 
-    They are read and parsed once if they take no more than ``KEPT_BYTES``. One iterator of them serves all rungs:
+    They are read and parsed once if they take no more than ``KEPT_BYTES``. One iterator over them serves all rungs:
     making one takes as long as predicting some ten thousand rows.
     """
     bytes_per_batch = sum(spec.shape.num_elements() * spec.dtype.size for spec in dataset.element_spec.values())
@@ -24,7 +24,7 @@ def repeated(dataset: tf.data.Dataset, rows: int) -> tuple[tf.data.Dataset, int]
 
 
 def predictor(strategy: tf.distribute.Strategy, model: DLRM) -> Callable[[Any], list[tf.Tensor]]:
-    """A function that gives logits, labels and weights of a batch, from all replicas."""
+    """A function from a batch to the logits, labels and weights of its rows, from all replicas."""
 
     @tf.function(autograph=False)
     def predict(batch: Any) -> list[tf.Tensor]:

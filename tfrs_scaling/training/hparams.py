@@ -10,7 +10,7 @@ from tensorboard.summary.writer.event_file_writer import EventFileWriter
 from tfrs_scaling.config import Config
 from tfrs_scaling.study.trials import Trial, all_trials
 
-METRICS = {  # the tab shows the first five until told otherwise
+METRICS = {  # the tab shows the first five by default
     "test/ne": "test NE",
     "validation/ne": "validation NE",
     "shape/parameters": "parameters",
@@ -22,7 +22,7 @@ METRICS = {  # the tab shows the first five until told otherwise
 
 
 def hyperparameters(trial: Trial, config: Config) -> dict[str, str | float | int]:
-    """Where a trial stands in the grid."""
+    """A trial's place in the grid."""
     return {
         "architecture": trial.architecture_in(config),
         "scheme": trial.scheme,
@@ -35,9 +35,9 @@ def hyperparameters(trial: Trial, config: Config) -> dict[str, str | float | int
 
 
 def write_layout(root: Path, config: Config) -> None:
-    """Tell TensorBoard which columns to show; replaces what an earlier call told it.
+    """Tell TensorBoard which columns to show; replaces what an earlier call wrote.
 
-    Written without TensorFlow, which would start the devices of the process that only waits for trials.
+    Written without TensorFlow, which would start devices in a process that only waits for trials.
     """
     for earlier in root.glob("events.out.tfevents.*"):
         earlier.unlink()

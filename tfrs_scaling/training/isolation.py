@@ -1,7 +1,7 @@
 """A function run in a process of its own, started in a fraction of a second.
 
-The processes are forked from a server that has imported TensorFlow but started nothing of it: each is fresh, none
-pays for the import, and none can harm another.
+The processes are forked from a server that has imported TensorFlow but not started it: each is fresh, none pays for
+the import, and none can harm another.
 """
 
 import contextlib
@@ -27,7 +27,7 @@ class IsolatedError(RuntimeError):
 
 
 def start_server() -> None:
-    """Let the server import TensorFlow in the background; the first process needs it, and may come later."""
+    """Start the server, which imports TensorFlow in the background, before the first process needs it."""
     _CONTEXT.set_forkserver_preload(["tfrs_scaling.training.preload"])
     multiprocessing.forkserver.ensure_running()
 
@@ -43,10 +43,10 @@ def run_isolated(
     """Call ``function(*arguments, report)`` in a new process and wait for it.
 
     Args:
-        function: importable by name; its last argument takes reports.
+        function: importable by name; called with a function that sends reports as its last argument.
         arguments: all but the last.
-        log: the file that gets what the process writes to its standard output and error.
-        on_report: is called here, in the caller's thread, with each report.
+        log: the file for the process's standard output and error.
+        on_report: called in this thread with each report.
         stop: when it is set, the process is ended.
         limit_seconds: a process that takes longer is ended.
 
@@ -54,8 +54,7 @@ def run_isolated(
         What the function returned.
 
     Raises:
-        IsolatedError: the function raised (the message says what), its process died (the message says how), or it
-            took too long.
+        IsolatedError: the function raised (the message says what), its process died (says how), or it took too long.
         KeyboardInterrupt: ``stop`` was set.
     """
     start_server()
@@ -89,15 +88,15 @@ def run_isolated(
         raise IsolatedError(_death(process.exitcode or 0, log)) from None
     finally:
         receiver.close()
-        process.kill()  # of one that is at its end this takes nothing
+        process.kill()  # harmless if it has ended
         process.join()
 
 
 def _death(exit_code: int, log: Path) -> str:
     if exit_code == -signal.SIGKILL:
-        return "the trial's process was killed (SIGKILL): most often, the machine ran out of memory"
+        return "the trial's process was killed (SIGKILL): usually because the machine ran out of memory"
     if exit_code < 0:
-        return f"the trial's process died of {signal.Signals(-exit_code).name}; its output is in {log.name}"
+        return f"the trial's process died from {signal.Signals(-exit_code).name}; its output is in {log.name}"
     return f"the trial's process ended with status {exit_code}; its output is in {log.name}"
 
 
@@ -110,19 +109,19 @@ def _serve(function: Callable[..., Any], arguments: tuple[Any, ...], log: str, s
         os.dup2(descriptor, 2)
         message = ("returned", function(*arguments, lambda content: sender.send(("report", content))))
         sys.stdout.flush()
-    except Exception as error:  # the reason goes to the run table, the whole story to the log
+    except Exception as error:  # the reason goes to the run table, the traceback to the log
         message = ("raised", _reason(error))
         with contextlib.suppress(OSError):  # on a full disk there is no log
             traceback.print_exc()
             sys.stdout.flush()
             sys.stderr.flush()
-    sender.send(message)  # the last act: whoever hears it may end this process
+    sender.send(message)  # last, because the receiver may kill this process
     sender.close()
-    os._exit(0)  # TensorFlow's threads need no farewell
+    os._exit(0)  # skip interpreter shutdown, which TensorFlow's threads can block
 
 
 def _reason(error: Exception) -> str:
-    """One line. TensorFlow puts pages of a graph's traceback before what went wrong; the log has them."""
+    """One line. TensorFlow puts pages of a graph's traceback before the message; the log has them."""
     lines = str(error).splitlines()
     traceback_ends = max((at + 1 for at, line in enumerate(lines) if line.startswith('  File "')), default=0)
     words = " ".join(" ".join(lines[traceback_ends:]).split())[:500]
@@ -130,7 +129,7 @@ def _reason(error: Exception) -> str:
 
 
 def _end_with_parent() -> None:
-    """End this process when its parent dies: a sweep started anew must find nobody at work in its folder."""
+    """End this process when its parent dies, so that a restarted sweep finds no trial still running in its folder."""
     parent = multiprocessing.parent_process()
     assert parent is not None
 

@@ -18,10 +18,10 @@ def binary_entropy(probability: float) -> float:
 
 
 def prior_correction(negative_rate: float) -> float:
-    """What the logits of a model lack that was trained on all clicks and this share of the negatives.
+    """What to add to the logits of a model that was trained on all clicks and this share of the negatives.
 
     Leaving out negatives multiplies the odds of a click by 1 / negative_rate, whatever the features, and so adds
-    -ln(negative_rate) to what the model learns to say; ln(negative_rate) takes it back (King and Zeng 2001, eq. 7). On
+    -ln(negative_rate) to what the model learns; ln(negative_rate) removes it (King and Zeng 2001, eq. 7). On
     probabilities it is p / (p + (1 - p) / negative_rate) (He et al. 2014, section 6.3).
     """
     return math.log(negative_rate)
@@ -36,7 +36,7 @@ class Metrics:
         log_loss: mean of -ln(predicted probability of what happened), in nats.
         auc: area under the ROC curve.
         calibration: mean prediction over CTR.
-        base_ctr: the split's CTR, the one that ``ne`` is measured against.
+        base_ctr: the split's CTR, whose entropy ``ne`` is relative to.
     """
 
     ne: float
@@ -47,14 +47,14 @@ class Metrics:
 
 
 class Accumulator:
-    """Takes logits, labels and weights batch by batch; rows of weight 0 change nothing."""
+    """Accumulates logits, labels and weights batch by batch; rows of weight 0 change nothing."""
 
     def __init__(self) -> None:
         self._weight = self._clicks = self._log_loss = self._predicted = 0.0
         self._histogram = np.zeros((2, AUC_BINS))
 
     def add(self, logits: np.ndarray, labels: np.ndarray, weights: np.ndarray) -> None:
-        """Take a batch.
+        """Add a batch.
 
         Args:
             logits: float [n].

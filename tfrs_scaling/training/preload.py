@@ -1,4 +1,4 @@
-"""What the server that trials are forked from imports, once and quietly; it must start nothing of TensorFlow."""
+"""What the server that trials are forked from imports, once and quietly; it must not start TensorFlow's devices."""
 
 import gc
 
@@ -8,4 +8,4 @@ load_tensorflow()
 with startup_chatter_dropped():
     import tfrs_scaling.training.trial  # noqa: F401
 gc.collect()
-gc.freeze()  # what is loaded stays: the trials' collections need not go through it, nor copy its pages
+gc.freeze()  # what is loaded stays, so the trials' garbage collections need not scan it, nor copy its pages

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 # What C++ logging puts before a message: severity, month and day (I0000 where it logs before it is set up).
 _SEVERITY = re.compile(r"^([IWEF])\d{4} ")
 _PREAMBLE = "WARNING: All log messages before absl::InitializeLog()"
-# An error to TensorFlow, the normal state of a machine without a GPU.
+# TensorFlow calls this an error; on a machine without a GPU it is normal.
 _NO_GPU = "failed call to cuInit"
 
 
@@ -49,7 +49,7 @@ def startup_chatter_dropped() -> Iterator[None]:
 
 
 def without_chatter(text: str) -> str:
-    """The lines of a log that are no informational message, nor the continuation of one."""
+    """The lines of a log that are neither an informational message nor the continuation of one."""
     kept, keep = [], True
     for line in text.splitlines(keepends=True):
         if line.startswith(_PREAMBLE):

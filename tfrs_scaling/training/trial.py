@@ -1,48 +1,34 @@
-"""One trial: training, measured on fixed splits at every rung of the data ladder."""
+"""One trial: trained, and measured on fixed splits at every rung of the data ladder."""
 
 import contextlib
 import dataclasses
+import functools
 import gc
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
 from tensorboard.plugins.hparams import api as hparams_api
 
 from tfrs_scaling.config import Config
 from tfrs_scaling.hardware import ALONE, StrategyName, Worker, make_strategy, this_worker
 from tfrs_scaling.input.batches import batches
+from tfrs_scaling.input.schema import Schema
 from tfrs_scaling.input.shards import ClickData, SplitName
 from tfrs_scaling.model.accounting import parameters, training_flops
 from tfrs_scaling.model.dlrm import DLRM, make_model, stacks_tables
 from tfrs_scaling.model.embedding import ids_by_feature
+from tfrs_scaling.model.shape import Shape
 from tfrs_scaling.study.trials import Trial
-from tfrs_scaling.training.evaluation import evaluate, predictor, repeated
+from tfrs_scaling.training.evaluation import evaluate, evaluation_batches, predictor
 from tfrs_scaling.training.hparams import hyperparameters
-from tfrs_scaling.training.metrics import binary_entropy, prior_correction
+from tfrs_scaling.training.loop import Progress, Training, TrialFailedError, Window, training_loop
+from tfrs_scaling.training.metrics import Metrics, prior_correction
 
-# Seconds of training between two signs of life; how the steps are cut into calls changes no result. Several workers,
-# whose clocks differ, make FIRST_STEPS in every call: in step with each other, they meet at every exchange.
-REPORT_SECONDS = 2.0
-FIRST_STEPS = 50
-# What a trial leaves to the end of its process. TensorFlow takes seconds to take iterators down one by one, and a
-# process with everything in it at once.
-_LEFT_TO_THE_END: list[Any] = []
-
-
-class TrialFailedError(RuntimeError):
-    """The trial cannot go on; the message is the reason that its rows will show."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Progress:
-    """A sign of life: examples trained on so far, counted each time, and examples trained on per second of training."""
-
-    examples: int
-    examples_per_second: float
+# Kept until the trial's process ends: destroying TensorFlow's iterators one by one takes seconds.
+_KEEP_ALIVE: list[Any] = []
 
 
 def run_trial(
@@ -54,10 +40,7 @@ def run_trial(
     threads: int,
     report: Callable[[Progress], None],
 ) -> float:
-    """Train one shape, and write its measurements as TensorBoard summaries against the different examples seen.
-
-    A rung is measured on the way to the next one, or, where the trial trains them ``apart``, at the end of a training
-    of its own. Both start alike, from the trial's seed, which also is that of the order of the rows.
+    """Train one shape, and write its measurements as TensorBoard summaries, whose step is the number of training rows.
 
     Must run in a process of its own: it sets TensorFlow's threads, seed and determinism for good. Under
     ``multi_worker`` each worker calls it for the same trial: all train and measure, the chief writes.
@@ -69,7 +52,7 @@ def run_trial(
         directory: where the event file goes; a worker that is not the chief leaves it alone.
         strategy_name: the hardware.
         threads: CPU threads to use.
-        report: takes a sign of life every few seconds.
+        report: called with the progress every few seconds.
 
     Returns:
         The validation NE at the last rung.
@@ -82,194 +65,195 @@ def run_trial(
     started = time.perf_counter()
     tf.config.threading.set_intra_op_parallelism_threads(threads)
     tf.config.threading.set_inter_op_parallelism_threads(threads)
-    if strategy_name == "cpu":  # elsewhere some operations know no deterministic way and would refuse to run
+    if strategy_name == "cpu":  # elsewhere some operations have no deterministic kernel and would refuse to run
         tf.config.experimental.enable_op_determinism()
     worker = this_worker() if strategy_name == "multi_worker" else ALONE
-    strategy = make_strategy(strategy_name)
-    if config.training.batch_size % strategy.num_replicas_in_sync:
-        raise TrialFailedError(
-            f"training.batch_size: {config.training.batch_size} rows cannot be shared evenly by "
-            f"{strategy.num_replicas_in_sync} replicas; choose a multiple"
-        )
+    build = Build(trial, config, data, make_strategy(strategy_name), on_tpu=strategy_name == "tpu")
+    return measure_ladder(build, directory, report, worker=worker, started=started)
 
-    schema, shape = trial.schema(config, data.manifest.schema), trial.shape(config, data.manifest.schema)
-    on_tpu = strategy_name == "tpu"
-    batch_size = config.training.batch_size
 
-    def iterator(dataset: tf.data.Dataset) -> Any:
-        if not stacks_tables(config.training, on_tpu=on_tpu):
-            dataset = dataset.map(lambda batch: ids_by_feature(batch, schema), num_parallel_calls=tf.data.AUTOTUNE)
-        options = tf.distribute.InputOptions(experimental_fetch_to_device=not on_tpu)
-        return iter(strategy.experimental_distribute_dataset(dataset, options))
+def measure_ladder(
+    build: "Build",
+    directory: Path,
+    report: Callable[[Progress], None],
+    *,
+    worker: Worker = ALONE,
+    started: float | None = None,
+) -> float:
+    """Train and measure a trial at every rung of its ladder; see ``run_trial``.
 
-    def new_training(steps: int, trained: int) -> _Training:
-        tf.keras.utils.set_random_seed(trial.seed)
-        with strategy.scope():
-            replica_batch_size = batch_size // strategy.num_replicas_in_sync if on_tpu else None
-            model = make_model(shape, schema, config.training, trial.learning_rate, replica_batch_size, steps)
-        rows = batches(
-            data,
-            "train",
-            batch_size,
-            shape.table_rows,
-            train=True,
-            schema=schema,
-            negative_rate=trial.negative_rate,
-            order_seed=trial.seed,
-        )
-        passes = rows.take(steps // trial.epochs).repeat(trial.epochs)
-        loops = training_loop(strategy, model), predictor(strategy, model)
-        return _Training(*loops, iterator(passes), batch_size, trained, report, together=worker.count > 1)
+    A rung is measured on the way to the next one or, if data sizes are trained ``from_scratch``, at the end of its own
+    training. Both start alike: from the trial's seed, which also orders the rows.
 
-    def evaluation(split: SplitName) -> tuple[Any, int]:
-        # A model is judged on the clicks as they come. A TPU takes batches of one static size.
-        size = batch_size if on_tpu else config.training.evaluation_batch_size
-        rows = batches(data, split, size, shape.table_rows, train=False, schema=schema)
-        again, count = repeated(rows, data.manifest.splits[split].rows)
-        return iterator(again), count
-
-    evaluated = {split: evaluation(split) for split in ("test", "validation")}
-    correction = prior_correction(data.manifest.negative_rate * trial.negative_rate)
-
-    writer = tf.summary.create_file_writer(str(directory)) if worker.index == 0 else tf.summary.create_noop_writer()
-    with writer.as_default(step=0):
-        hparams_api.hparams(hyperparameters(trial, config), trial_id=trial.trial_id)
-        tf.summary.scalar("shape/parameters", parameters(shape, schema).total)
-        tf.summary.scalar("shape/training_flops", training_flops(shape, schema).total)
-
+    Args:
+        build: makes what the trial needs.
+        directory: where the event file goes.
+        report: called with the progress every few seconds.
+        worker: this one, of those that train the trial together.
+        started: when the trial started, by ``time.perf_counter``; None: now.
+    """
+    started = time.perf_counter() if started is None else started
+    build.check_batch_size()
+    trial, config = build.trial, build.config
+    evaluated: tuple[SplitName, ...] = ("test", "validation")
+    splits = {split: build.evaluation(split) for split in evaluated}
+    record = _Record(directory, build, worker, started)
     validation_ne = float("nan")
     trainings = iter(trial.trainings(config))
-    training: _Training | None = None
-    before = 0  # the rung before, in steps
+    training: Training | None = None
+    before = 0  # the previous rung, in steps
     for rung in config.ladder_steps:
-        with _lost_worker_named(worker):
-            if training is None or trial.apart(config):
+        with lost_worker_named(worker):
+            if training is None or trial.from_scratch(config):
                 trained = 0 if training is None else training.trained
-                training = None  # the last one's memory is free before the next one takes as much
+                training = None  # free the last one's memory before the next one takes as much
                 gc.collect()
-                training = new_training(next(trainings), trained)
+                training = build.training(next(trainings), trained, report, together=worker.count > 1)
             last_pass = (trial.epochs - 1) * rung
             training.train_until(last_pass + before)
             window = training.train_until(last_pass + rung)
-            measured = {split: evaluate(training.predict, *rows, correction) for split, rows in evaluated.items()}
+            measured = {split: evaluate(training.predict, *rows, build.correction) for split, rows in splits.items()}
         validation_ne = measured["validation"].ne
-        with writer.as_default(step=rung * batch_size):
+        record.write(rung * config.training.batch_size, measured, window)
+        before = rung
+    record.close()
+    _KEEP_ALIVE.append((training, splits))
+    return validation_ne
+
+
+@dataclasses.dataclass(frozen=True)
+class Build:
+    """Makes the parts of a trial: its rows, its model, its training.
+
+    Attributes:
+        trial: what is trained.
+        config: the study.
+        data: its shards.
+        strategy: TensorFlow's, with its devices started.
+        on_tpu: whether these are a TPU's, which takes batches of one static size and ids by feature.
+    """
+
+    trial: Trial
+    config: Config
+    data: ClickData
+    strategy: tf.distribute.Strategy
+    on_tpu: bool = False
+
+    @functools.cached_property
+    def schema(self) -> Schema:
+        """The features that the model sees."""
+        return self.trial.schema(self.config, self.data.manifest.schema)
+
+    @functools.cached_property
+    def shape(self) -> Shape:
+        """The model's sizes."""
+        return self.trial.shape(self.config, self.data.manifest.schema)
+
+    @property
+    def correction(self) -> float:
+        """What is added to every logit, for the negatives that training left out."""
+        return prior_correction(self.data.manifest.negative_rate * self.trial.negative_rate)
+
+    def check_batch_size(self) -> None:
+        """Check that the replicas can share a batch evenly.
+
+        Raises:
+            TrialFailedError: they cannot.
+        """
+        batch_size, replicas = self.config.training.batch_size, self.strategy.num_replicas_in_sync
+        if batch_size % replicas:
+            raise TrialFailedError(
+                f"training.batch_size: {batch_size} rows cannot be shared evenly by {replicas} replicas; choose a "
+                "multiple"
+            )
+
+    def training_rows(self) -> tf.data.Dataset:
+        """The batches of the training split, in the order of the trial's seed."""
+        return batches(
+            self.data,
+            "train",
+            self.config.training.batch_size,
+            self.shape.table_rows,
+            train=True,
+            schema=self.schema,
+            negative_rate=self.trial.negative_rate,
+            order_seed=self.trial.seed,
+        )
+
+    def model(self, steps: int) -> DLRM:
+        """The model, initialised from the trial's seed, for a training of so many steps."""
+        tf.keras.utils.set_random_seed(self.trial.seed)
+        training = self.config.training
+        replica_batch_size = training.batch_size // self.strategy.num_replicas_in_sync if self.on_tpu else None
+        with self.strategy.scope():
+            return make_model(self.shape, self.schema, training, self.trial.learning_rate, replica_batch_size, steps)
+
+    def training(self, steps: int, trained: int, report: Callable[[Progress], None], *, together: bool) -> Training:
+        """A training of so many steps, for a trial that was trained on ``trained`` rows before."""
+        model, epochs = self.model(steps), self.trial.epochs
+        passes = self.training_rows().take(steps // epochs).repeat(epochs)
+        train_steps, predict = training_loop(self.strategy, model), predictor(self.strategy, model)
+        batch_size = self.config.training.batch_size
+        return Training(train_steps, predict, self.iterator(passes), batch_size, trained, report, together=together)
+
+    def evaluation(self, split: SplitName) -> tuple[Any, int]:
+        """An endless iterator over the batches of a split, and how many of them are one pass.
+
+        All rows count, whatever share of the negatives the trial is trained on.
+        """
+        size = self.config.training.batch_size if self.on_tpu else self.config.training.evaluation_batch_size
+        rows = batches(self.data, split, size, self.shape.table_rows, train=False, schema=self.schema)
+        endless, count = evaluation_batches(rows, self.data.manifest.splits[split].rows)
+        return self.iterator(endless), count
+
+    def iterator(self, dataset: tf.data.Dataset) -> Any:
+        """The batches on the strategy's devices, their ids as the embedding layer takes them."""
+        if not stacks_tables(self.config.training, on_tpu=self.on_tpu):
+            dataset = dataset.map(lambda batch: ids_by_feature(batch, self.schema), num_parallel_calls=tf.data.AUTOTUNE)
+        options = tf.distribute.InputOptions(experimental_fetch_to_device=not self.on_tpu)
+        return iter(self.strategy.experimental_distribute_dataset(dataset, options))
+
+
+class _Record:
+    """A trial's event file; of several workers the chief alone has one."""
+
+    def __init__(self, directory: Path, build: Build, worker: Worker, started: float):
+        self._started = started
+        chief = worker.index == 0
+        self._writer = tf.summary.create_file_writer(str(directory)) if chief else tf.summary.create_noop_writer()
+        with self._writer.as_default(step=0):
+            hparams_api.hparams(hyperparameters(build.trial, build.config), trial_id=build.trial.trial_id)
+            tf.summary.scalar("shape/parameters", parameters(build.shape, build.schema).total)
+            tf.summary.scalar("shape/training_flops", training_flops(build.shape, build.schema).total)
+
+    def write(self, examples: int, measured: dict[SplitName, Metrics], window: Window) -> None:
+        """Write what was measured after training on so many examples."""
+        with self._writer.as_default(step=examples):
             for split, metrics in measured.items():
                 for name, value in dataclasses.asdict(metrics).items():
                     tf.summary.scalar(f"{split}/{name}", value)
             tf.summary.scalar("train/ne", window.ne)
             tf.summary.scalar("time/examples_per_second", window.examples_per_second)
-            tf.summary.scalar("time/wall_seconds", time.perf_counter() - started)
-        writer.flush()
-        before = rung
-    writer.close()
-    _LEFT_TO_THE_END.append((training, evaluated))
-    return validation_ne
+            tf.summary.scalar("time/wall_seconds", time.perf_counter() - self._started)
+        self._writer.flush()
+
+    def close(self) -> None:
+        """No more will be written."""
+        self._writer.close()
 
 
 @contextlib.contextmanager
-def _lost_worker_named(worker: Worker) -> Iterator[None]:
-    """TensorFlow's words about a broken exchange are a page long, and the worker that broke it is not in them."""
+def lost_worker_named(worker: Worker) -> Iterator[None]:
+    """Turn an error of an exchange between workers into a reason: TensorFlow's is a page long and names no worker.
+
+    Raises:
+        TrialFailedError: another worker was lost.
+    """
     try:
         yield
     except (tf.errors.UnavailableError, tf.errors.AbortedError) as error:
         if worker.count == 1:
             raise
         raise TrialFailedError(
-            "another worker ended or cannot be reached; the same command, on every worker, tries the trial again"
+            "another worker ended or cannot be reached; run the same command again on every worker to retry the trial"
         ) from error
-
-
-@dataclasses.dataclass(frozen=True)
-class _Window:
-    """A part of a training: NE of the predictions made before each update, on the rows trained on, and the speed."""
-
-    ne: float
-    examples_per_second: float
-
-
-class _Training:
-    """A model, from its initialisation on.
-
-    Args:
-        train_steps, predict: its ``training_loop`` and its ``predictor``.
-        iterator: of its batches.
-        batch_size: rows of each, over all replicas.
-        trained: rows that the trial's earlier trainings took.
-        report: takes a sign of life every few seconds.
-        together: with other workers.
-    """
-
-    def __init__(
-        self,
-        train_steps: Callable[..., tuple[tf.Tensor, ...]],
-        predict: Callable[[Any], list[tf.Tensor]],
-        iterator: Any,
-        batch_size: int,
-        trained: int,
-        report: Callable[[Progress], None],
-        *,
-        together: bool,
-    ):
-        self.predict, self.trained = predict, trained
-        self._train_steps, self._iterator, self._batch_size = train_steps, iterator, batch_size
-        self._report, self._together = report, together
-        self._done = 0
-
-    def train_until(self, end: int) -> _Window:
-        """Make steps until there are ``end`` of them.
-
-        Raises:
-            TrialFailedError: the loss became NaN or infinite.
-        """
-        first, steps = self._done, FIRST_STEPS
-        log_loss = clicks = weight = seconds = 0.0
-        while self._done < end:
-            steps = min(steps, end - self._done)
-            started = time.perf_counter()
-            sums = self._train_steps(self._iterator, tf.constant(steps))
-            step_losses, step_clicks, step_weight = (float(each) for each in sums)
-            elapsed = time.perf_counter() - started
-            if not np.isfinite(step_losses):
-                raise TrialFailedError(
-                    f"the training loss became {step_losses} between examples {self._done * self._batch_size} and "
-                    f"{(self._done + steps) * self._batch_size}; a smaller learning rate may help"
-                )
-            self._done += steps
-            log_loss, clicks, weight, seconds = (
-                log_loss + step_losses * self._batch_size,
-                clicks + step_clicks,
-                weight + step_weight,
-                seconds + elapsed,
-            )
-            self.trained += steps * self._batch_size
-            self._report(Progress(self.trained, steps * self._batch_size / elapsed))
-            if not self._together:
-                steps = max(1, round(steps * min(8.0, REPORT_SECONDS / elapsed)))
-        # The loss of a step is over its rows, whatever they weigh; an NE is over their weight.
-        one_label = not 0 < clicks < weight
-        ne = float("nan") if one_label else log_loss / weight / binary_entropy(clicks / weight)
-        return _Window(ne, (end - first) * self._batch_size / seconds if seconds else float("nan"))
-
-
-def training_loop(strategy: tf.distribute.Strategy, model: DLRM) -> Callable[..., tuple[tf.Tensor, ...]]:
-    """A function that takes an iterator and a number of steps, and makes them without returning to Python; it
-    gives the sum over steps of the mean log loss before the update, and the sums of the clicks' weights and of all."""
-
-    def step(batch: dict[str, tf.Tensor]) -> tuple[tf.Tensor, ...]:
-        weight = batch["weight"]
-        return model.train_step(batch)["loss"], tf.reduce_sum(weight * batch["label"]), tf.reduce_sum(weight)
-
-    # Without AutoGraph, whose rewriting of every function it meets took half of a trial's start.
-    @tf.function(autograph=False)
-    def train_steps(iterator: Any, steps: tf.Tensor) -> tuple[tf.Tensor, ...]:
-        def one_more(done: tf.Tensor, *sums: tf.Tensor) -> tuple[tf.Tensor, ...]:
-            of_step = strategy.run(step, args=(next(iterator),))
-            added = (tf.cast(strategy.reduce("SUM", s, axis=None), tf.float64) for s in of_step)
-            return done + 1, *(before + s for before, s in zip(sums, added, strict=True))
-
-        zero = tf.zeros((), tf.float64)
-        _, *sums = tf.while_loop(lambda done, *_: done < steps, one_more, (tf.constant(0), zero, zero, zero))
-        return tuple(sums)
-
-    return train_steps

@@ -5,7 +5,6 @@ import tempfile
 import time
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
 import pandas as pd
 import psutil
@@ -18,8 +17,9 @@ from tests.tfrs_scaling.sweep.multi_worker_test import free_addresses
 from tfrs_scaling.fit.runs import TIMING_COLUMNS
 from tfrs_scaling.planning.plan import plan_on
 from tfrs_scaling.study.workdir import Workdir
-from tfrs_scaling.sweep.grid import sweep
-from tfrs_scaling.training.trial import Progress
+from tfrs_scaling.sweep.runner import Runner
+from tfrs_scaling.sweep.single_process import sweep
+from tfrs_scaling.training.loop import Progress
 
 GRID: dict[str, Any] = {"V": ["1/2", "1/4"], "H": [2, "1/2"], "O": [2, "1/2"], "M": ["1/2"], "seeds": [0, 1, 2]}
 MEMBERS = ("chief", "worker0", "worker1")
@@ -44,9 +44,10 @@ class FaultsBenchmark(tf.test.Benchmark):
                 resident.append([psutil.Process(pid).memory_info().rss / 2**20 for pid in (None, server)])
 
         started = time.monotonic()
-        with workdir.locked(), mock.patch("tfrs_scaling.sweep.grid.run_trial", instant_trial):
+        runner = Runner(config, data, workdir, strategy="cpu", jobs=1, time_limit=None, train=instant_trial)
+        with workdir.locked():
             workdir.claim(config, data)
-            sweep(config, data, workdir, plan_on(config, data.manifest), strategy="cpu", jobs=1, watcher=watcher)
+            sweep(config, workdir, plan_on(config, data.manifest), runner, watcher)
         seconds = time.monotonic() - started
         figures: dict[str, float] = {}
         for which, at_ten, at_hundred in zip(("sweep", "server"), resident[9], resident[99], strict=True):

@@ -48,7 +48,7 @@ class StudyBenchmark(tf.test.Benchmark):
             Path(tempfile.mkdtemp()),
             strategy="cpu",
             jobs=jobs,
-            hear=lambda _: None,
+            on_progress=lambda _: None,
         )
         planned = plan_on(config, data.manifest, calibration.speed)
         predicted = wall_seconds((p.seconds for p in planned), jobs)

@@ -11,7 +11,8 @@ from tensorflow.python.framework.convert_to_constants import convert_variables_t
 
 from tests.helpers.peers import few_steps
 from tests.helpers.studies import CONFIGS
-from tfrs_scaling.config import SCALING_SCHEMES, Training, read_config
+from tfrs_scaling.config import Training, read_config
+from tfrs_scaling.fit.schemes import SCALED
 from tfrs_scaling.input.schema import CategoricalFeature, DenseFeature, Schema
 from tfrs_scaling.model.accounting import Count, forward_flops, parameters, training_flops, training_memory
 from tfrs_scaling.model.dlrm import DLRM, make_model
@@ -187,9 +188,7 @@ class AccountingTest(tf.test.TestCase, parameterized.TestCase):
         assert config.synthetic is not None
         of = config.synthetic.schema()
         baseline = baseline_shape(config.model, of)
-        shapes = {
-            scheme: [scale(baseline, scheme, m) for m in config.sweep.multipliers(scheme)] for scheme in SCALING_SCHEMES
-        }
+        shapes = {scheme: [scale(baseline, scheme, m) for m in config.sweep.multipliers(scheme)] for scheme in SCALED}
         for shape in shapes["V"]:
             self.assertEqual(training_flops(shape, of), training_flops(baseline, of))
             self.assertNotEqual(parameters(shape, of).embedding, parameters(baseline, of).embedding)

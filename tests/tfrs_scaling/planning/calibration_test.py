@@ -3,15 +3,13 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
 import tensorflow as tf
 
 from tests.helpers.studies import read_split, tiny_config, tiny_data
 from tfrs_scaling.config import Config
 from tfrs_scaling.input.shards import SPLITS, ClickData
-from tfrs_scaling.planning import calibration
-from tfrs_scaling.planning.calibration import calibrate, chosen
+from tfrs_scaling.planning.calibration import Calibration, Machine, calibrate, excerpt, shapes_to_measure
 from tfrs_scaling.planning.cost import TYPICAL, RowSeconds, Speed, work_of
 from tfrs_scaling.planning.plan import plan_on
 from tfrs_scaling.study.trials import Trial
@@ -29,11 +27,11 @@ class FakeMachine:
         self.ran: list[tuple[Trial, Config, int]] = []
 
     def run(
-        self, function: Callable[..., Any], arguments: tuple[Any, ...], log: Path, hear: Any, stop: threading.Event
+        self, function: Callable[..., Any], arguments: tuple[Any, ...], log: Path, on_report: Any, stop: threading.Event
     ) -> Any:
         if function.__name__ != "run_trial":
             self.now += 7.0  # the server's start
-            return function(*arguments, hear)
+            return function(*arguments, on_report)
         trial, config, _, directory, _, threads = arguments
         self.ran.append((trial, config, threads))
         if self.fails and trial.trial_id.startswith(self.fails):
@@ -41,7 +39,7 @@ class FakeMachine:
         if self.hangs and trial.trial_id.startswith(self.hangs):
             raise KeyboardInterrupt
         rows = self.data.manifest.splits["validation"].rows + self.data.manifest.splits["test"].rows
-        training, evaluation = TRUE.of_row(work_of(trial, config, self.data.manifest.schema, rows))
+        training, evaluation = TRUE.row_seconds(work_of(trial, config, self.data.manifest.schema, rows))
         wall, before = 2.0, 0  # of 3 seconds a start takes 2 before the first step, and 1 after the last
         scalars: dict[str, dict[int, float]] = {"time/wall_seconds": {}, "time/examples_per_second": {}}
         for examples in config.ladder:
@@ -54,13 +52,8 @@ class FakeMachine:
         self.now += wall + 1.0
         return 0.9
 
-    def patched(self) -> Any:
-        return mock.patch.multiple(
-            calibration,
-            run_isolated=self.run,
-            read_scalars=self.scalars.__getitem__,
-            time=mock.Mock(perf_counter=lambda: self.now, monotonic=lambda: self.now),
-        )
+    def machine(self) -> Machine:
+        return Machine(self.run, self.scalars.__getitem__, lambda: self.now)
 
 
 class CalibrationTest(tf.test.TestCase):
@@ -71,12 +64,14 @@ class CalibrationTest(tf.test.TestCase):
         self.config = tiny_config(V=["1/2", 2, 4], H=[2, 4], O=["1/2", 8], E=[2], N=["1/2"], examples=[128, 256])
         self.data = tiny_data(self.config, self.folder / "clicks")
 
-    def calibrated(self, machine: FakeMachine, config: Config) -> calibration.Calibration:
+    def calibrated(self, machine: FakeMachine, config: Config) -> Calibration:
         planned = plan_on(config, self.data.manifest)
         work = self.folder / "work"
         work.mkdir()
-        with machine.patched():
-            return calibrate(config, self.data, planned, work, strategy="cpu", jobs=1, hear=lambda _: None)
+        return calibrate(
+            config, self.data, planned, work, strategy="cpu", jobs=1, on_progress=lambda _: None,
+            machine=machine.machine(),
+        )  # fmt: skip
 
     def test_plan_is_what_a_machine_of_known_speed_takes(self) -> None:
         machine = FakeMachine(self.data)
@@ -115,7 +110,7 @@ class CalibrationTest(tf.test.TestCase):
         self.assertEqual(nothing.speed, TYPICAL)
         self.assertLen(nothing.left_out, 1)
 
-    def test_what_does_not_fit_or_steps_slowly_is_not_chosen(self) -> None:
+    def test_what_does_not_fit_or_steps_slowly_is_not_measured(self) -> None:
         planned = plan_on(self.config, self.data.manifest)
         slow = [
             dataclasses.replace(p, work=dataclasses.replace(p.work, flops_train=10**12))
@@ -123,13 +118,11 @@ class CalibrationTest(tf.test.TestCase):
             else dataclasses.replace(p, too_large="yes" if p.trial.trial_id.startswith("V-4") else "")
             for p in planned
         ]
-        ids = [p.trial.trial_id.split("-lr")[0] for p in chosen(slow)]
+        ids = [p.trial.trial_id.split("-lr")[0] for p in shapes_to_measure(slow)]
         self.assertEqual(ids, ["D-1", "V-1_2", "V-2", "H-2", "H-4", "O-1_2", "N-1_2"])
 
     def test_excerpt_is_the_first_rows(self) -> None:
-        few = calibration._excerpt(
-            self.data, {"train": 100, "validation": 7, "test": 10**9}, self.folder / "few", lambda _: None
-        )
+        few = excerpt(self.data, {"train": 100, "validation": 7, "test": 10**9}, self.folder / "few", lambda _: None)
         for split in SPLITS:
             whole, part = read_split(self.data.folder, split), read_split(few.folder, split)
             for name, column in part.items():

@@ -14,7 +14,7 @@ BASELINE = Work(1, 1000, 300, 100, 60_000, 20_000, "dot")
 
 
 def trial(scheme: str = "D", multiplier: int | fractions.Fraction = 1) -> Trial:
-    return Trial(scheme, fractions.Fraction(multiplier), 0.04, 0)  # type: ignore[arg-type]
+    return Trial(scheme, fractions.Fraction(multiplier), 0.04, 0)
 
 
 def measured(of: Trial, work: Work, factor: float = 1.0, start: float = 2.0) -> Measured:
@@ -60,11 +60,11 @@ class CostTest(tf.test.TestCase):
         other = dataclasses.replace(wider(4), architecture="cross")
         self.assertEqual(speed.seconds(trial("O", 4), other), TRUE.seconds(trial("O", 4), other))
 
-    def test_one_shape_alone_tells_a_factor(self) -> None:
-        typical = TYPICAL.of_row(BASELINE)
+    def test_one_shape_determines_one_factor(self) -> None:
+        typical = TYPICAL.row_seconds(BASELINE)
         speed = fitted_speed([Measured(trial(), BASELINE, 4.0, 3 * typical[0], 2 * typical[1])])
         wide = wider(50)
-        training, evaluation = TYPICAL.of_row(wide)
+        training, evaluation = TYPICAL.row_seconds(wide)
         self.assertAllClose(speed.seconds(trial("O", 50), wide), 4 + 3000 * training + 600 * evaluation, rtol=1e-9)
 
     def test_noise_of_a_start_is_outvoted(self) -> None:

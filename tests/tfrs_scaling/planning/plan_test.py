@@ -98,7 +98,7 @@ class PlanTest(tf.test.TestCase):
         content["model"]["tables"] = {"usr": {"dim": 2}}
         config = validated(Config, content, "tiny")
         assert config.synthetic is not None
-        with self.assertRaisesRegex(InputError, "model.tables: .* no categorical feature 'usr'; they have user, item"):
+        with self.assertRaisesRegex(InputError, "model.tables: .* no categorical feature 'usr', only user, item"):
             plan(config, config.synthetic.schema(), 300)
 
     def test_as_many_trials_at_a_time_as_cores_and_memory_take(self) -> None:

@@ -12,6 +12,7 @@ from unittest import mock
 import tensorflow as tf
 
 from tests.helpers.studies import REPOSITORY
+from tfrs_scaling.common.files import write_json
 from tfrs_scaling.study import attempts
 from tfrs_scaling.study.attempts import (
     Attempt,
@@ -22,7 +23,6 @@ from tfrs_scaling.study.attempts import (
     publish,
     read_record,
     remove_debris,
-    write_json,
 )
 
 OK = {"status": "ok", "reason": ""}
@@ -50,7 +50,7 @@ class AttemptsTest(tf.test.TestCase):
         self.assertEqual(self.counts(), (OK, "first"))
         self.assertFalse(directory.exists())
 
-    def test_of_two_that_came_off_the_first_counts(self) -> None:
+    def test_of_two_successes_the_first_is_kept(self) -> None:
         slow, quick = self.attempt("slow"), self.attempt("quick")
         publish(quick, self.trial, OK | {"by": "quick"})
         self.assertEqual(publish(slow, self.trial, OK | {"by": "slow"}), OK | {"by": "quick"})
@@ -95,9 +95,9 @@ class AttemptsTest(tf.test.TestCase):
 
     def test_beats_tell_progress_while_it_lives(self) -> None:
         directory = begin(self.running, "D-1")
-        with mock.patch.object(attempts, "BEAT_SECONDS", 0.05), Heartbeat(directory, "D-1", "worker1") as heartbeat:
+        with Heartbeat(directory, "D-1", "worker1", 0.05) as heartbeat:
             (first,) = live_attempts(self.running)
-            heartbeat.hear(512, 99.5)
+            heartbeat.update(512, 99.5)
             for _ in range(200):
                 (later,) = live_attempts(self.running)
                 if later.examples:
@@ -108,7 +108,7 @@ class AttemptsTest(tf.test.TestCase):
         self.assertGreater(later.beat, 0)
         self.assertEqual(later.process, Process.this())
 
-    def test_process_is_told_from_another_of_its_number(self) -> None:
+    def test_process_differs_from_another_with_its_id(self) -> None:
         this = Process.this()
         self.assertIs(this.is_alive(), True)
         self.assertIs(dataclasses.replace(this, started=this.started - 60).is_alive(), False)

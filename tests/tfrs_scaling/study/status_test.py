@@ -13,7 +13,8 @@ from rich.console import Console
 from tests.helpers.studies import REPOSITORY, tiny_config, tiny_data
 from tfrs_scaling.cli.main import main
 from tfrs_scaling.common.errors import InputError
-from tfrs_scaling.study.attempts import Attempt, Process, begin, publish, write_json
+from tfrs_scaling.common.files import write_json
+from tfrs_scaling.study.attempts import Attempt, Process, begin, publish
 from tfrs_scaling.study.status import Status, read_status, rendered
 from tfrs_scaling.study.workdir import Workdir
 
@@ -63,17 +64,17 @@ class StatusTest(tf.test.TestCase):
             self.text(self.status(over)).splitlines(),
             [
                 "clicks: 4 trials: 1 done, 1 failed, 1 skipped, 1 to do",
-                "no sweep is at work; the same command as before goes on from here",
+                "no sweep is running; run the same command again to continue",
                 "failed b: shard [3] is odd",
                 "skipped c: too large",
             ],
         )
-        self.assertIn("tries the 1 again that failed", self.text(self.status(over | {"d": record("ok")})))
+        self.assertIn("retry the 1 that failed", self.text(self.status(over | {"d": record("ok")})))
 
     def test_failed_trial_that_is_tried_again_runs(self) -> None:
         again = Attempt("b", "job0", HERE, began=490.0, at=499.0)
         status = self.status({"b": record("failed")}, again)
-        self.assertEqual((list(status.of("failed")), status.to_do), ([], ["a", "c", "d"]))
+        self.assertEqual((list(status.with_status("failed")), status.to_do), ([], ["a", "c", "d"]))
 
     def test_from_the_folder_also_on_the_command_line_and_without_tensorflow(self) -> None:
         workdir = Workdir(Path(self.get_temp_dir()) / "study")

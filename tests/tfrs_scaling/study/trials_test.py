@@ -5,7 +5,7 @@ import re
 import tensorflow as tf
 
 from tests.helpers.studies import tiny_config
-from tfrs_scaling.study.trials import Trial, all_trials, why_apart
+from tfrs_scaling.study.trials import Trial, all_trials, why_from_scratch
 
 
 class TrialsTest(tf.test.TestCase):
@@ -67,13 +67,13 @@ class TrialsTest(tf.test.TestCase):
                 self.assertEqual(trial.training_rows(config), 64 * sum(expected[trial.scheme]))
         self.assertEqual([trial.epochs for trial in all_trials(constant)], [1, 1, 3])
 
-    def test_what_is_trained_apart_is_said(self) -> None:
+    def test_reasons_to_train_from_scratch_give_the_rows(self) -> None:
         config = tiny_config(V=["1/2"], E=[3])
-        self.assertEqual(why_apart(tiny_config(V=["1/2"])), "")
-        self.assertIn("apart, 5,376 rows at 3", why_apart(config))
-        self.assertNotIn("schedule", why_apart(config))
+        self.assertEqual(why_from_scratch(tiny_config(V=["1/2"])), "")
+        self.assertIn("5,376 rows at 3", why_from_scratch(config))
+        self.assertNotIn("schedule", why_from_scratch(config))
         decaying = dataclasses.replace(config, training=dataclasses.replace(config.training, schedule="linear"))
-        self.assertIn("3 data sizes apart, 1,792 rows in all instead of 1,024", why_apart(decaying))
+        self.assertIn("1,792 rows in all instead of 1,024", why_from_scratch(decaying))
 
     def test_features_are_left_out_under_f_alone_and_negatives_under_n_alone(self) -> None:
         config = tiny_config(V=["1/2"], F=["1/2"], N=["1/4"])

@@ -24,7 +24,7 @@ class WorkdirTest(tf.test.TestCase):
         command = [sys.executable, "-c", code]
         with self.workdir.locked():
             done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
-            self.assertIn(f"another sweep is at work in this folder, process {os.getpid()} on ", done.stderr)
+            self.assertIn(f"another sweep is running in this folder, process {os.getpid()} on ", done.stderr)
         self.assertEqual(subprocess.run(command, cwd=REPOSITORY, check=False).returncode, 0)
 
     def test_another_study_is_refused_with_the_difference(self) -> None:

@@ -5,7 +5,6 @@ import os
 import shutil
 import subprocess
 import threading
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -18,6 +17,7 @@ from tests.helpers.faults import Siege, faulty_trial, greedy_trial, hanging_tria
 from tests.helpers.studies import tiny_config, tiny_content, tiny_data
 from tests.tfrs_scaling.training.isolation_test import doubled
 from tfrs_scaling.common.errors import InputError
+from tfrs_scaling.common.files import write_json
 from tfrs_scaling.config import Config
 from tfrs_scaling.fit.runs import TIMING_COLUMNS
 from tfrs_scaling.planning.plan import plan_on
@@ -25,8 +25,8 @@ from tfrs_scaling.study import attempts
 from tfrs_scaling.study.export import export
 from tfrs_scaling.study.trials import all_trials
 from tfrs_scaling.study.workdir import Workdir
-from tfrs_scaling.sweep.grid import sweep
-from tfrs_scaling.sweep.runner import LEAST_LIMIT_SECONDS, Runner
+from tfrs_scaling.sweep.runner import LEAST_LIMIT_SECONDS, Runner, Train
+from tfrs_scaling.sweep.single_process import sweep
 from tfrs_scaling.training.isolation import run_isolated
 
 
@@ -38,13 +38,18 @@ class FaultsTest(tf.test.TestCase):
         self.data = tiny_data(self.config, self.root / "data")
 
     def runs(
-        self, workdir: Workdir, train: Callable[..., float], config: Config | None = None, jobs: int = 2, **options: Any
+        self,
+        workdir: Workdir,
+        train: Train,
+        config: Config | None = None,
+        jobs: int = 2,
+        time_limit: float | None = None,
     ) -> pd.DataFrame:
         config = config or self.config
-        with workdir.locked(), mock.patch("tfrs_scaling.sweep.grid.run_trial", train):
+        runner = Runner(config, self.data, workdir, strategy="cpu", jobs=jobs, time_limit=time_limit, train=train)
+        with workdir.locked():
             workdir.claim(config, self.data)
-            planned = plan_on(config, self.data.manifest)
-            sweep(config, self.data, workdir, planned, strategy="cpu", jobs=jobs, watcher=lambda *_: None, **options)
+            sweep(config, workdir, plan_on(config, self.data.manifest), runner, lambda *_: None)
         return export(*workdir.reopened(), workdir)
 
     def reasons(self, runs: pd.DataFrame, config: Config) -> dict[str, str]:
@@ -67,7 +72,7 @@ class FaultsTest(tf.test.TestCase):
         reasons = self.reasons(self.runs(workdir, faulty_trial, config), config)
         expected = {
             "V-1_2": r"^TrialFailedError: the training loss became (nan|inf) between examples",
-            "V-1_4": r"killed \(SIGKILL\): most often, the machine ran out of memory",
+            "V-1_4": r"killed \(SIGKILL\): usually because the machine ran out of memory",
             "H-2": "^MemoryError: out of memory$",
             "H-1_2": "^ResourceExhaustedError: .*OOM when allocating",
             "O-2": "^DataLossError: .*corrupted record",
@@ -85,7 +90,7 @@ class FaultsTest(tf.test.TestCase):
             reasons, {"V-1_2-lr0.04-seed0": "took longer than 0.1 min and was ended; --time-limit gives it more"}
         )
 
-    def test_limit_is_twenty_times_the_plan_and_an_hour_at_least(self) -> None:
+    def test_limit_is_twenty_times_the_plan_and_at_least_an_hour(self) -> None:
         runner = Runner(
             self.config, self.data, Workdir(self.root), strategy="cpu", jobs=1, time_limit=None, train=quick_trial
         )
@@ -107,7 +112,7 @@ class FaultsTest(tf.test.TestCase):
         self.assertRegex(reasons["V-1_2-lr0.04-seed0"], "No space left on device")
 
     def test_record_that_does_not_fit_gets_the_room_of_the_measurements(self) -> None:
-        write_json, room = attempts.write_json, {"V-1_2-lr0.04-seed0"}
+        room = {"V-1_2-lr0.04-seed0"}
 
         def written(path: Path, content: dict[str, Any], *, durably: bool = False) -> None:
             if durably and path.parent.name.startswith(tuple(room)) and list(path.parent.glob("events*")):
@@ -118,7 +123,7 @@ class FaultsTest(tf.test.TestCase):
             reasons = self.reasons(self.runs(Workdir(self.root / "study"), quick_trial), self.config)
         self.assertEqual(reasons, {"V-1_2-lr0.04-seed0": f"No space left on device in {self.root / 'study'}"})
 
-    def test_workdir_that_cannot_be_written_is_told_before_anything_starts(self) -> None:
+    def test_workdir_that_cannot_be_written_is_refused_before_anything_starts(self) -> None:
         workdir = Workdir(self.root / "study")
         refused = OSError(errno.EROFS, os.strerror(errno.EROFS))  # permissions do not bind root
         with (
@@ -133,7 +138,7 @@ class FaultsTest(tf.test.TestCase):
         refused = OSError(errno.EROFS, os.strerror(errno.EROFS))
         with (
             mock.patch("tfrs_scaling.sweep.runner.publish", side_effect=[mock.DEFAULT, refused, refused]) as publish,
-            self.assertRaisesRegex(InputError, "study: cannot be written: Read-only .*the same command goes on"),
+            self.assertRaisesRegex(InputError, "study: cannot be written: Read-only .*run the same command again"),
         ):
             publish.return_value = {"status": "ok", "reason": "", "validation_ne": 0.5}
             self.runs(workdir, quick_trial)

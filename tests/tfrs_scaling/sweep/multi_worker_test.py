@@ -21,8 +21,9 @@ from tfrs_scaling.hardware import Worker
 from tfrs_scaling.study.export import MEASURED, export
 from tfrs_scaling.study.trials import all_trials
 from tfrs_scaling.study.workdir import Workdir
-from tfrs_scaling.sweep.multi_worker import follow
-from tfrs_scaling.training.trial import TrialFailedError, _lost_worker_named
+from tfrs_scaling.sweep.multi_worker import join_as_worker
+from tfrs_scaling.training.loop import TrialFailedError
+from tfrs_scaling.training.trial import lost_worker_named
 
 LIMIT_SECONDS = 150
 
@@ -98,7 +99,7 @@ class MultiWorkerTest(tf.test.TestCase):
         self.only_the_chief_wrote(shared)
 
         # Nothing is left: a worker does not wait for a chief.
-        follow(self.config, str(self.root / "data"), shared, Worker(1, 2), print)
+        join_as_worker(self.config, str(self.root / "data"), shared, Worker(1, 2), print)
 
     def only_the_chief_wrote(self, workdir: Workdir) -> None:
         events = [path.parent.name for path in workdir.trials.rglob("*tfevents*")]
@@ -106,9 +107,9 @@ class MultiWorkerTest(tf.test.TestCase):
 
     def test_lost_worker_is_the_reason_of_a_failure_and_a_lone_device_s_error_stays_its_own(self) -> None:
         broken = tf.errors.UnavailableError(None, None, "Collective ops is aborted by: Socket closed")
-        with self.assertRaisesRegex(TrialFailedError, "another worker ended"), _lost_worker_named(Worker(0, 2)):
+        with self.assertRaisesRegex(TrialFailedError, "another worker ended"), lost_worker_named(Worker(0, 2)):
             raise broken
-        with self.assertRaises(tf.errors.UnavailableError), _lost_worker_named(Worker(0, 1)):
+        with self.assertRaises(tf.errors.UnavailableError), lost_worker_named(Worker(0, 1)):
             raise broken
 
     def test_trials_side_by_side_are_refused(self) -> None:
@@ -123,7 +124,7 @@ class MultiWorkerTest(tf.test.TestCase):
             workdir.claim(tiny_config(O=[2]), self.data)
         workdir.announce("D-1-lr0.04-seed0")
         with self.assertRaisesRegex(InputError, r"holds another study(.|\n)*config\.sweep\.V"):
-            follow(self.config, str(self.root / "data"), workdir, Worker(1, 2), print)
+            join_as_worker(self.config, str(self.root / "data"), workdir, Worker(1, 2), print)
 
 
 def free_addresses(count: int) -> list[str]:

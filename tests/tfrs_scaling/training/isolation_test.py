@@ -76,10 +76,10 @@ class IsolationTest(tf.test.TestCase):
             self.run_isolated(raises_in_a_graph)
         self.assertIn("b.py", self.log.read_text())
 
-    def test_deaths_are_told_apart(self) -> None:
+    def test_deaths_are_distinguished(self) -> None:
         with self.assertRaisesRegex(IsolatedError, "out of memory"):
             self.run_isolated(dies, signal.SIGKILL)
-        with self.assertRaisesRegex(IsolatedError, "died of SIGSEGV"):
+        with self.assertRaisesRegex(IsolatedError, "died from SIGSEGV"):
             self.run_isolated(dies, signal.SIGSEGV)
         with self.assertRaisesRegex(IsolatedError, "ended with status 3"):
             self.run_isolated(leaves)
@@ -93,7 +93,7 @@ class IsolationTest(tf.test.TestCase):
         self.assertLess(time.monotonic() - started, 30)
 
     def test_one_that_takes_too_long_is_ended(self) -> None:
-        self.run_isolated(doubled, 1)  # the server's imports are no part of the time
+        self.run_isolated(doubled, 1)  # so that the server's imports do not count
         mark = self.log.with_name("slow")
         with self.assertRaisesRegex(IsolatedError, r"took longer than 0.05 min and was ended; --time-limit"):
             run_isolated(sleeps, (str(mark),), self.log, print, threading.Event(), 3.0)

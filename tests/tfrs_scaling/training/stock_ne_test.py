@@ -18,8 +18,8 @@ from tfrs_scaling.input.schema import Schema
 from tfrs_scaling.input.shards import ClickData
 from tfrs_scaling.model.dlrm import make_model
 from tfrs_scaling.model.shape import Shape
+from tfrs_scaling.training.loop import training_loop
 from tfrs_scaling.training.metrics import Accumulator
-from tfrs_scaling.training.trial import training_loop
 
 SEEDS = range(5)
 STEPS = 3072  # of 256 rows: 786,432

@@ -2,7 +2,6 @@ import dataclasses
 import threading
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
 import numpy as np
 import tensorflow as tf
@@ -12,17 +11,19 @@ from tests.helpers.studies import stored, tiny_config, tiny_content, tiny_data
 from tfrs_scaling.common.strict_yaml import validated
 from tfrs_scaling.config import Config
 from tfrs_scaling.fit.runs import TIMING_COLUMNS
-from tfrs_scaling.input.batches import batches
+from tfrs_scaling.hardware import make_strategy
 from tfrs_scaling.input.shards import SPLITS, parse_record
+from tfrs_scaling.model.dlrm import DLRM, make_model
 from tfrs_scaling.study.export import MEASURED, read_scalars
 from tfrs_scaling.study.trials import Trial, all_trials
 from tfrs_scaling.training.isolation import IsolatedError, run_isolated
-from tfrs_scaling.training.trial import Progress, run_trial
+from tfrs_scaling.training.loop import Progress
+from tfrs_scaling.training.trial import Build, measure_ladder, run_trial
 
 TIMED = {tag for tag, column in MEASURED.items() if column in TIMING_COLUMNS}
 
 
-class TrainTest(tf.test.TestCase):
+class TrialTest(tf.test.TestCase):
     def setUp(self) -> None:
         super().setUp()
         self.folder = Path(self.get_temp_dir()) / self._testMethodName
@@ -90,7 +91,7 @@ class TrainTest(tf.test.TestCase):
         config = tiny_config(examples=[128, 256, 512, 1024], V=["1/2"], M=[2])
         self.assert_rungs_are_separate_runs(all_trials(config), config)
 
-    def test_rungs_trained_apart_are_separate_runs_to_the_last_bit(self) -> None:
+    def test_rungs_trained_from_scratch_are_separate_runs_to_the_last_bit(self) -> None:
         config = tiny_config(examples=[256, 512], E=[2])
         config = dataclasses.replace(config, training=dataclasses.replace(config.training, schedule="cosine"))
         self.assert_rungs_are_separate_runs(all_trials(config), config)
@@ -220,53 +221,67 @@ def _one_after_the_other(
         train(trial, config, data, directory, "cpu", 1, report)
 
 
-def _starting_as_seed_0(*arguments: Any) -> float:
-    seeded = tf.keras.utils.set_random_seed
-    with mock.patch("tensorflow.keras.utils.set_random_seed", lambda _: seeded(0)):
-        return run_trial(*arguments)
+class _StartingAsSeed0(Build):
+    def model(self, steps: int) -> DLRM:
+        return dataclasses.replace(self, trial=dataclasses.replace(self.trial, seed=0)).model(steps)
 
 
-def _with_rates_by_hand(*arguments: Any) -> float:
-    """A trial of 8 steps whose optimizers are told a rate for each."""
+def _starting_as_seed_0(trial: Trial, config: Config, data: Any, directory: Path, *rest: Any) -> float:
+    return measure_ladder(_StartingAsSeed0(trial, config, data, _set_up()), directory, rest[-1])
 
-    def told(_: Any, rate: float, steps: int) -> Any:
-        rates = tf.constant([rate * (8 - step) / 8 for step in range(8)], tf.float32)
 
-        class Told(tf.keras.optimizers.schedules.LearningRateSchedule):
+class _RatesByHand(Build):
+    """A trial of 8 steps whose optimizers are given a rate for each."""
+
+    def model(self, steps: int) -> DLRM:
+        rates = tf.constant([self.trial.learning_rate * (8 - step) / 8 for step in range(8)], tf.float32)
+
+        class ByHand(tf.keras.optimizers.schedules.LearningRateSchedule):
             def __call__(self, step: tf.Tensor) -> tf.Tensor:
                 return tf.gather(rates, tf.cast(step, tf.int32))
 
             def get_config(self) -> dict[str, Any]:
                 return {}
 
-        return Told()
-
-    with mock.patch("tfrs_scaling.model.optimizers.scheduled", told):
-        return run_trial(*arguments)
+        tf.keras.utils.set_random_seed(self.trial.seed)
+        return make_model(self.shape, self.schema, self.config.training, ByHand())
 
 
-def _on_256_rows_twice(*arguments: Any) -> float:
-    def twice(data: Any, split: Any, *sizes: Any, **others: Any) -> tf.data.Dataset:
-        dataset = batches(data, split, *sizes, **others)
-        return dataset.take(4).concatenate(dataset.take(4)) if split == "train" else dataset
-
-    with mock.patch("tfrs_scaling.training.trial.batches", twice):
-        return run_trial(*arguments)
+def _with_rates_by_hand(trial: Trial, config: Config, data: Any, directory: Path, *rest: Any) -> float:
+    return measure_ladder(_RatesByHand(trial, config, data, _set_up()), directory, rest[-1])
 
 
-def _without_correction(*arguments: Any) -> float:
-    with mock.patch("tfrs_scaling.training.trial.prior_correction", return_value=0.0):
-        return run_trial(*arguments)
+class _On256RowsTwice(Build):
+    def training_rows(self) -> tf.data.Dataset:
+        rows = super().training_rows()
+        return rows.take(4).concatenate(rows.take(4))
 
 
-def _on_two_replicas(*arguments: Any) -> float:
-    def two_replicas(_: str) -> tf.distribute.Strategy:
-        half = tf.config.LogicalDeviceConfiguration()
-        tf.config.set_logical_device_configuration(tf.config.list_physical_devices("CPU")[0], [half, half])
-        return tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+def _on_256_rows_twice(trial: Trial, config: Config, data: Any, directory: Path, *rest: Any) -> float:
+    return measure_ladder(_On256RowsTwice(trial, config, data, _set_up()), directory, rest[-1])
 
-    with mock.patch("tfrs_scaling.training.trial.make_strategy", two_replicas):
-        return run_trial(*arguments)
+
+class _WithoutCorrection(Build):
+    correction = 0.0
+
+
+def _without_correction(trial: Trial, config: Config, data: Any, directory: Path, *rest: Any) -> float:
+    return measure_ladder(_WithoutCorrection(trial, config, data, _set_up()), directory, rest[-1])
+
+
+def _on_two_replicas(trial: Trial, config: Config, data: Any, directory: Path, *rest: Any) -> float:
+    half = tf.config.LogicalDeviceConfiguration()
+    tf.config.set_logical_device_configuration(tf.config.list_physical_devices("CPU")[0], [half, half])
+    strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+    return measure_ladder(Build(trial, config, data, strategy), directory, rest[-1])
+
+
+def _set_up() -> tf.distribute.Strategy:
+    """As ``run_trial`` sets up a process for one core."""
+    tf.config.threading.set_intra_op_parallelism_threads(1)
+    tf.config.threading.set_inter_op_parallelism_threads(1)
+    tf.config.experimental.enable_op_determinism()
+    return make_strategy("cpu")
 
 
 if __name__ == "__main__":

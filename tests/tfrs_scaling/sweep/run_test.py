@@ -1,0 +1,60 @@
+import concurrent.futures
+import dataclasses
+from pathlib import Path
+
+import pandas as pd
+import tensorflow as tf
+
+from tests.helpers.studies import tiny_config, tiny_content, tiny_data
+from tfrs_scaling.common.errors import InputError
+from tfrs_scaling.fit.runs import COLUMNS, read_runs
+from tfrs_scaling.sweep import run_study
+from tfrs_scaling.sweep.run import default_workdir
+
+
+class RunStudyTest(tf.test.TestCase):
+    def setUp(self) -> None:
+        super().setUp()
+        self.root = Path(self.get_temp_dir()) / self._testMethodName
+        self.said: list[str] = []
+
+    def test_from_a_mapping_to_the_run_table_and_again_with_other_trials(self) -> None:
+        content, workdir = tiny_content(V=["1/2"], examples=[256, 512]), self.root / "study"
+        # As a notebook may: not in the main thread, where signal handlers cannot be set, and without a terminal.
+        with concurrent.futures.ThreadPoolExecutor(1) as thread:
+            runs = thread.submit(run_study, content, workdir=workdir, jobs=1, say=self.said.append).result()
+        self.assertEqual(dict(runs.dtypes.astype(str)), COLUMNS)
+        self.assertEqual(set(runs["status"]), {"ok"})
+        self.assertLen(runs, 2 * 2)
+        pd.testing.assert_frame_equal(runs, read_runs(workdir / "runs.csv"))
+        self.assertRegex(self.said[0], "made 2,000 synthetic clicks")
+        self.assertLen([line for line in self.said if "validation NE" in line], 2)
+        self.assertIn("2 trials: 2 ok", self.said[-2])
+
+        last = max(workdir.glob("trials/*/trial.json"), key=lambda path: path.stat().st_mtime)
+        last.unlink()  # as if killed during this trial
+        before = {path: path.stat().st_mtime for path in workdir.glob("trials/*/trial.json")}
+        again = run_study(content, workdir=workdir, jobs=1, say=None)
+        pd.testing.assert_series_equal(again["test_ne"], runs["test_ne"])
+        self.assertEqual({path: path.stat().st_mtime for path in before}, before)
+        with self.assertRaisesRegex(InputError, "holds another study"):
+            run_study(content, workdir=workdir, overrides=["sweep.V=[1/4]"], say=None)
+
+    def test_study_without_data_or_on_other_data_is_refused(self) -> None:
+        config = dataclasses.replace(tiny_config(), synthetic=None)
+        with self.assertRaisesRegex(InputError, "no synthetic section; give prepared data"):
+            run_study(config, workdir=self.root / "study", say=None)
+        data = tiny_data(tiny_config(), self.root / "data").folder
+        with self.assertRaisesRegex(InputError, r"sweep\.examples\[1\]: 1,000,000 rows, but the training split has"):
+            run_study(
+                config, data=data, workdir=self.root / "study", overrides=["sweep.examples=[256, 1000000]"], say=None
+            )
+        self.assertFalse((self.root / "study" / "study.json").exists())
+
+    def test_default_folder_is_named_after_the_study(self) -> None:
+        config = dataclasses.replace(tiny_config(), study="clicks / 2024")
+        self.assertEqual(default_workdir(config), Path("runs/clicks___2024"))
+
+
+if __name__ == "__main__":
+    tf.test.main()

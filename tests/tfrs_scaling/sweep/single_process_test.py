@@ -1,0 +1,176 @@
+import json
+import os
+import signal
+import threading
+import time
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import tensorflow as tf
+
+from tests.helpers.studies import tiny_config, tiny_content, tiny_data
+from tfrs_scaling.common.errors import InputError
+from tfrs_scaling.common.strict_yaml import validated
+from tfrs_scaling.config import Config
+from tfrs_scaling.fit.report.report import write_report
+from tfrs_scaling.fit.runs import TIMING_COLUMNS, read_runs, write_runs
+from tfrs_scaling.fit.study import fit_study
+from tfrs_scaling.planning.plan import plan_on
+from tfrs_scaling.study.export import export
+from tfrs_scaling.study.trials import all_trials
+from tfrs_scaling.study.workdir import Workdir
+from tfrs_scaling.sweep.runner import Runner
+from tfrs_scaling.sweep.single_process import sweep
+from tfrs_scaling.training.loop import Progress
+from tfrs_scaling.training.trial import run_trial
+
+
+class SingleProcessTest(tf.test.TestCase):
+    def setUp(self) -> None:
+        super().setUp()
+        self.root = Path(self.get_temp_dir()) / self._testMethodName
+        self.config = tiny_config(V=["1/2"], O=[2])
+        self.data = tiny_data(self.config, self.root / "data")
+
+    def sweep(
+        self, workdir: Workdir, config: Config | None = None, *, jobs: int = 1, train: Any = run_trial
+    ) -> dict[str, Any]:
+        """Run a sweep; each trial's record, by id, and ``run`` for those that were trained."""
+        records: dict[str, Any] = {"run": set()}
+
+        def watcher(trial_id: str, state: Progress | dict[str, Any]) -> None:
+            if isinstance(state, Progress):
+                records["run"].add(trial_id)
+            else:
+                records[trial_id] = state
+
+        config = config or self.config
+        planned = plan_on(config, self.data.manifest)
+        runner = Runner(config, self.data, workdir, strategy="cpu", jobs=jobs, time_limit=None, train=train)
+        with workdir.locked():
+            workdir.claim(config, self.data)
+            sweep(config, workdir, planned, runner, watcher)
+        return records
+
+    def runs(self, workdir: Workdir) -> str:
+        config, manifest = workdir.reopened()
+        table: str = export(config, manifest, workdir).drop(columns=[*TIMING_COLUMNS, "machine"]).to_csv()
+        return table
+
+    def test_features_and_negatives_from_the_grid_to_the_report(self) -> None:
+        content = tiny_content(examples=[512, 1024, 2048, 4096], F=["1/4", "3/4"], N=["1/4", "1/2"])
+        content["synthetic"]["rows"] = 12_000
+        config = validated(Config, content, "tiny")
+        self.data = tiny_data(config, self.root / "more data")
+        workdir = Workdir(self.root / "study")
+        self.sweep(workdir, config, jobs=2)
+        write_runs(export(*workdir.reopened(), workdir), workdir.runs)
+        runs = read_runs(workdir.runs)
+        self.assertEqual(set(runs["status"]), {"ok"})
+        for _, of_trial in runs.groupby("trial_id"):
+            self.assertEqual(list(of_trial["examples"]), [512, 1024, 2048, 4096])
+        self.assertEqual(runs["base_ctr"].nunique(), 1)  # every trial is measured on every test row
+        parts = {scheme: of_scheme.set_index("multiplier") for scheme, of_scheme in runs.groupby("scheme")}
+        (baseline,) = parts["D"]["params_total"].unique()
+        self.assertEqual(set(parts["N"]["params_total"]), {baseline})
+        one, three = (parts["F"].loc[share, ["params_total", "flops_train"]].max() for share in (0.25, 0.75))
+        self.assertLess(one["params_total"], three["params_total"])
+        self.assertLess(three["params_total"], baseline)
+        self.assertLess(three["flops_train"], parts["D"]["flops_train"].max())
+        write_report(runs, fit_study(runs), workdir.report, about=workdir.read_study())
+        text = workdir.report.read_text()
+        for words in (
+            "F: share of the features", "N: share of the negatives trained on", "The model sees this share",
+            "with predictions corrected for the sampling", "sweep.feature_seed", "F at 1/4×", "N at 1/4×",
+        ):  # fmt: skip
+            self.assertTrue(words in text, words)  # assertIn would print the whole page
+        for figure in ("F-data", "F-parameters", "F-compute", "N-data", "N-compute"):
+            self.assertTrue(f'class="plot" id="figure-{figure}"' in text, figure)
+        self.assertFalse("figure-N-parameters" in text)
+
+    def test_two_jobs_train_every_trial_once_and_equal_one_job(self) -> None:
+        config = tiny_config(V=["1/2", "1/4"], O=[2], seeds=[0, 1])
+        ids = {t.trial_id for t in all_trials(config)}
+        tables = []
+        for jobs in (1, 2):
+            workdir = Workdir(self.root / f"jobs{jobs}")
+            with mock.patch("os.cpu_count", return_value=jobs):  # one thread each, so that sums run in one order
+                records = self.sweep(workdir, config, jobs=jobs)
+            self.assertEqual(records["run"], ids)
+            self.assertEqual(set(records) - {"run"}, ids)
+            self.assertEqual({records[i]["status"] for i in ids}, {"ok"})
+            tables.append(self.runs(workdir))
+        self.assertEqual(tables[0].replace("jobs1", ""), tables[1].replace("jobs2", ""))
+
+    def test_continues_where_it_was(self) -> None:
+        workdir = Workdir(self.root / "study")
+        self.sweep(workdir)
+        whole = self.runs(workdir)
+        (workdir.trials / "V-1_2-lr0.04-seed0" / "trial.json").unlink()  # as if killed during this trial
+        records = self.sweep(workdir)
+        self.assertEqual(records["run"], {"V-1_2-lr0.04-seed0"})
+        self.assertEqual(self.runs(workdir), whole)
+
+    def test_keras_tuner_s_files_hold_the_objective(self) -> None:
+        workdir = Workdir(self.root / "study")
+        records = self.sweep(workdir)
+        trials = [json.loads(p.read_text()) for p in workdir.keras_tuner.glob("trial_*/trial.json")]
+        self.assertEqual(
+            sorted(t["score"] for t in trials),
+            sorted(records[t.trial_id]["validation_ne"] for t in all_trials(self.config)),
+        )
+
+    def test_failed_trial_keeps_a_row_and_harms_no_other(self) -> None:
+        config = tiny_config(V=["1/2"], O=[2])
+        workdir = Workdir(self.root / "study")
+        records = self.sweep(workdir, config, train=_odd_trial)
+        status = {i: record["status"] for i, record in records.items() if i != "run"}
+        self.assertEqual(
+            status, {"D-1-lr0.04-seed0": "ok", "V-1_2-lr0.04-seed0": "failed", "O-2-lr0.04-seed0": "failed"}
+        )
+        runs = export(*workdir.reopened(), workdir)
+        failed = runs[runs["status"] == "failed"].set_index("trial_id")
+        self.assertEqual(len(runs), 3 + 2)
+        self.assertIn("InputError: shard 3 is odd", failed.loc["V-1_2-lr0.04-seed0", "reason"])
+        self.assertIn("out of memory", failed.loc["O-2-lr0.04-seed0", "reason"])
+        # The same command tries what failed again.
+        self.assertEqual(self.sweep(workdir, config)["run"], {"V-1_2-lr0.04-seed0", "O-2-lr0.04-seed0"})
+        self.assertEqual(set(export(*workdir.reopened(), workdir)["status"]), {"ok"})
+
+    def test_too_large_trials_are_skipped_with_their_need(self) -> None:
+        workdir = Workdir(self.root / "study")
+        with mock.patch("psutil.virtual_memory", return_value=mock.Mock(total=1)):
+            records = self.sweep(workdir)
+        self.assertEqual(records["run"], set())
+        runs = export(*workdir.reopened(), workdir)
+        self.assertEqual(list(runs["status"]), ["skipped"] * 3)
+        self.assertIn("GiB of memory", runs["reason"].iloc[0])
+
+    def test_interrupt_ends_running_trials_and_leaves_them_to_do(self) -> None:
+        workdir = Workdir(self.root / "study")
+        # A shell's background jobs are born deaf to Ctrl-C.
+        self.addCleanup(signal.signal, signal.SIGINT, signal.signal(signal.SIGINT, signal.default_int_handler))
+        threading.Timer(4, os.kill, (os.getpid(), signal.SIGINT)).start()
+        started = time.monotonic()
+        with self.assertRaises(KeyboardInterrupt):
+            self.sweep(workdir, train=_endless_trial)
+        self.assertLess(time.monotonic() - started, 60)
+        self.assertIsNone(workdir.record("D-1-lr0.04-seed0"))
+
+
+def _odd_trial(trial: Any, *arguments: Any) -> float:
+    if trial.scheme == "V":
+        raise InputError("shard 3 is odd")
+    if trial.scheme == "O":
+        os.kill(os.getpid(), signal.SIGKILL)
+    return run_trial(trial, *arguments)
+
+
+def _endless_trial(*arguments: Any) -> float:
+    while True:
+        time.sleep(1)
+
+
+if __name__ == "__main__":
+    tf.test.main()

@@ -1,0 +1,256 @@
+"""The commands of a study: plan, sweep, status, export, fit, report, study."""
+
+import contextlib
+import functools
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import click
+
+from tfrs_scaling.cli.terminal import FilePath, FolderPath, console, located_errors, say, wait_for_tensorflow
+from tfrs_scaling.common.errors import InputError
+from tfrs_scaling.common.strict_yaml import read_yaml
+from tfrs_scaling.hardware import StrategyName, choose_strategy
+
+config_argument = click.argument("config_path", metavar="CONFIG", type=FilePath)
+set_option = click.option(
+    "--set", "overrides", metavar="KEY=VALUE", multiple=True, help="Override a key of CONFIG: training.batch_size=512."
+)
+data_option = click.option(
+    "--data", "data_folder", help="Folder of prepared data; else CONFIG's synthetic clicks are made."
+)
+workdir_option = click.option(
+    "--workdir", type=FolderPath, help="The study's folder. [default: runs/NAME, NAME being CONFIG's study]"
+)
+jobs_option = click.option(
+    "--jobs",
+    type=click.IntRange(1, 256),
+    help="Trials at a time, sharing the cores. [default: one per core, if memory allows; one per GPU; one on a TPU]",
+)
+time_limit_option = click.option(
+    "--time-limit",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="MINUTES",
+    help="End a trial that takes longer. [default: 20 times its planned time, at least an hour]",
+)
+strategy_option = click.option(
+    "--strategy", type=click.Choice(["auto", *get_args(StrategyName)]), default="auto", show_default=True
+)
+
+
+@click.command()
+@config_argument
+@data_option
+@jobs_option
+@strategy_option
+@click.option("--price", type=click.FloatRange(min=0), help="Of an hour of this machine, to print the study's cost.")
+@set_option
+@located_errors
+def plan(
+    config_path: Path,
+    data_folder: str | None,
+    jobs: int | None,
+    strategy: StrategyName | Literal["auto"],
+    price: float | None,
+    overrides: tuple[str, ...],
+) -> None:
+    """Print every trial with its parameters, FLOPs, memory and time, and the cost of the study.
+
+    Times are extrapolated from a few seconds of training its smallest and largest shapes on this machine.
+    """
+    from tfrs_scaling.config import read_config
+
+    config = read_config(config_path, overrides)
+    chosen, _ = choose_strategy(strategy)
+    if chosen == "multi_worker":
+        raise InputError("TF_CONFIG: plan measures a single machine; unset it, or choose another --strategy")
+    wait_for_tensorflow()
+    from tfrs_scaling.input.shards import ClickData
+    from tfrs_scaling.planning import plan as planning
+    from tfrs_scaling.planning.calibration import calibrate, synthetic_data
+    from tfrs_scaling.planning.text import sentences, trial_table
+
+    preparing = 0.0
+    with tempfile.TemporaryDirectory() as folder, console.status("reading data") as status:
+        if data_folder is not None:
+            data = ClickData.open(data_folder)
+            planned_at = functools.partial(planning.plan_on, config, data.manifest)
+        elif config.synthetic is not None:
+            rows = config.synthetic.rows
+            planned_at = functools.partial(planning.plan, config, config.synthetic.schema(), round(0.15 * rows))
+            planned_at()  # report mistakes before anything is made
+            status.update("making synthetic clicks")
+            began = time.monotonic()
+            data = synthetic_data(config.synthetic, Path(folder) / "clicks")
+            preparing = (time.monotonic() - began) * rows / sum(s.rows for s in data.manifest.splits.values())
+        else:
+            raise InputError(f"{config_path}: has no synthetic section, so the plan needs --data DIR")
+        planned = planned_at()
+        jobs = jobs or planning.jobs_at_once(planned, chosen)
+        calibration = calibrate(
+            config, data, planned, Path(folder), strategy=chosen, jobs=jobs, on_progress=status.update
+        )
+    planned = planned_at(calibration.speed)
+    say(f"{config.study}: {len(planned)} trials × {len(config.ladder)} data sizes")
+    console.print(trial_table(planned))
+    for sentence in sentences(config, planned, calibration, jobs, price, preparing):
+        say(sentence)
+
+
+@click.command()
+@config_argument
+@data_option
+@workdir_option
+@jobs_option
+@strategy_option
+@time_limit_option
+@set_option
+@located_errors
+def sweep(**options: Any) -> None:
+    """Run every trial of a study that is not yet done; writes runs.csv."""
+    _run_study(**options)
+
+
+@click.command()
+@config_argument
+@data_option
+@workdir_option
+@jobs_option
+@strategy_option
+@time_limit_option
+@set_option
+@located_errors
+def study(**options: Any) -> None:
+    """Sweep, export, fit and report: the whole study. Started again, it continues where it was."""
+    workdir = _run_study(**options)
+    if workdir is not None:
+        _fit(workdir.runs)
+        _report(workdir)
+
+
+@click.command()
+@click.argument("workdir_path", metavar="WORKDIR", type=FolderPath)
+@located_errors
+def status(workdir_path: Path) -> None:
+    """How far a study is: done, running, failed, to do, and the time left."""
+    from tfrs_scaling.study.status import read_status, rendered
+    from tfrs_scaling.study.workdir import Workdir
+
+    console.print(rendered(read_status(Workdir(workdir_path))), soft_wrap=True)
+
+
+@click.command()
+@click.argument("workdir_path", metavar="WORKDIR", type=FolderPath)
+@located_errors
+def export(workdir_path: Path) -> None:
+    """Event files -> runs.csv."""
+    wait_for_tensorflow()
+    from tfrs_scaling.study.workdir import Workdir
+
+    _export(Workdir(workdir_path))
+
+
+@click.command()
+@click.argument("runs", type=FilePath)
+@located_errors
+def fit(runs: Path) -> None:
+    """Fit the scaling laws of a run table; writes fits.json beside it."""
+    _fit(runs)
+
+
+@click.command()
+@click.argument("workdir_path", metavar="WORKDIR", type=FolderPath)
+@click.option(
+    "--format",
+    "suffix",
+    type=click.Choice(["html", "png", "svg"]),
+    default="html",
+    show_default=True,
+    help="png and svg: every figure to WORKDIR/figures, by a headless Chromium.",
+)
+@located_errors
+def report(workdir_path: Path, suffix: Literal["html", "png", "svg"]) -> None:
+    """Runs.csv and fits.json -> report.html, tables/*.csv and TensorBoard's texts; or the figures as images."""
+    wait_for_tensorflow()
+    from tfrs_scaling.study.workdir import Workdir
+
+    workdir = Workdir(workdir_path)
+    if suffix == "html":
+        _report(workdir)
+    else:
+        _images(workdir, suffix)
+
+
+def _run_study(config_path: Path, data_folder: str | None, workdir: Path | None, **options: Any) -> Any:
+    """Run the study; its folder, or None if another process leads it and writes what follows."""
+    from tfrs_scaling.config import read_config
+    from tfrs_scaling.study.workdir import Workdir
+    from tfrs_scaling.sweep.role import is_leader
+    from tfrs_scaling.sweep.run import default_workdir, run_study
+
+    config = read_config(config_path, options.pop("overrides"))
+    place = workdir or default_workdir(config)
+    with _resumable():
+        run_study(config, data=data_folder, workdir=place, say=say, console=console, **options)
+    return Workdir(place) if is_leader(choose_strategy(options["strategy"])[0]) else None
+
+
+@contextlib.contextmanager
+def _resumable() -> Iterator[None]:
+    """Let Ctrl-C, or a scheduler's SIGTERM, end a sweep and its trials without a traceback."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    except KeyboardInterrupt:
+        say("stopped; run the same command again to continue")
+        sys.exit(130)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _export(workdir: Any) -> None:
+    from tfrs_scaling.fit.runs import write_runs
+    from tfrs_scaling.study.export import export as export_runs
+
+    config, manifest = workdir.reopened()
+    runs = export_runs(config, manifest, workdir)
+    write_runs(runs, workdir.runs)
+    say(f"{workdir.runs}: {len(runs)} rows")
+
+
+def _fit(runs_path: Path) -> None:
+    from tfrs_scaling.fit.runs import read_runs
+    from tfrs_scaling.fit.study import fit_study
+
+    study_path, fits_path = runs_path.with_name("study.json"), runs_path.with_name("fits.json")
+    data = read_yaml(study_path)["data"] if study_path.exists() else {}
+    study = fit_study(
+        read_runs(runs_path), bayes_ne=data.get("bayes_ne"), bayes_ne_standard_error=data.get("bayes_ne_standard_error")
+    )
+    study.write(fits_path)
+    say(f"{fits_path}: written")
+
+
+def _report(workdir: Any) -> None:
+    from tfrs_scaling.fit.report.report import write_report
+    from tfrs_scaling.fit.runs import read_runs
+    from tfrs_scaling.fit.study import StudyFits
+
+    runs, study = read_runs(workdir.runs), StudyFits.read(workdir.fits)
+    write_report(runs, study, workdir.report, about=workdir.read_study(), tensorboard=workdir.board)
+    say(f"report: {workdir.report}")
+
+
+def _images(workdir: Any, suffix: Literal["png", "svg"]) -> None:
+    from tfrs_scaling.fit.report.images import write_images
+    from tfrs_scaling.fit.runs import read_runs
+    from tfrs_scaling.fit.study import StudyFits
+
+    folder, runs, study = workdir.root / "figures", read_runs(workdir.runs), StudyFits.read(workdir.fits)
+    files = write_images(runs, study, folder, about=workdir.read_study(), suffix=suffix)
+    say(f"{len(files)} figures: {folder}/*.{suffix}")

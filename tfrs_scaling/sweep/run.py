@@ -1,0 +1,227 @@
+"""A study, from its configuration to its run table: what the commands ``sweep`` and ``study`` call.
+
+Importing this file loads no TensorFlow; ``run_study`` does.
+"""
+
+import contextlib
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from tfrs_scaling.common.errors import InputError
+from tfrs_scaling.config import Config, read_config
+from tfrs_scaling.hardware import StrategyName, choose_strategy, this_worker
+from tfrs_scaling.sweep.role import Role, is_leader, this_role
+from tfrs_scaling.training.isolation import start_server
+from tfrs_scaling.training.tensorflow_startup import load_tensorflow
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from rich.console import Console
+
+    from tfrs_scaling.study.workdir import Workdir
+
+
+def run_study(
+    config: str | Path | Mapping[str, Any] | Config,
+    *,
+    data: str | Path | None = None,
+    workdir: str | Path | None = None,
+    jobs: int | None = None,
+    strategy: StrategyName | Literal["auto"] = "auto",
+    time_limit: float | None = None,
+    overrides: Sequence[str] = (),
+    say: Callable[[str], None] | None = print,
+    console: "Console | None" = None,
+) -> "pd.DataFrame":
+    """Run every trial of a study that is not yet done, and return its run table.
+
+    Called again, also after it was killed, it continues where it was. It takes the role that the environment gives the
+    process (``KERASTUNER_*``, ``TF_CONFIG``): of several processes, the leader alone prepares data and writes runs.csv.
+
+    Each trial is a process of its own, so a script must call this under ``if __name__ == "__main__":``.
+
+    Example:
+        >>> from tfrs_scaling import fit
+        >>> from tfrs_scaling.sweep import run_study
+        >>> runs = run_study("tuner_configs/smoke.yaml", workdir="runs/smoke", jobs=2)
+        >>> study = fit.fit_study(runs)
+
+    Args:
+        config: a YAML file, what one would hold, or a configuration.
+        data: folder of prepared data; None: the study's own synthetic clicks, made in ``workdir``/data.
+        workdir: the study's folder; None: runs/NAME, NAME being the study's.
+        jobs: trials at a time, sharing the cores; None: one per core, if memory allows; one per GPU; one on a TPU.
+        strategy: the hardware of each trial; ``auto``: what there is.
+        time_limit: minutes after which a trial is ended; None: 20 times its planned time, at least an hour.
+        overrides: ``key.key=value`` texts that replace values of ``config``.
+        say: called with lines for the user; None: say nothing.
+        console: a rich console, to show progress as a live line on a terminal; else ``say`` gets a line per trial.
+
+    Returns:
+        A row for each trial at each data size, with the columns and dtypes of ``fit.runs.COLUMNS``.
+
+    Raises:
+        InputError: a setting is invalid, the data do not suit the study, or the workdir holds another study, is in use
+            or cannot be written to.
+        KeyboardInterrupt: Ctrl-C was pressed; running trials were ended, and the same call continues from there.
+    """
+    settings = read_config(config, overrides)
+    chosen, why = choose_strategy(strategy)
+    leads, role = is_leader(chosen), this_role()
+    if chosen == "multi_worker" and jobs not in (None, 1):
+        raise InputError(f"--jobs: {jobs} under multi_worker, whose workers all train one trial; leave it out")
+    if role is None or not role.is_chief:
+        start_server()  # in the background: it takes as long as loading TensorFlow here
+    with console.status("loading TensorFlow") if console else contextlib.nullcontext():
+        load_tensorflow()
+    from tfrs_scaling.fit.runs import read_runs, write_runs
+    from tfrs_scaling.study.export import export
+    from tfrs_scaling.study.workdir import Workdir
+
+    place = Workdir(Path(workdir or default_workdir(settings)))
+    seconds = None if time_limit is None else 60 * time_limit
+    given = None if data is None else str(data)
+    study = _Study(settings, place, given, chosen, why, jobs, seconds, say or (lambda _: None), console)
+    study.check()
+    if leads:
+        _lead(study, role)
+    elif role is not None:
+        _work(study, role)
+    else:
+        _join(study)
+    runs = export(*place.reopened(), place)
+    if not leads:
+        return runs
+    write_runs(runs, place.runs)
+    study.say(f"{place.runs}: {len(runs)} rows")
+    return read_runs(place.runs)
+
+
+def default_workdir(config: Config) -> Path:
+    """The folder of a study that was given none."""
+    return Path("runs") / "".join(c if c.isalnum() or c in "-_" else "_" for c in config.study)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Study:
+    """What ``run_study`` was called with, resolved; ``why`` the strategy was chosen, in words."""
+
+    config: Config
+    workdir: "Workdir"
+    given_data: str | None
+    strategy: StrategyName
+    why: str
+    jobs: int | None
+    time_limit: float | None  # in seconds
+    say: Callable[[str], None]
+    console: "Console | None"
+
+    @property
+    def data(self) -> str:
+        """The folder of the data."""
+        return self.given_data or str(self.workdir.root / "data")
+
+    @property
+    def limit_in_words(self) -> str:
+        """The time limit of a trial."""
+        return f"{self.time_limit / 60:g} min" if self.time_limit else "20 times its planned time, at least an hour"
+
+    def check(self) -> None:
+        """Check that the strategy can train the study.
+
+        Raises:
+            InputError: it cannot.
+        """
+        from tfrs_scaling.study.trials import why_from_scratch
+
+        if self.strategy == "tpu" and (why := why_from_scratch(self.config)):
+            raise InputError(f"{why}; on a TPU a process can train one model only: change that, or --strategy")
+
+
+def _lead(study: _Study, role: Role | None) -> None:
+    """Prepare the study and run its trials here or, as chief, hand them out to workers."""
+    from tfrs_scaling.input.shards import ClickData
+    from tfrs_scaling.planning.plan import jobs_at_once, plan_on
+    from tfrs_scaling.study.trials import why_from_scratch
+    from tfrs_scaling.sweep.chief import lead
+    from tfrs_scaling.sweep.progress import SweepProgress
+    from tfrs_scaling.sweep.runner import Runner
+    from tfrs_scaling.sweep.single_process import sweep
+    from tfrs_scaling.training.trial import run_trial
+
+    config, workdir = study.config, study.workdir
+    with workdir.locked():
+        if study.given_data is None and not Path(study.data).exists():
+            _prepare_synthetic(study)
+        data = ClickData.open(study.data)
+        planned = plan_on(config, data.manifest)
+        jobs = study.jobs or jobs_at_once(planned, study.strategy)
+        workdir.claim(config, data)
+        grid = f"study {config.study}: {len(planned)} trials × {len(config.ladder)} data sizes"
+        if role is not None:
+            study.say(f"{grid}, chief at {role.address}, in {workdir.root}")
+        else:
+            study.say(f"{grid} on {study.strategy} ({study.why}), {jobs} at a time, in {workdir.root}")
+            study.say(f"time limit of a trial: {study.limit_in_words}")
+        if why := why_from_scratch(config):
+            study.say(why)
+        seconds = {p.trial.trial_id: p.seconds for p in planned}
+        with SweepProgress(seconds, study.say, study.console) as progress:
+            if role is not None:
+                lead(config, workdir, planned, role, watcher=progress.update, say=study.say)
+            else:
+                limit = study.time_limit
+                runner = Runner(
+                    config, data, workdir, strategy=study.strategy, jobs=jobs, time_limit=limit, train=run_trial
+                )
+                sweep(config, workdir, planned, runner, progress.update)
+        study.say(progress.summary())
+
+
+def _work(study: _Study, role: Role) -> None:
+    """Run trials that a chief hands out."""
+    from tfrs_scaling.sweep.worker import run_worker
+
+    study.say(
+        f"study {study.config.study}: {study.strategy} ({study.why}), works for {study.workdir.root}; time limit of a "
+        f"trial: {study.limit_in_words}"
+    )
+    run_worker(
+        study.config,
+        study.data,
+        study.workdir,
+        role,
+        strategy=study.strategy,
+        jobs=study.jobs,
+        time_limit=study.time_limit,
+        say=study.say,
+    )
+
+
+def _join(study: _Study) -> None:
+    """Train the trials of a ``multi_worker`` chief with it."""
+    from tfrs_scaling.sweep.multi_worker import join_as_worker
+
+    study.say(
+        f"study {study.config.study}: {study.strategy} ({study.why}), joins the chief's trials in {study.workdir.root}"
+    )
+    join_as_worker(study.config, study.data, study.workdir, this_worker(), study.say)
+
+
+def _prepare_synthetic(study: _Study) -> None:
+    from tfrs_scaling.input.prepare.prepare import prepare
+    from tfrs_scaling.input.prepare.sources import SyntheticSource
+
+    settings = study.config.synthetic
+    if settings is None:
+        raise InputError(
+            f"study {study.config.study}: its configuration has no synthetic section; give prepared data with "
+            "--data DIR"
+        )
+    with study.console.status("making synthetic clicks") if study.console else contextlib.nullcontext():
+        manifest = prepare(SyntheticSource(settings), study.data, seed=settings.seed)
+    rows = sum(split.rows for split in manifest.splits.values())
+    best = f"; best possible NE on test: {manifest.bayes.ne:.4f}" if manifest.bayes else ""
+    study.say(f"{study.data}: made {rows:,} synthetic clicks{best}")

@@ -1,0 +1,155 @@
+"""A worker of a study on several machines: it runs the trials that the chief hands out."""
+
+import contextlib
+import threading
+import time
+import uuid
+from collections.abc import Callable
+from typing import TypeVar
+
+import grpc
+
+from tfrs_scaling.common.errors import InputError
+from tfrs_scaling.config import Config
+from tfrs_scaling.hardware import StrategyName
+from tfrs_scaling.input.shards import ClickData
+from tfrs_scaling.planning.plan import jobs_at_once, plan_on
+from tfrs_scaling.study.trials import all_trials
+from tfrs_scaling.study.workdir import Workdir
+from tfrs_scaling.sweep.grid import RUNNING, STOPPED, OracleClient, is_away
+from tfrs_scaling.sweep.role import Role
+from tfrs_scaling.sweep.runner import OBJECTIVE, Runner, Train
+from tfrs_scaling.training.trial import run_trial
+
+T = TypeVar("T")
+
+ASK_SECONDS = 1.0  # between two requests of a worker that has nothing to do
+CALL_SECONDS = 10.0  # that a worker waits for one answer
+RETRY_SECONDS = 2.0  # between two calls to a chief that does not answer
+WAIT_SECONDS = 1800.0  # that a worker waits for a chief it cannot reach
+
+
+def run_worker(
+    config: Config,
+    data_folder: str,
+    workdir: Workdir,
+    role: Role,
+    *,
+    strategy: StrategyName,
+    jobs: int | None,
+    time_limit: float | None,
+    say: Callable[[str], None],
+    train: Train = run_trial,
+    wait_seconds: float = WAIT_SECONDS,
+) -> None:
+    """A worker's part of a study: run what the chief hands out, until it says that all is done.
+
+    Args:
+        config: the study; the same as the chief's.
+        data_folder: its shards; they exist once the chief answers.
+        workdir: the study's folder.
+        role: this worker's.
+        strategy: the hardware of each trial.
+        jobs: trials at a time; None: as many as the machine allows.
+        time_limit: seconds after which a trial is ended; None: ``Runner``'s default.
+        say: called with lines for the user.
+        train: trains a trial.
+        wait_seconds: how long to wait for a chief that does not answer.
+
+    Raises:
+        InputError: the chief works on another study or on other data, it did not answer, or the folder cannot be
+            written to.
+        KeyboardInterrupt: Ctrl-C was pressed; running trials were ended, and other workers will run them.
+    """
+    chief = _Chief(config, role, workdir, say, wait_seconds)
+    chief.wait()
+    data = ClickData.open(data_folder)
+    workdir.check(config, data)
+    planned = {p.trial.trial_id: p for p in plan_on(config, data.manifest)}
+    jobs = jobs or jobs_at_once(list(planned.values()), strategy)
+    runner = Runner(
+        config, data, workdir, strategy=strategy, jobs=jobs, time_limit=time_limit, train=train, stop=chief.stop
+    )
+    say(f"{role.name}: {jobs} trials at a time for the chief at {role.address}")
+    incarnation = uuid.uuid4().hex[:8]  # a new one after a restart
+
+    def run_trials(job: int) -> None:
+        tuner_id = f"{role.name}/{job}/{incarnation}"
+        while (trial := chief.next_trial(tuner_id)) is not None:
+            trial_id, name = trial
+            if name not in planned:
+                raise InputError(f"{role.address}: its chief hands out {name}, which this study does not have")
+            record = workdir.record(name)  # if it is done, but the chief cannot see that yet
+            if record is None or record["status"] == "failed":
+                try:
+                    record = runner.run(planned[name], job, tuner_id, lambda _: None)
+                except KeyboardInterrupt:
+                    chief.give_back(trial_id)
+                    raise
+            outcome = f"validation NE {record[OBJECTIVE]:.4f}" if record["status"] == "ok" else record["reason"]
+            say(f"{record['status']} {name}: {outcome}")
+            chief.end_trial(trial_id)
+
+    runner.side_by_side(run_trials)
+
+
+class _Chief:
+    """The chief as a worker reaches it: calls are repeated until it answers or ``stop`` is set."""
+
+    def __init__(self, config: Config, role: Role, workdir: Workdir, say: Callable[[str], None], wait_seconds: float):
+        self._oracle = OracleClient(role.address, config)
+        self._workdir, self._say, self._wait_seconds = workdir, say, wait_seconds
+        self._address, self._trial_ids = role.address, [trial.trial_id for trial in all_trials(config)]
+        self._is_missed = False
+        self.stop = threading.Event()
+
+    def wait(self) -> None:
+        """Wait until the chief answers."""
+        self._call(lambda: self._oracle.check(CALL_SECONDS))
+
+    def next_trial(self, tuner_id: str) -> tuple[str, str] | None:
+        """KerasTuner's and the study's name of a trial to run, once there is one; None when all is done."""
+        while (answer := self._call(lambda: self._oracle.create_trial(tuner_id, CALL_SECONDS))) is not None:
+            status, trial_id, name = answer
+            if status == RUNNING:
+                return trial_id, name
+            if status == STOPPED:
+                break
+            self.stop.wait(ASK_SECONDS)
+        return None
+
+    def end_trial(self, trial_id: str) -> None:
+        """Say that a trial has ended; its record is in the study's folder."""
+        self._call(lambda: self._oracle.end_trial(trial_id, CALL_SECONDS))
+
+    def give_back(self, trial_id: str) -> None:
+        """Let another worker run a trial; a chief that cannot be reached will notice by itself."""
+        with contextlib.suppress(grpc.RpcError):
+            self._oracle.end_trial(trial_id, RETRY_SECONDS, give_back=True)
+
+    def _call(self, method: Callable[[], T]) -> T | None:
+        """The chief's answer; None if it is gone and all is done."""
+        since = time.monotonic()
+        while not self.stop.is_set():
+            try:
+                answer = method()
+            except grpc.RpcError as error:
+                if not is_away(error):
+                    raise InputError(f"the chief at {self._address} failed: {error.details()}") from None
+            else:
+                self._is_missed = False
+                return answer
+            if not self._is_missed:
+                self._is_missed = True
+                self._say(f"waiting for the chief at {self._address}")
+            done = sum(self._workdir.record(trial_id) is not None for trial_id in self._trial_ids)
+            if done == len(self._trial_ids):
+                return None
+            if time.monotonic() - since > self._wait_seconds:
+                raise InputError(
+                    f"the chief at {self._address} did not answer for {self._wait_seconds / 60:.0f} min; {done} of "
+                    f"{len(self._trial_ids)} trials are done and kept in {self._workdir.root}. Start the chief again "
+                    "with its command, then this worker with its own"
+                )
+            self.stop.wait(min(RETRY_SECONDS, self._wait_seconds))
+        raise KeyboardInterrupt
