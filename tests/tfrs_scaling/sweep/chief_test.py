@@ -24,7 +24,7 @@ from tfrs_scaling.study.export import export
 from tfrs_scaling.study.trials import all_trials
 from tfrs_scaling.study.workdir import Workdir
 from tfrs_scaling.sweep.chief import ChiefOracle, lead
-from tfrs_scaling.sweep.grid import INVALID
+from tfrs_scaling.sweep.grid import INVALID, RUNNING, OracleClient
 from tfrs_scaling.sweep.role import Role
 from tfrs_scaling.sweep.runner import Runner
 from tfrs_scaling.sweep.single_process import sweep
@@ -224,8 +224,11 @@ class ClusterTest(tf.test.TestCase):
                     strategy="cpu", jobs=1, time_limit=None, say=lambda _: None,
                 )  # fmt: skip
         finally:
-            for trial in all_trials(self.config):  # whereupon the chief ends
-                publish(begin(self.workdir.running, trial.trial_id), self.workdir.trials / trial.trial_id, record())
+            client = OracleClient(address, self.config)
+            while (answer := client.create_trial("worker1/0/x", 10.0))[0] == RUNNING:
+                _, trial_id, name = answer
+                publish(begin(self.workdir.running, name), self.workdir.trials / name, record())
+                client.end_trial(trial_id, 10.0)
             chief.join()
 
     def test_chief_and_three_workers_one_killed_equal_a_single_process(self) -> None:

@@ -223,7 +223,8 @@ def _one_after_the_other(
 
 class _StartingAsSeed0(Build):
     def model(self, steps: int) -> DLRM:
-        return dataclasses.replace(self, trial=dataclasses.replace(self.trial, seed=0)).model(steps)
+        trial = dataclasses.replace(self.trial, seed=0)
+        return Build(trial, self.config, self.data, self.strategy).model(steps)
 
 
 def _starting_as_seed_0(trial: Trial, config: Config, data: Any, directory: Path, *rest: Any) -> float:
