@@ -76,6 +76,11 @@ def read_runs(path: str | os.PathLike[str]) -> pd.DataFrame:
         InputError: the file is not such a table; the message names file, row, column and value. Row 1 is
             the first one below the header.
         OSError: the file cannot be read.
+
+    Example:
+        >>> runs = read_runs("runs.csv")
+        >>> runs.groupby("scheme")["trial_id"].nunique().to_dict()
+        {'D': 3, 'V': 12}
     """
     try:
         lines = list(csv.reader(io.StringIO(Path(path).read_text(encoding="utf-8"), newline=""), strict=True))
@@ -102,6 +107,10 @@ def write_runs(runs: pd.DataFrame, path: str | os.PathLike[str]) -> None:
     Raises:
         InputError: the table breaks one of the rules of ``read_runs``.
         OSError: the file cannot be written.
+
+    Example:
+        >>> runs = read_runs("runs.csv")
+        >>> write_runs(runs[runs["scheme"] == "D"], "baseline.csv")
     """
     _check_names(list(runs.columns), "the run table")
     typed = pd.DataFrame({name: _typed(runs[name], name) for name in COLUMNS})

@@ -25,6 +25,10 @@ def selected_learning_rate(runs: pd.DataFrame) -> pd.DataFrame:
 
     Returns:
         One row per shape with at least one measured point: SHAPE and learning_rate.
+
+    Example:
+        >>> selected_learning_rate(read_runs("runs.csv"))["learning_rate"].unique()
+        array([0.02])
     """
     chosen = [
         (*shape, _best_learning_rate(of_shape))
@@ -53,14 +57,26 @@ def at_selected_rate(runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def usable_runs(runs: pd.DataFrame) -> pd.DataFrame:
-    """The rows that may carry a fit: ok, at the selected learning rate, not collapsed; index kept."""
+    """The rows that may carry a fit: ok, at the selected learning rate, not collapsed; index kept.
+
+    Example:
+        >>> runs = read_runs("runs.csv")
+        >>> len(runs), len(usable_runs(runs))
+        (120, 40)
+    """
     rows = at_selected_rate(runs)
     return rows[(rows["status"] == "ok") & ~rows["trial_id"].isin(collapsed_trials(runs))]
 
 
 def rows_of_scheme(runs: pd.DataFrame, scheme: str) -> pd.DataFrame:
-    """A scheme's rows and the baseline's, which is trained once, as ``D``, for every scheme; of VH also those of V and
-    of H, where the other one's multiplier is 1."""
+    """A scheme's rows and the baseline's, which is trained once, as ``D``, for every scheme.
+
+    Those of VH include V's and H's rows, where the other multiplier is 1.
+
+    Example:
+        >>> sorted(rows_of_scheme(read_runs("runs.csv"), "V")["multiplier"].unique().tolist())
+        [0.0625, 0.25, 1.0, 4.0, 16.0]
+    """
     return runs[runs["scheme"].isin([*scheme, scheme, "D"])]
 
 
@@ -76,6 +92,11 @@ def with_flags(runs: pd.DataFrame) -> pd.DataFrame:
 
     Returns:
         A copy; ``flags`` is sorted and joined by ``;``.
+
+    Example:
+        >>> runs = read_runs("runs.csv").assign(test_ne=1.0)
+        >>> with_flags(runs)["flags"].unique().tolist()
+        ['collapsed']
     """
     rows = runs.reset_index(drop=True)
     marks: list[list[str]] = [[] for _ in range(len(rows))]

@@ -161,8 +161,7 @@ class StudyFits:
             KeyError: there is no such line; the message lists those there are.
             ValueError: both multiplier and line are given.
 
-        >>> from tests.helpers.planted import planted_study
-        >>> fits = fit_study(planted_study(schemes="V"))
+        >>> fits = fit_study(read_runs("runs.csv"))
         >>> fits.law("V", multiplier=4).status.value
         'ok'
         >>> fits.law("D", multiplier=4)
@@ -193,8 +192,7 @@ class StudyFits:
         Raises:
             KeyError: there are no such records; the message lists those there are.
 
-        >>> from tests.helpers.planted import planted_study
-        >>> fit_study(planted_study(schemes="V")).to_frame("ranking")[["architecture", "x", "text"]]
+        >>> fit_study(read_runs("runs.csv")).to_frame("ranking")[["architecture", "x", "text"]]
           architecture           x text
         0          dot        data    V
         1          dot  parameters    V
@@ -288,10 +286,9 @@ def fit_study(
     Raises:
         InputError: the table has no row.
 
-    >>> from tests.helpers.planted import planted_study
-    >>> fits = fit_study(planted_study(schemes="VH"))
+    >>> fits = fit_study(read_runs("runs.csv"))
     >>> fits.best.scheme, len(fits.lines)
-    ('V', 37)
+    ('V', 17)
     """
     if runs.empty:
         raise InputError("the run table has no rows; run the sweep and export it first")

@@ -18,6 +18,7 @@ from unittest import mock
 import nbformat
 import numpy as np
 import pandas as pd
+import tensorflow as tf
 import yaml
 from IPython.core.inputtransformer2 import TransformerManager
 from nbclient import NotebookClient
@@ -26,8 +27,6 @@ from packaging.utils import canonicalize_name
 
 from tests.helpers.studies import CONFIGS, REPOSITORY, tiny_content
 from tfrs_scaling.fit import advise, fit_study, read_runs
-
-import tensorflow as tf  # isort: skip -- after tfrs_scaling, which chooses the Keras it comes with
 
 FIGURE = "'application/vnd.bokehjs_exec.v0+json': ''"  # of what a cell shows, once for each Bokeh figure
 NOTEBOOKS = sorted((REPOSITORY / "colab").glob("*.ipynb"))

@@ -38,8 +38,7 @@ def advise(runs: pd.DataFrame, study: StudyFits, budget: str | Budget, *, seed: 
         InputError: the budget cannot be read, or is below what the baseline used.
 
     Example:
-        >>> from tests.helpers.planted import planted_study
-        >>> runs = planted_study(schemes="V")
+        >>> runs = read_runs("runs.csv")
         >>> advice = advise(runs, fit_study(runs), "params=4x")
         >>> print(advice.answer)
         Do this: V at 4× (4 times the embedding rows), on the same 1,280,000 examples.

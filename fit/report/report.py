@@ -61,6 +61,10 @@ def write_report(
 
     Raises:
         OSError: a file cannot be written.
+
+    Example:
+        >>> runs = read_runs("runs.csv")
+        >>> write_report(runs, fit_study(runs), "report.html")
     """
     view = study_view(runs, study, about)
     folder = Path(path).parent / "tables"

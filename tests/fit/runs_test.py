@@ -5,11 +5,10 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import tensorflow as tf
 
 from tests.helpers.planted import planted_row, planted_study
 from tfrs_scaling.fit.runs import COLUMNS, TIMING_COLUMNS, read_runs, write_runs
-
-import tensorflow as tf  # isort: skip -- after tfrs_scaling, which chooses the Keras it comes with
 
 DESIGNED = (
     "study trial_id architecture scheme multiplier seed learning_rate examples epochs embedding_dim embedding_rows "

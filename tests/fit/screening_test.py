@@ -2,12 +2,11 @@
 
 import numpy as np
 import pandas as pd
+import tensorflow as tf
 
 from tests.helpers.planted import LADDER, planted_row, planted_study
 from tfrs_scaling.fit.runs import COLUMNS
 from tfrs_scaling.fit.screening import collapsed_trials, rows_of_scheme, selected_learning_rate, usable_runs, with_flags
-
-import tensorflow as tf  # isort: skip -- after tfrs_scaling, which chooses the Keras it comes with
 
 
 def table(*trials: tuple[float, int, list[float]]) -> pd.DataFrame:

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import tensorflow as tf
 
 from tests.helpers.planted import BETA, GAMMA, LADDER, MULTIPLIERS, line_of, planted_ne, planted_row, planted_study
 from tfrs_scaling.common.errors import InputError
@@ -22,8 +23,6 @@ from tfrs_scaling.fit.laws.status import Status
 from tfrs_scaling.fit.runs import COLUMNS
 from tfrs_scaling.fit.screening import usable_runs
 from tfrs_scaling.fit.study import FORMAT, StudyFits, fit_study
-
-import tensorflow as tf  # isort: skip -- after tfrs_scaling, which chooses the Keras it comes with
 
 
 def with_second_baseline(runs: pd.DataFrame) -> pd.DataFrame:

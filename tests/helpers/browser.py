@@ -5,10 +5,10 @@ import unittest
 from pathlib import Path
 from typing import Any
 
+import tensorflow as tf
+
 from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.fit.report.images import headless_browser
-
-import tensorflow as tf  # isort: skip -- after tfrs_scaling, which chooses the Keras it comes with
 
 _LOGS = {"browser": "ALL", "performance": "ALL"}
 

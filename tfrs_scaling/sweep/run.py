@@ -43,10 +43,9 @@ def run_study(
     Each trial is a process of its own, so a script must call this under ``if __name__ == "__main__":``.
 
     Example:
-        >>> from tfrs_scaling import fit
-        >>> from tfrs_scaling.sweep import run_study
-        >>> runs = run_study("tuner_configs/smoke.yaml", workdir="runs/smoke", jobs=2)
-        >>> study = fit.fit_study(runs)
+        >>> runs = run_study("study.yaml", workdir="runs/mine", overrides=["sweep.V=[1/4, 4]"], say=None)
+        >>> runs["scheme"].unique().tolist()
+        ['D', 'V']
 
     Args:
         config: a YAML file, what one would hold, or a configuration.

@@ -3,12 +3,11 @@
 import time
 
 import numpy as np
+import tensorflow as tf
 
 from tests.helpers.paper_grid import Grid, study
 from tests.helpers.planted import planted_study
 from tfrs_scaling.fit import choose_law, fit_power_law, fit_study
-
-import tensorflow as tf  # isort: skip -- after tfrs_scaling, which chooses the Keras it comes with
 
 LADDER = 3000 * 2.0 ** np.arange(11)
 

@@ -4,12 +4,12 @@ import tempfile
 import time
 from pathlib import Path
 
+import tensorflow as tf
+
 from tests.helpers.planted import planted_study
 from tests.helpers.planted_answers import answered
 from tfrs_scaling.fit.report.images import headless_browser
 from tfrs_scaling.fit.report.report import write_report
-
-import tensorflow as tf  # isort: skip -- after tfrs_scaling, which chooses the Keras it comes with
 
 SEEDS = 30  # of 17 shapes: 510 trials, every one of them in the figures
 

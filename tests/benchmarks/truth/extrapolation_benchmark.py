@@ -8,6 +8,7 @@ import time
 from dataclasses import replace
 
 import numpy as np
+import tensorflow as tf
 from sklearn.datasets import make_classification, make_hastie_10_2
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
@@ -18,8 +19,6 @@ from sklearn.tree import DecisionTreeClassifier
 
 from tests.fit.extrapolation.choose_test import rmsle
 from tfrs_scaling.fit import ChosenLaw, choose_law
-
-import tensorflow as tf  # isort: skip -- after tfrs_scaling, which chooses the Keras it comes with
 
 Curve = tuple[np.ndarray, np.ndarray]
 KINDS = ("floor", "broken", "plateau", "plateau and floor", "bend")

@@ -3,13 +3,12 @@
 import time
 
 import numpy as np
+import tensorflow as tf
 from scipy import optimize
 
 from tests.fit.joint.law_test import chinchilla, huber_log
 from tfrs_scaling.fit import fit_joint_law
 from tfrs_scaling.fit.laws.functions import joint_law
-
-import tensorflow as tf  # isort: skip -- after tfrs_scaling, which chooses the Keras it comes with
 
 HOFFMANN = (1.69, 406.4, 0.34, 410.7, 0.28)  # E, A, a, B, b as published in 2022
 

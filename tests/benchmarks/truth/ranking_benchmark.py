@@ -10,6 +10,7 @@ from collections import Counter
 
 import numpy as np
 import pandas as pd
+import tensorflow as tf
 
 from tests.fit.analyses.zones_test import OUTCOME, table_of
 from tests.helpers.paper_grid import DATA, SMALLEST, Grid, compute_study, draw_signs, noisy, outcomes, study, zone_study
@@ -17,8 +18,6 @@ from tfrs_scaling.fit.analyses.ladders import resample_ladders
 from tfrs_scaling.fit.analyses.ranking import rank_schemes
 from tfrs_scaling.fit.analyses.zones import scheme_zones
 from tfrs_scaling.fit.study import fit_study
-
-import tensorflow as tf  # isort: skip -- after tfrs_scaling, which chooses the Keras it comes with
 
 SEEDS = 100
 

@@ -1,12 +1,11 @@
 """Tests of two architectures' curves: planted shifts and exponents."""
 
 import numpy as np
+import tensorflow as tf
 
 from tests.helpers.curves import LADDER, law, line
 from tfrs_scaling.fit.analyses.architectures import ArchitectureComparison, architectures
 from tfrs_scaling.fit.analyses.lines import DataLine
-
-import tensorflow as tf  # isort: skip -- after tfrs_scaling, which chooses the Keras it comes with
 
 
 def compared(first: DataLine, second: DataLine) -> ArchitectureComparison:

@@ -2,13 +2,12 @@
 
 import numpy as np
 import pandas as pd
+import tensorflow as tf
 
 from tests.helpers.planted import planted_row
 from tfrs_scaling.fit.analyses.dimension import dimension
 from tfrs_scaling.fit.analyses.noise import Noise, training_noise
 from tfrs_scaling.fit.runs import COLUMNS
-
-import tensorflow as tf  # isort: skip -- after tfrs_scaling, which chooses the Keras it comes with
 
 DIMS = (8, 16, 32, 64, 128, 256)
 LADDER = (1000, 2000, 4000, 8000, 16000, 32000)

@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pandas as pd
+import tensorflow as tf
 from scipy import stats
 
 from tests.helpers.levers import NOISE, Scenario
@@ -11,8 +12,6 @@ from tests.helpers.planted import planted_row
 from tfrs_scaling.fit.analyses.effects import effects
 from tfrs_scaling.fit.analyses.noise import Noise, training_noise
 from tfrs_scaling.fit.runs import COLUMNS
-
-import tensorflow as tf  # isort: skip -- after tfrs_scaling, which chooses the Keras it comes with
 
 
 def table(*points: tuple[str, str, float, int, int, float]) -> pd.DataFrame:

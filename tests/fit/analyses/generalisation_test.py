@@ -1,13 +1,12 @@
 """Tests of training against test curves on planted exponents."""
 
 import numpy as np
+import tensorflow as tf
 from scipy import integrate
 
 from tests.helpers.curves import LADDER, law, line
 from tfrs_scaling.fit.analyses.generalisation import generalisation
 from tfrs_scaling.fit.laws.power_law import fit_power_law
-
-import tensorflow as tf  # isort: skip -- after tfrs_scaling, which chooses the Keras it comes with
 
 
 class GeneralisationTest(tf.test.TestCase):

@@ -3,11 +3,10 @@
 import dataclasses
 
 import numpy as np
+import tensorflow as tf
 
 from tests.helpers.curves import LADDER, law, line
 from tfrs_scaling.fit.analyses.held_out import held_out, held_out_words, one_sided
-
-import tensorflow as tf  # isort: skip -- after tfrs_scaling, which chooses the Keras it comes with
 
 
 class HeldOutTest(tf.test.TestCase):

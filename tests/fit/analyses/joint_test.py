@@ -2,13 +2,12 @@
 
 import numpy as np
 import pandas as pd
+import tensorflow as tf
 
 from tests.helpers.planted import planted_row
 from tfrs_scaling.fit.analyses.joint import joint_record, measured_cost
 from tfrs_scaling.fit.analyses.lines import points
 from tfrs_scaling.fit.runs import COLUMNS
-
-import tensorflow as tf  # isort: skip -- after tfrs_scaling, which chooses the Keras it comes with
 
 E, A, a, B, b = 0.75, 3.0, 0.4, 4.0, 0.35
 MULTIPLIERS = (1 / 16, 1 / 4, 1.0, 4.0, 16.0)

@@ -2,13 +2,12 @@
 
 import numpy as np
 import pandas as pd
+import tensorflow as tf
 
 from tests.helpers.paper_grid import Grid, noisy, study
 from tests.helpers.planted import LADDER, planted_study
 from tfrs_scaling.fit.analyses.ladders import RESAMPLES, own_parameters, resample_ladders, simultaneous_intervals
 from tfrs_scaling.fit.screening import usable_runs
-
-import tensorflow as tf  # isort: skip -- after tfrs_scaling, which chooses the Keras it comes with
 
 
 class NoiseTest(tf.test.TestCase):

@@ -4,14 +4,13 @@ import math
 
 import numpy as np
 import pandas as pd
+import tensorflow as tf
 from scipy import stats
 
 from tests.helpers.levers import NOISE, Scenario
 from tests.helpers.planted import planted_row
 from tfrs_scaling.fit.analyses.noise import Noise, base_architecture, shape_means, training_noise
 from tfrs_scaling.fit.runs import COLUMNS
-
-import tensorflow as tf  # isort: skip -- after tfrs_scaling, which chooses the Keras it comes with
 
 
 class TrainingNoiseTest(tf.test.TestCase):

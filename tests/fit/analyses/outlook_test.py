@@ -1,12 +1,11 @@
 """Tests of phases and limits on laws whose answers have a closed form."""
 
 import numpy as np
+import tensorflow as tf
 
 from tfrs_scaling.fit.analyses.lines import LineFit
 from tfrs_scaling.fit.analyses.outlook import limits, saturation
 from tfrs_scaling.fit.laws.power_law import PowerLawFit, fit_power_law
-
-import tensorflow as tf  # isort: skip -- after tfrs_scaling, which chooses the Keras it comes with
 
 X = 1e4 * 2.0 ** np.arange(8)
 

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 import numpy as np
+import tensorflow as tf
 
 from tests.helpers.paper_grid import Grid, study
 from tests.helpers.planted import planted_study
@@ -23,8 +24,6 @@ from tfrs_scaling.fit.analyses.ranking import Outcome, Pair, Ranking
 from tfrs_scaling.fit.laws.power_law import fit_power_law
 from tfrs_scaling.fit.laws.status import Status
 from tfrs_scaling.fit.study import fit_study
-
-import tensorflow as tf  # isort: skip -- after tfrs_scaling, which chooses the Keras it comes with
 
 X = np.geomspace(5.0, 5120.0, 11)
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pandas as pd
+import tensorflow as tf
 
 from tests.helpers.paper_grid import Grid, compute_study, noisy, outcomes, study
 from tests.helpers.planted import LADDER, planted_study
@@ -11,8 +12,6 @@ from tfrs_scaling.fit.analyses.ranking import Ranking, lowest_up_to, rank_scheme
 from tfrs_scaling.fit.screening import usable_runs
 from tfrs_scaling.fit.serialization import known_intervals
 from tfrs_scaling.fit.study import fit_study
-
-import tensorflow as tf  # isort: skip -- after tfrs_scaling, which chooses the Keras it comes with
 
 
 def ranked(runs: pd.DataFrame, x: str, seed: int = 0) -> Ranking:

@@ -2,14 +2,13 @@
 
 import numpy as np
 import pandas as pd
+import tensorflow as tf
 
 from tests.helpers.paper_grid import DATA, SMALLEST, Grid, draw_signs, noisy, study, zone_study
 from tests.helpers.planted import LADDER, planted_study
 from tfrs_scaling.fit.analyses.ladders import resample_ladders
 from tfrs_scaling.fit.analyses.zones import Zones, scheme_zones
 from tfrs_scaling.fit.screening import usable_runs
-
-import tensorflow as tf  # isort: skip -- after tfrs_scaling, which chooses the Keras it comes with
 
 OUTCOME = {1: ">", -1: "<", 0: "≈"}
 

@@ -8,12 +8,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import tensorflow as tf
 
 from tfrs_scaling.fit import LAWS, ChosenLaw, choose_law
 from tfrs_scaling.fit.extrapolation.candidates import N_PARAMETERS
 from tfrs_scaling.fit.laws.functions import broken_power_law, exponential_law, power_law_value, shifted_power_law
-
-import tensorflow as tf  # isort: skip -- after tfrs_scaling, which chooses the Keras it comes with
 
 ADDITION = Path(__file__).parents[3] / "../shared/data/scaling/bnsl-4digit-addition/addition.csv"
 MOVIELENS_X = np.array([3e3, 6e3, 12e3, 25e3, 50e3, 100e3, 200e3, 400e3, 800e3])  # from issue 6

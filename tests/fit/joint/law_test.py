@@ -8,13 +8,12 @@ import warnings
 from pathlib import Path
 
 import numpy as np
+import tensorflow as tf
 from scipy import optimize
 
 from tfrs_scaling.fit import JointFit, MeasuredCost, fit_joint_law
 from tfrs_scaling.fit.joint.status import JointStatus
 from tfrs_scaling.fit.laws.functions import joint_law
-
-import tensorflow as tf  # isort: skip -- after tfrs_scaling, which chooses the Keras it comes with
 
 CHINCHILLA = Path(__file__).parents[3] / "../shared/data/scaling/epoch-analyzing-chinchilla/svg_extracted_data.csv"
 TRUTH = {"E": 0.75, "A": 2.5, "a": 0.3, "B": 1.5, "b": 0.22}

@@ -3,13 +3,12 @@
 from collections.abc import Callable
 
 import numpy as np
+import tensorflow as tf
 from scipy import optimize, special
 
 from tests.helpers.simulated import comparisons
 from tfrs_scaling.fit.laws.comparison import compare_laws
 from tfrs_scaling.fit.laws.power_law import PowerLawFit, fit_power_law
-
-import tensorflow as tf  # isort: skip -- after tfrs_scaling, which chooses the Keras it comes with
 
 LADDER = 1000.0 * 2.0 ** np.arange(9)
 

@@ -3,11 +3,10 @@
 import json
 
 import numpy as np
+import tensorflow as tf
 
 from tfrs_scaling.fit.laws.frontier import fit_frontier, pareto_frontier
 from tfrs_scaling.fit.laws.power_law import PowerLawFit, fit_power_law
-
-import tensorflow as tf  # isort: skip -- after tfrs_scaling, which chooses the Keras it comes with
 
 
 def brute_force(cost: np.ndarray, loss: np.ndarray) -> list[int]:

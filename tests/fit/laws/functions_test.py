@@ -1,10 +1,9 @@
 """Tests of the laws against numbers worked out by hand."""
 
 import numpy as np
+import tensorflow as tf
 
 from tfrs_scaling.fit.laws.functions import joint_law, power_law_value
-
-import tensorflow as tf  # isort: skip -- after tfrs_scaling, which chooses the Keras it comes with
 
 
 class PowerLawTest(tf.test.TestCase):

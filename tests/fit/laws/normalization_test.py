@@ -3,13 +3,12 @@
 import json
 
 import numpy as np
+import tensorflow as tf
 
 from tests.helpers.simulated import draw_curve
 from tfrs_scaling.fit.laws.normalization import normalized
 from tfrs_scaling.fit.laws.power_law import PowerLawFit, fit_power_law
 from tfrs_scaling.fit.laws.returns import returns_at, samples_to_reach
-
-import tensorflow as tf  # isort: skip -- after tfrs_scaling, which chooses the Keras it comes with
 
 LADDER = 1000.0 * 2.0 ** np.arange(9)
 

@@ -1,11 +1,10 @@
 """Tests of the power-law region on planted curves and on two measured ones."""
 
 import numpy as np
+import tensorflow as tf
 
 from tfrs_scaling.fit.laws.plateau import power_law_region, power_law_regions
 from tfrs_scaling.fit.laws.power_law import fit_power_law
-
-import tensorflow as tf  # isort: skip -- after tfrs_scaling, which chooses the Keras it comes with
 
 LADDER = 1000.0 * 2.0 ** np.arange(9)
 

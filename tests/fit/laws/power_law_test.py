@@ -5,13 +5,12 @@ import math
 import warnings
 
 import numpy as np
+import tensorflow as tf
 from scipy import optimize, special
 
 from tests.helpers.simulated import coverage, draw_curve, ladder_noise, multistart_rss
 from tfrs_scaling.fit.laws.power_law import PowerLawFit, fit_power_law
 from tfrs_scaling.fit.laws.status import Status
-
-import tensorflow as tf  # isort: skip -- after tfrs_scaling, which chooses the Keras it comes with
 
 LADDER = 1000.0 * 2.0 ** np.arange(9)
 

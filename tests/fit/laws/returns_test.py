@@ -3,13 +3,12 @@
 import math
 
 import numpy as np
+import tensorflow as tf
 from scipy import optimize
 
 from tests.helpers.simulated import draw_curve, ladder_noise
 from tfrs_scaling.fit.laws.power_law import PowerLawFit, fit_power_law
 from tfrs_scaling.fit.laws.returns import returns_at, samples_to_reach
-
-import tensorflow as tf  # isort: skip -- after tfrs_scaling, which chooses the Keras it comes with
 
 LADDER = 1000.0 * 2.0 ** np.arange(9)
 

@@ -1,11 +1,10 @@
 """Tests of the weights that replicates give."""
 
 import numpy as np
+import tensorflow as tf
 
 from tfrs_scaling.fit.laws.power_law import fit_power_law
 from tfrs_scaling.fit.laws.seed_weights import replicate_weights, shrunk_variances
-
-import tensorflow as tf  # isort: skip -- after tfrs_scaling, which chooses the Keras it comes with
 
 X = np.repeat(1000.0 * 2.0 ** np.arange(9), 4)
 
