@@ -194,13 +194,6 @@ class CommandLineTest(tf.test.TestCase):
         done = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, check=False)
         self.assertEqual(done.returncode, 0, done.stderr)
 
-    def test_readme_names_real_commands_and_files(self) -> None:
-        readme = (REPOSITORY / "README.md").read_text()
-        for command in set(re.findall(r"tfrs-scaling ([a-z]+)", readme)):
-            self.assertIn(command, COMMANDS)
-        for path in set(re.findall(r"\b(?:tuner_configs|tests|input|fit|colab|docs)/[\w./]+\w", readme)):
-            self.assertTrue((REPOSITORY / path).exists(), path)
-
 
 if __name__ == "__main__":
     tf.test.main()
