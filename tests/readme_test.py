@@ -25,7 +25,9 @@ class ReadmeTest(tf.test.TestCase):
     def test_commands_and_files_exist(self) -> None:
         for command in set(re.findall(r"tfrs-scaling ([a-z]+)", PAGES)):
             self.assertIn(command, COMMANDS)
-        for path in set(re.findall(r"\b(?:tuner_configs|tests|input|fit|tfrs_scaling(?!/blob)|colab)/[\w./]+\w", PAGES)):
+        for path in set(
+            re.findall(r"\b(?:tuner_configs|tests|input|fit|tfrs_scaling(?!/blob)|colab)/[\w./]+\w", PAGES)
+        ):
             self.assertTrue((REPOSITORY / path).exists(), path)
 
     def test_targets_of_make_exist(self) -> None:

@@ -2,6 +2,7 @@
 
 import copy
 import dataclasses
+import functools
 import json
 import subprocess
 import sys
@@ -15,7 +16,6 @@ import tensorflow as tf
 
 from tests.helpers.planted import BETA, GAMMA, LADDER, MULTIPLIERS, line_of, planted_ne, planted_row, planted_study
 from tfrs_scaling.common.errors import InputError
-from tfrs_scaling.fit.analyses.best import Bayes
 from tfrs_scaling.fit.analyses.lines import frontier_points, points
 from tfrs_scaling.fit.labels import multiplier_label
 from tfrs_scaling.fit.laws.power_law import fit_power_law
@@ -32,11 +32,17 @@ def with_second_baseline(runs: pd.DataFrame) -> pd.DataFrame:
     return pd.concat([runs, other], ignore_index=True)
 
 
+@functools.cache
+def planted_fits() -> StudyFits:
+    """Those of V; read by several tests."""
+    return fit_study(planted_study(schemes="V"), bayes_ne=GAMMA)
+
+
 class FitStudyTest(tf.test.TestCase):
     """Lines, frontiers and what is left out."""
 
-    def test_every_line_and_frontier_is_there(self) -> None:
-        fits = fit_study(planted_study())
+    def test_planted_laws_are_recovered_from_several_seeds_on_every_line(self) -> None:
+        fits = fit_study(planted_study(seeds=3))
         lines = {(line.scheme, line.x, line.line) for line in fits.lines}
         names = ["1", *map(multiplier_label, MULTIPLIERS), "frontier"]
         expected = {("D", "data", "1"), ("D", "data", "frontier")}
@@ -44,6 +50,15 @@ class FitStudyTest(tf.test.TestCase):
         expected |= {(s, "compute", name) for s in "HOM" for name in names}
         expected |= {(s, "parameters", name) for s in "VHOM" for name in [*map(str, LADDER), "frontier"]}
         self.assertEqual(lines, expected)
+        for scheme in "VHOM":
+            for multiplier in (1.0, *MULTIPLIERS):
+                line = multiplier_label(multiplier)
+                fit = line_of(fits, scheme, "data", line)
+                self.assertEqual((fit.n, fit.left_out), (24, ()))
+                truth = [planted_ne(scheme, multiplier, examples) for examples in LADDER]
+                self.assertAllClose(fit.predict(LADDER), truth, atol=1e-3, rtol=0)
+                self.assertAllClose([fit.beta, fit.gamma], [BETA, GAMMA], atol=0.06, rtol=0)
+                self.assertEqual(fit.status, "ok")
 
     def test_lines_of_features_and_negatives(self) -> None:
         fits = fit_study(planted_study(schemes="FN"))
@@ -58,18 +73,6 @@ class FitStudyTest(tf.test.TestCase):
             self.assertAllClose(fit.predict(LADDER), truth, atol=1.5e-3, rtol=0)
         fewer = points(usable_runs(planted_study(schemes="F")), "dot", "F")
         self.assertEqual(set(fewer["parameters"]), {m * 1_600_000 + 33_000 for m in (1 / 16, 1 / 4, 1)})
-
-    def test_planted_laws_are_recovered_from_several_seeds(self) -> None:
-        fits = fit_study(planted_study(seeds=3))
-        for scheme in "VHOM":
-            for multiplier in (1.0, *MULTIPLIERS):
-                line = multiplier_label(multiplier)
-                fit = line_of(fits, scheme, "data", line)
-                self.assertEqual((fit.n, fit.left_out), (24, ()))
-                truth = [planted_ne(scheme, multiplier, examples) for examples in LADDER]
-                self.assertAllClose(fit.predict(LADDER), truth, atol=1e-3, rtol=0)
-                self.assertAllClose([fit.beta, fit.gamma], [BETA, GAMMA], atol=0.06, rtol=0)
-                self.assertEqual(fit.status, "ok")
 
     def test_points_of_a_trial_are_grouped(self) -> None:
         runs = planted_study(seeds=3, schemes="H")
@@ -153,30 +156,6 @@ class FitStudyTest(tf.test.TestCase):
         with self.assertRaisesRegex(ValueError, "no rows"):
             fit_study(runs.head(0))
 
-    def test_labels(self) -> None:
-        labels = [multiplier_label(m) for m in (1 / 64, 0.25, 1.0, 8.0, 0.3, 1.5, 1 / 3)]
-        self.assertEqual(labels, ["1/64", "1/4", "1", "8", "0.3", "1.5", "1/3"])
-
-
-class BayesTest(tf.test.TestCase):
-    """The floor that is known against the floor that is fitted."""
-
-    def bayes(self, **known: float) -> Bayes:
-        best = fit_study(planted_study(schemes="V"), **known).best
-        assert best is not None and best.bayes is not None
-        self.assertEqual(best.scheme, "V")
-        return best.bayes
-
-    def test_the_planted_floor_lies_in_the_interval_of_the_best_scheme(self) -> None:
-        self.assertTrue(self.bayes(bayes_ne=GAMMA).contains)
-
-    def test_a_floor_elsewhere_is_explained(self) -> None:
-        for bayes_ne, why in ((0.70, "above the Bayes NE"), (0.90, "below the Bayes NE")):
-            bayes = self.bayes(bayes_ne=bayes_ne)
-            self.assertFalse(bayes.contains)
-            self.assertIn(why, bayes.why)
-        self.assertTrue(self.bayes(bayes_ne=0.70, bayes_ne_standard_error=0.05).contains)
-
 
 class LawTest(tf.test.TestCase):
     """What is asked of a study by name."""
@@ -184,9 +163,8 @@ class LawTest(tf.test.TestCase):
     @classmethod
     def setUpClass(cls) -> None:
         super().setUpClass()
-        runs = planted_study(schemes="V")
-        cls.fits = fit_study(runs)
-        cls.two = fit_study(with_second_baseline(runs))
+        cls.fits = planted_fits()
+        cls.two = fit_study(with_second_baseline(planted_study(schemes="V")))
 
     def test_a_line_by_its_multiplier_by_its_name_or_the_frontier(self) -> None:
         laws = {(line.scheme, line.x, line.line): line.fit for line in self.fits.lines}
@@ -228,7 +206,7 @@ class FitsFileTest(tf.test.TestCase):
 
     def test_same_runs_give_the_same_bytes_in_another_process(self) -> None:
         path = Path(self.get_temp_dir()) / "fits.json"
-        fit_study(planted_study(schemes="V"), bayes_ne=GAMMA).write(path)
+        planted_fits().write(path)
         again = path.with_name("again.json")
         program = (
             "import sys; from tests.helpers.planted import GAMMA, planted_study\n"
@@ -260,7 +238,7 @@ class FitsFileTest(tf.test.TestCase):
 
     def test_damaged_files_are_refused_with_the_place(self) -> None:
         path = Path(self.get_temp_dir()) / "fits.json"
-        fit_study(planted_study(schemes="V")).write(path)
+        planted_fits().write(path)
         whole = json.loads(path.read_text())
         damages: tuple[tuple[Callable[[Any], object], str], ...] = (
             (lambda content: content["lines"][0].pop("scheme"), "lines.0.scheme: .*fit the runs again"),

@@ -1,0 +1,44 @@
+import tensorflow as tf
+
+from tests.helpers.planted import GAMMA, planted_study
+from tfrs_scaling.fit.analyses.best import Bayes, best_scheme
+from tfrs_scaling.fit.study import fit_study
+
+
+class BestTest(tf.test.TestCase):
+    """The scheme that ends lowest, and its floor against the one that is known."""
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        super().setUpClass()
+        cls.lines = fit_study(planted_study(schemes="V")).lines
+
+    def bayes(self, bayes_ne: float, standard_error: float = 0.0) -> Bayes:
+        best = best_scheme(self.lines, bayes_ne, standard_error)
+        assert best is not None and best.bayes is not None
+        self.assertEqual(best.scheme, "V")
+        return best.bayes
+
+    def test_the_planted_floor_lies_in_the_interval_of_the_best_scheme(self) -> None:
+        self.assertTrue(self.bayes(GAMMA).contains)
+
+    def test_a_floor_elsewhere_is_explained(self) -> None:
+        for bayes_ne, why in ((0.70, "above the Bayes NE"), (0.90, "below the Bayes NE")):
+            bayes = self.bayes(bayes_ne)
+            self.assertFalse(bayes.contains)
+            self.assertIn(why, bayes.why)
+        self.assertTrue(self.bayes(0.70, 0.05).contains)
+
+    def test_without_a_bayes_ne_without_other_schemes_and_without_frontiers(self) -> None:
+        best = best_scheme(self.lines, None, 0.0)
+        assert best is not None
+        self.assertIsNone(best.bayes)
+        baseline = best_scheme([line for line in self.lines if line.scheme == "D"], None, 0.0)
+        assert baseline is not None
+        self.assertEqual(baseline.scheme, "D")
+        self.assertGreater(baseline.ne, best.ne)
+        self.assertIsNone(best_scheme([line for line in self.lines if not line.is_frontier], None, 0.0))
+
+
+if __name__ == "__main__":
+    tf.test.main()
