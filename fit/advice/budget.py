@@ -31,11 +31,11 @@ class Limit:
 class Budget:
     """What may be spent.
 
-    A resource that is not named is not limited, except data: they grow only where data, compute or hours are named.
+    Resources that are not named are unlimited, except data, which may grow only if data, compute or hours are named.
 
     Attributes:
         text: As it was typed.
-        limits: By resource, one of RESOURCES.
+        limits: The amount allowed, by resource (one of RESOURCES).
     """
 
     text: str

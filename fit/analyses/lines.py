@@ -62,7 +62,7 @@ class DataLine:
         return replace(self, rows=self.rows[self.rows["examples"].between(low, high)])
 
     def sizes(self) -> list[int]:
-        """The data sizes, increasing."""
+        """The data sizes, in increasing order."""
         return sorted(int(size) for size in self.rows["examples"].unique())
 
     def fit(self, column: str = "test_ne", *, level: float = 0.95) -> PowerLawFit | None:
@@ -178,7 +178,7 @@ def fit_lines(planes: Mapping[tuple[str, str], pd.DataFrame], *, level: float = 
 
 
 def _along(rows: pd.DataFrame, x: str) -> Iterator[tuple[str, pd.DataFrame]]:
-    """The lines of a scheme along one axis with their names; a single place on the axis is a point, not a line."""
+    """The lines of a scheme along one axis with their names; a single x is a point, not a line."""
     for value, line in rows.groupby("examples" if x == "parameters" else "multiplier", sort=True):
         if line[x].nunique() > 1:
             yield str(value) if x == "parameters" else multiplier_label(float(str(value))), line

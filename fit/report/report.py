@@ -114,7 +114,7 @@ def _figures(sections: Iterable[Section]) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class _Slider:
-    """Ends, step and beginning of a slider."""
+    """Range, step and initial value of a slider."""
 
     min: float
     max: float

@@ -213,7 +213,7 @@ def _dimension(view: StudyView) -> list[Section]:
 
 
 def _generalisation(view: StudyView) -> list[Section]:
-    """Figure 10."""
+    """The paper's Figure 10: exponents of training against those of test."""
     views = []
     several = len({record.architecture for record in view.fits.generalisation}) > 1
     for number, record in enumerate(view.fits.generalisation):

@@ -155,7 +155,7 @@ def gain_words(gain: Gain) -> str:
 
 
 def cautions(view: StudyView) -> list[str]:
-    """What the reader must know before trusting the rest, a sentence each; empty for a clean study."""
+    """Warnings to read before trusting the rest, one sentence each; empty for a clean study."""
     words = []
     runs, fits = view.runs, view.fits
     trials = runs["trial_id"].nunique()

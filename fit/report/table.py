@@ -88,10 +88,10 @@ class Cell:
 
 @dataclass(frozen=True)
 class Table(Generic[Record]):
-    """A table.
+    """A table of the report.
 
     Attributes:
-        name: The CSV file's, without ``.csv``.
+        name: Of its CSV file, without ``.csv``.
         title: Its heading on the page.
         records: Its rows.
         columns: Its columns.

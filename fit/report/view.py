@@ -88,7 +88,7 @@ class StudyView:
 
     @property
     def has_several_architectures(self) -> bool:
-        """Whether names need the architecture."""
+        """Whether there are several architectures, so that names must say which."""
         return len(self.architectures) > 1
 
     def law(self, architecture: str, scheme: str, x: str, line: str) -> PowerLawFit | None:

@@ -32,7 +32,7 @@ def write_description(description: Description, path: str | os.PathLike[str], *,
 
 
 def render_description(description: Description, name: str) -> str:
-    """The page as HTML; arguments as ``write_description``."""
+    """The page as HTML; arguments as for ``write_description``."""
     return render_page(
         _TEMPLATE,
         _figures(description),

@@ -123,7 +123,7 @@ class TFRecordLog:
 
 
 def tfrecord_features(path: str) -> dict[str, bool]:
-    """The names of a file's features, in alphabetical order, and whether a record has several values of each.
+    """A file's feature names in alphabetical order, each with whether a record may hold several values of it.
 
     Raises:
         InputError: the file cannot be read.

@@ -289,7 +289,7 @@ def _merge(parts: Iterable[ValueCounts]) -> ValueCounts:
 
 
 def _candidates(values: ValueCounts, name: str, schema: Schema) -> tuple[int, ValueCounts]:
-    """The number of values, and the counts of those that may get an id."""
+    """The number of distinct values, and the counts of those frequent enough to get an id."""
     feature = next(feature for feature in schema.categorical if feature.name == name)
     return len(values.hashes), values.most_frequent(feature.cardinality - 1)
 

@@ -35,7 +35,7 @@ class Sizes:
     unmerged_values: int = 1 << 22
 
     def shard_count(self, rows: int) -> int:
-        """How many shards a split of ``rows`` rows has."""
+        """The number of shards of a split with ``rows`` rows."""
         return shard_count(rows, self.rows_per_record * self.records_per_shard)
 
 

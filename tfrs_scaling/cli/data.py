@@ -273,7 +273,7 @@ def report_described(description: Any) -> None:
 
 
 def numbers_table(*columns: str) -> Table:
-    """A table of names and numbers, without lines."""
+    """A table of names and numbers, without borders."""
     table = Table(*columns, box=None, padding=(0, 2, 0, 0))
     for column in table.columns[1:]:
         column.justify = "right"

@@ -165,7 +165,7 @@ def _sum_by_place(values: tf.Tensor, place: tf.Tensor) -> tf.Tensor:
 
 
 def _initialise(table: tf.Variable, dim: int, initial_range: float, accumulator: float | None) -> None:
-    """Initialise the rows, some at a time: at once they would take the table's memory again."""
+    """Initialise the rows in chunks: all at once would need the table's memory a second time."""
     random = np.random.default_rng(np.random.randint(2**31))  # noqa: NPY002 -- follows the seed that Keras sets
     on_each_device = tf.distribute.get_strategy().experimental_local_results(table)
     at_a_time = max(1, INITIAL_NUMBERS // table.shape[1])

@@ -182,7 +182,7 @@ def _row_seconds(measured: list[tuple[int, int, float]], typical: RowSeconds) ->
 
 
 def wall_seconds(seconds: Iterable[float], jobs: int) -> float:
-    """When the last of the trials ends if the longest waiting one starts as soon as one of so many jobs is free."""
+    """When the last trial ends, if each of ``jobs`` takes the longest trial still waiting as soon as it is free."""
     free = [0.0] * jobs
     for duration in sorted(seconds, reverse=True):
         heapq.heapreplace(free, free[0] + duration)

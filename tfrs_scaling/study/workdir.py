@@ -78,7 +78,7 @@ class Workdir:
         """Lock the folder for one sweep; the lock ends with the process, however it ends.
 
         Raises:
-            InputError: another sweep has locked it (says which), or it cannot be written.
+            InputError: another sweep holds the lock (the message says which), or the folder cannot be written to.
         """
         try:
             self.root.mkdir(parents=True, exist_ok=True)

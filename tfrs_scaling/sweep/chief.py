@@ -1,8 +1,8 @@
 """The chief of a study on several machines: it serves the grid to workers, and runs no trial itself.
 
-Workers run the trials and write the outcomes into the study's folder, which all machines share. Only the folder counts:
-for the chief a trial has ended when its record is there, whoever wrote it. So nothing is lost or counted twice by a
-chief that was killed and restarted, or by a worker that was presumed dead and was only slow.
+Workers run the trials and write the outcomes into the study's folder, which all machines share. The folder is the only
+source of truth: a trial is finished once its record is there, whoever wrote it. So nothing is lost or counted twice
+when the chief is killed and restarted, or when a worker presumed dead turns out to be only slow.
 """
 
 import concurrent.futures

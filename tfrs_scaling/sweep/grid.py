@@ -70,14 +70,14 @@ def trial_of(values: dict[str, Any], config: Config) -> Trial:
 
 
 class GridOracle(kt.oracles.GridSearchOracle):
-    """KerasTuner's grid, laid out whole: which trials wait, and which tuner runs which.
+    """KerasTuner's grid, generated in full at the start: which trials wait, and which tuner runs which.
 
     KerasTuner generates the successor of a trial when that trial ends, in case it brings new hyperparameters, and so
     never runs more than two at a time. Here all trials are known beforehand: they are generated at once and wait in
     KerasTuner's retry queue. What is done is known from the study's folder, so KerasTuner's own files, which are not
     written atomically, are rewritten from it at each start.
 
-    Trials go by the study's names (``trial_id`` of ``study.trials.Trial``).
+    Trials have the study's names (``trial_id`` of ``study.trials.Trial``).
 
     Args:
         config: the study.

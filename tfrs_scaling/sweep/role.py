@@ -49,7 +49,7 @@ def is_leader(strategy: StrategyName) -> bool:
     """Whether this process leads the study, alone or as chief, and writes what concerns the study as a whole.
 
     Raises:
-        InputError: as ``this_role``; or both kinds of variables are set.
+        InputError: for the reasons of ``this_role``, or because both kinds of variables are set.
     """
     role = this_role()
     if role is not None and strategy == "multi_worker":

@@ -139,7 +139,7 @@ class Runner:
             ) from error
 
     def limit(self, planned: PlannedTrial) -> float:
-        """Seconds that a trial may take."""
+        """The time limit of a trial, in seconds."""
         return self._time_limit or max(LEAST_LIMIT_SECONDS, LIMIT_TIMES_PLANNED * planned.seconds)
 
     def _train_isolated(

@@ -49,7 +49,7 @@ def startup_chatter_dropped() -> Iterator[None]:
 
 
 def without_chatter(text: str) -> str:
-    """The lines of a log that are neither an informational message nor the continuation of one."""
+    """A log without its informational messages and their continuation lines."""
     kept, keep = [], True
     for line in text.splitlines(keepends=True):
         if line.startswith(_PREAMBLE):
