@@ -1,11 +1,14 @@
-"""Which tests ``make test-fast`` leaves out: those that open a browser, and those that train or take seconds each."""
+"""Which tests ``make test-fast`` leaves out: those that open a browser, and those that train or take seconds each.
+
+They run first, so that no worker is left with a long file at the end.
+"""
 
 from pathlib import Path
 
 import pytest
 
 TESTS = Path(__file__).parent
-SLOW = (  # files and folders
+SLOW = (  # files and folders, the longest first
     "colab_test.py",
     "fit/extrapolation",
     "fit/joint",
@@ -34,7 +37,7 @@ SLOW_NAMES = ("_cover", "_with_training")  # of tests, in part: whether interval
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the slow tests and those of the browser."""
+    """Mark the slow tests and those of the browser, and put the slow first."""
     from tests.helpers.browser import PageTestCase  # after pytest has imported tests/__init__.py, which chooses Keras
 
     slow = [TESTS / place for place in SLOW]
@@ -46,3 +49,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         in_page = isinstance(item, pytest.Function) and issubclass(item.cls or object, PageTestCase)
         if in_page or item.path == TESTS / "fit/report/images_test.py":
             item.add_marker("browser")
+    # TensorFlow's test_session, which every tf.test.TestCase inherits, only skips itself.
+    items[:] = [item for item in items if item.name != "test_session"]
+    ranks = {path: at for at, place in reversed([*enumerate(slow)]) for path in (place, *place.rglob("*"))}
+    items.sort(key=lambda item: ranks.get(item.path, len(slow)))

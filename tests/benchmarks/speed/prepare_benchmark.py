@@ -14,7 +14,7 @@ from tfrs_scaling.input.logs.formats import open_log
 from tfrs_scaling.input.prepare.prepare import prepare
 from tfrs_scaling.input.prepare.sources import LogSource
 
-ROWS = 400_000
+ROWS = 200_000
 # Distinct values of C1 to C26 in Criteo's Kaggle log (published counts, rounded).
 CARDINALITIES = (
     1460, 583, 10_131_227, 2_202_608, 305, 24, 12_517, 633, 3, 93_145, 5683, 8_351_593, 3194, 27, 14_992, 5_461_306,
