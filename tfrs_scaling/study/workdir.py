@@ -27,11 +27,11 @@ import tfrs_scaling
 from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.common.files import write_json
 from tfrs_scaling.common.strict_yaml import read_yaml, validated
-from tfrs_scaling.config import Config
 from tfrs_scaling.hardware import count_cores
 from tfrs_scaling.study.attempts import Process, read_record
 
-if TYPE_CHECKING:  # these load TensorFlow, which reading a folder does not need
+if TYPE_CHECKING:  # these load TensorFlow or SciPy, which reading a folder does not need
+    from tfrs_scaling.config import Config
     from tfrs_scaling.input.shards import ClickData, Manifest
 
 LIBRARIES = (
@@ -107,7 +107,7 @@ class Workdir:
         except (OSError, ValueError):  # never locked, or being locked at this moment
             return None
 
-    def claim(self, config: Config, data: "ClickData") -> None:
+    def claim(self, config: "Config", data: "ClickData") -> None:
         """Record what the study is; refuse a folder that holds another study.
 
         Raises:
@@ -131,7 +131,7 @@ class Workdir:
         self.manifest.write_text(data.manifest.to_json(), encoding="utf-8")
         write_json(self.study, study)
 
-    def check(self, config: Config, data: "ClickData") -> None:
+    def check(self, config: "Config", data: "ClickData") -> None:
         """Refuse a folder that holds a different study.
 
         Raises:
@@ -163,12 +163,13 @@ class Workdir:
             raise InputError(f"{self.root}: no study.json, so no sweep was started in this folder")
         return read_yaml(self.study)
 
-    def reopened(self) -> tuple[Config, "Manifest"]:
+    def reopened(self) -> "tuple[Config, Manifest]":
         """The study's configuration, and the manifest of its data.
 
         Raises:
             InputError: the folder holds no study, or its files were edited by hand.
         """
+        from tfrs_scaling.config import Config
         from tfrs_scaling.input.shards import Manifest
 
         config = validated(Config, self.read_study()["config"], f"{self.study}, config")
