@@ -140,14 +140,11 @@ def count_cores() -> int:
     cores = os.cpu_count() or 1
     if hasattr(os, "sched_getaffinity"):
         cores = min(cores, len(os.sched_getaffinity(0)))
-    quotas = [limit.split() for limit in _container_limits("cpu.max")]
-    for quota, period in zip(
-        _container_limits("cpu/cpu.cfs_quota_us"), _container_limits("cpu/cpu.cfs_period_us"), strict=False
-    ):
-        quotas.append([quota, period])
-    for quota in quotas:
-        if quota[0].isdigit():  # else max or -1: no quota
-            cores = min(cores, max(1, int(quota[0]) // int(quota[1])))
+    quotas = [tuple(limit.split()) for limit in _container_limits("cpu.max")]
+    v1 = (_container_limits(f"cpu/cpu.cfs_{part}_us") for part in ("quota", "period"))
+    for quota, period in (*quotas, *zip(*v1, strict=False)):
+        if quota.isdigit():  # else max or -1: none
+            cores = min(cores, max(1, int(quota) // int(period)))
     return cores
 
 
@@ -199,9 +196,7 @@ def on_one_gpu(index: int, function: Callable[..., Any], *arguments: Any) -> Any
 
     gpus = tf.config.list_physical_devices("GPU")
     if index >= len(gpus):
-        raise RuntimeError(
-            f"--strategy gpu: TensorFlow finds {len(gpus)} GPUs, and this trial needs number {index}"
-        )
+        raise RuntimeError(f"--strategy gpu: TensorFlow finds {len(gpus)} GPUs, and this trial needs number {index}")
     tf.config.set_visible_devices(gpus[index], "GPU")
     return function(*arguments)
 

@@ -54,7 +54,9 @@ def _folder_for_socket() -> str:
     for folder in (usual, "/tmp", "/var/tmp"):  # noqa: S108 -- the server makes a folder of its own there
         if len(folder.encode() + _SOCKET.encode()) <= _LONGEST_ADDRESS and os.access(folder, os.W_OK | os.X_OK):
             return folder
-    raise InputError(f"TMPDIR ({usual}) is too long for a socket, and /tmp cannot be written: set TMPDIR to a short one")
+    raise InputError(
+        f"TMPDIR ({usual}) is too long for a socket, and /tmp cannot be written: set TMPDIR to a short one"
+    )
 
 
 def run_isolated(
