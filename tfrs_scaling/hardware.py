@@ -156,7 +156,7 @@ def memory_limit() -> tuple[int, str]:
     return (container, "this container") if container < machine else (machine, "this machine")
 
 
-_GROUPS = Path("/sys/fs/cgroup")
+GROUPS, OWN_GROUPS = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
 
 
 def _container_limits(file: str) -> Iterator[str]:
@@ -166,7 +166,7 @@ def _container_limits(file: str) -> Iterator[str]:
     """
     controller, _, name = file.rpartition("/")
     try:
-        lines = Path("/proc/self/cgroup").read_text(encoding="utf-8").splitlines()
+        lines = OWN_GROUPS.read_text(encoding="utf-8").splitlines()
     except OSError:
         lines = []
     group = "/"
@@ -176,7 +176,7 @@ def _container_limits(file: str) -> Iterator[str]:
             group = path
     for place in (Path(group), *Path(group).parents):
         try:
-            yield (_GROUPS / controller / str(place).lstrip("/") / name).read_text(encoding="ascii").strip()
+            yield (GROUPS / controller / str(place).lstrip("/") / name).read_text(encoding="ascii").strip()
         except (OSError, ValueError):
             continue
 

@@ -47,8 +47,14 @@ LIBRARIES = (
 
 def libraries() -> str:
     """Python's and the libraries' versions, joined by ";"."""
-    versions = {"python": platform.python_version(), **{name: metadata.version(name) for name in LIBRARIES}}
-    return ";".join(f"{name} {version}" for name, version in versions.items())
+    return ";".join([f"python {platform.python_version()}", *(f"{name} {_version(name)}" for name in LIBRARIES)])
+
+
+def _version(library: str) -> str:
+    try:
+        return metadata.version(library)
+    except metadata.PackageNotFoundError:  # tpu-constraints.txt installs TensorFlow under this name
+        return metadata.version(f"{library}-tpu")
 
 
 def machine() -> str:
