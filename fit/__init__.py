@@ -1,75 +1,91 @@
 """From the run table to laws, frontiers and the report: NumPy, SciPy and pandas, no TensorFlow.
 
-``write_report`` is imported when it is first used, so that fitting does not wait for Bokeh.
+Each name is imported when it is first used: reading a configuration need not wait for SciPy, nor fitting for Bokeh.
 
 No function warns, whatever ``np.seterr`` says: what is beyond float64 is infinite, what is below it is 0.
 """
 
+import importlib
 from typing import TYPE_CHECKING, Any
 
-from tfrs_scaling.fit.advice.advice import Advice
-from tfrs_scaling.fit.advice.advise import advise
-from tfrs_scaling.fit.extrapolation.choose import LAWS, ChosenLaw, choose_law
-from tfrs_scaling.fit.joint.allocation import Allocation, MeasuredCost
-from tfrs_scaling.fit.joint.law import JointFit, fit_joint_law
-from tfrs_scaling.fit.laws.comparison import Comparison, compare_laws
-from tfrs_scaling.fit.laws.frontier import fit_frontier, pareto_frontier
-from tfrs_scaling.fit.laws.functions import power_law_value
-from tfrs_scaling.fit.laws.learning_curve import fit_learning_curve
-from tfrs_scaling.fit.laws.normalization import normalized
-from tfrs_scaling.fit.laws.plateau import power_law_region
-from tfrs_scaling.fit.laws.power_law import PowerLawFit, fit_power_law
-from tfrs_scaling.fit.laws.returns import Reach, Return, returns_at, samples_to_reach
-from tfrs_scaling.fit.laws.seed_weights import replicate_weights
-from tfrs_scaling.fit.runs import COLUMNS, TIMING_COLUMNS, read_runs, write_runs
-from tfrs_scaling.fit.screening import rows_of_scheme, selected_learning_rate, usable_runs, with_flags
-from tfrs_scaling.fit.study import StudyFits, fit_study
-
 if TYPE_CHECKING:
-    from tfrs_scaling.fit.report.report import write_report
+    from tfrs_scaling.fit.advice.advice import Advice as Advice
+    from tfrs_scaling.fit.advice.advise import advise as advise
+    from tfrs_scaling.fit.extrapolation.choose import LAWS as LAWS
+    from tfrs_scaling.fit.extrapolation.choose import ChosenLaw as ChosenLaw
+    from tfrs_scaling.fit.extrapolation.choose import choose_law as choose_law
+    from tfrs_scaling.fit.joint.allocation import Allocation as Allocation
+    from tfrs_scaling.fit.joint.allocation import MeasuredCost as MeasuredCost
+    from tfrs_scaling.fit.joint.law import JointFit as JointFit
+    from tfrs_scaling.fit.joint.law import fit_joint_law as fit_joint_law
+    from tfrs_scaling.fit.laws.comparison import Comparison as Comparison
+    from tfrs_scaling.fit.laws.comparison import compare_laws as compare_laws
+    from tfrs_scaling.fit.laws.frontier import fit_frontier as fit_frontier
+    from tfrs_scaling.fit.laws.frontier import pareto_frontier as pareto_frontier
+    from tfrs_scaling.fit.laws.functions import power_law_value as power_law_value
+    from tfrs_scaling.fit.laws.learning_curve import fit_learning_curve as fit_learning_curve
+    from tfrs_scaling.fit.laws.normalization import normalized as normalized
+    from tfrs_scaling.fit.laws.plateau import power_law_region as power_law_region
+    from tfrs_scaling.fit.laws.power_law import PowerLawFit as PowerLawFit
+    from tfrs_scaling.fit.laws.power_law import fit_power_law as fit_power_law
+    from tfrs_scaling.fit.laws.returns import Reach as Reach
+    from tfrs_scaling.fit.laws.returns import Return as Return
+    from tfrs_scaling.fit.laws.returns import returns_at as returns_at
+    from tfrs_scaling.fit.laws.returns import samples_to_reach as samples_to_reach
+    from tfrs_scaling.fit.laws.seed_weights import replicate_weights as replicate_weights
+    from tfrs_scaling.fit.report.report import write_report as write_report
+    from tfrs_scaling.fit.runs import COLUMNS as COLUMNS
+    from tfrs_scaling.fit.runs import TIMING_COLUMNS as TIMING_COLUMNS
+    from tfrs_scaling.fit.runs import read_runs as read_runs
+    from tfrs_scaling.fit.runs import write_runs as write_runs
+    from tfrs_scaling.fit.screening import rows_of_scheme as rows_of_scheme
+    from tfrs_scaling.fit.screening import selected_learning_rate as selected_learning_rate
+    from tfrs_scaling.fit.screening import usable_runs as usable_runs
+    from tfrs_scaling.fit.screening import with_flags as with_flags
+    from tfrs_scaling.fit.study import StudyFits as StudyFits
+    from tfrs_scaling.fit.study import fit_study as fit_study
 
-__all__ = [
-    "COLUMNS",
-    "LAWS",
-    "TIMING_COLUMNS",
-    "Advice",
-    "Allocation",
-    "ChosenLaw",
-    "Comparison",
-    "JointFit",
-    "MeasuredCost",
-    "PowerLawFit",
-    "Reach",
-    "Return",
-    "StudyFits",
-    "advise",
-    "choose_law",
-    "compare_laws",
-    "fit_frontier",
-    "fit_joint_law",
-    "fit_learning_curve",
-    "fit_power_law",
-    "fit_study",
-    "normalized",
-    "pareto_frontier",
-    "power_law_region",
-    "power_law_value",
-    "read_runs",
-    "replicate_weights",
-    "returns_at",
-    "rows_of_scheme",
-    "samples_to_reach",
-    "selected_learning_rate",
-    "usable_runs",
-    "with_flags",
-    "write_report",
-    "write_runs",
-]
+_MODULES = {
+    "Advice": "advice.advice",
+    "Allocation": "joint.allocation",
+    "COLUMNS": "runs",
+    "ChosenLaw": "extrapolation.choose",
+    "Comparison": "laws.comparison",
+    "JointFit": "joint.law",
+    "LAWS": "extrapolation.choose",
+    "MeasuredCost": "joint.allocation",
+    "PowerLawFit": "laws.power_law",
+    "Reach": "laws.returns",
+    "Return": "laws.returns",
+    "StudyFits": "study",
+    "TIMING_COLUMNS": "runs",
+    "advise": "advice.advise",
+    "choose_law": "extrapolation.choose",
+    "compare_laws": "laws.comparison",
+    "fit_frontier": "laws.frontier",
+    "fit_joint_law": "joint.law",
+    "fit_learning_curve": "laws.learning_curve",
+    "fit_power_law": "laws.power_law",
+    "fit_study": "study",
+    "normalized": "laws.normalization",
+    "pareto_frontier": "laws.frontier",
+    "power_law_region": "laws.plateau",
+    "power_law_value": "laws.functions",
+    "read_runs": "runs",
+    "replicate_weights": "laws.seed_weights",
+    "returns_at": "laws.returns",
+    "rows_of_scheme": "screening",
+    "samples_to_reach": "laws.returns",
+    "selected_learning_rate": "screening",
+    "usable_runs": "screening",
+    "with_flags": "screening",
+    "write_report": "report.report",
+    "write_runs": "runs",
+}
+__all__ = list(_MODULES)
 
 
 def __getattr__(name: str) -> Any:
-    if name != "write_report":
+    if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from tfrs_scaling.fit.report.report import write_report
-
-    return write_report
+    return getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)

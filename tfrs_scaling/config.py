@@ -19,7 +19,7 @@ from tfrs_scaling.input.prepare.synthetic import Synthetic
 from tfrs_scaling.input.schema import STRICT
 
 Architecture = Literal["dot", "cross"]
-Precision = Literal["float32", "bfloat16"]
+Precision = Literal["float32", "tf32", "bfloat16"]
 Width = Annotated[int, pydantic.Field(ge=1, le=2**20)]
 
 
@@ -110,8 +110,9 @@ class Training:
         embedding_range: embeddings start uniform in (-embedding_range, embedding_range).
         embedding_layer: ``stacked``: tables of equal dimension in one variable; ``tfrs``: TensorFlow Recommenders'
             TPUEmbedding, which a TPU always uses. They train alike; stacked is faster.
-        precision: of the dense layers' arithmetic. Under ``bfloat16`` weights, tables, logits and every metric stay
-            float32 or better.
+        precision: of the dense layers' arithmetic. Under ``tf32`` a GPU rounds the factors of its matrix products to 10
+            bits, and a TPU to 7; elsewhere it is ``float32``. Under ``bfloat16`` weights, tables, logits and every
+            metric stay float32 or better.
         evaluation_batch_size: rows per evaluation step; on a CPU larger batches outgrow the caches and are slower. A
             TPU evaluates in batches of ``batch_size``.
     """
@@ -133,6 +134,8 @@ class Training:
             raise ValueError("learning_rates: a value is repeated")
         if self.dense_optimizer == "adam" and self.dense_learning_rate is None:
             raise ValueError("dense_optimizer adam needs a dense_learning_rate of its own; 0.001 is usual")
+        if self.embedding_layer == "tfrs" and self.table_optimizer == "adagrad" and self.accumulator == 0:
+            raise ValueError("accumulator: TPUEmbedding (embedding_layer tfrs) refuses 0 for Adagrad; 1e-8 is as good")
 
 
 _Examples = Annotated[tuple[Annotated[int, pydantic.Field(ge=1)], ...], pydantic.Field(min_length=1)]

@@ -1,14 +1,20 @@
 """Which hardware a trial runs on.
 
-The command line asks here before TensorFlow is loaded, so only ``make_strategy`` imports it.
+The command line asks here before TensorFlow is loaded, so only what runs in a trial's process imports it.
 """
 
 import dataclasses
+import functools
 import os
-from collections.abc import Callable
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+import psutil
+
+from tfrs_scaling.common.environment import libtpu
 from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.common.strict_yaml import parse_mapping
 
@@ -44,6 +50,8 @@ def this_worker() -> Worker:
     if not text:
         return ALONE
     content = parse_mapping(text.encode(), "TF_CONFIG")
+    if not content:
+        return ALONE
     cluster, task = content.get("cluster"), content.get("task")
     if not isinstance(cluster, dict) or not isinstance(task, dict):
         raise _tf_config_error("needs the mappings 'cluster' and 'task'")
@@ -65,46 +73,112 @@ def this_worker() -> Worker:
 def choose_strategy(name: StrategyName | Literal["auto"]) -> tuple[StrategyName, str]:
     """The strategy to use, which ``auto`` chooses; and why it was chosen, in words.
 
-    Reads device nodes and environment variables only: asking TensorFlow would start the devices in this process.
+    No device is started in this process: device nodes and variables tell what there may be, and a process of its own
+    whether TensorFlow can use a GPU.
 
     Raises:
-        InputError: ``multi_worker`` is asked for, and TF_CONFIG is missing or malformed.
+        InputError: the strategy asked for cannot be used on this machine, or TF_CONFIG is missing or malformed.
     """
     if name == "multi_worker" and not os.environ.get("TF_CONFIG"):
         raise _tf_config_error("--strategy multi_worker needs it, and it is not set")
+    if name in ("gpu", "mirrored") and not usable_gpus():
+        raise InputError(f"--strategy {name}: TensorFlow finds no GPU; {_WITHOUT_GPU}")
+    if name == "tpu":
+        _check_tpu("--strategy tpu")
     if name != "auto":
         return name, f"--strategy {name}"
-    if os.environ.get("TPU_NAME"):
-        return "tpu", f"TPU_NAME is set ({os.environ['TPU_NAME']})"
+    if address := os.environ.get("TPU_NAME"):
+        _check_tpu(f"TPU_NAME is set ({address})")
+        return "tpu", f"TPU_NAME is set ({address})"
     worker = this_worker()
     if worker.count > 1:
         return "multi_worker", f"TF_CONFIG names {worker.count} workers, of which this is number {worker.index}"
-    if gpus := count_gpus():
+    if not (there := _visible_gpu_nodes()):
+        return "cpu", "there is neither a TPU (TPU_NAME) nor an NVIDIA GPU"
+    if gpus := usable_gpus():
         return "gpu", f"{gpus} NVIDIA GPU{'s, each a trial of its own' if gpus > 1 else ''}"
-    return "cpu", "there is neither a TPU (TPU_NAME) nor an NVIDIA GPU"
+    return "cpu", f"{there} NVIDIA GPU{'s' if there > 1 else ''}, but TensorFlow cannot use it: {_WITHOUT_GPU}"
 
 
-def count_cores() -> int:
-    """Cores that this process may use: its share by affinity and a container's quota, not the whole machine's."""
-    cores = os.cpu_count() or 1
-    if hasattr(os, "sched_getaffinity"):
-        cores = min(cores, len(os.sched_getaffinity(0)))
-    try:
-        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text(encoding="ascii").split()
-    except (OSError, ValueError):  # not in a cgroup of its own
-        return cores
-    return cores if quota == "max" else max(1, min(cores, int(quota) // int(period)))
+_WITHOUT_GPU = "pip install -e '.[gpu]' brings the CUDA libraries, --strategy cpu does without"
 
 
-def count_gpus() -> int:
-    """NVIDIA GPUs that a process started here would see, by device nodes and CUDA_VISIBLE_DEVICES."""
+@functools.cache
+def usable_gpus() -> int:
+    """GPUs that TensorFlow can use, asked in a process of its own: asking would start them in this one."""
+    ask = "import tensorflow as tf; print(len(tf.config.list_physical_devices('GPU')))"
+    asked = subprocess.run([sys.executable, "-c", ask], capture_output=True, text=True, check=False)  # noqa: S603
+    lines = asked.stdout.split()
+    return int(lines[-1]) if asked.returncode == 0 and lines else 0
+
+
+def _visible_gpu_nodes() -> int:
+    """NVIDIA GPUs by device nodes (WSL's one stands for any number) and CUDA_VISIBLE_DEVICES."""
     nodes = sum(path.name[len("nvidia") :].isdigit() for path in Path("/dev").glob("nvidia[0-9]*"))
+    nodes = nodes or int(Path("/dev/dxg").exists())
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     if nodes == 0 or visible is None:
         return nodes
     names = [name.strip() for name in visible.split(",")]
     ends = names.index("-1") if "-1" in names else len(names)  # CUDA stops at the first invalid name
     return sum(name != "" for name in names[:ends])
+
+
+def _check_tpu(why: str) -> None:
+    if os.environ.get("TPU_NAME", "local") != "local":
+        return  # on another machine
+    if not any((*Path("/dev").glob("accel[0-9]*"), *Path("/dev/vfio").glob("[0-9]*"))):
+        raise InputError(f"{why}: this machine has no TPU (/dev/accel* or /dev/vfio/*); --strategy cpu does without")
+    if not libtpu().exists():
+        raise InputError(
+            f"{why}: there is no libtpu, TensorFlow's library for TPUs; install as tpu-constraints.txt says"
+        )
+
+
+def count_cores() -> int:
+    """Cores that this process may use: its share by affinity and its containers' quotas, not the whole machine's."""
+    cores = os.cpu_count() or 1
+    if hasattr(os, "sched_getaffinity"):
+        cores = min(cores, len(os.sched_getaffinity(0)))
+    quotas = [tuple(limit.split()) for limit in _container_limits("cpu.max")]
+    v1 = (_container_limits(f"cpu/cpu.cfs_{part}_us") for part in ("quota", "period"))
+    for quota, period in (*quotas, *zip(*v1, strict=False)):
+        if quota.isdigit():  # else max or -1: none
+            cores = min(cores, max(1, int(quota) // int(period)))
+    return cores
+
+
+def memory_limit() -> tuple[int, str]:
+    """Bytes of memory that this process may use, and whose they are: "this machine" or "this container"."""
+    machine = psutil.virtual_memory().total
+    limits = [*_container_limits("memory.max"), *_container_limits("memory/memory.limit_in_bytes")]
+    container = min((int(limit) for limit in limits if limit.isdigit()), default=machine)  # else max
+    return (container, "this container") if container < machine else (machine, "this machine")
+
+
+GROUPS, OWN_GROUPS = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
+
+
+def _container_limits(file: str) -> Iterator[str]:
+    """What a file of cgroup v2 (NAME) or v1 (CONTROLLER/NAME) says in this process's group and in those around it.
+
+    Inside a container the group may be named as it is outside, where it cannot be seen, or be the root.
+    """
+    controller, _, name = file.rpartition("/")
+    try:
+        lines = OWN_GROUPS.read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    group = "/"
+    for line in lines:
+        _, controllers, path = line.split(":", 2)
+        if controller in controllers.split(","):  # v2's are none
+            group = path
+    for place in (Path(group), *Path(group).parents):
+        try:
+            yield (GROUPS / controller / str(place).lstrip("/") / name).read_text(encoding="ascii").strip()
+        except (OSError, ValueError):
+            continue
 
 
 def on_one_gpu(index: int, function: Callable[..., Any], *arguments: Any) -> Any:
@@ -122,10 +196,7 @@ def on_one_gpu(index: int, function: Callable[..., Any], *arguments: Any) -> Any
 
     gpus = tf.config.list_physical_devices("GPU")
     if index >= len(gpus):
-        raise RuntimeError(
-            f"--strategy gpu: TensorFlow finds {len(gpus)} GPUs, and this trial needs number {index}; is the extra "
-            "tfrs_scaling[gpu] installed?"
-        )
+        raise RuntimeError(f"--strategy gpu: TensorFlow finds {len(gpus)} GPUs, and this trial needs number {index}")
     tf.config.set_visible_devices(gpus[index], "GPU")
     return function(*arguments)
 
@@ -143,7 +214,7 @@ def make_strategy(name: StrategyName) -> "tf.distribute.Strategy":
     import tensorflow as tf
 
     if name == "tpu":
-        resolver = tf.distribute.cluster_resolver.TPUClusterResolver(os.environ.get("TPU_NAME", "local"))
+        resolver = tf.distribute.cluster_resolver.TPUClusterResolver(os.environ.get("TPU_NAME") or "local")
         tf.config.experimental_connect_to_cluster(resolver)
         tf.tpu.experimental.initialize_tpu_system(resolver)
         return tf.distribute.TPUStrategy(resolver)
@@ -152,7 +223,7 @@ def make_strategy(name: StrategyName) -> "tf.distribute.Strategy":
         return tf.distribute.get_strategy()
     gpus = tf.config.get_visible_devices("GPU")
     if name in ("gpu", "mirrored") and not gpus:
-        raise RuntimeError(f"--strategy {name}: TensorFlow finds no GPU; is the extra tfrs_scaling[gpu] installed?")
+        raise RuntimeError(f"--strategy {name}: TensorFlow finds no GPU")
     for gpu in gpus:
         tf.config.experimental.set_memory_growth(gpu, True)
     if name == "gpu":

@@ -6,6 +6,7 @@ import importlib.util
 import os
 import re
 import shutil
+import subprocess
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
@@ -79,7 +80,7 @@ def headless_browser(capabilities: Mapping[str, Any] | None = None) -> Iterator[
         capabilities: Further ones of the driver.
 
     Raises:
-        InputError: one of them is missing; the message says how to get it.
+        InputError: one of them is missing, and the message says how to get it; or the browser does not start.
     """
     if importlib.util.find_spec("selenium") is None:
         raise InputError("png and svg need selenium: pip install 'tfrs_scaling[images]'")
@@ -95,6 +96,7 @@ def headless_browser(capabilities: Mapping[str, Any] | None = None) -> Iterator[
     service: Any = importlib.import_module("selenium.webdriver.chrome.service")
     options = webdriver.ChromeOptions()
     options.binary_location = chromium
+    options.ignore_local_proxy_environment_variables()  # the driver is on this machine
     for argument in (
         "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-background-networking",
         "--disable-component-update", "--disable-sync", "--no-first-run",
@@ -102,7 +104,17 @@ def headless_browser(capabilities: Mapping[str, Any] | None = None) -> Iterator[
         options.add_argument(argument)
     for name, value in (capabilities or {}).items():
         options.set_capability(name, value)
-    browser = webdriver.Chrome(options=options, service=service.Service(driver))
+    try:
+        browser = webdriver.Chrome(options=options, service=service.Service(driver))
+    except importlib.import_module("selenium.common").WebDriverException as error:
+        tried = subprocess.run([str(chromium), "--version"], capture_output=True, text=True, check=False)  # noqa: S603
+        said = " ".join((tried.stderr or tried.stdout).split())[:300]
+        reason = (
+            f"it ends with status {tried.returncode}{f' and says: {said}' if said else ' and says nothing'}"
+            if tried.returncode
+            else (error.msg or "").partition(". Examine")[0]
+        )
+        raise InputError(f"png and svg need a headless browser, and {chromium} does not start: {reason}") from None
     try:
         yield browser
     finally:

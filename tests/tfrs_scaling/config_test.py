@@ -90,6 +90,14 @@ class ConfigTest(tf.test.TestCase, parameterized.TestCase):
         content["training"]["dense_learning_rate"] = 0.001
         self.assertEqual(validated(Config, content, "tiny").training.dense_learning_rate, 0.001)
 
+    def test_accumulators_of_tpu_embedding_do_not_start_from_zero(self) -> None:
+        content = tiny_content()
+        content["training"] |= {"accumulator": 0, "embedding_layer": "tfrs"}
+        with self.assertRaisesRegex(InputError, "training: accumulator: TPUEmbedding .* refuses 0 for Adagrad"):
+            validated(Config, content, "tiny")
+        for other in ({"embedding_layer": "stacked"}, {"table_optimizer": "sgd"}, {"accumulator": 1e-8}):
+            validated(Config, {**content, "training": content["training"] | other}, "tiny")
+
     def test_tables_are_read_by_feature(self) -> None:
         content = tiny_content()
         content["model"]["tables"] = {"user": {"dim": 2, "pooling": "sum"}}

@@ -1,5 +1,6 @@
 import json
 import os
+import tempfile
 import threading
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,17 @@ from absl.testing import parameterized
 from tests.helpers.studies import stored, tiny_config, tiny_data
 from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.config import Config
-from tfrs_scaling.hardware import ALONE, Worker, choose_strategy, count_cores, make_strategy, on_one_gpu, this_worker
+from tfrs_scaling.hardware import (
+    ALONE,
+    Worker,
+    choose_strategy,
+    count_cores,
+    make_strategy,
+    memory_limit,
+    on_one_gpu,
+    this_worker,
+    usable_gpus,
+)
 from tfrs_scaling.input.batches import batches
 from tfrs_scaling.input.schema import CategoricalFeature, Schema
 from tfrs_scaling.input.shards import SPLITS, ClickData
@@ -32,40 +43,92 @@ def tf_config(cluster: object = TWO, task: object = None) -> dict[str, str]:
 
 class StrategyTest(tf.test.TestCase, parameterized.TestCase):
     def test_asked_for(self) -> None:
-        self.assertEqual(choose_strategy("mirrored"), ("mirrored", "--strategy mirrored"))
+        self.assertEqual(choose_strategy("cpu"), ("cpu", "--strategy cpu"))
+
+    def test_gpu_asked_for_and_not_usable_stops_with_both_ways_out(self) -> None:
+        if usable_gpus():
+            self.skipTest("this machine has a GPU")
+        for name in ("gpu", "mirrored"):
+            with self.assertRaisesRegex(InputError, rf"--strategy {name}: .* no GPU; .*\[gpu\].*--strategy cpu"):
+                choose_strategy(name)  # type: ignore[arg-type]
+
+    def test_tpu_asked_for_and_not_there_stops(self) -> None:
+        if any(Path("/dev").glob("accel[0-9]*")) or any(Path("/dev/vfio").glob("[0-9]*")):
+            self.skipTest("this machine may have a TPU")
+        with mock.patch.dict(os.environ, {}, clear=True), self.assertRaisesRegex(InputError, "tpu: .* has no TPU"):
+            choose_strategy("tpu")
+        with (
+            mock.patch.dict(os.environ, {"TPU_NAME": "local"}, clear=True),
+            self.assertRaisesRegex(InputError, r"TPU_NAME is set \(local\): this machine has no TPU"),
+        ):
+            choose_strategy("auto")
 
     def test_auto_prefers_tpu_then_workers_then_gpu_then_cpu(self) -> None:
-        for environment, gpus, expected, why in (
-            ({"TPU_NAME": "local", **tf_config()}, 1, "tpu", r"TPU_NAME is set \(local\)"),
-            (tf_config(), 1, "multi_worker", "TF_CONFIG names 2 workers, of which this is number 1"),
-            (tf_config({"worker": ["a:1"]}, {"type": "worker", "index": 0}), 1, "gpu", "^1 NVIDIA GPU$"),
-            ({}, 4, "gpu", "^4 NVIDIA GPUs, each a trial of its own$"),
-            ({"CUDA_VISIBLE_DEVICES": "2,3"}, 4, "gpu", "^2 NVIDIA GPUs"),
-            ({"CUDA_VISIBLE_DEVICES": "GPU-5ae0,-1,0"}, 4, "gpu", "^1 NVIDIA GPU$"),
-            ({"CUDA_VISIBLE_DEVICES": "-1"}, 4, "cpu", "neither"),
-            ({"CUDA_VISIBLE_DEVICES": ""}, 4, "cpu", "neither"),
-            ({}, 0, "cpu", "neither"),
+        for environment, gpus, usable, expected, why in (
+            ({"TPU_NAME": "local", **tf_config()}, 1, 1, "tpu", r"TPU_NAME is set \(local\)"),
+            (tf_config(), 1, 1, "multi_worker", "TF_CONFIG names 2 workers, of which this is number 1"),
+            (tf_config({"worker": ["a:1"]}, {"type": "worker", "index": 0}), 1, 1, "gpu", "^1 NVIDIA GPU$"),
+            ({"TF_CONFIG": "{}"}, 4, 4, "gpu", "^4 NVIDIA GPUs, each a trial of its own$"),
+            ({"CUDA_VISIBLE_DEVICES": "GPU-5ae0,-1,0"}, 4, 1, "gpu", "^1 NVIDIA GPU$"),
+            (
+                {"CUDA_VISIBLE_DEVICES": "GPU-5ae0,-1,0"},
+                4,
+                0,
+                "cpu",
+                "^1 NVIDIA GPU, but TensorFlow cannot",
+            ),
+            ({}, 4, 0, "cpu", r"^4 NVIDIA GPUs, but .*\[gpu\].*--strategy cpu"),
+            ({"CUDA_VISIBLE_DEVICES": "-1"}, 4, 4, "cpu", "neither"),
+            ({"CUDA_VISIBLE_DEVICES": ""}, 4, 4, "cpu", "neither"),
+            ({}, 0, 4, "cpu", "neither"),
         ):
             nodes = [Path(f"/dev/nvidia{gpu}") for gpu in range(gpus)]
             with (
                 mock.patch.dict(os.environ, environment, clear=True),
                 mock.patch("tfrs_scaling.hardware.Path.glob", return_value=nodes),
+                mock.patch("tfrs_scaling.hardware.usable_gpus", return_value=usable),
+                mock.patch("tfrs_scaling.hardware.libtpu", return_value=Path(__file__)),
             ):
                 chosen = choose_strategy("auto")
                 self.assertEqual(chosen[0], expected)
                 self.assertRegex(chosen[1], why)
 
-    def test_cores_are_a_scheduler_s_share(self) -> None:
-        for affinity, quota, expected in (
-            (64, "max 100000", 64), (8, "max 100000", 8), (64, "350000 100000", 3), (64, "50000 100000", 1),
-            (8, None, 8),
-        ):  # fmt: skip
-            with (
-                mock.patch("os.cpu_count", return_value=64),
-                mock.patch("os.sched_getaffinity", return_value=set(range(affinity))),
-                mock.patch.object(Path, "read_text", side_effect=[quota] if quota else OSError),
-            ):
-                self.assertEqual(count_cores(), expected)
+    @parameterized.parameters(
+        # What /proc/self/cgroup says, files below /sys/fs/cgroup, affinity; cores of 64 and GiB of 16 left.
+        ("0::/\n", {"cpu.max": "max 100000", "memory.max": "max"}, 64, 64, 16),
+        ("0::/\n", {"cpu.max": "350000 100000", "memory.max": str(3 << 30)}, 64, 3, 3),
+        ("0::/\n", {"cpu.max": "50000 100000"}, 64, 1, 16),
+        ("0::/\n", {"memory.max": str(64 << 30)}, 8, 8, 16),
+        ("", {}, 8, 8, 16),
+        # A group's own limit may be wider than that of one around it.
+        ("0::/a/b\n", {"a/memory.max": str(2 << 30), "a/b/memory.max": "max", "a/cpu.max": "200000 100000"}, 8, 2, 2),
+        # A container that sees itself as the root, and its name as it is outside.
+        ("0::/kubepods/pod7\n", {"memory.max": str(2 << 30)}, 8, 8, 2),
+        (
+            "4:cpu,cpuacct:/docker/7\n3:memory:/docker/7\n1:name=systemd:/docker/7\n",
+            {"memory/docker/7/memory.limit_in_bytes": str(5 << 30), "memory/memory.limit_in_bytes": str(2**63 - 4096),
+             "cpu/docker/7/cpu.cfs_quota_us": "400000", "cpu/docker/7/cpu.cfs_period_us": "100000",
+             "cpu/cpu.cfs_quota_us": "-1", "cpu/cpu.cfs_period_us": "100000"}, 8, 4, 5,
+        ),
+    )  # fmt: skip
+    def test_cores_and_memory_are_the_container_s(
+        self, groups: str, files: dict[str, str], affinity: int, cores: int, gibibytes: int
+    ) -> None:
+        root = Path(tempfile.mkdtemp(dir=self.get_temp_dir()))
+        for name, content in files.items():
+            (root / name).parent.mkdir(parents=True, exist_ok=True)
+            (root / name).write_text(f"{content}\n")
+        (root / "groups").write_text(groups)
+        with (
+            mock.patch("os.cpu_count", return_value=64),
+            mock.patch("os.sched_getaffinity", return_value=set(range(affinity))),
+            mock.patch("psutil.virtual_memory", return_value=mock.Mock(total=16 << 30)),
+            mock.patch("tfrs_scaling.hardware.GROUPS", root),
+            mock.patch("tfrs_scaling.hardware.OWN_GROUPS", root / "groups"),
+        ):
+            self.assertEqual(count_cores(), cores)
+            place = "this container" if gibibytes < 16 else "this machine"
+            self.assertEqual(memory_limit(), (gibibytes << 30, place))
 
     def test_this_worker_is_numbered_as_tensorflow_numbers_it(self) -> None:
         chief = {"chief": ["c:1"], **TWO}

@@ -1,10 +1,14 @@
 """The command line's entry: a group that imports a command's module when the command is given."""
 
 import importlib
+import io
+import sys
+from typing import Any
 
 import click
 
 import tfrs_scaling
+from tfrs_scaling.common.environment import settle
 
 # Name -> where it is, and its line in the group's help, which so needs no import.
 COMMANDS = {
@@ -27,6 +31,14 @@ COMMANDS = {
 
 class LazyGroup(click.Group):
     """The commands of ``COMMANDS``."""
+
+    def main(self, *args: Any, **extra: Any) -> Any:
+        """Run a command, whatever the machine's variables and the terminal's encoding are."""
+        settle()
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(errors="backslashreplace")
+        return super().main(*args, **extra)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Their names, in the order of a study."""

@@ -238,19 +238,26 @@ def _fit(runs_path: Path) -> None:
 
 def _report(workdir: Any) -> None:
     from tfrs_scaling.fit.report.report import write_report
-    from tfrs_scaling.fit.runs import read_runs
-    from tfrs_scaling.fit.study import StudyFits
 
-    runs, study = read_runs(workdir.runs), StudyFits.read(workdir.fits)
+    runs, study = _fitted(workdir)
     write_report(runs, study, workdir.report, about=workdir.read_study(), tensorboard=workdir.board)
     say(f"report: {workdir.report}")
 
 
 def _images(workdir: Any, suffix: Literal["png", "svg"]) -> None:
     from tfrs_scaling.fit.report.images import write_images
-    from tfrs_scaling.fit.runs import read_runs
-    from tfrs_scaling.fit.study import StudyFits
 
-    folder, runs, study = workdir.root / "figures", read_runs(workdir.runs), StudyFits.read(workdir.fits)
+    folder, (runs, study) = workdir.root / "figures", _fitted(workdir)
     files = write_images(runs, study, folder, about=workdir.read_study(), suffix=suffix)
     say(f"{len(files)} figures: {folder}/*.{suffix}")
+
+
+def _fitted(workdir: Any) -> Any:
+    """The run table and its fits, fitted again if another version of this program wrote them."""
+    from tfrs_scaling.fit.runs import read_runs
+    from tfrs_scaling.fit.study import FORMAT, StudyFits
+
+    if workdir.fits.exists() and read_yaml(workdir.fits).get("format") not in (None, FORMAT):
+        say(f"{workdir.fits}: of another version, so the runs are fitted again")
+        _fit(workdir.runs)
+    return read_runs(workdir.runs), StudyFits.read(workdir.fits)

@@ -11,7 +11,7 @@ from rich.console import Console
 from tfrs_scaling.common.errors import InputError
 
 P = ParamSpec("P")
-console = Console()
+console = Console(emoji=False)
 FolderPath = click.Path(file_okay=False, path_type=Path)
 FilePath = click.Path(dir_okay=False, path_type=Path)
 

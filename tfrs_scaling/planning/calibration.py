@@ -163,7 +163,7 @@ def _measured(
     arguments = (planned.trial, config, data, directory, strategy, max(1, (os.cpu_count() or 1) // jobs))
     started = machine.clock()
     try:
-        machine.run(run_trial, arguments, directory / "log.txt", _ignore, stop)
+        machine.run(run_trial, arguments, directory / "log.txt", _ignore, stop, on_tpu=strategy == "tpu")
     except IsolatedError as error:
         return str(error)
     except KeyboardInterrupt:

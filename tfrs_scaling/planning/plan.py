@@ -3,12 +3,10 @@
 import dataclasses
 import math
 
-import psutil
-
 from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.config import Config
 from tfrs_scaling.fit.schemes import BASELINE
-from tfrs_scaling.hardware import StrategyName, count_cores, count_gpus
+from tfrs_scaling.hardware import StrategyName, count_cores, memory_limit, usable_gpus
 from tfrs_scaling.input.schema import Schema
 from tfrs_scaling.input.shards import SPLITS, Manifest, Split
 from tfrs_scaling.model.accounting import parameters, training_memory
@@ -57,7 +55,7 @@ def plan(config: Config, schema: Schema, evaluation_rows: int, speed: Speed = TY
         InputError: the config names a table that the data do not have.
     """
     check_tables(config.model, schema)
-    available = psutil.virtual_memory().total
+    available = memory_limit()
     return [_planned(trial, config, schema, evaluation_rows, available, speed) for trial in all_trials(config)]
 
 
@@ -102,17 +100,18 @@ def jobs_at_once(planned: list[PlannedTrial], strategy: StrategyName) -> int:
     fast with two trials of one thread each as with one trial of two.
     """
     if strategy == "gpu":
-        return max(1, count_gpus())
+        return max(1, usable_gpus())
     if strategy != "cpu":
         return 1
     largest = max((p.bytes for p in planned if not p.too_large), default=0)
-    fitting = psutil.virtual_memory().total // max(1, largest)
+    fitting = memory_limit()[0] // max(1, largest)
     return max(1, min(count_cores(), fitting))
 
 
 def _planned(
-    trial: Trial, config: Config, data_schema: Schema, evaluation_rows: int, available: int, speed: Speed
+    trial: Trial, config: Config, data_schema: Schema, evaluation_rows: int, memory: tuple[int, str], speed: Speed
 ) -> PlannedTrial:
+    available, place = memory
     schema, shape = trial.schema(config, data_schema), trial.shape(config, data_schema)
     work = work_of(trial, config, data_schema, evaluation_rows)
     needed = training_memory(shape, schema, config.training).total
@@ -125,7 +124,7 @@ def _planned(
         work=work,
         seconds=0.0 if needed > available else speed.seconds(trial, work),
         too_large=(
-            f"needs about {needed / 2**30:.1f} GiB of memory; this machine has {available / 2**30:.1f} GiB"
+            f"needs about {needed / 2**30:.1f} GiB of memory; {place} has {available / 2**30:.1f} GiB"
             f"{_what_would_fit(trial, config, data_schema, available)}"
             if needed > available
             else ""

@@ -27,11 +27,11 @@ import tfrs_scaling
 from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.common.files import write_json
 from tfrs_scaling.common.strict_yaml import read_yaml, validated
-from tfrs_scaling.config import Config
 from tfrs_scaling.hardware import count_cores
 from tfrs_scaling.study.attempts import Process, read_record
 
-if TYPE_CHECKING:  # these load TensorFlow, which reading a folder does not need
+if TYPE_CHECKING:  # these load TensorFlow or SciPy, which reading a folder does not need
+    from tfrs_scaling.config import Config
     from tfrs_scaling.input.shards import ClickData, Manifest
 
 LIBRARIES = (
@@ -47,8 +47,14 @@ LIBRARIES = (
 
 def libraries() -> str:
     """Python's and the libraries' versions, joined by ";"."""
-    versions = {"python": platform.python_version(), **{name: metadata.version(name) for name in LIBRARIES}}
-    return ";".join(f"{name} {version}" for name, version in versions.items())
+    return ";".join([f"python {platform.python_version()}", *(f"{name} {_version(name)}" for name in LIBRARIES)])
+
+
+def _version(library: str) -> str:
+    try:
+        return metadata.version(library)
+    except metadata.PackageNotFoundError:  # tpu-constraints.txt installs TensorFlow under this name
+        return metadata.version(f"{library}-tpu")
 
 
 def machine() -> str:
@@ -107,7 +113,7 @@ class Workdir:
         except (OSError, ValueError):  # never locked, or being locked at this moment
             return None
 
-    def claim(self, config: Config, data: "ClickData") -> None:
+    def claim(self, config: "Config", data: "ClickData") -> None:
         """Record what the study is; refuse a folder that holds another study.
 
         Raises:
@@ -131,7 +137,7 @@ class Workdir:
         self.manifest.write_text(data.manifest.to_json(), encoding="utf-8")
         write_json(self.study, study)
 
-    def check(self, config: Config, data: "ClickData") -> None:
+    def check(self, config: "Config", data: "ClickData") -> None:
         """Refuse a folder that holds a different study.
 
         Raises:
@@ -163,12 +169,13 @@ class Workdir:
             raise InputError(f"{self.root}: no study.json, so no sweep was started in this folder")
         return read_yaml(self.study)
 
-    def reopened(self) -> tuple[Config, "Manifest"]:
+    def reopened(self) -> "tuple[Config, Manifest]":
         """The study's configuration, and the manifest of its data.
 
         Raises:
             InputError: the folder holds no study, or its files were edited by hand.
         """
+        from tfrs_scaling.config import Config
         from tfrs_scaling.input.shards import Manifest
 
         config = validated(Config, self.read_study()["config"], f"{self.study}, config")

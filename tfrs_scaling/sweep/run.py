@@ -62,16 +62,16 @@ def run_study(
         A row for each trial at each data size, with the columns and dtypes of ``fit.runs.COLUMNS``.
 
     Raises:
-        InputError: a setting is invalid, the data do not suit the study, or the workdir holds another study, is in use
-            or cannot be written to.
+        InputError: a setting is invalid, the machine lacks the hardware asked for, the data do not suit the study, the
+            workdir holds another study, is in use or cannot be written to; or no trial could be measured.
         KeyboardInterrupt: Ctrl-C was pressed; running trials were ended, and the same call continues from there.
     """
     settings = read_config(config, overrides)
     chosen, why = choose_strategy(strategy)
     leads, role = is_leader(chosen), this_role()
-    if chosen == "multi_worker" and jobs not in (None, 1):
-        raise InputError(f"--jobs: {jobs} under multi_worker, whose workers all train one trial; leave it out")
-    if role is None or not role.is_chief:
+    if chosen in _ONE_AT_A_TIME and jobs not in (None, 1):
+        raise InputError(f"--jobs: {jobs} under {chosen}, {_ONE_AT_A_TIME[chosen]}; leave it out")
+    if chosen != "tpu" and (role is None or not role.is_chief):
         start_server()  # in the background: it takes as long as loading TensorFlow here
     with console.status("loading TensorFlow") if console else contextlib.nullcontext():
         load_tensorflow()
@@ -91,11 +91,24 @@ def run_study(
     else:
         _join(study)
     runs = export(*place.reopened(), place)
-    if not leads:
-        return runs
-    write_runs(runs, place.runs)
-    study.say(f"{place.runs}: {len(runs)} rows")
-    return read_runs(place.runs)
+    if leads:
+        write_runs(runs, place.runs)
+        study.say(f"{place.runs}: {len(runs)} rows")
+    if (runs["status"] != "ok").all():
+        first = runs.sort_values("status", kind="stable").iloc[0]  # of those that failed, if any did
+        counts = ", ".join(f"{count} {status}" for status, count in runs["status"].value_counts().items())
+        raise InputError(
+            f"study {settings.study}: nothing was measured ({counts}). {first['trial_id']}: {first['reason']}"
+        )
+    return read_runs(place.runs) if leads else runs
+
+
+# Strategies whose trials use all of a machine's devices, and why.
+_ONE_AT_A_TIME = {
+    "tpu": "which one process holds at a time",
+    "mirrored": "whose trials each take all GPUs",
+    "multi_worker": "whose workers all train one trial",
+}
 
 
 def default_workdir(config: Config) -> Path:
@@ -137,6 +150,9 @@ class _Study:
 
         if self.strategy == "tpu" and (why := why_from_scratch(self.config)):
             raise InputError(f"{why}; on a TPU a process can train one model only: change that, or --strategy")
+        training = self.config.training
+        if self.strategy == "tpu" and training.table_optimizer == "adagrad" and training.accumulator == 0:
+            raise InputError("training.accumulator: TPUEmbedding refuses 0 for Adagrad; 1e-8 is as good")
 
 
 def _lead(study: _Study, role: Role | None) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.config import Config
-from tfrs_scaling.hardware import StrategyName, count_cores, count_gpus, on_one_gpu
+from tfrs_scaling.hardware import StrategyName, count_cores, on_one_gpu, usable_gpus
 from tfrs_scaling.planning.plan import PlannedTrial
 from tfrs_scaling.study.attempts import Heartbeat, begin, publish, remove_debris
 from tfrs_scaling.study.workdir import Workdir, libraries, machine
@@ -166,9 +166,15 @@ class Runner:
             self._threads,
         )
         if self.strategy == "gpu":
-            call = (on_one_gpu, job % max(1, count_gpus()), *call)
+            call = (on_one_gpu, job % max(1, usable_gpus()), *call)
         validation_ne: float = run_isolated(
-            call[0], call[1:], directory / "log.txt", on_report, self.stop, self.limit(planned)
+            call[0],
+            call[1:],
+            directory / "log.txt",
+            on_report,
+            self.stop,
+            self.limit(planned),
+            on_tpu=self.strategy == "tpu",
         )
         return validation_ne
 

@@ -1,7 +1,8 @@
 """A function run in a process of its own, started in a fraction of a second.
 
 The processes are forked from a server that has imported TensorFlow but not started it: each is fresh, none pays for
-the import, and none can harm another.
+the import, and none can harm another. A trial on a TPU is started without the server: importing TensorFlow there takes
+the TPU's lock until the process ends.
 """
 
 import contextlib
@@ -11,6 +12,7 @@ import multiprocessing.forkserver
 import os
 import signal
 import sys
+import tempfile
 import threading
 import time
 import traceback
@@ -19,7 +21,12 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
 
+from tfrs_scaling.common.environment import tpu_trial_environment, variables
+from tfrs_scaling.common.errors import InputError
+
 _CONTEXT = multiprocessing.get_context("forkserver")
+_SOCKET = "/pymp-12345678/listener-12345678"  # what the server adds to the temporary folder
+_LONGEST_ADDRESS = 103  # of a socket, on macOS; Linux allows 107
 
 
 class IsolatedError(RuntimeError):
@@ -29,7 +36,27 @@ class IsolatedError(RuntimeError):
 def start_server() -> None:
     """Start the server, which imports TensorFlow in the background, before the first process needs it."""
     _CONTEXT.set_forkserver_preload(["tfrs_scaling.training.preload"])
-    multiprocessing.forkserver.ensure_running()
+    before = tempfile.tempdir
+    tempfile.tempdir = _folder_for_socket()
+    try:
+        multiprocessing.forkserver.ensure_running()
+    finally:
+        tempfile.tempdir = before
+
+
+def _folder_for_socket() -> str:
+    """The temporary folder, or another whose name is short enough for the address of a socket.
+
+    Raises:
+        InputError: there is none.
+    """
+    usual = tempfile.gettempdir()
+    for folder in (usual, "/tmp", "/var/tmp"):  # noqa: S108 -- the server makes a folder of its own there
+        if len(folder.encode() + _SOCKET.encode()) <= _LONGEST_ADDRESS and os.access(folder, os.W_OK | os.X_OK):
+            return folder
+    raise InputError(
+        f"TMPDIR ({usual}) is too long for a socket, and /tmp cannot be written: set TMPDIR to a short one"
+    )
 
 
 def run_isolated(
@@ -39,6 +66,8 @@ def run_isolated(
     on_report: Callable[[Any], None],
     stop: threading.Event,
     limit_seconds: float = math.inf,
+    *,
+    on_tpu: bool = False,
 ) -> Any:
     """Call ``function(*arguments, report)`` in a new process and wait for it.
 
@@ -49,6 +78,7 @@ def run_isolated(
         on_report: called in this thread with each report.
         stop: when it is set, the process is ended.
         limit_seconds: a process that takes longer is ended.
+        on_tpu: the process may load the TPU's library, which no other may hold.
 
     Returns:
         What the function returned.
@@ -57,11 +87,14 @@ def run_isolated(
         IsolatedError: the function raised (the message says what), its process died (says how), or it took too long.
         KeyboardInterrupt: ``stop`` was set.
     """
-    start_server()
-    receiver, sender = _CONTEXT.Pipe(duplex=False)
-    process = _CONTEXT.Process(target=_serve, args=(function, arguments, str(log), sender), daemon=True)
+    context = multiprocessing.get_context("spawn") if on_tpu else _CONTEXT
+    if not on_tpu:
+        start_server()
+    receiver, sender = context.Pipe(duplex=False)
+    process = context.Process(target=_serve, args=(function, arguments, str(log), sender), daemon=True)
     try:
-        process.start()
+        with variables(tpu_trial_environment() if on_tpu else {}):
+            process.start()
     except (OSError, EOFError) as error:  # no process or memory left, or the server was killed at this moment
         raise IsolatedError(f"the trial's process could not be started: {error}") from error
     sender.close()
@@ -96,8 +129,18 @@ def _death(exit_code: int, log: Path) -> str:
     if exit_code == -signal.SIGKILL:
         return "the trial's process was killed (SIGKILL): usually because the machine ran out of memory"
     if exit_code < 0:
-        return f"the trial's process died from {signal.Signals(-exit_code).name}; its output is in {log.name}"
-    return f"the trial's process ended with status {exit_code}; its output is in {log.name}"
+        name = signal.Signals(-exit_code).name
+        return f"the trial's process died from {name}; its output is in {log.name}{_last_words(log)}"
+    return f"the trial's process ended with status {exit_code}; its output is in {log.name}{_last_words(log)}"
+
+
+def _last_words(log: Path) -> str:
+    """A fatal error of C++ code in a log: the only line that says why."""
+    try:
+        lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return ""
+    return next((f": {line[:300]}" for line in reversed(lines) if line.startswith("F0") or " F " in line[:40]), "")
 
 
 def _serve(function: Callable[..., Any], arguments: tuple[Any, ...], log: str, sender: Connection) -> None:

@@ -8,6 +8,8 @@ import sys
 import tempfile
 from collections.abc import Iterator
 
+from tfrs_scaling.common.environment import settle
+
 # What C++ logging puts before a message: severity, month and day (I0000 where it logs before it is set up).
 _SEVERITY = re.compile(r"^([IWEF])\d{4} ")
 _PREAMBLE = "WARNING: All log messages before absl::InitializeLog()"
@@ -16,7 +18,8 @@ _NO_GPU = "failed call to cuInit"
 
 
 def load_tensorflow() -> None:
-    """Import TensorFlow and the libraries on it."""
+    """Import TensorFlow and the libraries on it, in a settled environment."""
+    settle()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")  # no informational messages later on, nor in child processes
     with startup_chatter_dropped():
         for name in ("tensorflow", "tensorflow_recommenders", "keras_tuner"):

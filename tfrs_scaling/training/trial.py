@@ -65,6 +65,8 @@ def run_trial(
     started = time.perf_counter()
     tf.config.threading.set_intra_op_parallelism_threads(threads)
     tf.config.threading.set_inter_op_parallelism_threads(threads)
+    # Despite its name it concerns TPUs too, which else multiply in bfloat16.
+    tf.config.experimental.enable_tensor_float_32_execution(config.training.precision == "tf32")
     if strategy_name == "cpu":  # elsewhere some operations have no deterministic kernel and would refuse to run
         tf.config.experimental.enable_op_determinism()
     worker = this_worker() if strategy_name == "multi_worker" else ALONE

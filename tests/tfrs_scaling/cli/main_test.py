@@ -31,9 +31,12 @@ class CommandLineTest(tf.test.TestCase):
         result = CliRunner().invoke(main, [str(argument) for argument in arguments], catch_exceptions=False)
         return result.exit_code, re.sub(r"\s+", " ", result.output)
 
-    def started(self, *arguments: str | Path) -> "subprocess.Popen[str]":
+    def started(self, *arguments: str | Path, **environment: str) -> "subprocess.Popen[str]":
         command = [sys.executable, "-c", "from tfrs_scaling.cli.main import main; main()", *map(str, arguments)]
-        return subprocess.Popen(command, cwd=self.folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        return subprocess.Popen(
+            command, cwd=self.folder, env={"PYTHONPATH": str(REPOSITORY), **os.environ, **environment},
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        )  # fmt: skip
 
     def study(self, workdir: Path) -> str:
         process = self.started("study", self.config, "--workdir", workdir)
@@ -175,6 +178,37 @@ class CommandLineTest(tf.test.TestCase):
         code, output = self.invoke("data", "describe", self.folder)
         self.assertEqual(code, 1)
         self.assertIn("this is not prepared data", output)
+
+    def test_nothing_measured_is_not_success(self) -> None:
+        process = self.started("study", self.config, "--workdir", "w", "--time-limit", "0.001")
+        output, _ = process.communicate()
+        self.assertEqual(process.returncode, 1, output)
+        self.assertRegex(output, r"Error: study tiny: nothing was measured \(5 failed\)\. D-1")
+        self.assertFalse((self.folder / "w" / "report.html").exists())
+
+    def test_ascii_terminal_and_a_neighbour_s_variables_end_no_command(self) -> None:
+        self.config.write_text(yaml.safe_dump(tiny_content(V=["1/2"])))
+        surroundings = {
+            "LC_ALL": "C", "PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0", "KERAS_BACKEND": "jax", "TF_CONFIG": "{}",
+            "KERASTUNER_ORACLE_IP": "", "KERASTUNER_ORACLE_PORT": "", "KERASTUNER_TUNER_ID": "",
+            "http_proxy": "http://127.0.0.1:9",
+        }  # fmt: skip
+        process = self.started("study", self.config, "--workdir", "w", **surroundings)
+        output, _ = process.communicate()
+        self.assertEqual(process.returncode, 0, output)
+        self.assertIn(r"2 trials \xd7 3 data sizes", output)
+
+    def test_report_of_another_version_s_fits_is_made_of_the_runs(self) -> None:
+        self.config.write_text(yaml.safe_dump(tiny_content(V=["1/2"])))
+        workdir = self.folder / "w"
+        self.study(workdir)
+        page, fits = (workdir / "report.html").read_bytes(), (workdir / "fits.json").read_bytes()
+        (workdir / "fits.json").write_text('{"format": 3}')
+        code, output = self.invoke("report", workdir)
+        self.assertEqual(code, 0, output)
+        self.assertIn("of another version, so the runs are fitted again", output)
+        self.assertEqual((workdir / "fits.json").read_bytes(), fits)
+        self.assertEqual((workdir / "report.html").read_bytes(), page)
 
     def test_every_command_has_help(self) -> None:
         _, overview = self.invoke("--help")

@@ -83,13 +83,13 @@ class PlanTest(tf.test.TestCase):
     def test_what_does_not_fit_is_named(self) -> None:
         config = tiny_config(H=[1024])
         assert config.synthetic is not None
-        with mock.patch("psutil.virtual_memory", return_value=mock.Mock(total=532 << 20)):
+        with mock.patch("tfrs_scaling.planning.plan.memory_limit", return_value=(532 << 20, "this container")):
             baseline, huge = plan(config, config.synthetic.schema(), 300)
         self.assertEqual(baseline.too_large, "")
-        self.assertIn("this machine has 0.5 GiB", huge.too_large)
+        self.assertIn("this container has 0.5 GiB", huge.too_large)
         suggested = int(huge.too_large.split("; H at ")[1].split(" would fit")[0])
         for multiplier, fits in ((suggested, True), (2 * suggested, False)):
-            with mock.patch("psutil.virtual_memory", return_value=mock.Mock(total=532 << 20)):
+            with mock.patch("tfrs_scaling.planning.plan.memory_limit", return_value=(532 << 20, "this container")):
                 _, planned = plan(tiny_config(H=[multiplier]), config.synthetic.schema(), 300)
             self.assertEqual(planned.too_large == "", fits)
 
@@ -116,8 +116,8 @@ class PlanTest(tf.test.TestCase):
         ):
             with (
                 mock.patch("tfrs_scaling.planning.plan.count_cores", return_value=cores),
-                mock.patch("psutil.virtual_memory", return_value=mock.Mock(total=gibibytes << 30)),
-                mock.patch("tfrs_scaling.planning.plan.count_gpus", return_value=3),
+                mock.patch("tfrs_scaling.planning.plan.memory_limit", return_value=(gibibytes << 30, "this machine")),
+                mock.patch("tfrs_scaling.planning.plan.usable_gpus", return_value=3),
             ):
                 self.assertEqual(jobs_at_once(planned, strategy), expected)  # type: ignore[arg-type]
 

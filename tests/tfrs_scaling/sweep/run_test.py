@@ -1,6 +1,7 @@
 import concurrent.futures
 import dataclasses
 from pathlib import Path
+from unittest import mock
 
 import pandas as pd
 import tensorflow as tf
@@ -50,6 +51,36 @@ class RunStudyTest(tf.test.TestCase):
                 config, data=data, workdir=self.root / "study", overrides=["sweep.examples=[256, 1000000]"], say=None
             )
         self.assertFalse((self.root / "study" / "study.json").exists())
+
+    def test_nothing_measured_is_an_error_that_says_why_and_leaves_the_table(self) -> None:
+        workdir = self.root / "study"
+        message = r"study tiny: nothing was measured \(2 failed\)\. D-1-lr0.04-seed0: took longer than 0.001 min"
+        for _ in range(2):
+            with self.assertRaisesRegex(InputError, message):
+                run_study(tiny_content(V=["1/2"]), workdir=workdir, jobs=2, time_limit=0.001, say=None)
+        self.assertEqual(list(read_runs(workdir / "runs.csv")["status"]), ["failed"] * 2)
+        with (
+            mock.patch("tfrs_scaling.planning.plan.memory_limit", return_value=(1, "this container")),
+            self.assertRaisesRegex(InputError, r"measured \(1 skipped\)\. D-1-.*: needs about .*; this container has"),
+        ):
+            run_study(tiny_content(), workdir=self.root / "small", jobs=1, say=None)
+
+    def test_what_the_hardware_cannot_do_stops_before_anything_is_made(self) -> None:
+        zero = tiny_content()
+        zero["training"]["accumulator"] = 0
+        usable = (
+            mock.patch("tfrs_scaling.hardware.usable_gpus", return_value=2),
+            mock.patch("tfrs_scaling.hardware._check_tpu"),
+        )
+        for strategy, jobs, content, message in (
+            ("mirrored", 2, tiny_content(), "--jobs: 2 under mirrored, whose trials each take all GPUs; leave it out"),
+            ("tpu", 2, tiny_content(), "--jobs: 2 under tpu, which one process holds at a time"),
+            ("tpu", None, zero, "training.accumulator: TPUEmbedding refuses 0"),
+            ("tpu", None, tiny_content(E=[2]), "on a TPU a process can train one model only"),
+        ):
+            with usable[0], usable[1], self.assertRaisesRegex(InputError, message):
+                run_study(content, workdir=self.root / "study", strategy=strategy, jobs=jobs, say=None)  # type: ignore[arg-type]
+        self.assertFalse((self.root / "study").exists())
 
     def test_default_folder_is_named_after_the_study(self) -> None:
         config = dataclasses.replace(tiny_config(), study="clicks / 2024")

@@ -140,7 +140,7 @@ class SingleProcessTest(tf.test.TestCase):
 
     def test_too_large_trials_are_skipped_with_their_need(self) -> None:
         workdir = Workdir(self.root / "study")
-        with mock.patch("psutil.virtual_memory", return_value=mock.Mock(total=1)):
+        with mock.patch("tfrs_scaling.planning.plan.memory_limit", return_value=(1, "this machine")):
             records = self.sweep(workdir)
         self.assertEqual(records["run"], set())
         runs = export(*workdir.reopened(), workdir)

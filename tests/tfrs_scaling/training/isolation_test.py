@@ -1,4 +1,5 @@
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -7,9 +8,13 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import tensorflow as tf
 
+from tests.helpers.environment import tpu_variables
+from tests.helpers.studies import REPOSITORY
+from tfrs_scaling.common.environment import OPEN_FILES, libtpu
 from tfrs_scaling.training.isolation import IsolatedError, run_isolated
 
 
@@ -33,6 +38,15 @@ def raises_in_a_graph(report: Callable[[Any], None]) -> None:
 def dies(how: int, report: Callable[[Any], None]) -> None:
     os.kill(os.getpid(), how)
     time.sleep(60)
+
+
+def aborts(report: Callable[[Any], None]) -> None:
+    os.write(2, b"F0000 00:00:1.2 3 flags.cc:1] Unknown flag in XLA_FLAGS: --nothing\n*** Check failure stack ***\n")
+    os.abort()
+
+
+def limits(report: Callable[[Any], None]) -> int:
+    return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
 
 
 def leaves(report: Callable[[Any], None]) -> None:
@@ -83,6 +97,47 @@ class IsolationTest(tf.test.TestCase):
             self.run_isolated(dies, signal.SIGSEGV)
         with self.assertRaisesRegex(IsolatedError, "ended with status 3"):
             self.run_isolated(leaves)
+        with self.assertRaisesRegex(IsolatedError, "SIGABRT; .*: F0000 .*Unknown flag in XLA_FLAGS: --nothing$"):
+            self.run_isolated(aborts)
+
+    def test_trial_on_a_tpu_is_spawned_with_the_library_that_others_leave_alone(self) -> None:
+        given = {"TPU_LOAD_LIBRARY": "0", "TPU_NAME": "local"}
+        with mock.patch.dict(os.environ, given):
+            log, none = self.log, threading.Event()
+            variables, command = run_isolated(tpu_variables, (), log, print, none, on_tpu=True)
+            self.assertEqual({name: os.environ[name] for name in given}, given)
+        self.assertEqual(
+            variables,
+            {
+                "TPU_NAME": "local",
+                "PJRT_DEVICE": "TPU",
+                "NEXT_PLUGGABLE_DEVICE_USE_C_API": "true",
+                "TF_PLUGGABLE_DEVICE_LIBRARY_PATH": str(libtpu()),
+            },
+        )
+        self.assertIn("spawn_main", " ".join(command))
+        variables, command = self.run_isolated(tpu_variables)[0]
+        self.assertEqual(variables.get("TPU_LOAD_LIBRARY"), "0")
+        self.assertNotIn("PJRT_DEVICE", variables)
+        self.assertIn("forkserver", " ".join(command))
+
+    def test_temporary_folder_too_long_for_a_socket_and_few_open_files(self) -> None:
+        folder = Path(self.get_temp_dir()) / ("x" * 150)
+        folder.mkdir()
+        code = (
+            "import resource, sys, threading; from pathlib import Path\n"
+            "resource.setrlimit(resource.RLIMIT_NOFILE, (256, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))\n"
+            "from tests.tfrs_scaling.training.isolation_test import limits\n"
+            "from tfrs_scaling.training.isolation import run_isolated\n"
+            f"print(run_isolated(limits, (), Path({str(self.log)!r}), print, threading.Event()))"
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", code], cwd=REPOSITORY, env={**os.environ, "TMPDIR": str(folder)},
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        self.assertEqual(done.returncode, 0, done.stderr)
+        _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        self.assertGreaterEqual(int(done.stdout), OPEN_FILES if hard < 0 else min(hard, OPEN_FILES))
 
     def test_stop_ends_it(self) -> None:
         stop = threading.Event()
@@ -107,8 +162,7 @@ class IsolationTest(tf.test.TestCase):
             "from tfrs_scaling.training.isolation import run_isolated\n"
             f"run_isolated(sleeps, ({str(mark)!r},), Path({str(self.log)!r}), print, threading.Event())"
         )
-        repository = Path(__file__).resolve().parents[3]
-        with subprocess.Popen([sys.executable, "-c", code], cwd=repository) as parent:
+        with subprocess.Popen([sys.executable, "-c", code], cwd=REPOSITORY) as parent:
             self.wait_for(lambda: mark.exists() and mark.read_text() != "")
             parent.kill()
         child = int(mark.read_text())

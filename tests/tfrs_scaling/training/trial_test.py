@@ -55,6 +55,16 @@ class TrialTest(tf.test.TestCase):
         self.assertEqual(reports[-1].examples, 1024)
         self.assertAllClose(list(scalars["test/base_ctr"].values()), [self.data.manifest.splits["test"].ctr] * 3)
 
+    def test_float32_is_what_every_device_is_asked_for(self) -> None:
+        for precision, asked in (("float32", True), ("tf32", False)):
+            training = dataclasses.replace(self.config.training, precision=precision)
+            config = dataclasses.replace(self.config, training=training)
+            folder = self.folder / precision
+            folder.mkdir()
+            arguments = (all_trials(config)[0], config, self.data, folder, "cpu", 1)
+            hlo = run_isolated(_product_after_trial, arguments, folder / "log.txt", print, threading.Event())
+            self.assertEqual("operand_precision={highest,highest}" in hlo, asked, precision)
+
     def test_same_trial_twice_is_the_same_to_the_last_bit(self) -> None:
         trial = all_trials(self.config)[1]
         self.assertEqual(
@@ -283,6 +293,14 @@ def _set_up() -> tf.distribute.Strategy:
     tf.config.threading.set_inter_op_parallelism_threads(1)
     tf.config.experimental.enable_op_determinism()
     return make_strategy("cpu")
+
+
+def _product_after_trial(*arguments: Any) -> str:
+    """A matrix product as XLA gets it in a trial's process; left alone, TPUs multiply in bfloat16 and GPUs in TF32."""
+    run_trial(*arguments)
+    matrix = tf.zeros((8, 8))
+    hlo: str = tf.function(tf.matmul, jit_compile=True).experimental_get_compiler_ir(matrix, matrix)(stage="hlo")
+    return hlo
 
 
 if __name__ == "__main__":

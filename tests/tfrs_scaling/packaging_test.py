@@ -1,0 +1,70 @@
+"""What setup.cfg and the files of pins ask for, without a network."""
+
+import configparser
+from importlib import metadata
+from pathlib import Path
+
+import tensorflow as tf
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from tests.helpers.studies import REPOSITORY
+
+# Packages whose files lie in the folder tensorflow/; two of them overwrite each other's.
+OWNERS = {
+    "tensorflow", "tensorflow-cpu", "tensorflow-gpu", "tensorflow-tpu", "tensorflow-macos", "tensorflow-rocm",
+    "tensorflow-intel", "tensorflow-aarch64", "tensorflow-cpu-aws", "intel-tensorflow", "tf-nightly", "tf-nightly-tpu",
+}  # fmt: skip
+
+
+def requirements(text: str) -> dict[str, Requirement]:
+    lines = [line.partition("#")[0].strip() for line in text.splitlines()]
+    found = [Requirement(line) for line in lines if line]
+    return {canonicalize_name(requirement.name): requirement for requirement in found}
+
+
+def pins(name: str) -> dict[str, str]:
+    """Versions by package."""
+    found = requirements((REPOSITORY / name).read_text())
+    return {package: str(requirement.specifier).removeprefix("==") for package, requirement in found.items()}
+
+
+class PackagingTest(tf.test.TestCase):
+    def setUp(self) -> None:
+        super().setUp()
+        setup = configparser.ConfigParser()
+        setup.read(REPOSITORY / "setup.cfg")
+        self.base = requirements(setup["options"]["install_requires"])
+        self.extras = {name: requirements(text) for name, text in setup["options.extras_require"].items()}
+
+    def test_one_package_owns_the_folder_of_tensorflow(self) -> None:
+        for name, extra in {"": self.base, **self.extras}.items():
+            self.assertContainsSubset(OWNERS.intersection(extra), {"tensorflow"}, name)
+        self.assertLen(set(metadata.packages_distributions()["tensorflow"]), 1)
+        self.assertEqual(OWNERS.intersection(pins("constraints.txt")), {"tensorflow"})
+        self.assertEqual(OWNERS.intersection(pins("tpu-constraints.txt")), {"tensorflow-tpu"})
+
+    def test_pins_are_versions_that_the_package_takes(self) -> None:
+        for name, without in (("constraints.txt", set()), ("tpu-constraints.txt", {"tensorflow"})):
+            pinned = pins(name)
+            self.assertEmpty(set(self.base) - set(pinned) - without, name)
+            for package in set(self.base) - without:
+                self.assertTrue(self.base[package].specifier.contains(pinned[package]), f"{name}: {package}")
+        self.assertEqual(pins("tpu-constraints.txt")["tf-keras"].rpartition(".")[0], "2.20")  # as tensorflow-tpu's
+
+    def test_tpu_pins_leave_nothing_out_that_pinned_packages_need(self) -> None:
+        pinned = pins("tpu-constraints.txt")
+        for package in set(pinned) & set(pins("constraints.txt")):
+            for needed in map(Requirement, metadata.requires(package) or []):
+                name = canonicalize_name(needed.name)
+                if (needed.marker is None or needed.marker.evaluate({"extra": ""})) and name != "tensorflow":
+                    self.assertIn(name, pinned, package)
+
+    def test_documented_command_names_the_file(self) -> None:
+        command = "pip install --no-deps -r tpu-constraints.txt -e ."
+        for path in (REPOSITORY / "tpu-constraints.txt", Path(REPOSITORY / "tuner_configs" / "cluster" / "README.md")):
+            self.assertIn(command, path.read_text())
+
+
+if __name__ == "__main__":
+    tf.test.main()
