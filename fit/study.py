@@ -21,9 +21,9 @@ from tfrs_scaling.fit.analyses.effects import Effect, effects
 from tfrs_scaling.fit.analyses.generalisation import Generalisation, generalisation
 from tfrs_scaling.fit.analyses.held_out import HeldOut, held_out, held_out_words
 from tfrs_scaling.fit.analyses.joint import JointLaw, joint_record
-from tfrs_scaling.fit.analyses.ladders import resample_ladders
+from tfrs_scaling.fit.analyses.ladders import Ladders, resample_ladders
 from tfrs_scaling.fit.analyses.lines import LineFit, data_lines, fit_lines, points, with_plateau
-from tfrs_scaling.fit.analyses.noise import base_architecture, training_noise
+from tfrs_scaling.fit.analyses.noise import TrainingNoise, base_architecture, training_noise
 from tfrs_scaling.fit.analyses.outlook import Limit, Saturation, limits, saturation
 from tfrs_scaling.fit.analyses.paper import Claim, compare_with_paper
 from tfrs_scaling.fit.analyses.ranking import Ranking, rank_schemes
@@ -34,7 +34,7 @@ from tfrs_scaling.fit.schemes import BASELINE, SCHEMES, SIZES
 from tfrs_scaling.fit.screening import collapsed_trials, usable_runs, with_flags
 from tfrs_scaling.fit.serialization import encode, flat
 
-FORMAT = 4
+FORMAT = 5
 
 
 @dataclass(frozen=True)
@@ -93,6 +93,7 @@ class StudyFits:
 
     Attributes:
         level: Confidence level of all intervals.
+        noise: Of one training, of each architecture.
         lines: The law of every line and frontier.
         saturation: Of every line.
         limits: Of every frontier.
@@ -113,6 +114,7 @@ class StudyFits:
     """
 
     level: float
+    noise: tuple[TrainingNoise, ...]
     lines: tuple[LineFit, ...]
     saturation: tuple[Saturation, ...]
     limits: tuple[Limit, ...]
@@ -302,9 +304,10 @@ def fit_study(
     lines = tuple(fit_lines(planes, level=level))
     ladders = tuple(data_lines(planes))
     saturated = tuple(saturation(lines))
-    ranking, zones = _compared_schemes(chosen, lines, saturated, level)
-    noise = training_noise(chosen)
-    dimensions = tuple(dimension(chosen, noise, level=level))
+    noises = training_noise(chosen)
+    resampled = [resample_ladders(chosen, noise) for noise in noises]
+    ranking, zones = _compared_schemes(resampled, lines, saturated, level)
+    dimensions = tuple(record for own in resampled for record in dimension(own, level=level))
     # Of E each number of epochs is a curve of its own, of rows seen as often; a frontier would mix them.
     curves = [line for line in ladders if line.is_frontier == (line.scheme not in (BASELINE, "E"))]
     generalisations = tuple(generalisation(curves, level=level))
@@ -318,6 +321,7 @@ def fit_study(
     flagged = with_flags(runs)
     return StudyFits(
         level=level,
+        noise=noises,
         lines=lines,
         saturation=saturated,
         limits=tuple(limits(lines)),
@@ -335,19 +339,19 @@ def fit_study(
         architectures=tuple(architectures(_baseline_laws(chosen, lines), base, level=level)),
         held_out=tuple(predictions),
         held_out_words=held_out_words(predictions, level=level),
-        effects=tuple(effects(chosen, noise, level=level)),
+        effects=tuple(effects(resampled, base, level=level)),
         paper=tuple(compare_with_paper(lines, ranking, dimensions, generalisations)),
     )
 
 
 def _compared_schemes(
-    chosen: pd.DataFrame, lines: Sequence[LineFit], saturated: Sequence[Saturation], level: float
+    resampled: Iterable[Ladders], lines: Sequence[LineFit], saturated: Sequence[Saturation], level: float
 ) -> tuple[tuple[Ranking, ...], tuple[Zones, ...]]:
     """The ranking and the zones of every architecture."""
     ranking: list[Ranking] = []
     zones: list[Zones] = []
-    for architecture in sorted(chosen["architecture"].unique()):
-        ladders = resample_ladders(chosen, architecture)
+    for ladders in resampled:
+        architecture = ladders.noise.architecture
         own = [line for line in lines if line.architecture == architecture]
         ranking += rank_schemes(ladders, own, [s for s in saturated if s.architecture == architecture], level=level)
         zones += scheme_zones(ladders, level=level)

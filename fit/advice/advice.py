@@ -6,7 +6,7 @@ from html import escape
 from typing import Any, Literal
 
 from tfrs_scaling.common.json_numbers import to_json
-from tfrs_scaling.fit.advice.choice import CHOICE_LEVEL, Option
+from tfrs_scaling.fit.advice.choice import Option
 from tfrs_scaling.fit.advice.settle import Settle
 from tfrs_scaling.fit.advice.use import Use
 from tfrs_scaling.fit.advice.words import cost_words, gain_words, option_words, short_words, use_words
@@ -42,7 +42,7 @@ class Advice:
 
     Attributes:
         budget: As it was typed.
-        level: Confidence level of the options' intervals.
+        level: Confidence level of the options' intervals and of the comparisons.
         why: What the verdict rests on, or what is missing; one sentence or more.
         baseline: The baseline at its largest data size, which every option is compared with; None where it was not
             measured.
@@ -128,7 +128,6 @@ class Advice:
             "changes": list(self.changes),
             "settle": self.settle and {"runs": self.settle.runs, "overrides": list(self.settle.overrides)},
             "level": self.level,
-            "choice_level": CHOICE_LEVEL,
         }
 
 

@@ -7,7 +7,7 @@ import pandas as pd
 from tfrs_scaling.common.words import listed, plural
 from tfrs_scaling.fit.advice.advice import Advice
 from tfrs_scaling.fit.advice.budget import RESOURCES, Budget, read_budget
-from tfrs_scaling.fit.advice.choice import CHOICE_LEVEL, Choice, Option, choose
+from tfrs_scaling.fit.advice.choice import Choice, Option, choose
 from tfrs_scaling.fit.advice.settle import Settle, Settler
 from tfrs_scaling.fit.advice.use import DATA, Use
 from tfrs_scaling.fit.advice.uses import Uses
@@ -100,7 +100,7 @@ def _decided(choice: Choice, do: Option, uses: Uses, settler: Settler) -> Advice
     return Advice(
         uses.budget.text,
         uses.study.level,
-        f"It beats the baseline and every other lever by more than the noise ({CHOICE_LEVEL:.0%} confidence). "
+        f"It beats the baseline and every other lever by more than the noise ({uses.study.level:.0%} confidence). "
         f"{_unused(do.use, uses)}The noise of one training is {uses.noise.words}.",
         uses.baseline,
         do,
@@ -119,7 +119,7 @@ def _unused(use: Use, uses: Uses) -> str:
 
 def _why_open(choice: Choice, uses: Uses) -> str:
     first, baseline = choice.first, uses.baseline
-    if not uses.noise.degrees:
+    if not uses.noise.is_known:
         return "The noise of one training is unknown: there is one seed, and no ladder of five data sizes."
     noise = f"the noise of one training is {uses.noise.words}."
     if first.beats_baseline:
@@ -161,7 +161,7 @@ def _cautions(uses: Uses, choice: Choice | None = None, use: Use | None = None) 
     """What weakens an answer from this study."""
     cautions = []
     if uses.noise.source == "ladders":
-        cautions.append("There is one seed of each shape: a second would show how much whole trainings differ.")
+        cautions.append("There are too few seeds to show how much whole trainings differ: more would.")
     if uses.overshoot and choice is not None and any(DATA in option.use.levers for option in choice.options):
         cautions.append(
             "The study's own laws, tested on held-out data sizes, nearly all erred to the same side "

@@ -6,12 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tfrs_scaling.common.arrays import Array
 from tfrs_scaling.fit.advice.use import Levers, Use
-from tfrs_scaling.fit.laws.uncertainty import percentiles
-
-# False-positive rate 8 %: how often equal options are called different; see tests/benchmarks/advise_benchmark.py.
-CHOICE_LEVEL = 0.92
+from tfrs_scaling.fit.analyses.ladders import simultaneous_intervals
 
 
 @dataclass(frozen=True)
@@ -52,7 +48,7 @@ class Choice:
     answer: Option | None
 
 
-def choose(uses: Sequence[Use], baseline: Use, *, level: float = 0.95, choice_level: float = CHOICE_LEVEL) -> Choice:
+def choose(uses: Sequence[Use], baseline: Use, *, level: float = 0.95) -> Choice:
     """The best of several uses, if the evidence is enough.
 
     An option that combines several levers is a candidate only where it beats those that take some of them: otherwise
@@ -65,8 +61,7 @@ def choose(uses: Sequence[Use], baseline: Use, *, level: float = 0.95, choice_le
     Args:
         uses: One or more, without the baseline.
         baseline: What they are compared with.
-        level: Confidence level of the options' intervals.
-        choice_level: Of the tests.
+        level: Confidence level of the options' intervals and of the tests.
 
     Returns:
         The choice.
@@ -74,11 +69,11 @@ def choose(uses: Sequence[Use], baseline: Use, *, level: float = 0.95, choice_le
     by_lever: dict[Levers, list[Use]] = {}
     for use in uses:
         by_lever.setdefault(use.levers, []).append(use)
-    best = {levers: _best(family, choice_level) for levers, family in by_lever.items()}
+    best = {levers: _best(family, level) for levers, family in by_lever.items()}
     order = sorted(best, key=lambda levers: (best[levers].ne, sorted(levers)))
 
     def beats(levers: Levers, rival: Use) -> bool:
-        return is_lower(best[levers], rival, by_lever[levers], level=choice_level)
+        return is_lower(best[levers], rival, by_lever[levers], level=level)
 
     options = {
         levers: _option(best[levers], by_lever[levers], baseline, beats(levers, baseline), level) for levers in order
@@ -95,51 +90,45 @@ def choose(uses: Sequence[Use], baseline: Use, *, level: float = 0.95, choice_le
     )
 
 
-def is_lower(use: Use, rival: Use, family: Sequence[Use], *, level: float = CHOICE_LEVEL) -> bool:
+def is_lower(use: Use, rival: Use, family: Sequence[Use], *, level: float) -> bool:
     """Whether a use's NE is lower than a rival's by more than the noise; False where the noise is unknown.
 
     Args:
         use: The use.
         rival: Another one.
-        family: The uses among which it was picked, itself included, and the rival where that is one of them.
+        family: The uses among which it was picked. One that has to beat the others first, as a shape that was not
+            measured has, is not picked among them.
         level: Confidence level of the two-sided test.
     """
-    deviations = []
-    for member in family:
-        if member is rival:
-            continue
-        differences = rival.draws - member.draws
-        middle, spread = _centre(differences)
-        if not spread > 0:  # the noise is unknown
-            return False
-        deviations.append((middle - differences) / spread)
-    limit = float(np.quantile(np.max(deviations, axis=0), (1 + level) / 2))
-    return rival.ne - use.ne > limit * _centre(rival.draws - use.draws)[1]
+    others = [
+        other
+        for other in family
+        if other is not use and other is not rival and other.has_measured_shape == use.has_measured_shape
+    ]
+    members = [use, *others]
+    gaps = np.array([rival.ne - member.ne for member in members])
+    deviations = np.stack([rival.draws - member.draws for member in members], axis=1)
+    return bool(simultaneous_intervals(gaps, deviations, level)[0][0] > 0)
 
 
-def _centre(values: Array) -> tuple[float, float]:
-    """The median, and half the width of the central 68.3 % of the values: a robust standard deviation."""
-    low, middle, high = np.quantile(values, (0.158655, 0.5, 0.841345))
-    return float(middle), float(high - low) / 2
-
-
-def _best(uses: Sequence[Use], choice_level: float) -> Use:
+def _best(uses: Sequence[Use], level: float) -> Use:
     """Lowest expected NE; a shape that was not measured only where it beats those that were."""
     measured = [use for use in uses if use.has_measured_shape]
     others = sorted((use for use in uses if not use.has_measured_shape), key=lambda use: use.ne)
     if not measured:
         return others[0]
     best = min(measured, key=lambda use: use.ne)
-    if others and is_lower(others[0], best, others, level=choice_level):
+    if others and is_lower(others[0], best, others, level=level):
         return others[0]
     return best
 
 
 def _option(use: Use, family: Sequence[Use], baseline: Use, beats_baseline: bool, level: float) -> Option:
-    low, high = (float(end) for end in percentiles(baseline.draws - use.draws, level))
     gain = baseline.ne - use.ne
+    ends = simultaneous_intervals(np.array([gain]), (baseline.draws - use.draws)[:, None], level)
+    low, high = (float(end[0]) for end in ends)
     cheap = [other for other in family if _costs_less(other.cost, use.cost)]
-    cheap = [other for other in cheap if not is_lower(use, other, family)]
+    cheap = [other for other in cheap if not is_lower(use, other, family, level=level)]
     return Option(
         use=use,
         gain=gain,

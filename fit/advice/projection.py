@@ -1,14 +1,15 @@
 """What a law promises beyond what was measured: how far it is followed, the change of NE, the costs there."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+from scipy.optimize import nnls
 
 from tfrs_scaling.common.arrays import Array
 from tfrs_scaling.fit.advice.use import DRAWS, Shape
-from tfrs_scaling.fit.joint.allocation import Allocation, MeasuredCost
+from tfrs_scaling.fit.joint.allocation import Allocation
 from tfrs_scaling.fit.joint.law import JointFit
 from tfrs_scaling.fit.laws.power_law import PowerLawFit
 from tfrs_scaling.fit.laws.resampled_laws import law_draws, losses_at
@@ -33,7 +34,11 @@ class Change:
 
 
 class SchemeSizes:
-    """Sizes and costs between the measured multipliers of one scheme, and beyond them: powers of the multiplier.
+    """Sizes and costs between the measured multipliers of one scheme, and beyond them.
+
+    Each of them, per example, is a constant, a part that grows as the multiplier and one that grows as its square: of
+    O and M the tables stay while the widths grow on one side or on both sides of a layer. Such a polynomial is fitted
+    to the measured shapes, and what it misses them by is interpolated, and kept beyond.
 
     Args:
         shapes: Two or more of the scheme, the baseline among them, by multiplier.
@@ -41,36 +46,55 @@ class SchemeSizes:
     """
 
     def __init__(self, shapes: Sequence[Shape], scheme: str):
-        def through(sizes: Sequence[float]) -> MeasuredCost:
-            return MeasuredCost(tuple(shape.multiplier for shape in shapes), tuple(float(size) for size in sizes))
+        multipliers = np.array([shape.multiplier for shape in shapes])
 
-        self._parameters = through([shape.parameters for shape in shapes])
+        def through(values: Sequence[float]) -> Callable[[Array], Array]:
+            return _polynomial(multipliers, np.array(values, dtype=np.float64))
+
+        self._tables = through([shape.parameters - shape.outside_tables for shape in shapes])
+        self._outside = through([shape.outside_tables for shape in shapes])
         self._flops = through([shape.flops for shape in shapes])
-        self._rate = through([shape.rate for shape in shapes])
+        self._seconds = through([1 / shape.rate for shape in shapes])
         self._embedding_dim = through([shape.embedding_dim for shape in shapes])
-        outside = SCHEMES[scheme].outside_tables
-        self._axis = through([shape.outside_tables for shape in shapes]) if outside else self._parameters
+        self._outside_alone = SCHEMES[scheme].outside_tables
 
     def axis(self, multipliers: Array) -> Array:
         """The parameters that the scheme's laws count, at multipliers of any shape."""
-        return self._axis(multipliers)
+        outside = self._outside(multipliers)
+        return outside if self._outside_alone else self._tables(multipliers) + outside
 
     def position(self, multiplier: float) -> float:
         """The same at one multiplier."""
-        return float(self._axis(multiplier))
+        return float(self.axis(np.array(multiplier)))
 
     def embedding_dim(self, multiplier: float) -> int:
         """To the nearest whole number."""
-        return round(float(self._embedding_dim(multiplier)))
+        return round(float(self._embedding_dim(np.array(multiplier))))
 
     def cost(self, multiplier: float, examples: float) -> dict[str, float]:
         """By resource, of one pass over some examples."""
+        at = np.array(multiplier)
         return {
-            "compute": float(self._flops(multiplier)) * examples,
+            "compute": float(self._flops(at)) * examples,
             "data": examples,
-            "params": float(self._parameters(multiplier)),
-            "hours": examples / float(self._rate(multiplier)) / 3600,
+            "params": float(self._tables(at) + self._outside(at)),
+            "hours": float(self._seconds(at)) * examples / 3600,
         }
+
+
+def _polynomial(multipliers: Array, values: Array) -> Callable[[Array], Array]:
+    """The polynomial with coefficients of 0 or above nearest to values > 0, times what it misses them by."""
+
+    def powers(at: Array) -> Array:
+        return np.stack([np.ones_like(at), at, at**2], axis=-1)
+
+    coefficients, _ = nnls(powers(multipliers) / values[:, None], np.ones_like(values))
+    missed = np.log(values / (powers(multipliers) @ coefficients))
+
+    def value(at: Array) -> Array:
+        return np.asarray((powers(at) @ coefficients) * np.exp(np.interp(np.log(at), np.log(multipliers), missed)))
+
+    return value
 
 
 def law_reach(fit: PowerLawFit) -> float:

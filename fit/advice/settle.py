@@ -9,7 +9,7 @@ import pandas as pd
 from tfrs_scaling.common.words import listed
 from tfrs_scaling.fit.advice.use import ARCHITECTURE, DATA, Use
 from tfrs_scaling.fit.advice.words import shape_words
-from tfrs_scaling.fit.analyses.noise import Noise
+from tfrs_scaling.fit.analyses.noise import TrainingNoise
 from tfrs_scaling.fit.labels import multiplier_label
 from tfrs_scaling.fit.schemes import BASELINE, SCALED
 
@@ -41,15 +41,15 @@ class Settler:
         baseline: At its largest data size.
     """
 
-    def __init__(self, rows: pd.DataFrame, noise: Noise, baseline: Use):
+    def __init__(self, rows: pd.DataFrame, noise: TrainingNoise, baseline: Use):
         self._rows, self._noise, self._baseline = rows, noise, baseline
         self._seeds = sorted(int(seed) for seed in rows["seed"].unique())
 
     def seeds_needed(self, gap: float) -> int:
         """Seeds of each shape that find a difference of NE nine times in ten; three where the noise is unknown."""
-        if not self._noise.degrees or gap == 0:
+        if not self._noise.is_known or gap == 0:
             return 3 if gap else _MOST_SEEDS + 1
-        return max(math.ceil(2 * (_FOUND * self._noise.sd / abs(gap)) ** 2), 2)
+        return max(math.ceil(2 * (_FOUND * self._noise.error(self._baseline.examples, 1) / abs(gap)) ** 2), 2)
 
     def distinguish(self, first: Use, others: Sequence[Use]) -> Settle:
         """More seeds, or larger data sizes where a law was extrapolated, to distinguish a use from others.

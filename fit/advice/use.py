@@ -1,6 +1,5 @@
 """One way to train, with its cost, its expected NE and the uncertainty of it; and the measured shapes to train."""
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
@@ -9,14 +8,14 @@ import numpy as np
 import pandas as pd
 
 from tfrs_scaling.common.arrays import Array
-from tfrs_scaling.fit.analyses.noise import Noise
+from tfrs_scaling.fit.analyses.ladders import RESAMPLES, Ladders
 from tfrs_scaling.fit.schemes import BASELINE
 from tfrs_scaling.fit.screening import SHAPE
 
 How = Literal["measured", "law of data", "law of parameters", "joint law"]
 Levers = frozenset[str]
 
-DRAWS = 2000
+DRAWS = RESAMPLES  # of measured NE they are the same as in every other comparison of the study
 DATA, ARCHITECTURE = "data", "architecture"  # levers that are no schemes
 
 
@@ -124,7 +123,7 @@ class Shape:
 
 
 def measured_shapes(
-    rows: pd.DataFrame, architecture: str, examples: int, noise: Noise, rng: np.random.Generator
+    rows: pd.DataFrame, architecture: str, examples: int, ladders: Mapping[str, Ladders]
 ) -> list[Shape]:
     """The shapes of an architecture that were trained on so many examples, and the baselines of the others.
 
@@ -132,18 +131,17 @@ def measured_shapes(
         rows: The rows that may carry a fit.
         architecture: The one whose shapes were studied.
         examples: The baseline's largest data size.
-        noise: Of one training. Its standard deviation is itself uncertain, and drawn once for all shapes.
-        rng: Of the draws.
+        ladders: Of each architecture of the rows.
     """
-    degrees = max(noise.degrees, 1.0)
-    sd = np.sqrt(degrees / rng.chisquare(degrees, DRAWS)) * noise.sd
     there = rows[rows["examples"] == examples]
     there = there[(there["architecture"] == architecture) | (there["scheme"] == BASELINE)]
-    return [_measured_shape(shape, architecture, sd, rng) for _, shape in there.groupby(SHAPE, sort=True)]
+    return [_measured_shape(shape, architecture, ladders) for _, shape in there.groupby(SHAPE, sort=True)]
 
 
-def _measured_shape(rows: pd.DataFrame, architecture: str, sd: Array, rng: np.random.Generator) -> Shape:
+def _measured_shape(rows: pd.DataFrame, architecture: str, ladders: Mapping[str, Ladders]) -> Shape:
     first = rows.iloc[0]
+    own = ladders[str(first["architecture"])]
+    [point] = np.flatnonzero((own.points[[*SHAPE, "examples"]] == first[[*SHAPE, "examples"]]).all(axis=1))
     scheme, multiplier = str(first["scheme"]), float(first["multiplier"])
     levers = frozenset() if scheme == BASELINE else frozenset(scheme)
     if first["architecture"] != architecture:
@@ -151,7 +149,7 @@ def _measured_shape(rows: pd.DataFrame, architecture: str, sd: Array, rng: np.ra
     kept = 1.0  # of the rows of the log
     if scheme == "N":
         kept = float(first["base_ctr"] + (1 - first["base_ctr"]) * multiplier)
-    ne = float(rows["test_ne"].mean())
+    ne = float(own.points["ne"].iloc[point])
     return Shape(
         architecture=str(first["architecture"]),
         scheme=scheme,
@@ -165,5 +163,5 @@ def _measured_shape(rows: pd.DataFrame, architecture: str, sd: Array, rng: np.ra
         rate=float(rows["examples_per_second"].median()),
         log_rows=1 / kept,
         ne=ne,
-        draws=ne + rng.standard_normal(DRAWS) * sd / math.sqrt(len(rows)),
+        draws=ne + own.shocks[:, point],
     )

@@ -21,8 +21,9 @@ from tfrs_scaling.fit.advice.projection import (
 from tfrs_scaling.fit.advice.use import ARCHITECTURE, DATA, DRAWS, Levers, Shape, Use, measured_shapes
 from tfrs_scaling.fit.analyses.held_out import one_sided
 from tfrs_scaling.fit.analyses.joint import JointLaw, measured_cost
+from tfrs_scaling.fit.analyses.ladders import resample_ladders
 from tfrs_scaling.fit.analyses.lines import points
-from tfrs_scaling.fit.analyses.noise import base_architecture, training_noise
+from tfrs_scaling.fit.analyses.noise import base_architecture, noise_of
 from tfrs_scaling.fit.extrapolation.choose import choose_law
 from tfrs_scaling.fit.joint.status import JointStatus
 from tfrs_scaling.fit.labels import multiplier_label
@@ -78,11 +79,14 @@ class Uses:
     def __init__(self, rows: pd.DataFrame, study: StudyFits, budget: Budget, *, seed: int = 0):
         self.study, self.budget, self._rows = study, budget, rows
         self._rng = np.random.default_rng(seed)
-        self.noise = training_noise(rows)
         baselines = rows[rows["scheme"] == BASELINE]
         self._architecture = base_architecture(rows[rows["architecture"].isin(baselines["architecture"])])
         self._examples = int(baselines.loc[baselines["architecture"] == self._architecture, "examples"].max())
-        shapes = measured_shapes(rows, self._architecture, self._examples, self.noise, self._rng)
+        self.noise = noise_of(self._architecture, study.noise)
+        ladders = {
+            name: resample_ladders(rows, noise_of(name, study.noise)) for name in sorted(rows["architecture"].unique())
+        }
+        shapes = measured_shapes(rows, self._architecture, self._examples, ladders)
         self._shapes = [shape for shape in shapes if shape.scheme != "F"]  # no budget is spent on dropping features
         self.baseline = next(shape for shape in self._shapes if not shape.levers).measured(self._examples)
         self.allowed = budget.allowed(self.baseline.cost)
@@ -171,7 +175,7 @@ class Uses:
         # study whose laws all erred to one side, and a misfit too small to be seen in the noise.
         other = float(second.predict(examples) - second.predict(self._examples))
         overshoot = self.overshoot * math.log2(examples / self._examples) * shape.ne
-        model_error = math.hypot(other - change.ne, overshoot, self.noise.sd)
+        model_error = math.hypot(other - change.ne, overshoot, self.noise.error(examples, 1))
         return shape.use(
             round(examples),
             shape.ne + change.ne,

@@ -4,11 +4,10 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-import pandas as pd
 
 from tfrs_scaling.common.arrays import Array, Indices
-from tfrs_scaling.fit.analyses.noise import Noise
-from tfrs_scaling.fit.laws.resampling import REPLICATES
+from tfrs_scaling.fit.analyses.ladders import Ladders
+from tfrs_scaling.fit.analyses.noise import TrainingNoise
 from tfrs_scaling.fit.laws.uncertainty import percentiles
 
 MARGIN = 0.001  # of the best NE
@@ -49,51 +48,45 @@ class BestDimension:
     why: str
 
 
-def dimension(
-    chosen: pd.DataFrame, noise: Noise, *, margin: float = MARGIN, level: float = 0.95, seed: int = 0
-) -> list[BestDimension]:
+def dimension(ladders: Ladders, *, margin: float = MARGIN, level: float = 0.95) -> list[BestDimension]:
     """The best embedding dimension and the knee for each multiplier of the rows (Figure 9 of Ardalani et al. 2022).
 
     The best dimension has the lowest test NE, the knee is the smallest whose NE is within ``margin`` of that: what
-    wider embeddings add beyond it is less than the margin. Both are bootstrapped: every NE is drawn again with the
-    noise of a training, that noise itself being uncertain, and the intervals are percentiles.
+    wider embeddings add beyond it is less than the margin. The intervals of both are percentiles over resamples of
+    the measured NE.
 
     Args:
-        chosen: The rows that may carry a fit, as ``usable_runs`` returns them: schemes D, V, H and VH count.
-        noise: Of one training, as ``training_noise`` estimates it.
+        ladders: Of one architecture: schemes D, V, H and VH count.
         margin: Share of the best NE, 0 or above.
         level: Confidence level.
-        seed: Of the bootstrap.
 
     Returns:
-        One record for each architecture and multiplier of the rows that was measured at two dimensions or more, at
-        the largest data size that all of its dimensions reached.
+        One record for each multiplier of the rows that was measured at two dimensions or more, at the largest data
+        size that all of its dimensions reached.
 
     Raises:
         ValueError: the margin is negative.
     """
     if margin < 0:
         raise ValueError(f"margin is {margin}; it must be 0 or above, such as 0.001 for 0.1 % of NE")
-    rows = chosen[chosen["scheme"].isin(["D", "V", "H", "VH"])]
+    points = ladders.points[ladders.points["scheme"].isin(["D", "V", "H", "VH"])]
     # H scales the dimension alone: its rows are those of the baseline.
-    rows = rows.assign(rows_multiplier=rows["multiplier"].where(rows["scheme"].isin(["V", "VH"]), 1.0))
+    rows_multiplier = points["multiplier"].where(points["scheme"].isin(["V", "VH"]), 1.0)
     records = []
-    for (architecture, multiplier), line in rows.groupby(["architecture", "rows_multiplier"], sort=True):
-        dims = sorted(line["embedding_dim"].unique())
-        shared = set.intersection(*(set(rungs["examples"]) for _, rungs in line.groupby("embedding_dim")))
-        if len(dims) < 2 or not shared:
+    for multiplier, line in points.groupby(rows_multiplier, sort=True):
+        shared = set.intersection(*(set(sizes) for _, sizes in line.groupby("embedding_dim")["examples"]))
+        there = line[line["examples"] == max(shared, default=0)].sort_values("embedding_dim")
+        if len(there) < 2:
             continue
-        there = line[line["examples"] == max(shared)].groupby("embedding_dim", sort=True)["test_ne"]
-        best, knee = _best_and_knee(
-            there.mean().to_numpy(), there.size().to_numpy(), np.array(dims), noise, margin, level, seed
-        )
+        dims, ne = there["embedding_dim"].to_numpy(), there["ne"].to_numpy()
+        best, knee = _best_and_knee(ne, dims, ladders.shocks[:, there.index], margin, level)
         records.append(
             BestDimension(
-                architecture=str(architecture),
+                architecture=ladders.noise.architecture,
                 multiplier=float(str(multiplier)),
                 examples=int(max(shared)),
-                dims=tuple(int(dim) for dim in dims),
-                ne=tuple(there.mean().tolist()),
+                dims=tuple(dims.tolist()),
+                ne=tuple(ne.tolist()),
                 best=best.value,
                 best_low=best.low,
                 best_high=best.high,
@@ -101,7 +94,7 @@ def dimension(
                 knee_low=knee.low,
                 knee_high=knee.high,
                 margin=margin,
-                why=_why(best.value, knee.value, dims, noise, margin),
+                why=_why(best.value, knee.value, dims.tolist(), ladders.noise, margin),
             )
         )
     return records
@@ -115,16 +108,10 @@ class _Estimate(NamedTuple):
     high: int | None
 
 
-def _best_and_knee(
-    ne: Array, trainings: Indices, dims: Indices, noise: Noise, margin: float, level: float,
-    seed: int,
-) -> tuple[_Estimate, _Estimate]:  # fmt: skip
+def _best_and_knee(ne: Array, dims: Indices, shocks: Array, margin: float, level: float) -> tuple[_Estimate, _Estimate]:
     best, knee = (int(dims[at][0]) for at in _places(ne[None], margin))
-    if noise.degrees == 0:
+    if np.isnan(shocks).any():  # the noise is unknown
         return _Estimate(best, None, None), _Estimate(knee, None, None)
-    rng = np.random.default_rng(seed)
-    factor = np.sqrt(noise.degrees / rng.chisquare(noise.degrees, (REPLICATES, 1)))
-    shocks = rng.standard_normal((REPLICATES, ne.size)) * factor * noise.sd / np.sqrt(trainings)
     best_at, knee_at = _places(ne + shocks, margin)
     return _estimate(best, dims[best_at], level), _estimate(knee, dims[knee_at], level)
 
@@ -140,7 +127,7 @@ def _places(ne: Array, margin: float) -> tuple[Indices, Indices]:
     return np.argmin(ne, axis=1), np.argmax(ne <= lowest * (1 + margin), axis=1)
 
 
-def _why(best: int, knee: int, dims: list[int], noise: Noise, margin: float) -> str:
+def _why(best: int, knee: int, dims: list[int], noise: TrainingNoise, margin: float) -> str:
     words = [f"the knee is the smallest dimension whose NE is within {margin:.2%} of the best"]
     words.append(f"the noise of one training is {noise.words}")
     if best == knee == dims[-1]:

@@ -1,16 +1,20 @@
 """What every multiplier of every scheme changes, against the baseline, and whether that exceeds the noise."""
 
 import math
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
+import numpy as np
 import pandas as pd
 
-from tfrs_scaling.fit.analyses.noise import Noise, base_architecture, shape_means
-from tfrs_scaling.fit.schemes import ARCHITECTURE, SCHEMES
-from tfrs_scaling.fit.serialization import finite_or_none
+from tfrs_scaling.common.arrays import Array
+from tfrs_scaling.common.words import plural
+from tfrs_scaling.fit.analyses.ladders import Ladders, simultaneous_intervals
+from tfrs_scaling.fit.schemes import ARCHITECTURE, BASELINE, SCHEMES
+from tfrs_scaling.fit.screening import SHAPE
 
-Outcome = Literal["lower", "higher", "≈"]
+Outcome = Literal["lower", "higher", "lower (alone)", "higher (alone)", "≈"]
 
 
 @dataclass(frozen=True)
@@ -22,9 +26,10 @@ class Change:
         ne: Its test NE, mean of seeds.
         baseline: The other's.
         change: ``ne - baseline``; negative is better.
-        low: Its interval; None where the noise is not known.
+        low: Its interval, which holds together with those of all other effects; None where the noise is unknown.
         high: Its interval; likewise.
-        outcome: Whether NE is ``lower`` or ``higher`` than the baseline's outside the noise, or ``≈``.
+        outcome: Whether NE is ``lower`` or ``higher`` than the baseline's by more than the noise, all effects
+            considered; ``(alone)`` where it is so only for one who looks at no other effect; ``≈`` where it is not.
         why: What the verdict rests on.
     """
 
@@ -57,77 +62,139 @@ class Effect(Change):
     equal_compute: Change | None
 
 
-def effects(chosen: pd.DataFrame, noise: Noise, *, level: float = 0.95) -> list[Effect]:
+class _Point(NamedTuple):
+    """A row of ``Ladders.points``."""
+
+    ladders: Ladders
+    row: int
+
+    @property
+    def examples(self) -> int:
+        return int(self.ladders.points["examples"].iloc[self.row])
+
+    @property
+    def ne(self) -> float:
+        return float(self.ladders.points["ne"].iloc[self.row])
+
+    @property
+    def shocks(self) -> Array:
+        return self.ladders.shocks[:, self.row]
+
+
+class _Comparison(NamedTuple):
+    """The shape, its points compared with the baseline's, and, of E, those compared at equal compute."""
+
+    architecture: str
+    scheme: str
+    multiplier: float
+    embedding_dim: int
+    pair: tuple[_Point, _Point]
+    equal_compute: tuple[_Point, _Point] | None
+
+
+def effects(ladders: Sequence[Ladders], base: str, *, level: float = 0.95) -> list[Effect]:
     """Every shape against its architecture's baseline, at the largest data size that both reached.
 
-    Intervals hold together: with m comparisons each has the level ``1 - (1 - level) / m`` (Bonferroni), so that of a
-    study in which nothing matters one in twenty shows anything. The noise is that of ``training_noise``.
+    A verdict has two strengths. ``lower`` and ``higher`` hold together: of a study in which nothing matters one in
+    twenty shows any (``simultaneous_intervals``, the shared baseline moving in all). With ``(alone)``, the comparison
+    exceeds the noise at the same level when it is the only one made, as the advice compares a shape with the baseline;
+    so the advice acts on no measured shape that is ``≈`` here.
 
     Args:
-        chosen: The rows that may carry a fit, as ``usable_runs`` returns them.
-        noise: Of one training, as ``training_noise`` estimates it.
-        level: Confidence level of all intervals together.
+        ladders: Of each architecture.
+        base: The architecture studied, as ``base_architecture`` says.
+        level: Confidence level.
 
     Returns:
         One record for each shape but the baselines. A baseline of another architecture is compared with that of the
         one studied, as scheme ``A``. ``equal_compute`` is at the largest data size for which both were measured. A
         shape without a baseline at any of its data sizes has no record.
     """
-    if chosen.empty:
-        return []
-    means = shape_means(chosen)
-    base = base_architecture(chosen)
-    means["is_baseline"] = means["scheme"] == "D"
-    shapes = list(means.groupby(["architecture", "scheme", "multiplier", "embedding_dim"], sort=True))
-    number = max(len(shapes) - 1, 1)
-    records = []
-    for (architecture, scheme, *_), shape in shapes:
-        multiplier, dim = float(shape["multiplier"].iloc[0]), int(shape["embedding_dim"].iloc[0])
-        other = scheme == "D" and architecture != base
-        if scheme == "D" and not other:
-            continue
-        against = means[means["is_baseline"] & (means["architecture"] == (base if other else architecture))]
-        at = shape["examples"][shape["examples"].isin(against["examples"])]
-        if at.empty:
-            continue
-        change = _change(shape, against, int(at.max()), int(at.max()), noise, level, number)
-        equal = None
-        if scheme == "E":
-            tried = [int(n) for n in shape["examples"] if (against["examples"] == round(n * multiplier)).any()]
-            if tried:
-                more = round(max(tried) * multiplier)
-                equal = _change(shape, against, max(tried), more, noise, level, number)
-        records.append(
-            Effect(
-                **asdict(change),
-                architecture=str(architecture),
-                scheme=ARCHITECTURE if other else str(scheme),
-                multiplier=multiplier,
-                embedding_dim=dim,
-                equal_compute=equal,
-            )
+    found = [comparison for own in ladders for comparison in _comparisons(own, ladders, base)]
+    pairs = [pair for comparison in found for pair in (comparison.pair, comparison.equal_compute) if pair is not None]
+    changes = iter(_changes(pairs, level))
+    records = [
+        Effect(
+            **asdict(next(changes)),
+            architecture=comparison.architecture,
+            scheme=comparison.scheme,
+            multiplier=comparison.multiplier,
+            embedding_dim=comparison.embedding_dim,
+            equal_compute=None if comparison.equal_compute is None else next(changes),
         )
+        for comparison in found
+    ]
     order = [*SCHEMES, ARCHITECTURE]
     return sorted(records, key=lambda effect: (effect.architecture, order.index(effect.scheme), effect.multiplier))
 
 
-def _change(
-    shape: pd.DataFrame, against: pd.DataFrame, examples: int, against_examples: int, noise: Noise, level: float, m: int
-) -> Change:
-    here = shape[shape["examples"] == examples].iloc[0]
-    there = against[against["examples"] == against_examples].iloc[0]
-    change = float(here["test_ne"] - there["test_ne"])
-    half = noise.quantile(1 - (1 - level) / m / 2) * noise.error(int(here["trainings"]), int(there["trainings"]))
-    outcome: Outcome = "≈"
-    if math.isfinite(half) and abs(change) > half:
-        outcome = "lower" if change < 0 else "higher"
-    return Change(
-        examples=examples,
-        ne=float(here["test_ne"]),
-        baseline=float(there["test_ne"]),
-        change=change,
-        low=finite_or_none(change - half),
-        high=finite_or_none(change + half),
-        outcome=outcome,
-        why=f"the noise of one training is {noise.words}; {m} comparisons hold together at {level:.0%}",
-    )
+def _comparisons(own: Ladders, every: Sequence[Ladders], base: str) -> Iterator[_Comparison]:
+    studied = next((ladders for ladders in every if ladders.noise.architecture == base), own)
+    for _, shape in own.points.groupby(SHAPE, sort=True):
+        first = shape.iloc[0]
+        architecture, scheme, multiplier = str(first["architecture"]), str(first["scheme"]), float(first["multiplier"])
+        other = scheme == BASELINE and architecture != base
+        if scheme == BASELINE and not other:
+            continue
+        against = studied if other else own
+        mine = _by_examples(own, shape)
+        baseline = _by_examples(against, against.points[against.points["scheme"] == BASELINE])
+        both = [examples for examples in mine if examples in baseline]
+        if not both:
+            continue
+        longer = [n for n in mine if round(n * multiplier) in baseline] if scheme == "E" else []
+        yield _Comparison(
+            architecture,
+            ARCHITECTURE if other else scheme,
+            multiplier,
+            int(first["embedding_dim"]),
+            (mine[max(both)], baseline[max(both)]),
+            (mine[max(longer)], baseline[round(max(longer) * multiplier)]) if longer else None,
+        )
+
+
+def _by_examples(ladders: Ladders, points: pd.DataFrame) -> dict[int, _Point]:
+    """Some of the points of ladders, by data size."""
+    return {
+        int(examples): _Point(ladders, int(row))
+        for row, examples in zip(points.index.to_numpy(), points["examples"].to_numpy(), strict=True)
+    }
+
+
+def _changes(pairs: Sequence[tuple[_Point, _Point]], level: float) -> Iterator[Change]:
+    """The change of each pair, with the interval of all pairs together."""
+    if not pairs:
+        return
+    changes = np.array([shape.ne - baseline.ne for shape, baseline in pairs])
+    deviations = np.stack([shape.shocks - baseline.shocks for shape, baseline in pairs], axis=1)
+    known = np.asarray(~np.isnan(deviations).any(axis=0))
+    lows, highs = np.full_like(changes, math.nan), np.full_like(changes, math.nan)
+    lows[known], highs[known] = simultaneous_intervals(changes[known], deviations[:, known], level)
+    for at, (shape, baseline) in enumerate(pairs):
+        low, high = float(lows[at]), float(highs[at])
+        alone = simultaneous_intervals(changes[at : at + 1], deviations[:, at : at + 1], level)
+        outcome: Outcome = "≈"
+        if high < 0 or low > 0:
+            outcome = "lower" if high < 0 else "higher"
+        elif alone[1][0] < 0 or alone[0][0] > 0:
+            outcome = "lower (alone)" if alone[1][0] < 0 else "higher (alone)"
+        yield Change(
+            examples=shape.examples,
+            ne=shape.ne,
+            baseline=baseline.ne,
+            change=float(changes[at]),
+            low=low if known[at] else None,
+            high=high if known[at] else None,
+            outcome=outcome,
+            why=_why(shape.ladders, outcome, len(pairs), level),
+        )
+
+
+def _why(ladders: Ladders, outcome: Outcome, number: int, level: float) -> str:
+    if "alone" in outcome:
+        verdict = (
+            f"beyond the noise at {level:.0%} on its own, but not together with all {plural(number, 'comparison')}"
+        )
+    else:
+        verdict = f"{plural(number, 'comparison')} hold together at {level:.0%}"
+    return f"the noise of one training is {ladders.noise.words}; {verdict}"

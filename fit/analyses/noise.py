@@ -1,118 +1,188 @@
-"""How much the NE of one training is off by chance: what every comparison of measured shapes rests on."""
+"""The noise of one training: how much test NE differs by chance, which every comparison of measured shapes rests on."""
 
 import math
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 from scipy import special
 
-from tfrs_scaling.fit.laws.plateau import power_law_region
-from tfrs_scaling.fit.laws.profile import profile_of
+from tfrs_scaling.common.arrays import Array, Indices
+from tfrs_scaling.common.words import human
+from tfrs_scaling.fit.analyses.ladder_laws import ladder_laws, long_ladders, shape_points
+from tfrs_scaling.fit.laws.seed_weights import shrunk_variances
 from tfrs_scaling.fit.screening import SHAPE
 
 Source = Literal["seeds", "ladders", "none"]
 
-_TOP = 5  # rungs of a ladder whose scatter is looked at: further down, a law's misfit passes for noise
-_LONG = 8  # rungs
-_WITHIN = 4.0  # seeds are compared at data sizes down to the largest divided by this
-_FEWEST_DEGREES = 3  # of freedom, below which seeds alone say too little
+_FEWEST_SEED_DEGREES = 5  # of freedom between the seeds of all points, below which ladders say more
+_FEWEST_DEGREES = 3  # below which an interval is too wide to be of use
+_PASSES = 2
 
 
 @dataclass(frozen=True)
-class Noise:
-    """The noise of one training's test NE at the largest data sizes.
+class TrainingNoise:
+    """The noise of one training's test NE, by data size.
 
     Attributes:
-        sd: Standard deviation of one training; unit of NE; NaN where nothing tells it.
-        degrees: Degrees of freedom of that estimate; 0 where there is none.
-        source: ``seeds``: trainings of one shape that differ in the seed alone. ``ladders``: what the upper rungs of
-            each ladder scatter about a law of their own; what a whole training is off by does not show there, so it
+        architecture: Of the models.
+        examples: Data sizes, increasing.
+        sd: Standard deviation of one training at each; empty where the noise is unknown.
+        shared: Share of the variance that a training keeps at all its data sizes, 0 to 1.
+        degrees: Degrees of freedom of the estimate; 0 where there is none.
+        source: ``seeds``: trainings of one shape that differ in the seed alone. ``ladders``: how the points of each
+            ladder scatter about its law; an error that a training keeps at all data sizes does not show there, so it
             is a lower bound. ``none``: neither could be had.
     """
 
-    sd: float
+    architecture: str
+    examples: tuple[int, ...]
+    sd: tuple[float, ...]
+    shared: float
     degrees: float
     source: Source
 
-    def error(self, *trainings: int) -> float:
-        """Standard error of a difference between means of that many trainings each."""
-        return self.sd * math.sqrt(sum(1 / number for number in trainings))
+    @property
+    def is_known(self) -> bool:
+        """Whether there is an estimate, without which no difference can be called one."""
+        return self.source != "none"
+
+    def at(self, examples: ArrayLike) -> Array:
+        """Standard deviation of one training at data sizes of any shape; NaN where the noise is unknown.
+
+        Between estimated sizes it is interpolated in the logarithm; beyond them it is that of the nearest.
+        """
+        logs = np.log(np.asarray(examples, dtype=np.float64))
+        if not self.is_known:
+            return np.full_like(logs, math.nan)
+        return np.asarray(np.interp(logs, np.log(self.examples), self.sd))
+
+    def error(self, examples: float, *trainings: int) -> float:
+        """Standard error of a difference between means of that many trainings each, at one data size."""
+        return float(self.at(examples)) * math.sqrt(sum(1 / number for number in trainings))
 
     def quantile(self, probability: float) -> float:
-        """The quantile of Student's t; NaN where the noise is not known."""
-        return float(special.stdtrit(self.degrees, probability)) if self.degrees > 0 else math.nan
+        """The quantile of Student's t; NaN where the noise is unknown."""
+        return float(special.stdtrit(self.degrees, probability)) if self.is_known else math.nan
 
     @property
     def words(self) -> str:
-        """Where the figure is from, as the end of a sentence."""
+        """The noise at the largest data size and what it was estimated from, as the end of a sentence."""
+        if not self.is_known:
+            return "unknown: there is one seed, and no ladder of five data sizes"
+        size = f"±{self.sd[-1]:.2g} (one standard deviation) at {human(self.examples[-1])} examples"
         if self.source == "seeds":
-            return f"±{self.sd:.2g} from one seed to another"
-        if self.source == "ladders":
-            return f"±{self.sd:.2g} from how ladders scatter about their laws (a lower bound, as there is one seed)"
-        return "not known: there is one seed, and no ladder of five data sizes"
+            return f"{size}, from one seed to another"
+        return f"{size}, from how ladders scatter about their laws (a lower bound, as there are too few seeds)"
 
 
-def training_noise(rows: pd.DataFrame) -> Noise:
-    """The noise of one training, from all shapes together.
+def training_noise(rows: pd.DataFrame) -> tuple[TrainingNoise, ...]:
+    """The noise of each architecture's trainings.
+
+    With five degrees of freedom or more between seeds it is their standard deviation, and so is the share of it that a
+    training keeps along its ladder. With fewer it is the scatter of ladders about their laws, less what all have in
+    common at one data size, which cancels in every comparison. Variances are estimated at each data size and shrunk
+    towards a common one (``shrunk_variances``). An architecture whose own trainings leave fewer than five degrees of
+    freedom has the noise of all architectures together, if that is better known.
 
     Args:
-        rows: Rows that may carry a fit, as ``screening.usable_runs`` returns them, of one architecture or several.
+        rows: Rows that may carry a fit, as ``usable_runs`` returns them.
 
     Returns:
-        From seeds where these give three degrees of freedom or more (data sizes down to a quarter of each shape's
-        largest; those of one training count once, as they are not independent); else from the upper five rungs of
-        the ladders; else from the seeds there are.
+        One for each architecture, by name.
     """
-    seeds = _between_seeds(rows)
-    if seeds.degrees >= _FEWEST_DEGREES:
-        return seeds
-    ladders = _on_ladders(rows)
-    return ladders if ladders.degrees > 0 else seeds
+    every = _estimate(rows, "")
+    found = [_estimate(own, str(name)) for name, own in rows.groupby("architecture", sort=True)]
+    return tuple(
+        replace(every, architecture=own.architecture)
+        if own.degrees < _FEWEST_SEED_DEGREES and every.degrees > own.degrees
+        else own
+        for own in found
+    )
 
 
-def _between_seeds(rows: pd.DataFrame) -> Noise:
-    squares, count, degrees = 0.0, 0, 0
-    for _, shape in rows.groupby(SHAPE, sort=True):
-        top = shape[shape["examples"] >= shape["examples"].max() / _WITHIN]
-        of_shape = 0
-        for _, place in top.groupby("examples", sort=True):
-            squares += float(np.sum((place["test_ne"] - place["test_ne"].mean()) ** 2))
-            count += len(place) - 1
-            of_shape = max(of_shape, len(place) - 1)
-        degrees += of_shape
-    return Noise(math.sqrt(squares / count), degrees, "seeds") if degrees else Noise(math.nan, 0, "none")
+def noise_of(architecture: str, noises: Iterable[TrainingNoise]) -> TrainingNoise:
+    """The noise of one architecture; unknown where there is none."""
+    unknown = TrainingNoise(architecture, (), (), 0.0, 0.0, "none")
+    return next((noise for noise in noises if noise.architecture == architecture), unknown)
 
 
-def _on_ladders(rows: pd.DataFrame) -> Noise:
-    squares, degrees = 0.0, 0
-    for _, ladder in rows.sort_values("examples").groupby("trial_id", sort=True):
-        x, y = (ladder[name].to_numpy(dtype=np.float64) for name in ("examples", "test_ne"))
-        if x.size < _TOP:
-            continue
-        # A plateau is at the lower end: of a long ladder the upper rungs are beyond it.
-        start = x.size - _TOP if x.size >= _LONG else max(power_law_region(x, y), x.size - _TOP)
-        if x.size - start < _TOP:
-            continue
-        profile = profile_of(x[start:], y[start:], np.ones(x.size - start))
-        squares += float(profile.optimum().rss[0]) * profile.scale**2
-        degrees += x.size - start - 3
-    return Noise(math.sqrt(squares / degrees), degrees, "ladders") if degrees else Noise(math.nan, 0, "none")
+def _estimate(rows: pd.DataFrame, architecture: str) -> TrainingNoise:
+    points = shape_points(rows)
+    sizes, at = np.unique(points["examples"].to_numpy(dtype=np.int64), return_inverse=True)
+    unknown = TrainingNoise(architecture, (), (), 0.0, 0.0, "none")
+    if not sizes.size:
+        return unknown
+    known = replace(unknown, examples=tuple(int(size) for size in sizes), source="seeds")
+    if (seeds := _between_seeds(rows, points, at)) is not None:
+        sd, degrees, shared = seeds
+        return replace(known, sd=tuple(sd.tolist()), degrees=degrees, shared=shared)
+    if (ladders := _on_ladders(points, at)) is not None:
+        sd, degrees = ladders
+        return replace(known, sd=tuple(sd.tolist()), degrees=degrees, source="ladders")
+    return unknown
 
 
-def shape_means(rows: pd.DataFrame) -> pd.DataFrame:
-    """Test NE of each shape at each data size, averaged over seeds.
+def _between_seeds(rows: pd.DataFrame, points: pd.DataFrame, at: Indices) -> tuple[Array, float, float] | None:
+    """Standard deviation at each data size, degrees of freedom and the share a training keeps; None of too few."""
+    merged = rows.merge(points.assign(at=at)[[*SHAPE, "examples", "ne", "seeds", "at"]], on=[*SHAPE, "examples"])
+    several = merged[merged["seeds"] > 1]
+    off = (several["test_ne"] - several["ne"]).to_numpy()
+    number, place = several["seeds"].to_numpy(dtype=np.float64), several["at"].to_numpy()
+    own = np.bincount(place, 1 - 1 / number, int(at.max()) + 1).astype(np.float64)  # k seeds have k - 1 degrees
+    if own.sum() < _FEWEST_SEED_DEGREES or not off.any():
+        return None
+    variances, prior = shrunk_variances(np.bincount(place, off**2, own.size) / np.maximum(own, 1e-9), own)
+    scaled = pd.Series(off * np.sqrt(number / (number - 1)) / np.sqrt(variances[place]), index=several.index)
+    by_training = scaled.groupby(several["trial_id"], sort=True)
+    pairs = float((by_training.size() * (by_training.size() - 1)).sum())
+    together = float((by_training.sum() ** 2 - (scaled**2).groupby(several["trial_id"], sort=True).sum()).sum())
+    shared = float(np.clip(together / pairs, 0.0, 1.0)) if pairs else 0.0
+    # Noise that a training keeps along its ladder is one number for all its points.
+    trainings = float((1 - 1 / several.groupby("trial_id")["seeds"].mean()).sum())
+    total = shared * trainings + (1 - shared) * float(own.sum())
+    degrees = min(prior + float(own[own > 0].mean()), total)
+    return (np.sqrt(variances), degrees, shared) if degrees >= _FEWEST_DEGREES else None
 
-    Returns:
-        SHAPE, examples, test_ne and trainings (how many it is the mean of), sorted.
-    """
-    means = rows.groupby([*SHAPE, "examples"], sort=True)["test_ne"].agg(["mean", "size"]).reset_index()
-    return means.rename(columns={"mean": "test_ne", "size": "trainings"})
+
+def _on_ladders(points: pd.DataFrame, at: Indices) -> tuple[Array, float] | None:
+    """Standard deviation at each data size and degrees of freedom; None without a long ladder."""
+    ladders = long_ladders(points)
+    weights, found = np.ones(len(points)), None
+    for _ in range(_PASSES):  # the second time with laws that have the weights the noise calls for
+        found = _scatter(ladder_laws(points, ladders, weights)[1], at, [rows for rows, _ in ladders])
+        if found is None:
+            return None
+        weights = found[0][at] ** -2
+    return found
+
+
+def _scatter(residuals: Array, at: Indices, ladders: list[Indices]) -> tuple[Array, float] | None:
+    rows = np.concatenate(ladders) if ladders else np.zeros(0, dtype=np.int64)
+    off = residuals[rows]
+    sizes = int(at.max()) + 1
+    counts = np.bincount(at[rows], minlength=sizes)
+    means = np.bincount(at[rows], off, sizes) / np.maximum(counts, 1)
+    squares = np.bincount(at[rows], (off - means[at[rows]]) ** 2, sizes)
+    if (counts < 2).all():  # a single ladder has no other to be compared with
+        squares, counts = np.bincount(at[rows], off**2, sizes), counts + 1
+    if not squares.any():
+        return None
+    kept = 1 - 3 * len(ladders) / rows.size  # each law takes three of its points' degrees of freedom
+    own = np.maximum(counts - 1.0, 0.0) * kept
+    variances, prior = shrunk_variances(squares / np.maximum(counts - 1.0, 1.0), own)
+    degrees = min(prior + float(own[own > 0].mean()), float(own.sum()))
+    return np.sqrt(variances), max(degrees, 1.0)
 
 
 def base_architecture(rows: pd.DataFrame) -> str:
     """The architecture whose shapes were studied: the one with the most of them; the first by name breaks a tie.
+
+    Args:
+        rows: With the columns of SHAPE.
 
     Raises:
         ValueError: there are no rows.

@@ -167,7 +167,8 @@ def _table_1(
     of_r2 = {scheme: fit.r2 for scheme, fit in frontiers.items() if fit.r2 == fit.r2}
     ours = ", ".join(f"{scheme} {value:.4f}" for scheme, value in of_r2.items())
     records.append(_claim(f"R² against {x}", source, f"{claims.r2:g}", ours or "none", _r2(of_r2, claims.r2)))
-    ours = ", ".join(f"{record.scheme} {record.saturated}" for record in saturated)
+    ours = f"below {EPSILON:.1%}: " * bool(saturated)
+    ours += ", ".join(f"{record.scheme} {record.saturated}" for record in saturated)
     title = f"saturated in {x}: below {EPSILON:.1%} per doubling"
     verdict = _saturated(saturated, claims.saturated)
     records.append(_claim(title, source, claims.saturated, ours or "none", verdict))
@@ -198,7 +199,7 @@ def _overlap(frontiers: Frontiers, name: str, low: float, high: float) -> Verdic
 
 
 def _r2(ours: Mapping[str, float], paper: float) -> Verdict:
-    """A lower R² is no evidence against a law: noise lowers it as well, and one seed does not tell the two apart."""
+    """A lower R² is no evidence against a law: noise lowers it as well, and one seed does not show which it is."""
     if not ours:
         return CANNOT_TELL, _NOT_MEASURED
     decimals = len(f"{paper:g}".partition(".")[2])

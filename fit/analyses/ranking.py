@@ -10,7 +10,7 @@ import numpy as np
 from tfrs_scaling.common.arrays import Array, Indices, Mask
 from tfrs_scaling.fit.analyses.ladders import Ladders, own_parameters, simultaneous_intervals
 from tfrs_scaling.fit.analyses.lines import LineFit
-from tfrs_scaling.fit.analyses.outlook import Saturation, Verdict
+from tfrs_scaling.fit.analyses.outlook import EPSILON, Saturation, Verdict
 from tfrs_scaling.fit.labels import FRONTIER
 from tfrs_scaling.fit.laws.status import Status
 from tfrs_scaling.fit.schemes import BASELINE, SIZES
@@ -59,7 +59,8 @@ class SchemeLaw:
         interval: Of alpha, beta and gamma, as (low, high), None for an open end; None where there is no law.
         r2: Share of the variance explained.
         status: Of the fit.
-        saturated: See ``Saturation``, as for gain and why.
+        saturated: See ``Saturation``, as for epsilon, gain and why.
+        epsilon: The threshold of that verdict.
         gain: Of the next doubling.
         why: What the verdict on saturation lacks.
     """
@@ -72,6 +73,7 @@ class SchemeLaw:
     r2: float | None
     status: Status
     saturated: Verdict
+    epsilon: float
     gain: float | None
     why: str
 
@@ -121,9 +123,9 @@ def rank_schemes(
       through the gap is in ln(examples). Where one of the two was only scaled down, nothing above the baseline is
       common to both.
 
-    The noise is that of ``resample_ladders``: the points of the baseline, which all schemes share, move in all
-    frontiers at once. The intervals of all gaps along one x hold together at the level (``simultaneous_intervals``),
-    so where no scheme differs from any other, any ``>`` or ``<`` is as rare as that.
+    The points of the baseline, which all schemes share, move in all frontiers at once. The intervals of all gaps along
+    one x hold together at the level (``simultaneous_intervals``), so where no scheme differs from any other, any ``>``
+    or ``<`` is as rare as that.
 
     Args:
         ladders: Of one architecture.
@@ -151,7 +153,7 @@ def rank_schemes(
         order = _order(schemes, pairs)
         records.append(
             Ranking(
-                architecture=ladders.architecture,
+                architecture=ladders.noise.architecture,
                 x=x,
                 text=_text(order, pairs),
                 order=tuple(tuple(group) for group in order),
@@ -262,7 +264,7 @@ def _at_the_end(gaps: Array, places: Array) -> Array:
 def _compared(gaps: Mapping[tuple[str, str], Gap | str], ladders: Ladders, level: float) -> list[Pair]:
     """The record of each pair."""
     measured = {pair: gap for pair, gap in gaps.items() if not isinstance(gap, str)}
-    intervals = _intervals(measured, level) if measured and ladders.known else {}
+    intervals = _intervals(measured, level) if measured and ladders.noise.is_known else {}
     pairs = []
     for (first, second), gap in gaps.items():
         outcome: Outcome = "≈"
@@ -325,6 +327,7 @@ def _law(scheme: str, line: LineFit | None, saturation: Saturation | None) -> Sc
             r2=None,
             status=Status.TOO_FEW_POINTS,
             saturated="cannot tell",
+            epsilon=EPSILON,
             gain=None,
             why="its frontier has fewer than two points that a law could be fitted to",
         )
@@ -338,6 +341,7 @@ def _law(scheme: str, line: LineFit | None, saturation: Saturation | None) -> Sc
         r2=finite_or_none(fit.r2),
         status=fit.status,
         saturated=saturation.saturated,
+        epsilon=saturation.epsilon,
         gain=saturation.gain,
         why=saturation.why,
     )

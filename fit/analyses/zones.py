@@ -102,7 +102,7 @@ def scheme_zones(ladders: Ladders, *, margin: float = MARGIN, level: float = 0.9
 
     A scheme is better where the whole interval of the difference lies beyond the margin; all else is ``≈``, be they
     equal or the noise too large to tell. Intervals of all cells of a pair hold together at the level, as do those of
-    the table's. The noise is that of ``resample_ladders``.
+    the table's.
 
     Args:
         ladders: Of one architecture.
@@ -148,7 +148,7 @@ def _zones(ladders: Ladders, first: str, second: str, margin: float, level: floa
     sizes = np.log(np.unique(at[:, 1]))
     upper = np.stack([at[:, 0] > split, np.log(at[:, 1]) >= sizes.mean() - 1e-9], axis=1)
     table = _table(differences, upper, cells, ladders, margin, level)
-    return Zones(ladders.architecture, first, second, margin, cells, table)
+    return Zones(ladders.noise.architecture, first, second, margin, cells, table)
 
 
 class _Curve:
@@ -197,7 +197,7 @@ class _Verdict(NamedTuple):
 
 def _judged(differences: Array, ladders: Ladders, margin: float, level: float) -> list[_Verdict]:
     """The outcome of each column of differences, shape (2 + resamples, k)."""
-    if not ladders.known:
+    if not ladders.noise.is_known:
         return [_Verdict("≈", float(value), None, None) for value in differences[0]]
     lows, highs = simultaneous_intervals(differences[0], differences[2:] - differences[1], level)
     return [

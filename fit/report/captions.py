@@ -6,9 +6,9 @@ TITLES = {
     "compute": "NE against compute",
 }
 PAPER = {
-    "data": "Figure 2",
-    "parameters": "Figures 4 and 5",
-    "compute": "Figure 6",
+    "data": "Figure 4 (overview: Figure 2)",
+    "parameters": "Figure 6",
+    "compute": "Figure 5",
 }
 AXES = {
     "data": "data",

@@ -11,7 +11,7 @@ import pandas as pd
 from tfrs_scaling.common.files import write_text_atomically
 from tfrs_scaling.common.json_numbers import to_json
 from tfrs_scaling.common.page import render_page, script_safe
-from tfrs_scaling.common.words import human, signed
+from tfrs_scaling.common.words import human, interval, signed
 from tfrs_scaling.fit.analyses.outlook import EPSILON
 from tfrs_scaling.fit.labels import architecture_suffix, multiplier_label, shape_name
 from tfrs_scaling.fit.laws.power_law import PowerLawFit
@@ -19,7 +19,7 @@ from tfrs_scaling.fit.report.figures.parts import UNITS
 from tfrs_scaling.fit.report.figures.phases import INSIDE, TARGET, SharedAxis, shared_axes
 from tfrs_scaling.fit.report.methods import methods
 from tfrs_scaling.fit.report.sections import Section, study_sections
-from tfrs_scaling.fit.report.summary import best_point, cautions, findings, scheme_gains
+from tfrs_scaling.fit.report.summary import best_point, cautions, findings, scheme_effects
 from tfrs_scaling.fit.report.view import BUDGETS, StudyView, study_view
 from tfrs_scaling.fit.schemes import BASELINE, SCHEMES
 from tfrs_scaling.fit.study import StudyFits
@@ -96,7 +96,7 @@ def render_report(view: StudyView) -> str:
         findings=findings(view),
         absent=[words for name, words in _ABSENT.items() if not getattr(view.fits, name)],
         cautions=cautions(view),
-        fits=view.tables["fits"],
+        fits=[view.tables["noise"], view.tables["fits"]],
         left_out=[view.tables[name] for name in ("missing", "collapsed", "flagged")],
         methods=methods(view),
         settings=view.about.settings,
@@ -184,8 +184,10 @@ def _tiles(view: StudyView) -> list[_Tile]:
         return []
     shape = "baseline" if best.scheme == BASELINE else shape_name(best.scheme, best.multiplier)
     tiles = [_Tile("Lowest test NE", f"{best.ne:.4f}", f"{shape} at {human(best.examples)} examples")]
-    for gain in scheme_gains(view.chosen, best.architecture):
-        name = f"{gain.scheme} at {multiplier_label(gain.multiplier)}×"
-        note = f"NE against the baseline at {human(gain.examples)} examples"
-        tiles.append(_Tile(name, signed(-gain.drop), note))
+    for effect in scheme_effects(view.fits.effects, best.architecture):
+        ends = interval(effect.low, effect.high, signed)
+        note = f"{ends or 'interval unknown'}; NE against the baseline at {human(effect.examples)} examples"
+        note += ", within the noise" * (effect.outcome == "≈" and bool(ends))
+        name = f"{effect.scheme} at {multiplier_label(effect.multiplier)}×"
+        tiles.append(_Tile(name, signed(effect.change), note))
     return tiles

@@ -6,6 +6,8 @@ from typing import Any
 
 import pandas as pd
 
+from tfrs_scaling.common.words import listed
+from tfrs_scaling.fit.advice.words import short_words
 from tfrs_scaling.fit.analyses.dimension import MARGIN, BestDimension
 from tfrs_scaling.fit.analyses.effects import Effect
 from tfrs_scaling.fit.analyses.generalisation import Generalisation
@@ -23,7 +25,7 @@ from tfrs_scaling.fit.report.figures.phases import SharedAxis
 from tfrs_scaling.fit.report.figures.schemes import Key, regrouped_figures, study_figures
 from tfrs_scaling.fit.report.figures.zones import zone_figure
 from tfrs_scaling.fit.report.table import Table
-from tfrs_scaling.fit.report.view import StudyView
+from tfrs_scaling.fit.report.view import BUDGETS, StudyView
 from tfrs_scaling.fit.schemes import ARCHITECTURE, BASELINE, SCHEMES
 from tfrs_scaling.fit.screening import SHAPE
 
@@ -93,11 +95,39 @@ def _ranking(view: StudyView) -> list[Section]:
     if not view.fits.ranking:
         return []
     tables = (view.tables["table1"], view.tables["table1_pairs"])
-    return [Section("ranking", "Ranking", "Which scheme is best", tuple(ranking_words(view)), (), tables)]
+    words = (*ranking_words(view), *ranking_against_answers(view))
+    return [Section("ranking", "Ranking", "Which scheme is best", words, (), tables)]
+
+
+def ranking_against_answers(view: StudyView) -> list[str]:
+    """Why a ranking does not confirm an answer that scales one scheme: a sentence for each such answer."""
+    words = []
+    for budget, advice in view.advice.items():
+        if advice.do is None or advice.baseline is None:
+            continue
+        use, baseline = advice.do.use, advice.baseline
+        pairs = [
+            (ranking.x, pair)
+            for ranking in view.fits.ranking
+            for pair in ranking.pairs
+            if ranking.architecture == use.architecture and use.scheme in (pair.first, pair.second)
+        ]
+        otherwise = [
+            f"{pair.first} {pair.outcome} {pair.second} against {x}"
+            for x, pair in pairs
+            if pair.difference is not None and pair.outcome != (">" if use.scheme == pair.first else "<")
+        ]
+        if otherwise:
+            words.append(
+                f"{BUDGETS[budget]} the answer is {short_words(use, baseline)}, although {listed(otherwise)}: a "
+                "ranking compares the frontiers of two schemes where both end, all pairs together; an answer compares "
+                "single options within its budget."
+            )
+    return words
 
 
 def _schemes(view: StudyView) -> list[Section]:
-    """Figures 2, 4, 5 and 6: NE against data, parameters and compute, of all schemes and of each, in both groupings."""
+    """Figures 4, 6 and 5: NE against data, parameters and compute, of all schemes and of each, in both groupings."""
     usual, other = study_figures(view), regrouped_figures(view)
     architectures = sorted({architecture for architecture, _, _ in usual})
     sections = []
@@ -263,7 +293,7 @@ def _effects(view: StudyView) -> list[Section]:
     caption = (
         "Each shape against its baseline, at the largest data size of both; another architecture's baseline "
         "against that of the one studied. Bars are intervals that hold for all rows together: where one crosses "
-        "0, the effect is within the noise."
+        "0, the effect is within the noise, unless the table says (alone)."
     )
     figure = Figure("Change of NE against the baseline", "", caption, (View("figure-effects", "", plot),), wide=True)
     return [Section("effects", "Effects", "What each multiplier changes", (), (figure,), (view.tables["effects"],))]

@@ -1,12 +1,18 @@
 """The findings at the top of the report, in numbers and words."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import pandas as pd
 
+from tfrs_scaling.common.words import interval, signed
+from tfrs_scaling.fit.advice.advice import Advice
+from tfrs_scaling.fit.advice.use import DATA
+from tfrs_scaling.fit.advice.words import gain_words
 from tfrs_scaling.fit.analyses.best import Bayes
+from tfrs_scaling.fit.analyses.effects import Effect
+from tfrs_scaling.fit.analyses.ladder_laws import shape_points
 from tfrs_scaling.fit.labels import architecture_prefix, multiplier_label
-from tfrs_scaling.fit.laws.power_law import PowerLawFit
 from tfrs_scaling.fit.report.view import StudyView
 from tfrs_scaling.fit.schemes import BASELINE, SCHEMES
 from tfrs_scaling.fit.screening import SHAPE
@@ -31,77 +37,31 @@ class BestPoint:
     ne: float
 
 
-@dataclass(frozen=True)
-class Gain:
-    """What the largest multiplier of a scheme changes, at the largest data size that the baseline reached too.
-
-    For a scheme that was only scaled down it is the smallest multiplier.
-
-    Attributes:
-        scheme: Its letter.
-        multiplier: The largest one measured; the smallest, if none is above 1.
-        examples: The data size of the comparison.
-        baseline_ne: Test NE of the baseline, mean of seeds.
-        ne: Test NE of the scheme at that multiplier, mean of seeds.
-    """
-
-    scheme: str
-    multiplier: float
-    examples: int
-    baseline_ne: float
-    ne: float
-
-    @property
-    def drop(self) -> float:
-        """How much NE falls; negative where it rises."""
-        return self.baseline_ne - self.ne
-
-
 def best_point(chosen: pd.DataFrame) -> BestPoint | None:
     """The lowest test NE of usable rows; None where nothing was measured."""
-    means = _seed_means(chosen)
+    means = shape_points(chosen)
     if means.empty:
         return None
-    row = means.iloc[int(means["test_ne"].argmin())]
+    row = means.iloc[int(means["ne"].argmin())]
     return BestPoint(
         architecture=str(row["architecture"]),
         scheme=str(row["scheme"]),
         multiplier=float(row["multiplier"]),
         examples=int(row["examples"]),
-        ne=float(row["test_ne"]),
+        ne=float(row["ne"]),
     )
 
 
-def scheme_gains(chosen: pd.DataFrame, architecture: str) -> list[Gain]:
-    """The gain of every scheme that was measured at a data size that the baseline reached too.
-
-    Args:
-        chosen: The usable rows.
-        architecture: Keep this one.
-    """
-    means = _seed_means(chosen)
-    means = means[means["architecture"] == architecture]
-    baseline = means[means["scheme"] == BASELINE].set_index("examples")["test_ne"]
-    gains = []
-    for scheme in SCHEMES:
-        scaled = means[(means["scheme"] == scheme) & (means["multiplier"] != 1)]
-        both = scaled[scaled["examples"].isin(baseline.index)]
-        if both.empty:
-            continue
-        up = both["multiplier"].max() > 1
-        extreme = both["multiplier"].max() if up else both["multiplier"].min()
-        ladder = both[both["multiplier"] == extreme]
-        row = ladder.iloc[int(ladder["examples"].argmax())]
-        gains.append(
-            Gain(
-                scheme=scheme,
-                multiplier=float(row["multiplier"]),
-                examples=int(row["examples"]),
-                baseline_ne=float(baseline[row["examples"]]),
-                ne=float(row["test_ne"]),
-            )
-        )
-    return gains
+def scheme_effects(effects: Iterable[Effect], architecture: str) -> list[Effect]:
+    """Of each scheme the effect of its largest multiplier; where none is above 1, of its smallest."""
+    own = [effect for effect in effects if effect.architecture == architecture and effect.multiplier != 1]
+    found = []
+    for scheme in dict.fromkeys(effect.scheme for effect in own):
+        multipliers = [effect.multiplier for effect in own if effect.scheme == scheme]
+        extreme = max(multipliers) if max(multipliers) > 1 else min(multipliers)
+        ends = [effect for effect in own if (effect.scheme, effect.multiplier) == (scheme, extreme)]
+        found.append(max(ends, key=lambda effect: effect.examples))
+    return found
 
 
 def findings(view: StudyView) -> list[str]:
@@ -111,8 +71,14 @@ def findings(view: StudyView) -> list[str]:
     words = []
     for architecture in view.architectures:
         prefix = architecture_prefix(architecture, view.has_several_architectures)
-        words += [prefix + gain_words(gain) for gain in scheme_gains(view.chosen, architecture)]
-        words.append(prefix + next_doubling(view.law(architecture, BASELINE, "data", "1")))
+        effects = scheme_effects(view.fits.effects, architecture)
+        words += [prefix + effect_words(effect, view.fits.level) for effect in effects]
+    words.append(next_doubling(view.advice.get("data=2x"), view))
+    words += [
+        f"{architecture_prefix(noise.architecture, view.has_several_architectures)}The noise of one training is "
+        f"{noise.words}."
+        for noise in view.fits.noise
+    ]
     if view.fits.best is not None and view.fits.best.bayes is not None:
         words.append(_bayes_words(view.fits.best.scheme, view.fits.best.bayes))
     return words
@@ -126,32 +92,37 @@ def _bayes_words(scheme: str, bayes: Bayes) -> str:
     )
 
 
-def next_doubling(fit: PowerLawFit | None) -> str:
-    """One sentence on what the baseline would gain from twice the data, as far as its law allows."""
-    if fit is None:
+def next_doubling(advice: Advice | None, view: StudyView) -> str:
+    """What the baseline would gain from twice the data, in the words of the advice on that budget."""
+    if advice is None or advice.baseline is None:
         return "The baseline was not measured, so its gain from more data is unknown."
-    if not fit.status.has_exponent:
-        return f"What the baseline would gain from twice the data is unknown. {fit.status.meaning}"
-    now, then = (float(value) for value in fit.predict([max(fit.x), 2 * max(fit.x)]))
-    low, high = (float(end[0]) for end in fit.predict_interval([2 * max(fit.x)]))
-    sentence = (
-        f"Twice the data would take the baseline from NE {now:.4f} to {then:.4f} "
-        f"({fit.level:.0%} interval {low:.4f} to {high:.4f}), a gain of {100 * (now - then) / now:.2f}%"
-    )
+    baseline = advice.baseline
+    fit = view.law(baseline.architecture, BASELINE, "data", "1")
+    option = next((option for option in advice.options if option.use.levers == {DATA}), None)
+    if option is None or fit is None:
+        why = "It was measured at too few data sizes." if fit is None else fit.status.meaning
+        return f"What the baseline would gain from twice the data is unknown. {why}"
+    sentence = gain_words(option, baseline, advice.level).removesuffix(".")
+    sentence = f"With {option.use.examples / baseline.examples:.3g} times the data, {sentence[0].lower()}{sentence[1:]}"
+    if not option.beats_baseline:
+        sentence += ", within the noise"
     if fit.status.has_floor:
         return f"{sentence}."
-    return f"{sentence}; do not extrapolate this curve beyond one doubling, because its floor is not identified."
+    return f"{sentence}; do not extrapolate this curve further, because its floor is not identified."
 
 
-def gain_words(gain: Gain) -> str:
-    """One sentence on a gain."""
-    what = f"{gain.scheme} ({SCHEMES[gain.scheme].words}) at {multiplier_label(gain.multiplier)}×"
-    change = f"{abs(gain.drop):.4f}"
-    if float(change) == 0:
-        return f"{what} leaves NE at {gain.baseline_ne:.4f}."
-    verb = "lowers" if gain.drop > 0 else "raises"
-    share = abs(gain.drop) / gain.baseline_ne
-    return f"{what} {verb} NE by {change} ({share:.2%}), from {gain.baseline_ne:.4f} to {gain.ne:.4f}."
+def effect_words(effect: Effect, level: float) -> str:
+    """One sentence on what a multiplier changes, with the interval or how it compares with the noise."""
+    what = f"{effect.scheme} ({SCHEMES[effect.scheme].words}) at {multiplier_label(effect.multiplier)}×"
+    ends = f"from {effect.baseline:.4f} to {effect.ne:.4f}"
+    if effect.low is None or effect.high is None:
+        return f"{what} changes NE by {signed(effect.change)}, {ends}; whether by chance is unknown."
+    ends += f" ({level:.0%} interval of the change {interval(effect.low, effect.high, signed)})"
+    if effect.outcome == "≈":
+        return f"{what} changes NE by {signed(effect.change)}, {ends}: within the noise."
+    verb = "lowers" if effect.change < 0 else "raises"
+    alone = ": more than the noise alone, but not as one of all effects" if "alone" in effect.outcome else ""
+    return f"{what} {verb} NE by {abs(effect.change):.4f} ({abs(effect.change) / effect.baseline:.2%}), {ends}{alone}."
 
 
 def cautions(view: StudyView) -> list[str]:
@@ -188,8 +159,3 @@ def cautions(view: StudyView) -> list[str]:
             "learns from the training split does not carry over to the test split."
         )
     return words
-
-
-def _seed_means(chosen: pd.DataFrame) -> pd.DataFrame:
-    """Test NE of every shape at every data size, averaged over seeds: columns SHAPE, examples, test_ne."""
-    return chosen.groupby([*SHAPE, "examples"], sort=True)["test_ne"].mean().reset_index()

@@ -20,6 +20,7 @@ _LOOKS = {
     "sound": "ok", "agrees": "ok", "inside": "ok", ">": "ok", "<": "ok", "same": "ok", "no": "ok", "lower": "ok",
     "V": "ok", "H": "ok", "O": "ok", "M": "ok",
     "≈": "unsure", "cannot tell": "unsure", "too few points": "unsure", "no difference": "unsure", "": "unsure",
+    "lower (alone)": "unsure", "higher (alone)": "unsure",
 }  # fmt: skip
 # What a spreadsheet takes for the beginning of a formula.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
@@ -39,6 +40,7 @@ class Column(Generic[Shown]):
             sentence.
         interval: Of an estimate.
         why: What a verdict rests on: shown by the page when the verdict is pointed at.
+        note: The small print below a verdict.
         csv_only: Whether the page leaves it out.
     """
 
@@ -48,6 +50,7 @@ class Column(Generic[Shown]):
     kind: Kind = "text"
     interval: Callable[[Shown], Ends] | None = None
     why: Callable[[Shown], str] | None = None
+    note: Callable[[Shown], str] | None = None
     csv_only: bool = False
 
     @property
@@ -70,7 +73,8 @@ class Column(Generic[Shown]):
         text = UNKNOWN if value is None else str(value)
         if self.kind == "verdict":
             words = "" if value is None else str(value)
-            return Cell(words or UNKNOWN, look=_LOOKS.get(words, "no"), title=self.why(record) if self.why else "")
+            note, why = (part(record) if part else "" for part in (self.note, self.why))
+            return Cell(words or UNKNOWN, note, look=_LOOKS.get(words, "no"), title=why)
         if self.is_numeric and value is not None and not isinstance(value, str):
             text = human(float(value), FLOPS) if self.kind == "count" else compact(float(value))
         return Cell(text, interval(*self.interval(record)) if self.interval and value is not None else "")

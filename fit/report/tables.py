@@ -10,6 +10,7 @@ from tfrs_scaling.fit.analyses.generalisation import PROGRESSIVE, Generalisation
 from tfrs_scaling.fit.analyses.held_out import HeldOut
 from tfrs_scaling.fit.analyses.joint import JointLaw, PathStep
 from tfrs_scaling.fit.analyses.lines import LineFit
+from tfrs_scaling.fit.analyses.noise import TrainingNoise
 from tfrs_scaling.fit.analyses.outlook import HalfGap, Limit, Saturation
 from tfrs_scaling.fit.analyses.paper import Claim
 from tfrs_scaling.fit.analyses.ranking import Pair, Ranking, SchemeLaw
@@ -56,8 +57,8 @@ def study_tables(study: StudyFits) -> dict[str, Table[Any]]:
         _ranking(study.ranking), _pairs(study.ranking), _phases(study.saturation), _limits(study.limits),
         _zones(study.zones), _cells(study.zones), _dimension(study.dimension), _generalisation(study.generalisation),
         _joint(study.joint), _path(study.joint), _architectures(study.architectures), _effects(study.effects),
-        _held_out(study.held_out), _paper(study.paper), fits_table(study.lines), _missing(study.missing),
-        _collapsed(study.collapsed), _flagged(study.flagged),
+        _noise(study.noise), _held_out(study.held_out), _paper(study.paper), fits_table(study.lines),
+        _missing(study.missing), _collapsed(study.collapsed), _flagged(study.flagged),
     ]  # fmt: skip
     return {table.name: table for table in tables}
 
@@ -79,6 +80,11 @@ def _parameter(
     return Column(key or name, heading, value, "estimate", ends, csv_only=csv_only)
 
 
+def _threshold(epsilon: float) -> str:
+    """What counts as saturated: the same verdict with another threshold may differ."""
+    return f"below {epsilon:.1%} per doubling"
+
+
 def _percent(share: float | None) -> float | None:
     return None if share is None else 100 * share
 
@@ -98,7 +104,14 @@ def _ranking(ranking: Sequence[Ranking]) -> Table[tuple[Ranking, SchemeLaw]]:
             _parameter("gamma", "γ", lambda r: r[1]),
             Column("r2", "R²", lambda r: r[1].r2, "number"),
             Column("status", "Fit", lambda r: r[1].status.words, "verdict", why=lambda r: r[1].status.meaning),
-            Column("saturated", "Saturated", lambda r: r[1].saturated, "verdict", why=lambda r: r[1].why),
+            Column(
+                "saturated",
+                "Saturated",
+                lambda r: r[1].saturated,
+                "verdict",
+                why=lambda r: r[1].why,
+                note=lambda r: _threshold(r[1].epsilon),
+            ),
             Column("gain_percent", "Next doubling, % of NE", lambda r: _percent(r[1].gain), "number"),
         ),
         "NE ≈ α·x⁻ᵝ + γ on the frontier of each scheme. In small print: the interval. Saturated: whether the next "
@@ -138,7 +151,10 @@ def _phases(saturation: Sequence[Saturation]) -> Table[Saturation]:
             Column("epsilon_percent", "Threshold, % of NE", lambda r: 100 * r.epsilon, "number"),
             Column("gain_percent", "Next doubling, % of NE", lambda r: _percent(r.gain), "number"),
             Column("elasticity", "Local exponent", lambda r: r.elasticity, "number"),
-            Column("saturated", "Saturated", lambda r: r.saturated, "verdict"),
+            Column(
+                "saturated", "Saturated", lambda r: r.saturated, "verdict", why=lambda r: r.why,
+                note=lambda r: _threshold(r.epsilon),
+            ),
             Column("probability", "Probability of saturation", lambda r: r.probability, "number"),
             Column(
                 "diminishing_return", "Point of diminishing return, x", lambda r: r.diminishing_return, "estimate",
@@ -344,11 +360,40 @@ def _effects(records: Sequence[Effect]) -> Table[Effect]:
             Column("examples", "Examples", lambda r: r.examples, "count"),
             Column("baseline", "NE of the baseline", lambda r: r.baseline, "number"),
             Column("ne", "NE", lambda r: r.ne, "number"),
-            Column("change", "Change", lambda r: r.change, "estimate", lambda r: (r.low, r.high)),
+            Column(
+                "change", "Change (interval of all together)", lambda r: r.change, "estimate", lambda r: (r.low, r.high)
+            ),
             Column("outcome", "NE against the baseline", lambda r: r.outcome, "verdict", why=lambda r: r.why),
         ),
+        "lower, higher: by more than the noise, all rows considered. (alone): only when no other row is looked at, as "
+        "the answer compares an option with the baseline.",
         folded=True,
     )
+
+
+def _noise(noises: Sequence[TrainingNoise]) -> Table[tuple[TrainingNoise, int]]:
+    return Table(
+        "noise",
+        "Noise of one training",
+        [(noise, examples) for noise in noises for examples in noise.examples],
+        (
+            Column("architecture", "Architecture", lambda r: r[0].architecture),
+            Column("examples", "Examples", lambda r: r[1], "count"),
+            Column("sd", "Standard deviation of NE", lambda r: r[0].error(r[1], 1), "number"),
+            Column("least_difference", "Least difference", _least_difference, "number"),
+            Column("shared", "Share kept at all sizes", lambda r: r[0].shared, "number"),
+            Column("degrees", "Degrees of freedom", lambda r: r[0].degrees, "number"),
+            Column("source", "Estimated from", lambda r: r[0].source),
+        ),
+        "By how much the NE of one training varies by chance: all comparisons of measured shapes on this page use it. "
+        "Least difference: from it on, two trainings differ by more than the noise (95 %, no others looked at).",
+        folded=True,
+    )  # fmt: skip
+
+
+def _least_difference(row: tuple[TrainingNoise, int]) -> float:
+    noise, examples = row
+    return noise.quantile(0.975) * noise.error(examples, 1, 1)
 
 
 def _held_out(records: Sequence[HeldOut]) -> Table[HeldOut]:

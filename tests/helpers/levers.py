@@ -15,6 +15,7 @@ from tfrs_scaling.fit.advice.advice import Advice
 from tfrs_scaling.fit.advice.advise import advise
 from tfrs_scaling.fit.analyses.held_out import held_out
 from tfrs_scaling.fit.analyses.lines import DataLine, LineFit
+from tfrs_scaling.fit.analyses.noise import training_noise
 from tfrs_scaling.fit.labels import multiplier_label
 from tfrs_scaling.fit.runs import COLUMNS
 from tfrs_scaling.fit.screening import usable_runs
@@ -103,6 +104,7 @@ def _needed_fits(runs: pd.DataFrame, *, extrapolates: bool) -> StudyFits:
     return study_fits(
         lines=tuple(LineFit("dot", line.scheme, "data", line.line, fit) for line, fit in fits if fit is not None),
         held_out=tuple(held_out(lines)),
+        noise=training_noise(chosen),
     )
 
 

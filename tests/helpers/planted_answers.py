@@ -97,7 +97,7 @@ def answered(runs: pd.DataFrame, **options: Any) -> StudyFits:
 def _ranking(architecture: str, x: str, text: str) -> Ranking:
     sound = SchemeLaw(
         scheme="V", alpha=0.2, beta=0.3, gamma=0.78, interval=_INTERVAL, r2=0.999, status=Status.OK, saturated="no",
-        gain=0.02, why="gain above the threshold",
+        epsilon=0.01, gain=0.02, why="gain above the threshold",
     )  # fmt: skip
     flat = replace(sound, scheme="H", status=Status.FLAT, saturated="cannot tell", gain=None, r2=None)
     pair = Pair("V", "H", ">", -0.01, -0.02, -0.005, 1e6, "more than the noise")

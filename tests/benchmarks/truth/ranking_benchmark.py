@@ -13,8 +13,8 @@ import pandas as pd
 import tensorflow as tf
 
 from tests.fit.analyses.zones_test import OUTCOME, table_of
+from tests.helpers.noise import ladders_of
 from tests.helpers.paper_grid import DATA, SMALLEST, Grid, compute_study, draw_signs, noisy, outcomes, study, zone_study
-from tfrs_scaling.fit.analyses.ladders import resample_ladders
 from tfrs_scaling.fit.analyses.ranking import rank_schemes
 from tfrs_scaling.fit.analyses.zones import scheme_zones
 from tfrs_scaling.fit.study import fit_study
@@ -46,7 +46,7 @@ class RankingBenchmark(tf.test.Benchmark):
             for seed in range(SEEDS):
                 signs = draw_signs(np.random.default_rng(seed))
                 runs = noisy(zone_study(quiet, signs, difference), seed)
-                found = table_of(scheme_zones(resample_ladders(runs, "dot", seed=seed)))
+                found = table_of(scheme_zones(ladders_of(runs, seed=seed)))
                 right = sum(found[quarter] == OUTCOME[sign] for quarter, sign in signs.items())
                 quarters, tables = quarters + right, tables + (right == len(signs))
             figures = {"quarters right": quarters / SEEDS / 8, "whole tables right": tables / SEEDS}
@@ -55,7 +55,7 @@ class RankingBenchmark(tf.test.Benchmark):
         for margin in (0.0, 1e-3):
             started, told = time.perf_counter(), Counter[str]()
             for seed in range(SEEDS):
-                for record in scheme_zones(resample_ladders(noisy(flat, seed), "dot", seed=seed), margin=margin):
+                for record in scheme_zones(ladders_of(noisy(flat, seed), seed=seed), margin=margin):
                     for name in ("cells", "table"):
                         told[name] += any(part.outcome != "≈" for part in getattr(record, name))
             figures = {f"pairs with a difference in {name}": told[name] / SEEDS / 2 for name in ("cells", "table")}
@@ -72,7 +72,7 @@ class RankingBenchmark(tf.test.Benchmark):
     def _rank(self, name: str, quiet: pd.DataFrame, x: str) -> None:
         started, found = time.perf_counter(), Counter[str]()
         for seed in range(SEEDS):
-            records = rank_schemes(resample_ladders(noisy(quiet, seed), "dot", seed=seed), [], [])
+            records = rank_schemes(ladders_of(noisy(quiet, seed), seed=seed), [], [])
             of_x = outcomes(next(record for record in records if record.x == x))
             found.update(pair + outcome for pair, outcome in of_x.items() if outcome != "≈")
             found["any"] += any(outcome != "≈" for outcome in of_x.values())

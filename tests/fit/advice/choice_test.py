@@ -4,7 +4,7 @@ import numpy as np
 import tensorflow as tf
 from scipy import stats
 
-from tfrs_scaling.fit.advice.choice import CHOICE_LEVEL, choose, is_lower
+from tfrs_scaling.fit.advice.choice import choose, is_lower
 from tfrs_scaling.fit.advice.use import DRAWS, How, Use
 
 UNIT = 0.001
@@ -69,15 +69,15 @@ class ChooseTest(tf.test.TestCase):
         for trial in range(300):
             first, second = 0.78 + rng.normal(0, UNIT, 2)
             wrong += self.chosen(use("V", first, seed=trial), use("H", second, seed=trial), use("M", 0.9)) is not None
-        self.assertBetween(wrong, *stats.binom(300, 1 - CHOICE_LEVEL).ppf([0.001, 0.999]))
+        self.assertBetween(wrong, *stats.binom(300, 0.05).ppf([0.001, 0.999]))
 
     def test_the_best_of_four_equal_uses_pays_for_being_picked(self) -> None:
         rng, wrong = np.random.default_rng(1), 0
         for trial in range(200):
             family = [use("V", ne, seed=4 * trial + k) for k, ne in enumerate(0.8 + rng.normal(0, UNIT, 4))]
             rival = use("", 0.8 + rng.normal(0, UNIT), seed=trial)
-            wrong += is_lower(min(family, key=lambda member: member.ne), rival, family)
-        self.assertLessEqual(wrong, stats.binom(200, (1 - CHOICE_LEVEL) / 2).ppf(0.999))
+            wrong += is_lower(min(family, key=lambda member: member.ne), rival, family, level=0.95)
+        self.assertLessEqual(wrong, stats.binom(200, (0.05) / 2).ppf(0.999))
 
 
 if __name__ == "__main__":

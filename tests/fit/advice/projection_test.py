@@ -70,6 +70,11 @@ class SchemeSizesTest(tf.test.TestCase):
         self.assertAllClose(sizes.cost(8, 10)["hours"], 10 / 12.5 / 3600)
         self.assertEqual(sizes.embedding_dim(8), 16)
 
+    def test_tables_that_stay_do_not_hide_how_the_rest_grows(self) -> None:
+        sizes = SchemeSizes(self.shapes, "O")  # 10,000 in tables, 1000 * multiplier**2 outside them
+        self.assertAllClose(sizes.cost(181, 1)["params"], 10_000 + 1000 * 181**2)
+        self.assertAllClose(sizes.cost(181, 1)["compute"], 6000 * 181**2)
+
     def test_laws_of_a_scheme_that_changes_the_tables_count_all_parameters(self) -> None:
         shapes = [
             dataclasses.replace(shape, scheme="H", embedding_dim=round(16 * shape.multiplier)) for shape in self.shapes

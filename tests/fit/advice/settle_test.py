@@ -7,6 +7,7 @@ import tensorflow as tf
 from scipy import stats
 
 from tests.helpers.levers import LADDER, Scenario
+from tests.helpers.noise import noise
 from tests.helpers.planted_answers import study_fits
 from tests.helpers.studies import CONFIGS
 from tfrs_scaling.config import Config, read_config
@@ -14,7 +15,6 @@ from tfrs_scaling.fit.advice.budget import read_budget
 from tfrs_scaling.fit.advice.settle import Settle, Settler
 from tfrs_scaling.fit.advice.use import Use
 from tfrs_scaling.fit.advice.uses import Uses
-from tfrs_scaling.fit.analyses.noise import Noise
 
 
 def proposed(settle: Settle) -> Config:
@@ -31,7 +31,7 @@ class SettlerTest(tf.test.TestCase):
         self.options = {use.scheme: use for use in uses.all()}
 
     def settler(self, sd: float = 1e-3, degrees: int = 20) -> Settler:
-        return Settler(self.rows, Noise(sd, degrees, "seeds" if degrees else "none"), self.baseline)
+        return Settler(self.rows, noise(sd, degrees, "seeds" if degrees else "none"), self.baseline)
 
     def moved(self, scheme: str, gain: float) -> Use:
         return dataclasses.replace(self.options[scheme], ne=self.baseline.ne - gain)

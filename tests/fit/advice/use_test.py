@@ -1,21 +1,26 @@
 """Tests of measured shapes and what it costs to train them."""
 
+import dataclasses
+
 import numpy as np
 import pandas as pd
 import tensorflow as tf
 
 from tests.helpers.levers import LADDER, Scenario
+from tests.helpers.noise import UNKNOWN, ladders_of, noise
 from tests.helpers.planted import planted_row
 from tfrs_scaling.fit.advice.use import ARCHITECTURE, DRAWS, Shape, measured_shapes
-from tfrs_scaling.fit.analyses.noise import Noise
+from tfrs_scaling.fit.analyses.noise import TrainingNoise
 from tfrs_scaling.fit.runs import COLUMNS
 
-NOISE = Noise(1e-3, 50, "seeds")
+NOISE = noise(1e-3, 50)
 
 
-def shapes_of(rows: pd.DataFrame, noise: Noise = NOISE) -> dict[tuple[str, float], Shape]:
+def shapes_of(rows: pd.DataFrame, known: TrainingNoise = NOISE) -> dict[tuple[str, float], Shape]:
     """By scheme and multiplier; those of other architectures left out."""
-    found = measured_shapes(rows, "dot", LADDER[-1], noise, np.random.default_rng(0))
+    names = sorted(rows["architecture"].unique())
+    ladders = {name: ladders_of(rows, dataclasses.replace(known, architecture=name)) for name in names}
+    found = measured_shapes(rows, "dot", LADDER[-1], ladders)
     return {(shape.scheme, shape.multiplier): shape for shape in found if ARCHITECTURE not in shape.levers}
 
 
@@ -30,7 +35,7 @@ class MeasuredShapesTest(tf.test.TestCase):
 
     def test_unknown_noise_makes_unknown_draws(self) -> None:
         rows = Scenario("params=4x", {}, None, multipliers=(4.0,)).study(np.random.default_rng(0))
-        for shape in shapes_of(rows, Noise(np.nan, 0, "none")).values():
+        for shape in shapes_of(rows, UNKNOWN).values():
             self.assertTrue(np.isnan(shape.draws).all())
 
     def test_cost(self) -> None:
@@ -46,7 +51,7 @@ class MeasuredShapesTest(tf.test.TestCase):
         self.assertAllClose(epochs, baseline | {"compute": 3 * baseline["compute"], "hours": 3 * baseline["hours"]})
         # Of 100 rows 20 are clicks and a quarter of the other 80 is kept: 40 rows trained on.
         self.assertAllClose(negatives, baseline | {"data": 2500})
-        self.assertLen(measured_shapes(table, "dot", LADDER[-1], NOISE, np.random.default_rng(0)), 4)
+        self.assertLen(shapes, 3)  # that of another architecture left out
 
 
 if __name__ == "__main__":

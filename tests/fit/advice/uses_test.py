@@ -12,6 +12,7 @@ from tfrs_scaling.fit.advice.uses import Uses
 from tfrs_scaling.fit.analyses.held_out import HeldOut
 from tfrs_scaling.fit.analyses.joint import joint_record
 from tfrs_scaling.fit.analyses.lines import fit_lines, points
+from tfrs_scaling.fit.analyses.noise import training_noise
 from tfrs_scaling.fit.runs import COLUMNS
 from tfrs_scaling.fit.screening import usable_runs
 
@@ -38,7 +39,7 @@ class UsesTest(tf.test.TestCase):
         planes = {("dot", scheme): points(cls.rows, "dot", scheme) for scheme in "DM"}
         joint = joint_record(planes["dot", "M"], "dot", "M", resamples=100)
         assert joint is not None
-        cls.study = study_fits(lines=tuple(fit_lines(planes)), joint=(joint,))
+        cls.study = study_fits(noise=training_noise(cls.rows), lines=tuple(fit_lines(planes)), joint=(joint,))
 
     def uses(self, budget: str) -> Uses:
         return Uses(self.rows, self.study, read_budget(budget))
@@ -94,7 +95,8 @@ class UsesTest(tf.test.TestCase):
         [law] = [line for line in fit_lines({("dot", "D"): points(rows, "dot", "D")}) if line.line == "1"]
         errors = tuple(HeldOut("dot", "D", "1", LADDER[-1], 0.8, 0.7, 0.9, 0.8, True, -0.01, "power") for _ in range(8))
         honest, biased = (
-            Uses(rows, study_fits(lines=(law,), held_out=held_out), read_budget("data=2x")) for held_out in ((), errors)
+            Uses(rows, study_fits(noise=training_noise(rows), lines=(law,), held_out=held_out), read_budget("data=2x"))
+            for held_out in ((), errors)
         )
         self.assertEqual((honest.overshoot, biased.overshoot), (0, 0.01))
         [narrow], [wide] = honest.all(), biased.all()

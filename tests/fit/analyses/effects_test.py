@@ -1,16 +1,18 @@
 """Tests of effects: intervals worked out by hand, and how often a study of nothing shows something."""
 
+import dataclasses
 import math
 
 import numpy as np
 import pandas as pd
 import tensorflow as tf
-from scipy import stats
+from scipy import optimize, stats
 
 from tests.helpers.levers import NOISE, Scenario
+from tests.helpers.noise import ladders_of, noise
 from tests.helpers.planted import planted_row
-from tfrs_scaling.fit.analyses.effects import effects
-from tfrs_scaling.fit.analyses.noise import Noise, training_noise
+from tfrs_scaling.fit.analyses.effects import Effect, effects
+from tfrs_scaling.fit.analyses.noise import TrainingNoise
 from tfrs_scaling.fit.runs import COLUMNS
 
 
@@ -24,6 +26,13 @@ def table(*points: tuple[str, str, float, int, int, float]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=list(COLUMNS)).astype(COLUMNS)
 
 
+def effects_of(rows: pd.DataFrame, known: TrainingNoise | None = None, base: str = "dot") -> list[Effect]:
+    """The effects of a study, with its own noise or with one that is known."""
+    names = sorted(rows["architecture"].unique())
+    noises = [None if known is None else dataclasses.replace(known, architecture=name) for name in names]
+    return effects([ladders_of(rows, own, architecture=name) for name, own in zip(names, noises, strict=True)], base)
+
+
 class EffectsTest(tf.test.TestCase):
     def test_interval_by_hand(self) -> None:
         rows = table(
@@ -31,14 +40,17 @@ class EffectsTest(tf.test.TestCase):
             ("dot", "V", 4.0, 0, 2000, 0.840), ("dot", "N", 0.25, 0, 2000, 0.8515),
             ("dot", "H", 2.0, 0, 8000, 0.7),
         )  # fmt: skip
-        found = effects(rows, Noise(0.001, 10, "seeds"))
+        found = effects_of(rows, noise(0.001, 10))
         # H was measured where the baseline was not
         self.assertEqual([(r.scheme, r.multiplier) for r in found], [("V", 4.0), ("N", 0.25)])
         vertical, negatives = found
         self.assertAllClose(vertical.change, 0.840 - 0.851)
-        # three shapes besides the baseline, each at a level of 1 - 0.05 / 3; one training against the mean of two
-        half = stats.t(10).ppf(1 - 0.05 / 6) * 0.001 * math.sqrt(1 + 1 / 2)
-        self.assertAllClose((vertical.low, vertical.high), (-0.011 - half, -0.011 + half))
+        # Two shapes against one baseline, which is the mean of two trainings (Dunnett 1955): their differences have the
+        # correlation 1/2 / (1 + 1/2).
+        limit = stats.multivariate_t([0, 0], [[1, 1 / 3], [1 / 3, 1]], df=10)
+        factor = optimize.brentq(lambda q: float(limit.cdf([q, q], lower_limit=[-q, -q])) - 0.95, 2, 4)
+        half = factor * 0.001 * math.sqrt(1 + 1 / 2)
+        self.assertAllClose((vertical.low, vertical.high), (-0.011 - half, -0.011 + half), atol=0.1 * half, rtol=0)
         self.assertEqual((vertical.outcome, negatives.outcome), ("lower", "≈"))
         self.assertEqual(vertical.examples, 2000)
         self.assertIsNone(vertical.equal_compute)
@@ -48,7 +60,7 @@ class EffectsTest(tf.test.TestCase):
             ("dot", "D", 1.0, 0, 1000, 0.90), ("dot", "D", 1.0, 0, 2000, 0.88), ("dot", "D", 1.0, 0, 4000, 0.85),
             ("dot", "E", 2.0, 0, 1000, 0.89), ("dot", "E", 2.0, 0, 2000, 0.87), ("dot", "E", 2.0, 0, 4000, 0.845),
         )  # fmt: skip
-        [record] = effects(rows, Noise(0.001, 10, "seeds"))
+        [record] = effects_of(rows, noise(0.001, 10))
         self.assertAllClose((record.examples, record.change), (4000, -0.005))
         equal = record.equal_compute  # two passes over 2,000 rows against one over 4,000
         assert equal is not None
@@ -59,26 +71,38 @@ class EffectsTest(tf.test.TestCase):
         rows = table(
             ("dot", "D", 1.0, 0, 1000, 0.9), ("dot", "V", 4.0, 0, 1000, 0.9), ("cross", "D", 1.0, 0, 1000, 0.85)
         )
-        found = {(r.architecture, r.scheme): r.outcome for r in effects(rows, Noise(0.001, 10, "seeds"))}
+        found = {(r.architecture, r.scheme): r.outcome for r in effects_of(rows, noise(0.001, 10))}
         self.assertEqual(found, {("cross", "A"): "lower", ("dot", "V"): "≈"})
+
+    def test_what_exceeds_the_noise_alone_but_not_among_many_says_so(self) -> None:
+        others = [("dot", "H", 2.0**k, 0, 1000, 0.9) for k in range(1, 10)]
+        change = 2.4 * 0.001 * math.sqrt(2)  # one comparison needs 1.96 standard errors, ten with one baseline 2.7
+        shape = ("dot", "V", 4.0, 0, 1000, 0.9 - change)
+        baseline = ("dot", "D", 1.0, 0, 1000, 0.9)
+        found = effects_of(table(baseline, shape, *others), noise(0.001, 1000))
+        self.assertEqual([record.outcome for record in found], ["lower (alone)", *["≈"] * 9])
+        assert found[0].low is not None and found[0].high is not None
+        self.assertBetween(0.0, found[0].low, found[0].high)
+        [only] = effects_of(table(baseline, shape), noise(0.001, 1000))
+        self.assertEqual(only.outcome, "lower")
 
     def test_unknown_noise_leaves_everything_open(self) -> None:
         rows = table(("dot", "D", 1.0, 0, 1000, 0.9), ("dot", "V", 4.0, 0, 1000, 0.5))
-        [record] = effects(rows, training_noise(rows))
+        [record] = effects_of(rows)
         self.assertEqual((record.outcome, record.low, record.high), ("≈", None, None))
-        self.assertEqual(effects(rows[rows["scheme"] == "V"], training_noise(rows)), [])
-        self.assertEqual(effects(rows[:0], training_noise(rows)), [])
+        self.assertEqual(effects_of(rows[rows["scheme"] == "V"]), [])
+        self.assertEqual(effects_of(rows[:0]), [])
 
     def test_a_study_of_nothing_shows_something_one_time_in_twenty(self) -> None:
         rng, scenario, shown = np.random.default_rng(1), Scenario("params=4x", {}, None), 0
         for _ in range(40):
             rows = scenario.study(rng)
-            shown += any(record.outcome != "≈" for record in effects(rows, Noise(NOISE, 1000, "seeds")))
+            shown += any(record.outcome in ("lower", "higher") for record in effects_of(rows, noise(NOISE, 1000)))
         self.assertLessEqual(shown, stats.binom(40, 0.05).ppf(0.999))
 
     def test_three_standard_errors_beyond_the_limit_are_found(self) -> None:
         rows = Scenario("params=4x", {"V": 7.0}, None).study(np.random.default_rng(2))
-        found = {(r.scheme, r.multiplier): r.outcome for r in effects(rows, training_noise(rows))}
+        found = {(r.scheme, r.multiplier): r.outcome for r in effects_of(rows)}
         self.assertEqual((found["V", 4.0], found["V", 0.25]), ("lower", "higher"))
 
 

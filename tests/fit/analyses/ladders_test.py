@@ -4,9 +4,10 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
+from tests.helpers.noise import ladders_of
 from tests.helpers.paper_grid import Grid, noisy, study
 from tests.helpers.planted import LADDER, planted_study
-from tfrs_scaling.fit.analyses.ladders import RESAMPLES, own_parameters, resample_ladders, simultaneous_intervals
+from tfrs_scaling.fit.analyses.ladders import RESAMPLES, own_parameters, simultaneous_intervals
 from tfrs_scaling.fit.screening import usable_runs
 
 
@@ -15,39 +16,38 @@ class NoiseTest(tf.test.TestCase):
 
     def test_noise_of_single_seeds_is_that_of_the_ladders(self) -> None:
         quiet = usable_runs(planted_study(noise=0.0))
-        found = [resample_ladders(noisy(quiet, seed), "dot") for seed in range(20)]
-        self.assertEqual({ladders.source for ladders in found}, {"ladders"})
+        found = [ladders_of(noisy(quiet, seed)) for seed in range(20)]
+        self.assertEqual({ladders.noise.source for ladders in found}, {"ladders"})
         # 17 ladders of 8 points less three each, and each data size loses one in 17: 80 degrees of freedom, 20 times
         # (a few ladders look as if they had a plateau: what the law misses that by counts as noise)
-        self.assertBetween(np.mean([ladders.noise.mean() for ladders in found]), 0.97 * 5e-4, 1.12 * 5e-4)
-        self.assertAllClose(np.median([ladders.degrees for ladders in found]), 80)
+        self.assertBetween(np.mean([np.mean(ladders.noise.sd) for ladders in found]), 0.97 * 5e-4, 1.12 * 5e-4)
+        self.assertAllClose(np.median([ladders.noise.degrees for ladders in found]), 80)
 
     def test_shapes_that_keep_to_no_law_are_no_reason_for_false_certainty(self) -> None:
         runs = noisy(usable_runs(planted_study(noise=0.0)), 0)
         early = (runs["multiplier"] != 1) & (runs["examples"] <= LADDER[1])
         plateau = runs.assign(test_ne=runs["test_ne"].where(~early, 0.99 + 0.003 * np.log(runs["multiplier"])))
-        ladders = resample_ladders(plateau, "dot")
-        of_early = (ladders.points["examples"] <= LADDER[1]).to_numpy()
-        self.assertGreater(ladders.noise[of_early].min(), 4e-3)
-        self.assertLess(ladders.noise[~of_early].max(), 3e-3)
+        ladders = ladders_of(plateau)
+        self.assertGreater(min(ladders.noise.sd[:2]), 4e-3)
+        self.assertLess(max(ladders.noise.sd[2:]), 3e-3)
 
     def test_noise_that_differs_between_data_sizes_is_found_so(self) -> None:
         quiet = study(Grid(), 0, noise=0.0)
         small = quiet["examples"] < 40_000_000
         rng = np.random.default_rng(0)
         runs = quiet.assign(test_ne=quiet["test_ne"] + rng.normal(0, np.where(small, 4e-3, 4e-4)))
-        ladders = resample_ladders(runs, "dot")
-        of_small = ladders.points["examples"] < 40_000_000
-        self.assertAllClose(ladders.noise[of_small].mean(), 4e-3, rtol=0.25)
-        self.assertAllClose(ladders.noise[~of_small].mean(), 4e-4, rtol=0.5)
+        noise = ladders_of(runs).noise
+        of_small = np.array(noise.examples) < 40_000_000
+        self.assertAllClose(np.mean(np.array(noise.sd)[of_small]), 4e-3, rtol=0.25)
+        self.assertAllClose(np.mean(np.array(noise.sd)[~of_small]), 4e-4, rtol=0.5)
 
     def test_noise_between_seeds_holds_what_a_training_keeps_along_its_ladder(self) -> None:
         runs = planted_study(seeds=12, noise=5e-4).query("learning_rate == 0.02").reset_index(drop=True)
         rng = np.random.default_rng(1)
         offset = runs["trial_id"].map({trial: rng.normal(0, 2e-3) for trial in sorted(runs["trial_id"].unique())})
-        ladders = resample_ladders(runs.assign(test_ne=runs["test_ne"] + offset), "dot")
-        self.assertEqual(ladders.source, "seeds")
-        self.assertAllClose(ladders.noise.mean(), np.hypot(5e-4, 2e-3), rtol=0.15)
+        ladders = ladders_of(runs.assign(test_ne=runs["test_ne"] + offset))
+        self.assertEqual(ladders.noise.source, "seeds")
+        self.assertAllClose(np.mean(ladders.noise.sd), np.hypot(5e-4, 2e-3), rtol=0.15)
         shocks = ladders.losses[2:] - ladders.losses[1]
         self.assertAllClose(shocks.std(), np.hypot(5e-4, 2e-3) / np.sqrt(12), rtol=0.15)  # of a mean over seeds
         one = np.flatnonzero((ladders.points["scheme"] == "V") & (ladders.points["multiplier"] == 4))
@@ -59,17 +59,17 @@ class NoiseTest(tf.test.TestCase):
 
     def test_without_seeds_or_long_ladders_no_noise_is_known(self) -> None:
         runs = usable_runs(planted_study())
-        ladders = resample_ladders(runs[runs["examples"] <= LADDER[3]], "dot")
-        self.assertFalse(ladders.known)
+        ladders = ladders_of(runs[runs["examples"] <= LADDER[3]])
+        self.assertFalse(ladders.noise.is_known)
         self.assertIn("several seeds", ladders.why_not)
         self.assertEqual(ladders.losses.shape, (1, 17 * 4))
-        self.assertEqual(resample_ladders(runs, "dot").losses.shape, (2 + RESAMPLES, 17 * 8))
-        self.assertEqual(len(resample_ladders(runs, "cross").points), 0)
+        self.assertEqual(ladders_of(runs).losses.shape, (2 + RESAMPLES, 17 * 8))
+        self.assertEqual(len(ladders_of(runs, architecture="cross").points), 0)
 
     def test_points_by_hand(self) -> None:
         runs = pd.DataFrame(planted_study(seeds=2))
         rows = usable_runs(runs)
-        points = resample_ladders(rows, "dot").points
+        points = ladders_of(rows).points
         mine = rows[(rows["scheme"] == "O") & (rows["multiplier"] == 4) & (rows["examples"] == LADDER[2])]
         row = points[(points["scheme"] == "O") & (points["multiplier"] == 4) & (points["examples"] == LADDER[2])].iloc[
             0
@@ -80,7 +80,7 @@ class NoiseTest(tf.test.TestCase):
 
     def test_the_order_of_the_rows_does_not_matter(self) -> None:
         runs = usable_runs(planted_study(seeds=2))
-        one, other = (resample_ladders(rows, "dot", seed=3) for rows in (runs, runs.sample(frac=1, random_state=0)))
+        one, other = (ladders_of(rows, seed=3) for rows in (runs, runs.sample(frac=1, random_state=0)))
         self.assertAllClose(one.losses, other.losses, rtol=1e-12)
 
 

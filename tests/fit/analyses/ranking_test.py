@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
+from tests.helpers.noise import ladders_of
 from tests.helpers.paper_grid import Grid, compute_study, noisy, outcomes, study
 from tests.helpers.planted import LADDER, planted_study
-from tfrs_scaling.fit.analyses.ladders import resample_ladders
 from tfrs_scaling.fit.analyses.outlook import saturation
 from tfrs_scaling.fit.analyses.ranking import Ranking, lowest_up_to, rank_schemes
 from tfrs_scaling.fit.screening import usable_runs
@@ -16,7 +16,7 @@ from tfrs_scaling.fit.study import fit_study
 
 def ranked(runs: pd.DataFrame, x: str, seed: int = 0) -> Ranking:
     """The record of one x, without laws."""
-    records = rank_schemes(resample_ladders(runs, "dot", seed=seed), [], [])
+    records = rank_schemes(ladders_of(runs, seed=seed), [], [])
     return next(record for record in records if record.x == x)
 
 
@@ -28,7 +28,7 @@ class RankingTest(tf.test.TestCase):
         found = {"data": 0, "parameters": 0}
         quiet = quiet[~quiet["scheme"].isin(["O"])]  # the fewer, the faster: three pairs
         for seed in range(40):
-            ladders = resample_ladders(noisy(quiet, seed), "dot", seed=seed)
+            ladders = ladders_of(noisy(quiet, seed), seed=seed)
             for record in rank_schemes(ladders, [], []):
                 if record.x in found:
                     found[record.x] += any(outcome != "≈" for outcome in outcomes(record).values())
@@ -115,7 +115,7 @@ class RankingTest(tf.test.TestCase):
         found = next(p for p in ranked(apart, "data").pairs if p.first + p.second == "VH")
         self.assertEqual((found.outcome, found.at), ("≈", None))
         self.assertIn("no range of data sizes in common", found.why)
-        self.assertEqual(rank_schemes(resample_ladders(runs[runs["scheme"] == "D"], "dot"), [], []), [])
+        self.assertEqual(rank_schemes(ladders_of(runs[runs["scheme"] == "D"]), [], []), [])
 
 
 class StaircaseTest(tf.test.TestCase):

@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
+from tests.helpers.noise import ladders_of
 from tests.helpers.paper_grid import DATA, SMALLEST, Grid, draw_signs, noisy, study, zone_study
 from tests.helpers.planted import LADDER, planted_study
-from tfrs_scaling.fit.analyses.ladders import resample_ladders
 from tfrs_scaling.fit.analyses.zones import Zones, scheme_zones
 from tfrs_scaling.fit.screening import usable_runs
 
@@ -29,14 +29,14 @@ class ZonesTest(tf.test.TestCase):
         grid = study(Grid(), 0, noise=0.0)
         for seed in range(10):
             signs = draw_signs(np.random.default_rng(seed))
-            ladders = resample_ladders(noisy(zone_study(grid, signs), seed), "dot", seed=seed)
+            ladders = ladders_of(noisy(zone_study(grid, signs), seed), seed=seed)
             planted = {quarter: OUTCOME[sign] for quarter, sign in signs.items()}
             self.assertEqual(table_of(scheme_zones(ladders)), planted)
 
     def test_differences_are_those_planted(self) -> None:
         signs = dict.fromkeys(draw_signs(np.random.default_rng(0)), 1)
         runs = zone_study(study(Grid(), 0, noise=0.0), signs, difference=0.01)
-        for record in scheme_zones(resample_ladders(noisy(runs, 0, noise=1e-6), "dot")):
+        for record in scheme_zones(ladders_of(noisy(runs, 0, noise=1e-6))):
             self.assertLen(record.cells, 8 * len(DATA))
             for quarter in record.table:
                 self.assertAllClose(quarter.difference, -0.01, rtol=0.03)
@@ -50,7 +50,7 @@ class ZonesTest(tf.test.TestCase):
         runs = runs.assign(test_ne=SMALLEST + 0.05 * (runs["examples"] / DATA[0]) ** -0.1)
         cells, quarters = 0, 0
         for seed in range(20):
-            records = scheme_zones(resample_ladders(noisy(runs, seed), "dot", seed=seed), margin=0.0)
+            records = scheme_zones(ladders_of(noisy(runs, seed), seed=seed), margin=0.0)
             for record in records:
                 cells += any(cell.outcome != "≈" for cell in record.cells)
                 quarters += any(quarter.outcome != "≈" for quarter in record.table)
@@ -60,7 +60,7 @@ class ZonesTest(tf.test.TestCase):
     def test_the_margin_is_what_counts(self) -> None:
         signs = dict.fromkeys(draw_signs(np.random.default_rng(0)), 1)
         runs = noisy(zone_study(study(Grid(), 0, noise=0.0), signs, difference=0.004), 0, noise=1e-5)
-        ladders = resample_ladders(runs, "dot")
+        ladders = ladders_of(runs)
         self.assertEqual(set(table_of(scheme_zones(ladders)).values()), {">"})
         wide = scheme_zones(ladders, margin=0.01)
         self.assertEqual(set(table_of(wide).values()), {"≈"})
@@ -70,7 +70,7 @@ class ZonesTest(tf.test.TestCase):
 
     def test_parameters_are_those_that_both_were_measured_at(self) -> None:
         runs = usable_runs(planted_study())
-        of_all, outside = scheme_zones(resample_ladders(runs, "dot"))
+        of_all, outside = scheme_zones(ladders_of(runs))
         budgets = sorted({cell.parameters for cell in of_all.cells})
         self.assertAllClose(budgets[0], 1_600_000 / 16 + 33_000)
         self.assertAllClose(budgets[-1], 1_600_000 * 16 + 33_000)
@@ -84,24 +84,24 @@ class ZonesTest(tf.test.TestCase):
 
     def test_partial_studies_have_fewer_cells(self) -> None:
         runs = usable_runs(planted_study())
-        whole = scheme_zones(resample_ladders(runs, "dot"))
+        whole = scheme_zones(ladders_of(runs))
         late = ~((runs["scheme"] == "H") & (runs["examples"] > LADDER[1]))
-        short = scheme_zones(resample_ladders(runs[late], "dot"))
+        short = scheme_zones(ladders_of(runs[late]))
         self.assertEqual({cell.examples for cell in short[0].cells}, set(LADDER[:2]))
         self.assertLen(short[1].cells, len(whole[1].cells))
-        self.assertEqual([z.first for z in scheme_zones(resample_ladders(runs[runs["scheme"] != "H"], "dot"))], ["O"])
-        up = scheme_zones(resample_ladders(runs[runs["multiplier"] >= 1], "dot"))
+        self.assertEqual([z.first for z in scheme_zones(ladders_of(runs[runs["scheme"] != "H"]))], ["O"])
+        up = scheme_zones(ladders_of(runs[runs["multiplier"] >= 1]))
         self.assertEqual({quarter.parameters for quarter in up[0].table}, {"high"})
-        self.assertEqual(scheme_zones(resample_ladders(runs.head(0), "dot")), [])
+        self.assertEqual(scheme_zones(ladders_of(runs.head(0))), [])
 
     def test_without_a_known_noise_nothing_is_told(self) -> None:
         runs = usable_runs(planted_study())
-        records = scheme_zones(resample_ladders(runs[runs["examples"] <= LADDER[2]], "dot"))
+        records = scheme_zones(ladders_of(runs[runs["examples"] <= LADDER[2]]))
         for record in records:
             self.assertEqual({cell.outcome for cell in record.cells}, {"≈"})
             self.assertEqual({(cell.low, cell.high) for cell in record.cells}, {(None, None)})
             for quarter in record.table:
-                self.assertIn("the noise is not known", quarter.why)
+                self.assertIn("the noise is unknown", quarter.why)
 
     def test_a_quarter_with_cells_of_both_outcomes_is_no_verdict(self) -> None:
         runs = pd.DataFrame(usable_runs(planted_study(noise=1e-5)))
@@ -110,7 +110,7 @@ class ZonesTest(tf.test.TestCase):
         small = (runs["scheme"] == "H") & (runs["multiplier"] == 4)
         runs.loc[large, "test_ne"] -= 0.2
         runs.loc[small, "test_ne"] += 0.05
-        table = {(q.parameters, q.data): q for q in scheme_zones(resample_ladders(runs, "dot"))[0].table}
+        table = {(q.parameters, q.data): q for q in scheme_zones(ladders_of(runs))[0].table}
         quarter = table["high", "high"]
         self.assertEqual(quarter.outcome, "≈")
         self.assertIn("each of the two is better", quarter.why)

@@ -7,17 +7,22 @@ import pandas as pd
 import tensorflow as tf
 
 from tests.helpers.planted import LADDER, planted_ne, planted_study
-from tfrs_scaling.fit.laws.power_law import PowerLawFit
-from tfrs_scaling.fit.report.summary import best_point, cautions, gain_words, next_doubling, scheme_gains
+from tfrs_scaling.fit.analyses.effects import Effect
+from tfrs_scaling.fit.report.summary import best_point, cautions, effect_words, next_doubling, scheme_effects
 from tfrs_scaling.fit.report.view import study_view
 from tfrs_scaling.fit.screening import usable_runs
 from tfrs_scaling.fit.study import fit_study
 
 
-def baseline_law(runs: pd.DataFrame) -> PowerLawFit | None:
-    """The law of the baseline against data."""
-    found = fit_study(runs).find(scheme="D", x="data", line="1", architecture="dot")
-    return None if found is None else found.fit
+def effects_of(runs: pd.DataFrame) -> list[Effect]:
+    """Of each scheme, the effect that the page starts with."""
+    return scheme_effects(fit_study(runs).effects, "dot")
+
+
+def doubling(runs: pd.DataFrame) -> str:
+    """What the page says of twice the data."""
+    view = study_view(runs, fit_study(runs))
+    return next_doubling(view.advice["data=2x"], view)
 
 
 class SummaryTest(tf.test.TestCase):
@@ -28,57 +33,65 @@ class SummaryTest(tf.test.TestCase):
         best = best_point(usable_runs(runs))
         assert best is not None
         self.assertEqual((best.scheme, best.multiplier, best.examples), ("V", 16.0, LADDER[-1]))
-        gains = {gain.scheme: gain for gain in scheme_gains(usable_runs(runs), "dot")}
+        gains = {gain.scheme: gain for gain in effects_of(runs)}
         self.assertEqual(list(gains), ["V", "H", "O", "M"])
         for scheme, gain in gains.items():
             truth = planted_ne("D", 1, LADDER[-1]) - planted_ne(scheme, 16, LADDER[-1])
             self.assertEqual((gain.multiplier, gain.examples), (16.0, LADDER[-1]))
-            self.assertAllClose(gain.drop, truth, atol=3e-4, rtol=0)
+            self.assertAllClose(-gain.change, truth, atol=3e-4, rtol=0)
 
     def test_gains_are_compared_where_both_were_measured(self) -> None:
         runs = planted_study()
         runs = runs[~((runs["scheme"] == "D") & (runs["examples"] > LADDER[4]))]
-        self.assertEqual({gain.examples for gain in scheme_gains(usable_runs(runs), "dot")}, {LADDER[4]})
-        self.assertEqual(scheme_gains(usable_runs(runs[runs["scheme"] != "D"]), "dot"), [])
+        self.assertEqual({gain.examples for gain in effects_of(runs)}, {LADDER[4]})
+        self.assertEqual(effects_of(runs[runs["scheme"] != "D"]), [])
 
     def test_a_scheme_that_was_only_scaled_down_is_judged_by_its_smallest_multiplier(self) -> None:
-        runs = planted_study(noise=0.0)
-        gain = scheme_gains(usable_runs(runs[(runs["scheme"] != "V") | (runs["multiplier"] < 1)]), "dot")[0]
+        runs = planted_study(noise=1e-5)
+        gain = effects_of(runs[(runs["scheme"] != "V") | (runs["multiplier"] < 1)])[0]
         self.assertEqual((gain.scheme, gain.multiplier), ("V", 1 / 16))
         truth = planted_ne("D", 1, LADDER[-1]) - planted_ne("V", 1 / 16, LADDER[-1])
-        self.assertAllClose(gain.drop, truth, rtol=1e-9)
-        self.assertIn("raises NE by", gain_words(gain))
+        self.assertAllClose(-gain.change, truth, atol=5e-5)
+        self.assertIn("raises NE by", effect_words(gain, 0.95))
 
     def test_features_and_negatives_are_only_scaled_down(self) -> None:
-        gains = scheme_gains(usable_runs(planted_study(noise=0.0, schemes="FN")), "dot")
+        gains = effects_of(planted_study(noise=1e-5, schemes="FN"))
         self.assertEqual([(gain.scheme, gain.multiplier) for gain in gains], [("F", 1 / 16), ("N", 1 / 16)])
         for gain in gains:
-            self.assertIn("raises NE by", gain_words(gain))
+            self.assertIn("raises NE by", effect_words(gain, 0.95))
 
-    def test_a_gain_that_rounds_to_nothing_has_no_direction(self) -> None:
-        gain = scheme_gains(usable_runs(planted_study(noise=0.0)), "dot")[0]
-        self.assertIn("lowers NE by", gain_words(gain))
-        words = gain_words(dataclasses.replace(gain, ne=gain.baseline_ne + 4e-5))
-        self.assertNotRegex(words, "lowers|raises")
+    def test_a_change_has_its_interval_and_no_direction_within_the_noise(self) -> None:
+        vertical, *_, mlps = effects_of(planted_study(noise=2e-3))
+        for effect, verdict in ((vertical, "lowers NE by"), (mlps, "within the noise")):
+            assert effect.low is not None and effect.high is not None
+            words = effect_words(effect, 0.95)
+            self.assertIn(verdict, words)
+            for number in (effect.baseline, effect.ne, abs(effect.low), abs(effect.high), abs(effect.change)):
+                self.assertIn(f"{number:.4f}", words)
+        unknown = dataclasses.replace(mlps, low=None, high=None)
+        self.assertIn("whether by chance is unknown", effect_words(unknown, 0.95))
+        self.assertNotRegex(effect_words(mlps, 0.95) + effect_words(unknown, 0.95), "lowers|raises")
+        alone = effect_words(dataclasses.replace(mlps, outcome="higher (alone)"), 0.95)
+        self.assertIn("not as one of all", alone)
 
-    def test_next_doubling(self) -> None:
-        runs = planted_study(noise=0.0)
+    def test_next_doubling_is_what_the_advice_expects(self) -> None:
+        runs = planted_study(noise=1e-5)
         now, then = (planted_ne("D", 1, LADDER[-1] * factor) for factor in (1, 2))
-        words = next_doubling(baseline_law(runs))
-        self.assertIn(f"from NE {now:.4f} to {then:.4f}", words)
-        self.assertIn(f"a gain of {100 * (now - then) / now:.2f}%", words)
+        words = doubling(runs)
+        self.assertStartsWith(words, "With 2 times the data, expect test NE")
+        found = [float(number) for number in re.findall(r"0\.\d{4}", words)]
+        self.assertAllClose(found[:3], [then, now, now - then], atol=1.5e-4)
+        self.assertBetween(found[2], found[3], found[4])
 
     def test_next_doubling_is_as_sure_as_the_law(self) -> None:
         runs = planted_study()
-        flat, few = baseline_law(runs.assign(test_ne=0.8)), baseline_law(runs[runs["examples"] <= LADDER[2]])
-        for fit in (flat, few):
-            assert fit is not None
-            self.assertIn(fit.status.meaning, next_doubling(fit))
-            self.assertNotRegex(next_doubling(fit), r"to 0\.")
-        four = baseline_law(runs[runs["examples"] <= LADDER[3]])
-        self.assertIn("floor is not identified", next_doubling(four))
-        self.assertIsNone(baseline_law(runs[runs["scheme"] != "D"]))
-        self.assertIn("not measured", next_doubling(None))
+        flat, few = runs.assign(test_ne=0.8), runs[runs["examples"] <= LADDER[2]]
+        for rows in (flat, few):
+            status = fit_study(rows).law("D", multiplier=1).status
+            self.assertIn(status.meaning, doubling(rows))
+            self.assertNotIn("expect", doubling(rows))
+        self.assertIn("floor is not identified", doubling(runs[runs["examples"] <= LADDER[3]]))
+        self.assertIn("not measured", doubling(runs[runs["scheme"] != "D"]))
 
     def test_cautions_count_what_was_lost_or_is_doubtful(self) -> None:
         runs = planted_study()
