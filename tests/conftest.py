@@ -9,29 +9,30 @@ import pytest
 
 TESTS = Path(__file__).parent
 SLOW = (  # files and folders, the longest first
+    "tfrs_scaling/sweep",
     "colab_test.py",
-    "fit/extrapolation",
-    "fit/joint",
+    "tfrs_scaling/training",
+    "tfrs_scaling/cli",
     "fit/report/report_test.py",
     "fit/study_test.py",
     "input/batches_test.py",
+    "fit/advice/advise_test.py",
+    "input/malformed_test.py",
+    "fit/joint",
+    "fit/extrapolation",
     "input/check_test.py",
     "input/describe/description_test.py",
     "input/logs/parquet_test.py",
     "input/logs/tfds_test.py",
     "input/logs/tfrecord_test.py",
-    "input/malformed_test.py",
     "input/prepare/beam_test.py",
     "input/prepare/prepare_test.py",
     "input/prepare/publish_test.py",
     "input/real_logs_test.py",
-    "tfrs_scaling/cli",
     "tfrs_scaling/hardware_test.py",
     "tfrs_scaling/model/accounting_test.py",
     "tfrs_scaling/model/dlrm_test.py",
     "tfrs_scaling/model/embedding_test.py",
-    "tfrs_scaling/sweep",
-    "tfrs_scaling/training",
 )
 SLOW_NAMES = ("_cover", "_with_training")  # of tests, in part: whether intervals cover the truth takes simulations
 

@@ -1,7 +1,6 @@
 """Tests of advice on planted studies, on partial ones, and on the command line."""
 
 import dataclasses
-import doctest
 import json
 import math
 from pathlib import Path
@@ -200,14 +199,6 @@ class PartialStudyTest(tf.test.TestCase):
         self.assertEqual((advice.do.use.architecture, advice.do.use.examples), ("cross", 32_000))
         levers = {"".join(sorted(option.use.levers)) for option in advice.options}
         self.assertContainsSubset({"architecture", "V", "E", "HV"}, levers)
-
-
-class ExampleTest(tf.test.TestCase):
-    def test_it_runs(self) -> None:
-        finder, runner = doctest.DocTestFinder(), doctest.DocTestRunner()
-        for example in finder.find(advise, "advise", globs={"advise": advise, "fit_study": fit_study}):
-            runner.run(example)
-        self.assertEqual(runner.summarize(), (0, 5))
 
 
 if __name__ == "__main__":

@@ -1,12 +1,10 @@
 """Tests of budgets as they are typed."""
 
-import doctest
 import math
 
 import tensorflow as tf
 
 from tfrs_scaling.common.errors import InputError
-from tfrs_scaling.fit.advice import budget
 from tfrs_scaling.fit.advice.budget import read_budget
 
 BASELINE = {"compute": 1e12, "data": 5e5, "params": 1e6, "hours": 0.5}
@@ -49,9 +47,6 @@ class BudgetTest(tf.test.TestCase):
         with self.assertRaisesRegex(InputError, r"2\.5e.05 .* 5e.05"):
             read_budget("data=0.5x").allowed(BASELINE)
         self.assertEqual(read_budget("data=1x").allowed(BASELINE)["data"], 5e5)
-
-    def test_example(self) -> None:
-        self.assertEqual(doctest.testmod(budget), (0, 2))
 
 
 if __name__ == "__main__":
