@@ -184,10 +184,7 @@ def _container_limits(file: str) -> Iterator[str]:
 def on_one_gpu(index: int, function: Callable[..., Any], *arguments: Any) -> Any:
     """Call a function in a process that is to use one GPU only.
 
-    Args:
-        index: of the GPU, among those that the process sees.
-        function: what to call; the process must not have started a device yet.
-        arguments: of the function.
+    The process must not have started a device yet; the index is among the GPUs that it sees.
 
     Raises:
         RuntimeError: TensorFlow finds no such GPU.

@@ -82,11 +82,7 @@ def table_optimizer(
 ) -> tf.keras.optimizers.legacy.Optimizer:
     """The optimizer of embedding tables.
 
-    Args:
-        training: which, and how it starts.
-        learning_rate: of the first step.
-        rows_hold_accumulators: the tables are made for ``RowAdagrad``.
-        steps: of the whole training, for a schedule.
+    ``rows_hold_accumulators``: the tables are made for ``RowAdagrad``; ``steps``: as for ``scheduled``.
     """
     rate = scheduled(training, learning_rate, steps)
     if training.table_optimizer == "sgd":

@@ -79,9 +79,7 @@ class GridOracle(kt.oracles.GridSearchOracle):
 
     Trials go by the study's names (``trial_id`` of ``study.trials.Trial``).
 
-    Args:
-        config: the study.
-        folder: for KerasTuner's files; emptied first.
+    ``folder`` holds KerasTuner's files, and is emptied first.
     """
 
     def __init__(self, config: Config, folder: Path):
