@@ -75,7 +75,7 @@ class StrategyTest(tf.test.TestCase, parameterized.TestCase):
                 4,
                 0,
                 "cpu",
-                "^1 NVIDIA GPU, but TensorFlow cannot",
+                "^4 NVIDIA GPUs, but TensorFlow cannot",
             ),
             ({}, 4, 0, "cpu", r"^4 NVIDIA GPUs, but .*\[gpu\].*--strategy cpu"),
             ({"CUDA_VISIBLE_DEVICES": "-1"}, 4, 4, "cpu", "neither"),

@@ -28,9 +28,5 @@ def write_text_atomically(path: str | os.PathLike[str], text: str, *, durably: b
 
 
 def write_json(path: str | os.PathLike[str], content: dict[str, Any], *, durably: bool = False) -> None:
-    """Write a JSON file, with sorted keys, as ``write_text_atomically`` writes text.
-
-    Raises:
-        OSError: as there.
-    """
+    """Write a JSON file, with sorted keys, as ``write_text_atomically`` writes text."""
     write_text_atomically(path, json.dumps(content, indent=1, sort_keys=True) + "\n", durably=durably)

@@ -180,12 +180,8 @@ def timings_of(
 ) -> Measured:
     """The timings of a trial.
 
-    Args:
-        planned: the trial.
-        scalars: its summaries, by tag and examples.
-        ladder: the examples at which it was evaluated; until the first, functions are traced.
-        rows: of an evaluation.
-        seconds: from the start of its process to its end.
+    ``scalars`` are its summaries, by tag and examples; functions are traced until the ladder's first size. ``rows`` are
+    those of an evaluation, and ``seconds`` lie between the start of the trial's process and its end.
     """
     wall, speed = scalars["time/wall_seconds"], scalars["time/examples_per_second"]
     pairs = list(itertools.pairwise(ladder))

@@ -159,11 +159,6 @@ class GridOracle(kt.oracles.GridSearchOracle):
 def served(oracle: GridOracle, address: str, thread: futures.ThreadPoolExecutor) -> Iterator[None]:
     """Serve an oracle to workers on other machines.
 
-    Args:
-        oracle: its methods are called in ``thread`` alone.
-        address: HOST:PORT.
-        thread: of one thread.
-
     Raises:
         InputError: the address cannot be served.
     """
@@ -188,10 +183,6 @@ def served(oracle: GridOracle, address: str, thread: futures.ThreadPoolExecutor)
 
 class OracleClient:
     """The oracle that another process serves at an address.
-
-    Args:
-        address: HOST:PORT.
-        config: the study, to name its trials.
 
     Every method raises ``grpc.RpcError`` if there is no answer within ``timeout`` seconds.
     """

@@ -125,11 +125,7 @@ _ONE_AT_A_TIME = {
 
 
 def _check(config: Config, strategy: StrategyName, jobs: int | None) -> None:
-    """Check that the strategy can train the study.
-
-    Raises:
-        InputError: it cannot.
-    """
+    """Check that the strategy can train the study."""
     from tfrs_scaling.study.trials import why_from_scratch
 
     if strategy in _ONE_AT_A_TIME and jobs not in (None, 1):

@@ -48,11 +48,7 @@ def start_server() -> None:
 
 
 def _folder_for_socket() -> str:
-    """The temporary folder, or another whose name is short enough for the address of a socket.
-
-    Raises:
-        InputError: there is none.
-    """
+    """The temporary folder, or another whose name is short enough for the address of a socket."""
     usual = tempfile.gettempdir()
     for folder in (usual, "/tmp", "/var/tmp"):  # noqa: S108 -- the server makes a folder of its own there
         if len(folder.encode() + _SOCKET.encode()) <= _LONGEST_ADDRESS and os.access(folder, os.W_OK | os.X_OK):

@@ -141,11 +141,7 @@ class Build:
         return prior_correction(self.data.manifest.negative_rate * self.trial.negative_rate)
 
     def check_batch_size(self) -> None:
-        """Check that the replicas can share a batch evenly.
-
-        Raises:
-            TrialFailedError: they cannot.
-        """
+        """Check that the replicas can share a batch evenly."""
         batch_size, replicas = self.config.training.batch_size, self.strategy.num_replicas_in_sync
         if batch_size % replicas:
             raise TrialFailedError(
@@ -230,11 +226,7 @@ class _Record:
 
 @contextlib.contextmanager
 def lost_worker_named(worker: Worker) -> Iterator[None]:
-    """Turn an error of an exchange between workers into a reason: TensorFlow's is a page long and names no worker.
-
-    Raises:
-        TrialFailedError: another worker was lost.
-    """
+    """Turn an error of an exchange between workers into a reason: TensorFlow's is a page long and names no worker."""
     try:
         yield
     except (tf.errors.UnavailableError, tf.errors.AbortedError) as error:
