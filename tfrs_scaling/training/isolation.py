@@ -28,6 +28,7 @@ from tfrs_scaling.common.errors import InputError
 Item = TypeVar("Item")
 
 _CONTEXT = multiprocessing.get_context("forkserver")
+_STARTING = threading.Lock()
 _SOCKET = "/pymp-12345678/listener-12345678"  # what the server adds to the temporary folder
 _LONGEST_ADDRESS = 103  # of a socket, on macOS; Linux allows 107
 
@@ -39,12 +40,13 @@ class IsolatedError(RuntimeError):
 def start_server() -> None:
     """Start the server, which imports TensorFlow in the background, before the first process needs it."""
     _CONTEXT.set_forkserver_preload(["tfrs_scaling.training.preload"])
-    before = tempfile.tempdir
-    tempfile.tempdir = _folder_for_socket()
-    try:
-        multiprocessing.forkserver.ensure_running()
-    finally:
-        tempfile.tempdir = before
+    with _STARTING:  # jobs start it side by side
+        before = tempfile.tempdir
+        tempfile.tempdir = _folder_for_socket()
+        try:
+            multiprocessing.forkserver.ensure_running()
+        finally:
+            tempfile.tempdir = before
 
 
 def _folder_for_socket() -> str:
