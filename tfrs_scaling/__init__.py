@@ -19,11 +19,7 @@ def _require_legacy_keras() -> None:
         ImportError: TensorFlow was imported before this package, and came with Keras 3.
     """
     tensorflow = sys.modules.get("tensorflow")
-    came_first = tensorflow is not None and os.environ.get("TF_USE_LEGACY_KERAS") not in (
-        "1",
-        "true",
-        "True",
-    )
+    came_first = tensorflow is not None and os.environ.get("TF_USE_LEGACY_KERAS") not in ("1", "true", "True")
     if came_first and hasattr(tensorflow, "__version__"):
         raise ImportError(
             "TensorFlow was imported before tfrs_scaling and came with Keras 3, which TensorFlow Recommenders "

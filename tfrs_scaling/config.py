@@ -142,10 +142,7 @@ _Examples = Annotated[tuple[Annotated[int, pydantic.Field(ge=1)], ...], pydantic
 # One key per scheme that has multipliers of its own, in the order of SCHEMES; ``examples`` keeps its place before them.
 _Ladders: Any = dataclasses.make_dataclass(
     "_Ladders",
-    [
-        ("examples", _Examples),
-        *((letter, _MULTIPLIERS[SCHEMES[letter].multipliers], ()) for letter in SCALED),
-    ],
+    [("examples", _Examples), *((letter, _MULTIPLIERS[SCHEMES[letter].multipliers], ()) for letter in SCALED)],
     frozen=True,
 )
 
@@ -200,10 +197,6 @@ class Config:
     """A study.
 
     Attributes:
-        study: its name.
-        model: the baseline.
-        training: how each trial is trained.
-        sweep: which trials there are.
         synthetic: the data, for a study that makes its own; others are given data with ``--data``.
     """
 

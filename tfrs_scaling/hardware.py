@@ -113,15 +113,11 @@ def usable_gpus() -> int:
 
 
 def _visible_gpu_nodes() -> int:
-    """NVIDIA GPUs by device nodes (WSL's one stands for any number) and CUDA_VISIBLE_DEVICES."""
+    """NVIDIA GPUs by device nodes (WSL's one stands for any number); 0 if CUDA_VISIBLE_DEVICES hides them."""
     nodes = sum(path.name[len("nvidia") :].isdigit() for path in Path("/dev").glob("nvidia[0-9]*"))
     nodes = nodes or int(Path("/dev/dxg").exists())
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if nodes == 0 or visible is None:
-        return nodes
-    names = [name.strip() for name in visible.split(",")]
-    ends = names.index("-1") if "-1" in names else len(names)  # CUDA stops at the first invalid name
-    return sum(name != "" for name in names[:ends])
+    hidden = os.environ.get("CUDA_VISIBLE_DEVICES", "0").split(",")[0].strip() in ("", "-1")
+    return 0 if hidden else nodes
 
 
 def _check_tpu(why: str) -> None:
@@ -184,10 +180,7 @@ def _container_limits(file: str) -> Iterator[str]:
 def on_one_gpu(index: int, function: Callable[..., Any], *arguments: Any) -> Any:
     """Call a function in a process that is to use one GPU only.
 
-    Args:
-        index: of the GPU, among those that the process sees.
-        function: what to call; the process must not have started a device yet.
-        arguments: of the function.
+    The process must not have started a device yet; the index is among the GPUs that it sees.
 
     Raises:
         RuntimeError: TensorFlow finds no such GPU.

@@ -50,7 +50,7 @@ class StrategyTest(tf.test.TestCase, parameterized.TestCase):
             self.skipTest("this machine has a GPU")
         for name in ("gpu", "mirrored"):
             with self.assertRaisesRegex(InputError, rf"--strategy {name}: .* no GPU; .*\[gpu\].*--strategy cpu"):
-                choose_strategy(name)  # type: ignore[arg-type]
+                choose_strategy(name)
 
     def test_tpu_asked_for_and_not_there_stops(self) -> None:
         if any(Path("/dev").glob("accel[0-9]*")) or any(Path("/dev/vfio").glob("[0-9]*")):
@@ -75,7 +75,7 @@ class StrategyTest(tf.test.TestCase, parameterized.TestCase):
                 4,
                 0,
                 "cpu",
-                "^1 NVIDIA GPU, but TensorFlow cannot",
+                "^4 NVIDIA GPUs, but TensorFlow cannot",
             ),
             ({}, 4, 0, "cpu", r"^4 NVIDIA GPUs, but .*\[gpu\].*--strategy cpu"),
             ({"CUDA_VISIBLE_DEVICES": "-1"}, 4, 4, "cpu", "neither"),

@@ -6,7 +6,7 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -41,6 +41,14 @@ time_limit_option = click.option(
 strategy_option = click.option(
     "--strategy", type=click.Choice(["auto", *get_args(StrategyName)]), default="auto", show_default=True
 )
+
+
+def study_command(function: Callable[..., None]) -> click.Command:
+    """A command that runs a study, with the options of its run."""
+    command: Any = located_errors(function)
+    for option in (set_option, time_limit_option, strategy_option, jobs_option, workdir_option, data_option):
+        command = option(command)
+    return click.command()(config_argument(command))
 
 
 @click.command()
@@ -102,29 +110,13 @@ def plan(
         say(sentence)
 
 
-@click.command()
-@config_argument
-@data_option
-@workdir_option
-@jobs_option
-@strategy_option
-@time_limit_option
-@set_option
-@located_errors
+@study_command
 def sweep(**options: Any) -> None:
     """Run every trial of a study that is not yet done; writes runs.csv."""
     _run_study(**options)
 
 
-@click.command()
-@config_argument
-@data_option
-@workdir_option
-@jobs_option
-@strategy_option
-@time_limit_option
-@set_option
-@located_errors
+@study_command
 def study(**options: Any) -> None:
     """Sweep, export, fit and report: the whole study. Started again, it continues where it was."""
     workdir = _run_study(**options)

@@ -9,10 +9,7 @@ from typing import Any
 def write_text_atomically(path: str | os.PathLike[str], text: str, *, durably: bool = True) -> None:
     """Write text as UTF-8 with Unix line ends: into a temporary file next to the target, then renamed over it.
 
-    Args:
-        path: of the file.
-        text: what it holds.
-        durably: whether it must survive a loss of power, which takes longer.
+    ``durably``: it must survive a loss of power, which takes longer.
 
     Raises:
         OSError: the folder does not exist or cannot be written to; the target is then unchanged.
@@ -31,9 +28,5 @@ def write_text_atomically(path: str | os.PathLike[str], text: str, *, durably: b
 
 
 def write_json(path: str | os.PathLike[str], content: dict[str, Any], *, durably: bool = False) -> None:
-    """Write a JSON file, with sorted keys, as ``write_text_atomically`` writes text.
-
-    Raises:
-        OSError: as there.
-    """
+    """Write a JSON file, with sorted keys, as ``write_text_atomically`` writes text."""
     write_text_atomically(path, json.dumps(content, indent=1, sort_keys=True) + "\n", durably=durably)

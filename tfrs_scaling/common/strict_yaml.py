@@ -52,9 +52,7 @@ class _Loader(yaml.SafeLoader):
 
 
 _Loader.add_implicit_resolver(  # unlike YAML 1.2, PyYAML requires a dot before the exponent and a sign in it
-    "tag:yaml.org,2002:float",
-    re.compile(r"^[-+]?[0-9][0-9_]*(\.[0-9_]*)?[eE][-+]?[0-9]+$"),
-    list("-+0123456789"),
+    "tag:yaml.org,2002:float", re.compile(r"^[-+]?[0-9][0-9_]*(\.[0-9_]*)?[eE][-+]?[0-9]+$"), list("-+0123456789")
 )
 _Loader.yaml_implicit_resolvers = {  # JSON has no dates, and neither have the dataclasses
     first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
@@ -178,14 +176,7 @@ def _fields_at(cls: Any, location: list[Any]) -> list[str]:
 
 
 def _leaves(annotation: Any) -> list[Any]:
-    if typing.get_origin(annotation) in (
-        tuple,
-        list,
-        dict,
-        typing.Union,
-        types.UnionType,
-        typing.Annotated,
-    ):
+    if typing.get_origin(annotation) in (tuple, list, dict, typing.Union, types.UnionType, typing.Annotated):
         return [leaf for argument in typing.get_args(annotation) for leaf in _leaves(argument)]
     return [annotation]
 

@@ -18,10 +18,8 @@ class Count:
 
     Attributes:
         embedding: the tables, and the pooling of multi-hot embeddings.
-        bottom: the bottom MLP.
         interaction: projections of tables of other dimensions, dot products or cross network, and the dense-sparse
             interaction layer.
-        overarch: the over-arch with the logit.
     """
 
     embedding: int
@@ -135,7 +133,6 @@ class Memory:
     """Bytes that training takes, on each device that holds a replica.
 
     Attributes:
-        tables: the embedding tables.
         slots: what optimizers keep beside parameters.
         dense: the other parameters, with their gradients.
         activations: of a replica's share of a training batch, with their gradients.

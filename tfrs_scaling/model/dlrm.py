@@ -17,11 +17,7 @@ class DLRM(tfrs.models.Model):
 
     Its weights are created here and not at the first call, where each replica would draw different ones.
 
-    Args:
-        shape: sizes and kinds of its layers.
-        schema: the features.
-        embedding: looks up the vectors of a batch's ``ids``.
-        precision: of the dense layers' arithmetic; weights, tables, logits and losses are float32 always.
+    Whatever the ``precision`` of the dense layers' arithmetic, weights, tables, logits and losses are float32.
     """
 
     def __init__(
@@ -128,9 +124,6 @@ class Projection(tf.keras.layers.Layer):
     """All features' vectors in the schema's order, those of another dimension than the interaction's projected to it.
 
     Each such feature has a matrix of its own, without a bias, as in DLRM with mixed dimensions (Ginart et al. 2021).
-
-    Args:
-        shape: the dimensions.
     """
 
     def __init__(self, shape: Shape):
@@ -140,9 +133,7 @@ class Projection(tf.keras.layers.Layer):
         self._place = [order.index(feature) for feature in range(len(order))]
         self._matrices = {
             str(dim): self.add_weight(
-                name=f"from_{dim}",
-                shape=(len(features), dim, shape.embedding_dim),
-                initializer=_mean_square_kept,
+                name=f"from_{dim}", shape=(len(features), dim, shape.embedding_dim), initializer=_mean_square_kept
             )
             for dim, features in groups.items()
             if dim != shape.embedding_dim

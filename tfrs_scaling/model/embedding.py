@@ -83,11 +83,7 @@ class StackedEmbedding(tf.keras.layers.Layer):
 class _Stack:
     """Tables of one dimension, one after the other.
 
-    Args:
-        dim: of each.
-        rows: of each.
-        slots: of each one's feature: the columns of the id matrix.
-        pooling: of each one's feature.
+    ``slots`` are the columns of the id matrix that each one's feature has.
     """
 
     def __init__(self, dim: int, rows: list[int], slots: list[range], pooling: list[str]):

@@ -60,10 +60,7 @@ def scheduled(training: Training, learning_rate: float, steps: int | None) -> Ra
     Of ``steps`` steps counted from 0, step t has ``learning_rate`` times ``1 - t / steps`` under the schedule
     ``linear`` and ``(1 + cos(pi t / steps)) / 2`` under ``cosine``; no step has rate 0.
 
-    Args:
-        training: which schedule.
-        learning_rate: of the first step.
-        steps: of the whole training; None if that is unknown, and the schedule is ``constant``.
+    ``steps`` are those of the whole training; they may be None under ``constant`` alone.
 
     Raises:
         ValueError: the schedule needs the number of steps.
@@ -82,11 +79,7 @@ def table_optimizer(
 ) -> tf.keras.optimizers.legacy.Optimizer:
     """The optimizer of embedding tables.
 
-    Args:
-        training: which, and how it starts.
-        learning_rate: of the first step.
-        rows_hold_accumulators: the tables are made for ``RowAdagrad``.
-        steps: of the whole training, for a schedule.
+    ``rows_hold_accumulators``: the tables are made for ``RowAdagrad``; ``steps``: as for ``scheduled``.
     """
     rate = scheduled(training, learning_rate, steps)
     if training.table_optimizer == "sgd":

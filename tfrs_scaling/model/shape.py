@@ -14,15 +14,10 @@ class Shape:
     """Sizes and kinds of a DLRM's layers.
 
     Attributes:
-        table_rows: rows of each embedding table.
         embedding_dim: length of the vectors that interact, and width of the bottom MLP's last layer.
-        bottom: widths of the bottom MLP's hidden layers.
         interaction: width of the dense-sparse interaction layer; 0: none.
-        overarch: widths of the over-arch's hidden layers.
         table_dims: length of each table's embeddings; empty: ``embedding_dim`` for all, and filled in.
         pooling: of each table's feature if it is multi-hot; empty: the mean for all, and filled in.
-        architecture: how vectors interact.
-        cross_layers, cross_rank: of the cross network, in the architecture ``cross``.
     """
 
     table_rows: tuple[int, ...]

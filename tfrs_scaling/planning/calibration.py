@@ -1,6 +1,5 @@
 """A machine's speed, measured by a few seconds of real trials of the study, run as the sweep will run them."""
 
-import concurrent.futures
 import dataclasses
 import itertools
 import os
@@ -23,7 +22,7 @@ from tfrs_scaling.input.shards import MANIFEST, SPLITS, ClickData, Split, SplitN
 from tfrs_scaling.planning.cost import TYPICAL, Measured, Speed, Work, fitted_speed
 from tfrs_scaling.planning.plan import PlannedTrial, rows_left
 from tfrs_scaling.study.export import read_scalars
-from tfrs_scaling.training.isolation import IsolatedError, run_isolated
+from tfrs_scaling.training.isolation import IsolatedError, run_isolated, side_by_side
 from tfrs_scaling.training.trial import run_trial
 
 # A trial makes some steps, in which its functions are traced, and then two stretches of steps that count. Each takes
@@ -51,7 +50,6 @@ class Calibration:
         speed: of this machine with so many trials at a time; a typical one's if no trial could be measured.
         left_out: by trial id, why a trial could not be measured.
         server_seconds: that the sweep needs before its first trial.
-        seconds: that the calibration took.
     """
 
     speed: Speed
@@ -88,18 +86,7 @@ def calibrate(
     processes of their own, on as many threads and as many at a time as in the sweep, so that the measurements include
     what trials running side by side cost each other.
 
-    Args:
-        config: the study.
-        data: its shards, or similar ones.
-        planned: its trials.
-        folder: an empty one, to work in.
-        strategy: the hardware of each trial.
-        jobs: trials at a time.
-        on_progress: called with a line about what is being done.
-        machine: runs trials and reads clocks; None: this one.
-
-    Raises:
-        KeyboardInterrupt: Ctrl-C was pressed; running trials were ended.
+    ``data`` may be similar ones to the study's; ``folder`` is an empty one, to work in.
     """
     machine = machine or Machine()
     began = machine.clock()
@@ -124,7 +111,12 @@ def calibrate(
             left_out[p.trial.trial_id] = result
         on_progress(f"calibrating: {len(measured) + len(left_out)} of {len(ladders)} shapes")
 
-    _side_by_side(measure, list(ladders), jobs, stop)
+    out_of_time = threading.Timer(ALL_SECONDS, stop.set)
+    out_of_time.start()
+    try:
+        side_by_side(measure, list(ladders), jobs, stop)
+    finally:
+        out_of_time.cancel()
     return Calibration(
         fitted_speed(sorted(measured, key=lambda m: m.trial.trial_id)) if measured else TYPICAL,
         left_out,
@@ -135,13 +127,7 @@ def calibrate(
 
 @dataclasses.dataclass(frozen=True)
 class Machine:
-    """How a calibration runs trials and reads their results.
-
-    Attributes:
-        run: ``training.isolation.run_isolated``.
-        read: ``study.export.read_scalars``.
-        clock: seconds, monotonic.
-    """
+    """How a calibration runs trials and reads their results."""
 
     run: Callable[..., Any] = run_isolated
     read: Callable[[Path], dict[str, dict[int, float]]] = read_scalars
@@ -172,24 +158,6 @@ def _measured(
     return timings_of(planned, machine.read(directory), config.ladder, _evaluation_rows(data), seconds)
 
 
-def _side_by_side(
-    measure: Callable[[PlannedTrial], None], trials: list[PlannedTrial], jobs: int, stop: threading.Event
-) -> None:
-    """Measure trials, so many at a time, for at most ``ALL_SECONDS``."""
-    out_of_time = threading.Timer(ALL_SECONDS, stop.set)
-    out_of_time.start()
-    try:
-        with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
-            try:
-                for done in concurrent.futures.as_completed([pool.submit(measure, p) for p in trials]):
-                    done.result()
-            except BaseException:
-                stop.set()
-                raise
-    finally:
-        out_of_time.cancel()
-
-
 def shapes_to_measure(planned: list[PlannedTrial]) -> list[PlannedTrial]:
     """The trials to measure: every scheme's smallest and largest shape that fit and whose steps end in seconds, each
     shape once, the baseline first."""
@@ -212,12 +180,8 @@ def timings_of(
 ) -> Measured:
     """The timings of a trial.
 
-    Args:
-        planned: the trial.
-        scalars: its summaries, by tag and examples.
-        ladder: the examples at which it was evaluated; until the first, functions are traced.
-        rows: of an evaluation.
-        seconds: from the start of its process to its end.
+    ``scalars`` are its summaries, by tag and examples; functions are traced until the ladder's first size. ``rows`` are
+    those of an evaluation, and ``seconds`` lie between the start of the trial's process and its end.
     """
     wall, speed = scalars["time/wall_seconds"], scalars["time/examples_per_second"]
     pairs = list(itertools.pairwise(ladder))

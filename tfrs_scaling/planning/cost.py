@@ -24,7 +24,6 @@ class Work:
         trained, evaluated: rows, as often as they are trained on or predicted.
         embedding_values: numbers looked up for one row.
         flops_train, flops_forward: of one row.
-        architecture: of the model.
     """
 
     starts: int
@@ -44,11 +43,7 @@ class Work:
 def work_of(trial: Trial, config: Config, data_schema: Schema, evaluation_rows: int) -> Work:
     """The work of a trial: its trainings, and predictions of both evaluation splits at each rung.
 
-    Args:
-        trial: the trial.
-        config: the study.
-        data_schema: of its data.
-        evaluation_rows: rows of the validation and test splits together.
+    ``evaluation_rows`` are those of the validation and test splits together.
     """
     schema, shape = trial.schema(config, data_schema), trial.shape(config, data_schema)
     return Work(
@@ -84,8 +79,6 @@ class Measured:
     """The timings of a trial.
 
     Attributes:
-        trial: the trial.
-        work: in all its rungs.
         start: seconds before the first step and after the last: process, model, tracing.
         training, evaluation: seconds per row.
     """
@@ -102,7 +95,6 @@ class Speed:
     """How fast a machine is.
 
     Attributes:
-        start: seconds of a start.
         training, evaluation: of rows.
         measured: trials whose deviations from these numbers correct the predictions for similar trials.
     """
@@ -157,9 +149,6 @@ def fitted_speed(measured: Sequence[Measured]) -> Speed:
     """The speed that explains what trials took: non-negative least squares of relative errors.
 
     A typical machine's ratios of row, embedding value and FLOP enter with a weight near zero.
-
-    Args:
-        measured: of different shapes; at least one.
     """
     training = [(m.work.embedding_values, m.work.flops_train, m.training) for m in measured]
     evaluation = [(m.work.embedding_values, m.work.flops_forward, m.evaluation) for m in measured]

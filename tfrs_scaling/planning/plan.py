@@ -23,11 +23,7 @@ class PlannedTrial:
     """A trial with its cost.
 
     Attributes:
-        trial: what is trained.
-        parameters: all of them.
         flops_forward, flops_train: per example.
-        bytes: of memory.
-        work: what it has to do.
         seconds: how long that takes at the speed that the plan assumes; 0 if it cannot run.
         too_large: why the trial cannot run on this machine; empty if it can.
     """
@@ -45,11 +41,8 @@ class PlannedTrial:
 def plan(config: Config, schema: Schema, evaluation_rows: int, speed: Speed = TYPICAL) -> list[PlannedTrial]:
     """Every trial of the study with its cost.
 
-    Args:
-        config: the study.
-        schema: of its data.
-        evaluation_rows: rows of the validation and test splits together.
-        speed: of the machine; that of a typical one suffices to compare trials.
+    ``evaluation_rows`` are those of the validation and test splits together. A typical machine's ``speed`` suffices to
+    compare trials.
 
     Raises:
         InputError: the config names a table that the data do not have.

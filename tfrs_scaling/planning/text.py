@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from rich.table import Table
 
+from tfrs_scaling.common.words import FLOPS, duration, human
 from tfrs_scaling.config import Config
 from tfrs_scaling.planning.calibration import Calibration
 from tfrs_scaling.planning.cost import wall_seconds
@@ -20,8 +21,8 @@ def trial_table(planned: list[PlannedTrial]) -> Table:
         table.add_row(
             p.trial.trial_id,
             f"{p.parameters:,}",
-            _human(p.flops_forward),
-            _human(p.flops_train),
+            human(p.flops_forward, FLOPS),
+            human(p.flops_train, FLOPS),
             f"{p.bytes / 2**30:.1f} GiB",
             "" if p.too_large else duration(p.seconds),
             style="red" if p.too_large else None,
@@ -39,13 +40,7 @@ def sentences(
 ) -> Iterator[str]:
     """What the table means, and what the study costs in all.
 
-    Args:
-        config: the study.
-        planned: its trials, timed by the calibration.
-        calibration: of the machine.
-        jobs: trials at a time.
-        price: of an hour of the machine.
-        preparing: seconds that making the study's data takes; 0 if they exist.
+    ``price`` is that of an hour; ``preparing`` are the seconds that making the study's data takes, 0 if they exist.
     """
     for p in planned:
         if p.too_large:
@@ -74,27 +69,9 @@ def sentences(
     rates, seeds = config.training.learning_rates, config.sweep.seeds
     with_one_rate = [p.seconds for p in runnable if p.trial.learning_rate == rates[0]]
     with_one_seed = [p.seconds for p in runnable if p.trial.seed == seeds[0]]
-    for name, count, with_one in (
-        ("learning rates", len(rates), with_one_rate),
-        ("seeds", len(seeds), with_one_seed),
-    ):
+    for name, count, with_one in (("learning rates", len(rates), with_one_rate), ("seeds", len(seeds), with_one_seed)):
         if count > 1 and trials:
             saved = trials - wall_seconds(with_one, jobs)
             yield f"  {count} {name} account for {saved / wall:.0%}; with one it would take {duration(wall - saved)}"
     if price is not None:
         yield f"  cost: {wall / 3600 * price:,.2f} at {price:g} an hour"
-
-
-def duration(seconds: float) -> str:
-    """A time in the unit that suits it."""
-    for size, unit in ((86400.0 * 365, "years"), (86400.0, "days"), (3600.0, "h"), (60.0, "min")):
-        if seconds >= 2 * size:
-            return f"{seconds / size:.1f} {unit}"
-    return f"{seconds:.1f} s"
-
-
-def _human(number: float) -> str:
-    for size, unit in ((1e12, " T"), (1e9, " G"), (1e6, " M"), (1e3, " k")):
-        if number >= size:
-            return f"{number / size:.3g}{unit}"
-    return f"{number:.3g}"

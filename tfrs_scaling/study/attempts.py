@@ -37,9 +37,7 @@ class Process:
     """A process, described so that others can tell whether it is still alive.
 
     Attributes:
-        host: name of its machine.
         space: the machine's boot and PID namespace, within which ids are unique. Containers may share a host's name.
-        pid: its id.
         started: Unix time; ids are reused.
     """
 
@@ -69,14 +67,11 @@ class Attempt:
     """What attempt.json says.
 
     Attributes:
-        trial_id: the trial.
         worker: who runs it: ``jobN``, or KerasTuner's tuner id.
         process: the sweep or worker, not the process that trains.
         began: Unix time.
         at: Unix time when this was written.
         beat: how often it has been written; grows while the process lives.
-        examples: trained on so far.
-        examples_per_second: of training.
     """
 
     trial_id: str
@@ -100,14 +95,7 @@ class Attempt:
 
 
 class Heartbeat:
-    """Writes an attempt's state every few seconds, from its beginning to its end.
-
-    Args:
-        directory: of the attempt.
-        trial_id: the trial.
-        worker: who runs it.
-        seconds: between two writes.
-    """
+    """Writes an attempt's state every few seconds, from its beginning to its end."""
 
     def __init__(self, directory: Path, trial_id: str, worker: str, seconds: float = BEAT_SECONDS):
         self._path, self._seconds = directory / "attempt.json", seconds
@@ -180,11 +168,6 @@ def publish(directory: Path, trial: Path, record: dict[str, Any]) -> dict[str, A
     """End an attempt: its folder becomes the trial's, unless another attempt has already succeeded.
 
     A failed trial is replaced, a successful one is kept.
-
-    Args:
-        directory: the attempt's folder.
-        trial: the trial's folder to be.
-        record: the attempt's outcome; ``status`` is ok, failed or skipped.
 
     Returns:
         The record that is kept: this one, or that of an attempt that succeeded earlier.

@@ -120,10 +120,7 @@ def read_scalars(directory: Path) -> dict[str, dict[int, float]]:
     for path in sorted(directory.glob("events.out.tfevents.*")):
         for event in EventFileLoader(str(path)).Load():
             for value in event.summary.value:
-                if value.HasField("tensor") and value.metadata.plugin_data.plugin_name in (
-                    "scalars",
-                    "",
-                ):
+                if value.HasField("tensor") and value.metadata.plugin_data.plugin_name in ("scalars", ""):
                     number = tensor_util.make_ndarray(value.tensor)
                     if number.shape == () and number.dtype == np.float32:
                         scalars.setdefault(value.tag, {})[event.step] = float(str(number[()]))

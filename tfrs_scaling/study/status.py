@@ -13,6 +13,7 @@ from rich.text import Text
 
 from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.common.strict_yaml import read_yaml
+from tfrs_scaling.common.words import duration
 from tfrs_scaling.study.attempts import Attempt, live_attempts
 from tfrs_scaling.study.workdir import Workdir
 
@@ -22,11 +23,8 @@ class Status:
     """Where the trials of a study stand.
 
     Attributes:
-        study: its name.
         planned: planned seconds of each trial, by id, in the order of the grid.
-        ended: outcomes of the trials that have ended, by id.
         running: attempts in progress, at trials that have not ended or failed before.
-        examples: that a trial trains on in all.
         sweep: whether a sweep or a chief is running; None if that cannot be seen from this machine.
         now: Unix time.
     """
@@ -137,16 +135,8 @@ def _running(status: Status) -> Table:
         table.add_row(
             attempt.trial_id,
             f"{attempt.process.host}, {attempt.worker.rpartition('/')[0] or attempt.worker}",
-            duration(status.now - attempt.began),
+            duration(max(0.0, status.now - attempt.began)),
             f"{attempt.examples / status.examples:.0%}" if attempt.examples else "",
             f"{attempt.examples_per_second:,.0f}" if attempt.examples_per_second else "",
         )
     return table
-
-
-def duration(seconds: float) -> str:
-    """Seconds for people."""
-    for size, unit in ((86400.0, "days"), (3600.0, "h"), (60.0, "min")):
-        if seconds >= 2 * size:
-            return f"{seconds / size:.1f} {unit}"
-    return f"{max(0.0, seconds):.0f} s"

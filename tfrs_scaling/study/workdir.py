@@ -34,15 +34,7 @@ if TYPE_CHECKING:  # these load TensorFlow or SciPy, which reading a folder does
     from tfrs_scaling.config import Config
     from tfrs_scaling.input.shards import ClickData, Manifest
 
-LIBRARIES = (
-    "tensorflow",
-    "tf-keras",
-    "tensorflow-recommenders",
-    "keras-tuner",
-    "numpy",
-    "scipy",
-    "bokeh",
-)
+LIBRARIES = ("tensorflow", "tf-keras", "tensorflow-recommenders", "keras-tuner", "numpy", "scipy", "bokeh")
 
 
 def libraries() -> str:
@@ -151,12 +143,7 @@ class Workdir:
         ]
         if differences:
             raise InputError(
-                "\n".join(
-                    [
-                        f"{self.root}: holds another study; choose another --workdir. What differs:",
-                        *differences,
-                    ]
-                )
+                "\n".join([f"{self.root}: holds another study; choose another --workdir. What differs:", *differences])
             )
 
     def read_study(self) -> dict[str, Any]:

@@ -36,14 +36,6 @@ def lead(
 ) -> None:
     """The chief's part of a study: serve until every trial has ended. The workdir must be locked and claimed.
 
-    Args:
-        config: the study.
-        workdir: its folder.
-        planned: its trials.
-        role: the chief's.
-        watcher: called with every trial's progress and outcome.
-        say: called with lines for the user.
-
     Raises:
         InputError: the address cannot be served.
         KeyboardInterrupt: Ctrl-C was pressed; workers continue with the trials they have.
@@ -63,13 +55,6 @@ class ChiefOracle(GridOracle):
     """The grid, handed out to workers according to the study's folder.
 
     Its methods must be called from one thread.
-
-    Args:
-        config: the study.
-        workdir: its folder.
-        watcher: called with every trial's progress and outcome.
-        say: called with lines for the user.
-        clock: seconds, monotonic.
     """
 
     def __init__(

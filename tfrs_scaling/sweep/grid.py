@@ -79,9 +79,7 @@ class GridOracle(kt.oracles.GridSearchOracle):
 
     Trials have the study's names (``trial_id`` of ``study.trials.Trial``).
 
-    Args:
-        config: the study.
-        folder: for KerasTuner's files; emptied first.
+    ``folder`` holds KerasTuner's files, and is emptied first.
     """
 
     def __init__(self, config: Config, folder: Path):
@@ -161,11 +159,6 @@ class GridOracle(kt.oracles.GridSearchOracle):
 def served(oracle: GridOracle, address: str, thread: futures.ThreadPoolExecutor) -> Iterator[None]:
     """Serve an oracle to workers on other machines.
 
-    Args:
-        oracle: its methods are called in ``thread`` alone.
-        address: HOST:PORT.
-        thread: of one thread.
-
     Raises:
         InputError: the address cannot be served.
     """
@@ -190,10 +183,6 @@ def served(oracle: GridOracle, address: str, thread: futures.ThreadPoolExecutor)
 
 class OracleClient:
     """The oracle that another process serves at an address.
-
-    Args:
-        address: HOST:PORT.
-        config: the study, to name its trials.
 
     Every method raises ``grpc.RpcError`` if there is no answer within ``timeout`` seconds.
     """

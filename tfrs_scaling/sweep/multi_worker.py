@@ -28,12 +28,8 @@ def join_as_worker(
 
     A trial that fails here fails at the chief too, which records it.
 
-    Args:
-        config: the study; the same as the chief's.
-        data_folder: its shards; they exist once the first trial is announced.
-        workdir: the study's folder; the output of this worker's trials goes to its ``workerN.txt``.
-        worker: this one.
-        say: called with lines for the user.
+    The data exist once the first trial is announced. The output of this worker's trials goes to ``workerN.txt`` in the
+    workdir.
 
     Raises:
         InputError: the chief works on another study or on other data.

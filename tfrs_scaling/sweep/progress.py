@@ -14,11 +14,7 @@ from tfrs_scaling.training.loop import Progress as TrialProgress
 class SweepProgress:
     """A live line on a terminal, or a line per finished trial elsewhere.
 
-    Args:
-        seconds: planned cost of each trial, by id; only their ratios matter.
-        say: called with lines for the user.
-        console: where to show the live line; None: nowhere.
-        clock: seconds, monotonic.
+    ``seconds`` are the planned ones of each trial; only their ratios matter. Without a console nothing is shown live.
     """
 
     def __init__(

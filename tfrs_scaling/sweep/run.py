@@ -4,7 +4,6 @@ Importing this file loads no TensorFlow; ``run_study`` does.
 """
 
 import contextlib
-import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -69,8 +68,7 @@ def run_study(
     settings = read_config(config, overrides)
     chosen, why = choose_strategy(strategy)
     leads, role = is_leader(chosen), this_role()
-    if chosen in _ONE_AT_A_TIME and jobs not in (None, 1):
-        raise InputError(f"--jobs: {jobs} under {chosen}, {_ONE_AT_A_TIME[chosen]}; leave it out")
+    _check(settings, chosen, jobs)
     if chosen != "tpu" and (role is None or not role.is_chief):
         start_server()  # in the background: it takes as long as loading TensorFlow here
     with console.status("loading TensorFlow") if console else contextlib.nullcontext():
@@ -78,22 +76,31 @@ def run_study(
     from tfrs_scaling.fit.runs import read_runs, write_runs
     from tfrs_scaling.study.export import export
     from tfrs_scaling.study.workdir import Workdir
+    from tfrs_scaling.sweep.multi_worker import join_as_worker
+    from tfrs_scaling.sweep.worker import run_worker
 
     place = Workdir(Path(workdir or default_workdir(settings)))
-    seconds = None if time_limit is None else 60 * time_limit
-    given = None if data is None else str(data)
-    study = _Study(settings, place, given, chosen, why, jobs, seconds, say or (lambda _: None), console)
-    study.check()
+    folder = str(place.root / "data") if data is None else str(data)
+    limit = None if time_limit is None else 60 * time_limit
+    longest = f"{time_limit:g} min" if time_limit else "20 times its planned time, at least an hour"
+    say, who = say or (lambda _: None), f"study {settings.study}: {chosen} ({why})"
     if leads:
-        _lead(study, role)
+        with place.locked():
+            if data is None and not Path(folder).exists():
+                _prepare_synthetic(settings, folder, say, console)
+            if role is None:
+                say(f"{who}, in {place.root}; time limit of a trial: {longest}")
+            _lead(settings, folder, place, role, chosen, jobs, limit, say, console)
     elif role is not None:
-        _work(study, role)
+        say(f"{who}, works for {place.root}; time limit of a trial: {longest}")
+        run_worker(settings, folder, place, role, strategy=chosen, jobs=jobs, time_limit=limit, say=say)
     else:
-        _join(study)
+        say(f"{who}, joins the chief's trials in {place.root}")
+        join_as_worker(settings, folder, place, this_worker(), say)
     runs = export(*place.reopened(), place)
     if leads:
         write_runs(runs, place.runs)
-        study.say(f"{place.runs}: {len(runs)} rows")
+        say(f"{place.runs}: {len(runs)} rows")
     if (runs["status"] != "ok").all():
         first = runs.sort_values("status", kind="stable").iloc[0]  # of those that failed, if any did
         counts = ", ".join(f"{count} {status}" for status, count in runs["status"].value_counts().items())
@@ -101,6 +108,11 @@ def run_study(
             f"study {settings.study}: nothing was measured ({counts}). {first['trial_id']}: {first['reason']}"
         )
     return read_runs(place.runs) if leads else runs
+
+
+def default_workdir(config: Config) -> Path:
+    """The folder of a study that was given none."""
+    return Path("runs") / "".join(c if c.isalnum() or c in "-_" else "_" for c in config.study)
 
 
 # Strategies whose trials use all of a machine's devices, and why.
@@ -111,52 +123,32 @@ _ONE_AT_A_TIME = {
 }
 
 
-def default_workdir(config: Config) -> Path:
-    """The folder of a study that was given none."""
-    return Path("runs") / "".join(c if c.isalnum() or c in "-_" else "_" for c in config.study)
+def _check(config: Config, strategy: StrategyName, jobs: int | None) -> None:
+    """Check that the strategy can train the study."""
+    from tfrs_scaling.study.trials import why_from_scratch
+
+    if strategy in _ONE_AT_A_TIME and jobs not in (None, 1):
+        raise InputError(f"--jobs: {jobs} under {strategy}, {_ONE_AT_A_TIME[strategy]}; leave it out")
+    if strategy != "tpu":
+        return
+    if why := why_from_scratch(config):
+        raise InputError(f"{why}; on a TPU a process can train one model only: change that, or --strategy")
+    if config.training.table_optimizer == "adagrad" and config.training.accumulator == 0:
+        raise InputError("training.accumulator: TPUEmbedding refuses 0 for Adagrad; 1e-8 is as good")
 
 
-@dataclasses.dataclass(frozen=True)
-class _Study:
-    """What ``run_study`` was called with, resolved; ``why`` the strategy was chosen, in words."""
-
-    config: Config
-    workdir: "Workdir"
-    given_data: str | None
-    strategy: StrategyName
-    why: str
-    jobs: int | None
-    time_limit: float | None  # in seconds
-    say: Callable[[str], None]
-    console: "Console | None"
-
-    @property
-    def data(self) -> str:
-        """The folder of the data."""
-        return self.given_data or str(self.workdir.root / "data")
-
-    @property
-    def limit_in_words(self) -> str:
-        """The time limit of a trial."""
-        return f"{self.time_limit / 60:g} min" if self.time_limit else "20 times its planned time, at least an hour"
-
-    def check(self) -> None:
-        """Check that the strategy can train the study.
-
-        Raises:
-            InputError: it cannot.
-        """
-        from tfrs_scaling.study.trials import why_from_scratch
-
-        if self.strategy == "tpu" and (why := why_from_scratch(self.config)):
-            raise InputError(f"{why}; on a TPU a process can train one model only: change that, or --strategy")
-        training = self.config.training
-        if self.strategy == "tpu" and training.table_optimizer == "adagrad" and training.accumulator == 0:
-            raise InputError("training.accumulator: TPUEmbedding refuses 0 for Adagrad; 1e-8 is as good")
-
-
-def _lead(study: _Study, role: Role | None) -> None:
-    """Prepare the study and run its trials here or, as chief, hand them out to workers."""
+def _lead(
+    config: Config,
+    folder: str,
+    workdir: "Workdir",
+    role: Role | None,
+    strategy: StrategyName,
+    jobs: int | None,
+    limit: float | None,
+    say: Callable[[str], None],
+    console: "Console | None",
+) -> None:
+    """Run the study's trials here or, as chief, hand them out to workers."""
     from tfrs_scaling.input.shards import ClickData
     from tfrs_scaling.planning.plan import jobs_at_once, plan_on
     from tfrs_scaling.study.trials import why_from_scratch
@@ -166,77 +158,34 @@ def _lead(study: _Study, role: Role | None) -> None:
     from tfrs_scaling.sweep.single_process import sweep
     from tfrs_scaling.training.trial import run_trial
 
-    config, workdir = study.config, study.workdir
-    with workdir.locked():
-        if study.given_data is None and not Path(study.data).exists():
-            _prepare_synthetic(study)
-        data = ClickData.open(study.data)
-        planned = plan_on(config, data.manifest)
-        jobs = study.jobs or jobs_at_once(planned, study.strategy)
-        workdir.claim(config, data)
-        grid = f"study {config.study}: {len(planned)} trials × {len(config.ladder)} data sizes"
+    data = ClickData.open(folder)
+    planned = plan_on(config, data.manifest)
+    jobs = jobs or jobs_at_once(planned, strategy)
+    workdir.claim(config, data)
+    how = f"{jobs} at a time" if role is None else f"handed out by the chief at {role.address}, in {workdir.root}"
+    say(f"study {config.study}: {len(planned)} trials × {len(config.ladder)} data sizes, {how}")
+    if from_scratch := why_from_scratch(config):
+        say(from_scratch)
+    with SweepProgress({p.trial.trial_id: p.seconds for p in planned}, say, console) as progress:
         if role is not None:
-            study.say(f"{grid}, chief at {role.address}, in {workdir.root}")
+            lead(config, workdir, planned, role, watcher=progress.update, say=say)
         else:
-            study.say(f"{grid} on {study.strategy} ({study.why}), {jobs} at a time, in {workdir.root}")
-            study.say(f"time limit of a trial: {study.limit_in_words}")
-        if why := why_from_scratch(config):
-            study.say(why)
-        seconds = {p.trial.trial_id: p.seconds for p in planned}
-        with SweepProgress(seconds, study.say, study.console) as progress:
-            if role is not None:
-                lead(config, workdir, planned, role, watcher=progress.update, say=study.say)
-            else:
-                limit = study.time_limit
-                runner = Runner(
-                    config, data, workdir, strategy=study.strategy, jobs=jobs, time_limit=limit, train=run_trial
-                )
-                sweep(config, workdir, planned, runner, progress.update)
-        study.say(progress.summary())
+            runner = Runner(config, data, workdir, strategy=strategy, jobs=jobs, time_limit=limit, train=run_trial)
+            sweep(config, workdir, planned, runner, progress.update)
+    say(progress.summary())
 
 
-def _work(study: _Study, role: Role) -> None:
-    """Run trials that a chief hands out."""
-    from tfrs_scaling.sweep.worker import run_worker
-
-    study.say(
-        f"study {study.config.study}: {study.strategy} ({study.why}), works for {study.workdir.root}; time limit of a "
-        f"trial: {study.limit_in_words}"
-    )
-    run_worker(
-        study.config,
-        study.data,
-        study.workdir,
-        role,
-        strategy=study.strategy,
-        jobs=study.jobs,
-        time_limit=study.time_limit,
-        say=study.say,
-    )
-
-
-def _join(study: _Study) -> None:
-    """Train the trials of a ``multi_worker`` chief with it."""
-    from tfrs_scaling.sweep.multi_worker import join_as_worker
-
-    study.say(
-        f"study {study.config.study}: {study.strategy} ({study.why}), joins the chief's trials in {study.workdir.root}"
-    )
-    join_as_worker(study.config, study.data, study.workdir, this_worker(), study.say)
-
-
-def _prepare_synthetic(study: _Study) -> None:
+def _prepare_synthetic(config: Config, folder: str, say: Callable[[str], None], console: "Console | None") -> None:
     from tfrs_scaling.input.prepare.prepare import prepare
     from tfrs_scaling.input.prepare.sources import SyntheticSource
 
-    settings = study.config.synthetic
+    settings = config.synthetic
     if settings is None:
         raise InputError(
-            f"study {study.config.study}: its configuration has no synthetic section; give prepared data with "
-            "--data DIR"
+            f"study {config.study}: its configuration has no synthetic section; give prepared data with --data DIR"
         )
-    with study.console.status("making synthetic clicks") if study.console else contextlib.nullcontext():
-        manifest = prepare(SyntheticSource(settings), study.data, seed=settings.seed)
+    with console.status("making synthetic clicks") if console else contextlib.nullcontext():
+        manifest = prepare(SyntheticSource(settings), folder, seed=settings.seed)
     rows = sum(split.rows for split in manifest.splits.values())
     best = f"; best possible NE on test: {manifest.bayes.ne:.4f}" if manifest.bayes else ""
-    study.say(f"{study.data}: made {rows:,} synthetic clicks{best}")
+    say(f"{folder}: made {rows:,} synthetic clicks{best}")

@@ -1,6 +1,5 @@
 """Trials run in processes of their own, by a sweep and by a worker alike."""
 
-import concurrent.futures
 import errno
 import shutil
 import threading
@@ -43,15 +42,8 @@ def prepare_workdir(config: Config, workdir: Workdir, planned: list[PlannedTrial
 class Runner:
     """Runs the trials of a study, several at a time; each leaves a complete record or none.
 
-    Args:
-        config: the study.
-        data: its shards.
-        workdir: its folder.
-        strategy: the hardware of each trial.
-        jobs: trials at a time; they share the machine's cores evenly.
-        time_limit: seconds after which a trial is ended; None: 20 times its planned time, at least an hour.
-        train: trains a trial; importable by name.
-        stop: when it is set, running trials are ended.
+    So many ``jobs`` share the machine's cores evenly. After ``time_limit`` seconds a trial is ended; None: 20 times its
+    planned time, at least an hour. ``train`` must be importable by name. Setting ``stop`` ends running trials.
     """
 
     def __init__(
@@ -72,32 +64,10 @@ class Runner:
         self._train, self._time_limit = train, time_limit
         self._threads = max(1, count_cores() // jobs)
 
-    def side_by_side(self, work: Callable[[int], None]) -> None:
-        """Call ``work`` with the number of each job, all at a time, until every call is over.
-
-        Raises:
-            KeyboardInterrupt: Ctrl-C was pressed; running trials were ended.
-            Exception: what a call raised; the others' running trials were ended.
-        """
-        with concurrent.futures.ThreadPoolExecutor(self.jobs) as pool:
-            calls = [pool.submit(work, job) for job in range(self.jobs)]
-            try:
-                for call in concurrent.futures.as_completed(calls):
-                    call.result()
-            except BaseException:
-                self.stop.set()
-                raise
-
     def run(
         self, planned: PlannedTrial, job: int, worker: str, on_progress: Callable[["Progress"], None]
     ) -> dict[str, Any]:
         """Run a trial, and record its outcome.
-
-        Args:
-            planned: the trial.
-            job: which of the ``jobs`` this is.
-            worker: who runs it, for ``status``.
-            on_progress: called with its progress.
 
         Returns:
             The record that is kept: this attempt's, or that of one that succeeded earlier.

@@ -8,6 +8,7 @@ from tfrs_scaling.planning.plan import PlannedTrial
 from tfrs_scaling.study.workdir import Workdir
 from tfrs_scaling.sweep.grid import IDLE, STOPPED, GridOracle
 from tfrs_scaling.sweep.runner import Runner, Watcher, prepare_workdir
+from tfrs_scaling.training.isolation import side_by_side
 
 IDLE_SECONDS = 0.1
 
@@ -18,16 +19,10 @@ def sweep(config: Config, workdir: Workdir, planned: list[PlannedTrial], runner:
     A trial that failed before is run again. The workdir must be locked and claimed. Under ``multi_worker`` this is the
     chief's part; the other workers ``join_as_worker``.
 
-    Args:
-        config: the study.
-        workdir: its folder.
-        planned: its trials with their costs; those too large for the machine are skipped.
-        runner: runs them.
-        watcher: called with every trial's progress and outcome, from several threads.
+    The watcher is called with every trial's progress and outcome, from several threads.
 
     Raises:
         InputError: the workdir cannot be written to.
-        KeyboardInterrupt: Ctrl-C was pressed; running trials were ended.
     """
     prepare_workdir(config, workdir, planned)
     oracle = GridOracle(config, workdir.keras_tuner)
@@ -51,7 +46,7 @@ def sweep(config: Config, workdir: Workdir, planned: list[PlannedTrial], runner:
             oracle.finish(name, record)
 
     try:
-        runner.side_by_side(run_trials)
+        side_by_side(run_trials, range(runner.jobs), runner.jobs, runner.stop)
     finally:
         if runner.strategy == "multi_worker":
             workdir.announce(None)

@@ -19,6 +19,7 @@ from tfrs_scaling.study.workdir import Workdir
 from tfrs_scaling.sweep.grid import RUNNING, STOPPED, OracleClient, is_away
 from tfrs_scaling.sweep.role import Role
 from tfrs_scaling.sweep.runner import OBJECTIVE, Runner, Train
+from tfrs_scaling.training.isolation import side_by_side
 from tfrs_scaling.training.trial import run_trial
 
 T = TypeVar("T")
@@ -44,17 +45,7 @@ def run_worker(
 ) -> None:
     """A worker's part of a study: run what the chief hands out, until it says that all is done.
 
-    Args:
-        config: the study; the same as the chief's.
-        data_folder: its shards; they exist once the chief answers.
-        workdir: the study's folder.
-        role: this worker's.
-        strategy: the hardware of each trial.
-        jobs: trials at a time; None: as many as the machine allows.
-        time_limit: seconds after which a trial is ended; None: ``Runner``'s default.
-        say: called with lines for the user.
-        train: trains a trial.
-        wait_seconds: how long to wait for a chief that does not answer.
+    The data exist once the chief answers. ``jobs``, None: as many as the machine allows; ``time_limit`` is in seconds.
 
     Raises:
         InputError: the chief works on another study or on other data, it did not answer, or the folder cannot be
@@ -90,7 +81,7 @@ def run_worker(
             say(f"{record['status']} {name}: {outcome}")
             chief.end_trial(trial_id)
 
-    runner.side_by_side(run_trials)
+    side_by_side(run_trials, range(jobs), jobs, chief.stop)
 
 
 class _Chief:

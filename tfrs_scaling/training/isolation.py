@@ -5,6 +5,7 @@ the import, and none can harm another. A trial on a TPU is started without the s
 the TPU's lock until the process ends.
 """
 
+import concurrent.futures
 import contextlib
 import math
 import multiprocessing
@@ -16,15 +17,18 @@ import tempfile
 import threading
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from tfrs_scaling.common.environment import tpu_trial_environment, variables
 from tfrs_scaling.common.errors import InputError
 
+Item = TypeVar("Item")
+
 _CONTEXT = multiprocessing.get_context("forkserver")
+_STARTING = threading.Lock()
 _SOCKET = "/pymp-12345678/listener-12345678"  # what the server adds to the temporary folder
 _LONGEST_ADDRESS = 103  # of a socket, on macOS; Linux allows 107
 
@@ -36,20 +40,17 @@ class IsolatedError(RuntimeError):
 def start_server() -> None:
     """Start the server, which imports TensorFlow in the background, before the first process needs it."""
     _CONTEXT.set_forkserver_preload(["tfrs_scaling.training.preload"])
-    before = tempfile.tempdir
-    tempfile.tempdir = _folder_for_socket()
-    try:
-        multiprocessing.forkserver.ensure_running()
-    finally:
-        tempfile.tempdir = before
+    with _STARTING:  # jobs start it side by side
+        before = tempfile.tempdir
+        tempfile.tempdir = _folder_for_socket()
+        try:
+            multiprocessing.forkserver.ensure_running()
+        finally:
+            tempfile.tempdir = before
 
 
 def _folder_for_socket() -> str:
-    """The temporary folder, or another whose name is short enough for the address of a socket.
-
-    Raises:
-        InputError: there is none.
-    """
+    """The temporary folder, or another whose name is short enough for the address of a socket."""
     usual = tempfile.gettempdir()
     for folder in (usual, "/tmp", "/var/tmp"):  # noqa: S108 -- the server makes a folder of its own there
         if len(folder.encode() + _SOCKET.encode()) <= _LONGEST_ADDRESS and os.access(folder, os.W_OK | os.X_OK):
@@ -123,6 +124,17 @@ def run_isolated(
         receiver.close()
         process.kill()  # harmless if it has ended
         process.join()
+
+
+def side_by_side(work: Callable[[Item], None], items: Sequence[Item], at_a_time: int, stop: threading.Event) -> None:
+    """Call ``work`` with each item, so many at a time in threads; where one raises, set ``stop`` and raise that."""
+    with concurrent.futures.ThreadPoolExecutor(at_a_time) as pool:
+        try:
+            for call in concurrent.futures.as_completed([pool.submit(work, item) for item in items]):
+                call.result()
+        except BaseException:
+            stop.set()
+            raise
 
 
 def _death(exit_code: int, log: Path) -> str:

@@ -27,7 +27,6 @@ class Progress:
 
     Attributes:
         examples: trained on so far, counted each time.
-        examples_per_second: of training.
     """
 
     examples: int
@@ -50,14 +49,8 @@ class Window:
 class Training:
     """The training of one model, from its initialisation.
 
-    Args:
-        train_steps: the model's ``training_loop``.
-        predict: the model's ``predictor``.
-        iterator: of its batches.
-        batch_size: rows of each, over all replicas.
-        trained: rows that the trial's earlier trainings were trained on.
-        report: called with the progress every few seconds.
-        together: with other workers.
+    ``train_steps`` is a ``training_loop``, ``predict`` a ``predictor``. ``batch_size`` counts rows over all replicas,
+    ``trained`` those of the trial's earlier trainings. ``together``: with other workers.
     """
 
     def __init__(

@@ -45,14 +45,7 @@ def run_trial(
     Must run in a process of its own: it sets TensorFlow's threads, seed and determinism for good. Under
     ``multi_worker`` each worker calls it for the same trial: all train and measure, the chief writes.
 
-    Args:
-        trial: what to train.
-        config: the study.
-        data: its shards.
-        directory: where the event file goes; a worker that is not the chief leaves it alone.
-        strategy_name: the hardware.
-        threads: CPU threads to use.
-        report: called with the progress every few seconds.
+    ``report`` is called with the progress every few seconds. ``threads`` are the CPU threads to use.
 
     Returns:
         The validation NE at the last rung.
@@ -87,12 +80,7 @@ def measure_ladder(
     A rung is measured on the way to the next one or, if data sizes are trained ``from_scratch``, at the end of its own
     training. Both start alike: from the trial's seed, which also orders the rows.
 
-    Args:
-        build: makes what the trial needs.
-        directory: where the event file goes.
-        report: called with the progress every few seconds.
-        worker: this one, of those that train the trial together.
-        started: when the trial started, by ``time.perf_counter``; None: now.
+    ``started`` is the time when the trial started by ``time.perf_counter``; None: now.
     """
     started = time.perf_counter() if started is None else started
     build.check_batch_size()
@@ -128,10 +116,6 @@ class Build:
     """Makes the parts of a trial: its rows, its model, its training.
 
     Attributes:
-        trial: what is trained.
-        config: the study.
-        data: its shards.
-        strategy: TensorFlow's, with its devices started.
         on_tpu: whether these are a TPU's, which takes batches of one static size and ids by feature.
     """
 
@@ -157,11 +141,7 @@ class Build:
         return prior_correction(self.data.manifest.negative_rate * self.trial.negative_rate)
 
     def check_batch_size(self) -> None:
-        """Check that the replicas can share a batch evenly.
-
-        Raises:
-            TrialFailedError: they cannot.
-        """
+        """Check that the replicas can share a batch evenly."""
         batch_size, replicas = self.config.training.batch_size, self.strategy.num_replicas_in_sync
         if batch_size % replicas:
             raise TrialFailedError(
@@ -246,11 +226,7 @@ class _Record:
 
 @contextlib.contextmanager
 def lost_worker_named(worker: Worker) -> Iterator[None]:
-    """Turn an error of an exchange between workers into a reason: TensorFlow's is a page long and names no worker.
-
-    Raises:
-        TrialFailedError: another worker was lost.
-    """
+    """Turn an error of an exchange between workers into a reason: TensorFlow's is a page long and names no worker."""
     try:
         yield
     except (tf.errors.UnavailableError, tf.errors.AbortedError) as error:

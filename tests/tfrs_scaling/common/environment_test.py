@@ -14,11 +14,11 @@ from tfrs_scaling.common.environment import OPEN_FILES, settle, tpu_trial_enviro
 
 
 class EnvironmentTest(tf.test.TestCase):
-    def python(self, code: str, prefix: tuple[str, ...] = (), **environment: str) -> list[str]:
+    def python(self, code: str, environment: dict[str, str] | None = None, *prefix: str) -> list[str]:
         """What a process prints that loads TensorFlow as the command does, among a neighbour's variables."""
         done = subprocess.run(
             [*prefix, sys.executable, "-c", textwrap.dedent(code)],
-            env={**os.environ, **environment}, cwd=REPOSITORY, capture_output=True, text=True, check=False,
+            env={**os.environ, **(environment or {})}, cwd=REPOSITORY, capture_output=True, text=True, check=False,
         )  # fmt: skip
         self.assertEqual(done.returncode, 0, done.stderr)
         return done.stdout.splitlines()
@@ -39,7 +39,7 @@ class EnvironmentTest(tf.test.TestCase):
             {"KERAS_HOME": str(home / ".keras"), "TF2_BEHAVIOR": "0", "TF_USE_LEGACY_KERAS": "0"},
             {"KERAS_HOME": "", "KERAS_BACKEND": "", "TF2_BEHAVIOR": "", "TF_ENABLE_ONEDNN_OPTS": ""},
         ):
-            self.assertEqual(self.python(code, **environment), ["float32 1e-07 True tensorflow", "tf_keras"])
+            self.assertEqual(self.python(code, environment), ["float32 1e-07 True tensorflow", "tf_keras"])
 
     def test_empty_variables_are_as_good_as_none_and_others_stay(self) -> None:
         given = {"KERASTUNER_ORACLE_IP": "", "TF_CONFIG": " ", "TPU_NAME": "", "CUDA_VISIBLE_DEVICES": "", "TF_X": "1"}
@@ -74,7 +74,7 @@ class EnvironmentTest(tf.test.TestCase):
             print(os.environ["HOME"])
             import bokeh.plotting
         """
-        (home,) = self.python(code, ("setpriv", "--reuid=54321", "--regid=54321", "--clear-groups", *reading))
+        (home,) = self.python(code, None, "setpriv", "--reuid=54321", "--regid=54321", "--clear-groups", *reading)
         self.assertTrue(Path(home).is_dir())
 
     def test_tpu_is_for_trials_only(self) -> None:

@@ -27,7 +27,14 @@ class FakeMachine:
         self.ran: list[tuple[Trial, Config, int]] = []
 
     def run(
-        self, function: Callable[..., Any], arguments: tuple[Any, ...], log: Path, on_report: Any, stop: threading.Event
+        self,
+        function: Callable[..., Any],
+        arguments: tuple[Any, ...],
+        log: Path,
+        on_report: Any,
+        stop: threading.Event,
+        *,
+        on_tpu: bool = False,
     ) -> Any:
         if function.__name__ != "run_trial":
             self.now += 7.0  # the server's start

@@ -9,7 +9,7 @@ import tensorflow as tf
 from tests.helpers.logs import synthetic_blocks
 from tests.helpers.studies import stored, tiny_config, tiny_content, tiny_data
 from tfrs_scaling.common.strict_yaml import validated
-from tfrs_scaling.config import Config
+from tfrs_scaling.config import Config, Precision
 from tfrs_scaling.fit.runs import TIMING_COLUMNS
 from tfrs_scaling.hardware import make_strategy
 from tfrs_scaling.input.shards import SPLITS, parse_record
@@ -56,7 +56,8 @@ class TrialTest(tf.test.TestCase):
         self.assertAllClose(list(scalars["test/base_ctr"].values()), [self.data.manifest.splits["test"].ctr] * 3)
 
     def test_float32_is_what_every_device_is_asked_for(self) -> None:
-        for precision, asked in (("float32", True), ("tf32", False)):
+        cases: tuple[tuple[Precision, bool], ...] = (("float32", True), ("tf32", False))
+        for precision, asked in cases:
             training = dataclasses.replace(self.config.training, precision=precision)
             config = dataclasses.replace(self.config, training=training)
             folder = self.folder / precision
