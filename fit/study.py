@@ -39,16 +39,7 @@ FORMAT = 5
 
 @dataclass(frozen=True)
 class CollapsedTrial:
-    """A trial that learned nothing at any data size.
-
-    Attributes:
-        trial_id: Its name.
-        architecture: Of its model.
-        scheme: Of its shape.
-        multiplier: Of its shape.
-        learning_rate: That it was trained with.
-        seed: Likewise.
-    """
+    """A trial that learned nothing at any data size."""
 
     trial_id: str
     architecture: str
@@ -64,7 +55,6 @@ class MissingTrial(CollapsedTrial):
 
     Attributes:
         status: ``failed`` or ``skipped``.
-        reason: Why.
     """
 
     status: str
@@ -76,7 +66,6 @@ class FlaggedPoint(CollapsedTrial):
     """A measured point to be read with caution.
 
     Attributes:
-        examples: Its data size.
         flags: As ``screening.with_flags`` sets them, joined by ``;``.
     """
 

@@ -17,8 +17,6 @@ class Option:
     Attributes:
         use: The use.
         gain: How much lower its NE is expected to be than the baseline's.
-        low: Its interval.
-        high: Its interval; both NaN where the noise is unknown.
         beats_baseline: Whether the gain is larger than the noise.
         cheaper: Another use of the same levers that costs less and is not distinguishable from it, or None.
     """

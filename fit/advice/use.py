@@ -24,10 +24,7 @@ class Use:
     """One way to train.
 
     Attributes:
-        architecture: Of the model.
         scheme: Whose multiplier it is; D for the baseline's shape.
-        multiplier: Of that scheme.
-        embedding_dim: Of the model.
         examples: Different training rows.
         epochs: Passes over them.
         levers: What it changes: schemes, ``data`` or ``architecture``; empty for the baseline.
@@ -62,10 +59,7 @@ class Shape:
     """A measured shape: its rows at the baseline's largest data size, averaged over seeds.
 
     Attributes:
-        architecture: Of the model.
         scheme: Whose multiplier it is.
-        multiplier: Of that scheme.
-        embedding_dim: Of the model.
         epochs: Passes over the data.
         levers: What it changes; empty for the baseline.
         parameters: All of them.

@@ -66,8 +66,6 @@ class Uses:
         seed: Of the draws.
 
     Attributes:
-        study: As given.
-        budget: As given.
         baseline: At its largest data size.
         allowed: The largest amount of each resource.
         noise: Of one training.

@@ -22,18 +22,11 @@ class ArchitectureComparison:
     """Two architectures' baselines against data; None for what is not known.
 
     Attributes:
-        first: One architecture.
-        second: The other.
         verdict: ``same``: the curves do not differ, and the ratio of data is known within a factor of 1.5; ``shifted``;
             ``other exponent``; ``cannot tell``.
         beta_difference: Exponent of the first less that of the second.
-        low: Its interval.
-        high: Its interval.
         data_ratio: How many times the data the second needs for the same NE.
-        data_ratio_low: Its interval.
-        data_ratio_high: Its interval.
         p_value: Of the curves being one.
-        words: The same as a sentence.
     """
 
     first: str
@@ -184,10 +177,11 @@ def _words(
         case "other exponent":
             return f"{second} has another exponent than {first}: {exponents}; on average {data}."
         case "same":
-            return f"The curves of {first} and {second} are the same as far as can be told: {data}."
+            return f"The curves of {first} and {second} are the same within the uncertainty: {data}."
         case "cannot tell":
             return (
-                f"Whether {second} is {first} shifted, or falls at another rate, cannot be told: {data}; {exponents}."
+                f"Whether {second} is {first} shifted, or falls at another rate, cannot be determined: {data}; "
+                f"{exponents}."
             )
 
 

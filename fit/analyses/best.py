@@ -33,11 +33,8 @@ class Best:
     """The scheme whose data frontier ends lowest.
 
     Attributes:
-        scheme: Its letter.
-        architecture: Of its models.
         x: ``data``.
         ne: NE at the end of the frontier.
-        examples: The data size there.
         bayes: None where the Bayes NE is not known.
     """
 

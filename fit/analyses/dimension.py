@@ -18,17 +18,11 @@ class BestDimension:
     """The best embedding dimension and the knee for one number of rows.
 
     Attributes:
-        architecture: Of the models.
-        multiplier: Of the rows.
         examples: The largest data size that all dimensions reached.
         dims: The dimensions measured, increasing.
         ne: Test NE of each, mean of seeds.
         best: The dimension of the lowest NE.
-        best_low: Its interval; None where the noise is not known.
-        best_high: Its interval; likewise.
         knee: The smallest dimension whose NE is within the margin of the best.
-        knee_low: Its interval; None where the noise is not known.
-        knee_high: Its interval; likewise.
         margin: Share of the best NE.
         why: What the two rest on.
     """

@@ -23,11 +23,9 @@ class Change:
 
     Attributes:
         examples: Data size of the shape.
-        ne: Its test NE, mean of seeds.
         baseline: The other's.
         change: ``ne - baseline``; negative is better.
         low: Its interval, which holds together with those of all other effects; None where the noise is unknown.
-        high: Its interval; likewise.
         outcome: Whether NE is ``lower`` or ``higher`` than the baseline's by more than the noise, all effects
             considered; ``(alone)`` where it is so only for one who looks at no other effect; ``≈`` where it is not.
         why: What the verdict rests on.
@@ -48,10 +46,7 @@ class Effect(Change):
     """What one multiplier changes, against its architecture's baseline at the largest data size of both.
 
     Attributes:
-        architecture: Of the shape.
         scheme: Of the shape; ``A`` for another architecture's baseline.
-        multiplier: Of the scheme.
-        embedding_dim: Of the shape.
         equal_compute: Of E, n epochs of the data against one pass over n times as much; else None.
     """
 

@@ -17,10 +17,7 @@ class SplitLaw:
 
     Attributes:
         alpha: As papers print it.
-        beta: The exponent.
-        gamma: The floor.
         interval: Of the three, as (low, high), None for an open end.
-        status: Of the fit.
         range: The smallest and the largest fitted x.
     """
 
@@ -37,15 +34,10 @@ class Generalisation:
     """The exponent of the training curve against that of the test curve.
 
     Attributes:
-        architecture: Of the line.
-        scheme: Of the line.
         line: A multiplier, or "frontier".
         train: Law of the training NE.
         test: Law of the test NE.
         difference_beta: beta of training less that of test; None where one has no exponent.
-        low: Its interval; likewise.
-        high: Its interval; likewise.
-        words: The same as a sentence.
     """
 
     architecture: str
@@ -145,5 +137,5 @@ def _words(
     elif high < 0:
         verdict = f"The training curve falls more slowly ({exponents})"
     else:
-        verdict = f"The two fall alike as far as can be told ({exponents})"
+        verdict = f"The two fall alike within the uncertainty ({exponents})"
     return f"{verdict}; their difference lies between {low:.2f} and {high:.2f}.{meaning}"

@@ -18,13 +18,9 @@ class HeldOut:
     """One line's largest data size, predicted from the smaller ones.
 
     Attributes:
-        architecture: Of the line.
-        scheme: Of the line.
         line: A multiplier such as "1/4", or "frontier".
         examples: The data size held out.
         predicted: NE by the law of the others.
-        low: Interval for one further measurement; None: open.
-        high: Its other end; likewise.
         measured: NE there, mean of seeds.
         inside: Whether the interval holds it.
         relative_error: ``predicted / measured - 1``.

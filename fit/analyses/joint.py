@@ -24,8 +24,6 @@ class PathStep:
         n: Parameters.
         d: Training examples.
         ne: Expected NE.
-        low: Its interval; None: open.
-        high: Its interval; None: open.
         measured: Whether n and d lie within what was measured.
     """
 
@@ -43,12 +41,10 @@ class JointLaw:
     """The law of parameters and data of one scheme, and its compute-optimal path.
 
     Attributes:
-        architecture: Of the points.
         scheme: A scheme that scales a size of the model.
         parameters: Which parameters n counts, in words.
         fit: The law.
         path: For budgets of a tenth to ten times the largest compute measured; empty where no split follows.
-        words: The same as a sentence.
     """
 
     architecture: str

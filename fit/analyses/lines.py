@@ -20,7 +20,6 @@ class LineFit:
     """A line or frontier of a study with its law.
 
     Attributes:
-        architecture: Of its points.
         scheme: A letter of ``SCHEMES``.
         x: data, parameters or compute.
         line: A multiplier such as "1/4", a data size, or "frontier".
@@ -44,7 +43,6 @@ class DataLine:
     """Points of one line against data.
 
     Attributes:
-        architecture: Of all its rows.
         scheme: A letter of ``SCHEMES``.
         line: A multiplier such as "1/4", or "frontier".
         is_frontier: Whether it is all points of a scheme, of which the frontier is wanted.

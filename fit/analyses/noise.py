@@ -28,7 +28,6 @@ class TrainingNoise:
     """The noise of one training's test NE, by data size.
 
     Attributes:
-        architecture: Of the models.
         examples: Data sizes, increasing.
         sd: Standard deviation of one training at each; empty where the noise is unknown.
         shared: Share of the variance that a training keeps at all its data sizes, 0 to 1.

@@ -18,8 +18,6 @@ class Saturation:
     """Whether a line is saturated at its largest measured x.
 
     Attributes:
-        architecture: Of the line.
-        scheme: Of the line.
         x: data, parameters or compute.
         line: A multiplier, a data size, or "frontier".
         at: The largest measured x.
@@ -29,8 +27,6 @@ class Saturation:
         saturated: The verdict.
         probability: Of being saturated; None where there is no law.
         diminishing_return: The x beyond which a doubling gains less than epsilon; 0: everywhere, None: nowhere.
-        low: Its interval; None: open.
-        high: Its interval; None: open.
         why: What the verdict lacks; empty where there is one.
     """
 
@@ -57,8 +53,6 @@ class HalfGap:
     Attributes:
         ne: Half of the gap below the best NE.
         x: Where the law gets there; None: nowhere.
-        low: Its interval; None: open.
-        high: Its interval; None: open.
         factor: x divided by the largest measured x; None: infinite.
         reachable: Whether x is finite.
         unreachable_probability: That the floor lies at ne or above, so that no x suffices.
@@ -78,16 +72,11 @@ class Limit:
     """How far the best model of a frontier is from the floor of its law.
 
     Attributes:
-        architecture: Of the frontier.
-        scheme: Of the frontier.
         x: data, parameters or compute.
         best_ne: The lowest NE measured.
         gamma: The floor; None where nothing was fitted.
-        gamma_low: Its interval.
-        gamma_high: Its interval; None: open.
         gap: best_ne less gamma; None where the floor is not known.
         half_gap: None where the gap is not known, or within the noise.
-        words: The same as a sentence.
     """
 
     architecture: str
@@ -213,7 +202,7 @@ def _limit(line: LineFit) -> Limit:
         gamma_high=finite_or_none(gamma_high),
         gap=None,
         half_gap=None,
-        words=f"{name}. How far it could fall cannot be told: {why}.",
+        words=f"{name}. How far it could fall cannot be determined: {why}.",
     )
     if why:
         return unknown

@@ -33,8 +33,6 @@ class Claim:
     """A claim of the paper beside the study's finding.
 
     Attributes:
-        claim: What is claimed.
-        source: The table or figure.
         paper: What the paper found.
         ours: What the study found.
         verdict: ``agrees``, ``differs`` or ``cannot tell``.
@@ -217,7 +215,7 @@ def _saturated(ours: Sequence[Saturation], paper: str) -> Verdict:
         return DIFFERS, f"{', '.join(otherwise)}: another phase than the paper found"
     unsure = [record.scheme for record in ours if record.saturated == "cannot tell"]
     if unsure:
-        return CANNOT_TELL, f"the phase of {', '.join(unsure)} cannot be told"
+        return CANNOT_TELL, f"the phase of {', '.join(unsure)} cannot be determined"
     return AGREES, ""
 
 

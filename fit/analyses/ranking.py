@@ -27,12 +27,8 @@ class Pair:
     """Two schemes compared.
 
     Attributes:
-        first: A scheme.
-        second: Another one.
         outcome: ``>`` where the first has the lower NE outside the noise, ``<`` where the second has, else ``≈``.
         difference: NE of the first less that of the second; None where they cannot be compared.
-        low: Its interval; None where the noise is not known.
-        high: Its interval; likewise.
         at: The x of the comparison; against parameters, a multiple of the baseline's; None likewise.
         why: Why the outcome is ``≈``; empty where it is not.
     """
@@ -52,13 +48,9 @@ class SchemeLaw:
     """What Table 1 says of one scheme's frontier.
 
     Attributes:
-        scheme: The scheme.
         alpha: Of the frontier's law, as are beta, gamma and r2; None where there is none.
-        beta: The exponent.
-        gamma: The floor.
         interval: Of alpha, beta and gamma, as (low, high), None for an open end; None where there is no law.
         r2: Share of the variance explained.
-        status: Of the fit.
         saturated: See ``Saturation``, as for epsilon, gain and why.
         epsilon: The threshold of that verdict.
         gain: Of the next doubling.
@@ -83,7 +75,6 @@ class Ranking:
     """The schemes ranked along one axis.
 
     Attributes:
-        architecture: Of all schemes.
         x: data, parameters or compute.
         text: Such as ``V > H ≈ O``; a difference within a group stands in parentheses.
         order: Groups of schemes, best first; every scheme of a group is better than every one of the groups after it.

@@ -23,12 +23,9 @@ class Cell:
 
     Attributes:
         parameters: The parameter budget.
-        examples: The data size.
         outcome: ``>`` where the first scheme has the lower NE by more than the margin and the noise, ``<`` where
             the second has, else ``≈``.
         difference: NE of the first less that of the second.
-        low: Its interval; None where the noise is not known.
-        high: Its interval; likewise.
     """
 
     parameters: float
@@ -49,8 +46,6 @@ class Quarter:
         outcome: Of the mean difference; ``≈`` where cells of both outcomes are in it.
         cells: How many cells have each outcome.
         difference: Mean difference of its cells.
-        low: Its interval; None where the noise is not known.
-        high: Its interval; likewise.
         why: Why the outcome is ``≈``; empty where it is not.
     """
 
@@ -69,9 +64,6 @@ class Zones:
     """Where one scheme beats another over parameters and data.
 
     Attributes:
-        architecture: Of both.
-        first: A scheme.
-        second: Another one.
         margin: Of NE: what they must differ by.
         cells: The map (Figures 7 and 8 of the paper).
         table: Its quarters (Table 2).

@@ -20,15 +20,7 @@ from tfrs_scaling.fit.screening import SHAPE
 
 @dataclass(frozen=True)
 class BestPoint:
-    """The shape and data size of the lowest test NE, mean of seeds.
-
-    Attributes:
-        architecture: Of the shape.
-        scheme: Likewise.
-        multiplier: Likewise.
-        examples: The data size.
-        ne: The test NE.
-    """
+    """The shape and data size of the lowest test NE, mean of seeds."""
 
     architecture: str
     scheme: str

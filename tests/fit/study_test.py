@@ -196,7 +196,7 @@ class LawTest(tf.test.TestCase):
         assert first.half_gap is not None
         self.assertEqual(limits["half_gap_factor"][0], first.half_gap.factor)
         self.assertEmpty(self.fits.to_frame("missing"))
-        with self.assertRaisesRegex(KeyError, "no records 'fits'; there are lines, saturation"):
+        with self.assertRaisesRegex(KeyError, "no records 'fits'; there are noise, lines, saturation"):
             self.fits.to_frame("fits")
         self.assertIn("frontier", self.fits._repr_html_())
 

@@ -93,7 +93,7 @@ class LimitsTest(tf.test.TestCase):
         self.assertBetween(half.unreachable_probability, 1e-4, 1)
         self.assertGreaterEqual(half.high or np.inf, half.x)
 
-    def test_what_cannot_be_told(self) -> None:
+    def test_what_cannot_be_determined(self) -> None:
         rng = np.random.default_rng(0)
         flat = fit_power_law(X, 0.8 + rng.normal(0, 1e-3, X.size))
         few = fit_power_law(X[:3], [0.9, 0.8, 0.75])
@@ -106,7 +106,7 @@ class LimitsTest(tf.test.TestCase):
             self.assertEqual(fit.status, status)
             (found,) = limits([line(fit)])
             self.assertEqual((found.gap, found.half_gap), (None, None))
-            self.assertIn("cannot be told", found.words)
+            self.assertIn("cannot be determined", found.words)
             self.assertIn(why, found.words)
         done = fit_power_law(X, 0.2 * (X / X[0]) ** -3.0 + 0.78 + rng.normal(0, 1e-4, X.size))
         (found,) = limits([line(done, x="compute")])

@@ -1,0 +1,50 @@
+"""A page agrees with itself: what it says in two places is the same."""
+
+import dataclasses
+
+import numpy as np
+import pandas as pd
+import tensorflow as tf
+
+from tests.helpers.consistency import contradictions
+from tests.helpers.levers import Scenario
+from tfrs_scaling.fit.report.view import study_view
+from tfrs_scaling.fit.study import fit_study
+
+WINNER = Scenario("params=4x", {"V": 8.0}, None, multipliers=(1 / 4, 4.0))
+NOTHING = dataclasses.replace(WINNER, gains={})
+
+
+def planted(scenario: Scenario, seed: int) -> pd.DataFrame:
+    """A study of V and H alone."""
+    runs = scenario.study(np.random.default_rng(seed))
+    return runs[runs["scheme"].isin(["D", "V", "H"])].reset_index(drop=True)
+
+
+class ConsistencyTest(tf.test.TestCase):
+    def agrees(self, runs: pd.DataFrame) -> None:
+        self.assertEqual(contradictions(study_view(runs, fit_study(runs))), [])
+
+    def test_with_a_winner(self) -> None:
+        self.agrees(planted(WINNER, 0))
+
+    def test_with_nothing_to_win(self) -> None:
+        self.agrees(planted(NOTHING, 1))
+
+    def test_with_three_seeds_that_differ_by_an_offset(self) -> None:
+        for scenario in (WINNER, NOTHING):
+            self.agrees(planted(dataclasses.replace(scenario, seeds=3, offset=1e-3), 2))
+
+    def test_what_is_changed_in_one_place_is_found(self) -> None:
+        runs = planted(WINNER, 0)
+        view = study_view(runs, fit_study(runs))
+        view.advice  # noqa: B018 -- computed before the effects change
+        effects = tuple(dataclasses.replace(effect, ne=effect.ne + 1e-3, outcome="≈") for effect in view.fits.effects)
+        other = dataclasses.replace(view, fits=dataclasses.replace(view.fits, effects=effects))
+        found = contradictions(other)
+        self.assertTrue(any(sentence.startswith("NE: ") for sentence in found), found)
+        self.assertTrue(any("but the effect is ≈" in sentence for sentence in found), found)
+
+
+if __name__ == "__main__":
+    tf.test.main()
