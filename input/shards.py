@@ -19,6 +19,7 @@ from pydantic.dataclasses import dataclass
 from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.common.locations import fingerprint, is_remote, join, opened, size
 from tfrs_scaling.common.strict_yaml import parse_mapping, validated
+from tfrs_scaling.common.words import listed
 from tfrs_scaling.input.schema import STRICT, Schema
 
 FORMAT_VERSION = 2
@@ -107,6 +108,7 @@ class Manifest:
         negative_rate: the share of the negatives that the training split kept; the other splits keep all.
         sources: the raw files.
         bayes: for synthetic clicks only.
+        telling: by feature that alone tells the label, its AUC (see ``prepare.leaks``).
     """
 
     format_version: int
@@ -126,6 +128,7 @@ class Manifest:
     sources: tuple[RawFile, ...]
     negative_rate: Annotated[float, pydantic.Field(gt=0, le=1)] = 1.0
     bayes: Bayes | None = None
+    telling: dict[str, float] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.format_version != FORMAT_VERSION:
@@ -141,6 +144,21 @@ class Manifest:
     def to_json(self) -> str:
         """The manifest as JSON text, keys sorted."""
         return json.dumps(dataclasses.asdict(self), indent=1, sort_keys=True) + "\n"
+
+    @property
+    def warnings(self) -> list[str]:
+        """What makes results of these data misleading: features that tell the label, files that are in them twice."""
+        words = [
+            f"{name} alone tells the label (AUC {auc:.3f}): a feature that is known only after a click must not be one"
+            for name, auc in self.telling.items()
+        ]
+        places: dict[str, list[str]] = {}
+        for raw in self.sources:
+            places.setdefault(raw.sha256, []).append(raw.file)
+        for files in places.values():
+            if len(files) > 1 and any(raw.bytes for raw in self.sources if raw.file in files):
+                words.append(f"{listed(files)} hold the same bytes: their rows are in the data {len(files)} times")
+        return words
 
     @property
     def data_hash(self) -> str:
@@ -312,5 +330,5 @@ def describe(manifest: Manifest) -> dict[str, Any]:
         "base_ctr": {name: manifest.splits[name].ctr for name in SPLITS},
         "bayes_ne": manifest.bayes.ne if manifest.bayes else None,
         "bayes_ne_standard_error": manifest.bayes.ne_standard_error if manifest.bayes else None,
-        "description": f"{source}, split {SPLIT_WORDS[manifest.split_by]}",
+        "description": "; warning: ".join([f"{source}, split {SPLIT_WORDS[manifest.split_by]}", *manifest.warnings]),
     }

@@ -7,11 +7,12 @@ from fractions import Fraction
 from typing import Literal
 
 import numpy as np
+import pyarrow as pa
 import tensorflow as tf
 
 from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.input.describe.frequency import Collisions, Tally, Zipf, collisions, fit_zipf, thinned
-from tfrs_scaling.input.prepare.hashing import MISSING
+from tfrs_scaling.input.prepare.hashing import MISSING, hash_values
 from tfrs_scaling.input.prepare.rows import ID_BITS
 from tfrs_scaling.input.schema import CategoricalFeature, scaled_size
 from tfrs_scaling.input.shards import PADDING, SPLITS, ClickData, Manifest, SplitName, describe, parse_record
@@ -123,6 +124,8 @@ class Description:
         data_hash, negative_rate: of the manifest.
         splits: the click-through rate of each.
         categorical, dense: the features, in the schema's order.
+        repeated: the share of rows that equal an earlier one in every column.
+        warnings: of the manifest.
         time_bins: by split, the rate over time in bins of about equal rows, ``BINS`` over all splits; None if the
             schema has no time column.
     """
@@ -133,6 +136,8 @@ class Description:
     splits: dict[SplitName, Rate]
     categorical: tuple[FeatureSummary, ...]
     dense: tuple[DenseSummary, ...]
+    repeated: float
+    warnings: tuple[str, ...]
     time_bins: dict[SplitName, tuple[TimeBin, ...]] | None
 
 
@@ -159,7 +164,7 @@ def describe_data(
     features = [_Feature(feature) for feature in schema.categorical]
     dense = _Dense(len(schema.dense))
     clicks, times = {name: np.zeros(4) for name in SPLITS}, {name: _Times(time_cells) for name in SPLITS}
-    read = 0
+    read, repeats = 0, _Repeats()
     for name in SPLITS:
         for block in _blocks(data, name, block_rows):
             sums = _click_columns(block)
@@ -170,6 +175,7 @@ def describe_data(
                 dense.add(block["dense"])
             if schema.time is not None:
                 times[name].add(block["time"][:, 0], sums)
+            repeats.add(block)
             read += len(sums)
             progress(read)
     weighted, missing = schema.weight is not None, _missing_shares(manifest)
@@ -184,6 +190,8 @@ def describe_data(
             DenseSummary(feature.name, feature.transform, *numbers, missing[feature.name])
             for feature, numbers in zip(schema.dense, dense.summaries(), strict=True)
         ),
+        repeated=repeats.share(),
+        warnings=tuple(manifest.warnings),
         time_bins=None if schema.time is None else {name: times[name].bins(rows_per_bin, weighted) for name in SPLITS},
     )
 
@@ -328,6 +336,35 @@ class _Dense:
         """Per feature: lowest, mean and highest value, and the share of zeros."""
         columns = (self._low, self._sum / self._rows, self._high, self._zeros / self._rows)
         return list(zip(*(column.tolist() for column in columns), strict=True))
+
+
+class _Repeats:
+    """Counts rows that equal others, by their hashes; of long data, a sample of the hashes."""
+
+    _KEPT = 1 << 20
+
+    def __init__(self) -> None:
+        self._hashes = np.empty(0, np.uint64)
+        self._shift = 0  # the highest bits of a sampled hash, which are 0
+
+    def add(self, block: Block) -> None:
+        """Add a block."""
+        columns = [np.ascontiguousarray(column) for _, column in sorted(block.items())]
+        content = np.concatenate([column.view(np.uint8).reshape(len(column), -1) for column in columns], axis=1)
+        texts = np.ascontiguousarray(content).view(f"V{content.shape[1]}")[:, 0].tolist()
+        hashes = hash_values(pa.array(texts, pa.binary()))
+        self._hashes = np.concatenate([self._hashes, hashes[self._sampled(hashes)]])
+        while len(self._hashes) > self._KEPT:
+            self._shift += 1
+            self._hashes = self._hashes[self._sampled(self._hashes)]
+
+    def _sampled(self, hashes: np.ndarray) -> np.ndarray:
+        sampled: np.ndarray = hashes < np.uint64(2 ** (64 - self._shift) - 1)
+        return sampled
+
+    def share(self) -> float:
+        """The share of rows that equal an earlier one."""
+        return 1 - len(np.unique(self._hashes)) / max(1, len(self._hashes))
 
 
 class _Times:

@@ -55,7 +55,12 @@ def render_description(description: Description, name: str) -> str:
 def findings(description: Description) -> list[str]:
     """What should be known before training: a test split that is not like the training split."""
     train, test = description.splits["train"], description.splits["test"]
-    words = []
+    words = [f"Warning: {warning}." for warning in description.warnings]
+    if description.repeated > _NOTABLE:
+        words.append(
+            f"{description.repeated:.1%} of the rows repeat another in every column, and may be in training and test: "
+            "part of the log may have been read twice, or the columns are too few to distinguish rows."
+        )
     if description.negative_rate < 1:
         words.append(
             f"The training split keeps {description.negative_rate:.3g} of its negatives: its CTR is higher for that."

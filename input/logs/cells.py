@@ -43,15 +43,15 @@ class Cells:
         """int64 [n], increasing in the order of the log."""
         return (self.number << POSITION_BITS) + self.ordinals
 
-    def rejected(self, index: int, column: str, why: str) -> "Rejected":
+    def rejected(self, index: int, column: str, why: str, advice: str = "") -> "Rejected":
         """The row at ``index`` of this block as one that cannot be used because of its cell in ``column``."""
         value = self.batch.column(column)[index].as_py().decode("utf-8", "backslashreplace")
-        return Rejected(self.file, int(self.ordinals[index]) + self.first, column, value, why, self.unit)
+        return Rejected(self.file, int(self.ordinals[index]) + self.first, column, value, why, self.unit, advice)
 
 
 @dataclasses.dataclass(frozen=True)
 class Rejected:
-    """A malformed row: where it is, and why it cannot be used."""
+    """A malformed row: where it is, why it cannot be used, and what to do if leaving it out would be wrong."""
 
     file: str
     line: int
@@ -59,6 +59,7 @@ class Rejected:
     value: str
     why: str
     unit: str = "line"
+    advice: str = ""
 
     def __str__(self) -> str:
         column = f", column {self.column!r}" if self.column else ""
@@ -81,7 +82,7 @@ class Rejects:
         room = self.allowed - len(self.rows)
         self.rows += rows[:room]
         if len(rows) > room:
-            advice = (
+            advice = rows[room].advice or (
                 "fix the row, or use --max-bad-rows to skip, count and list such rows"
                 if self.allowed == 0
                 else f"that is one more malformed row than the {self.allowed} allowed"

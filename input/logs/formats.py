@@ -7,10 +7,32 @@ from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.input.logs.avazu import AvazuLog, avazu
 from tfrs_scaling.input.logs.cells import TFDS_PREFIX, Log
 from tfrs_scaling.input.logs.criteo import criteo, criteo_log
+from tfrs_scaling.input.logs.files import find_files
+from tfrs_scaling.input.logs.jsonl import JsonLinesLog
 from tfrs_scaling.input.logs.movielens import MovieLensLog, movielens_1m
 from tfrs_scaling.input.logs.parquet import ParquetLog
 from tfrs_scaling.input.logs.text import TextLog
 from tfrs_scaling.input.schema import Schema
+
+
+@dataclasses.dataclass(frozen=True)
+class TextOptions:
+    r"""What a user can say of text.
+
+    Attributes:
+        separator: between the columns of ``csv``; ``\t`` and ``tab`` are a tab; None detects it.
+        columns: their names, if the files of ``csv`` have no header line.
+        encoding: of ``csv`` and ``jsonl``; None: UTF-8.
+    """
+
+    separator: str | None = None
+    columns: tuple[str, ...] | None = None
+    encoding: str | None = None
+
+    @property
+    def delimiter(self) -> str | None:
+        """The separator as one character."""
+        return "\t" if self.separator in ("\\t", "tab") else self.separator
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,21 +41,24 @@ class Format:
 
     Attributes:
         schema: its own; None if the user must give one.
-        open: the log, from the files, the schema, and the separator that the user gave, if any.
+        open: the log, from the files, the schema, and what the user says of text.
     """
 
     schema: Callable[[], Schema] | None
-    open: Callable[[tuple[str, ...], Schema, str | None], Log]
+    open: Callable[[tuple[str, ...], Schema, TextOptions], Log]
 
 
-def _tfrecord(files: tuple[str, ...], schema: Schema, _: str | None) -> Log:
+def _tfrecord(files: tuple[str, ...], schema: Schema, _: TextOptions) -> Log:
     from tfrs_scaling.input.logs.tfrecord import TFRecordLog  # loads TensorFlow, which takes seconds
 
     return TFRecordLog(schema, files)
 
 
 FORMATS = {
-    "csv": Format(None, lambda files, schema, separator: TextLog(schema, files, separator)),
+    "csv": Format(
+        None, lambda files, schema, text: TextLog(schema, files, text.delimiter, text.columns, encoding=text.encoding)
+    ),
+    "jsonl": Format(None, lambda files, schema, text: JsonLinesLog(schema, files, text.encoding)),
     "parquet": Format(None, lambda files, schema, _: ParquetLog(schema, files)),
     "tfrecord": Format(None, _tfrecord),
     "criteo": Format(criteo, lambda files, schema, _: criteo_log(files, schema)),
@@ -43,24 +68,29 @@ FORMATS = {
 
 
 def open_log(
-    name: str, files: tuple[str, ...], schema: Schema | None, separator: str | None, tfds_dir: str | None = None
+    name: str,
+    files: tuple[str, ...],
+    schema: Schema | None,
+    text: TextOptions | None = None,
+    tfds_dir: str | None = None,
 ) -> Log:
     """The log in files of the format ``name``, or the TFDS dataset that it names.
 
     Args:
         name: a key of ``FORMATS``, or ``tfds:NAME``.
-        files: the paths, in the order of the log; empty for a TFDS dataset.
+        files: paths, folders and patterns (see ``find_files``), in the order of the log; empty for a TFDS dataset.
         schema: the columns; None for the format's own.
-        separator: between the columns of ``csv``; None detects it.
+        text: what the user says of text; None: nothing.
         tfds_dir: TFDS's folder; None for its default.
 
     Raises:
-        InputError: the schema is missing, ``separator`` or ``tfds_dir`` does not apply to the format, or a file that is
-            read at once cannot be.
+        InputError: the schema is missing, an option does not apply to the format, or there is no file of such a name.
     """
+    text = text or TextOptions()
     is_tfds = name.startswith(TFDS_PREFIX)
-    if separator is not None and name != "csv":
-        raise InputError(f"--separator applies to csv only, not to {name}")
+    for option, applies_to in (("separator", ["csv"]), ("columns", ["csv"]), ("encoding", ["csv", "jsonl"])):
+        if getattr(text, option) is not None and name not in applies_to:
+            raise InputError(f"--{option} applies to {' and '.join(applies_to)} only, not to {name}")
     if tfds_dir is not None and not is_tfds:
         raise InputError(f"--tfds-dir applies to tfds:NAME only, not to {name}")
     if schema is None:
@@ -74,4 +104,4 @@ def open_log(
         from tfrs_scaling.input.logs.tfds import TfdsLog
 
         return TfdsLog.open(name, schema, tfds_dir)
-    return FORMATS[name].open(files, schema, separator)
+    return FORMATS[name].open(files if name == "movielens-1m" else find_files(files), schema, text)

@@ -10,8 +10,9 @@ import pyarrow.parquet as pq
 
 from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.common.locations import fingerprints, opened
-from tfrs_scaling.input.logs.arrow import binary_columns
+from tfrs_scaling.input.logs.arrow import binary_columns, constant
 from tfrs_scaling.input.logs.cells import Cells, Piece, missing_column
+from tfrs_scaling.input.logs.files import partition_values
 from tfrs_scaling.input.schema import Schema
 
 
@@ -20,8 +21,9 @@ class ParquetLog:
     """Parquet files.
 
     A null (and a float's NaN) is read as the schema's first ``missing`` text; a list column holds a multi-hot
-    feature's values; a timestamp or date becomes seconds since 1970; true and false become 1 and 0. Rows are numbered
-    from 1, and the content of a piece is the number of its row group.
+    feature's values; a timestamp or date becomes seconds since 1970; true and false become 1 and 0. A schema's column
+    that the file lacks may be in the names of its folders (Hive). Rows are numbered from 1, and the content of a piece
+    is the number of its row group.
 
     Attributes:
         schema: the columns to read; others are ignored.
@@ -38,8 +40,10 @@ class ParquetLog:
             InputError: it is not Parquet, or a column is missing or repeated.
         """
         path = self.files[number]
-        with _opened(path) as file:
+        with parquet_file(path) as file:
             for name in self.schema.columns:
+                if name in partition_values(path) and name not in file.schema_arrow.names:
+                    continue
                 at = file.schema_arrow.get_all_field_indices(name)
                 if not at:
                     raise missing_column(path, name, file.schema_arrow.names)
@@ -57,10 +61,17 @@ class ParquetLog:
         Raises:
             InputError: it cannot be read, or a column's type cannot become cells.
         """
-        path, columns = self.files[piece.number], self.schema.columns
-        with _opened(path) as file:
+        path, in_folders = self.files[piece.number], partition_values(self.files[piece.number])
+        with parquet_file(path) as file:
+            columns = [name for name in self.schema.columns if name in file.schema_arrow.names]
             table = file.read_row_group(piece.content, columns=columns, use_threads=False)
-        cells = binary_columns({name: _whole(table.column(name)) for name in columns}, self.schema, path)
+        arrays = {
+            name: _whole(table.column(name))
+            if name in columns
+            else constant(in_folders[name], len(table), self.schema.missing)
+            for name in self.schema.columns
+        }
+        cells = binary_columns(arrays, self.schema, path)
         return Cells(path, piece.number, piece.first + np.arange(len(table)), cells, [], unit="row")
 
     def fingerprints(self) -> tuple[tuple[str, int, str], ...]:
@@ -73,11 +84,16 @@ class ParquetLog:
 
 
 @contextlib.contextmanager
-def _opened(path: str) -> Iterator[pq.ParquetFile]:
+def parquet_file(path: str) -> Iterator[pq.ParquetFile]:
+    """A Parquet file, opened.
+
+    Raises:
+        InputError: it cannot be read.
+    """
     try:
         with opened(path) as stream, pq.ParquetFile(stream) as file:
             yield file
-    except (OSError, pa.ArrowException) as error:
+    except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
         raise InputError(f"{path}: cannot be read as Parquet: {getattr(error, 'strerror', None) or error}") from None
 
 

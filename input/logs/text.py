@@ -1,28 +1,33 @@
 """Delimited text as blocks of cells."""
 
-import bz2
-import contextlib
 import csv
 import dataclasses
-import gzip
-import lzma
-import zlib
+import io
+import re
 from collections.abc import Iterator, Sequence
-from pathlib import PurePath
-from typing import IO, Any
+from typing import IO
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.csv
 
 from tfrs_scaling.common.errors import InputError
-from tfrs_scaling.common.locations import fingerprints, opened
+from tfrs_scaling.common.locations import fingerprints
+from tfrs_scaling.input.logs.arrow import constant
 from tfrs_scaling.input.logs.cells import Cells, Piece, Rejected, missing_column
+from tfrs_scaling.input.logs.files import decompressed, partition_values, refuse_binary
 from tfrs_scaling.input.schema import Schema
 
 BLOCK_BYTES = 8 << 20
-SEPARATORS = ("\t", ",", ";", "|")
-_OPENERS: dict[str, Any] = {".gz": gzip.open, ".xz": lzma.open, ".bz2": bz2.open}
+SEPARATORS = ("\t", ",", ";", "|", "\x01")  # the last is Hive's
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_HEADER_BYTES = 1 << 24
+_OPEN_QUOTE = "a quoted value does not end on its line"
+_QUOTED_LINES = 1000  # that a quoted value may span
+_QUOTED_BYTES = 1 << 20
+# RecBole's atomic files: user_id:token, rating:float.
+_TYPED_NAME = re.compile(r"(.+):(?:token|float)(?:_seq)?")
+_NUMBER_OR_DATE = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?|\d{4}-\d\d?-\d\d?.*")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,19 +39,24 @@ class Lines:
         names: of the columns.
         separator: between them.
         header_lines: lines above the file's first row.
+        skip_blanks: whether a separator takes the blanks after it along.
     """
 
     text: bytes
     names: tuple[str, ...]
     separator: str
     header_lines: int
+    skip_blanks: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
 class TextLog:
-    """Delimited text files, plain or gz, xz, bz2.
+    """Delimited text files, compressed or not (see ``decompressed``).
 
-    Quotes (``"a, b"``) are understood unless the separator is a tab; a value never spans lines.
+    Quotes (``"a, b"``) are understood unless the separator is a tab; a quoted value may span lines. Blank lines at the
+    end and files without a byte, beside others, are no rows. Where a blank follows
+    each separator of the header, blanks after separators do not count. A schema's column that the header lacks may be
+    in the names of the file's folders (Hive).
 
     Attributes:
         schema: the columns to read; others in a file are ignored.
@@ -55,6 +65,7 @@ class TextLog:
             schema's columns in the header.
         names: of the columns, if the files have no header line; None reads each file's.
         block_bytes: read at a time; a piece is about as large.
+        encoding: of the files; None: UTF-8, of which single cells may be faulty.
 
     Raises:
         InputError: the separator cannot be used.
@@ -65,6 +76,7 @@ class TextLog:
     separator: str | None = None
     names: tuple[str, ...] | None = None
     block_bytes: int = BLOCK_BYTES
+    encoding: str | None = None
 
     def __post_init__(self) -> None:
         by = self.separator
@@ -78,14 +90,22 @@ class TextLog:
             InputError: the file cannot be read, or its header lacks a column.
         """
         path = self.files[number]
-        with decompressed(path) as stream:
+        with decompressed(path, self.encoding) as stream:
+            line = stream.readline(_HEADER_BYTES)
+            if not line and len(self.files) > 1:
+                return
+            refuse_binary(line, path)
+            skip_blanks = False
             if self.names is None:
-                names, separator = _header(_header_line(stream, path), self.schema.columns, path, self.separator)
+                start, (names, separator) = b"", _header(_text(line, path), self.schema.columns, path, self.separator)
+                skip_blanks = len(names) > 1 and all(name.startswith(" ") for name in names[1:])
+                names = [name.lstrip(" ") for name in names] if skip_blanks else names
             else:
-                names, separator = list(self.names), self.separator or "\t"
+                start, names = line.removeprefix(_BYTE_ORDER_MARK), list(self.names)
+                separator = self.separator or _separator_of(line, names, path)
             first, header_lines = 0, 1 if self.names is None else 0
-            for block in line_blocks(stream, self.block_bytes):
-                yield Piece(number, first, Lines(block, tuple(names), separator, header_lines))
+            for block in line_blocks(stream, self.block_bytes, start, quotes=separator != "\t"):
+                yield Piece(number, first, Lines(block, tuple(names), separator, header_lines, skip_blanks))
                 first += count_lines(block)
 
     def cells(self, piece: Piece[Lines]) -> Cells:
@@ -94,17 +114,20 @@ class TextLog:
         Raises:
             InputError: the lines cannot be parsed.
         """
-        path, columns, lines = self.files[piece.number], self.schema.columns, piece.content
+        path, lines = self.files[piece.number], piece.content
+        columns = [name for name in self.schema.columns if name in lines.names]
         first_line, count = lines.header_lines + 1, count_lines(lines.text)
         ordinals = np.arange(piece.first, piece.first + count)
         malformed: list[Rejected] = []
+        if lines.skip_blanks:
+            lines = _without_blanks(lines)
         parsed = _parsed(lines, columns, count)
         if parsed is None:
-            # An open quote or a lone carriage return puts rows and lines out of step, and pyarrow cannot report a row
-            # of the wrong length that is not UTF-8. A slower reader removes such lines first.
-            lines, bad = _without_bad_lines(lines)
+            # A value over several lines, an open quote or a lone carriage return puts rows and lines out of step, and
+            # pyarrow cannot report a row of the wrong length that is not UTF-8. A slower reader sorts these out first.
+            lines, bad, continued = _without_bad_lines(lines)
             malformed = [Rejected(path, piece.first + i + first_line, "", *said) for i, said in bad.items()]
-            ordinals = np.delete(ordinals, list(bad))
+            ordinals = np.delete(ordinals, [*bad, *continued])
             parsed = _parsed(lines, columns, len(ordinals), checked=True)
         if parsed is None:
             start, end = piece.first + first_line, piece.first + first_line + count - 1
@@ -114,7 +137,13 @@ class TextLog:
             why = f"{row.actual_columns} columns instead of {row.expected_columns}"
             malformed.append(Rejected(path, int(ordinals[row.number - 1]) + first_line, "", row.text, why))
         ordinals = np.delete(ordinals, [row.number - 1 for row in ragged])
-        cells = pa.record_batch({name: table[name].combine_chunks() for name in columns})
+        in_folders = partition_values(path)
+        cells = pa.record_batch({
+            name: table[name].combine_chunks()
+            if name in columns
+            else constant(in_folders[name], len(ordinals), self.schema.missing)
+            for name in self.schema.columns
+        })  # fmt: skip
         return Cells(path, piece.number, ordinals, cells, malformed, first_line)
 
     def fingerprints(self) -> tuple[tuple[str, int, str], ...]:
@@ -126,45 +155,61 @@ class TextLog:
         return fingerprints(self.files)
 
 
-def text_columns(path: str) -> list[str]:
-    """The names in a delimited text file's header, under the separator that finds most of them.
+def text_columns(path: str, separator: str | None = None, encoding: str | None = None) -> list[str]:
+    """The names in a delimited text file's header, under the separator (None: the one that finds most of them).
 
     Raises:
         InputError: the file cannot be read or has no header.
     """
-    with decompressed(path) as stream:
-        header = _header_line(stream, path)
-    return max(_split(header, SEPARATORS, path).values(), key=len)
+    with decompressed(path, encoding) as stream:
+        header = _header_text(_text(stream.readline(_HEADER_BYTES), path), path)
+    names = max(_split(header, SEPARATORS if separator is None else (separator,), path).values(), key=len)
+    return [name.strip(" ") for name in _untyped(names)]
 
 
-@contextlib.contextmanager
-def decompressed(path: str) -> Iterator[IO[bytes]]:
-    """The bytes of a file, plain or gz, xz, bz2 by its suffix.
+def looks_like_row(names: Sequence[str]) -> bool:
+    """Whether a header holds what rows hold: half of it are numbers or dates."""
+    named = [name for name in names if name.strip()]
+    return bool(named) and 2 * sum(_NUMBER_OR_DATE.fullmatch(name.strip()) is not None for name in named) >= len(named)
 
-    Raises:
-        InputError: it cannot be read, or ends in the middle of a compressed stream.
+
+def line_blocks(stream: IO[bytes], block_bytes: int, start: bytes = b"", *, quotes: bool = False) -> Iterator[bytes]:
+    """The rest of the stream, in blocks of whole lines, read ``block_bytes`` at a time, without blank lines at its end.
+
+    Args:
+        stream: to read.
+        block_bytes: to read at a time.
+        start: what was read of the first line already.
+        quotes: whether a quoted value may span lines; a block then ends outside of it.
     """
-    try:
-        with opened(path) as raw:
-            opener = _OPENERS.get(PurePath(path).suffix)
-            if opener is None:
-                yield raw
-            else:
-                with opener(raw, "rb") as stream:
-                    yield stream
-    except (OSError, EOFError, lzma.LZMAError, zlib.error) as error:
-        raise InputError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
-
-
-def line_blocks(stream: IO[bytes], block_bytes: int) -> Iterator[bytes]:
-    """The rest of the stream, in blocks of whole lines, read ``block_bytes`` at a time."""
-    rest = b""
+    rest = start
     while chunk := stream.read(block_bytes):
-        whole, newline, rest = (rest + chunk).rpartition(b"\n")
-        if newline:
-            yield whole + newline
-    if rest:
-        yield rest
+        rest += chunk
+        end = _block_end(rest, quotes)
+        if end:
+            yield rest[:end]
+            rest = rest[end:]
+    text_end = len(rest.rstrip(b"\r\n"))
+    if text_end:
+        newline = rest.find(b"\n", text_end)
+        yield rest[: newline + 1] if newline >= 0 else rest
+
+
+def _block_end(text: bytes, quotes: bool) -> int:
+    """Where the last whole row of a text ends that a later one follows, but for blank lines; 0 if there is none."""
+    text_end = len(text[: text.rfind(b"\n") + 1].rstrip(b"\r\n"))
+    if not text_end:
+        return 0
+    end = text.index(b"\n", text_end) + 1
+    if not quotes or text.count(b'"', 0, end) % 2 == 0:
+        return end
+    stop = end
+    while stop > 0 and end - stop < _QUOTED_BYTES:
+        start = text.rfind(b"\n", 0, stop - 1) + 1
+        if text.count(b'"', start, stop) % 2:
+            return start  # the line that opens the quote; what follows it is in the next block
+        stop = start
+    return end
 
 
 def count_lines(block: bytes) -> int:
@@ -172,10 +217,10 @@ def count_lines(block: bytes) -> int:
     return block.count(b"\n") + (not block.endswith(b"\n"))
 
 
-def _header_line(stream: IO[bytes], path: str) -> str:
-    header = _text(stream.readline(), path).lstrip("\ufeff").rstrip("\r\n")
+def _header_text(line: str, path: str) -> str:
+    header = line.lstrip("\ufeff").rstrip("\r\n")
     if not header:
-        raise InputError(f"{path}, line 1: no header line; add one that names the columns")
+        raise InputError(f"{path}, line 1: no header line; add one that names the columns, or give --columns")
     return header
 
 
@@ -183,20 +228,44 @@ def _text(line: bytes, path: str) -> str:
     try:
         return line.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise InputError(f"{path}, line 1: not UTF-8 text (byte {error.start})") from None
+        raise InputError(
+            f"{path}, line 1: not UTF-8 text (byte {error.start}); if it is text, give its --encoding, such as cp1252"
+        ) from None
 
 
-def _header(header: str, columns: list[str], path: str, separator: str | None) -> tuple[list[str], str]:
+def _header(line: str, columns: list[str], path: str, separator: str | None) -> tuple[list[str], str]:
+    header = _header_text(line, path)
     candidates = SEPARATORS if separator is None else (separator,)
-    split = _split(header, candidates, path)
-    separator = max(candidates, key=lambda by: len(set(split[by]) & set(columns)))
+    split = {by: _untyped(names) for by, names in _split(header, candidates, path).items()}
+    separator = max(candidates, key=lambda by: len({name.lstrip(" ") for name in split[by]} & set(columns)))
     names = split[separator]
+    found, in_folders = [name.lstrip(" ") for name in names], partition_values(path)
     for column in columns:
-        if names.count(column) > 1:
+        if found.count(column) > 1:
             raise InputError(f"{path}, line 1: the column {column!r} appears twice; rename one")
-        if column not in names:
-            raise missing_column(f"{path}, line 1 (separator {separator!r})", column, names)
+        if column not in found and column not in in_folders:
+            error = missing_column(f"{path}, line 1 (separator {separator!r})", column, found)
+            hint = "; line 1 looks like a row, not like names: name the columns with --columns"
+            raise InputError(f"{error}{hint}") if looks_like_row(max(split.values(), key=len)) else error
     return names, separator
+
+
+def _untyped(names: list[str]) -> list[str]:
+    """The names without RecBole's types, if all have one."""
+    typed = [_TYPED_NAME.fullmatch(name) for name in names]
+    return [found[1] for found in typed if found] if all(typed) else names
+
+
+def _separator_of(line: bytes, names: list[str], path: str) -> str:
+    """The separator that splits a file's first row into as many values as there are names."""
+    counts = {by: len(row) for by, row in _split(_text(line, path).rstrip("\r\n"), SEPARATORS, path).items()}
+    for by, count in counts.items():
+        if count == len(names):
+            return by
+    raise InputError(
+        f"{path}, line 1: {max(counts.values())} columns, and --columns names {len(names)}; "
+        "name each in its order, and give --separator if it is an unusual one"
+    )
 
 
 def _split(header: str, candidates: Sequence[str], path: str) -> dict[str, list[str]]:
@@ -227,7 +296,8 @@ def _parsed(
     """
     if not lines.text:
         return pa.table({name: pa.array([], pa.binary()) for name in columns}), []
-    if not (checked or _is_utf8(lines.text)):
+    in_step = checked or lines.text.count(b"\r") == lines.text.count(b"\r\n")
+    if not in_step or not (checked or _is_utf8(lines.text)):
         return None
     ragged: list[pa.csv.InvalidRow] = []
 
@@ -242,6 +312,7 @@ def _parsed(
         delimiter=lines.separator,
         quote_char=False if lines.separator == "\t" else '"',
         invalid_row_handler=on_ragged,
+        newlines_in_values=checked,
         ignore_empty_lines=False,  # a blank line counts, as empty cells; its label is malformed
     )
     convert_options = pa.csv.ConvertOptions(
@@ -262,17 +333,51 @@ def _parsed(
     return (table, ragged) if len(table) + len(ragged) == count else None
 
 
-def _without_bad_lines(lines: Lines) -> tuple[Lines, dict[int, tuple[str, str]]]:
-    """The lines that are rows; and by place those that are not: what they hold, and why they are no row."""
+def _without_blanks(lines: Lines) -> Lines:
+    """The lines without the blanks after separators, but for those in quoted values."""
+    by = re.escape(lines.separator.encode())
+    pattern = re.compile(rb'((?:^|%s) *)("(?:[^"]|"")*")|%s +' % (by, by), re.MULTILINE)
+    text = pattern.sub(lambda m: m[1].rstrip(b" ") + m[2] if m[2] else lines.separator.encode(), lines.text)
+    return dataclasses.replace(lines, text=text)
+
+
+def _without_bad_lines(lines: Lines) -> tuple[Lines, dict[int, tuple[str, str]], list[int]]:
+    """The lines that are rows; by place those that are not: what they hold, and why they are no row; continued ones."""
     good: list[bytes] = []
     bad: dict[int, tuple[str, str]] = {}
-    for place, line in enumerate(lines.text.split(b"\n")[: count_lines(lines.text)]):
+    continued: list[int] = []
+    all_lines = lines.text.split(b"\n")[: count_lines(lines.text)]
+    place = 0
+    while place < len(all_lines):
+        line, span = all_lines[place], 1
         why = _not_a_row(line, len(lines.names), lines.separator)
-        if why:
+        if why == _OPEN_QUOTE:
+            span = _quoted_span(all_lines[place : place + _QUOTED_LINES], len(lines.names), lines.separator)
+        if why and span == 1:
             bad[place] = line.decode("utf-8", "backslashreplace"), why
         else:
-            good.append(line + b"\n")
-    return dataclasses.replace(lines, text=b"".join(good)), bad
+            good.append(b"\n".join(all_lines[place : place + span]) + b"\n")
+            continued += range(place + 1, place + span)
+        place += span
+    return dataclasses.replace(lines, text=b"".join(good)), bad, continued
+
+
+def _quoted_span(lines: list[bytes], columns: int, separator: str) -> int:
+    """How many lines make a row, given that the first leaves a quote open; 1 if no row comes of it."""
+    for span in range(2, len(lines) + 1):
+        if b'"' not in lines[span - 1]:
+            continue
+        text = b"\n".join(lines[:span]).decode("utf-8", "backslashreplace").removesuffix("\r")
+        # Strictly: a separator or the end must follow the closing quote, lest an open quote swallows good rows.
+        reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
+        try:
+            row, *more = reader
+        except csv.Error as error:
+            if str(error) == "unexpected end of data":
+                continue
+            return 1
+        return span if len(row) == columns and not more else 1
+    return 1
 
 
 def _is_utf8(block: bytes) -> bool:
@@ -292,6 +397,6 @@ def _not_a_row(line: bytes, columns: int, separator: str) -> str:
     except csv.Error as error:  # "new-line character seen in unquoted field - do you need ...", for a lone \r
         return str(error).partition(" - ")[0]
     if not second:
-        return "a quoted value does not end on its line"
+        return _OPEN_QUOTE
     found = len(first) or columns  # pyarrow handles blank lines
     return "" if found == columns else f"{found} columns instead of {columns}"

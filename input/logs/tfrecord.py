@@ -44,7 +44,7 @@ class Records:
 
 @dataclasses.dataclass(frozen=True)
 class TFRecordLog:
-    """TFRecord files of ``tf.train.Example`` records, plain or gz (by the suffix).
+    """TFRecord files of ``tf.train.Example`` records, plain or gz (by their first bytes).
 
     A feature that is absent from a record or empty there is missing; a multi-hot feature's list holds its values. All
     records of a file must hold a feature as the same kind of list. Records are numbered from 1.
@@ -137,9 +137,8 @@ def tfrecord_features(path: str) -> dict[str, bool]:
 
 def _read(path: str) -> Iterator[list[bytes]]:
     """The records of a file, in lists of a few."""
-    with opened(path):
-        pass  # its error is clearer than TensorFlow's
-    compression = "GZIP" if path.endswith(".gz") else ""
+    with opened(path) as stream:  # its error is clearer than TensorFlow's
+        compression = "GZIP" if stream.read(2) == b"\x1f\x8b" else ""
     length = 0
     try:
         for batch in tf.data.TFRecordDataset(path, compression).batch(_READ_RECORDS).as_numpy_iterator():
@@ -167,7 +166,7 @@ def _unpacked_size(path: str) -> int | None:
 def _corrupt(path: str, compression: str) -> InputError:
     return InputError(
         f"{path}, record {_count_whole(path, compression) + 1}: corrupt or truncated, or this is not a TFRecord "
-        "file (the name of a gzipped one must end in .gz); get a new copy of the file"
+        "file; get a new copy of it"
     )
 
 

@@ -131,7 +131,7 @@ def _collect(outcome: Outcome, source: Source, max_bad_rows: int) -> Prepared:
     rejects.add([rejected for _, rejected in outcome.notes.rejected])
     if outcome.decisions is None:
         raise no_rows(source)
-    check_counts(np.array(outcome.counts))
+    check_counts(np.array(outcome.counts), outcome.decisions)
     shards: dict[SplitName, list[WrittenShard]] = {name: [] for name in SPLITS}
     for name, _, shard in sorted(outcome.shards, key=lambda written: written[:2]):
         shards[name].append(shard)

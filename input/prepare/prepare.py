@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
-import tensorflow as tf
 
 from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.common.locations import is_remote
@@ -17,9 +16,7 @@ from tfrs_scaling.input.prepare.encoding import ValueCounts, Vocabulary, Written
 from tfrs_scaling.input.prepare.publish import (
     WRITE_ERRORS,
     Prepared,
-    check_free,
-    discard,
-    new_draft,
+    drafted,
     not_written,
     publish,
 )
@@ -74,8 +71,8 @@ def prepare(
         progress: called now and then with a description of the current step.
 
     Raises:
-        InputError: ``folder`` is taken, an option is invalid, the log cannot be read, or a split would be empty or
-            have one label only.
+        InputError: ``folder`` is taken, or another process is writing it; an option is invalid, the log cannot be
+            read, or a split would be empty or have one label only.
     """
     schema = source.schema
     split_by = split_by or ("random" if schema.time is None else "time")
@@ -83,21 +80,17 @@ def prepare(
         raise InputError("a split by time needs a time column, and the schema names none: split by order or at random")
     request = Request(split_by, validation, test, seed, negative_rate, sizes)
     folder = str(folder)
-    check_free(folder)
-    draft = new_draft(folder)
     try:
-        progress("checksums of the raw files")
-        raw_files = source.raw_files()
-        if runner is None:
-            prepared = _prepare_here(source, request, max_bad_rows, draft, progress)
-        else:
-            prepared = _prepare_on_beam(source, request, max_bad_rows, draft, runner, beam_options)
-        return publish(draft, folder, prepared, schema, raw_files)
+        with drafted(folder) as draft:
+            progress("checksums of the raw files")
+            raw_files = source.raw_files()
+            if runner is None:
+                prepared = _prepare_here(source, request, max_bad_rows, draft, progress)
+            else:
+                prepared = _prepare_on_beam(source, request, max_bad_rows, draft, runner, beam_options)
+            return publish(draft, folder, prepared, schema, raw_files)
     except WRITE_ERRORS as error:
         raise not_written(folder, error) from None
-    finally:
-        if tf.io.gfile.exists(draft):
-            discard(draft)
 
 
 def _prepare_on_beam(
@@ -130,7 +123,7 @@ def _prepare_here(
         decisions = decide(sample, source.schema, request)
         progress("counting")
         counts, vocabularies = _count(spill, source.schema, decisions)
-        check_counts(counts)
+        check_counts(counts, decisions)
         shards = _write(spill, source.schema, decisions, counts, vocabularies, draft, progress)
         vocabulary_sizes = {name: vocabulary.size for name, vocabulary in vocabularies.items()}
         return Prepared(decisions, shards, vocabulary_sizes, missing, rejects, sample.click_probability is not None)

@@ -1,9 +1,13 @@
 """Publishes prepared data atomically: written to a draft folder nearby, moved into place when complete."""
 
+import contextlib
 import dataclasses
+import fcntl
 import math
+import os
 import shutil
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import tensorflow as tf
@@ -13,6 +17,7 @@ from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.common.locations import is_remote, join, opened, size
 from tfrs_scaling.input.logs.cells import Rejected
 from tfrs_scaling.input.prepare.encoding import WrittenShard
+from tfrs_scaling.input.prepare.leaks import telling_features
 from tfrs_scaling.input.prepare.split import Decisions
 from tfrs_scaling.input.schema import Schema
 from tfrs_scaling.input.shards import (
@@ -29,6 +34,7 @@ from tfrs_scaling.input.shards import (
 )
 
 REJECTED = "rejected.tsv"
+_INNER_DRAFT = ".partial"
 WRITE_ERRORS = (OSError, tf.errors.OpError)
 
 
@@ -53,40 +59,81 @@ class Prepared:
     bayes: bool
 
 
-def check_free(folder: str) -> None:
-    """Check that ``folder`` is free.
+@contextlib.contextmanager
+def drafted(folder: str) -> Iterator[str]:
+    """An empty folder to prepare data in, deleted at the end if it was not published.
+
+    It lies next to ``folder``; or in it, if that is a mount point or a folder in a place that cannot be written. It is
+    locked (on this machine), so that no other process takes it for the leftovers of a killed run, which are deleted.
 
     Raises:
-        InputError: it exists and is not an empty folder.
+        InputError: ``folder`` is neither new nor empty, another process is writing it, or it cannot be written.
     """
+    _check_free(folder)
+    with contextlib.ExitStack() as stack:
+        draft = _draft_place(folder)
+        try:
+            if not is_remote(folder):
+                stack.callback(os.close, _locked(Path(draft), folder))
+                _check_free(folder)  # while waiting for nobody, another process may have finished
+            elif tf.io.gfile.exists(draft):
+                tf.io.gfile.rmtree(draft)
+            tf.io.gfile.makedirs(draft)
+        except WRITE_ERRORS as error:
+            raise not_written(folder, error) from None
+        try:
+            yield draft
+        finally:
+            if tf.io.gfile.exists(draft):
+                tf.io.gfile.rmtree(draft)
+
+
+def _check_free(folder: str) -> None:
     if is_remote(folder):
         taken = size(join(folder, MANIFEST)) is not None
     else:
         place = Path(folder)
-        taken = place.is_symlink() or (place.exists() and not (place.is_dir() and not any(place.iterdir())))
+        taken = place.is_symlink() or (place.exists() and not (place.is_dir() and _is_empty(place)))
     if taken:
         raise InputError(f"{folder}: already exists; remove it or choose another folder")
 
 
-def new_draft(folder: str) -> str:
-    """An empty folder next to ``folder``; leftovers of a killed run are deleted.
+def _is_empty(folder: Path) -> bool:
+    return all(path.name in (_INNER_DRAFT, "lost+found") for path in folder.iterdir())
 
-    Raises:
-        InputError: it cannot be written.
-    """
-    place = folder.rstrip("/") if is_remote(folder) else str(Path(folder).resolve())
-    parent, _, name = place.rpartition("/")
-    draft = f"{parent}/.{name}.partial"
-    try:
-        if tf.io.gfile.exists(draft):
-            tf.io.gfile.rmtree(draft)
-        if is_remote(folder):
-            tf.io.gfile.makedirs(draft)
-        else:
-            Path(draft).mkdir(parents=True)  # its error is clearer than TensorFlow's
-    except WRITE_ERRORS as error:
-        raise not_written(folder, error) from None
-    return draft
+
+def _draft_place(folder: str) -> str:
+    if not is_remote(folder):
+        target = Path(folder).resolve()
+        if target.is_dir() and (target.is_mount() or not os.access(target.parent, os.W_OK)):
+            return str(target / _INNER_DRAFT)  # it cannot be replaced, or nothing can lie beside it
+    parent, _, name = (folder.rstrip("/") if is_remote(folder) else str(target)).rpartition("/")
+    return f"{parent}/.{name}.partial"
+
+
+def _locked(draft: Path, folder: str) -> int:
+    """Make the draft's folder, empty and locked; returns what to close to unlock it."""
+    while True:
+        draft.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(draft, os.O_RDONLY)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(descriptor)
+            raise InputError(
+                f"{folder}: another prepare is writing it; wait for it, or choose another folder"
+            ) from None
+        except OSError:
+            pass  # a file system without locks
+        try:
+            if os.path.samestat(os.fstat(descriptor), draft.stat()):
+                break
+        except FileNotFoundError:
+            pass
+        os.close(descriptor)  # another process moved it away meanwhile
+    for path in draft.iterdir():
+        shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+    return descriptor
 
 
 def publish(draft: str, folder: str, prepared: Prepared, schema: Schema, sources: tuple[RawFile, ...]) -> Manifest:
@@ -95,18 +142,14 @@ def publish(draft: str, folder: str, prepared: Prepared, schema: Schema, sources
     Raises:
         OSError, tf.errors.OpError, InputError: it cannot be written.
     """
-    manifest = _manifest(prepared, schema, sources)
+    telling = telling_features(draft, [written.shard.file for written in prepared.shards["train"]], schema)
+    manifest = dataclasses.replace(_manifest(prepared, schema, sources), telling=telling)
     _write_metadata(draft, manifest)
     _write_rejected(draft, prepared.rejected)
     with opened(join(draft, MANIFEST), "wb") as stream:
         stream.write(manifest.to_json().encode())
     _move(draft, folder)
     return manifest
-
-
-def discard(draft: str) -> None:
-    """Delete a draft."""
-    tf.io.gfile.rmtree(draft)
 
 
 def not_written(folder: str, error: Exception) -> InputError:
@@ -116,10 +159,10 @@ def not_written(folder: str, error: Exception) -> InputError:
 
 
 def _move(draft: str, folder: str) -> None:
-    if not is_remote(folder):
+    if not is_remote(folder) and Path(draft).parent != Path(folder).resolve():
         Path(draft).replace(Path(folder).resolve())
         return
-    # Remote file systems cannot move a folder atomically; the manifest, which marks it as complete, comes last.
+    # Neither a mount point nor a remote folder can be replaced; the manifest, which marks it as complete, comes last.
     tf.io.gfile.makedirs(folder)
     for name in sorted(tf.io.gfile.listdir(draft), key=lambda name: name == MANIFEST):
         tf.io.gfile.rename(join(draft, name), join(folder, name), overwrite=True)

@@ -1,6 +1,7 @@
 """Turns cells of text into typed columns; malformed rows are rejected with their place."""
 
 import dataclasses
+import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -9,11 +10,22 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tfrs_scaling.input.logs.cells import Cells, Rejected
+from tfrs_scaling.input.logs.lists import split_lists
+from tfrs_scaling.input.logs.times import BAD, DATE, LATEST, NUMBER, is_ambiguous, parse_times
 from tfrs_scaling.input.prepare.hashing import hash_values
 from tfrs_scaling.input.schema import CategoricalFeature, DenseFeature, Schema
 
 ID_BITS = 31  # ids must fit a signed int32: tf.io.decode_raw does not support uint32
 NO_CODE = np.uint64(2**64 - 1)  # fills the slots that a multi-hot row does not use
+
+_NO_LABEL = "the label is neither 0 nor 1"
+_LABELS = {"1": 1, "0": 0, "true": 1, "false": 0, "t": 1, "f": 0, "yes": 1, "no": 0}
+_LABELS |= {f"{label}.{'0' * zeros}": label for label in (0, 1) for zeros in range(7)}
+_NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?")
+_RATINGS = (
+    'if labels are ratings, or -1 and 1, give the schema the key "label_at_least": the smallest number that is a click '
+    "(1 where they are -1 and 1)"
+)
 
 # A column's values [n, ...], and which of them are bad, bool [n].
 Parsed = tuple[np.ndarray, np.ndarray]
@@ -131,8 +143,17 @@ class RowParser:
             screen.reject(self.schema.label, "the label is not a finite number", bad | ~np.isfinite(number))
             return (number >= at_least).astype(np.uint8)
         clicked: np.ndarray = pc.equal(cells, b"1").to_numpy(zero_copy_only=False)
-        not_clicked = pc.equal(cells, b"0").to_numpy(zero_copy_only=False)
-        screen.reject(self.schema.label, "the label is neither 0 nor 1", ~(clicked | not_clicked))
+        bad = ~(clicked | pc.equal(cells, b"0").to_numpy(zero_copy_only=False))
+        if bad.any():
+            encoded = cells.dictionary_encode()
+            texts = [value.decode("utf-8", "replace").strip().lower() for value in encoded.dictionary.to_pylist()]
+            places = encoded.indices.to_numpy()
+            clicked = np.array([_LABELS.get(text) == 1 for text in texts], bool)[places]
+            bad = np.array([text not in _LABELS for text in texts], bool)[places]
+            numbers = np.array([_NUMBER.fullmatch(text) is not None for text in texts], bool)[places]
+            # Without such rows a class may be gone: all negatives where they are -1, or all ratings but 0 and 1.
+            screen.reject(self.schema.label, _NO_LABEL, bad & numbers, _RATINGS)
+        screen.reject(self.schema.label, _NO_LABEL, bad)
         return clicked.astype(np.uint8)
 
     def _dense(self, batch: pa.RecordBatch, screen: "_Screen") -> np.ndarray:
@@ -160,13 +181,13 @@ class RowParser:
         if feature.separator is None:
             counts = np.ones(len(cells), np.int64)
         else:
-            lists = pc.split_pattern(cells, feature.separator.encode())
+            lists = split_lists(cells, feature.separator)
             counts = pc.list_value_length(lists).to_numpy(zero_copy_only=False).astype(np.int64)
             cells = lists.flatten()
         # Logs repeat their values, so everything below handles the few distinct ones.
-        encoded = cells.dictionary_encode()
+        encoded = cells.dictionary_encode("encode")
         distinct = encoded.dictionary
-        absent = pc.is_in(distinct, self._missing)
+        absent = pc.or_(pc.is_in(distinct, self._missing), distinct.is_null())
         codes, bad = _codes(feature, pc.if_else(absent, pa.scalar(None, pa.binary()), distinct))
         places = encoded.indices.to_numpy().astype(np.int64)
         for why, bad_value in bad.items():
@@ -185,10 +206,10 @@ class _Screen:
         self._cells = cells
         self._rejected: list[tuple[int, Rejected]] = []
 
-    def reject(self, column: str, why: str, bad: np.ndarray) -> None:
-        """Reject the rows that are ``bad``, bool [n], for their cells in ``column``."""
+    def reject(self, column: str, why: str, bad: np.ndarray, advice: str = "") -> None:
+        """Reject the rows that are ``bad``, bool [n], for their cells in ``column``; ``advice`` as in ``Rejected``."""
         found = np.flatnonzero(bad & self.good).tolist()
-        self._rejected.extend((index, self._cells.rejected(index, column, why)) for index in found)
+        self._rejected.extend((index, self._cells.rejected(index, column, why, advice)) for index in found)
         self.good[bad] = False
 
     def rejected(self) -> list[Rejected]:
@@ -198,9 +219,39 @@ class _Screen:
 
 
 def _time(column: str, batch: pa.RecordBatch, screen: _Screen) -> np.ndarray:
-    time, bad = _integer(batch.column(column), -(2**62), 2**62)
-    screen.reject(column, "the time is not an integer", bad)
+    cells = batch.column(column)
+    try:
+        time: np.ndarray = cells.cast(pa.string()).cast(pa.int64()).to_numpy(zero_copy_only=False)
+    except pa.ArrowInvalid:
+        encoded = cells.dictionary_encode()
+        texts = [value.decode("utf-8", "replace") for value in encoded.dictionary.to_pylist()]
+        times, kinds = parse_times(pa.array(texts, pa.string()))
+        places = encoded.indices.to_numpy()
+        time, kind = times[places], kinds[places]
+        screen.reject(
+            column,
+            "the time is neither a number nor a date, such as 2020-07-04 16:08:23",
+            kind == BAD,
+            _time_advice(texts, kinds),
+        )
+        # Dates become seconds; numbers may be of another unit.
+        rarer = min((NUMBER, DATE), key=lambda k: int((kind == k).sum()))
+        screen.reject(column, "numbers and dates are mixed in the column of time", kind == rarer)
+    screen.reject(column, "the time is beyond 2**62", np.abs(time) > LATEST)
     return time
+
+
+def _time_advice(texts: list[str], kinds: np.ndarray) -> str:
+    """What to do about times of which most have a form that is not read, as opposed to a few faulty ones."""
+    bad = [text for text, kind in zip(texts, kinds.tolist(), strict=True) if kind == BAD and text.strip()]
+    if 2 * len(bad) <= len(texts):
+        return ""
+    if is_ambiguous(bad[0]):
+        return "day or month may come first: write dates as 2020-07-04 16:08:23, or as seconds since 1970"
+    return (
+        "write times as 2020-07-04 16:08:23, or as seconds since 1970; "
+        'or leave "time" out of the schema, for a split at random'
+    )
 
 
 def _weight(column: str, batch: pa.RecordBatch, screen: _Screen) -> np.ndarray:
@@ -260,6 +311,9 @@ def _cast(cells: pa.Array, to: pa.DataType) -> Parsed:
     try:
         numbers, bad = convert(cells), np.zeros(len(cells), bool)
     except pa.ArrowInvalid:
+        cells = pc.replace_substring_regex(cells, rb"^[ \t]+|[ \t]+$", b"")
+        if pa.types.is_integer(to):
+            cells = pc.replace_substring_regex(cells, rb"^([-+]?\d+)\.0+$", rb"\1")  # pandas and spreadsheets write 3.0
         bad = _failing(cells, convert)
         numbers = convert(pc.if_else(pa.array(bad), pa.scalar(None, pa.binary()), cells))
     return pc.fill_null(numbers, 0).to_numpy(zero_copy_only=False), bad

@@ -4,16 +4,15 @@ import dataclasses
 import io
 import shutil
 from collections.abc import Iterator
-from contextlib import ExitStack
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 
 from tfrs_scaling.input.prepare.hashing import draws
 from tfrs_scaling.input.prepare.rows import Rows
 
-_BUFFER_BYTES = 1 << 17
+_BUFFER_BYTES = 1 << 25  # of rows that wait to be written
 
 
 def shuffle_keys(rows: Rows, seed: int) -> np.ndarray:
@@ -66,33 +65,37 @@ class Spill:
     """A folder that takes rows in any order and returns them by ascending shuffle key.
 
     A row's bucket is the first ``bucket_bits`` bits of its key, so sorting each bucket sorts all rows. A bucket is a
-    file, and one of them is in memory at a time.
+    file, and one of them is in memory at a time; only one is open at a time, for systems that allow few open files.
     """
 
     def __init__(self, folder: Path, seed: int, bucket_bits: int):
         folder.mkdir(parents=True)
         self._folder, self._seed, self._bucket_bits = folder, seed, bucket_bits
-        self._open_files = ExitStack()
-        self._files: list[IO[bytes]] = []
+        self._waiting: list[np.ndarray] = []
         self._type: np.dtype[Any] | None = None
 
     def add(self, rows: Rows) -> None:
         """Put rows into their buckets."""
-        if not self._files:
-            self._type = pack(rows.take(np.arange(0))).dtype
-            self._files = [
-                self._open_files.enter_context(self._path(bucket).open("wb", buffering=_BUFFER_BYTES))
-                for bucket in range(1 << self._bucket_bits)
-            ]
-        bucket = (shuffle_keys(rows, self._seed) >> np.uint64(64 - self._bucket_bits)).astype(np.int64)
-        packed = pack(rows)[np.argsort(bucket, kind="stable")]
-        ends = np.cumsum(np.bincount(bucket, minlength=1 << self._bucket_bits))
-        for file, part in zip(self._files, np.split(packed, ends[:-1]), strict=True):
-            file.write(part.tobytes())
+        packed = pack(rows)
+        self._type = packed.dtype
+        self._waiting.append(packed)
+        if sum(part.nbytes for part in self._waiting) >= _BUFFER_BYTES:
+            self.close()
 
     def close(self) -> None:
-        """Finish adding rows."""
-        self._open_files.close()
+        """Finish adding rows: write those that wait."""
+        if not self._waiting:
+            return
+        packed = np.concatenate(self._waiting)
+        self._waiting = []
+        keys = draws(self._seed, "shuffle", packed["position"])
+        bucket = (keys >> np.uint64(64 - self._bucket_bits)).astype(np.int64)
+        packed = packed[np.argsort(bucket, kind="stable")]
+        ends = np.cumsum(np.bincount(bucket, minlength=1 << self._bucket_bits))
+        for number, part in enumerate(np.split(packed, ends[:-1])):
+            if len(part):
+                with self._path(number).open("ab") as file:
+                    file.write(part.tobytes())
 
     def buckets(self) -> Iterator[Rows]:
         """The rows of each bucket by ascending shuffle key, bucket after bucket."""
@@ -105,7 +108,8 @@ class Spill:
             return
         last = (1 << self._bucket_bits) - 1
         for bucket in range(last + 1):
-            packed = np.fromfile(self._path(bucket), self._type)
+            path = self._path(bucket)
+            packed = np.fromfile(path, self._type) if path.exists() else np.empty(0, self._type)
             to_come = None if bucket == last else np.array((bucket + 1) << (64 - self._bucket_bits), np.uint64)
             yield in_shuffled_order(packed, self._seed), to_come
 
@@ -122,7 +126,7 @@ class Spill:
 
     def remove(self) -> None:
         """Delete the files."""
-        self.close()
+        self._waiting = []
         shutil.rmtree(self._folder)
 
     def _path(self, bucket: int) -> Path:

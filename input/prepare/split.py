@@ -6,6 +6,7 @@ from typing import Literal
 import numpy as np
 
 from tfrs_scaling.common.errors import InputError
+from tfrs_scaling.common.words import plural, share
 from tfrs_scaling.input.prepare.hashing import draws, fractions
 from tfrs_scaling.input.prepare.rows import Rows
 from tfrs_scaling.input.schema import Schema
@@ -80,6 +81,8 @@ class Decisions:
         request: how the log is to be split.
         from_validation, from_test: the first moment of each; 0 if the split is random.
         dense_mean, dense_deviation: per dense feature, of the sample's training rows.
+        moments: distinct times in the sample, if the split is by time.
+        latest_share: the share of the sample's rows at the latest of them.
     """
 
     request: Request
@@ -87,6 +90,8 @@ class Decisions:
     from_test: int
     dense_mean: tuple[float, ...] = ()
     dense_deviation: tuple[float, ...] = ()
+    moments: int = 0
+    latest_share: float = 0.0
 
     def splits(self, rows: Rows) -> np.ndarray:
         """Per row the number of its split in ``SPLITS``, or ``DROPPED``: int64 [n]."""
@@ -112,14 +117,17 @@ def decide(sample: Rows, schema: Schema, request: Request) -> Decisions:
         schema: their columns.
         request: how the log is to be split.
     """
-    from_validation = from_test = 0
+    from_validation = from_test = moments = 0
+    latest_share = 0.0
     if request.split_by != "random":
         earliest_first = np.sort(_moments(sample, request.split_by))
         count = len(earliest_first)
         from_test = int(earliest_first[count - max(1, round(request.test * count))])
         held_out = max(2, round((request.test + request.validation) * count))
         from_validation = int(earliest_first[max(0, count - held_out)])
-    decisions = Decisions(request, from_validation, from_test)
+        moments = 1 + int((np.diff(earliest_first) > 0).sum())
+        latest_share = float((earliest_first == earliest_first[-1]).mean())
+    decisions = Decisions(request, from_validation, from_test, moments=moments, latest_share=latest_share)
     training = decisions.splits(sample) == SPLITS.index("train")
     means, deviations = [], []
     for k in range(len(schema.dense)):
@@ -145,16 +153,23 @@ def count_splits(rows: Rows, splits: np.ndarray) -> np.ndarray:
     )
 
 
-def check_counts(counts: np.ndarray) -> None:
+def check_counts(counts: np.ndarray, decisions: Decisions) -> None:
     """Check that every split has rows of both labels.
 
     Args:
         counts: of ``count_splits``, summed over the log.
+        decisions: that the rows were split by.
 
     Raises:
         InputError: a split is empty, or all its labels are the same.
     """
     for name, (rows, clicks) in zip(SPLITS, counts.tolist(), strict=False):
+        if not rows and decisions.request.split_by == "time":
+            raise InputError(
+                f"the {name} split is empty: a split by time never divides a moment, and the log has "
+                f"{plural(decisions.moments, 'distinct time')}, the latest with {share(decisions.latest_share)} of the "
+                "rows; use finer times, or --split order or random"
+            )
         if not rows:
             raise InputError(f"the {name} split is empty: use more rows or a larger share")
         if clicks in (0, rows):

@@ -11,7 +11,7 @@ from rich.table import Table
 from tfrs_scaling.cli.terminal import FilePath, console, located_errors, say, wait_for_tensorflow
 from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.input.logs.cells import TFDS_PREFIX
-from tfrs_scaling.input.logs.formats import FORMATS, open_log
+from tfrs_scaling.input.logs.formats import FORMATS, TextOptions, open_log
 from tfrs_scaling.input.schema import Schema
 from tfrs_scaling.training.tensorflow_startup import start_devices
 
@@ -31,7 +31,9 @@ class FormatName(click.Choice[str]):
 @click.option(
     "--schema", "schema_path", type=FilePath, help="JSON file that names the columns (csv, parquet, tfrecord, tfds)."
 )
-@click.option("--separator", help="Between columns (csv). [default: found from the header]")
+@click.option("--separator", help="Between columns (csv); tab for a tab. [default: found from the first line]")
+@click.option("--columns", metavar="A,B,...", help="Their names, for files without a header line (csv).")
+@click.option("--encoding", help="Of the text (csv, jsonl). [default: UTF-8]")
 @click.option("--tfds-dir", help="Folder of TFDS's datasets (tfds). [default: TFDS's own]")
 @click.option("--split", type=click.Choice(["time", "order", "random"]), help="[default: time, if known]")
 @click.option("--validation", default=0.05, show_default=True, help="Share of the rows.")
@@ -48,14 +50,17 @@ def prepare(
     out: str,
     schema_path: Path | None,
     separator: str | None,
+    columns: str | None,
+    encoding: str | None,
     tfds_dir: str | None,
     **options: Any,
 ) -> None:
     """Turn raw click logs into shards in OUT.
 
     \b
-    prepare csv clicks.tsv.xz OUT --schema schema.json   delimited text with a header (gz, xz, bz2 too)
-    prepare parquet clicks.parquet OUT --schema schema.json
+    prepare csv clicks.tsv.xz OUT --schema schema.json   delimited text (gz, bz2, xz, zst, zip too)
+    prepare jsonl clicks.jsonl OUT --schema schema.json  a JSON object on each line
+    prepare parquet clicks/ OUT --schema schema.json
     prepare tfrecord clicks-*.tfrecord OUT --schema schema.json   tf.train.Example records (gz too)
     prepare tfds:movielens/1m-ratings OUT --schema schema.json    a TensorFlow Dataset; tfds:NAME[split] for one split
     prepare criteo day_0.gz day_1.gz OUT                 Criteo's label, 13 integers, 26 categories
@@ -63,8 +68,9 @@ def prepare(
     prepare movielens-1m ml-1m/ OUT                      ratings.dat, users.dat, movies.dat; 4 stars are a click
     prepare synthetic study.yaml OUT                     clicks by the study's own generator
 
-    Files may be wherever TensorFlow can read (gs://bucket/day_0.gz). Split by order takes the order of the log as its
-    time: Criteo's days, for example.
+    RAW is files, folders (all files in them, but _SUCCESS and the like) and patterns in quotes ('logs/day_*.gz'),
+    wherever TensorFlow can read (gs://bucket/day_0.gz). Split by order takes the order of the log as its time: Criteo's
+    days, for example.
     """  # noqa: D301 -- click wants the character itself, to keep the lines
     if log_format.startswith(TFDS_PREFIX) == bool(raw):
         raise click.UsageError(f"{log_format} takes no RAW, only OUT." if raw else "Missing argument 'RAW...'.")
@@ -74,15 +80,22 @@ def prepare(
     if log_format == "synthetic":
         if len(raw) != 1:
             raise InputError("prepare synthetic takes one CONFIG: the file whose `synthetic` section describes them")
-        if (schema_path, separator, tfds_dir) != (None, None, None):
+        if any(option is not None for option in (schema_path, separator, columns, encoding, tfds_dir)):
             raise InputError(
-                "--schema, --separator and --tfds-dir are for logs; synthetic clicks have a schema of their own"
+                "--schema, --separator, --columns, --encoding and --tfds-dir are for logs; "
+                "synthetic clicks have a schema of their own"
             )
         report_prepared(_prepare_synthetic(Path(raw[0]), out, **options), out)
         return
-    columns = Schema.read(schema_path) if schema_path else None
-    source = LogSource(open_log(log_format, raw, columns, separator, tfds_dir))
+    log_schema = Schema.read(schema_path) if schema_path else None
+    text = _text_options(separator, columns, encoding)
+    source = LogSource(open_log(log_format, raw, log_schema, text, tfds_dir))
     report_prepared(_prepared(source, out, **options), out)
+
+
+def _text_options(separator: str | None, columns: str | None, encoding: str | None) -> TextOptions:
+    names = None if columns is None else tuple(name.strip() for name in columns.split(","))
+    return TextOptions(separator, names, encoding)
 
 
 def _prepared(source: Any, out: str, *, split: Any = None, negatives: float = 1.0, **options: Any) -> Any:
@@ -158,39 +171,52 @@ def schema() -> None:
 
 
 @schema.command()
-@click.argument("log", metavar="FILE", type=FilePath)
+@click.argument("log", metavar="FILE")
 @click.option("--label", help="The label's column. [default: one of 0 and 1, by its name]")
+@click.option("--label-at-least", type=float, help="The smallest label that is a click, if labels are ratings.")
+@click.option("--separator", help="Between columns of text; tab for a tab. [default: found from the first line]")
+@click.option("--columns", metavar="A,B,...", help="Their names, for text without a header line.")
+@click.option("--encoding", help="Of text. [default: UTF-8]")
 @click.option("--out", type=FilePath, default="schema.json", show_default=True, help="Where to write the schema.")
 @located_errors
-def infer(log: Path, label: str | None, out: Path) -> None:
-    """Write a first schema of FILE (text with header, .parquet, .tfrecord), to be reviewed before `prepare`."""
-    from tfrs_scaling.input.logs.infer import TFRECORD
-    from tfrs_scaling.input.logs.infer import infer as inferred
+def infer(
+    log: str,
+    label: str | None,
+    label_at_least: float | None,
+    separator: str | None,
+    columns: str | None,
+    encoding: str | None,
+    out: Path,
+) -> None:
+    """Write a first schema of FILE, to be reviewed before `prepare`.
 
-    if TFRECORD.search(log.name):
-        wait_for_tensorflow()
+    FILE is text with a header, JSON lines, Parquet or TFRecord, or a folder or pattern of such files.
+    """
+    from tfrs_scaling.input.logs.infer import LIST_SEPARATOR
+    from tfrs_scaling.input.logs.infer import infer as inferred
 
     if out.exists():
         raise InputError(f"{out}: exists already; choose another --out")
-    with console.status(f"reading {escape(str(log))}"):
-        text, columns, passed_over = inferred(log, label)
+    text = _text_options(separator, columns, encoding)
+    with console.status(f"reading {escape(log)}"):
+        guess = inferred(log, label, label_at_least=label_at_least, text=text)
     table = Table("column", "read as", "distinct", "missing", "range or examples", box=None, padding=(0, 2, 0, 0))
     for heading in table.columns[2:4]:
         heading.justify = "right"
-    for column in columns:
+    for column in guess.columns:
         number = ".0f" if column.is_integer else "g"
         shown = (
             f"{column.low:{number}} to {column.high:{number}}"
             if column.is_number and column.values
-            else ", ".join(sorted(column.values)[:4])
+            else ", ".join(value.replace(LIST_SEPARATOR, "|") for value in sorted(column.values)[:4])
         )
         share = f"{column.missing / column.rows:.1%}" if column.missing else ""
         table.add_row(escape(column.name), column.taken_as, f"{column.distinct:,}", share, escape(shown[:40]))
     console.print(table)
-    out.write_text(text, encoding="utf-8")
-    if passed_over:
-        say(f"note: {passed_over:,} rows have too few or too many columns and were skipped; prepare lists them")
-    say(f"{out}: a guess from {columns[0].rows:,} rows; review it, and correct what is wrong")
+    out.write_text(guess.text, encoding="utf-8")
+    for note in guess.notes:
+        say(note if note.startswith("warning") else f"note: {note}")
+    say(f"{out}: a guess from {guess.columns[0].rows:,} rows; review it, and correct what is wrong")
 
 
 def _prepare_synthetic(config_path: Path, out: str, **options: Any) -> Any:
@@ -224,6 +250,10 @@ def report_prepared(manifest: Any, out: str | Path) -> None:
                 f"note: {feature.name}: {values:,} distinct values in training, {feature.cardinality:,} rows "
                 "by the schema; the rarest values share row 0"
             )
+    if manifest.split_by == "random" and manifest.schema.time is None and manifest.sources:
+        say("note: the schema names no column of times, so the split is at random (--split order: the log is in order)")
+    for warning in manifest.warnings:
+        say(f"warning: {warning}")
     if manifest.bayes:
         say(f"best possible NE on test: {manifest.bayes.ne:.4f} ± {manifest.bayes.ne_standard_error:.4f}")
     if manifest.rejected:

@@ -51,9 +51,9 @@ class InferTest(parameterized.TestCase, tf.test.TestCase):
         return path
 
     def _schema(self, path: Path, label: str | None = None) -> tuple[Schema, dict[str, Any]]:
-        text, columns, _ = infer(path, label)
-        (path.parent / "schema.json").write_text(text)
-        return Schema.read(path.parent / "schema.json"), {c.name: c.taken_as for c in columns}
+        guess = infer(path, label)
+        (path.parent / "schema.json").write_text(guess.text)
+        return Schema.read(path.parent / "schema.json"), {c.name: c.taken_as for c in guess.columns}
 
     @parameterized.parameters(".csv", ".csv.gz", ".parquet")
     def test_columns_are_taken_for_what_they_are(self, suffix: str) -> None:
@@ -82,8 +82,9 @@ class InferTest(parameterized.TestCase, tf.test.TestCase):
         path = self._written(_log()[["click", "user"]], ".csv")
         with path.open("a") as file:
             file.write("1\n0,5,6\n")
-        _, columns, passed_over = infer(path)
-        self.assertEqual((columns[0].rows, passed_over), (COUNT, 2))
+        guess = infer(path)
+        self.assertEqual(guess.columns[0].rows, COUNT)
+        self.assertRegex(guess.notes[0], r"2 rows with too few or too many columns .* the first in .*line 2002 \(1 col")
 
     def test_lists_in_parquet_are_multi_hot(self) -> None:
         log = _log()[["click", "tags", "city"]]
@@ -121,8 +122,7 @@ class InferTest(parameterized.TestCase, tf.test.TestCase):
         path = REPOSITORY.parent / "shared" / "data" / "ctr" / file
         if not path.exists():
             self.skipTest(f"the real log {file} is not beside the checkout")
-        text, _, _ = infer(path)
-        guessed = json.loads(text)
+        guessed = json.loads(infer(path).text)
         shipped = Schema.read(CONFIGS / "schemas" / f"{name}.json")
         self.assertEqual(guessed["label"], shipped.label)
         self.assertEqual(guessed.get("time"), shipped.time)

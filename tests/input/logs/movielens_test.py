@@ -123,7 +123,11 @@ class MovieLensTest(parameterized.TestCase, tf.test.TestCase):
         ("tab_is_no_separator", "1\t10\t5\t1", r"1 columns instead of 4"),
         ("tab_in_a_value", "1\t::10::5::1", "column 'user': not in users.dat"),
         ("no_number", "1::10::good::1", "column 'rating': the label is not a finite number, got 'good'"),
-        ("no_time", "1::10::5::noon", "column 'timestamp': the time is not an integer, got 'noon'"),
+        (
+            "no_time",
+            "1::10::5::noon",
+            "column 'timestamp': the time is neither a number nor a date, such as 2020-07-04 16:08:23, got 'noon'",
+        ),
     )
     def test_malformed_ratings_are_rejected_where_they_stand(self, line: str, message: str) -> None:
         rows, rejected = parsed(self._log(RATINGS.replace("1::20", f"{line}\n1::20")))

@@ -9,10 +9,13 @@ import gzip
 import io
 import lzma
 import tempfile
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
+import pyarrow as pa
 import tensorflow as tf
 from absl.testing import parameterized
 
@@ -49,6 +52,14 @@ def _malformed(cells: list[Cells]) -> list[tuple[int, str]]:
     return [(row.line, row.why) for block in cells for row in block.malformed]
 
 
+def zipped(*texts: bytes) -> bytes:
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as file:
+        for number, text in enumerate(texts):
+            file.writestr(f"part{number}.csv", text)
+    return archive.getvalue()
+
+
 class TextLogTest(parameterized.TestCase, tf.test.TestCase):
     """Files and rows read and refused."""
 
@@ -78,6 +89,10 @@ class TextLogTest(parameterized.TestCase, tf.test.TestCase):
 
     @parameterized.named_parameters(
         ("plain", "log.csv", bytes),
+        ("plain_named_gz", "log.csv.gz", bytes),
+        ("gz_without_suffix", "log", gzip.compress),
+        ("zst", "log.zst", lambda text: pa.compress(text, codec="zstd", asbytes=True)),
+        ("zip", "log.zip", zipped),
         ("gz", "log.csv.gz", gzip.compress),
         ("two_gz_members", "log.csv.gz", lambda text: gzip.compress(text[:20]) + gzip.compress(text[20:])),
         ("xz", "log.csv.xz", lzma.compress),
@@ -117,7 +132,6 @@ class TextLogTest(parameterized.TestCase, tf.test.TestCase):
         ("empty", b"", "line 1: no header line"),
         ("blank", b"\n1,a,2\n", "line 1: no header line"),
         ("not_utf8", b"label,us\xe9r,age\n", "line 1: not UTF-8 text (byte 8)"),
-        ("utf16", "label,user,age\n".encode("utf-16"), "line 1: not UTF-8 text (byte 0)"),
         ("too_long", b"x" * 200_000 + b"\n", "line 1: not a header line: field larger"),
         ("carriage_returns", b"label,user,age\r1,a,2\r", "line 1: not a header line: new-line character"),
     )
@@ -136,17 +150,83 @@ class TextLogTest(parameterized.TestCase, tf.test.TestCase):
         ("gz_without_its_end", "log.csv.gz", lambda text: gzip.compress(text)[:-4]),
         ("gz_wrong_checksum", "log.csv.gz", lambda text: gzip.compress(text)[:-8] + bytes(8)),
         ("gz_wrong_bits", "log.csv.gz", lambda text: gzip.compress(text)[:10] + b"\xff" * 50),
-        ("gz_that_is_none", "log.csv.gz", bytes),
         ("xz_cut", "log.csv.xz", lambda text: lzma.compress(text)[:-100]),
-        ("xz_empty", "log.csv.xz", lambda _: b""),
-        ("xz_that_is_none", "log.csv.xz", bytes),
         ("bz2_cut", "log.csv.bz2", lambda text: bz2.compress(text)[:-100]),
-        ("bz2_that_is_none", "log.csv.bz2", bytes),
     )
     def test_broken_compression_is_named(self, name: str, spoilt: Callable[[bytes], bytes]) -> None:
         numbers = np.random.default_rng(0).integers(10**9, size=4000)
         text = b"label,user,age\n" + b"".join(b"1,%d,3\n" % n for n in numbers)
         self.assertRegex(self._refused(self._file(spoilt(text), name)), rf"{name}: cannot be read: \w")
+
+    @parameterized.named_parameters(
+        ("several_in_zip", zipped(b"label\n", b"label\n"), "is a zip archive of 2 files; unzip it"),
+        ("zip_cut", b"PK\x03\x04", "cannot be read: File is not a zip file"),
+        ("utf16", "label,user,age\n".encode("utf-16"), "is UTF-16 text; give --encoding utf-16"),
+        ("orc", b"ORC\1\2", "is an ORC file; convert it to Parquet"),
+        ("avro", b"Obj\1\2", "is an Avro file"),
+        ("parquet", b"PAR1\1\2", "is parquet, not text; use `prepare parquet`"),
+        (
+            "zst_cut",
+            pa.compress(b"label" * 999, codec="zstd", asbytes=True)[:-4],
+            "cannot be read: Truncated",
+        ),
+    )
+    def test_what_a_file_is_instead_of_text(self, content: bytes, message: str) -> None:
+        self.assertIn(f"log.csv: {message}", self._refused(self._file(content)))
+
+    @parameterized.parameters("utf-16", "cp1252", "utf-8")
+    def test_encoding(self, encoding: str) -> None:
+        path = self._file("label,user,age\n1,Müller,30\n".encode(encoding))
+        (cells,) = read(TextLog(SCHEMA, (str(path),), encoding=encoding))
+        self.assertEqual(_rows([cells]), [(2, "1", "Müller", "30")])
+
+    def test_encoding_that_is_wrong_or_unknown(self) -> None:
+        path = str(self._file("label,user,age\n1,Müller,30\n".encode("cp1252")))
+        for encoding, message in (
+            ("ascii", "not ascii text .*give another --encoding"),
+            ("?", "no such encoding"),
+        ):
+            with self.assertRaisesRegex(InputError, message):
+                list(read(TextLog(SCHEMA, (path,), encoding=encoding)))
+
+    @parameterized.product(block_bytes=[16, 50, 333, 8 << 20], quoting=[csv.QUOTE_MINIMAL, csv.QUOTE_ALL])
+    def test_values_over_several_lines_equal_pandas(self, block_bytes: int, quoting: int) -> None:
+        rng = np.random.default_rng(7)
+        users = ["\n".join(rng.choice(["a", "b, c", 'say ""', "", "d"], rng.integers(1, 4))) for _ in range(200)]
+        frame = pd.DataFrame({"label": "1", "user": users, "age": "3"})
+        path = self._file(b"")
+        frame.to_csv(path, index=False, quoting=quoting, lineterminator="\n")  # type: ignore[call-overload]
+        cells = _cells(path, ",", block_bytes)
+        again = pd.read_csv(path, dtype=str, keep_default_na=False, lineterminator="\n")
+        self.assertEqual([row[2] for row in _rows(cells)], again["user"].tolist())
+        self.assertEmpty(_malformed(cells))
+
+    def test_blanks_after_commas(self) -> None:
+        path = self._file(b'label, user, age\n1, ann, 30\n0,  "b, c", 4\n1,"d, e",5\n')
+        self.assertEqual([row[2:] for row in _rows(_cells(path))], [("ann", "30"), ("b, c", "4"), ("d, e", "5")])
+
+    @parameterized.parameters(2, 8 << 20)
+    def test_names_of_columns_for_a_file_without_header(self, block_bytes: int) -> None:
+        for text in (b"1,ann,30\n0,bob,\n\n\n", b"1|ann|30\n0|bob|", b"\xef\xbb\xbf1\x01ann\x0130\n0\x01bob\x01\n"):
+            log = TextLog(SCHEMA, (str(self._file(text)),), names=("label", "user", "age"), block_bytes=block_bytes)
+            self.assertEqual(_rows(list(read(log))), [(1, "1", "ann", "30"), (2, "0", "bob", "")])
+        log = TextLog(SCHEMA, (str(self._file(b"1,2,3,4\n")),), names=("label", "user", "age"))
+        with self.assertRaisesRegex(InputError, "line 1: 4 columns, and --columns names 3"):
+            list(read(log))
+
+    def test_first_line_that_is_a_row(self) -> None:
+        self.assertIn("name the columns with --columns", self._refused(self._file(b"1,2,3\n0,3,4\n")))
+        self.assertNotIn("--columns", self._refused(self._file(b"label,usr,age\n")))
+
+    def test_empty_file_beside_others_has_no_rows(self) -> None:
+        paths = [str(self._file(content)) for content in (b"", b"label,user,age\n1,a,2\n", gzip.compress(b""))]
+        self.assertLen(_rows(list(read(TextLog(SCHEMA, tuple(paths))))), 1)
+
+    def test_recbole_names_and_hive_folders(self) -> None:
+        folder = self._file(b"").parent / "age=33" / "user=b%20c"
+        folder.mkdir(parents=True)
+        (folder / "x.inter").write_bytes(b"label:float\tother:token_seq\n1\ta b\n")
+        self.assertEqual(_read(folder / "x.inter"), [(2, "1", "b c", "33")])
 
     def test_directory_and_missing_file(self) -> None:
         folder = Path(tempfile.mkdtemp(dir=self.get_temp_dir()))
@@ -167,10 +247,10 @@ class TextLogTest(parameterized.TestCase, tf.test.TestCase):
             self.assertGreater(len(cells), 20)
 
     @parameterized.parameters(b"", b"1,\xff\n")  # the second goes by the slower reader
-    def test_blank_line_counts_and_has_empty_cells(self, before: bytes) -> None:
+    def test_blank_line_counts_and_has_empty_cells_but_not_at_the_end(self, before: bytes) -> None:
         (cells,) = _cells(self._file(b"label,user,age\n" + before + b"\n1,a,3\n\n"))
         first = 2 + before.count(b"\n")
-        self.assertEqual(_rows([cells]), [(first, "", "", ""), (first + 1, "1", "a", "3"), (first + 2, "", "", "")])
+        self.assertEqual(_rows([cells]), [(first, "", "", ""), (first + 1, "1", "a", "3")])
 
     def test_random_tables_equal_the_csv_module(self) -> None:
         rng = np.random.default_rng(5)
@@ -186,8 +266,9 @@ class TextLogTest(parameterized.TestCase, tf.test.TestCase):
     def test_open_quote_costs_its_own_line_alone(self, block_bytes: int) -> None:
         content = b'label,user,age\n1,a,1\n1,"b,2\n0,c,3\n0,5" pipe,4\n1,"two\nlines",5\n0,"d",6\n'
         cells = _cells(self._file(content), block_bytes=block_bytes)
-        self.assertEqual([(row[0], row[2]) for row in _rows(cells)], [(2, "a"), (4, "c"), (5, '5" pipe'), (8, "d")])
-        self.assertEqual([line for line, _ in _malformed(cells)], [3, 6, 7])
+        good = [(2, "a"), (4, "c"), (5, '5" pipe'), (6, "two\nlines"), (8, "d")]
+        self.assertEqual([(row[0], row[2]) for row in _rows(cells)], good)
+        self.assertEqual([line for line, _ in _malformed(cells)], [3])
         self.assertIn("does not end on its line", _malformed(cells)[0][1])
 
     def test_carriage_return_inside_a_line(self) -> None:

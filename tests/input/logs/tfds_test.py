@@ -290,7 +290,7 @@ class TfdsTest(parameterized.TestCase, tf.test.TestCase):
             ((name, out), 1, f"prepare {name} needs --schema FILE"),
             ((name, out, *options, "--separator", ","), 1, f"--separator applies to csv only, not to {name}"),
             (("csv", "raw", out, *options), 1, "--tfds-dir applies to tfds:NAME only, not to csv"),
-            (("tfd:clicks", "raw", out), 2, "'tfd:clicks' is not one of 'csv', 'parquet', 'tfrecord',"),
+            (("tfd:clicks", "raw", out), 2, "'tfd:clicks' is not one of 'csv', 'jsonl', 'parquet', 'tfrecord',"),
         ):
             found = said(*arguments)
             self.assertEqual(found[0], code, found[1])

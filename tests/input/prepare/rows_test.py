@@ -106,7 +106,7 @@ class RowParserTest(parameterized.TestCase, tf.test.TestCase):
         ("label_2", "label", "2", "the label is neither 0 nor 1"),
         ("label_negative", "label", "-1", "the label is neither 0 nor 1"),
         ("label_blank", "label", "", "the label is neither 0 nor 1"),
-        ("label_float", "label", "1.0", "the label is neither 0 nor 1"),
+        ("label_rating", "label", "3.5", "the label is neither 0 nor 1"),
         ("label_missing_token", "label", "NA", "the label is neither 0 nor 1"),
         ("dense_text", "age", "old", "not a finite number"),
         ("dense_blank_within", "age", "1 2", "not a finite number"),
@@ -117,10 +117,11 @@ class RowParserTest(parameterized.TestCase, tf.test.TestCase):
         ("dense_overflow", "age", "1e400", "not a finite number"),
         ("dense_float32_overflow", "z", "-1e39", "not a finite number within float32"),
         ("dense_negative", "gain", "-0.5", "not a finite number within float32 from 0 up"),
-        ("time_text", "ts", "noon", "the time is not an integer"),
-        ("time_blank", "ts", "", "the time is not an integer"),
-        ("time_fraction", "ts", "1.5", "the time is not an integer"),
-        ("time_huge", "ts", str(2**63), "the time is not an integer"),
+        ("time_text", "ts", "noon", "the time is neither a number nor a date"),
+        ("time_blank", "ts", "", "the time is neither a number nor a date"),
+        ("time_no_day", "ts", "2020-02-30", "the time is neither a number nor a date"),
+        ("time_no_hour", "ts", "2020-02-03 25:00", "the time is neither a number nor a date"),
+        ("time_huge", "ts", str(2**63), "the time is neither a number nor a date"),
         ("id_negative", "ad", "-1", "the id is not an integer from 0 to 2147483647"),
         ("id_too_large", "ad", str(2**31), "the id is not an integer from 0 to 2147483647"),
         ("id_far_too_large", "ad", "9" * 30, "the id is not an integer from 0 to 2147483647"),
@@ -167,7 +168,7 @@ class RowParserTest(parameterized.TestCase, tf.test.TestCase):
         parsed = RowParser(SCHEMA).parse(
             _cells([
                 GOOD | {"user": "", "tags": "|a", "age": "", "label": "2"},
-                GOOD | {"user": "NA", "tags": "a|b||", "age": "NA"},
+                GOOD | {"user": "NA", "tags": "a|b|c|d", "age": "NA"},
                 GOOD | {"user": "bob", "tags": "b", "z": ""},
             ])
         )  # fmt: skip

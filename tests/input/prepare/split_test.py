@@ -13,7 +13,7 @@ from scipy import stats
 from tests.helpers import reference
 from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.input.prepare.rows import Rows
-from tfrs_scaling.input.prepare.split import DROPPED, Request, check_counts, count_splits, decide
+from tfrs_scaling.input.prepare.split import DROPPED, Decisions, Request, check_counts, count_splits, decide
 from tfrs_scaling.input.schema import CategoricalFeature, DenseFeature, Schema
 from tfrs_scaling.input.shards import SPLITS
 
@@ -153,7 +153,8 @@ class CountsTest(parameterized.TestCase, tf.test.TestCase):
 
     def test_every_split_needs_both_labels(self) -> None:
         good = np.array([[10, 5], [3, 1], [2, 1], [0, 0]])
-        check_counts(good)
+        decisions = Decisions(Request("random"), 0, 0)
+        check_counts(good, decisions)
         for number, name in enumerate(SPLITS):
             for spoilt, message in (
                 ((0, 0), f"the {name} split is empty"),
@@ -163,7 +164,13 @@ class CountsTest(parameterized.TestCase, tf.test.TestCase):
                 counts = good.copy()
                 counts[number] = spoilt
                 with self.assertRaisesRegex(InputError, message):
-                    check_counts(counts)
+                    check_counts(counts, decisions)
+
+    def test_too_few_times_for_a_split_by_time(self) -> None:
+        rows = _rows(100, time=np.repeat([5, 9], [39, 61]))
+        decisions = decide(rows, SCHEMA, Request("time"))
+        with self.assertRaisesRegex(InputError, "the log has 2 distinct times, the latest with 61.0% of the rows"):
+            check_counts(count_splits(rows, decisions.splits(rows)), decisions)
 
 
 if __name__ == "__main__":
