@@ -11,7 +11,8 @@ from numpy.typing import ArrayLike
 from tfrs_scaling.common.arrays import Array
 from tfrs_scaling.fit.extrapolation.candidates import CANDIDATES, FUNCTIONS, N_PARAMETERS, Curve, Parameters, predict
 from tfrs_scaling.fit.laws.display import Printable, columns, facts, law_figure, number
-from tfrs_scaling.fit.laws.validation import check_columns, positive
+from tfrs_scaling.fit.laws.stored import Stored
+from tfrs_scaling.fit.laws.validation import check_alignment, check_columns, positive
 
 LAWS = tuple(N_PARAMETERS)
 
@@ -46,8 +47,8 @@ class Member:
     parameters: Parameters
 
 
-@dataclass(frozen=True)
-class ChosenLaw(Printable):
+@dataclass(frozen=True, eq=False)
+class ChosenLaw(Stored, Printable):
     """The law chosen for one curve, and the average that extrapolates it.
 
     Attributes:
@@ -367,6 +368,7 @@ def _why(law: ChosenLaw, held: dict[str, float], doubt: str, tested: bool) -> st
 
 def _curve(x: ArrayLike, y: ArrayLike) -> tuple[Curve, float, float, int]:
     """The validated points, averaged at each x, with the largest x, the loss there, and the number of points."""
+    check_alignment(x=x, y=y)
     xs, ys = positive("x", x), positive("y", y)
     check_columns(x=xs, y=ys)
     distinct, place = np.unique(xs, return_inverse=True)

@@ -18,12 +18,13 @@ from tfrs_scaling.fit.joint.surface import Objective, Surface, surface_of
 from tfrs_scaling.fit.joint.validation import broadcast, checked_joint_points
 from tfrs_scaling.fit.laws.display import Printable, estimates, facts, number
 from tfrs_scaling.fit.laws.functions import joint_law
+from tfrs_scaling.fit.laws.stored import Stored
 from tfrs_scaling.fit.laws.uncertainty import percentiles
 from tfrs_scaling.fit.laws.validation import check_level_and_seed, one_positive
 
 
-@dataclass(frozen=True)
-class JointFit(Printable):
+@dataclass(frozen=True, eq=False)
+class JointFit(Stored, Printable):
     """A fitted law of parameters n and data d, with the points it was fitted to.
 
     Parameters, intervals and the objective are NaN where the status is ``too_few_points``.

@@ -16,6 +16,7 @@ from tfrs_scaling.fit.laws.resampling import REPLICATES, inflation
 from tfrs_scaling.fit.laws.status import FEWEST
 from tfrs_scaling.fit.laws.validation import (
     Points,
+    check_alignment,
     check_columns,
     check_level_and_seed,
     finite,
@@ -47,6 +48,7 @@ def pareto_frontier(cost: ArrayLike, loss: ArrayLike) -> Indices:
         >>> pareto_frontier([1, 2, 3, 4], [0.90, 0.80, 0.85, 0.75])
         array([0, 1, 3])
     """
+    check_alignment(cost=cost, loss=loss)
     costs, losses = finite("cost", cost), finite("loss", loss)
     if costs.size or losses.size:
         check_columns(cost=costs, loss=losses)
@@ -149,6 +151,7 @@ def _candidates(
     groups: Iterable[Any] | None,
     plateau: ArrayLike | None,
 ) -> _Candidates:
+    check_alignment(cost=cost, loss=loss, configurations=configurations, groups=groups, plateau=plateau)
     costs, losses = positive("cost", cost), not_negative("loss", loss)
     flat = np.zeros_like(costs, dtype=bool) if plateau is None else np.asarray(plateau, dtype=bool)
     check_columns(cost=costs, loss=losses, plateau=flat.astype(np.float64))

@@ -17,13 +17,14 @@ from tfrs_scaling.fit.laws.functions import power_law_value
 from tfrs_scaling.fit.laws.profile import Profile, Solutions, profile_of
 from tfrs_scaling.fit.laws.resampling import has_clusters, refit, resample_law
 from tfrs_scaling.fit.laws.robust import pseudo_losses
-from tfrs_scaling.fit.laws.status import FEWEST, Status, aicc, judge, lack_of_fit, r2, r2_excess
+from tfrs_scaling.fit.laws.status import FEWEST, Status, aicc, judge, lack_of_fit, r2, r2_excess, runs_test
+from tfrs_scaling.fit.laws.stored import Stored
 from tfrs_scaling.fit.laws.uncertainty import Region, Resampled, Uncertainty, f_quantile
 from tfrs_scaling.fit.laws.validation import Points, check_level_and_seed, checked_points, numbered, positive
 
 
-@dataclass(frozen=True)
-class PowerLawFit(Printable):
+@dataclass(frozen=True, eq=False)
+class PowerLawFit(Stored, Printable):
     """A fitted law with the points it was fitted to.
 
     Parameters, intervals and goodness of fit are NaN where the status is ``too_few_points``.
@@ -98,6 +99,20 @@ class PowerLawFit(Printable):
         """``ln(x0 / min(x))``."""
         return math.log(self.x0) - math.log(min(self.x))
 
+    @property
+    def residual_runs_p(self) -> float:
+        """The p value of a runs test of the residuals, averaged at each x; NaN where it cannot be judged.
+
+        Small where neighbours err in the same direction, as they do about a law of the wrong form; it needs no
+        replicates, ``lack_of_fit`` does. See ``runs_test``.
+        """
+        if not self.status.is_fitted:
+            return math.nan
+        places, at = np.unique(self.x, return_inverse=True)
+        weights = np.array(self.weights)
+        means = np.bincount(at, weights * self.y) / np.bincount(at, weights)
+        return runs_test(means - self.predict(places))
+
     def predict(self, x: ArrayLike) -> Array:
         """The fitted loss at x: float64, the shape of x.
 
@@ -158,7 +173,8 @@ class PowerLawFit(Printable):
         quality = {
             "noise": f"{number(self.noise)}, {number(self.noise_degrees)} degrees of freedom",
             "R²": number(self.r2),
-            "lack of fit": "" if math.isnan(self.lack_of_fit) else f"p = {self.lack_of_fit:.2g}",
+            "lack of fit": _p_value(self.lack_of_fit),
+            "residual runs": _p_value(self.residual_runs_p),
         }
         left_out = f"x = {', '.join(map(number, self.left_out))}: {self.why_left_out}" if self.left_out else ""
         return f"L(x) = alpha * x**-beta + gamma\n\n{table}" + facts(
@@ -296,10 +312,11 @@ def fit_power_law(
         beta    0.30384    0.29109  0.31665
         gamma   0.78139    0.77645  0.78596
         <BLANKLINE>
-        status       ok: The exponent and the floor both mean something.
-        points       7, from x = 1,000 to 64,000
-        noise        0.00032842, 4 degrees of freedom
-        R²           0.99997
+        status         ok: The exponent and the floor both mean something.
+        points         7, from x = 1,000 to 64,000
+        noise          0.00032842, 4 degrees of freedom
+        R²             0.99997
+        residual runs  p = 0.97
     """
     return fit_points(checked_points(x, y, weights, groups), robust=robust, level=level, seed=seed)
 
@@ -375,6 +392,10 @@ def check_fitted(name: str, fit: PowerLawFit) -> None:
             f"{name} has the status {fit.status}: nothing was fitted to its {fit.n} points; "
             f"measure at {FEWEST} or more different x"
         )
+
+
+def _p_value(value: float) -> str:
+    return "" if math.isnan(value) else f"p = {value:.2g}"
 
 
 def _profile(xs: Array, ys: Array, ws: Array, robust: bool) -> Profile:

@@ -192,6 +192,35 @@ def lack_of_fit(profile: Profile, rss: float, groups: Indices) -> float:
     return float(special.fdtrc(misfit_degrees, degrees, ratio))
 
 
+def runs_test(residuals: Array) -> float:
+    """The p value of as few changes of sign along residuals, exact (Wald and Wolfowitz 1940).
+
+    Small where neighbours err in the same direction: the law bends otherwise than the points do, or the noise is
+    correlated along x. NaN if all have the same sign.
+
+    Args:
+        residuals: In the order of x, shape (n,); zeros do not count.
+    """
+    above = residuals[residuals != 0] > 0
+    sizes = np.array([above.sum(), above.size - above.sum()])
+    if sizes.min() == 0:
+        return math.nan
+    runs = np.arange(2, 2 + int((above[1:] != above[:-1]).sum()))
+
+    def arrangements(n: int, parts: Array) -> Array:  # logarithm of the ways to cut n points into parts
+        return np.asarray(np.where(parts <= n, _log_binomial(n - 1, np.minimum(parts, n) - 1), -np.inf))
+
+    (n, m), half, odd = sizes.tolist(), runs // 2, runs % 2
+    ways = np.logaddexp(
+        arrangements(n, half + odd) + arrangements(m, half), arrangements(n, half) + arrangements(m, half + odd)
+    )
+    return float(min(np.exp(ways - _log_binomial(n + m, np.array(n))).sum(), 1.0))
+
+
+def _log_binomial(n: int, k: Array) -> Array:
+    return np.asarray(special.gammaln(n + 1) - special.gammaln(k + 1) - special.gammaln(n - k + 1))
+
+
 def _place_means(profile: Profile, at: Indices) -> Array:
     """The weighted mean loss of the points that share an x, at each point: shape (n,)."""
     weights = np.bincount(at, profile.weights)
