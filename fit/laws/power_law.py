@@ -322,7 +322,13 @@ def fit_power_law(
 
 
 def fit_points(
-    points: Points, *, robust: bool, level: float, seed: int, resampled_laws: Array | None = None
+    points: Points,
+    *,
+    robust: bool,
+    level: float,
+    seed: int,
+    resampled_laws: Array | None = None,
+    refused: Status | None = None,
 ) -> PowerLawFit:
     """Fit validated points; see ``fit_power_law``.
 
@@ -333,6 +339,7 @@ def fit_points(
         seed: Seed of the bootstrap.
         resampled_laws: Rows (alpha at x0, beta, gamma), shape (m, 3), if the choice of the points is itself uncertain:
             the laws of resamples that repeat the choice.
+        refused: Why no law is to be fitted, if none is.
     """
     check_level_and_seed(level, seed)
     known: dict[str, Any] = {
@@ -343,10 +350,12 @@ def fit_points(
         "level": level,
         "robust": robust,
     }
-    if np.unique(points.x).size < FEWEST:
+    if refused is None and np.unique(points.x).size < FEWEST:
+        refused = Status.TOO_FEW_POINTS
+    if refused is not None:
         unknown: dict[str, Any] = dict.fromkeys(_MEASURES, math.nan)
         no_interval = dict.fromkeys(("alpha", "beta", "gamma"), (math.nan, math.nan))
-        return PowerLawFit(**known, **unknown, interval=no_interval, status=Status.TOO_FEW_POINTS)
+        return PowerLawFit(**known, **unknown, interval=no_interval, status=refused)
     profile = _profile(points.x, points.y, points.weights, robust)
     best = profile.optimum()
     log_x0 = math.log(known["x0"])

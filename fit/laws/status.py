@@ -19,6 +19,7 @@ class Status(StrEnum):
     FLAT = "flat"
     NOT_MONOTONE = "not_monotone"
     TOO_FEW_POINTS = "too_few_points"
+    GRID_EDGE = "grid_edge"
 
     @property
     def words(self) -> str:
@@ -33,12 +34,12 @@ class Status(StrEnum):
     @property
     def is_fitted(self) -> bool:
         """Whether parameters were fitted."""
-        return self is not Status.TOO_FEW_POINTS
+        return self not in (Status.TOO_FEW_POINTS, Status.GRID_EDGE)
 
     @property
     def has_law(self) -> bool:
         """Whether the law describes the points, so that it may be drawn and evaluated between them."""
-        return self not in (Status.TOO_FEW_POINTS, Status.NOT_MONOTONE)
+        return self.is_fitted and self is not Status.NOT_MONOTONE
 
     @property
     def has_exponent(self) -> bool:
@@ -58,6 +59,7 @@ _WORDS = {
     Status.FLAT: "flat",
     Status.NOT_MONOTONE: "not falling",
     Status.TOO_FEW_POINTS: "too few points",
+    Status.GRID_EDGE: "on the grid's edge",
 }
 _MEANING = {
     Status.OK: "The exponent and the floor both mean something.",
@@ -65,7 +67,9 @@ _MEANING = {
     Status.BETA_AT_BOUND: "The best exponent is the steepest or flattest one searched: not a power law.",
     Status.FLAT: "A constant describes the points as well: no return can be seen.",
     Status.NOT_MONOTONE: "The loss rises somewhere: no power law describes it, and none is drawn.",
-    Status.TOO_FEW_POINTS: "Fewer than four places on the axis: nothing was fitted.",
+    Status.TOO_FEW_POINTS: "Fewer than four different x: nothing was fitted.",
+    Status.GRID_EDGE: "Fewer than four points of the frontier lie inside the grid (its edge only bounds the frontier): "
+    "nothing was fitted.",
 }
 
 FEWEST = 4  # different x: one more than the law has parameters

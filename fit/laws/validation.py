@@ -106,7 +106,8 @@ def check_columns(**columns: Array) -> None:
     for name, values in columns.items():
         if values.ndim != 1:
             raise ValueError(
-                f"{name} has shape {values.shape}; it must have one dimension, a value for each point: {name}.ravel()"
+                f"{name} has shape {values.shape}; it must be one-dimensional, one value for each point, "
+                f"such as {name}.ravel()"
             )
         if values.size != expected.size:
             raise ValueError(f"{name} has {values.size} values and {first} has {expected.size}; the two must match")
@@ -125,8 +126,8 @@ def check_alignment(**columns: Any) -> None:
         first, expected = labelled_columns[0]
         if not index.equals(expected):
             raise ValueError(
-                f"{name} and {first} are Series with different indexes ({_ends(index)}; {_ends(expected)}), but points are "
-                f"matched by position; take both from one table, or pass {name}.to_numpy() if the positions do match"
+                f"{name} and {first} are Series with different indexes ({_ends(index)}; {_ends(expected)}), but points "
+                f"are matched by position; take both from one table, or pass {name}.to_numpy() if positions match"
             )
 
 
