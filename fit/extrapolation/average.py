@@ -78,8 +78,8 @@ def average_of(curve: Curve) -> Average:
     drifting_level = (by_drift * levels).sum(axis=0) / np.maximum(drifting, 1e-300)
     both = np.concatenate([weight, drifting])
     kept = both >= _NEGLIGIBLE * both.max()
-    laws = (np.tile(values, 2)[kept] for values in (_BETA, shift, _PHI))
-    return Average(*laws, np.concatenate([level, drifting_level])[kept], both[kept] / both[kept].sum())
+    beta, shift, floor = (np.tile(values, 2)[kept] for values in (_BETA, shift, _PHI))
+    return Average(beta, shift, floor, np.concatenate([level, drifting_level])[kept], both[kept] / both[kept].sum())
 
 
 def _shapes(u: Array, beta: Array, shift: Array, floor: Array) -> Array:

@@ -19,4 +19,4 @@ class Stored:
             return NotImplemented
         return self.to_dict() == other.to_dict()
 
-    __hash__ = None  # type: ignore[assignment] -- as for any record with a dictionary in it
+    __hash__ = None  # type: ignore[assignment]  # as of any record with a dictionary in it

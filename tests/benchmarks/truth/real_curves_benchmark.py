@@ -8,9 +8,10 @@ constants of each of eight folds of sources are fitted to the other seven. No ra
 import math
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -61,7 +62,8 @@ def source(collection: str, curve: str) -> str:
 
 def cases(table: pd.DataFrame) -> Iterator[Case]:
     """Every curve whole, up to a quarter of its data, and thinned to a ladder with and without its last rung."""
-    for (collection, name), rows in table.sort_values("x", kind="stable").groupby(["set", "curve"], sort=True):
+    for key, rows in table.sort_values("x", kind="stable").groupby(["set", "curve"], sort=True):
+        collection, name = str(key[0]), str(key[1])
         x, y = rows["x"].to_numpy(float), rows["loss"].to_numpy(float)
         seen = rows["fitted"].to_numpy() == 1
         end = x[seen].max()
@@ -217,7 +219,7 @@ class RealCurvesBenchmark(tf.test.Benchmark):
         self._report("by points", forecasts.groupby("points"), started)
         self._report("by source", whole[whole["function"] == "choose_law"].groupby(["set", "source"]), started, least=4)
 
-    def _report(self, name: str, groups: "pd.api.typing.DataFrameGroupBy", started: float, least: int = 1) -> None:
+    def _report(self, name: str, groups: Iterable[tuple[Any, pd.DataFrame]], started: float, least: int = 1) -> None:
         extras = {}
         for key, rows in groups:
             if len(rows) < least:
