@@ -11,42 +11,15 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from tfrs_scaling.common.arrays import Array
+from tfrs_scaling.fit.extrapolation.curve import Curve
 from tfrs_scaling.fit.laws.functions import broken_power_law, exponential_law, power_law_value, shifted_power_law
 
 Parameters = dict[str, float]
-Fit = Callable[["Curve", Array], Parameters]
+Fit = Callable[[Curve, Array], Parameters]
 
 _EXPONENTS = np.geomspace(0.01, 5.0, 60)
 _DRIFTS = np.geomspace(1e-4, 1e4, 17)
 _ROUNDING = 1e-12  # mean squared misfit of logarithms that counts as rounding
-
-
-@dataclass(frozen=True)
-class Curve:
-    """A learning curve with distinct, increasing x.
-
-    Args:
-        u: ``ln(x / largest x)``, shape (n,).
-        log_y: ``ln(y / y of the largest x)``, shape (n,).
-        counts: Number of measurements that each point averages, shape (n,).
-    """
-
-    u: Array
-    log_y: Array
-    counts: Array
-
-    def until(self, n: int) -> "Curve":
-        """The first n points, still measured from the largest x and its y."""
-        return Curve(self.u[:n], self.log_y[:n], self.counts[:n])
-
-    def weights(self, recency: float) -> Array:
-        """Weights of the points, mean 1.
-
-        An interval of ln x has the same weight however densely it was measured, times ``x**recency``.
-        """
-        w = np.gradient(self.u) * self.counts * np.exp(recency * (self.u - self.u[-1]))
-        w = np.maximum(w, 1e-12 * w.max())
-        return np.asarray(w / w.mean())
 
 
 def predict(law: str, parameters: Parameters, u: ArrayLike) -> Array:

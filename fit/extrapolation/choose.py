@@ -7,22 +7,21 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy import special
 
 from tfrs_scaling.common.arrays import Array
-from tfrs_scaling.fit.extrapolation.candidates import CANDIDATES, FUNCTIONS, N_PARAMETERS, Curve, Parameters, predict
+from tfrs_scaling.fit.extrapolation.candidates import CANDIDATES, FUNCTIONS, N_PARAMETERS, Parameters, predict
+from tfrs_scaling.fit.extrapolation.curve import Curve, curve_of
+from tfrs_scaling.fit.extrapolation.predictive import PredictiveInterval, forecast
 from tfrs_scaling.fit.laws.display import Printable, columns, facts, law_figure, number
-from tfrs_scaling.fit.laws.validation import check_columns, positive
+from tfrs_scaling.fit.laws.stored import Stored
+from tfrs_scaling.fit.laws.validation import check_level_and_seed, positive
 
 LAWS = tuple(N_PARAMETERS)
 
-_FEWEST = 4  # different x
-_MOST = 200  # different x; neighbours on a denser curve are averaged, which keeps a fit below half a second
-_HELD_OUT = (0.7, 1.0, 1.4, 2.0)  # octaves at the right end that are predicted from the rest
 _EXACT = 1e-5  # relative misfit below which fits count as equally good
 _AICC_POWER = 0.25  # weight of the fit to all points, where that of the holdout is 1
 _AS_GOOD, _NEGLIGIBLE = 1.5, 5e-4  # holdout errors up to 1.5 times the smallest, or 0.05 % above, count as equal
-_WIDEST = 1e100  # ratio of the largest to the smallest x, or y
-
 _LARGEST_MISS, _LARGEST_SPREAD, _FEWEST_TO_TRUST = 0.1, 0.1, 6
 _AHEAD = math.log(4.0)
 
@@ -46,8 +45,8 @@ class Member:
     parameters: Parameters
 
 
-@dataclass(frozen=True)
-class ChosenLaw(Printable):
+@dataclass(frozen=True, eq=False)
+class ChosenLaw(Stored, Printable):
     """The law chosen for one curve, and the average that extrapolates it.
 
     Attributes:
@@ -56,8 +55,7 @@ class ChosenLaw(Printable):
         extrapolates: Whether predictions beyond the largest x may be trusted.
         holdout_error: Root mean square of ``ln`` predicted minus ``ln`` measured at the held-out largest x, for
             the average; NaN if nothing could be held out.
-        aicc: AICc of each law with fewer parameters than there are different x, fitted to all points:
-            ``n ln(rms**2)`` of ``ln y`` plus its penalty.
+        aicc: ``n ln(rms**2)`` of ``ln y`` plus AICc's penalty, of each law with fewer parameters than different x.
         members: The fitted laws with their weights, the largest weight first.
         x: The different x, increasing, shape (k,); if there are more than 200, neighbours are averaged.
         y: Their losses (geometric means), shape (k,).
@@ -98,6 +96,28 @@ class ChosenLaw(Printable):
             logs = logs + member.weight * _log_loss(member.law, member.parameters, u)
         with np.errstate(over="ignore"):
             return np.asarray(np.exp(logs + math.log(self.y_end)))
+
+    def predict_interval(self, x: ArrayLike, level: float = 0.95) -> PredictiveInterval:
+        """The interval of one further measurement at x.
+
+        Up to the largest x it is the scatter of the points about the average, times Student's t for k - 3 degrees of
+        freedom, and assumes that the average has the right form. Beyond, it also holds the interval of the points'
+        ``forecast``, which allows for laws being wrong.
+
+        Args:
+            x: Positive numbers, any shape.
+            level: Confidence level, between 0 and 1.
+
+        Raises:
+            ValueError: an x is not a positive finite number, or level is outside (0, 1).
+        """
+        check_level_and_seed(level, 0)
+        places = positive("x", x)
+        residuals = np.log(self.y) - np.log(self.predict(self.x))
+        degrees = max(len(self.x) - 3, 1)
+        half = float(special.stdtrit(degrees, (1 + level) / 2)) * math.sqrt(float((residuals**2).sum()) / degrees)
+        middle = self.predict(places)
+        return forecast(self.x, self.y).hull(places, middle * math.exp(-half), middle * math.exp(half), level)
 
     @property
     def shares(self) -> dict[str, float]:
@@ -191,25 +211,9 @@ def choose_law(x: ArrayLike, y: ArrayLike) -> ChosenLaw:
     candidates with weights ``exp(-AICc / (4 n)) / S`` (the drifting power law counts tenfold): a law that is
     right has nearly all the weight, and where several fit equally well the prediction depends on none alone.
 
-    These settings were chosen for extrapolation by root mean squared ``ln`` error (RMSLE) over 2, 4 and 8 times the
-    largest x, on 290 curves (145 later) of planted laws and of trained models: scikit-learn classifiers, one-pass click
-    models, n-gram and neural language models, few-shot errors of networks trained on rendered glyphs. Means over
-    kinds of curves: on the half on which candidates were compared ("first"), on the other half, which was also looked
-    at ("other"), and on curves made after the choice ("later"):
-
-    ===================================  =====  =====  =====
-    .                                    first  other  later
-    ===================================  =====  =====  =====
-    this average                         0.029  0.037  0.038
-    the drifting power law alone         0.029  0.040  0.038
-    the candidate of largest weight      0.028  0.041  0.040
-    power law weighted by ``x**4``       0.035  0.041  0.043
-    the chosen law alone                 0.033  0.051  0.040
-    power + constant, equal weights      0.069  0.079  0.104
-    power law, equal weights             0.081  0.090  0.120
-    ===================================  =====  =====  =====
-
-    tests/benchmarks/selection_benchmark.py measures the same on planted and scikit-learn curves.
+    These settings were chosen on half of 290 curves of planted laws and trained models, by root mean squared ``ln``
+    error at 2, 4 and 8 times the largest x: 0.029 there, 0.037 on the other half and 0.038 on 145 curves made later.
+    There the chosen law alone errs by 0.040, power + constant with equal weights by 0.104 (tests/benchmarks/truth).
 
     Args:
         x: Data, parameters or compute: positive and finite, shape (n,), in any order; repeats are averaged.
@@ -232,7 +236,7 @@ def choose_law(x: ArrayLike, y: ArrayLike) -> ChosenLaw:
         >>> law.predict([1_600_000, 3_200_000]).round(3)
         array([0.779, 0.773])
     """
-    curve, x_end, y_end, n = _curve(x, y)
+    curve = curve_of(x, y)
     fits = [candidate.fit(curve, curve.weights(candidate.recency)) for candidate in CANDIDATES]
     inside = np.stack([_log_loss(c.law, fit, curve.u) - curve.log_y for c, fit in zip(CANDIDATES, fits, strict=True)])
     criterion = _criteria(curve, inside)
@@ -265,9 +269,9 @@ def choose_law(x: ArrayLike, y: ArrayLike) -> ChosenLaw:
         holdout_error=missed,
         aicc=aicc,
         members=members,
-        x=tuple((x_end * np.exp(curve.u)).tolist()),
-        y=tuple((y_end * np.exp(curve.log_y)).tolist()),
-        n=n,
+        x=tuple((curve.x_end * np.exp(curve.u)).tolist()),
+        y=tuple((curve.y_end * np.exp(curve.log_y)).tolist()),
+        n=int(curve.counts.sum()),
     )
     return replace(law, why=_why(law, held, doubt, bool(misses)))
 
@@ -303,13 +307,8 @@ def _criteria(curve: Curve, inside: Array) -> Array:
 
 def _holdout(curve: Curve) -> list[Array]:
     """``ln`` predicted minus ``ln`` measured at the largest x, from fits to the others: one (k, m) array per origin."""
-    n = curve.u.size
-    origins = {int((curve.u <= -octaves * math.log(2.0) + 1e-9).sum()) for octaves in _HELD_OUT}
-    origins = {origin for origin in origins if _FEWEST <= origin < n}
-    if not origins and n > _FEWEST:
-        origins = {max(_FEWEST, 3 * n // 4)}
     misses = []
-    for origin in sorted(origins):
+    for origin in curve.origins():
         past, future = curve.until(origin), curve.u[origin:]
         fits = [candidate.fit(past, past.weights(candidate.recency)) for candidate in CANDIDATES]
         predicted = [_log_loss(c.law, fit, future) for c, fit in zip(CANDIDATES, fits, strict=True)]
@@ -363,29 +362,3 @@ def _why(law: ChosenLaw, held: dict[str, float], doubt: str, tested: bool) -> st
     ranked = ", ".join(f"{share:.0%} {name}" for name, share in law.shares.items() if share >= 0.005)
     verdict = f"not to be extrapolated: {doubt}" if doubt else "extrapolates"
     return f"{named}; AICc {law.aicc[law.name]:.1f} is the least among those; predicts by {ranked}; {verdict}"
-
-
-def _curve(x: ArrayLike, y: ArrayLike) -> tuple[Curve, float, float, int]:
-    """The validated points, averaged at each x, with the largest x, the loss there, and the number of points."""
-    xs, ys = positive("x", x), positive("y", y)
-    check_columns(x=xs, y=ys)
-    distinct, place = np.unique(xs, return_inverse=True)
-    if distinct.size < _FEWEST:
-        raise ValueError(f"x has {distinct.size} different value(s); choosing a law takes {_FEWEST} or more")
-    for name, values in (("x", xs), ("y", ys)):
-        if math.log(values.max()) - math.log(values.min()) > math.log(_WIDEST):
-            raise ValueError(
-                f"{name} spans {values.min():g} to {values.max():g}, more than a factor of {_WIDEST:g}; "
-                "leave out the extremes"
-            )
-    order = np.lexsort((np.log(ys), place))  # the result must not depend on the order of the points
-    u, logs = np.log(distinct), np.log(ys)
-    weight = np.bincount(place).astype(np.float64)
-    log_y = np.bincount(place[order], weights=logs[order]) / weight
-    if distinct.size > _MOST:
-        part = np.arange(distinct.size) * _MOST // distinct.size
-        total = np.bincount(part, weights=weight)
-        u, log_y = (np.bincount(part, weights=weight * values) / total for values in (u, log_y))
-        weight = np.asarray(total, dtype=np.float64)
-    x_end, y_end = math.exp(float(u[-1])), math.exp(float(log_y[-1]))
-    return Curve(u - u[-1], log_y - log_y[-1], weight), x_end, y_end, xs.size

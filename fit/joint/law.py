@@ -18,12 +18,13 @@ from tfrs_scaling.fit.joint.surface import Objective, Surface, surface_of
 from tfrs_scaling.fit.joint.validation import broadcast, checked_joint_points
 from tfrs_scaling.fit.laws.display import Printable, estimates, facts, number
 from tfrs_scaling.fit.laws.functions import joint_law
+from tfrs_scaling.fit.laws.stored import Stored
 from tfrs_scaling.fit.laws.uncertainty import percentiles
 from tfrs_scaling.fit.laws.validation import check_level_and_seed, one_positive
 
 
-@dataclass(frozen=True)
-class JointFit(Printable):
+@dataclass(frozen=True, eq=False)
+class JointFit(Stored, Printable):
     """A fitted law of parameters n and data d, with the points it was fitted to.
 
     Parameters, intervals and the objective are NaN where the status is ``too_few_points``.
@@ -31,25 +32,14 @@ class JointFit(Printable):
     Attributes:
         E: The floor; unit of the loss.
         A_at_n0: ``A * n0**-a``, the part of the loss that more parameters can still remove at n0; unit of the loss.
-        a: Exponent of n.
-        B_at_d0: ``B * d0**-b``, the part of the loss that more examples can still remove at d0; unit of the loss.
-        b: Exponent of d.
-        n0: Geometric mean of the fitted n.
-        d0: Geometric mean of the fitted d.
-        objective: ``rss`` or ``huber_log``.
+        B_at_d0: ``B * d0**-b``, the same for examples at d0.
+        n0: Geometric mean of the fitted n, as d0 is of d.
         delta: Huber's threshold, on ``ln y - ln L``.
-        objective_value: ``rss``: sum of ``(y - L)**2``. ``huber_log``: sum of Huber's function of
-            ``ln y - ln L``, which is ``r**2 / 2`` up to delta and ``delta * (|r| - delta / 2)`` beyond.
-        interval: Bootstrap percentile intervals of ``E``, ``A``, ``a``, ``B``, ``b`` and
-            ``split_exponent`` as (low, high).
-        level: Their confidence level.
-        resamples: Number of bootstrap resamples.
-        seed: Seed of the resamples.
-        status: What the numbers may be used for.
-        n: The fitted n, shape (m,).
-        d: The fitted d, shape (m,).
-        y: The fitted losses, shape (m,).
-        groups: Number of the group each point belongs to, shape (m,).
+        objective_value: ``rss``: sum of ``(y - L)**2``. ``huber_log``: sum of Huber's function of ``ln y - ln L``,
+            which is ``r**2 / 2`` up to delta and ``delta * (|r| - delta / 2)`` beyond.
+        interval: Bootstrap percentile intervals of ``E``, ``A``, ``a``, ``B``, ``b`` and ``split_exponent``.
+        n: The fitted n, shape (m,), and so are d, y and groups.
+        groups: Number of the group of each point.
     """
 
     E: float
@@ -103,13 +93,13 @@ class JointFit(Printable):
     def predict_interval(
         self, n: ArrayLike, d: ArrayLike, kind: Literal["mean", "new"] = "mean"
     ) -> tuple[Array, Array]:
-        """Bootstrap percentile interval of the loss at n and d, at the fit's level.
+        """Bootstrap percentile interval of the loss at n and d. It assumes that the law has the right form.
 
         Args:
             n: Parameters, positive.
             d: Training examples, positive, of a shape that broadcasts with that of n.
-            kind: ``mean`` is the interval of the law itself; ``new`` that of one further measurement: a residual of
-                the fit, drawn at random, is added to each resampled law (relative for huber_log).
+            kind: ``mean`` is that of the law itself; ``new`` that of one further measurement: a residual, drawn at
+                random, is added to each resampled law (relative for huber_log).
 
         Returns:
             (low, high): float64, of the broadcast shape; NaN where nothing was fitted.
@@ -380,16 +370,7 @@ def _check_options(objective: str, delta: float, resamples: int) -> None:
 def _intervals(
     scale: float, theta: Array, replicates: Array, n_min: float, d_min: float, level: float
 ) -> dict[str, Interval]:
-    """The interval of each parameter, A and B stated at n = 1 and d = 1, in the unit of the loss.
-
-    Args:
-        scale: Of the surface.
-        theta: Its optimum, shape (5,).
-        replicates: The optimum of each resample, shape (resamples, 5).
-        n_min: The smallest n.
-        d_min: The smallest d.
-        level: Confidence level.
-    """
+    """The interval of each parameter, A and B stated at n = 1 and d = 1, in the unit of the loss."""
     e, top_a, a, top_b, b = np.concatenate([theta[None], replicates]).T
     with np.errstate(over="ignore", invalid="ignore"):
         big_a = np.where(top_a > 0, scale * top_a * np.exp(a * math.log(n_min)), 0)

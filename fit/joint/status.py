@@ -35,11 +35,11 @@ class JointStatus(StrEnum):
 
 
 _MEANING = {
-    JointStatus.OK: "every parameter means something",
-    JointStatus.E_UNIDENTIFIED: "the data do not say where the floor lies, so the path is not to be followed far",
+    JointStatus.OK: "every parameter is identified",
+    JointStatus.E_UNIDENTIFIED: "the data do not say where the floor lies, so do not extrapolate far",
     JointStatus.EXPONENT_AT_BOUND: "an exponent is the steepest or flattest one searched, so no split follows",
-    JointStatus.FLAT: "either parameters or data make no difference that could be seen, so no split follows",
-    JointStatus.CONFOUNDED: "parameters and data rose together, so what each does cannot be told",
+    JointStatus.FLAT: "parameters or data make no visible difference, so no split follows",
+    JointStatus.CONFOUNDED: "parameters and data rose together, so their effects cannot be separated",
     JointStatus.TOO_FEW_POINTS: "there are too few points for five parameters",
 }
 FEWEST_POINTS, FEWEST_SIZES = 6, 3

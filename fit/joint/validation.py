@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 from tfrs_scaling.common.arrays import Array, Indices
 from tfrs_scaling.fit.joint.status import FEWEST_SIZES
 from tfrs_scaling.fit.joint.surface import Objective
-from tfrs_scaling.fit.laws.validation import check_columns, labelled, not_negative, numbered, positive
+from tfrs_scaling.fit.laws.validation import check_alignment, check_columns, labelled, not_negative, numbered, positive
 
 
 def checked_joint_points(
@@ -20,6 +20,7 @@ def checked_joint_points(
     Raises:
         ValueError: see ``fit_joint_law``.
     """
+    check_alignment(n=n, d=d, y=y, groups=groups)
     ns, ds = positive("n", n), positive("d", d)
     ys = positive("y", y) if objective == "huber_log" else not_negative("y", y)
     check_columns(n=ns, d=ds, y=ys)

@@ -8,14 +8,16 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from tfrs_scaling.common.arrays import Array, Indices, Mask
-from tfrs_scaling.fit.laws.learning_curve import PLATEAU
+from tfrs_scaling.fit.laws.edges import GRID_EDGE, longest_run
+from tfrs_scaling.fit.laws.learning_curve import PLATEAU, fit_learning_curve
 from tfrs_scaling.fit.laws.plateau import power_law_region, power_law_regions
-from tfrs_scaling.fit.laws.power_law import PowerLawFit, fit_points
+from tfrs_scaling.fit.laws.power_law import PowerLawFit, fit_points, fit_power_law
 from tfrs_scaling.fit.laws.profile import Profile, profile_of
 from tfrs_scaling.fit.laws.resampling import REPLICATES, inflation
-from tfrs_scaling.fit.laws.status import FEWEST
+from tfrs_scaling.fit.laws.status import FEWEST, Status
 from tfrs_scaling.fit.laws.validation import (
     Points,
+    check_alignment,
     check_columns,
     check_level_and_seed,
     finite,
@@ -47,6 +49,7 @@ def pareto_frontier(cost: ArrayLike, loss: ArrayLike) -> Indices:
         >>> pareto_frontier([1, 2, 3, 4], [0.90, 0.80, 0.85, 0.75])
         array([0, 1, 3])
     """
+    check_alignment(cost=cost, loss=loss)
     costs, losses = finite("cost", cost), finite("loss", loss)
     if costs.size or losses.size:
         check_columns(cost=costs, loss=losses)
@@ -63,6 +66,7 @@ def fit_frontier(
     configurations: Iterable[Any] | None = None,
     groups: Iterable[Any] | None = None,
     plateau: ArrayLike | None = None,
+    edge: ArrayLike | None = None,
     level: float = 0.95,
     seed: int = 0,
 ) -> PowerLawFit:
@@ -86,11 +90,18 @@ def fit_frontier(
         plateau: True for points known to lie on the plateau of their learning curve, shape (n,): they may be on
             the frontier, but the law is not fitted to them. If not given, the frontier is treated as a
             learning curve, whose plateau is looked for, in every resample too.
+        edge: True for points on the edge of the grid, as ``grid_edge`` finds them, shape (n,): for frontiers of
+            compute. They dominate others, but the law is fitted to the longest run of frontier points inside the grid
+            alone, and refused (status ``grid_edge``) if these are fewer than four. Its intervals are those of
+            ``fit_power_law``: on a coarse grid the frontier is scalloped, as the best shape lies between two that
+            were trained, which scatters it about its law but is in no resample.
         level: Confidence level of the intervals, between 0 and 1.
         seed: Seed of the resampling, >= 0.
 
     Returns:
-        The fit of the frontier's points, which are its ``x`` and ``y`` and count as independent.
+        The fit of the frontier's points, which are its ``x`` and ``y`` and count as independent. A frontier on which
+        a single configuration lies is that configuration's ladder: the fit is then that of all its points by
+        ``fit_learning_curve`` or, where ``plateau`` is given, of those off it by ``fit_power_law``.
 
     Raises:
         ValueError: NaN or infinite values, a cost <= 0, a negative loss, unequal lengths, fewer than two
@@ -107,27 +118,53 @@ def fit_frontier(
         (0.28, 0.78)
     """
     check_level_and_seed(level, seed)
-    candidates = _candidates(cost, loss, configurations, groups, plateau)
+    candidates = _candidates(cost, loss, configurations, groups, plateau, edge)
     members = pareto_frontier(candidates.cost, candidates.loss)
-    xs, ys, flat = candidates.cost[members], candidates.loss[members], candidates.plateau[members]
+    xs, ys = candidates.cost[members], candidates.loss[members]
+    inside = longest_run(~(candidates.edge | candidates.plateau)[members])
+    refused = Status.GRID_EDGE if edge is not None and inside.stop - inside.start < FEWEST <= members.size else None
+    flat = candidates.plateau[members]
     if plateau is None and members.size > 1:
         flat = np.arange(members.size) < power_law_region(xs, ys)
-    xs_kept, ys_kept = xs[~flat], ys[~flat]
-    if xs_kept.size < 2:
+    why = PLATEAU if flat.any() else ""
+    if edge is not None and refused is None:
+        flat, why = np.ones_like(flat), GRID_EDGE
+        flat[inside] = False
+    kept = ~flat
+    if kept.sum() < 2:
         raise ValueError(
-            f"the frontier of cost and loss has {xs_kept.size} point(s) off the plateau; a law needs two or more, "
+            f"the frontier of cost and loss has {kept.sum()} point(s) off the plateau; a law needs two or more, "
             "so measure at more costs"
         )
+    if refused is None and np.unique(candidates.configuration[members]).size == 1:
+        return _fit_ladder(candidates, int(candidates.configuration[members[0]]), plateau is None, level, seed)
+    resampled = edge is None and kept.sum() >= FEWEST
     fit = fit_points(
-        Points(xs_kept, ys_kept, np.ones_like(xs_kept), np.arange(xs_kept.size)),
+        Points(xs[kept], ys[kept], np.ones(kept.sum()), np.arange(kept.sum())),
         robust=False,
         level=level,
         seed=seed,
-        resampled_laws=(
-            _resampled_laws(candidates, xs_kept, ys_kept, plateau is None, seed) if xs_kept.size >= FEWEST else None
-        ),
+        resampled_laws=_resampled_laws(candidates, xs[kept], ys[kept], plateau is None, seed) if resampled else None,
+        refused=refused,
     )
-    return replace(fit, left_out=tuple(xs[flat].tolist()), why_left_out=PLATEAU if flat.any() else "")
+    return replace(fit, left_out=tuple(xs[flat].tolist()), why_left_out=why)
+
+
+def _fit_ladder(
+    candidates: "_Candidates", configuration: int, find_plateau: bool, level: float, seed: int
+) -> PowerLawFit:
+    """The law of all measurements of one configuration."""
+    of_it = np.flatnonzero(candidates.configuration == configuration)
+    flat = candidates.plateau[of_it]
+    ladder = of_it[~flat]
+    counts = [candidates.measured[place].size for place in ladder]
+    x = np.repeat(candidates.cost[ladder], counts)
+    y, groups = (np.concatenate([values[i] for i in ladder]) for values in (candidates.measured, candidates.trainings))
+    if find_plateau:
+        return fit_learning_curve(x, y, groups=groups, level=level, seed=seed)
+    fit = fit_power_law(x, y, groups=groups, level=level, seed=seed)
+    left_out = tuple(candidates.cost[of_it[flat]].tolist())
+    return replace(fit, left_out=left_out, why_left_out=PLATEAU if left_out else "")
 
 
 @dataclass(frozen=True)
@@ -137,9 +174,10 @@ class _Candidates:
     cost: Array
     loss: Array
     plateau: Mask
+    edge: Mask
     configuration: Indices
     trainings: list[Indices]  # the groups that each mean averages
-    deviations: list[Array]  # the difference of each of them from the mean
+    measured: list[Array]  # their losses
 
 
 def _candidates(
@@ -148,10 +186,14 @@ def _candidates(
     configurations: Iterable[Any] | None,
     groups: Iterable[Any] | None,
     plateau: ArrayLike | None,
+    edge: ArrayLike | None,
 ) -> _Candidates:
+    check_alignment(cost=cost, loss=loss, configurations=configurations, groups=groups, plateau=plateau, edge=edge)
     costs, losses = positive("cost", cost), not_negative("loss", loss)
-    flat = np.zeros_like(costs, dtype=bool) if plateau is None else np.asarray(plateau, dtype=bool)
-    check_columns(cost=costs, loss=losses, plateau=flat.astype(np.float64))
+    flat, outer = (
+        np.zeros_like(costs, dtype=bool) if mask is None else np.asarray(mask, dtype=bool) for mask in (plateau, edge)
+    )
+    check_columns(cost=costs, loss=losses, plateau=flat.astype(np.float64), edge=outer.astype(np.float64))
     training = labelled("groups", groups, costs.size)
     configuration = training if configurations is None else labelled("configurations", configurations, costs.size)
     keys = np.stack([configuration.astype(np.float64), costs], axis=1)
@@ -164,17 +206,18 @@ def _candidates(
         cost=np.array([costs[part[0]] for part in parts]),
         loss=means,
         plateau=np.array([bool(flat[part].any()) for part in parts]),
+        edge=np.array([bool(outer[part].any()) for part in parts]),
         configuration=np.array([configuration[part[0]] for part in parts]),
         trainings=[training[part] for part in parts],
-        deviations=[losses[part] - mean for part, mean in zip(parts, means, strict=True)],
+        measured=[losses[part] for part in parts],
     )
 
 
 def _resampled_laws(candidates: _Candidates, xs: Array, ys: Array, find_plateau: bool, seed: int) -> Array:
     """Laws of resampled frontiers as alpha, beta and gamma at the x0 of these points, shape (REPLICATES, 3)."""
     log_x0, scale = float(np.mean(np.log(xs))), float(candidates.loss.max()) or 1.0
-    deviations = [values / scale for values in candidates.deviations]
-    candidates = replace(candidates, loss=candidates.loss / scale, deviations=deviations)
+    measured = [values / scale for values in candidates.measured]
+    candidates = replace(candidates, loss=candidates.loss / scale, measured=measured)
     losses = _resampled_losses(candidates, xs, ys / scale, np.random.default_rng(seed))
     frontiers = [pareto_frontier(candidates.cost, row) for row in losses]
     if not find_plateau:
@@ -210,7 +253,8 @@ def _resampled_losses(candidates: _Candidates, xs: Array, ys: Array, rng: np.ran
         for place in ladder[~alone[ladder]]:
             number = candidates.trainings[place].size
             drawn = multipliers[:, np.searchsorted(trainings, candidates.trainings[place])] * factor
-            shocks[:, place] = (drawn * candidates.deviations[place]).mean(axis=1) * np.sqrt(number / (number - 1))
+            deviations = candidates.measured[place] - candidates.loss[place]
+            shocks[:, place] = (drawn * deviations).mean(axis=1) * np.sqrt(number / (number - 1))
     if alone.any():
         if degrees == 0:  # no ladder is long enough to estimate its noise: use the frontier
             _, squares, degrees = _ladder_law(xs, ys)

@@ -39,9 +39,6 @@ def law_at(distance: Array, top: float | Array, beta: float | Array, gamma: floa
         top: The loss above gamma at x0; like beta and gamma a number or an array that broadcasts with ``distance``.
         beta: Exponent.
         gamma: Floor.
-
-    Returns:
-        The loss: float64, of the broadcast shape.
     """
     return np.asarray(top * np.exp(-beta * distance) + gamma)
 
@@ -65,12 +62,12 @@ def joint_law(
     Args:
         n: Parameters; positive, any shape.
         d: Training examples; positive, a shape that broadcasts with that of n.
-        E: The floor, which no n and d get below; in the unit of the loss.
+        E: The floor; in the unit of the loss.
         A: The part of the loss that more parameters can still remove, at ``n = n0``; in the unit of the loss.
-        a: Exponent of n; 0 or above, no unit.
-        B: The part of the loss that more examples can still remove, at ``d = d0``; in the unit of the loss.
-        b: Exponent of d; 0 or above, no unit.
-        n0: The n at which A is stated. 1 gives the law as papers print it.
+        a: Exponent of n, 0 or above.
+        B: The same for examples, at ``d = d0``.
+        b: Exponent of d, 0 or above.
+        n0: The n at which A is stated; 1 for the law as papers print it.
         d0: The d at which B is stated.
 
     Returns:
@@ -85,15 +82,8 @@ def joint_law(
 def exponential_law(x: ArrayLike, *, alpha: float, tau: float, gamma: float, x0: float = 0.0) -> Array:
     """Exponential plus a constant, ``L(x) = alpha * exp(-(x - x0) / tau) + gamma``.
 
-    Args:
-        x: Data, parameters or compute; positive, any shape.
-        alpha: The part of the loss that more x can still remove, at ``x = x0``; in the unit of the loss.
-        tau: The increase of x that divides the excess over gamma by e; above 0, unit of x.
-        gamma: The floor, which no x gets below; in the unit of the loss.
-        x0: The x at which alpha is stated.
-
-    Returns:
-        The loss at x: float64, the shape of x.
+    ``tau``, above 0, is the increase of x that divides the excess over gamma by e; the rest is as in
+    ``power_law_value``.
     """
     distance = (np.asarray(x, dtype=np.float64) - x0) / tau
     with np.errstate(over="ignore", under="ignore"):
@@ -108,17 +98,8 @@ def broken_power_law(
     ``L(x) = alpha * (x / x0)**-beta * (1 + (x / x_break)**(1 / width))**(-change * width)``: a smoothly broken
     power law with one break and no floor (Caballero et al. 2023, "Broken Neural Scaling Laws", equation 1).
 
-    Args:
-        x: Data, parameters or compute; positive, any shape.
-        alpha: Coefficient; in the unit of the loss.
-        beta: Exponent well below the break.
-        change: How much the exponent increases at the break.
-        width: How gradual the change is, in units of ln x; above 0.
-        x_break: The x of the break.
-        x0: The x at which alpha is stated.
-
-    Returns:
-        The loss at x: float64, the shape of x.
+    ``width``, above 0, is how gradual the change is, in units of ln x; ``x_break`` is its x. The rest is as in
+    ``power_law_value``.
     """
     logs = np.log(np.asarray(x, dtype=np.float64))
     with np.errstate(over="ignore", under="ignore"):
@@ -130,17 +111,7 @@ def shifted_power_law(x: ArrayLike, *, alpha: float, beta: float, shift: float, 
     """A power law that starts with a plateau, ``L(x) = alpha * ((x + shift) / (x0 + shift))**-beta``.
 
     Well below ``shift`` the loss hardly falls (the small-data region of Hestness et al. 2017); well above it the
-    exponent is beta.
-
-    Args:
-        x: Data, parameters or compute; positive, any shape.
-        alpha: The loss at ``x = x0``.
-        beta: Exponent; 0 or above, no unit.
-        shift: Length of the plateau; 0 or above, unit of x.
-        x0: The x at which alpha is stated.
-
-    Returns:
-        The loss at x: float64, the shape of x.
+    exponent is beta. ``alpha`` is the loss at x0.
     """
     xs = np.asarray(x, dtype=np.float64)
     with np.errstate(divide="ignore", over="ignore", under="ignore"):

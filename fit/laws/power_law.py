@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import Any, Literal
 
@@ -14,52 +14,43 @@ from tfrs_scaling.common.arrays import Array, Interval
 from tfrs_scaling.common.json_numbers import from_json, to_json
 from tfrs_scaling.fit.laws.display import Printable, estimates, facts, law_figure, number
 from tfrs_scaling.fit.laws.functions import power_law_value
-from tfrs_scaling.fit.laws.profile import Profile, Solutions, profile_of
+from tfrs_scaling.fit.laws.profile import Profile, profile_of
 from tfrs_scaling.fit.laws.resampling import has_clusters, refit, resample_law
 from tfrs_scaling.fit.laws.robust import pseudo_losses
-from tfrs_scaling.fit.laws.status import FEWEST, Status, aicc, judge, lack_of_fit, r2, r2_excess
+from tfrs_scaling.fit.laws.status import FEWEST, Status, goodness, judge, runs_test
+from tfrs_scaling.fit.laws.stored import Stored
 from tfrs_scaling.fit.laws.uncertainty import Region, Resampled, Uncertainty, f_quantile
 from tfrs_scaling.fit.laws.validation import Points, check_level_and_seed, checked_points, numbered, positive
 
 
-@dataclass(frozen=True)
-class PowerLawFit(Printable):
+@dataclass(frozen=True, eq=False)
+class PowerLawFit(Stored, Printable):
     """A fitted law with the points it was fitted to.
 
     Parameters, intervals and goodness of fit are NaN where the status is ``too_few_points``.
 
     Attributes:
         alpha_at_x0: ``alpha * x0**-beta``, the part of the loss that more x can still remove at x0; unit of the loss.
-        beta: The exponent.
         gamma: The floor; unit of the loss.
-        x0: Geometric mean of the fitted x; unit of x.
-        interval: Intervals of ``alpha``, ``beta`` and ``gamma`` as (low, high); an end that the data do not bound
-            is 0 or inf.
-        level: Confidence level of the intervals.
+        x0: Geometric mean of the fitted x.
+        interval: Of ``alpha``, ``beta`` and ``gamma``, as (low, high); an end that the data do not bound is 0 or inf.
         rmse: Weighted root mean square of the residuals; unit of the loss.
-        noise: Standard deviation of one measurement of weight 1, estimated from the residuals; unit of the
-            loss.
+        noise: Standard deviation of one measurement of weight 1, from the residuals; unit of the loss.
         noise_degrees: Its degrees of freedom: n - 3, fewer where points are grouped.
         r2: Share of the weighted variance of y that the law explains; NaN where y does not vary.
-        r2_excess: The same for ``ln(y - gamma)`` against ``ln x``, unweighted, where the law is a straight
-            line; NaN if a point does not lie above gamma. Stricter than ``r2`` about the tail.
-        aicc: ``n ln(rss / n) + 2k + 2k(k + 1) / (n - k - 1)`` with k = 4 (alpha, beta, gamma and the
-            variance); NaN for n < 6. Hurvich and Tsai (1989).
+        r2_excess: The same of ``ln(y - gamma)`` against ``ln x``, unweighted; stricter about the tail. NaN if a point
+            does not lie above gamma.
+        aicc: ``n ln(rss / n) + 2k + 2k(k + 1) / (n - k - 1)`` with k = 4 (the variance counts); NaN for n < 6.
+            Hurvich and Tsai (1989).
         lack_of_fit: The p value of the law against a free loss at every x, judged by the scatter of replicates;
             small where the law is wrong. NaN without replicates.
-        n: Number of points with a positive weight.
-        status: What the numbers may be used for.
-        x: The fitted x, shape (n,).
-        y: The fitted losses, shape (n,).
-        weights: Their weights, mean 1, shape (n,).
+        weights: Relative precisions, mean 1, shape (n,), as those of x and y.
         groups: The group of each point, numbered from 0 in order of appearance, shape (n,).
         robust: Whether this is Huber's estimate.
-        left_out: The x of points that were given but not fitted, increasing.
-        why_left_out: Why they were not fitted; empty if none was left out.
+        left_out: The x of points that were given but not fitted, increasing; ``why_left_out`` says why.
         resampled_laws: Laws refitted to resampled points, as (alpha at x0, beta, gamma), if the intervals are their
             percentiles; empty if the intervals come from the profile likelihood.
-        unit_error: Relative standard error of the unit of the loss, if that is itself a measurement; see
-            ``normalized``.
+        unit_error: Relative standard error of the unit of the loss; see ``normalized``.
     """
 
     alpha_at_x0: float
@@ -98,6 +89,20 @@ class PowerLawFit(Printable):
         """``ln(x0 / min(x))``."""
         return math.log(self.x0) - math.log(min(self.x))
 
+    @property
+    def residual_runs_p(self) -> float:
+        """The p value of a runs test of the residuals, averaged at each x; NaN where it cannot be judged.
+
+        Small where neighbours err in the same direction, as they do about a law of the wrong form; it needs no
+        replicates, ``lack_of_fit`` does. See ``runs_test``.
+        """
+        if not self.status.is_fitted:
+            return math.nan
+        places, at = np.unique(self.x, return_inverse=True)
+        weights = np.array(self.weights)
+        means = np.bincount(at, weights * self.y) / np.bincount(at, weights)
+        return runs_test(means - self.predict(places))
+
     def predict(self, x: ArrayLike) -> Array:
         """The fitted loss at x: float64, the shape of x.
 
@@ -109,16 +114,12 @@ class PowerLawFit(Printable):
 
     @np.errstate(under="ignore")
     def predict_interval(self, x: ArrayLike, kind: Literal["mean", "new"] = "mean") -> tuple[Array, Array]:
-        """Interval of the loss at x, at the fit's level.
+        """Interval of the loss at x, at the fit's level. It assumes that the law has the right form.
 
-        ``mean`` is the interval of the law itself: the range of losses at x over all laws whose residual sum
-        of squares is within the F limit of the best one, or percentiles of the ``resampled_laws``. ``new`` is the
-        interval of one further measurement of weight 1, in a group of its own: ``noise`` times Student's t for
-        ``noise_degrees`` is added in quadrature to each half of that range.
-
-        Args:
-            x: Positive numbers, shape (m,) or a scalar.
-            kind: ``mean`` or ``new``.
+        ``mean`` is that of the law itself: the range over all laws whose residual sum of squares is within the F limit
+        of the best one, or percentiles of the ``resampled_laws``. ``new`` is that of one further measurement of weight
+        1 in a group of its own: ``noise`` times Student's t is added in quadrature to each half. Beyond the data the
+        form is what fails: see ``extrapolation.predictive.predictive_interval``.
 
         Returns:
             (low, high): float64, the shape of x; NaN where nothing was fitted.
@@ -158,7 +159,8 @@ class PowerLawFit(Printable):
         quality = {
             "noise": f"{number(self.noise)}, {number(self.noise_degrees)} degrees of freedom",
             "R²": number(self.r2),
-            "lack of fit": "" if math.isnan(self.lack_of_fit) else f"p = {self.lack_of_fit:.2g}",
+            "lack of fit": _p_value(self.lack_of_fit),
+            "residual runs": _p_value(self.residual_runs_p),
         }
         left_out = f"x = {', '.join(map(number, self.left_out))}: {self.why_left_out}" if self.left_out else ""
         return f"L(x) = alpha * x**-beta + gamma\n\n{table}" + facts(
@@ -296,26 +298,34 @@ def fit_power_law(
         beta    0.30384    0.29109  0.31665
         gamma   0.78139    0.77645  0.78596
         <BLANKLINE>
-        status       ok: The exponent and the floor both mean something.
-        points       7, from x = 1,000 to 64,000
-        noise        0.00032842, 4 degrees of freedom
-        R²           0.99997
+        status         ok: The exponent and the floor are both identified.
+        points         7, from x = 1,000 to 64,000
+        noise          0.00032842, 4 degrees of freedom
+        R²             0.99997
+        residual runs  p = 0.97
     """
     return fit_points(checked_points(x, y, weights, groups), robust=robust, level=level, seed=seed)
 
 
 def fit_points(
-    points: Points, *, robust: bool, level: float, seed: int, resampled_laws: Array | None = None
+    points: Points,
+    *,
+    robust: bool,
+    level: float,
+    seed: int,
+    resampled_laws: Array | None = None,
+    refused: Status | None = None,
 ) -> PowerLawFit:
     """Fit validated points; see ``fit_power_law``.
 
     Args:
         points: The points.
-        robust: As ``fit_power_law``, and so are level and seed.
-        level: Confidence level.
-        seed: Seed of the bootstrap.
+        robust: As ``fit_power_law``.
+        level: As ``fit_power_law``.
+        seed: As ``fit_power_law``.
         resampled_laws: Rows (alpha at x0, beta, gamma), shape (m, 3), if the choice of the points is itself uncertain:
             the laws of resamples that repeat the choice.
+        refused: Why no law is to be fitted, if none is.
     """
     check_level_and_seed(level, seed)
     known: dict[str, Any] = {
@@ -326,10 +336,12 @@ def fit_points(
         "level": level,
         "robust": robust,
     }
-    if np.unique(points.x).size < FEWEST:
+    if refused is None and np.unique(points.x).size < FEWEST:
+        refused = Status.TOO_FEW_POINTS
+    if refused is not None:
         unknown: dict[str, Any] = dict.fromkeys(_MEASURES, math.nan)
         no_interval = dict.fromkeys(("alpha", "beta", "gamma"), (math.nan, math.nan))
-        return PowerLawFit(**known, **unknown, interval=no_interval, status=Status.TOO_FEW_POINTS)
+        return PowerLawFit(**known, **unknown, interval=no_interval, status=refused)
     profile = _profile(points.x, points.y, points.weights, robust)
     best = profile.optimum()
     log_x0 = math.log(known["x0"])
@@ -350,12 +362,12 @@ def fit_points(
     if resampled_laws is None:
         interval, without_slope = Region(profile, best, x0_distance, log_x0, level).intervals(), 0.0
     else:
-        interval = _percentiles(resampled_laws, np.array([list(estimate.values())]), log_x0, level)
+        interval = Resampled(resampled_laws, log_x0, level).intervals_around(np.array([list(estimate.values())]))
         without_slope = float(np.mean(resampled_laws[:, 0] == 0))
     return PowerLawFit(
         **known,
         **estimate,
-        **_goodness(profile, best, points, robust),
+        **goodness(profile, best, points, robust),
         interval=interval,
         noise=profile.scale * noise,
         noise_degrees=noise_degrees,
@@ -377,27 +389,9 @@ def check_fitted(name: str, fit: PowerLawFit) -> None:
         )
 
 
+def _p_value(value: float) -> str:
+    return "" if math.isnan(value) else f"p = {value:.2g}"
+
+
 def _profile(xs: Array, ys: Array, ws: Array, robust: bool) -> Profile:
     return profile_of(xs, pseudo_losses(xs, ys, ws) if robust else ys, ws)
-
-
-def _percentiles(laws: Array, estimate: Array, log_x0: float, level: float) -> dict[str, Interval]:
-    """Intervals from resampled laws, widened to contain the estimate, shape (1, 3), whatever the rounding."""
-    intervals = Resampled(laws, log_x0, level).intervals()
-    own = Resampled(estimate, log_x0, level).intervals()
-    return {name: (min(low, own[name][0]), max(high, own[name][1])) for name, (low, high) in intervals.items()}
-
-
-def _goodness(profile: Profile, best: Solutions, points: Points, robust: bool) -> dict[str, Any]:
-    """How well the law describes the measured points, for a robust fit too."""
-    measured, rss = profile, float(best.rss[0])
-    if robust:
-        measured = replace(profile, y=points.y / profile.scale)
-        rss = float(profile.total((measured.y - best.losses(profile.distance)) ** 2))
-    return {
-        "rmse": profile.scale * math.sqrt(rss / points.x.size),
-        "r2": r2(measured, rss),
-        "r2_excess": r2_excess(measured, best),
-        "aicc": aicc(rss, measured, points.x.size),
-        "lack_of_fit": lack_of_fit(profile, float(best.rss[0]), points.groups),
-    }

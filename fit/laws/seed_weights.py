@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike
 from scipy import special
 
 from tfrs_scaling.common.arrays import Array
-from tfrs_scaling.fit.laws.validation import check_columns, finite, positive
+from tfrs_scaling.fit.laws.validation import check_alignment, check_columns, finite, positive
 
 
 @np.errstate(under="ignore")
@@ -34,6 +34,7 @@ def replicate_weights(x: ArrayLike, y: ArrayLike) -> Array:
         >>> replicate_weights([1, 1, 2, 2], [0.90, 0.92, 0.80, 0.81])  # no more than chance
         array([1., 1., 1., 1.])
     """
+    check_alignment(x=x, y=y)
     xs, ys = positive("x", x), finite("y", y)
     check_columns(x=xs, y=ys)
     _, at, counts = np.unique(xs, return_inverse=True, return_counts=True)

@@ -1,13 +1,16 @@
 """How well a law describes its points, and what the numbers of its fit may be used for."""
 
 import math
+from dataclasses import replace
 from enum import StrEnum
+from typing import Any
 
 import numpy as np
 from scipy import special
 
 from tfrs_scaling.common.arrays import Array, Indices, Interval
 from tfrs_scaling.fit.laws.profile import Profile, Solutions, at_bounds
+from tfrs_scaling.fit.laws.validation import Points
 
 
 class Status(StrEnum):
@@ -19,6 +22,7 @@ class Status(StrEnum):
     FLAT = "flat"
     NOT_MONOTONE = "not_monotone"
     TOO_FEW_POINTS = "too_few_points"
+    GRID_EDGE = "grid_edge"
 
     @property
     def words(self) -> str:
@@ -33,12 +37,12 @@ class Status(StrEnum):
     @property
     def is_fitted(self) -> bool:
         """Whether parameters were fitted."""
-        return self is not Status.TOO_FEW_POINTS
+        return self not in (Status.TOO_FEW_POINTS, Status.GRID_EDGE)
 
     @property
     def has_law(self) -> bool:
         """Whether the law describes the points, so that it may be drawn and evaluated between them."""
-        return self not in (Status.TOO_FEW_POINTS, Status.NOT_MONOTONE)
+        return self.is_fitted and self is not Status.NOT_MONOTONE
 
     @property
     def has_exponent(self) -> bool:
@@ -58,14 +62,17 @@ _WORDS = {
     Status.FLAT: "flat",
     Status.NOT_MONOTONE: "not falling",
     Status.TOO_FEW_POINTS: "too few points",
+    Status.GRID_EDGE: "on the grid's edge",
 }
 _MEANING = {
-    Status.OK: "The exponent and the floor both mean something.",
+    Status.OK: "The exponent and the floor are both identified.",
     Status.GAMMA_UNIDENTIFIED: "The points do not say where the curve levels off: do not extrapolate it.",
     Status.BETA_AT_BOUND: "The best exponent is the steepest or flattest one searched: not a power law.",
-    Status.FLAT: "A constant describes the points as well: no return can be seen.",
+    Status.FLAT: "A constant describes the points as well: more x shows no benefit.",
     Status.NOT_MONOTONE: "The loss rises somewhere: no power law describes it, and none is drawn.",
-    Status.TOO_FEW_POINTS: "Fewer than four places on the axis: nothing was fitted.",
+    Status.TOO_FEW_POINTS: "Fewer than four different x: nothing was fitted.",
+    Status.GRID_EDGE: "Fewer than four points of the frontier lie inside the grid (its edge only bounds the frontier): "
+    "nothing was fitted.",
 }
 
 FEWEST = 4  # different x: one more than the law has parameters
@@ -130,14 +137,29 @@ def _rises(profile: Profile, least: float) -> bool:
     return rise > float(special.stdtrit(n - 3, 0.999)) * error
 
 
-def r2(profile: Profile, rss: float) -> float:
+def goodness(profile: Profile, best: Solutions, points: Points, robust: bool) -> dict[str, Any]:
+    """How well the law describes the measured points, for a robust fit too."""
+    measured, rss = profile, float(best.rss[0])
+    if robust:
+        measured = replace(profile, y=points.y / profile.scale)
+        rss = float(profile.total((measured.y - best.losses(profile.distance)) ** 2))
+    return {
+        "rmse": profile.scale * math.sqrt(rss / points.x.size),
+        "r2": _r2(measured, rss),
+        "r2_excess": _r2_excess(measured, best),
+        "aicc": _aicc(rss, measured, points.x.size),
+        "lack_of_fit": _lack_of_fit(profile, float(best.rss[0]), points.groups),
+    }
+
+
+def _r2(profile: Profile, rss: float) -> float:
     """The share of the weighted variance of y that the law explains; NaN where y does not vary."""
     mean = float(profile.total(profile.y)) / profile.y.size
     total = float(profile.total((profile.y - mean) ** 2))
     return 1 - rss / total if total > profile.floor else math.nan
 
 
-def r2_excess(profile: Profile, best: Solutions) -> float:
+def _r2_excess(profile: Profile, best: Solutions) -> float:
     """``r2`` of ``ln(y - gamma)`` against ``ln x``, unweighted; NaN if a point does not lie above gamma."""
     top, beta, gamma = float(best.top[0]), float(best.beta[0]), float(best.gamma[0])
     excess = profile.y - gamma
@@ -149,7 +171,7 @@ def r2_excess(profile: Profile, best: Solutions) -> float:
     return 1 - float(np.sum(residuals**2)) / total if total > 0 else math.nan
 
 
-def aicc(rss: float, profile: Profile, n: int) -> float:
+def _aicc(rss: float, profile: Profile, n: int) -> float:
     """The corrected Akaike criterion (Hurvich and Tsai 1989), in the unit of the loss; NaN for fewer than 6 points."""
     k = 4  # the law's parameters and the variance
     if n < k + 2:
@@ -159,7 +181,7 @@ def aicc(rss: float, profile: Profile, n: int) -> float:
     return fit_term + 2 * k + 2 * k * (k + 1) / (n - k - 1)
 
 
-def lack_of_fit(profile: Profile, rss: float, groups: Indices) -> float:
+def _lack_of_fit(profile: Profile, rss: float, groups: Indices) -> float:
     """The p value of the F test of the law against a free loss at every x; NaN without replicates.
 
     The misfit of the law to the means at each x is compared with the scatter of the replicates about those
@@ -190,6 +212,35 @@ def lack_of_fit(profile: Profile, rss: float, groups: Indices) -> float:
     scatter = max(scatter, profile.floor)
     ratio = max(misfit, 0.0) / misfit_degrees / (scatter / degrees)
     return float(special.fdtrc(misfit_degrees, degrees, ratio))
+
+
+def runs_test(residuals: Array) -> float:
+    """The p value of as few changes of sign along residuals, exact (Wald and Wolfowitz 1940).
+
+    Small where neighbours err in the same direction: the law bends otherwise than the points do, or the noise is
+    correlated along x. NaN if all have the same sign.
+
+    Args:
+        residuals: In the order of x, shape (n,); zeros do not count.
+    """
+    above = residuals[residuals != 0] > 0
+    sizes = np.array([above.sum(), above.size - above.sum()])
+    if sizes.min() == 0:
+        return math.nan
+    runs = np.arange(2, 2 + int((above[1:] != above[:-1]).sum()))
+
+    def arrangements(n: int, parts: Array) -> Array:  # logarithm of the ways to cut n points into parts
+        return np.asarray(np.where(parts <= n, _log_binomial(n - 1, np.minimum(parts, n) - 1), -np.inf))
+
+    (n, m), half, odd = sizes.tolist(), runs // 2, runs % 2
+    ways = np.logaddexp(
+        arrangements(n, half + odd) + arrangements(m, half), arrangements(n, half) + arrangements(m, half + odd)
+    )
+    return float(min(np.exp(ways - _log_binomial(n + m, np.array(n))).sum(), 1.0))
+
+
+def _log_binomial(n: int, k: Array) -> Array:
+    return np.asarray(special.gammaln(n + 1) - special.gammaln(k + 1) - special.gammaln(n - k + 1))
 
 
 def _place_means(profile: Profile, at: Indices) -> Array:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Protocol
 
@@ -190,6 +190,13 @@ class Resampled:
             "alpha": (float(low[0]), float(high[0])),
             "beta": (0.0 if open_below else float(low[1]), math.inf if open_above else float(high[1])),
             "gamma": (float(low[2]), float(high[2])),
+        }
+
+    def intervals_around(self, estimate: Array) -> dict[str, Interval]:
+        """The intervals, widened to contain an estimate, shape (1, 3), whatever the rounding."""
+        own = replace(self, laws=estimate).intervals()
+        return {
+            name: (min(low, own[name][0]), max(high, own[name][1])) for name, (low, high) in self.intervals().items()
         }
 
     def band(self, places: Array) -> tuple[Array, Array]:

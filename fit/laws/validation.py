@@ -52,6 +52,7 @@ def checked_points(
     Raises:
         ValueError: see ``fit_power_law``.
     """
+    check_alignment(x=x, y=y, weights=weights, groups=groups)
     xs, ys = positive("x", x), not_negative("y", y)
     ws = np.ones_like(xs) if weights is None else not_negative("weights", weights)
     check_columns(x=xs, y=ys, weights=ws)
@@ -104,11 +105,34 @@ def check_columns(**columns: Array) -> None:
     (first, expected), *_ = columns.items()
     for name, values in columns.items():
         if values.ndim != 1:
-            raise ValueError(f"{name} has shape {values.shape}; it must be one-dimensional, one value for each point")
+            raise ValueError(
+                f"{name} has shape {values.shape}; it must be one-dimensional, one value for each point, "
+                f"such as {name}.ravel()"
+            )
         if values.size != expected.size:
             raise ValueError(f"{name} has {values.size} values and {first} has {expected.size}; the two must match")
     if expected.size == 0:
         raise ValueError(f"{first} is empty; give at least one point")
+
+
+def check_alignment(**columns: Any) -> None:
+    """Check that the arguments that are pandas Series have the same index, as points are matched by position.
+
+    Raises:
+        ValueError: two of them differ.
+    """
+    labelled_columns = [(name, values.index) for name, values in columns.items() if hasattr(values, "iloc")]
+    for name, index in labelled_columns[1:]:
+        first, expected = labelled_columns[0]
+        if not index.equals(expected):
+            raise ValueError(
+                f"{name} and {first} are Series with different indexes ({_ends(index)}; {_ends(expected)}), but points "
+                f"are matched by position; take both from one table, or pass {name}.to_numpy() if positions match"
+            )
+
+
+def _ends(index: Any) -> str:
+    return f"{index[0]!r} to {index[-1]!r}" if len(index) else "empty"
 
 
 def finite(name: str, values: ArrayLike) -> Array:
@@ -118,9 +142,10 @@ def finite(name: str, values: ArrayLike) -> Array:
         ValueError: one of them is NaN or infinite, or they are not numbers.
     """
     try:
-        if np.iscomplexobj(values):
-            raise TypeError("complex numbers")
-        array = np.asarray(values, dtype=np.float64)
+        given = np.asarray(values)
+        if given.dtype.kind in "cmM":  # NumPy would drop the imaginary part, or count nanoseconds
+            raise TypeError(f"it holds {given.dtype}; of dates and durations, give a number such as the seconds")
+        array = given.astype(np.float64)
     except (TypeError, ValueError, OverflowError) as error:
         raise ValueError(f"{name} must hold real numbers, one for each point ({error})") from error
     _refuse(name, array, ~np.isfinite(array), "every value must be finite")

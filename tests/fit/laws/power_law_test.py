@@ -1,16 +1,18 @@
 """Tests of the fit against closed forms, brute force, many starts of SciPy's solver, and simulation."""
 
+import itertools
 import json
 import math
 import warnings
 
 import numpy as np
+import pandas as pd
 import tensorflow as tf
 from scipy import optimize, special
 
 from tests.helpers.simulated import coverage, draw_curve, ladder_noise, multistart_rss
 from tfrs_scaling.fit.laws.power_law import PowerLawFit, fit_power_law
-from tfrs_scaling.fit.laws.status import Status
+from tfrs_scaling.fit.laws.status import Status, runs_test
 
 LADDER = 1000.0 * 2.0 ** np.arange(9)
 
@@ -198,6 +200,22 @@ class GroupsTest(tf.test.TestCase):
         wave = y + 0.01 * np.sin(np.log(x))
         self.assertLess(fit_power_law(x, wave, groups=groups).lack_of_fit, 1e-3)
 
+    def test_runs_of_residuals_against_every_arrangement(self) -> None:
+        for n in (2, 5, 8):
+            for above in range(1, n):
+                chosen = list(itertools.combinations(range(n), above))
+                signs = np.array([[1.0 if i in places else -1.0 for i in range(n)] for places in chosen])
+                runs = 1 + (np.diff(signs, axis=1) != 0).sum(axis=1)
+                for row, count in zip(signs, runs, strict=True):
+                    self.assertAllClose(runs_test(row), np.mean(runs <= count), rtol=1e-9)
+        self.assertTrue(math.isnan(runs_test(np.ones(5))))
+
+    def test_runs_of_residuals_see_a_wave_and_not_noise(self) -> None:
+        rng, x = np.random.default_rng(24), np.geomspace(1e3, 1e6, 40)
+        noisy = [fit_power_law(x, law(x) + rng.normal(0, 1e-3, 40)) for _ in range(100)]
+        self.assertLessEqual(np.mean([fit.residual_runs_p < 0.05 for fit in noisy]), 0.12)
+        self.assertLess(fit_power_law(x, law(x) + 0.01 * np.sin(np.log(x))).residual_runs_p, 1e-6)
+
 
 class IntervalTest(tf.test.TestCase):
     """Intervals of parameters and bands."""
@@ -348,7 +366,11 @@ class JsonTest(tf.test.TestCase):
     def test_too_few_points_are_null(self) -> None:
         content = fit_power_law(LADDER[:3], law(LADDER[:3])).to_dict()
         self.assertIsNone(json.loads(json.dumps(content, allow_nan=False))["gamma"])
-        self.assertTrue(math.isnan(PowerLawFit.from_dict(content).gamma))
+        again = PowerLawFit.from_dict(content)
+        self.assertTrue(math.isnan(again.gamma))
+        self.assertEqual(again, fit_power_law(LADDER[:3], law(LADDER[:3])))  # NaN from another source is equal too
+        self.assertNotEqual(again, fit_power_law(LADDER[:3], law(LADDER[:3]) + 0.1))
+        self.assertNotEqual(again, content)
 
     def test_a_damaged_fit_is_refused(self) -> None:
         content = fit_power_law(LADDER, law(LADDER)).to_dict()
@@ -378,6 +400,11 @@ class BadInputTest(tf.test.TestCase):
             (r"groups has 2 labels", {"x": x, "y": y, "groups": [1, 2]}),
             (r"groups\[1\] is None", {"x": x, "y": y, "groups": [1, None, *[2] * 7]}),
             (r"x is empty", {"x": [], "y": []}),
+            (r"x has shape \(3, 3\).*x\.ravel", {"x": x.reshape(3, 3), "y": y.reshape(3, 3)}),
+            (r"x.*datetime64.*seconds", {"x": pd.date_range("2020-01-01", periods=9), "y": y}),
+            (r"x.*timedelta64.*seconds", {"x": pd.timedelta_range("1h", periods=9), "y": y}),
+            (r"y and x are Series with different", {"x": pd.Series(x), "y": pd.Series(y, index=range(8, -1, -1))}),
+            (r"groups and x are Series", {"x": pd.Series(x), "y": y, "groups": pd.Series(x, index=range(1, 10))}),
         ):
             with self.assertRaisesRegex(ValueError, message):
                 fit_power_law(**arguments)
