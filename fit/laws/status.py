@@ -227,7 +227,7 @@ def runs_test(residuals: Array) -> float:
     sizes = np.array([above.sum(), above.size - above.sum()])
     if sizes.min() == 0:
         return math.nan
-    runs = np.arange(2, 2 + int((above[1:] != above[:-1]).sum()))
+    runs = np.arange(2, 2 + int((above[1:] != above[:-1]).sum()), dtype=np.float64)
 
     def arrangements(n: int, parts: Array) -> Array:  # logarithm of the ways to cut n points into parts
         return np.asarray(np.where(parts <= n, _log_binomial(n - 1, np.minimum(parts, n) - 1), -np.inf))
