@@ -13,8 +13,7 @@ from tfrs_scaling.common.arrays import Array
 from tfrs_scaling.fit.extrapolation.candidates import CANDIDATES, FUNCTIONS, N_PARAMETERS, Parameters, predict
 from tfrs_scaling.fit.extrapolation.curve import Curve, curve_of
 from tfrs_scaling.fit.extrapolation.predictive import PredictiveInterval, forecast
-from tfrs_scaling.fit.laws.display import Printable, columns, facts, law_figure, number
-from tfrs_scaling.fit.laws.stored import Stored
+from tfrs_scaling.fit.laws.display import Printable, Stored, columns, facts, law_figure, number
 from tfrs_scaling.fit.laws.validation import check_level_and_seed, positive
 
 LAWS = tuple(N_PARAMETERS)

@@ -16,9 +16,8 @@ from tfrs_scaling.fit.joint.resampling import bootstrap, honest_residuals
 from tfrs_scaling.fit.joint.status import FEWEST_POINTS, FEWEST_SIZES, JointStatus, judge
 from tfrs_scaling.fit.joint.surface import Objective, Surface, surface_of
 from tfrs_scaling.fit.joint.validation import broadcast, checked_joint_points
-from tfrs_scaling.fit.laws.display import Printable, estimates, facts, number
+from tfrs_scaling.fit.laws.display import Printable, Stored, estimates, facts, number
 from tfrs_scaling.fit.laws.functions import joint_law
-from tfrs_scaling.fit.laws.stored import Stored
 from tfrs_scaling.fit.laws.uncertainty import percentiles
 from tfrs_scaling.fit.laws.validation import check_level_and_seed, one_positive
 

@@ -1,4 +1,4 @@
-"""How results print and plot: aligned tables of text, and a figure of points with their law."""
+"""What results have in common: they print as aligned tables, plot with their law, and compare by what is stored."""
 
 import html
 import math
@@ -11,6 +11,25 @@ from tfrs_scaling.common.arrays import Array, Interval
 
 _AHEAD = 4.0  # how far beyond the largest x an extrapolated law is drawn
 _COLOUR = "#0072b2"
+
+
+class Stored:
+    """A result that equals any other of its type with the same content, NaN counting as equal to NaN.
+
+    The ``__eq__`` of dataclasses compares field by field, and NaN differs from itself (from Python 3.13 on, even the
+    same NaN object).
+    """
+
+    def to_dict(self) -> dict[str, Any]:
+        """All fields as JSON."""
+        raise NotImplementedError
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, type(self)):
+            return NotImplemented
+        return self.to_dict() == other.to_dict()
+
+    __hash__ = None  # type: ignore[assignment]  # as of any record with a dictionary in it
 
 
 class Printable:

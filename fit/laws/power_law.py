@@ -12,13 +12,12 @@ from scipy import special
 
 from tfrs_scaling.common.arrays import Array, Interval
 from tfrs_scaling.common.json_numbers import from_json, to_json
-from tfrs_scaling.fit.laws.display import Printable, estimates, facts, law_figure, number
+from tfrs_scaling.fit.laws.display import Printable, Stored, estimates, facts, law_figure, number
 from tfrs_scaling.fit.laws.functions import power_law_value
 from tfrs_scaling.fit.laws.profile import Profile, profile_of
 from tfrs_scaling.fit.laws.resampling import has_clusters, refit, resample_law
 from tfrs_scaling.fit.laws.robust import pseudo_losses
 from tfrs_scaling.fit.laws.status import FEWEST, Status, goodness, judge, runs_test
-from tfrs_scaling.fit.laws.stored import Stored
 from tfrs_scaling.fit.laws.uncertainty import Region, Resampled, Uncertainty, f_quantile
 from tfrs_scaling.fit.laws.validation import Points, check_level_and_seed, checked_points, numbered, positive
 

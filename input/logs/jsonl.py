@@ -66,7 +66,8 @@ class JsonLinesLog:
         path, columns = self.files[piece.number], self.schema.columns
         in_folders = partition_values(path)
         lines = piece.content.split(b"\n")
-        rows, ordinals, malformed = [], [], []
+        rows: list[dict[str, Any]] = []
+        ordinals, malformed = [], []
         for place, row in enumerate(_objects(piece.content)):
             why, column = (row, "") if isinstance(row, str) else ("", "")
             if isinstance(row, dict):
@@ -77,7 +78,7 @@ class JsonLinesLog:
             if why:
                 shown = lines[place].decode("utf-8", "backslashreplace")
                 malformed.append(Rejected(path, piece.first + place + 1, column, shown, why))
-            else:
+            elif isinstance(row, dict):
                 rows.append(row)
                 ordinals.append(piece.first + place)
         arrays = {}

@@ -3,13 +3,11 @@
 import json
 
 import numpy as np
+import tensorflow as tf
 
-from tfrs_scaling.fit.laws.edges import grid_edge, longest_run
-from tfrs_scaling.fit.laws.frontier import fit_frontier
+from tfrs_scaling.fit.laws.frontier import fit_frontier, grid_edge, longest_run
 from tfrs_scaling.fit.laws.learning_curve import fit_learning_curve
 from tfrs_scaling.fit.laws.power_law import PowerLawFit
-
-import tensorflow as tf  # isort: skip -- after tfrs_scaling, which chooses the Keras it comes with
 
 
 def world(a: float, b: float, sizes: int, rungs: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
