@@ -126,7 +126,7 @@ def plateau_coverage(simulations: int, *, seed: int, ladders: int = 1, noise: fl
 
 
 def comparisons(n: int, noise: float, simulations: int, *, seed: int, ladders: int = 1) -> dict[str, float]:
-    """How often two equal schemes are told apart, and two that differ by four standard errors of beta are.
+    """How often two equal schemes are called different, and two that differ by four standard errors of beta are.
 
     These are the standard errors of the difference of two estimates of beta; nothing but beta differs. Several
     ladders have an offset each.
@@ -147,10 +147,10 @@ def comparisons(n: int, noise: float, simulations: int, *, seed: int, ladders: i
             groups = np.repeat(np.arange(ladders), n) if ladders > 1 else None
             fits.append(fit_power_law(np.tile(curve.x, ladders), y.ravel(), groups=groups))
         equal, apart = compare_laws(*fits[:2]), compare_laws(*fits[1:])
-        found["equal told apart"] += equal.different
+        found["equal called different"] += equal.different
         found["four standard errors found"] += apart.different
         found["by beta alone"] += apart.beta_p_value < 0.05
         found["interval covers"] += equal.beta_interval[0] <= 0 <= equal.beta_interval[1]
     return {name: count / simulations for name, count in found.items()} | {
-        name: found[name] / simulations for name in ("equal told apart", "four standard errors found")
+        name: found[name] / simulations for name in ("equal called different", "four standard errors found")
     }

@@ -24,7 +24,7 @@ class CompareTest(tf.test.TestCase):
     def test_equal_schemes_are_rarely_called_different_and_different_ones_are_found(self) -> None:
         for ladders, n in ((1, 8), (5, 8)):
             figures = comparisons(n, 5e-4, 100, seed=1, ladders=ladders)
-            self.assertLessEqual(figures["equal told apart"], 0.11)  # 5 % and less, plus three standard errors
+            self.assertLessEqual(figures["equal called different"], 0.11)  # 5 % and less, plus three standard errors
             self.assertGreaterEqual(figures["four standard errors found"], 0.9)
             self.assertGreaterEqual(figures["interval covers"], 0.88)
 

@@ -296,7 +296,7 @@ class SyntheticTest(parameterized.TestCase, tf.test.TestCase):
         manifest = prepare(SyntheticSource(settings), folder, test=0.4, seed=11)
         bayes = manifest.bayes
         assert bayes is not None
-        # Labels drawn anew from the true probabilities of as many other rows: how the loss of a test split varies.
+        # Labels drawn again from the true probabilities of as many other rows: how the loss of a test split varies.
         # With drift the test split is the last 8,000 rows, and only rows of that time are like it.
         self.assertEqual(manifest.split_by, "time" if settings.drift else "random")
         times = slice(12_000, 20_000) if settings.drift else slice(0, BLOCK_ROWS)

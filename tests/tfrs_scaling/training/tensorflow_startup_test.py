@@ -1,9 +1,12 @@
+import ast
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import tensorflow as tf
 
+from tfrs_scaling import fit
 from tfrs_scaling.training.tensorflow_startup import without_chatter
 
 LOG = """\
@@ -54,8 +57,18 @@ class QuietTest(tf.test.TestCase):
         self.assertEqual(self.python("import tensorflow, tfrs_scaling", TF_USE_LEGACY_KERAS="1").returncode, 0)
 
     def test_fit_does_not_load_tensorflow(self) -> None:
-        code = "import tfrs_scaling.fit, sys; assert 'tensorflow' not in sys.modules"
+        code = "from tfrs_scaling.fit import *; import sys; fit_study; assert 'tensorflow' not in sys.modules"
         self.assertEqual(self.python(code).returncode, 0)
+
+    def test_a_study_s_status_loads_no_library_of_numbers(self) -> None:
+        code = "import tfrs_scaling.study.status, sys; assert not {'numpy', 'pandas', 'scipy'} & set(sys.modules)"
+        self.assertEqual(self.python(code).returncode, 0)
+
+    def test_names_of_fit_are_those_that_types_are_checked_by(self) -> None:
+        tree = ast.parse(Path(fit.__file__).read_text())
+        (block,) = (node for node in tree.body if isinstance(node, ast.If))
+        imported = {f"{node.module}.{name.name}" for node in block.body for name in node.names}  # type: ignore[attr-defined]
+        self.assertEqual(imported, {f"tfrs_scaling.fit.{module}.{name}" for name, module in fit._MODULES.items()})
 
 
 if __name__ == "__main__":
