@@ -7,6 +7,7 @@ import numpy as np
 
 from tfrs_scaling.common.arrays import Array
 from tfrs_scaling.fit.analyses.lines import DataLine
+from tfrs_scaling.fit.extrapolation.predictive import predictive_interval
 from tfrs_scaling.fit.laws.status import FEWEST
 from tfrs_scaling.fit.serialization import finite_or_none
 
@@ -43,7 +44,8 @@ class HeldOut:
 def held_out(lines: Iterable[DataLine], *, level: float = 0.95) -> list[HeldOut]:
     """Predict the largest data size of every line from the smaller ones, as the study's own fits would have.
 
-    The plateau is looked for, and the law fitted, without the largest size: nothing of it leaks.
+    The plateau is looked for, and the law fitted, without the largest size: nothing of it leaks. The interval allows
+    for the form of the law being wrong (``predictive_interval``).
 
     Args:
         lines: Lines against data.
@@ -61,7 +63,9 @@ def held_out(lines: Iterable[DataLine], *, level: float = 0.95) -> list[HeldOut]
         if fit is None or not fit.status.is_fitted:
             continue
         predicted, measured = float(fit.predict(sizes[-1])), line.measured(sizes[-1])
-        low, high = (float(end) for end in fit.predict_interval(sizes[-1], kind="new"))
+        interval = predictive_interval(fit, sizes[-1])
+        assert interval is not None, "the fit has a law"
+        low, high = float(interval.low), float(interval.high)
         records.append(
             HeldOut(
                 architecture=line.architecture,

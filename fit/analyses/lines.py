@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import pandas as pd
 
 from tfrs_scaling.fit.labels import FRONTIER, multiplier_label
-from tfrs_scaling.fit.laws.frontier import fit_frontier, pareto_frontier
+from tfrs_scaling.fit.laws.frontier import fit_frontier, grid_edge, pareto_frontier
 from tfrs_scaling.fit.laws.learning_curve import fit_learning_curve
 from tfrs_scaling.fit.laws.plateau import power_law_region
 from tfrs_scaling.fit.laws.power_law import PowerLawFit, fit_power_law
@@ -193,6 +193,7 @@ def _fit_frontier(rows: pd.DataFrame, x: str, level: float) -> PowerLawFit:
         configurations=configurations,
         groups=rows["trial_id"],
         plateau=plateau,
+        edge=grid_edge(rows["multiplier"], rows["examples"]) if x == "compute" else None,
         level=level,
     )
 

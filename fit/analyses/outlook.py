@@ -97,6 +97,7 @@ UNITS = {"data": "examples", "parameters": "parameters", "compute": "FLOPs"}
 WITHOUT_LAW = {
     Status.TOO_FEW_POINTS: "there are fewer than four places on the axis, and no law was fitted",
     Status.NOT_MONOTONE: "the loss rises somewhere, and no power law describes it",
+    Status.GRID_EDGE: "fewer than four points of the frontier lie inside the grid, and no law was fitted",
 }
 _NO_FLOOR = WITHOUT_LAW | {
     Status.FLAT: "a constant describes the points as well, so no return can be seen and no limit either",

@@ -26,6 +26,7 @@ from bokeh.palettes import viridis
 
 from tfrs_scaling.common.figures import INK, MUTED, Colours, add_legend, blank_figure, human_ticks, log_ticks, tint
 from tfrs_scaling.common.words import COUNTS, FLOPS, Units, human
+from tfrs_scaling.fit.extrapolation.predictive import predictive_interval
 from tfrs_scaling.fit.laws.power_law import PowerLawFit
 
 NE_AXIS = "normalized entropy (test)"
@@ -193,16 +194,22 @@ def add_curve(plot: Any, fit: PowerLawFit, colours: Colours, width: float) -> li
 
 
 def add_band(plot: Any, fit: PowerLawFit, colours: Colours) -> list[Any]:
-    """The interval of a law, as far as it is drawn."""
+    """The interval of a law, as far as it is drawn; beyond its points, paler, that of a further measurement."""
     if not fit.status.has_law:
         return []
-    reach = EXTRAPOLATION if fit.status.has_floor else 1.0
-    places = np.geomspace(min(fit.x), max(fit.x) * reach, 40)
-    low, high = fit.predict_interval(places)
-    columns = {"x": short(places), "y1": short(low), "y2": short(high)}
-    band = add(plot, VArea(fill_alpha=0.14), columns)
-    tint(band.glyph, fill_color=colours)
-    return [band]
+    places = np.geomspace(min(fit.x), max(fit.x), 40)
+    bands = [(places, *fit.predict_interval(places), 0.14)]
+    if fit.status.has_floor:
+        beyond = np.geomspace(max(fit.x), max(fit.x) * EXTRAPOLATION, 20)
+        interval = predictive_interval(fit, beyond)
+        assert interval is not None, "the fit has a law"
+        bands.append((beyond, interval.low, interval.high, 0.07))
+    drawn = []
+    for x, low, high, alpha in bands:
+        band = add(plot, VArea(fill_alpha=alpha), {"x": short(x), "y1": short(low), "y2": short(high)})
+        tint(band.glyph, fill_color=colours)
+        drawn.append(band)
+    return drawn
 
 
 def finish(
