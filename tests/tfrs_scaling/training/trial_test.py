@@ -300,7 +300,8 @@ def _product_after_trial(*arguments: Any) -> str:
     """A matrix product as XLA gets it in a trial's process; left alone, TPUs multiply in bfloat16 and GPUs in TF32."""
     run_trial(*arguments)
     matrix = tf.zeros((8, 8))
-    hlo: str = tf.function(tf.matmul, jit_compile=True).experimental_get_compiler_ir(matrix, matrix)(stage="hlo")
+    product = tf.function(lambda a, b: a @ b, jit_compile=True)
+    hlo: str = product.experimental_get_compiler_ir(matrix, matrix)(stage="hlo")
     return hlo
 
 
