@@ -61,9 +61,10 @@ def best_scheme(lines: Iterable[LineFit], bayes_ne: float | None, standard_error
     if not frontiers:
         return None
     schemes = [line for line in frontiers if line.scheme != BASELINE] or frontiers
-    line = min(schemes, key=lambda candidate: candidate.fit.y[-1])
+    line = min(schemes, key=lambda candidate: float(candidate.means[1][-1]))
+    ne = float(line.means[1][-1])
     bayes = None if bayes_ne is None else _against_bayes(line.fit, bayes_ne, standard_error)
-    return Best(line.scheme, line.architecture, "data", line.fit.y[-1], line.fit.x[-1], bayes)
+    return Best(line.scheme, line.architecture, "data", ne, line.fit.x[-1], bayes)
 
 
 def _against_bayes(fit: PowerLawFit, bayes_ne: float, standard_error: float) -> Bayes:

@@ -3,8 +3,10 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
+import numpy as np
 import pandas as pd
 
+from tfrs_scaling.common.arrays import Array
 from tfrs_scaling.fit.labels import FRONTIER, multiplier_label
 from tfrs_scaling.fit.laws.frontier import fit_frontier, grid_edge, pareto_frontier
 from tfrs_scaling.fit.laws.learning_curve import fit_learning_curve
@@ -36,6 +38,12 @@ class LineFit:
     def is_frontier(self) -> bool:
         """Whether it is the frontier of its scheme."""
         return self.line == FRONTIER
+
+    @property
+    def means(self) -> tuple[Array, Array]:
+        """The fitted x, increasing, and the mean loss at each; both of shape (n,)."""
+        x, at = np.unique(self.fit.x, return_inverse=True)
+        return x, np.asarray(np.bincount(at, self.fit.y) / np.bincount(at))
 
 
 @dataclass(frozen=True)

@@ -187,9 +187,10 @@ def limits(lines: Iterable[LineFit]) -> list[Limit]:
 
 def _limit(line: LineFit) -> Limit:
     fit = line.fit
-    best = min(fit.y)
+    best = float(line.means[1].min())
     gamma_low, gamma_high = fit.interval["gamma"]
-    name = f"{line.scheme} against {line.x}: the best model stands at NE {best:.4f}"
+    where = " inside the grid" if line.x == "compute" else ""
+    name = f"{line.scheme} against {line.x}: the best model{where} stands at NE {best:.4f}"
     why = _NO_FLOOR.get(fit.status, "")
     if not why and fit.gamma >= best:
         why = f"the fitted floor, {fit.gamma:.4f}, does not lie below it"

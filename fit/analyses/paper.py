@@ -137,11 +137,12 @@ def _claim(claim: str, source: str, paper: str, ours: str, verdict: Verdict) -> 
 
 def _normalized(lines: Iterable[LineFit], frontiers: Iterable[LineFit]) -> Frontiers:
     """The law of each line's scheme, in units of the smallest NE of all frontiers."""
-    best = min((line.fit for line in frontiers), key=lambda fit: min(fit.y), default=None)
-    if best is None:
+    lowest = {float(line.means[1].min()): line.fit for line in frontiers}
+    if not lowest:
         return {}
+    best = lowest[min(lowest)]
     error = best.noise if best.status.is_fitted else 0.0
-    return {line.scheme: normalized(line.fit, min(best.y), error) for line in lines}
+    return {line.scheme: normalized(line.fit, min(lowest), error) for line in lines}
 
 
 def _table_1(

@@ -35,8 +35,8 @@ REGROUPED = {
     "compute": " By data size: what larger models gain at each; a line that rises to the right has passed its optimum.",
 }
 HOW = (
-    " Ringed: the Pareto frontier. Thick, with a band: its law and interval. Dashed: extrapolation; its paler band allows "
-    "for the law being wrong. Hollow: on the plateau, not fitted."
+    " Ringed: the Pareto frontier. Thick, with a band: its law and interval. Dashed: extrapolation; its paler band "
+    "allows for the law being wrong. Hollow: on the plateau, not fitted."
 )
 ALL = {
     "data": "The frontier of every scheme: for each data size, the best shape of that scheme. The lowest curve "
