@@ -14,6 +14,7 @@ SLOW = (  # files and folders
     "input/batches_test.py",
     "input/check_test.py",
     "input/describe/description_test.py",
+    "input/fuzz_test.py",
     "input/logs/parquet_test.py",
     "input/logs/tfds_test.py",
     "input/logs/tfrecord_test.py",

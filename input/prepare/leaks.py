@@ -23,7 +23,7 @@ def telling_features(folder: str, files: list[str], schema: Schema) -> dict[str,
         The AUCs above ``NOTABLE_AUC``, by feature.
     """
     records = tf.data.TFRecordDataset([join(folder, file) for file in files])
-    rows = records.map(lambda record: parse_record(record, schema)).unbatch().batch(SAMPLE_ROWS).take(1)
+    rows = records.map(lambda record: parse_record(record, schema)).rebatch(SAMPLE_ROWS).take(1)
     columns = next(iter(rows.as_numpy_iterator()))
     clicked = columns["label"][:, 0] == 1
     aucs = {}

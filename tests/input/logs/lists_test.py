@@ -24,7 +24,8 @@ class ListsTest(parameterized.TestCase, tf.test.TestCase):
     @parameterized.parameters(
         ("3^14^7", "^"), ("3^14^7^", "^"), ("3,14,7", ","), ("3, 14, 7", ","), ("3, 14, 7", ", "), ("3,14,7,", ","),
         ("[3, 14, 7]", ","), ("(3, 14, 7,)", ","), ("{3, 14, 7}", ","), ("['3', '14', '7']", ","), ("3 14 7 ", " "),
-        ('["3","14","7"]', ","), ("[3 14 7]", " "), ("[ 3 14\n  7]", " "), ("['3' '14' '7']", " "), ("3||14||7||", "||"),
+        ('["3","14","7"]', ","), ("[3 14 7]", " "), ("[ 3 14\n  7]", " "), ("['3' '14' '7']", " "),
+        ("3||14||7||", "||"),
     )  # fmt: skip
     def test_same_three_values(self, cell: str, separator: str) -> None:
         self.assertEqual(_split(cell, separator), ["3", "14", "7"])
@@ -32,7 +33,8 @@ class ListsTest(parameterized.TestCase, tf.test.TestCase):
     @parameterized.parameters(
         ("[]", ",", [None]), ("[ ]", " ", [None]), ("", ",", [""]), ("|", "|", [""]), ("[None, 2]", ",", [None, "2"]),
         ("a||b", "|", ["a", "", "b"]), ('["a, b", "c"]', ",", ["a, b", "c"]), (r"['it\'s', nan]", ",", ["it's", None]),
-        ("[x]|[y]", "|", ["[x]", "[y]"]), ('["caf\\u00e9", null, true]', ",", ["café", None, "true"]), ("b", ",", ["b"]),
+        ("[x]|[y]", "|", ["[x]", "[y]"]), ('["caf\\u00e9", null, true]', ",", ["café", None, "true"]),
+        ("b", ",", ["b"]),
     )  # fmt: skip
     def test_values_by_hand(self, cell: str, separator: str, expected: list[str | None]) -> None:
         self.assertEqual(_split(cell, separator), expected)
