@@ -170,7 +170,7 @@ def _unpacked(raw: IO[bytes], path: str, stack: contextlib.ExitStack) -> IO[byte
             raise InputError(f"{path}: is a zip archive with a password; unzip it") from None
     for magic, opener in ((_GZIP, gzip.open), (_BZ2, bz2.open), (_XZ, lzma.open)):
         if head.startswith(magic):
-            unpacked: Any = stack.enter_context(opener(raw, "rb"))  # type: ignore[operator]
+            unpacked: Any = stack.enter_context(opener(raw, "rb"))
             return unpacked
     return raw
 

@@ -21,7 +21,6 @@ from tfrs_scaling.input.schema import Schema
 BLOCK_BYTES = 8 << 20
 SEPARATORS = ("\t", ",", ";", "|", "\x01")  # the last is Hive's
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-_HEADER_BYTES = 1 << 24
 _OPEN_QUOTE = "a quoted value does not end on its line"
 _QUOTED_LINES = 1000  # that a quoted value may span
 _QUOTED_BYTES = 1 << 20
@@ -91,7 +90,7 @@ class TextLog:
         """
         path = self.files[number]
         with decompressed(path, self.encoding) as stream:
-            line = stream.readline(_HEADER_BYTES)
+            line = stream.readline()
             if not line and len(self.files) > 1:
                 return
             refuse_binary(line, path)
@@ -162,7 +161,7 @@ def text_columns(path: str, separator: str | None = None, encoding: str | None =
         InputError: the file cannot be read or has no header.
     """
     with decompressed(path, encoding) as stream:
-        header = _header_text(_text(stream.readline(_HEADER_BYTES), path), path)
+        header = _header_text(_text(stream.readline(), path), path)
     names = max(_split(header, SEPARATORS if separator is None else (separator,), path).values(), key=len)
     return [name.strip(" ") for name in _untyped(names)]
 

@@ -34,22 +34,6 @@ ROWS = [
 _SHARDS = (
     b'"', b"\n", b"\r", b",", b"\t", b"[", b"]", b"{", b"\0", b"\xff", b"\xef\xbb\xbf", b"9" * 30, b"nan", b"-", b"''",
 )  # fmt: skip
-    b'"',
-    b"\n",
-    b"\r",
-    b",",
-    b"\t",
-    b"[",
-    b"]",
-    b"{",
-    b"\0",
-    b"\xff",
-    b"\xef\xbb\xbf",
-    b"9" * 30,
-    b"nan",
-    b"-",
-    b"''",
-)
 
 
 def mutated(content: bytes, rng: np.random.Generator) -> bytes:
@@ -161,7 +145,7 @@ def _tfrecord(path: Path) -> bytes:
     def feature(value: object) -> tf.train.Feature:
         values = value if isinstance(value, list) else [value]
         if all(isinstance(each, str) for each in values):
-            return tf.train.Feature(bytes_list=tf.train.BytesList(value=[each.encode() for each in values]))
+            return tf.train.Feature(bytes_list=tf.train.BytesList(value=[str(each).encode() for each in values]))
         if isinstance(value, float):
             return tf.train.Feature(float_list=tf.train.FloatList(value=values))
         return tf.train.Feature(int64_list=tf.train.Int64List(value=values))
