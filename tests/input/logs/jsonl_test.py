@@ -19,7 +19,7 @@ SCHEMA = Schema(
     "ts",
 )
 TEXT = "y,user,tags,age,ts\n1,a,x|y,3,10\n0,,z,,20\n0,7,,2.5,30\n"
-ROWS = [
+ROWS: list[dict[str, object]] = [
     {"y": True, "user": "a", "tags": ["x", "y"], "age": 3, "ts": 10, "more": {"a": 1}},
     {"y": 0, "user": None, "tags": "z", "ts": 20.0, "age": float("nan")},
     {"y": False, "user": 7, "tags": [], "age": 2.5, "ts": "1970-01-01T00:00:30Z"},
