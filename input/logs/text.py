@@ -24,6 +24,7 @@ _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _OPEN_QUOTE = "a quoted value does not end on its line"
 _QUOTED_LINES = 1000  # that a quoted value may span
 _QUOTED_BYTES = 1 << 20
+_TAIL_BYTES = 1 << 12
 # RecBole's atomic files: user_id:token, rating:float.
 _TYPED_NAME = re.compile(r"(.+):(?:token|float)(?:_seq)?")
 _NUMBER_OR_DATE = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?|\d{4}-\d\d?-\d\d?.*")
@@ -196,7 +197,9 @@ def line_blocks(stream: IO[bytes], block_bytes: int, start: bytes = b"", *, quot
 
 def _block_end(text: bytes, quotes: bool) -> int:
     """Where the last whole row of a text ends that a later one follows, but for blank lines; 0 if there is none."""
-    text_end = len(text[: text.rfind(b"\n") + 1].rstrip(b"\r\n"))
+    end = text.rfind(b"\n") + 1
+    tail = text[max(0, end - _TAIL_BYTES) : end]  # blank lines are few, and copying all of the text takes time
+    text_end = end - len(tail) + len(tail.rstrip(b"\r\n")) if tail.strip(b"\r\n") else len(text[:end].rstrip(b"\r\n"))
     if not text_end:
         return 0
     end = text.index(b"\n", text_end) + 1
