@@ -22,6 +22,7 @@ SLOW = (  # files and folders, the longest first
     "fit/extrapolation",
     "input/check_test.py",
     "input/describe/description_test.py",
+    "input/fuzz_test.py",
     "input/logs/parquet_test.py",
     "input/logs/tfds_test.py",
     "input/logs/tfrecord_test.py",

@@ -66,21 +66,19 @@ class JsonLinesLog:
         path, columns = self.files[piece.number], self.schema.columns
         in_folders = partition_values(path)
         lines = piece.content.split(b"\n")
-        rows: list[dict[str, Any]] = []
-        ordinals, malformed = [], []
+        rows, ordinals, malformed = [], [], []
         for place, row in enumerate(_objects(piece.content)):
-            why, column = (row, "") if isinstance(row, str) else ("", "")
-            if isinstance(row, dict):
-                column = next((name for name in columns if _is_nested(row.get(name))), "")
-                why = (
-                    "an object or a list of lists, where a number, a text or a list of these belongs" if column else ""
-                )
-            if why:
-                shown = lines[place].decode("utf-8", "backslashreplace")
-                malformed.append(Rejected(path, piece.first + place + 1, column, shown, why))
-            elif isinstance(row, dict):
+            column = ""
+            if isinstance(row, str):
+                why = row
+            elif column := next((name for name in columns if _is_nested(row.get(name))), ""):
+                why = "an object or a list of lists, where a number, a text or a list of these belongs"
+            else:
                 rows.append(row)
                 ordinals.append(piece.first + place)
+                continue
+            shown = lines[place].decode("utf-8", "backslashreplace")
+            malformed.append(Rejected(path, piece.first + place + 1, column, shown, why))
         arrays = {}
         for name in columns:
             if name in in_folders and not any(name in row for row in rows):

@@ -21,10 +21,10 @@ from tfrs_scaling.input.schema import Schema
 BLOCK_BYTES = 8 << 20
 SEPARATORS = ("\t", ",", ";", "|", "\x01")  # the last is Hive's
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-_HEADER_BYTES = 1 << 24
 _OPEN_QUOTE = "a quoted value does not end on its line"
 _QUOTED_LINES = 1000  # that a quoted value may span
 _QUOTED_BYTES = 1 << 20
+_TAIL_BYTES = 1 << 12
 # RecBole's atomic files: user_id:token, rating:float.
 _TYPED_NAME = re.compile(r"(.+):(?:token|float)(?:_seq)?")
 _NUMBER_OR_DATE = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?|\d{4}-\d\d?-\d\d?.*")
@@ -91,7 +91,7 @@ class TextLog:
         """
         path = self.files[number]
         with decompressed(path, self.encoding) as stream:
-            line = stream.readline(_HEADER_BYTES)
+            line = stream.readline()
             if not line and len(self.files) > 1:
                 return
             refuse_binary(line, path)
@@ -162,7 +162,7 @@ def text_columns(path: str, separator: str | None = None, encoding: str | None =
         InputError: the file cannot be read or has no header.
     """
     with decompressed(path, encoding) as stream:
-        header = _header_text(_text(stream.readline(_HEADER_BYTES), path), path)
+        header = _header_text(_text(stream.readline(), path), path)
     names = max(_split(header, SEPARATORS if separator is None else (separator,), path).values(), key=len)
     return [name.strip(" ") for name in _untyped(names)]
 
@@ -197,7 +197,9 @@ def line_blocks(stream: IO[bytes], block_bytes: int, start: bytes = b"", *, quot
 
 def _block_end(text: bytes, quotes: bool) -> int:
     """Where the last whole row of a text ends that a later one follows, but for blank lines; 0 if there is none."""
-    text_end = len(text[: text.rfind(b"\n") + 1].rstrip(b"\r\n"))
+    end = text.rfind(b"\n") + 1
+    tail = text[max(0, end - _TAIL_BYTES) : end]  # blank lines are few, and copying all of the text takes time
+    text_end = end - len(tail) + len(tail.rstrip(b"\r\n")) if tail.strip(b"\r\n") else len(text[:end].rstrip(b"\r\n"))
     if not text_end:
         return 0
     end = text.index(b"\n", text_end) + 1

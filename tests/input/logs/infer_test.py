@@ -114,6 +114,74 @@ class InferTest(parameterized.TestCase, tf.test.TestCase):
         with self.assertRaisesRegex(InputError, message):
             infer(path)
 
+    def _notes(self, log: pd.DataFrame, label: str | None = None) -> tuple[dict[str, Any], str]:
+        guess = infer(self._written(log, ".csv"), label)
+        return json.loads(guess.text), "\n".join(guess.notes)
+
+    def test_label_without_a_usual_name_has_to_be_named(self) -> None:
+        log = _log().rename(columns={"click": "seen"})
+        with self.assertRaisesRegex(InputError, "give --label NAME. Of 0 and 1 are 'is_ad' and 'seen'"):
+            infer(self._written(log, ".csv"))
+        self.assertEqual(self._notes(log, "seen")[0]["label"], "seen")
+
+    def test_what_alone_tells_the_label_is_left_out(self) -> None:
+        log = _log()[["click", "height", "weekday", "city"]].rename(columns={"click": "isClicked"})
+        rng = np.random.default_rng(0)
+        log["dwell"] = np.where(log["isClicked"] == 1, rng.exponential(9, COUNT) + 1e-3, 0).round(3)
+        log["click_id"] = [f"c{i}" if clicked else None for i, clicked in enumerate(log["isClicked"])]
+        log["position"] = np.where(rng.random(COUNT) < 0.2, 1 - log["isClicked"], log["isClicked"])  # AUC 0.8
+        schema, notes = self._notes(log)
+        names = [feature["name"] for feature in schema["dense"] + schema["categorical"]]
+        self.assertEqual(names, ["height", "weekday", "city", "position"])
+        for name in ("dwell", "click_id"):
+            self.assertRegex(notes, f"warning: {name} alone tells the label .AUC (1.000|0.99.)., .*it is left out")
+
+    def test_row_numbers_names_that_are_none_and_doubled_rows(self) -> None:
+        log = _log()[["click", "weekday", "height"]]
+        log.insert(0, "number", range(1, COUNT + 1))
+        schema, notes = self._notes(log)
+        self.assertIn("number: numbers the rows, so it is left out", notes)
+        self.assertIn("no column of times found, so prepare will split at random", notes)
+        self.assertEqual([f["name"] for f in schema["categorical"]], ["weekday"])
+        log = pd.concat([log.drop(columns="number").rename(columns={"weekday": ""})] * 2)
+        log["city"] = "Ulm"
+        log["user"] = ["u1", "u2"] * COUNT
+        _, notes = self._notes(log)
+        self.assertIn("line 1: column 2 has no name, so it is left out", notes)
+        self.assertRegex(notes, r"\d\d\.\d% of the rows repeat another")
+
+    def test_lists_have_the_same_ids_however_written(self) -> None:
+        rng = np.random.default_rng(1)
+        lists = [rng.choice(31, rng.integers(4), replace=False).tolist() for _ in range(400)]
+        for write in (
+            str,
+            lambda v: ", ".join(map(str, v)),
+            lambda v: "^".join(map(str, v)),
+            lambda v: str(np.array(v)),
+        ):
+            log = pd.DataFrame({"click": rng.integers(0, 2, 400), "user": ["a", "b"] * 200, "f": [*map(write, lists)]})
+            schema, _ = self._notes(log)
+            (feature,) = (feature for feature in schema["categorical"] if feature["name"] == "f")
+            self.assertEqual((feature["cardinality"], feature["max_values"]), (32, 3), msg=schema)
+
+    def test_ratings_and_times_as_text(self) -> None:
+        log = pd.DataFrame({"rating": [1, 5, 4, 3] * 50, "user": ["a", "b"] * 100})
+        log["reviewTime"] = pd.date_range("2020-01-01", periods=200, freq="h").strftime("%d %b %Y %H:%M")
+        path = self._written(log, ".csv")
+        with self.assertRaisesRegex(
+            InputError, "column 'rating': a label is 0 or 1.*the schema.s key .label_at_least."
+        ):
+            infer(path)
+        schema = json.loads(infer(path, label_at_least=4).text)
+        self.assertEqual((schema["label"], schema["label_at_least"], schema["time"]), ("rating", 4, "reviewTime"))
+
+    @parameterized.parameters("1,ann,3\n0,bob,4\n", "u1\t7\t1\nu2\t8\t0\n", "2020-01-01;a\n2020-01-02;b\n")
+    def test_first_line_that_is_a_row(self, text: str) -> None:
+        path = Path(tempfile.mkdtemp(dir=self.get_temp_dir())) / "log.csv"
+        path.write_text(text)
+        with self.assertRaisesRegex(InputError, "log.csv, line 1: looks like a row, not like names .*--columns"):
+            infer(path)
+
     @parameterized.parameters(
         ("movielens_1m/interactions.tsv.xz", "movielens", set()),
         ("nycflights13/flights.tsv.xz", "flights", {"flight", "seats", "plane_year"}),

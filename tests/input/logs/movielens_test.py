@@ -126,7 +126,7 @@ class MovieLensTest(parameterized.TestCase, tf.test.TestCase):
         (
             "no_time",
             "1::10::5::noon",
-            "column 'timestamp': the time is neither a number nor a date, such as 2020-07-04 16:08:23, got 'noon'",
+            "column 'timestamp': the time is neither a number nor a date.*, got 'noon'",
         ),
     )
     def test_malformed_ratings_are_rejected_where_they_stand(self, line: str, message: str) -> None:

@@ -72,6 +72,17 @@ class PrepareTest(parameterized.TestCase, tf.test.TestCase):
     def _numbers(self, folder: Path) -> dict[SplitName, np.ndarray]:
         return {split: read_split(folder, split)["ids"][:, 0] for split in SPLITS}
 
+    def test_feature_that_tells_the_label_and_file_given_twice_are_told(self) -> None:
+        rng = np.random.default_rng(0)
+        rows = [f"{c},{rng.integers(9)},{'no' if c else 'yes'},{c + rng.random():.3f}" for c in rng.integers(0, 2, 600)]
+        schema = Schema("y", (CategoricalFeature("c", 9), CategoricalFeature("not", 3)), (DenseFeature("d"),))
+        folder, manifest = self._from_csv("\n".join(["y,c,not,d", *rows]), schema)
+        self.assertEqual(manifest.telling, {"not": 1.0, "d": 1.0})
+        self.assertRegex(shards.describe(manifest)["description"], "warning: d alone tells the label .AUC 1.000")
+        path = str(folder.with_name("log.csv"))
+        twice = prepare(LogSource(TextLog(schema, (path, path), ",")), folder.with_name("twice"))
+        self.assertIn("log.csv and log.csv hold the same bytes: their rows are in the data 2 times", twice.warnings)
+
     # -- splits
 
     @parameterized.parameters((0.05, 0.1), (0.3, 0.3))

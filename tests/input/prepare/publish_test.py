@@ -147,6 +147,34 @@ class PublishTest(parameterized.TestCase, tf.test.TestCase):
         for folder in ("empty", "a/b/c", "here"):
             self.assertEqual(ClickData.open(parent / folder).manifest.splits["train"].rows, 200 - _held_out(200))
 
+    def test_second_process_is_refused_and_the_first_finishes(self) -> None:
+        folder = self._folder()
+        with publishing.drafted(str(folder)) as draft:
+            (Path(draft) / "half").write_text("")
+            with self.assertRaisesRegex(InputError, f"{folder}: another prepare is writing it"):
+                prepare(source_of(numbered(200)), folder)
+            self.assertTrue((Path(draft) / "half").exists())
+        self.assertEqual([*folder.parent.iterdir()], [])
+        prepare(source_of(numbered(200)), folder)
+        self.assertEqual([path.name for path in folder.parent.iterdir()], ["data"])
+
+    def test_leftovers_of_a_killed_run_are_deleted(self) -> None:
+        folder = self._folder()
+        (folder.with_name(".data.partial") / "spill").mkdir(parents=True)
+        prepare(source_of(numbered(200)), folder)
+        self.assertEqual([path.name for path in folder.parent.iterdir()], ["data"])
+
+    def test_mounted_volume_takes_the_data(self) -> None:
+        whole, volume = self._folder(), self._folder()
+        prepare(source_of(numbered(200)), whole)
+        (volume / "lost+found").mkdir(parents=True)
+        (volume / ".partial" / "spill").mkdir(parents=True)  # of a killed run
+        with mock.patch.object(Path, "is_mount", lambda path: path == volume.resolve()):
+            prepare(source_of(numbered(200)), volume)
+        (volume / "lost+found").rmdir()
+        self.assertEqual(folder_bytes(volume), folder_bytes(whole))
+        self.assertEqual([path.name for path in volume.parent.iterdir()], ["data"])
+
     def test_folder_below_a_file_cannot_be_written(self) -> None:
         file = self._folder()
         file.write_text("")
