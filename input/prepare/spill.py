@@ -12,7 +12,7 @@ import numpy as np
 from tfrs_scaling.input.prepare.hashing import draws
 from tfrs_scaling.input.prepare.rows import Rows
 
-_BUFFER_BYTES = 1 << 25  # of rows that wait to be written
+_BUFFER_BYTES = 1 << 22  # of rows that wait to be written
 
 
 def shuffle_keys(rows: Rows, seed: int) -> np.ndarray:
@@ -86,7 +86,7 @@ class Spill:
         """Finish adding rows: write those that wait."""
         if not self._waiting:
             return
-        packed = np.concatenate(self._waiting)
+        packed = np.concatenate(self._waiting) if len(self._waiting) > 1 else self._waiting[0]
         self._waiting = []
         keys = draws(self._seed, "shuffle", packed["position"])
         bucket = (keys >> np.uint64(64 - self._bucket_bits)).astype(np.int64)
