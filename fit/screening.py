@@ -31,20 +31,20 @@ def selected_learning_rate(runs: pd.DataFrame) -> pd.DataFrame:
         array([0.02])
     """
     chosen = [
-        (*shape, _best_learning_rate(of_shape))
-        for shape, of_shape in runs.groupby(SHAPE, sort=True)
-        if (of_shape["status"] == "ok").any()
+        (*shape, _best_learning_rate(trials))
+        for shape, trials in runs.groupby(SHAPE, sort=True)
+        if (trials["status"] == "ok").any()
     ]
     return pd.DataFrame(chosen, columns=[*SHAPE, "learning_rate"])
 
 
-def _best_learning_rate(of_shape: pd.DataFrame) -> float:
-    ok = of_shape[of_shape["status"] == "ok"]
+def _best_learning_rate(trials: pd.DataFrame) -> float:
+    ok = trials[trials["status"] == "ok"]
     at_top = ok[ok["examples"] == ok["examples"].max()]
-    seeds = of_shape["seed"].nunique()
+    seeds = trials["seed"].nunique()
     scores = [
-        (of_rate["seed"].nunique() < seeds, float(of_rate["validation_ne"].mean()), rate)
-        for rate, of_rate in at_top.groupby("learning_rate")
+        (at_rate["seed"].nunique() < seeds, float(at_rate["validation_ne"].mean()), rate)
+        for rate, at_rate in at_top.groupby("learning_rate")
     ]
     return float(min(scores)[2])
 
@@ -115,4 +115,4 @@ def with_flags(runs: pd.DataFrame) -> pd.DataFrame:
             start = power_law_region(ladder["examples"], ladder["test_ne"])
             for index in ladder.index[:start]:
                 marks[index].append("plateau")
-    return runs.assign(flags=[";".join(sorted(of_row)) for of_row in marks])
+    return runs.assign(flags=[";".join(sorted(flags)) for flags in marks])

@@ -163,9 +163,9 @@ def _table_1(
             verdict = CANNOT_TELL, "alpha depends on the unit of x, which the paper's numbers come without"
         title = f"{name} against {x}" + ("" if name == "beta" else ", NE divided by the smallest")
         records.append(_claim(title, source, said, ours or "none", verdict))
-    of_r2 = {scheme: fit.r2 for scheme, fit in frontiers.items() if fit.r2 == fit.r2}
-    ours = ", ".join(f"{scheme} {value:.4f}" for scheme, value in of_r2.items())
-    records.append(_claim(f"R² against {x}", source, f"{claims.r2:g}", ours or "none", _r2(of_r2, claims.r2)))
+    r2s = {scheme: fit.r2 for scheme, fit in frontiers.items() if fit.r2 == fit.r2}
+    ours = ", ".join(f"{scheme} {value:.4f}" for scheme, value in r2s.items())
+    records.append(_claim(f"R² against {x}", source, f"{claims.r2:g}", ours or "none", _r2(r2s, claims.r2)))
     ours = f"below {EPSILON:.1%}: " * bool(saturated)
     ours += ", ".join(f"{record.scheme} {record.saturated}" for record in saturated)
     title = f"saturated in {x}: below {EPSILON:.1%} per doubling"

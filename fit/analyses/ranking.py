@@ -217,8 +217,8 @@ def _per_multiple(ladders: Ladders, first: str, second: str) -> Gap | str:
     """The gap at equal multiples of the baseline's parameters, at the largest data size of both; or why not."""
     points = ladders.points
     baseline = points[points["scheme"] == BASELINE]
-    of_both = set.intersection(*(set(points["examples"].iloc[ladders.own(s)]) for s in (first, second)))
-    sizes = np.array(sorted(of_both & set(baseline["examples"])), dtype=np.float64)
+    common = set.intersection(*(set(points["examples"].iloc[ladders.own(s)]) for s in (first, second)))
+    sizes = np.array(sorted(common & set(baseline["examples"])), dtype=np.float64)
     if not sizes.size:
         return "there is no data size at which both and the baseline were measured"
     examples = points["examples"].to_numpy(dtype=np.float64)

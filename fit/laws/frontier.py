@@ -155,16 +155,16 @@ def _fit_ladder(
     candidates: "_Candidates", configuration: int, find_plateau: bool, level: float, seed: int
 ) -> PowerLawFit:
     """The law of all measurements of one configuration."""
-    of_it = np.flatnonzero(candidates.configuration == configuration)
-    flat = candidates.plateau[of_it]
-    ladder = of_it[~flat]
+    own = np.flatnonzero(candidates.configuration == configuration)
+    flat = candidates.plateau[own]
+    ladder = own[~flat]
     counts = [candidates.measured[place].size for place in ladder]
     x = np.repeat(candidates.cost[ladder], counts)
     y, groups = (np.concatenate([values[i] for i in ladder]) for values in (candidates.measured, candidates.trainings))
     if find_plateau:
         return fit_learning_curve(x, y, groups=groups, level=level, seed=seed)
     fit = fit_power_law(x, y, groups=groups, level=level, seed=seed)
-    left_out = tuple(candidates.cost[of_it[flat]].tolist())
+    left_out = tuple(candidates.cost[own[flat]].tolist())
     return replace(fit, left_out=left_out, why_left_out=PLATEAU if left_out else "")
 
 
