@@ -10,10 +10,11 @@ from numpy.typing import ArrayLike
 from scipy import special
 
 from tfrs_scaling.common.arrays import Array
+from tfrs_scaling.common.words import five_digits
 from tfrs_scaling.fit.extrapolation.candidates import CANDIDATES, FUNCTIONS, N_PARAMETERS, Parameters, predict
 from tfrs_scaling.fit.extrapolation.curve import Curve, curve_of
 from tfrs_scaling.fit.extrapolation.predictive import PredictiveInterval, forecast
-from tfrs_scaling.fit.laws.display import Printable, Stored, columns, facts, law_figure, number
+from tfrs_scaling.fit.laws.display import Printable, Stored, columns, facts, law_figure
 from tfrs_scaling.fit.laws.validation import check_level_and_seed, positive
 
 LAWS = tuple(N_PARAMETERS)
@@ -127,12 +128,12 @@ class ChosenLaw(Stored, Printable):
     def summary(self) -> str:
         """The choice, and the laws with their weights, as a table of text."""
         rows = [("law", "weight", "AICc")]
-        rows += [(law, f"{share:.1%}", number(self.aicc.get(law, math.nan))) for law, share in self.shares.items()]
+        rows += [(law, f"{share:.1%}", five_digits(self.aicc.get(law, math.nan))) for law, share in self.shares.items()]
         about = {
             "law": self.name,
             "extrapolates": "yes" if self.extrapolates else "no",
             "holdout error": "" if math.isnan(self.holdout_error) else f"{self.holdout_error:.2%}",
-            "points": f"{self.n}, from x = {number(self.x[0])} to {number(self.x_end)}",
+            "points": f"{self.n}, from x = {five_digits(self.x[0])} to {five_digits(self.x_end)}",
             "reasons": self.why,
         }
         return f"{facts(about)}\n\n{columns(rows)}"

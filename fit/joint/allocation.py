@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from tfrs_scaling.common.arrays import Array, Interval
-from tfrs_scaling.fit.laws.display import Printable, estimates, facts, number
+from tfrs_scaling.common.words import five_digits
+from tfrs_scaling.fit.laws.display import Printable, estimates, facts
 from tfrs_scaling.fit.laws.validation import check_columns, positive
 
 CostPerExample = float | Callable[[Array], ArrayLike]
@@ -44,7 +45,7 @@ class Allocation(Printable):
     def summary(self) -> str:
         """The split with its intervals as a table of text."""
         split = estimates({"n": self.n, "d": self.d, "loss": self.loss}, self.interval, self.level)
-        cost = {"budget": number(self.budget), "cost per example": number(self.cost_per_example)}
+        cost = {"budget": five_digits(self.budget), "cost per example": five_digits(self.cost_per_example)}
         return f"{split}\n\n{facts(cost)}"
 
 

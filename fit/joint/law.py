@@ -11,12 +11,13 @@ from numpy.typing import ArrayLike
 
 from tfrs_scaling.common.arrays import Array, Interval
 from tfrs_scaling.common.json_numbers import from_json, to_json
+from tfrs_scaling.common.words import five_digits
 from tfrs_scaling.fit.joint.allocation import FLOPS_PER_PARAMETER, Allocation, CostPerExample, best_n, costs_at
 from tfrs_scaling.fit.joint.resampling import bootstrap, honest_residuals
 from tfrs_scaling.fit.joint.status import FEWEST_POINTS, FEWEST_SIZES, JointStatus, judge
 from tfrs_scaling.fit.joint.surface import Objective, Surface, surface_of
 from tfrs_scaling.fit.joint.validation import broadcast, checked_joint_points
-from tfrs_scaling.fit.laws.display import Printable, Stored, estimates, facts, number
+from tfrs_scaling.fit.laws.display import Printable, Stored, estimates, facts
 from tfrs_scaling.fit.laws.functions import joint_law
 from tfrs_scaling.fit.laws.uncertainty import percentiles
 from tfrs_scaling.fit.laws.validation import check_level_and_seed, one_positive
@@ -177,12 +178,12 @@ class JointFit(Stored, Printable):
         """The parameters with their intervals, the status and the quality of the fit, as a table of text."""
         names = ("E", "A", "a", "B", "b", "split_exponent")
         table = estimates({name: getattr(self, name) for name in names}, self.interval, self.level)
-        ranges = {name: f"from {number(min(values))} to {number(max(values))}" for name, values in
+        ranges = {name: f"from {five_digits(min(values))} to {five_digits(max(values))}" for name, values in
                   (("n", self.n), ("d", self.d))}  # fmt: skip
         about = {"status": f"{self.status}: {self.status.meaning}", "points": str(len(self.y)), **ranges}
         if not self.status.is_fitted:
             return f"L(n, d) = E + A / n**a + B / d**b\n\n{facts(about)}"
-        about["objective"] = f"{self.objective} {number(self.objective_value)}"
+        about["objective"] = f"{self.objective} {five_digits(self.objective_value)}"
         return f"L(n, d) = E + A / n**a + B / d**b\n\n{table}\n\n{facts(about)}"
 
     def to_dict(self) -> dict[str, Any]:

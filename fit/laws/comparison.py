@@ -8,7 +8,8 @@ from numpy.typing import ArrayLike
 from scipy import special
 
 from tfrs_scaling.common.arrays import Array, Interval
-from tfrs_scaling.fit.laws.display import Printable, facts, number
+from tfrs_scaling.common.words import five_digits
+from tfrs_scaling.fit.laws.display import Printable, facts
 from tfrs_scaling.fit.laws.functions import law_at
 from tfrs_scaling.fit.laws.power_law import PowerLawFit, check_fitted
 from tfrs_scaling.fit.laws.profile import at_bounds, least_over_beta, profile_of
@@ -86,15 +87,15 @@ class Comparison(Printable):
 
     def summary(self) -> str:
         """The verdict with its p values, and the difference of the exponents, as a table of text."""
-        low, high = map(number, self.beta_interval)
+        low, high = map(five_digits, self.beta_interval)
         return facts(
             {
                 "laws": f"{'different' if self.different else 'not distinguishable'} at {100 * self.level:g} %",
                 "p value": f"{self.p_value:.2g}",
                 "of equal curves": f"{self.curve_p_value:.2g}",
                 "of equal beta": f"{self.beta_p_value:.2g}",
-                "difference of beta": f"{number(self.beta_difference)}, from {low} to {high}",
-                "measured in both": f"x = {number(self.support[0])} to {number(self.support[1])}",
+                "difference of beta": f"{five_digits(self.beta_difference)}, from {low} to {high}",
+                "measured in both": f"x = {five_digits(self.support[0])} to {five_digits(self.support[1])}",
             }
         )
 

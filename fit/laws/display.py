@@ -1,13 +1,13 @@
 """What results have in common: they print as aligned tables, plot with their law, and compare by what is stored."""
 
 import html
-import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from tfrs_scaling.common.arrays import Array, Interval
+from tfrs_scaling.common.words import five_digits
 
 _AHEAD = 4.0  # how far beyond the largest x an extrapolated law is drawn
 _COLOUR = "#0072b2"
@@ -46,17 +46,11 @@ class Printable:
         return f"<pre>{html.escape(self.summary())}</pre>"
 
 
-def number(value: float) -> str:
-    """A number to five significant digits, 149160.3 as 149,160; a dash for NaN."""
-    rounded = float(f"{value:.5g}")
-    return "-" if math.isnan(value) else f"{rounded:,.10g}"
-
-
 def estimates(values: Mapping[str, float], interval: Mapping[str, Interval], level: float) -> str:
     """A table of estimates and the ends of their intervals, one a line; blank for a value without an interval."""
     rows = [("", "estimate", f"{100 * level:g} % from", "to")]
     for name, value in values.items():
-        rows.append((name, number(value), *(map(number, interval[name]) if name in interval else ("", ""))))
+        rows.append((name, five_digits(value), *(map(five_digits, interval[name]) if name in interval else ("", ""))))
     return columns(rows)
 
 

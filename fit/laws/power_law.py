@@ -12,7 +12,8 @@ from scipy import special
 
 from tfrs_scaling.common.arrays import Array, Interval
 from tfrs_scaling.common.json_numbers import from_json, to_json
-from tfrs_scaling.fit.laws.display import Printable, Stored, estimates, facts, law_figure, number
+from tfrs_scaling.common.words import five_digits
+from tfrs_scaling.fit.laws.display import Printable, Stored, estimates, facts, law_figure
 from tfrs_scaling.fit.laws.functions import power_law_value
 from tfrs_scaling.fit.laws.profile import Profile, profile_of
 from tfrs_scaling.fit.laws.resampling import has_clusters, refit, resample_law
@@ -156,16 +157,16 @@ class PowerLawFit(Stored, Printable):
         parameters = {"alpha": self.alpha, "beta": self.beta, "gamma": self.gamma}
         table = estimates(parameters, self.interval, self.level) + "\n\n" if self.status.is_fitted else ""
         quality = {
-            "noise": f"{number(self.noise)}, {number(self.noise_degrees)} degrees of freedom",
-            "R²": number(self.r2),
+            "noise": f"{five_digits(self.noise)}, {five_digits(self.noise_degrees)} degrees of freedom",
+            "R²": five_digits(self.r2),
             "lack of fit": _p_value(self.lack_of_fit),
             "residual runs": _p_value(self.residual_runs_p),
         }
-        left_out = f"x = {', '.join(map(number, self.left_out))}: {self.why_left_out}" if self.left_out else ""
+        left_out = f"x = {', '.join(map(five_digits, self.left_out))}: {self.why_left_out}" if self.left_out else ""
         return f"L(x) = alpha * x**-beta + gamma\n\n{table}" + facts(
             {
                 "status": f"{self.status}: {self.status.meaning}",
-                "points": f"{self.n}, from x = {number(min(self.x))} to {number(max(self.x))}",
+                "points": f"{self.n}, from x = {five_digits(min(self.x))} to {five_digits(max(self.x))}",
                 **(quality if self.status.is_fitted else {}),
                 "left out": left_out,
                 "unit": f"has a relative standard error of {self.unit_error:.2g}" if self.unit_error else "",

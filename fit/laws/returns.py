@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from tfrs_scaling.common.arrays import Interval
-from tfrs_scaling.fit.laws.display import Printable, facts, number
+from tfrs_scaling.common.words import five_digits
+from tfrs_scaling.fit.laws.display import Printable, facts
 from tfrs_scaling.fit.laws.power_law import PowerLawFit, check_fitted
 from tfrs_scaling.fit.laws.validation import one_positive
 
@@ -44,16 +45,16 @@ class Return(Printable):
 
     def summary(self) -> str:
         """The return at x as a table of text."""
-        low, high = map(number, self.interval)
+        low, high = map(five_digits, self.interval)
         return facts(
             {
-                "at x": number(self.x),
+                "at x": five_digits(self.x),
                 "gain per doubling": f"{self.gain:.3%} of the loss",
-                "elasticity": number(self.elasticity),
+                "elasticity": five_digits(self.elasticity),
                 "saturated": f"{'yes' if self.saturated else 'no'}, the gain is "
                 f"{'at most' if self.saturated else 'above'} {self.epsilon:g} "
                 f"(probability of saturation {self.probability:.2g})",
-                "saturates at": f"x = {number(self.diminishing_return)}, "
+                "saturates at": f"x = {five_digits(self.diminishing_return)}, "
                 f"{100 * self.level:g} % interval {low} to {high}",
             }
         )
@@ -81,11 +82,11 @@ class Reach(Printable):
 
     def summary(self) -> str:
         """The x that the loss takes, as a table of text."""
-        low, high = map(number, self.interval)
+        low, high = map(five_digits, self.interval)
         return facts(
             {
-                "loss": number(self.loss),
-                "reached at": f"x = {number(self.x)}, {100 * self.level:g} % interval {low} to {high}",
+                "loss": five_digits(self.loss),
+                "reached at": f"x = {five_digits(self.x)}, {100 * self.level:g} % interval {low} to {high}",
                 "reachable": f"{'yes' if self.reachable else 'no'} "
                 f"(probability that it is not {self.unreachable_probability:.2g})",
             }

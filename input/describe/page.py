@@ -7,7 +7,7 @@ from typing import Any
 
 from tfrs_scaling.common.files import write_text_atomically
 from tfrs_scaling.common.page import render_page
-from tfrs_scaling.common.words import human
+from tfrs_scaling.common.words import UNKNOWN, human, number, share
 from tfrs_scaling.input.describe.description import BINS, MULTIPLIERS, Description, FeatureSummary, Rate, TimeBin
 from tfrs_scaling.input.describe.figures import SPLIT_NAMES, curve_figure, time_figure, time_unit
 from tfrs_scaling.input.shards import SplitName
@@ -102,7 +102,7 @@ def _curve_item(k: int, feature: FeatureSummary) -> dict[str, str]:
     if not feature.curve:
         return {"name": feature.name, "element": "", "caption": "No training row has an id."}
     zipf = feature.zipf
-    law = f"; Zipf exponent {zipf_text(feature)}, gap {share_text(zipf.distance)}" if zipf else ""
+    law = f"; Zipf exponent {zipf_text(feature)}, gap {share(zipf.distance)}" if zipf else ""
     return {"name": feature.name, "element": f"figure-curve-{k}", "caption": f"{ids}{law}"}
 
 
@@ -117,21 +117,6 @@ def _table(columns: Iterable[str], rows: Iterable[list[dict[str, str]]]) -> dict
     return {"columns": list(columns), "rows": list(rows)}
 
 
-def _number(value: float | None) -> str:
-    return "–" if value is None else f"{value:.4f}"
-
-
-def share_text(share: float | None) -> str:
-    """A share as a percentage: 0 if there is none of it, never rounded to 0 % or 100 % if it is not that."""
-    if share is None:
-        return "–"
-    if share in (0, 1):
-        return f"{share:.0%}"
-    if share < 0.0005:
-        return "<0.1%"
-    return ">99.9%" if share > 0.9995 else f"{share:.1%}"
-
-
 def number_text(value: float) -> str:
     """Four digits of a number; 0 for what is 0 but for the rounding of float32."""
     return f"{round(value, 6) + 0.0:.4g}"
@@ -139,17 +124,17 @@ def number_text(value: float) -> str:
 
 def own_id_text(feature: FeatureSummary) -> str:
     """The share of training rows without an id of their own."""
-    return "0%" if feature.no_own_id is None else share_text(feature.no_own_id["train"])
+    return "0%" if feature.no_own_id is None else share(feature.no_own_id["train"])
 
 
 def unseen_text(feature: FeatureSummary) -> str:
     """The share of test rows with an id unseen in training, or what it is at most."""
-    return f"{'≤ ' if feature.unseen_is_bound else ''}{share_text(feature.unseen)}"
+    return f"{'≤ ' if feature.unseen_is_bound else ''}{share(feature.unseen)}"
 
 
 def zipf_text(feature: FeatureSummary) -> str:
     """The Zipf exponent with its standard error."""
-    return "–" if feature.zipf is None else f"{feature.zipf.exponent:.4f} ± {feature.zipf.standard_error:.4f}"
+    return UNKNOWN if feature.zipf is None else f"{feature.zipf.exponent:.4f} ± {feature.zipf.standard_error:.4f}"
 
 
 def _split_table(splits: dict[SplitName, Rate]) -> dict[str, Any]:
@@ -158,7 +143,7 @@ def _split_table(splits: dict[SplitName, Rate]) -> dict[str, Any]:
     for name, rate in splits.items():
         row = [_cell(SPLIT_NAMES[name]), _cell(f"{rate.rows:,}"), _cell(f"{rate.clicks:,}")]
         row.append(_cell(f"{rate.ctr:.4f}", f"{rate.low:.4f} to {rate.high:.4f}"))
-        rows.append([*row, _cell(_number(rate.weighted_ctr))] if weighted else row)
+        rows.append([*row, _cell(number(rate.weighted_ctr))] if weighted else row)
     return _table(["Split", "Rows", "Clicks", "CTR", *(["Weighted CTR"] if weighted else [])], rows)
 
 
@@ -175,13 +160,13 @@ def _feature_table(features: tuple[FeatureSummary, ...]) -> dict[str, Any]:
                 _cell(feature.encoding),
                 _cell(f"{feature.cardinality:,}"),
                 _cell(f"{feature.distinct:,}"),
-                _cell(share_text(feature.missing)),
+                _cell(share(feature.missing)),
                 _cell(own_id_text(feature)),
                 _cell(unseen_text(feature)),
                 _cell(f"{feature.ids_per_row:.2f}" if feature.max_values > 1 else "1"),
-                _cell(share_text(feature.top_share)),
+                _cell(share(feature.top_share)),
                 _cell(zipf_text(feature)),
-                _cell(share_text(feature.zipf.distance) if feature.zipf else "–"),
+                _cell(share(feature.zipf.distance) if feature.zipf else UNKNOWN),
             ]
             for feature in features
         ],
@@ -196,8 +181,8 @@ def _collision_table(features: tuple[FeatureSummary, ...]) -> dict[str, Any]:
                 _cell(feature.name),
                 *(
                     _cell(
-                        share_text(each.shared),
-                        f"{share_text(each.outnumbered)} · {human(each.rows)} row{'s' * (each.rows > 1)}",
+                        share(each.shared),
+                        f"{share(each.outnumbered)} · {human(each.rows)} row{'s' * (each.rows > 1)}",
                     )
                     for each in feature.collisions.values()
                 ),
@@ -217,8 +202,8 @@ def _dense_table(description: Description) -> dict[str, Any] | None:
                 _cell(feature.name),
                 _cell(feature.transform),
                 *(_cell(number_text(value)) for value in (feature.low, feature.mean, feature.high)),
-                _cell(share_text(feature.zero)),
-                _cell(share_text(feature.missing)),
+                _cell(share(feature.zero)),
+                _cell(share(feature.missing)),
             ]
             for feature in description.dense
         ],

@@ -10,6 +10,7 @@ from rich.table import Table
 
 from tfrs_scaling.cli.terminal import FilePath, console, located_errors, say, wait_for_tensorflow
 from tfrs_scaling.common.errors import InputError
+from tfrs_scaling.common.words import share
 from tfrs_scaling.input.logs.cells import TFDS_PREFIX
 from tfrs_scaling.input.logs.formats import FORMATS, TextOptions, open_log
 from tfrs_scaling.input.schema import Schema
@@ -210,8 +211,8 @@ def infer(
             if column.is_number and column.values
             else ", ".join(value.replace(LIST_SEPARATOR, "|") for value in sorted(column.values)[:4])
         )
-        share = f"{column.missing / column.rows:.1%}" if column.missing else ""
-        table.add_row(escape(column.name), column.taken_as, f"{column.distinct:,}", share, escape(shown[:40]))
+        missing = f"{column.missing / column.rows:.1%}" if column.missing else ""
+        table.add_row(escape(column.name), column.taken_as, f"{column.distinct:,}", missing, escape(shown[:40]))
     console.print(table)
     out.write_text(guess.text, encoding="utf-8")
     for note in guess.notes:
@@ -267,7 +268,6 @@ def report_described(description: Any) -> None:
         findings,
         number_text,
         own_id_text,
-        share_text,
         unseen_text,
         zipf_text,
     )
@@ -283,14 +283,14 @@ def report_described(description: Any) -> None:
         name = escape(feature.name)
         ids.add_row(
             name, f"{feature.cardinality:,}", f"{feature.distinct:,}", own_id_text(feature), unseen_text(feature),
-            share_text(feature.top_share), zipf_text(feature),
+            share(feature.top_share), zipf_text(feature),
         )  # fmt: skip
         shares = ((each.shared, each.outnumbered) for each in feature.collisions.values())
-        shared.add_row(name, *(" / ".join(map(share_text, both)) for both in shares))
+        shared.add_row(name, *(" / ".join(map(share, both)) for both in shares))
     dense = numbers_table("dense feature", "lowest", "mean", "highest", "exactly 0", "missing in log")
     for number in description.dense:
         ends = (number_text(value) for value in (number.low, number.mean, number.high))
-        dense.add_row(escape(number.name), *ends, share_text(number.zero), share_text(number.missing))
+        dense.add_row(escape(number.name), *ends, share(number.zero), share(number.missing))
     for table in (splits, ids, shared, *([dense] if description.dense else [])):
         console.print(table)
         if table is shared:

@@ -1,5 +1,6 @@
-"""Numbers, durations, intervals and lists as people write them."""
+"""Numbers, durations, sizes, intervals and lists as people write them."""
 
+import math
 from collections.abc import Callable, Iterable
 
 Units = list[tuple[str, float]]
@@ -25,6 +26,12 @@ def number(value: float | None) -> str:
     if value == 0 or 1e-3 <= abs(value) < 10:
         return _minus(f"{value:.4f}")
     return _minus(f"{value:,.0f}" if 100 <= abs(value) < 1e6 else f"{value:.3g}")
+
+
+def five_digits(value: float) -> str:
+    """A number to five significant digits, 149160.3 as 149,160; a dash for NaN."""
+    rounded = float(f"{value:.5g}")
+    return UNKNOWN if math.isnan(value) else f"{rounded:,.10g}"
 
 
 def compact(value: float | None) -> str:
@@ -73,6 +80,11 @@ def duration(seconds: float) -> str:
         if seconds >= 2 * size:
             return f"{seconds / size:.1f} {unit}"
     return f"{seconds:.2g} s" if seconds < 100 else f"{seconds:.0f} s"
+
+
+def gib(size: float) -> str:
+    """A size in bytes as GiB."""
+    return f"{size / 2**30:.1f} GiB"
 
 
 def listed(parts: Iterable[str]) -> str:

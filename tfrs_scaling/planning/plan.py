@@ -4,6 +4,7 @@ import dataclasses
 import math
 
 from tfrs_scaling.common.errors import InputError
+from tfrs_scaling.common.words import gib
 from tfrs_scaling.config import Config
 from tfrs_scaling.fit.schemes import BASELINE
 from tfrs_scaling.hardware import StrategyName, count_cores, memory_limit, usable_gpus
@@ -117,7 +118,7 @@ def _planned(
         work=work,
         seconds=0.0 if needed > available else speed.seconds(trial, work),
         too_large=(
-            f"needs about {needed / 2**30:.1f} GiB of memory; {place} has {available / 2**30:.1f} GiB"
+            f"needs about {gib(needed)} of memory; {place} has {gib(available)}"
             f"{_what_would_fit(trial, config, data_schema, available)}"
             if needed > available
             else ""

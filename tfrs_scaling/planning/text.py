@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from rich.table import Table
 
-from tfrs_scaling.common.words import FLOPS, duration, human
+from tfrs_scaling.common.words import FLOPS, duration, gib, human
 from tfrs_scaling.config import Config
 from tfrs_scaling.planning.calibration import Calibration
 from tfrs_scaling.planning.cost import wall_seconds
@@ -23,7 +23,7 @@ def trial_table(planned: list[PlannedTrial]) -> Table:
             f"{p.parameters:,}",
             human(p.flops_forward, FLOPS),
             human(p.flops_train, FLOPS),
-            f"{p.bytes / 2**30:.1f} GiB",
+            gib(p.bytes),
             "" if p.too_large else duration(p.seconds),
             style="red" if p.too_large else None,
         )
@@ -64,7 +64,7 @@ def sentences(
     wall = calibration.server_seconds + trials + preparing
     yield (
         f"in all: about {duration(wall)}{f', {duration(preparing)} of it to make the data' if preparing else ''}; "
-        f"up to {memory / 2**30:.1f} GiB of memory in the trials"
+        f"up to {gib(memory)} of memory in the trials"
     )
     rates, seeds = config.training.learning_rates, config.sweep.seeds
     with_one_rate = [p.seconds for p in runnable if p.trial.learning_rate == rates[0]]

@@ -1,6 +1,7 @@
 """Differences of NE with their intervals, one a row: what each multiplier changes, and how good predictions were."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from bokeh.models import ColumnDataSource, FixedTicker, LegendItem, Span
@@ -43,7 +44,7 @@ def effects_figure(effects: Sequence[Effect], keys: Sequence[str]) -> Any:
             "key": [keys[at] for at in rows],
             "name": [names[at] for at in rows],
             "change": [signed(effects[at].change, 5) for at in rows],
-            "interval": [interval(effects[at].low, effects[at].high, _signed) for at in rows],
+            "interval": [interval(effects[at].low, effects[at].high, partial(signed, digits=5)) for at in rows],
             "examples": [human(effects[at].examples) for at in rows],
             "outcome": [effects[at].outcome for at in rows],
         }
@@ -130,7 +131,3 @@ def _bars(plot: Any, ends: Sequence[Any], places: Sequence[float], colours: tupl
     bar = plot.segment("low", "y", "high", "y", source=source, line_width=2.5, line_alpha=0.75)
     tint(bar.glyph, line_color=colours)
     return bar
-
-
-def _signed(value: float) -> str:
-    return signed(value, 5)

@@ -1,6 +1,7 @@
 """Two schemes against each other over parameters and data (the paper's Figures 7 and 8), as maps of three outcomes."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from bokeh.models import ColumnDataSource, FixedTicker, LegendItem
@@ -63,7 +64,7 @@ def _tiles(plot: Any, cells: Sequence[Cell], places: dict[str, list[Any]], back:
         "parameters": [f"{cell.parameters:,.0f}" for cell in cells],
         "examples": [f"{cell.examples:,.0f}" for cell in cells],
         "difference": [signed(cell.difference, 5) for cell in cells],
-        "interval": [interval(cell.low, cell.high, _signed) or UNKNOWN for cell in cells],
+        "interval": [interval(cell.low, cell.high, partial(signed, digits=5)) or UNKNOWN for cell in cells],
     }
     source = ColumnDataSource(places | texts)
     tile = plot.rect("x", "y", 0.94, 0.92, source=source, line_width=1)
@@ -83,7 +84,3 @@ def _outcome_words(zone: Zones, outcome: str) -> str:
         "<": f"{zone.second} has the lower NE",
         "≈": f"≈ no difference beyond {zone.margin:g}",
     }[outcome]
-
-
-def _signed(value: float) -> str:
-    return signed(value, 5)

@@ -14,7 +14,7 @@ from tests.helpers import browser
 from tests.input.describe.description_test import planted_log, written
 from tfrs_scaling.input.describe.description import Description, Rate, describe_data
 from tfrs_scaling.input.describe.figures import curve_figure, time_figure, unix_unit
-from tfrs_scaling.input.describe.page import findings, share_text, write_description
+from tfrs_scaling.input.describe.page import findings, write_description
 from tfrs_scaling.input.schema import CategoricalFeature, DenseFeature
 
 EVIL_FEATURES = (
@@ -89,10 +89,6 @@ class PageTest(tf.test.TestCase):
         alike = dict.fromkeys(rates, train)
         few = (dataclasses.replace(user, unseen=0.04),)
         self.assertEmpty(findings(dataclasses.replace(described, splits=alike, categorical=few)))
-
-    def test_shares_are_never_rounded_to_none_or_all(self) -> None:
-        shares = (0, 1, 0.0004, 0.9996, 0.0006, 0.123)
-        self.assertEqual([share_text(s) for s in shares], ["0%", "100%", "<0.1%", ">99.9%", "0.1%", "12.3%"])
 
 
 class FiguresTest(tf.test.TestCase):

@@ -1,8 +1,23 @@
 """Tests of numbers, durations and lists in words."""
 
+import math
+
 import tensorflow as tf
 
-from tfrs_scaling.common.words import FLOPS, compact, duration, human, interval, listed, number, plural, share, signed
+from tfrs_scaling.common.words import (
+    FLOPS,
+    compact,
+    duration,
+    five_digits,
+    gib,
+    human,
+    interval,
+    listed,
+    number,
+    plural,
+    share,
+    signed,
+)
 
 
 class WordsTest(tf.test.TestCase):
@@ -21,13 +36,17 @@ class WordsTest(tf.test.TestCase):
             self.assertEqual(number(value), text)
         self.assertEqual([compact(value) for value in (None, 0.25, 9999.0, 2e6)], ["–", "0.2500", "9,999", "2M"])
 
+    def test_numbers_to_five_digits(self) -> None:
+        for value, text in ((149160.3, "149,160"), (0.303841, "0.30384"), (3e15, "3e+15"), (math.nan, "–")):
+            self.assertEqual(five_digits(value), text)
+
     def test_changes_have_a_sign_unless_they_round_to_zero(self) -> None:
         self.assertEqual([signed(v) for v in (None, 0.01, -0.01, 1e-6)], ["–", "+0.0100", "−0.0100", "0.0000"])
         self.assertEqual([signed(v, 5) for v in (1e-5, -4e-6)], ["+0.00001", "0.00000"])
 
     def test_shares_round_to_all_or_nothing_only_where_they_are(self) -> None:
-        texts = [share(value) for value in (None, 0.0, 1e-9, 0.123, 0.99999, 1.0)]
-        self.assertEqual(texts, ["–", "0%", "<0.1%", "12.3%", ">99.9%", "100%"])
+        texts = [share(value) for value in (None, 0.0, 0.0004, 0.0006, 0.123, 0.9996, 1.0)]
+        self.assertEqual(texts, ["–", "0%", "<0.1%", "0.1%", "12.3%", ">99.9%", "100%"])
 
     def test_intervals(self) -> None:
         self.assertEqual(interval(None, None), "")
@@ -39,6 +58,9 @@ class WordsTest(tf.test.TestCase):
                  (3 * 86400.0, "3.0 days"), (2 * 365 * 86400.0, "2.0 years"))  # fmt: skip
         for seconds, text in cases:
             self.assertEqual(duration(seconds), text)
+
+    def test_memory(self) -> None:
+        self.assertEqual([gib(size) for size in (0, 2**29, 1.25 * 2**40)], ["0.0 GiB", "0.5 GiB", "1280.0 GiB"])
 
     def test_lists(self) -> None:
         self.assertEqual([listed(parts) for parts in ("", "a", "ab", "abc")], ["", "a", "a and b", "a, b and c"])
