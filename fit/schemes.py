@@ -7,6 +7,8 @@ Adding a scheme takes a row here, what scales the model or the training rows (``
 from dataclasses import dataclass
 from typing import Literal
 
+from tfrs_scaling.common.palette import BLUE, GREEN, NEUTRAL, VERMILION, Colours
+
 Axis = Literal["data", "parameters", "compute"]
 
 BASELINE = "D"
@@ -35,30 +37,29 @@ class Scheme:
     words: str
     short: str
     axes: tuple[Axis, ...]
-    colours: tuple[str, str]
+    colours: Colours
     multipliers: Literal["size", "share", "epochs", "none"]
     sizes: str = ""
     outside_tables: bool = False
     caption: str = ""
 
 
-# Colours: Okabe and Ito (2008), distinguishable with any colour vision, on white and on black. Their yellow is too pale
-# for white, and they have no violet: F, N and E fit among the others.
+# The colours of F, N and E fit among those of the palette, whose source has a yellow too pale for white and no violet.
 SCHEMES: dict[str, Scheme] = {
     row.letter: row
     for row in (
         Scheme("D", "data alone", "D baseline", ("data",), ("#6b6b6b", "#a8a8a8"), "none"),
         # V changes the size of tables that are looked up one row at a time: no FLOPs, hence no compute curve.
         Scheme(
-            "V", "vertical: rows of every embedding table", "V rows", ("data", "parameters"), ("#0072b2", "#56b4e9"),
+            "V", "vertical: rows of every embedding table", "V rows", ("data", "parameters"), BLUE,
             "size", sizes="embedding rows",
         ),
         Scheme(
             "H", "horizontal: embedding dimension", "H dimension", ("data", "parameters", "compute"),
-            ("#d55e00", "#e8853a"), "size", sizes="embedding dimension",
+            VERMILION, "size", sizes="embedding dimension",
         ),
         Scheme(
-            "O", "over-arch width", "O over-arch", ("data", "parameters", "compute"), ("#009e73", "#2fc39a"),
+            "O", "over-arch width", "O over-arch", ("data", "parameters", "compute"), GREEN,
             "size", sizes="over-arch width", outside_tables=True,
         ),
         Scheme(
@@ -67,7 +68,7 @@ SCHEMES: dict[str, Scheme] = {
         ),
         # V crossed with H is a plane, no line: see analyses.dimension. Its multiplier is that of the rows.
         Scheme(
-            "VH", "rows of every embedding table × embedding dimension", "V × H", (), ("#333333", "#dddddd"), "none"
+            "VH", "rows of every embedding table × embedding dimension", "V × H", (), NEUTRAL, "none"
         ),
         Scheme(
             "F", "share of the features", "F features", ("data", "parameters", "compute"), ("#5b4300", "#f0e442"),

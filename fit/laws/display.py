@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 
 from tfrs_scaling.common.arrays import Array, Interval
+from tfrs_scaling.common.palette import BLUE
 from tfrs_scaling.common.words import five_digits
 
 _AHEAD = 4.0  # how far beyond the largest x an extrapolated law is drawn
-_COLOUR = "#0072b2"
+_COLOUR = BLUE[0]
 
 
 class Stored:

@@ -7,17 +7,17 @@ import numpy as np
 from bokeh.models import ColumnDataSource, FixedTicker, Label, LegendItem, Span
 
 from tfrs_scaling.common.figures import INK, MUTED, add_legend, blank_figure, human_ticks, log_ticks, tint
+from tfrs_scaling.common.palette import BLUE, GREEN, VERMILION, Colours
 from tfrs_scaling.input.describe.description import FeatureSummary, TimeBin
 from tfrs_scaling.input.shards import SPLITS, SplitName
 
-_SPLIT_COLOURS: dict[SplitName, tuple[str, str]] = {  # Okabe and Ito (2008), as in the report of a study
-    "train": ("#0072b2", "#56b4e9"),
-    "validation": ("#009e73", "#2fc39a"),
-    "test": ("#d55e00", "#e8853a"),
+_SPLIT_COLOURS: dict[SplitName, Colours] = {
+    "train": BLUE,
+    "validation": GREEN,
+    "test": VERMILION,
 }
 SPLIT_NAMES = {"train": "training", "validation": "validation", "test": "test"}
 _MARKERS = {"train": "circle", "validation": "triangle", "test": "square"}
-_CURVE_COLOURS = ("#0072b2", "#56b4e9")
 # Moments are taken for Unix time in the unit that puts them between 1980 and 2033; smaller numbers in seconds are row
 # numbers or days such as 20130131, larger ones hours such as 2013013105.
 _UNIX_UNITS = {"seconds": 1, "milliseconds": 10**3, "microseconds": 10**6, "nanoseconds": 10**9}
@@ -116,7 +116,7 @@ def curve_figure(feature: FeatureSummary) -> Any:
     tooltips = [("rank", "@rank_text"), ("rows", "@count_text"), ("by the law", "@law")]
     plot = blank_figure("rank", "training rows", tooltips, x_axis_type="log", y_axis_type="log", height=300)
     marks = plot.scatter("rank", "count", source=ColumnDataSource(columns), size=5, fill_alpha=0.75, line_alpha=0)
-    tint(marks.glyph, fill_color=_CURVE_COLOURS)
+    tint(marks.glyph, fill_color=BLUE)
     plot.hover[0].renderers.append(marks)
     shown = counts
     if fitted is not None:

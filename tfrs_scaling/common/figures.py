@@ -21,9 +21,9 @@ from bokeh.models import (
 )
 from bokeh.plotting import figure
 
+from tfrs_scaling.common.palette import Colours
 from tfrs_scaling.common.words import COUNTS, Units
 
-Colours = tuple[str, str]  # on a light page and on a dark one
 INK: Colours = ("#16181d", "#f2f3f5")
 MUTED = ("#5b6270", "#a4abb8")
 FAINT = ("#e6e8ec", "#2b303a")
@@ -86,7 +86,7 @@ def log_ticks(start: float, end: float) -> list[float]:
     return [tick for tick in ticks if start <= tick <= end]
 
 
-def tint(model: Any, **colours: tuple[str, str]) -> None:
+def tint(model: Any, **colours: Colours) -> None:
     """Set colour properties to their light values, and note both for the page to choose from."""
     for name, (light, dark) in colours.items():
         setattr(model, name, light)

@@ -9,6 +9,7 @@ import pandas as pd
 from bokeh.models import FixedTicker, LegendItem, MultiLine, Scatter, Text
 
 from tfrs_scaling.common.figures import INK, human_ticks, log_ticks, tint
+from tfrs_scaling.common.palette import BLUE, VERMILION
 from tfrs_scaling.common.words import FLOPS, human, interval
 from tfrs_scaling.fit.analyses.dimension import BestDimension
 from tfrs_scaling.fit.analyses.generalisation import Generalisation
@@ -34,7 +35,7 @@ from tfrs_scaling.fit.report.figures.parts import (
 )
 from tfrs_scaling.fit.schemes import SCHEMES
 
-TEST, TRAIN = ("#0072b2", "#56b4e9"), ("#d55e00", "#e8853a")
+TEST, TRAIN = BLUE, VERMILION
 
 
 def dimension_figure(records: Sequence[BestDimension], keys: Sequence[Sequence[str]]) -> Any:

@@ -7,6 +7,7 @@ from typing import Any
 from bokeh.models import ColumnDataSource, FixedTicker, LegendItem, Span
 
 from tfrs_scaling.common.figures import INK, MUTED, add_legend, blank_figure, tint
+from tfrs_scaling.common.palette import BLUE, NEUTRAL, VERMILION, Colours
 from tfrs_scaling.common.words import human, interval, signed
 from tfrs_scaling.fit.analyses.effects import Effect
 from tfrs_scaling.fit.analyses.held_out import HeldOut
@@ -14,8 +15,6 @@ from tfrs_scaling.fit.labels import architecture_suffix, shape_name
 from tfrs_scaling.fit.report.figures.parts import mark as add_marks
 from tfrs_scaling.fit.report.figures.parts import plain, selectable
 from tfrs_scaling.fit.schemes import ARCHITECTURE, SCHEMES
-
-_OTHER = ("#333333", "#dddddd")  # another architecture
 
 
 def effects_figure(effects: Sequence[Effect], keys: Sequence[str]) -> Any:
@@ -49,7 +48,7 @@ def effects_figure(effects: Sequence[Effect], keys: Sequence[str]) -> Any:
             "outcome": [effects[at].outcome for at in rows],
         }
         ends = [(effects[at].low, effects[at].high) for at in rows]
-        colours = SCHEMES[scheme].colours if scheme in SCHEMES else _OTHER
+        colours = SCHEMES[scheme].colours if scheme in SCHEMES else NEUTRAL
         bar = _bars(plot, ends, columns["y"], colours)
         dots = add_marks(plot, columns, colours, "circle", y="y", size=9)
         items.append(
@@ -89,8 +88,8 @@ def held_out_figure(records: Sequence[HeldOut], names: Sequence[str]) -> Any:
     bar = _bars(plot, ends, [-at for at in range(len(records))], MUTED)
     items = [LegendItem(label="its interval", renderers=[bar])]
     for inside, marker, colours, label in (
-        (True, "circle", ("#0072b2", "#56b4e9"), "inside it"),
-        (False, "x", ("#d55e00", "#e8853a"), "outside it"),
+        (True, "circle", BLUE, "inside it"),
+        (False, "x", VERMILION, "outside it"),
     ):
         rows = [at for at, record in enumerate(records) if record.inside is inside]
         columns = {
@@ -123,7 +122,7 @@ def _rows_figure(names: Sequence[str], x_label: str, tooltips: list[tuple[str, s
     return plot
 
 
-def _bars(plot: Any, ends: Sequence[Any], places: Sequence[float], colours: tuple[str, str]) -> Any:
+def _bars(plot: Any, ends: Sequence[Any], places: Sequence[float], colours: Colours) -> Any:
     closed = [(low, high, y) for (low, high), y in zip(ends, places, strict=True) if low is not None is not high]
     source = ColumnDataSource(
         {"low": [e[0] for e in closed], "high": [e[1] for e in closed], "y": [e[2] for e in closed]}

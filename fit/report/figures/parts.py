@@ -1,6 +1,6 @@
 """The parts of a study's figures: axes, points, laws with their bands, frontiers, legends.
 
-Colours come in pairs, one for a light page and one for a dark one, see ``tfrs_scaling.common.figures``.
+Colours come in pairs, one for a light page and one for a dark one, see ``tfrs_scaling.common.palette``.
 A source of points has the column ``key``, the ids of a point's trials, one a line: through it the page links what is
 selected in one figure to all others.
 """
@@ -24,7 +24,8 @@ from bokeh.models import (
 )
 from bokeh.palettes import viridis
 
-from tfrs_scaling.common.figures import INK, MUTED, Colours, add_legend, blank_figure, human_ticks, log_ticks, tint
+from tfrs_scaling.common.figures import INK, MUTED, add_legend, blank_figure, human_ticks, log_ticks, tint
+from tfrs_scaling.common.palette import Colours
 from tfrs_scaling.common.words import COUNTS, FLOPS, Units, human
 from tfrs_scaling.fit.extrapolation.predictive import predictive_interval
 from tfrs_scaling.fit.laws.power_law import PowerLawFit

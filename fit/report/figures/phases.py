@@ -15,6 +15,7 @@ import pandas as pd
 from bokeh.models import FixedTicker, LegendItem, Scatter, Span
 
 from tfrs_scaling.common.figures import INK, human_ticks, log_ticks, tint
+from tfrs_scaling.common.palette import Colours
 from tfrs_scaling.fit.analyses.outlook import EPSILON
 from tfrs_scaling.fit.labels import AXIS_NAMES, FRONTIER, NON_EMBEDDING
 from tfrs_scaling.fit.laws.power_law import PowerLawFit
@@ -163,7 +164,7 @@ def _range(frontiers: Frontiers, x: str) -> tuple[float, float]:
     return 0.8 * min(places), _REACH * max(places)
 
 
-def _movable(plot: Any, name: str, colours: tuple[str, str], size: int) -> Any:
+def _movable(plot: Any, name: str, colours: Colours, size: int) -> Any:
     """A mark that the page's script finds by its name and moves."""
     nowhere: dict[str, Any] = {"x": [], "y": [], "marker": [], "angle": []}
     drawn = add(plot, Scatter(marker="marker", angle="angle", size=size, line_width=2), nowhere, name=name)

@@ -7,6 +7,7 @@ import pandas as pd
 from bokeh.models import LegendItem
 
 from tfrs_scaling.common.figures import INK
+from tfrs_scaling.common.palette import Colours
 from tfrs_scaling.common.words import human
 from tfrs_scaling.fit.labels import AXIS_NAMES, FRONTIER, axis_name, line_name, multiplier_label
 from tfrs_scaling.fit.report.figures.parts import (
@@ -126,7 +127,7 @@ def frontiers_figure(view: StudyView, architecture: str, schemes: Sequence[str],
     return finish(plot, drawn, losses, view.about.bayes_ne, places)
 
 
-def _through_means(plot: Any, line: pd.DataFrame, x: str, colours: tuple[str, str]) -> Any:
+def _through_means(plot: Any, line: pd.DataFrame, x: str, colours: Colours) -> Any:
     """A thin line through the means of seeds, from the smallest model or data size to the largest."""
     means = line.groupby([*SHAPE, "examples"], sort=True)[[x, "test_ne"]].mean().sort_values([x, "test_ne"])
     return add_line(plot, means[x], means["test_ne"], colours, line_width=1.2, line_alpha=0.7)

@@ -6,7 +6,8 @@ from typing import Any
 
 from bokeh.models import ColumnDataSource, FixedTicker, LegendItem
 
-from tfrs_scaling.common.figures import CARD, FAINT, INK, MUTED, Colours, add_legend, blank_figure, tint
+from tfrs_scaling.common.figures import CARD, FAINT, INK, MUTED, add_legend, blank_figure, tint
+from tfrs_scaling.common.palette import Colours
 from tfrs_scaling.common.words import UNKNOWN, human, interval, signed
 from tfrs_scaling.fit.analyses.zones import Cell, Zones
 from tfrs_scaling.fit.labels import AXIS_NAMES, axis_name
