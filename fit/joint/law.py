@@ -89,6 +89,21 @@ class JointFit(Stored, Printable):
         law = {"E": self.E, "A": self.A_at_n0, "a": self.a, "B": self.B_at_d0, "b": self.b}
         return joint_law(ns, ds, **law, n0=self.n0, d0=self.d0)
 
+    def examples_for(self, n: ArrayLike, loss: float) -> Array:
+        """The examples at which the law reaches a loss: the inverse of ``predict`` in d.
+
+        Args:
+            n: Parameters, positive, any shape.
+            loss: In the unit of y.
+
+        Returns:
+            ``d0 * (B / (loss - E - A * (n / n0)**-a))**(1 / b)``, A and B being those at n0 and d0: float64, the shape
+            of n; NaN where no amount of data reaches the loss.
+        """
+        with np.errstate(all="ignore"):
+            rest = loss - self.E - self.A_at_n0 * (np.asarray(n, dtype=np.float64) / self.n0) ** -self.a
+            return np.where(rest > 0, self.d0 * (self.B_at_d0 / rest) ** (1 / self.b), np.nan)
+
     @np.errstate(under="ignore")
     def predict_interval(
         self, n: ArrayLike, d: ArrayLike, kind: Literal["mean", "new"] = "mean"

@@ -169,15 +169,13 @@ def joint_figure(record: JointLaw) -> Any:
 
 
 def _contours(plot: Any, fit: JointFit, bottom: float, top: float) -> LegendItem:
-    """Lines of equal NE in closed form: ``d = d0 (B / (NE - E - A (n/n0)**-a))**(1/b)``."""
+    """Lines of equal NE."""
     ns = np.geomspace(plot.x_range.start, plot.x_range.end, 80)
     xs, ys = list[list[float]](), list[list[float]]()
     labels: dict[str, list[Any]] = {"x": [], "y": [], "text": []}
     for level in np.unique(np.quantile(fit.predict(fit.n, fit.d), np.linspace(0.05, 0.95, 7)).round(3)):
-        rest = level - fit.E - fit.A_at_n0 * (ns / fit.n0) ** -fit.a
-        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-            d = fit.d0 * (fit.B_at_d0 / rest) ** (1 / fit.b)
-        seen = (rest > 0) & (d >= bottom) & (d <= top)
+        d = fit.examples_for(ns, level)
+        seen = (d >= bottom) & (d <= top)
         if seen.sum() > 1:
             xs.append(short(ns[seen]))
             ys.append(short(d[seen]))

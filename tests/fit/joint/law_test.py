@@ -61,6 +61,13 @@ class ChinchillaTest(tf.test.TestCase):
         # Their Table 2: the best n grows as compute to the power 0.512, give or take 0.024 (one standard error).
         self.assertAllClose(fit.split_exponent, 0.514, atol=0.003, rtol=0)
 
+    def test_examples_for_a_loss_reach_it(self) -> None:
+        n, d = grid(5)
+        fit = fit_joint_law(n, d, joint_law(n, d, **TRUTH), resamples=100)
+        found = fit.examples_for([1e3, 1e5, 1e7], 0.9)
+        self.assertAllEqual(np.isnan(found), [True, False, False])  # 1e3 parameters never get below 1.06
+        self.assertAllClose(joint_law([1e5, 1e7], found[1:], **TRUTH), [0.9, 0.9])
+
     def test_no_newton_step_is_left(self) -> None:
         n, d, y = chinchilla()
         fit = fit_joint_law(n, d, y, objective="huber_log", resamples=100)
