@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 
 from tfrs_scaling.common.arrays import Array, Indices
+from tfrs_scaling.fit.laws.functions import law_at
 from tfrs_scaling.fit.laws.plateau import power_law_regions
 from tfrs_scaling.fit.laws.profile import Profile
 from tfrs_scaling.fit.laws.resampling import law_jacobian
@@ -75,7 +76,7 @@ def ladder_laws(points: pd.DataFrame, ladders: list[Ladder], weights: Array) -> 
         relative = weights[rows[0]] / weights[rows[0]].mean()
         distance, unit = logs - logs[0], float(ys[rows].max()) or 1.0
         best = Profile(distance, ys[rows] / unit, relative, unit).optima()
-        fitted[rows] = unit * (best.top * np.exp(-best.beta * distance) + best.gamma)
+        fitted[rows] = unit * law_at(distance, best.top, best.beta, best.gamma)
         for row, top, beta, gamma in zip(rows, best.top[:, 0], best.beta[:, 0], best.gamma[:, 0], strict=True):
             jacobian = law_jacobian(distance, float(top), float(beta)) * np.sqrt(relative)[:, None]
             left, values, _ = np.linalg.svd(jacobian, full_matrices=False)
