@@ -3,7 +3,7 @@
 import math
 from dataclasses import replace
 from enum import StrEnum
-from typing import Any
+from typing import TypedDict
 
 import numpy as np
 from scipy import special
@@ -75,6 +75,17 @@ _MEANING = {
     "nothing was fitted.",
 }
 
+
+class Goodness(TypedDict):
+    """How well a law describes its points; see the attributes of ``PowerLawFit``."""
+
+    rmse: float
+    r2: float
+    r2_excess: float
+    aicc: float
+    lack_of_fit: float
+
+
 FEWEST = 4  # different x: one more than the law has parameters
 
 
@@ -137,7 +148,7 @@ def _rises(profile: Profile, least: float) -> bool:
     return rise > float(special.stdtrit(n - 3, 0.999)) * error
 
 
-def goodness(profile: Profile, best: Solutions, points: Points, robust: bool) -> dict[str, Any]:
+def goodness(profile: Profile, best: Solutions, points: Points, robust: bool) -> Goodness:
     """How well the law describes the measured points, for a robust fit too."""
     measured, rss = profile, float(best.rss[0])
     if robust:
