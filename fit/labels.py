@@ -1,7 +1,9 @@
 """Names of multipliers, lines, shapes and axes, as tables, figures and sentences write them."""
 
 import math
+from collections.abc import Iterable
 from fractions import Fraction
+from typing import Protocol
 
 from tfrs_scaling.common.words import human
 from tfrs_scaling.fit.schemes import SCHEMES
@@ -13,6 +15,11 @@ AXIS_NAMES: dict[str, str] = {
     "compute": "training compute (FLOPs)",
 }
 NON_EMBEDDING = "parameters outside the embedding tables"
+
+
+class _HasArchitecture(Protocol):
+    @property
+    def architecture(self) -> str: ...
 
 
 def multiplier_label(multiplier: float) -> str:
@@ -42,6 +49,11 @@ def line_name(line: str, x: str = "data") -> str:
 def shape_name(scheme: str, multiplier: float) -> str:
     """A shape in a few characters: V 4×."""
     return f"{scheme} {multiplier_label(multiplier)}×"
+
+
+def has_several_architectures(records: Iterable[_HasArchitecture]) -> bool:
+    """Whether names of these records must say which architecture they are about."""
+    return len({record.architecture for record in records}) > 1
 
 
 def architecture_suffix(architecture: str, several: bool) -> str:

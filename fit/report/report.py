@@ -13,7 +13,7 @@ from tfrs_scaling.common.json_numbers import to_json
 from tfrs_scaling.common.page import render_page, script_safe
 from tfrs_scaling.common.words import human, interval, signed
 from tfrs_scaling.fit.analyses.outlook import EPSILON
-from tfrs_scaling.fit.labels import architecture_suffix, multiplier_label, shape_name
+from tfrs_scaling.fit.labels import architecture_suffix, has_several_architectures, multiplier_label, shape_name
 from tfrs_scaling.fit.laws.power_law import PowerLawFit
 from tfrs_scaling.fit.report.figures.parts import UNITS
 from tfrs_scaling.fit.report.figures.phases import INSIDE, TARGET, SharedAxis, shared_axes
@@ -148,7 +148,7 @@ def _target_slider(view: StudyView) -> _Slider:
 def _page_data(view: StudyView, axes: Sequence[SharedAxis], target: _Slider) -> dict[str, Any]:
     """What the page's script works with, as JSON."""
     architectures = sorted({axis.architecture for axis in axes})
-    several = len(architectures) > 1
+    several = has_several_architectures(axes)
     return {
         "epsilon": EPSILON,
         "inside": INSIDE,

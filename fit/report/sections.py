@@ -12,7 +12,13 @@ from tfrs_scaling.fit.analyses.dimension import MARGIN, BestDimension
 from tfrs_scaling.fit.analyses.effects import Effect
 from tfrs_scaling.fit.analyses.generalisation import Generalisation
 from tfrs_scaling.fit.analyses.held_out import HeldOut
-from tfrs_scaling.fit.labels import FRONTIER, architecture_suffix, line_name, multiplier_label
+from tfrs_scaling.fit.labels import (
+    FRONTIER,
+    architecture_suffix,
+    has_several_architectures,
+    line_name,
+    multiplier_label,
+)
 from tfrs_scaling.fit.report.captions import ALL, AXES, CAPTIONS, HOW, PAPER, REGROUPED, TITLES, VIEWS
 from tfrs_scaling.fit.report.figures.curves import (
     architectures_figure,
@@ -83,7 +89,7 @@ def study_sections(view: StudyView, axes: Sequence[SharedAxis]) -> list[Section]
 
 def ranking_words(view: StudyView) -> list[str]:
     """The order of the schemes along each axis, a sentence each."""
-    several = len({ranking.architecture for ranking in view.fits.ranking}) > 1
+    several = has_several_architectures(view.fits.ranking)
     return [
         f"{ranking.architecture + ', against' if several else 'Against'} {ranking.x}: {ranking.text}"
         for ranking in view.fits.ranking
@@ -133,7 +139,7 @@ def _schemes(view: StudyView) -> list[Section]:
     sections = []
     for architecture in architectures:
         suffix = _id_suffix(architectures, architecture)
-        where = architecture_suffix(architecture, len(architectures) > 1)
+        where = architecture_suffix(architecture, bool(suffix))
         for scheme in ("all", *SCHEMES):
             found = [key for key in usual if key[:2] == (architecture, scheme)]
             if not found:
@@ -183,7 +189,7 @@ def _levers(view: StudyView, groups: Sequence[SharedAxis]) -> list[Section]:
         views = tuple(
             View(
                 f"lever-{what}-{group.name}{_id_suffix(architectures, group.architecture)}",
-                AXES[group.name] + architecture_suffix(group.architecture, len(architectures) > 1),
+                AXES[group.name] + architecture_suffix(group.architecture, has_several_architectures(groups)),
                 group.ne if what == "ne" else group.gain,
             )
             for group in groups
@@ -202,7 +208,7 @@ def _zones(view: StudyView) -> list[Section]:
     zones = [zone for zone in view.fits.zones if zone.cells]
     if not zones:
         return []
-    several = len({zone.architecture for zone in zones}) > 1
+    several = has_several_architectures(zones)
     figures = []
     for number, zone in enumerate(zones):
         first, second = zone.first, zone.second
@@ -245,7 +251,7 @@ def _dimension(view: StudyView) -> list[Section]:
 def _generalisation(view: StudyView) -> list[Section]:
     """The paper's Figure 10: exponents of training against those of test."""
     views = []
-    several = len({record.architecture for record in view.fits.generalisation}) > 1
+    several = has_several_architectures(view.fits.generalisation)
     for number, record in enumerate(view.fits.generalisation):
         rows = _with_training(view, record)
         if rows["train_ne"].notna().any():
@@ -268,7 +274,7 @@ def _joint(view: StudyView) -> list[Section]:
     drawn = [law for law in view.fits.joint if law.fit.status.is_fitted]
     if not drawn:
         return []
-    several = len({law.architecture for law in drawn}) > 1
+    several = has_several_architectures(drawn)
     views = tuple(
         View(f"figure-joint-{number}", law.scheme + architecture_suffix(law.architecture, several), joint_figure(law))
         for number, law in enumerate(drawn)
@@ -321,7 +327,7 @@ def _held_out(view: StudyView) -> list[Section]:
     tested = view.fits.held_out
     if not tested:
         return []
-    several = len({record.architecture for record in tested}) > 1
+    several = has_several_architectures(tested)
     plot = held_out_figure(tested, [_line_label(record, several) for record in tested])
     caption = (
         "Each line was fitted without its largest data size, which was then predicted. Points at 0 were predicted "

@@ -11,7 +11,7 @@ from tfrs_scaling.common.palette import BLUE, NEUTRAL, VERMILION, Colours
 from tfrs_scaling.common.words import human, interval, signed
 from tfrs_scaling.fit.analyses.effects import Effect
 from tfrs_scaling.fit.analyses.held_out import HeldOut
-from tfrs_scaling.fit.labels import architecture_suffix, shape_name
+from tfrs_scaling.fit.labels import architecture_suffix, has_several_architectures, shape_name
 from tfrs_scaling.fit.report.figures.parts import mark as add_marks
 from tfrs_scaling.fit.report.figures.parts import plain, selectable
 from tfrs_scaling.fit.schemes import ARCHITECTURE, SCHEMES
@@ -28,7 +28,7 @@ def effects_figure(effects: Sequence[Effect], keys: Sequence[str]) -> Any:
         ("shape", "@name"), ("change of NE", "@change"), ("interval", "@interval"), ("examples", "@examples"),
         ("against the baseline", "@outcome"),
     ]  # fmt: skip
-    several = len({effect.architecture for effect in effects if effect.scheme != ARCHITECTURE}) > 1
+    several = has_several_architectures(effect for effect in effects if effect.scheme != ARCHITECTURE)
     names = [
         effect_name(effect) + architecture_suffix(plain(effect.architecture), several and effect.scheme != ARCHITECTURE)
         for effect in effects
