@@ -22,7 +22,7 @@ class Scheme:
         words: What it scales, in words.
         short: Its name in a legend.
         axes: What its losses are plotted and fitted against.
-        colours: Of its curves, on a light page and on a dark one.
+        colours: Colours of its curves, on a light page and on a dark one.
         multipliers: What a configuration gives it: multiples of a ``size``, ``share``s below 1, numbers of ``epochs``,
             or ``none`` of its own.
         sizes: What a multiplier multiplies, as in "4 times the embedding rows"; empty for a scheme that scales no size

@@ -57,7 +57,7 @@ class ChosenLaw(Stored, Printable):
         aicc: ``n ln(rms**2)`` of ``ln y`` plus AICc's penalty, of each law with fewer parameters than different x.
         members: The fitted laws with their weights, the largest weight first.
         x: The different x, increasing, shape (k,); if there are more than 200, neighbours are averaged.
-        y: Their losses (geometric means), shape (k,).
+        y: Losses at these x (geometric means), shape (k,).
         n: Number of points given.
     """
 

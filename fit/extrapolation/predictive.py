@@ -138,7 +138,7 @@ def half_widths(
     Args:
         distance: ``ln(x / x_end) >= 0``, shape (m,).
         spread: Standard deviation of ln y among the laws there, shape (m,).
-        missed: What ``missed_per_doubling`` returns.
+        missed: Result of ``missed_per_doubling``.
         points: Number of different x of the curve, four or more.
         level: Confidence level; the factor is that of 0.95.
         calibration: The constants.
@@ -196,7 +196,7 @@ def predictive_interval(fit: PowerLawFit, x: ArrayLike) -> PredictiveInterval | 
     others, and where all x lie within the data, the interval assumes the form.
 
     Args:
-        fit: Of ``fit_power_law``, ``fit_learning_curve`` or ``fit_frontier``, not normalized.
+        fit: A fit by ``fit_power_law``, ``fit_learning_curve`` or ``fit_frontier``, not normalized.
         x: Positive numbers, any shape.
 
     Returns:

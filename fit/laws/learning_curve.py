@@ -39,11 +39,11 @@ def fit_learning_curve(
     Args:
         x: Training examples: positive and finite, shape (n,), in any order.
         y: Losses >= 0, shape (n,).
-        weights: As ``fit_power_law``.
-        groups: As ``fit_power_law``.
-        robust: As ``fit_power_law``; the region is found by least squares.
-        level: As ``fit_power_law``.
-        seed: As ``fit_power_law``.
+        weights: As in ``fit_power_law``.
+        groups: As in ``fit_power_law``.
+        robust: As in ``fit_power_law``; the region is found by least squares.
+        level: As in ``fit_power_law``.
+        seed: As in ``fit_power_law``.
 
     Returns:
         The fit. ``left_out`` holds the x of the plateau, and ``why_left_out`` says how certain it is.
