@@ -227,7 +227,7 @@ def infer(
 
     Args:
         path: a file, folder or pattern (see ``find_files``) of delimited text with a header, JSON lines, Parquet or
-            TFRecord, told by its content.
+            TFRecord, recognized by its content.
         label: the label's column; None looks for one of 0 and 1 that has a usual name.
         label_at_least: for a label that is a number, the smallest that is a click.
         text: how text is written.
@@ -437,7 +437,7 @@ def _take_time(columns: list[Column], notes: list[str]) -> None:
 
 
 def _suspicions(sample: pa.Table, columns: list[Column], label: str, at_least: float | None) -> list[str]:
-    """What the first rows show: rows that repeat others, and features that alone tell the label, which are left out."""
+    """What the first rows show: rows that repeat others, and features that alone reveal the label, which are left out."""
     notes, told = [], []
     texts = [text.strip().lower() for text in sample.column(label).to_pylist()]
     if at_least is None:
