@@ -89,9 +89,9 @@ class StudyFits:
         ranking: Ranking of the schemes along each axis.
         zones: Where one scheme beats another.
         best: Best scheme; None where no data frontier was fitted.
-        missing: What was not measured.
-        collapsed: What was measured, and left out.
-        flagged: What was measured, and is to be read with caution.
+        missing: Trials that were not measured.
+        collapsed: Trials that were measured but left out.
+        flagged: Measured points to read with caution.
         dimension: The best embedding dimension of each number of rows.
         generalisation: Training against test curves.
         joint: Laws of parameters and data.
@@ -141,7 +141,7 @@ class StudyFits:
             scheme: A letter of ``SCHEMES``.
             x: data, parameters or compute.
             multiplier: Multiplier of the line, such as 0.25 or 4.
-            line: Its name, such as "1/4", a data size where x is ``parameters``, or "frontier", which it is where
+            line: Name of the line, such as "1/4", a data size where x is ``parameters``, or "frontier", the default where
                 neither is given.
             architecture: Needed where the study has several.
 

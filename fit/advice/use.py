@@ -27,7 +27,7 @@ class Use:
         scheme: Scheme of the multiplier; D for the baseline's shape.
         examples: Number of different training rows.
         epochs: Passes over them.
-        levers: What it changes: schemes, ``data`` or ``architecture``; empty for the baseline.
+        levers: What the use changes: schemes, ``data`` or ``architecture``; empty for the baseline.
         cost: compute (FLOPs), data (rows, those that N leaves out included), params, hours.
         ne: Expected test NE.
         how: How ``ne`` is known.
@@ -61,7 +61,7 @@ class Shape:
     Attributes:
         scheme: Scheme of the multiplier.
         epochs: Passes over the data.
-        levers: What it changes; empty for the baseline.
+        levers: What the shape changes; empty for the baseline.
         parameters: Number of all parameters.
         outside_tables: Number of parameters outside the embedding tables.
         flops: FLOPs of training on one example once.

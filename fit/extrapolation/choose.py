@@ -32,7 +32,7 @@ class Member:
     Attributes:
         law: One of LAWS.
         recency: The points were weighted by ``x**recency``.
-        weight: Its share of the average; the shares of all members sum to 1.
+        weight: Share of the law in the average; the shares of all members sum to 1.
         parameters: Keyword arguments of the law's function in ``tfrs_scaling.fit.laws.functions`` (constant, power and
             power + constant are all ``power_law_value``), for x in units of ``ChosenLaw.x_end`` and the loss in units
             of ``ChosenLaw.y_end``.

@@ -67,7 +67,7 @@ class PredictiveInterval:
     Attributes:
         low: Lower ends, float64, the shape of x; unit of the loss.
         high: Upper ends.
-        kind: What they take for granted: ASSUMES_FORM (noise alone is uncertain) or ALLOWS_WRONG_FORM.
+        kind: What the intervals assume: ASSUMES_FORM (noise alone is uncertain) or ALLOWS_WRONG_FORM.
     """
 
     low: Array
@@ -172,7 +172,7 @@ def forecast(x: ArrayLike, y: ArrayLike) -> Forecast:
         y: Losses above 0.
 
     Raises:
-        ValueError: as ``choose_law``.
+        ValueError: as in ``choose_law``.
     """
     curve = curve_of(x, y)
     average = average_of(curve)

@@ -49,7 +49,7 @@ def fit_learning_curve(
         The fit. ``left_out`` holds the x of the plateau, and ``why_left_out`` says how certain it is.
 
     Raises:
-        ValueError: as ``fit_power_law``.
+        ValueError: as in ``fit_power_law``.
 
     Example:
         >>> examples = [3_000, 6_000, 12_000, 25_000, 50_000, 100_000, 200_000, 400_000, 800_000]

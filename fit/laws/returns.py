@@ -102,7 +102,7 @@ def returns_at(fit: PowerLawFit, x: float, epsilon: float = 0.01) -> Return:
     Args:
         fit: A fit of any status but ``too_few_points``; look at the status before trusting the result.
         x: A positive number, in the unit of the fit's x.
-        epsilon: Between 0 and 1; 0.01 is one percent of the loss per doubling.
+        epsilon: Threshold between 0 and 1; 0.01 is one percent of the loss per doubling.
 
     Returns:
         The return.

@@ -96,9 +96,9 @@ class Table(Generic[Record]):
 
     Attributes:
         name: Name of its CSV file, without ``.csv``.
-        title: Its heading on the page.
-        records: Its rows.
-        columns: Its columns.
+        title: Heading on the page.
+        records: The records shown, one per row.
+        columns: Columns of the table.
         note: A sentence on how to read it.
         folded: Whether the page shows it only when asked.
         hidden: Whether the page offers it as CSV alone.

@@ -51,9 +51,9 @@ class StudyView:
 
     Attributes:
         runs: The run table.
-        chosen: Its usable rows, with a column ``plateau``.
+        chosen: Usable rows of the run table, with a column ``plateau``.
         fits: Result of ``fit_study`` for the runs.
-        about: What else is known.
+        about: What else is known of the study.
         architectures: Architectures in the runs, sorted.
         points: Results of ``points``, by architecture and scheme, for every scheme with an axis.
     """

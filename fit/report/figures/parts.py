@@ -64,7 +64,7 @@ def empty_figure(
     Args:
         x: data, parameters or compute: the unit of the axis.
         name: What the axis measures.
-        tooltips: As in ``blank_figure``; those of measured points if not given.
+        tooltips: As in ``blank_figure``; by default those of measured points.
         y_label: What the other axis measures.
         options: Further options of ``bokeh.plotting.figure``.
     """
