@@ -141,8 +141,8 @@ class StudyFits:
             scheme: A letter of ``SCHEMES``.
             x: data, parameters or compute.
             multiplier: Multiplier of the line, such as 0.25 or 4.
-            line: Name of the line, such as "1/4", a data size where x is ``parameters``, or "frontier", the default where
-                neither is given.
+            line: Name of the line, such as "1/4", a data size where x is ``parameters``, or "frontier", the default
+                where neither is given.
             architecture: Needed where the study has several.
 
         Returns:
