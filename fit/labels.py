@@ -38,7 +38,7 @@ def line_name(line: str, x: str = "data") -> str:
     """A line in words: 4×, 65.5k examples, or frontier.
 
     Args:
-        line: Its name in a study's fits: a multiplier, a data size (against parameters), or ``frontier``.
+        line: Name of the line in a study's fits: a multiplier, a data size (against parameters), or ``frontier``.
         x: data, parameters or compute.
     """
     if line == FRONTIER:

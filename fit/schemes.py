@@ -20,17 +20,17 @@ class Scheme:
     """A way to scale a study's baseline.
 
     Attributes:
-        letter: Its name in configurations, tables and figures.
+        letter: Name in configurations, tables and figures.
         words: What it scales, in words.
-        short: Its name in a legend.
-        axes: What its losses are plotted and fitted against.
-        colours: Of its curves, on a light page and on a dark one.
+        short: Name in a legend.
+        axes: Axes that its losses are plotted and fitted against.
+        colours: Colours of its curves, on a light page and on a dark one.
         multipliers: What a configuration gives it: multiples of a ``size``, ``share``s below 1, numbers of ``epochs``,
             or ``none`` of its own.
         sizes: What a multiplier multiplies, as in "4 times the embedding rows"; empty for a scheme that scales no size
             of the model. Schemes that do are ranked against one another, as the paper ranks V, H, O and M.
         outside_tables: Whether its parameters are counted without the embedding tables, which it leaves alone.
-        caption: What a reader of its figures must know besides.
+        caption: What else a reader of its figures must know.
     """
 
     letter: str

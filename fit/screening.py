@@ -4,7 +4,7 @@ import pandas as pd
 
 from tfrs_scaling.fit.laws.plateau import power_law_region
 
-SHAPE = ["architecture", "scheme", "multiplier", "embedding_dim"]  # the dimension tells the shapes of VH apart
+SHAPE = ["architecture", "scheme", "multiplier", "embedding_dim"]  # the dimension distinguishes the shapes of VH
 COLLAPSED_NE = 0.9995  # nothing learned: at every rung no better than the background CTR
 
 

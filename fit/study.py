@@ -66,7 +66,7 @@ class FlaggedPoint(CollapsedTrial):
     """A measured point to be read with caution.
 
     Attributes:
-        flags: As ``screening.with_flags`` sets them, joined by ``;``.
+        flags: Flags set by ``screening.with_flags``, joined by ``;``.
     """
 
     examples: int
@@ -82,22 +82,22 @@ class StudyFits:
 
     Attributes:
         level: Confidence level of all intervals.
-        noise: Of one training, of each architecture.
+        noise: Noise of one training, for each architecture.
         lines: The law of every line and frontier.
-        saturation: Of every line.
-        limits: Of every frontier.
-        ranking: Of the schemes, along each axis.
+        saturation: Saturation of every line.
+        limits: Limits of every frontier.
+        ranking: Ranking of the schemes along each axis.
         zones: Where one scheme beats another.
-        best: None where no data frontier was fitted.
-        missing: What was not measured.
-        collapsed: What was measured, and left out.
-        flagged: What was measured, and is to be read with caution.
+        best: Best scheme; None where no data frontier was fitted.
+        missing: Trials that were not measured.
+        collapsed: Trials that were measured but left out.
+        flagged: Measured points to read with caution.
         dimension: The best embedding dimension of each number of rows.
         generalisation: Training against test curves.
         joint: Laws of parameters and data.
         architectures: Each other architecture's baseline against that of the one studied.
         held_out: The largest data size of each line, predicted from the others.
-        held_out_words: The same as a sentence.
+        held_out_words: ``held_out`` as a sentence.
         effects: Every shape against its baseline.
         paper: The claims of Ardalani et al. (2022) beside the study's findings.
     """
@@ -140,9 +140,9 @@ class StudyFits:
         Args:
             scheme: A letter of ``SCHEMES``.
             x: data, parameters or compute.
-            multiplier: Of the line, such as 0.25 or 4.
-            line: Its name, such as "1/4", a data size where x is ``parameters``, or "frontier", which it is where
-                neither is given.
+            multiplier: Multiplier of the line, such as 0.25 or 4.
+            line: Name of the line, such as "1/4", a data size where x is ``parameters``, or "frontier", the default
+                where neither is given.
             architecture: Needed where the study has several.
 
         Returns:
@@ -268,7 +268,7 @@ def fit_study(
     Args:
         runs: The run table, as ``read_runs`` returns it.
         bayes_ne: The test NE no model can get below, where the data are synthetic and it is known.
-        bayes_ne_standard_error: Its standard error on the test split, 0 if not given.
+        bayes_ne_standard_error: Standard error of ``bayes_ne`` on the test split; 0 if not given.
         level: Confidence level of all intervals.
 
     Returns:

@@ -36,7 +36,7 @@ def batches(
         negative_rate: the share of the rows without a click to keep; all clicks are kept. Each row is drawn
             independently, from the data's seed and its place in the split, so the result does not depend on the order
             of rows, and a row that is kept at one rate is kept at every higher one.
-        order_seed: of the order of rows; None: that of the shards. The shards hold the rows shuffled; an order draws
+        order_seed: seed of the rows' order; None: as in the shards. The shards hold the rows shuffled; an order draws
             records without replacement and shuffles the rows of each, so the first rows are a different random sample
             for each seed. Only the records' numbers are held in memory for it.
 

@@ -78,7 +78,7 @@ class Bayes:
     Attributes:
         log_loss: mean of -ln(probability of the label), in nats.
         ne: ``log_loss`` over the entropy of the test split's CTR.
-        ne_standard_error: of ``ne``, over test rows.
+        ne_standard_error: standard error of ``ne`` over test rows.
     """
 
     log_loss: float
@@ -91,15 +91,15 @@ class Manifest:
     """What a folder of shards holds, and how it was made.
 
     Attributes:
-        format_version: of the shards; only the current one can be read.
+        format_version: format version of the shards; only the current one can be read.
         tool_version: the version of tfrs_scaling that wrote them.
         schema: the columns.
-        schema_hash: of the schema, 16 hexadecimal digits.
-        source_hash: of the raw files' checksums, likewise; empty for synthetic clicks.
-        splits: by name; all three, each in a seeded random order of its own.
-        rows_per_record: in every record except the last of a shard.
+        schema_hash: hash of the schema, 16 hexadecimal digits.
+        source_hash: hash of the raw files' checksums, likewise; empty for synthetic clicks.
+        splits: all three splits by name, each in a seeded random order of its own.
+        rows_per_record: rows in every record except the last of a shard.
         split_by: ``time``, ``order`` (of the log) or ``random``.
-        seed: of the split and the shuffle.
+        seed: seed of the split and the shuffle.
         dense_mean, dense_deviation: float per dense feature, as used by ``standardize``: over the training rows
             among the first 2**20 rows of the shuffle.
         vocabulary_sizes: distinct training values per ``vocabulary`` feature.
@@ -107,8 +107,8 @@ class Manifest:
         rejected: malformed rows that were left out.
         negative_rate: the share of the negatives that the training split kept; the other splits keep all.
         sources: the raw files.
-        bayes: for synthetic clicks only.
-        telling: by feature that alone tells the label, its AUC (see ``prepare.leaks``).
+        bayes: the Bayes loss; for synthetic clicks only.
+        telling: AUC of each feature that alone reveals the label (see ``prepare.leaks``).
     """
 
     format_version: int
@@ -244,12 +244,12 @@ def write_shard(
     """Write one shard of a split.
 
     Args:
-        folder: to write to.
-        split: its name.
-        number: of the shard, from 0.
+        folder: folder to write to.
+        split: name of the split.
+        number: number of the shard, from 0.
         total: how many shards the split has.
-        columns: per ``column_specs``, an array [rows, values] of the dtype given there.
-        rows_per_record: in every record except the last.
+        columns: for each of ``column_specs``, an array [rows, values] of the dtype given there.
+        rows_per_record: rows in every record except the last.
     """
     file = f"clicks-{split}.tfrecord-{number:05d}-of-{total:05d}"
     path, rows = join(folder, file), len(columns["label"])

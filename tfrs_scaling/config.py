@@ -57,7 +57,7 @@ class Table:
 
     Attributes:
         dim: length of its embeddings, which are projected to the model's ``embedding_dim``; None: that itself.
-        pooling: of a multi-hot feature's embeddings.
+        pooling: how a multi-hot feature's embeddings are pooled.
     """
 
     dim: Width | None = None
@@ -77,7 +77,7 @@ class Model:
             et al. 2019). ``cross``: a cross network over all vectors side by side (DCN-v2, Wang et al. 2021).
         cross_layers: layers of the cross network.
         cross_rank: rank of their matrices; 0: any.
-        tables: by categorical feature, the settings of its table, if they differ from the default.
+        tables: settings of a categorical feature's table, by feature, where they differ from the default.
     """
 
     embedding_dim: Width
@@ -97,12 +97,12 @@ class Training:
     Attributes:
         batch_size: rows per step, over all replicas.
         learning_rates: every shape is trained with each; the one with the best validation NE counts.
-        schedule: of the learning rates. ``constant``: one pass is measured at every rung of the data ladder. ``linear``
+        schedule: schedule of the rates. ``constant``: one pass is measured at every rung of the data ladder. ``linear``
             and ``cosine`` (half a period; Loshchilov and Hutter 2017, without restarts) decay to 0 over all steps of a
             training, so each data size is trained from scratch.
-        table_optimizer: of the embedding tables. Both update the rows of a batch only.
-        dense_optimizer: of everything else.
-        dense_learning_rate: of the dense optimizer, for all trials; None: the trial's. Adam needs one of its own. The
+        table_optimizer: optimizer of the embedding tables. Both update the rows of a batch only.
+        dense_optimizer: optimizer of everything else.
+        dense_learning_rate: the dense optimizer's rate in all trials; None: the trial's. Adam needs one of its own. The
             schedule is the same.
         accumulator: what Adagrad's accumulators start from. TensorFlow's 0.1 freezes embeddings: under a mean
             loss a row's squared gradients stay far below it. facebookresearch/dlrm starts from 0; near zero is
@@ -110,7 +110,7 @@ class Training:
         embedding_range: embeddings start uniform in (-embedding_range, embedding_range).
         embedding_layer: ``stacked``: tables of equal dimension in one variable; ``tfrs``: TensorFlow Recommenders'
             TPUEmbedding, which a TPU always uses. They train alike; stacked is faster.
-        precision: of the dense layers' arithmetic. Under ``tf32`` a GPU rounds the factors of its matrix products to 10
+        precision: arithmetic of the dense layers. Under ``tf32`` a GPU rounds the factors of its matrix products to 10
             bits, and a TPU to 7; elsewhere it is ``float32``. Under ``bfloat16`` weights, tables, logits and every
             metric stay float32 or better.
         evaluation_batch_size: rows per evaluation step; on a CPU larger batches outgrow the caches and are slower. A
@@ -165,7 +165,7 @@ class Sweep(_Ladders):
         A: architectures other than ``model.architecture``; the baseline is trained in each of them too.
         seeds: each has its own initialisation and its own order of the training rows, in which the rungs are the first
             rows.
-        feature_seed: of the order in which F takes features.
+        feature_seed: seed of the order in which F takes features.
     """
 
     examples: _Examples

@@ -41,14 +41,14 @@ class Advice:
     """Where a budget should go.
 
     Attributes:
-        budget: As it was typed.
+        budget: The budget as typed.
         level: Confidence level of the options' intervals and of the comparisons.
         why: What the verdict rests on, or what is missing; one sentence or more.
         baseline: The baseline at its largest data size, which every option is compared with; None where it was not
             measured.
         do: What to do; None where there is not enough evidence.
         options: The best use of each lever, and of levers combined; lowest expected NE first.
-        changes: What would change the answer, a sentence each.
+        changes: What would change the answer, one sentence each.
         settle: The runs that would settle what is open; None where nothing is.
     """
 

@@ -27,9 +27,9 @@ def advise(runs: pd.DataFrame, study: StudyFits, budget: str | Budget, *, seed: 
 
     Args:
         runs: The run table.
-        study: What ``fit_study`` returned for it.
-        budget: What may be spent: text as ``read_budget`` takes it, or what that returned.
-        seed: Of the random draws.
+        study: Result of ``fit_study`` for these runs.
+        budget: Budget: text for ``read_budget``, or its result.
+        seed: Seed of the random draws.
 
     Returns:
         The answer; ``not enough evidence`` where that is so, with the runs that would settle it.

@@ -34,7 +34,7 @@ class Budget:
     Resources that are not named are unlimited, except data, which may grow only if data, compute or hours are named.
 
     Attributes:
-        text: As it was typed.
+        text: The budget as typed.
         limits: The amount allowed, by resource (one of RESOURCES).
     """
 

@@ -15,7 +15,7 @@ class Option:
     """The best use of one lever, or of several combined.
 
     Attributes:
-        use: The use.
+        use: The use chosen for the lever or levers.
         gain: How much lower its NE is expected to be than the baseline's.
         beats_baseline: Whether the gain is larger than the noise.
         cheaper: Another use of the same levers that costs less and is not distinguishable from it, or None.
@@ -34,7 +34,7 @@ class Choice:
     """Every option, and which of them is the answer.
 
     Attributes:
-        options: Lowest expected NE first.
+        options: Every option, lowest expected NE first.
         first: The one of lowest expected NE among the candidates.
         rivals: The other candidates that are not distinguishable from it.
         answer: ``first``, where it beats the baseline and has no rival; else None.
@@ -58,7 +58,7 @@ def choose(uses: Sequence[Use], baseline: Use, *, level: float = 0.95) -> Choice
 
     Args:
         uses: One or more, without the baseline.
-        baseline: What they are compared with.
+        baseline: The use they are compared with.
         level: Confidence level of the options' intervals and of the tests.
 
     Returns:

@@ -25,7 +25,7 @@ class Change:
     """A predicted change of NE.
 
     Attributes:
-        ne: Expected.
+        ne: Expected NE.
         draws: Random draws of it, shape (DRAWS,).
     """
 
@@ -129,9 +129,9 @@ def joint_change(
 
     Args:
         fit: The law.
-        split: Of a budget.
+        split: Compute-optimal split of a budget.
         start: Parameters and examples to compare with.
-        rng: Of the draws.
+        rng: Random generator for the draws.
     """
     farthest = min(math.sqrt(max(fit.d) / min(fit.d)), FARTHEST) * max(fit.d)
     if not (min(fit.n) <= split.n <= max(fit.n) and start[1] <= split.d <= farthest):

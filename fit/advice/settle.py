@@ -23,8 +23,8 @@ class Settle:
     """The runs that would settle a question.
 
     Attributes:
-        runs: Which they are, or that none is worth it; a sentence.
-        overrides: Of a study's configuration, as ``--set`` and ``read_config`` take them: ``sweep.V=[4]``; empty where
+        runs: A sentence that names the runs, or says that none is worthwhile.
+        overrides: Configuration overrides for ``--set`` and ``read_config``, such as ``sweep.V=[4]``; empty where
             there is nothing to run.
     """
 
@@ -37,8 +37,8 @@ class Settler:
 
     Args:
         rows: The rows that may carry a fit, as ``usable_runs`` returns them.
-        noise: Of one training.
-        baseline: At its largest data size.
+        noise: Noise of one training.
+        baseline: The baseline at its largest data size.
     """
 
     def __init__(self, rows: pd.DataFrame, noise: TrainingNoise, baseline: Use):
@@ -56,7 +56,7 @@ class Settler:
 
         Args:
             first: The use of lowest expected NE.
-            others: One or more; the first two are looked at.
+            others: One or more other uses; only the first two are considered.
         """
         uses = [first, *others[:2]]
         if any(DATA in use.levers for use in uses):

@@ -24,13 +24,13 @@ class Use:
     """One way to train.
 
     Attributes:
-        scheme: Whose multiplier it is; D for the baseline's shape.
-        examples: Different training rows.
+        scheme: Scheme of the multiplier; D for the baseline's shape.
+        examples: Number of different training rows.
         epochs: Passes over them.
-        levers: What it changes: schemes, ``data`` or ``architecture``; empty for the baseline.
+        levers: What the use changes: schemes, ``data`` or ``architecture``; empty for the baseline.
         cost: compute (FLOPs), data (rows, those that N leaves out included), params, hours.
         ne: Expected test NE.
-        how: How that is known.
+        how: How ``ne`` is known.
         draws: Random draws of NE, shape (DRAWS,), paired between two uses; NaN where the noise is unknown.
         affordable: The examples that the budget would pay for, where the law does not reach as far; else 0.
     """
@@ -59,12 +59,12 @@ class Shape:
     """A measured shape: its rows at the baseline's largest data size, averaged over seeds.
 
     Attributes:
-        scheme: Whose multiplier it is.
+        scheme: Scheme of the multiplier.
         epochs: Passes over the data.
-        levers: What it changes; empty for the baseline.
-        parameters: All of them.
-        outside_tables: Those outside the embedding tables.
-        flops: Of training on one example, once.
+        levers: What the shape changes; empty for the baseline.
+        parameters: Number of all parameters.
+        outside_tables: Number of parameters outside the embedding tables.
+        flops: FLOPs of training on one example once.
         rate: Examples per second.
         log_rows: Rows of the log per row trained on.
         ne: Test NE.
@@ -123,9 +123,9 @@ def measured_shapes(
 
     Args:
         rows: The rows that may carry a fit.
-        architecture: The one whose shapes were studied.
+        architecture: The architecture whose shapes were studied.
         examples: The baseline's largest data size.
-        ladders: Of each architecture of the rows.
+        ladders: Ladders of each architecture in the rows.
     """
     there = rows[rows["examples"] == examples]
     there = there[(there["architecture"] == architecture) | (there["scheme"] == BASELINE)]

@@ -43,9 +43,9 @@ class _MoreData:
 
     Attributes:
         shape: The shape.
-        fit: Its law of data.
-        examples: How many.
-        paid: What the budget would pay for.
+        fit: Law of the shape's NE against data.
+        examples: Number of examples.
+        paid: Number of examples the budget would pay for.
         ne: Expected NE.
     """
 
@@ -61,14 +61,14 @@ class Uses:
 
     Args:
         rows: The rows that may carry a fit, as ``usable_runs`` returns them; there is a baseline among them.
-        study: What ``fit_study`` returned.
+        study: Result of ``fit_study``.
         budget: What may be spent.
-        seed: Of the draws.
+        seed: Seed of the draws.
 
     Attributes:
-        baseline: At its largest data size.
+        baseline: The baseline at its largest data size.
         allowed: The largest amount of each resource.
-        noise: Of one training.
+        noise: Noise of one training.
 
     Raises:
         InputError: the budget is below what the baseline used.

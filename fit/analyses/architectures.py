@@ -26,7 +26,7 @@ class ArchitectureComparison:
             ``other exponent``; ``cannot tell``.
         beta_difference: Exponent of the first less that of the second.
         data_ratio: How many times the data the second needs for the same NE.
-        p_value: Of the curves being one.
+        p_value: P value of the hypothesis that the curves are the same.
     """
 
     first: str

@@ -15,10 +15,10 @@ class Bayes:
 
     Attributes:
         bayes_ne: The lowest NE that any model can reach.
-        standard_error: Of bayes_ne on the test split.
+        standard_error: Standard error of bayes_ne on the test split.
         gamma: The fitted floor; None where nothing was fitted.
         contains: Whether gamma's interval, widened by the uncertainty of bayes_ne, contains it.
-        why: What that rests on.
+        why: What ``contains`` rests on.
     """
 
     bayes_ne: float
@@ -35,7 +35,7 @@ class Best:
     Attributes:
         x: ``data``.
         ne: NE at the end of the frontier.
-        bayes: None where the Bayes NE is not known.
+        bayes: Comparison with the Bayes NE; None where that is not known.
     """
 
     scheme: str
@@ -50,9 +50,9 @@ def best_scheme(lines: Iterable[LineFit], bayes_ne: float | None, standard_error
     """The scheme whose data frontier ends lowest; the first one of the lines breaks ties.
 
     Args:
-        lines: Of a study.
+        lines: Lines of a study.
         bayes_ne: The lowest NE that any model can reach; None where it is not known.
-        standard_error: Of bayes_ne on the test split.
+        standard_error: Standard error of bayes_ne on the test split.
 
     Returns:
         The scheme; D only where no other was measured. None where no data frontier was fitted.

@@ -24,7 +24,7 @@ class BestDimension:
         best: The dimension of the lowest NE.
         knee: The smallest dimension whose NE is within the margin of the best.
         margin: Share of the best NE.
-        why: What the two rest on.
+        why: What ``best`` and the knee rest on.
     """
 
     architecture: str
@@ -50,7 +50,7 @@ def dimension(ladders: Ladders, *, margin: float = MARGIN, level: float = 0.95) 
     the measured NE.
 
     Args:
-        ladders: Of one architecture: schemes D, V, H and VH count.
+        ladders: Ladders of one architecture: schemes D, V, H and VH count.
         margin: Share of the best NE, 0 or above.
         level: Confidence level.
 

@@ -23,9 +23,9 @@ class Change:
 
     Attributes:
         examples: Data size of the shape.
-        baseline: The other's.
+        baseline: NE of the other shape.
         change: ``ne - baseline``; negative is better.
-        low: Its interval, which holds together with those of all other effects; None where the noise is unknown.
+        low: Lower end of its interval; the intervals of all effects hold together. None where the noise is unknown.
         outcome: Whether NE is ``lower`` or ``higher`` than the baseline's by more than the noise, all effects
             considered; ``(alone)`` where it is so only for one who looks at no other effect; ``≈`` where it is not.
         why: What the verdict rests on.
@@ -46,8 +46,8 @@ class Effect(Change):
     """What one multiplier changes, against its architecture's baseline at the largest data size of both.
 
     Attributes:
-        scheme: Of the shape; ``A`` for another architecture's baseline.
-        equal_compute: Of E, n epochs of the data against one pass over n times as much; else None.
+        scheme: Scheme of the shape; ``A`` for another architecture's baseline.
+        equal_compute: For E, n epochs of the data against one pass over n times as much; else None.
     """
 
     architecture: str
@@ -96,7 +96,7 @@ def effects(ladders: Sequence[Ladders], base: str, *, level: float = 0.95) -> li
     so the advice acts on no measured shape that is ``≈`` here.
 
     Args:
-        ladders: Of each architecture.
+        ladders: Ladders of each architecture.
         base: The architecture studied, as ``base_architecture`` says.
         level: Confidence level.
 

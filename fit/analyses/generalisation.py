@@ -16,8 +16,8 @@ class SplitLaw:
     """The law of the training or of the test NE; None where there is no number.
 
     Attributes:
-        alpha: As papers print it.
-        interval: Of the three, as (low, high), None for an open end.
+        alpha: Coefficient as papers print it.
+        interval: Intervals of alpha, beta and gamma, as (low, high); None for an open end.
         range: The smallest and the largest fitted x.
     """
 

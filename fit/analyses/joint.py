@@ -20,7 +20,7 @@ class PathStep:
     """The best split of one compute budget.
 
     Attributes:
-        budget: FLOPs.
+        budget: Budget in FLOPs.
         n: Parameters.
         d: Training examples.
         ne: Expected NE.
@@ -44,7 +44,7 @@ class JointLaw:
         scheme: A scheme that scales a size of the model.
         parameters: Which parameters n counts, in words.
         fit: The law.
-        path: For budgets of a tenth to ten times the largest compute measured; empty where no split follows.
+        path: Compute-optimal splits from a tenth to ten times the largest compute measured; empty where none follows.
     """
 
     architecture: str
@@ -59,9 +59,9 @@ def joint_law_of(rows: pd.DataFrame, *, level: float = 0.95, resamples: int = RE
     """The joint law of a scheme's points.
 
     Args:
-        rows: What ``lines.points`` returns for V, H, O or M; points on a plateau are left out.
+        rows: Result of ``lines.points`` for V, H, O or M; points on a plateau are left out.
         level: Confidence level.
-        resamples: Of the bootstrap over trainings.
+        resamples: Number of bootstrap resamples of the trainings.
 
     Returns:
         The fit; None of fewer than six points, or of three different sizes of model, of data, or trainings.
@@ -89,11 +89,11 @@ def joint_record(
     """The joint law and the compute-optimal path of one scheme.
 
     Args:
-        rows: What ``lines.points`` returns.
-        architecture: Of the rows.
+        rows: Result of ``lines.points``.
+        architecture: Architecture of the rows.
         scheme: V, H, O or M.
         level: Confidence level.
-        resamples: Of the bootstrap over trainings.
+        resamples: Number of bootstrap resamples of the trainings.
 
     Returns:
         The law and its path; None where there are too few points. The path is empty for V, whose compute does not

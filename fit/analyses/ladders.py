@@ -26,8 +26,8 @@ class Ladders:
     """The measured points of one architecture, and resamples of them.
 
     Attributes:
-        noise: Of one training.
-        points: What ``shape_points`` returns.
+        noise: Noise of one training.
+        points: Result of ``shape_points``.
         shocks: What chance adds to each point's NE in each resample, shape (RESAMPLES, m); NaN where the noise is
             unknown.
     """
@@ -84,8 +84,8 @@ def resample_ladders(rows: pd.DataFrame, noise: TrainingNoise, *, seed: int = 0)
 
     Args:
         rows: The rows that may carry a fit, as ``usable_runs`` returns them, of any architectures.
-        noise: Of the architecture whose points are wanted.
-        seed: Of the resampling, >= 0.
+        noise: Noise of the architecture whose points are wanted.
+        seed: Seed of the resampling, >= 0.
 
     Returns:
         The ladders; without a point where none was measured.
@@ -113,8 +113,8 @@ def simultaneous_intervals(estimates: Array, deviations: Array, level: float) ->
     differs among many also differs alone.
 
     Args:
-        estimates: Shape (k,).
-        deviations: What resamples were off by, up to a constant for each estimate, shape (m, k); NaN where the noise
+        estimates: Estimates, shape (k,).
+        deviations: Deviations of the resamples, up to a constant for each estimate, shape (m, k); NaN where the noise
             is unknown.
         level: Confidence level of all intervals together.
 

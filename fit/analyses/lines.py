@@ -25,7 +25,7 @@ class LineFit:
         scheme: A letter of ``SCHEMES``.
         x: data, parameters or compute.
         line: A multiplier such as "1/4", a data size, or "frontier".
-        fit: Its law.
+        fit: Law of the line.
     """
 
     architecture: str
@@ -96,7 +96,7 @@ def points(chosen: pd.DataFrame, architecture: str, scheme: str) -> pd.DataFrame
 
     Args:
         chosen: The rows that may carry a fit, as ``usable_runs`` returns them.
-        architecture: Keep this one.
+        architecture: Keep only this architecture.
         scheme: A letter of ``SCHEMES``.
 
     Returns:
@@ -126,7 +126,7 @@ def frontier_points(rows: pd.DataFrame, x: str) -> pd.DataFrame:
     """The Pareto frontier of a scheme's points, averaged over seeds.
 
     Args:
-        rows: What ``points`` returned.
+        rows: Result of ``points``.
         x: data, parameters or compute.
 
     Returns:
@@ -144,7 +144,7 @@ def data_lines(planes: Mapping[tuple[str, str], pd.DataFrame]) -> Iterator[DataL
     """Every line against data once: the baseline's ladder as D, multipliers and the frontier of every other scheme.
 
     Args:
-        planes: What ``points`` returned, by architecture and scheme.
+        planes: Results of ``points``, by architecture and scheme.
     """
     for (architecture, scheme), rows in planes.items():
         if not SCHEMES[scheme].axes:
@@ -159,7 +159,7 @@ def fit_lines(planes: Mapping[tuple[str, str], pd.DataFrame], *, level: float = 
     """The law of every line and frontier of a study, along every axis of its scheme.
 
     Args:
-        planes: What ``points`` returned, by architecture and scheme.
+        planes: Results of ``points``, by architecture and scheme.
         level: Confidence level.
 
     Returns:

@@ -34,7 +34,7 @@ class TrainingNoise:
         degrees: Degrees of freedom of the estimate; 0 where there is none.
         source: ``seeds``: trainings of one shape that differ in the seed alone. ``ladders``: how the points of each
             ladder scatter about its law; an error that a training keeps at all data sizes does not show there, so it
-            is a lower bound. ``none``: neither could be had.
+            is a lower bound. ``none``: neither is available.
     """
 
     architecture: str
@@ -181,7 +181,7 @@ def base_architecture(rows: pd.DataFrame) -> str:
     """The architecture whose shapes were studied: the one with the most of them; the first by name breaks a tie.
 
     Args:
-        rows: With the columns of SHAPE.
+        rows: Runs, with the columns of SHAPE.
 
     Raises:
         ValueError: there are no rows.

@@ -22,12 +22,12 @@ class Saturation:
         line: A multiplier, a data size, or "frontier".
         at: The largest measured x.
         epsilon: The gain per doubling up to which a line counts as saturated; a share of the loss.
-        gain: Of the next doubling; a share of the loss; None where there is no law.
-        elasticity: The local exponent of the loss; likewise.
+        gain: Gain of the next doubling, as a share of the loss; None where there is no law.
+        elasticity: The local exponent of the loss; None where there is no law.
         saturated: The verdict.
-        probability: Of being saturated; None where there is no law.
+        probability: Probability that the line is saturated; None where there is no law.
         diminishing_return: The x beyond which a doubling gains less than epsilon; 0: everywhere, None: nowhere.
-        why: What the verdict lacks; empty where there is one.
+        why: Why there is no verdict; empty where there is one.
     """
 
     architecture: str
@@ -52,10 +52,10 @@ class HalfGap:
 
     Attributes:
         ne: Half of the gap below the best NE.
-        x: Where the law gets there; None: nowhere.
+        x: The x at which the law reaches ne; None: nowhere.
         factor: x divided by the largest measured x; None: infinite.
         reachable: Whether x is finite.
-        unreachable_probability: That the floor lies at ne or above, so that no x suffices.
+        unreachable_probability: Probability that the floor lies at ne or above, so that no x suffices.
     """
 
     ne: float

@@ -108,11 +108,11 @@ def compare_with_paper(
     tell.
 
     Args:
-        lines: Of a study. Where there are several architectures, ``dot`` is compared, as the paper's models are.
-        ranking: Of the same study.
-        dimension: Likewise.
-        generalisation: Likewise.
-        numbers: In place of those of ``paper_numbers.yaml``.
+        lines: Lines of a study. Where there are several architectures, ``dot`` is compared, as the paper's models are.
+        ranking: Ranking of the same study.
+        dimension: Best dimensions of the same study.
+        generalisation: Generalisation records of the same study.
+        numbers: Numbers to use in place of those in ``paper_numbers.yaml``.
 
     Returns:
         One record for each claim.

@@ -48,13 +48,13 @@ class SchemeLaw:
     """What Table 1 says of one scheme's frontier.
 
     Attributes:
-        alpha: Of the frontier's law, as are beta, gamma and r2; None where there is none.
-        interval: Of alpha, beta and gamma, as (low, high), None for an open end; None where there is no law.
+        alpha: From the frontier's law, as are beta, gamma and r2; None where there is none.
+        interval: Intervals of alpha, beta and gamma, as (low, high), None for an open end; None where there is no law.
         r2: Share of the variance explained.
         saturated: See ``Saturation``, as for epsilon, gain and why.
         epsilon: The threshold of that verdict.
-        gain: Of the next doubling.
-        why: What the verdict on saturation lacks.
+        gain: Gain of the next doubling.
+        why: Why there is no verdict on saturation.
     """
 
     scheme: str
@@ -78,7 +78,7 @@ class Ranking:
         x: data, parameters or compute.
         text: Such as ``V > H ≈ O``; a difference within a group stands in parentheses.
         order: Groups of schemes, best first; every scheme of a group is better than every one of the groups after it.
-        pairs: Every pair.
+        pairs: Comparisons of every pair of schemes.
         schemes: The laws of the frontiers.
     """
 
@@ -119,9 +119,9 @@ def rank_schemes(
     or ``<`` is as rare as that.
 
     Args:
-        ladders: Of one architecture.
+        ladders: Ladders of one architecture.
         lines: The lines of that architecture.
-        saturation: Of these lines.
+        saturation: Saturation of these lines.
         level: Confidence level.
 
     Returns:
@@ -159,8 +159,8 @@ def lowest_up_to(losses: Array, costs: Array, places: Array) -> Array:
     """The lowest loss with at most a cost, between measured costs along a line in the logarithm of the cost.
 
     Args:
-        losses: Of k points, for each of r resamples: shape (r, k).
-        costs: Above 0, shape (k,), in any order.
+        losses: Losses of k points in each of r resamples, shape (r, k).
+        costs: Costs of the points, above 0, shape (k,), in any order.
         places: Costs between the least and the largest, shape (p,).
 
     Returns:

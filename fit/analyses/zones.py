@@ -43,7 +43,7 @@ class Quarter:
     Attributes:
         parameters: ``low`` or ``high``.
         data: ``low`` or ``high``.
-        outcome: Of the mean difference; ``≈`` where cells of both outcomes are in it.
+        outcome: Outcome of the mean difference; ``≈`` where cells of both outcomes are in it.
         cells: How many cells have each outcome.
         difference: Mean difference of its cells.
         why: Why the outcome is ``≈``; empty where it is not.
@@ -64,9 +64,9 @@ class Zones:
     """Where one scheme beats another over parameters and data.
 
     Attributes:
-        margin: Of NE: what they must differ by.
+        margin: Smallest difference in NE that counts.
         cells: The map (Figures 7 and 8 of the paper).
-        table: Its quarters (Table 2).
+        table: Quarters of the map (Table 2).
     """
 
     architecture: str
@@ -97,8 +97,8 @@ def scheme_zones(ladders: Ladders, *, margin: float = MARGIN, level: float = 0.9
     the table's.
 
     Args:
-        ladders: Of one architecture.
-        margin: Of NE, >= 0.
+        ladders: Ladders of one architecture.
+        margin: Smallest difference in NE that counts, >= 0.
         level: Confidence level.
 
     Returns:

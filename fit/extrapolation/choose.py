@@ -33,7 +33,7 @@ class Member:
     Attributes:
         law: One of LAWS.
         recency: The points were weighted by ``x**recency``.
-        weight: Its share of the average; the shares of all members sum to 1.
+        weight: Share of the law in the average; the shares of all members sum to 1.
         parameters: Keyword arguments of the law's function in ``tfrs_scaling.fit.laws.functions`` (constant, power and
             power + constant are all ``power_law_value``), for x in units of ``ChosenLaw.x_end`` and the loss in units
             of ``ChosenLaw.y_end``.
@@ -58,7 +58,7 @@ class ChosenLaw(Stored, Printable):
         aicc: ``n ln(rms**2)`` of ``ln y`` plus AICc's penalty, of each law with fewer parameters than different x.
         members: The fitted laws with their weights, the largest weight first.
         x: The different x, increasing, shape (k,); if there are more than 200, neighbours are averaged.
-        y: Their losses (geometric means), shape (k,).
+        y: Losses at these x (geometric means), shape (k,).
         n: Number of points given.
     """
 

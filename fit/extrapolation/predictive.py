@@ -67,7 +67,7 @@ class PredictiveInterval:
     Attributes:
         low: Lower ends, float64, the shape of x; unit of the loss.
         high: Upper ends.
-        kind: What they take for granted: ASSUMES_FORM (noise alone is uncertain) or ALLOWS_WRONG_FORM.
+        kind: What the intervals assume: ASSUMES_FORM (noise alone is uncertain) or ALLOWS_WRONG_FORM.
     """
 
     low: Array
@@ -138,7 +138,7 @@ def half_widths(
     Args:
         distance: ``ln(x / x_end) >= 0``, shape (m,).
         spread: Standard deviation of ln y among the laws there, shape (m,).
-        missed: What ``missed_per_doubling`` returns.
+        missed: Result of ``missed_per_doubling``.
         points: Number of different x of the curve, four or more.
         level: Confidence level; the factor is that of 0.95.
         calibration: The constants.
@@ -172,7 +172,7 @@ def forecast(x: ArrayLike, y: ArrayLike) -> Forecast:
         y: Losses above 0.
 
     Raises:
-        ValueError: as ``choose_law``.
+        ValueError: as in ``choose_law``.
     """
     curve = curve_of(x, y)
     average = average_of(curve)
@@ -196,7 +196,7 @@ def predictive_interval(fit: PowerLawFit, x: ArrayLike) -> PredictiveInterval | 
     others, and where all x lie within the data, the interval assumes the form.
 
     Args:
-        fit: Of ``fit_power_law``, ``fit_learning_curve`` or ``fit_frontier``, not normalized.
+        fit: A fit by ``fit_power_law``, ``fit_learning_curve`` or ``fit_frontier``, not normalized.
         x: Positive numbers, any shape.
 
     Returns:

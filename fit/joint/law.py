@@ -120,7 +120,7 @@ class JointFit(Stored, Printable):
             (low, high): float64, of the broadcast shape; NaN where nothing was fitted.
 
         Raises:
-            ValueError: as ``predict``, or kind is unknown.
+            ValueError: as in ``predict``, or kind is unknown.
         """
         ns, ds = broadcast(n, d)
         if kind not in ("mean", "new"):

@@ -53,7 +53,7 @@ def judge(
 
     Args:
         surface: The fitted points.
-        theta: Their optimum, shape (5,).
+        theta: The points' optimum, shape (5,).
         replicates: The optimum of each resample, shape (resamples, 5).
         interval: Intervals by parameter, ``E``, ``a`` and ``b`` among them; E in the unit of the loss.
         level: Confidence level of the intervals.

@@ -59,7 +59,7 @@ class Comparison(Printable):
         asymmetry.
 
         Args:
-            x: Within the support, any shape.
+            x: Positions within the support, any shape.
 
         Returns:
             (difference, low, high): float64, the shape of x, in the unit of the loss.

@@ -83,9 +83,9 @@ def law_figure(
     """A Bokeh figure of points, their law (dashed beyond the data) and its band, over a logarithmic axis of x.
 
     Args:
-        title: Of the figure.
-        x: Of the points.
-        y: Their losses.
+        title: Title of the figure.
+        x: The points' x.
+        y: The points' losses.
         predict: The law, if it is to be drawn: x of shape (k,) to losses.
         band: The lower and upper end of its interval, likewise.
         extrapolated: Whether the law is drawn up to 4 times the largest x.

@@ -39,17 +39,17 @@ def fit_learning_curve(
     Args:
         x: Training examples: positive and finite, shape (n,), in any order.
         y: Losses >= 0, shape (n,).
-        weights: As ``fit_power_law``.
-        groups: As ``fit_power_law``.
-        robust: As ``fit_power_law``; the region is found by least squares.
-        level: As ``fit_power_law``.
-        seed: As ``fit_power_law``.
+        weights: As in ``fit_power_law``.
+        groups: As in ``fit_power_law``.
+        robust: As in ``fit_power_law``; the region is found by least squares.
+        level: As in ``fit_power_law``.
+        seed: As in ``fit_power_law``.
 
     Returns:
         The fit. ``left_out`` holds the x of the plateau, and ``why_left_out`` says how certain it is.
 
     Raises:
-        ValueError: as ``fit_power_law``.
+        ValueError: as in ``fit_power_law``.
 
     Example:
         >>> examples = [3_000, 6_000, 12_000, 25_000, 50_000, 100_000, 200_000, 400_000, 800_000]

@@ -18,7 +18,7 @@ def normalized(fit: PowerLawFit, minimum: float, standard_error: float) -> Power
     conservative if the smallest loss is one of the fitted points.
 
     Args:
-        fit: In the measured unit, such as NE.
+        fit: The fit in the measured unit, such as NE.
         minimum: The smallest loss, > 0, in that unit.
         standard_error: The standard error of ``minimum``, >= 0: that between seeds, or the ``noise`` of the curve
             that reaches it.

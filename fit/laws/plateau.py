@@ -37,7 +37,7 @@ def power_law_region(x: ArrayLike, y: ArrayLike) -> int:
         k, between 0 and max(n - 5, 0): the first k points lie on the plateau.
 
     Raises:
-        ValueError: as ``fit_power_law``, or x is not strictly increasing.
+        ValueError: as in ``fit_power_law``, or x is not strictly increasing.
 
     Example:
         >>> examples = [3_000, 6_000, 12_000, 25_000, 50_000, 100_000, 200_000, 400_000, 800_000]

@@ -33,10 +33,10 @@ class PowerLawFit(Stored, Printable):
         alpha_at_x0: ``alpha * x0**-beta``, the part of the loss that more x can still remove at x0; unit of the loss.
         gamma: The floor; unit of the loss.
         x0: Geometric mean of the fitted x.
-        interval: Of ``alpha``, ``beta`` and ``gamma``, as (low, high); an end that the data do not bound is 0 or inf.
+        interval: Intervals of ``alpha``, ``beta``, ``gamma``: (low, high); an end the data do not bound is 0 or inf.
         rmse: Weighted root mean square of the residuals; unit of the loss.
         noise: Standard deviation of one measurement of weight 1, from the residuals; unit of the loss.
-        noise_degrees: Its degrees of freedom: n - 3, fewer where points are grouped.
+        noise_degrees: Degrees of freedom of ``noise``: n - 3, fewer where points are grouped.
         r2: Share of the weighted variance of y that the law explains; NaN where y does not vary.
         r2_excess: The same of ``ln(y - gamma)`` against ``ln x``, unweighted; stricter about the tail. NaN if a point
             does not lie above gamma.
@@ -320,9 +320,9 @@ def fit_points(
 
     Args:
         points: The points.
-        robust: As ``fit_power_law``.
-        level: As ``fit_power_law``.
-        seed: As ``fit_power_law``.
+        robust: As in ``fit_power_law``.
+        level: As in ``fit_power_law``.
+        seed: As in ``fit_power_law``.
         resampled_laws: Rows (alpha at x0, beta, gamma), shape (m, 3), if the choice of the points is itself uncertain:
             the laws of resamples that repeat the choice.
         refused: Why no law is to be fitted, if none is.

@@ -15,8 +15,8 @@ def law_draws(fit: PowerLawFit, *, seed: int = 0) -> Array:
     """Laws refitted to resampled points of a fit; its own ``resampled_laws``, shuffled, where it has them.
 
     Args:
-        fit: Of any status but ``too_few_points``.
-        seed: Of the resampling and of the order of the laws, >= 0: with different seeds, the laws of two fits are
+        fit: A fit of any status but ``too_few_points``.
+        seed: Seed of the resampling and of the laws' order, >= 0. With different seeds, the laws of two fits are
             not paired.
 
     Returns:

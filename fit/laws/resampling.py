@@ -17,7 +17,7 @@ class Resamples:
     Attributes:
         losses: Resampled losses >= 0, float64, shape (REPLICATES, n).
         noise: Standard deviation of one measurement of weight 1, without the uncertainty of the fit.
-        noise_degrees: Its degrees of freedom.
+        noise_degrees: Degrees of freedom of ``noise``.
     """
 
     losses: Array
@@ -32,10 +32,10 @@ def resample_law(
 
     Args:
         profile: The points, shape (n,).
-        best: Their optimum, shape (1,).
+        best: The points' optimum, shape (1,).
         groups: The group of each point, numbered from 0, shape (n,).
         rng: Source of the random numbers.
-        factor: As ``resample``.
+        factor: As in ``resample``.
     """
     fitted = best.losses(profile.distance)
     jacobian = law_jacobian(profile.distance, float(best.top[0]), float(best.beta[0]))
@@ -145,7 +145,7 @@ def refit(profile: Profile, losses: Array, x0_distance: float) -> Array:
 
     Args:
         profile: The points, shape (n,).
-        losses: In units of ``profile.scale``, shape (m, n).
+        losses: Losses at these points, in units of ``profile.scale``, shape (m, n).
         x0_distance: ``ln(x0 / min(x))``.
 
     Returns:

@@ -21,7 +21,7 @@ class Return(Printable):
     """The return of a law at one x.
 
     Attributes:
-        x: Where.
+        x: The x.
         epsilon: The gain per doubling below which the law counts as saturated.
         gain: ``G(x) = [L(x) - L(2x)] / L(x)``, the share of the loss that the next doubling removes.
         elasticity: ``-d ln L / d ln x``, the local exponent of the loss itself; at most beta.
@@ -66,10 +66,10 @@ class Reach(Printable):
 
     Attributes:
         loss: The loss.
-        x: Where the law reaches it; inf if the floor is not below it, 0 if the law is below it everywhere.
+        x: The x at which the law reaches it: inf if the floor is not below it, 0 if the law is below it everywhere.
         interval: Interval of x, at the fit's level; an end that the data do not bound is 0 or inf.
         reachable: Whether the fitted floor lies below the loss.
-        unreachable_probability: The probability that it does not.
+        unreachable_probability: The probability that the floor does not lie below the loss.
         level: The fit's level.
     """
 
@@ -101,9 +101,9 @@ def returns_at(fit: PowerLawFit, x: float, epsilon: float = 0.01) -> Return:
     epsilon at ``x0 * (A (1 - 2**-beta - epsilon) / (epsilon gamma))**(1 / beta)``.
 
     Args:
-        fit: Of any status but ``too_few_points``; look at the status before trusting the result.
+        fit: A fit of any status but ``too_few_points``; look at the status before trusting the result.
         x: A positive number, in the unit of the fit's x.
-        epsilon: Between 0 and 1; 0.01 is one percent of the loss per doubling.
+        epsilon: Threshold between 0 and 1; 0.01 is one percent of the loss per doubling.
 
     Returns:
         The return.
@@ -161,7 +161,7 @@ def samples_to_reach(fit: PowerLawFit, loss: float) -> Reach:
     """The x at which a law reaches a loss: ``x0 * (A / (loss - gamma))**(1 / beta)``, with ``A = alpha_at_x0``.
 
     Args:
-        fit: Of any status but ``too_few_points``; look at the status before trusting the result.
+        fit: A fit of any status but ``too_few_points``; look at the status before trusting the result.
         loss: A positive number, in the unit of the fit's y.
 
     Returns:

@@ -25,8 +25,8 @@ def pseudo_losses(xs: Array, ys: Array, ws: Array) -> Array:
 
     Args:
         xs: Validated x, shape (n,).
-        ys: Their losses, shape (n,).
-        ws: Their weights, mean 1, shape (n,).
+        ys: Losses of the points, shape (n,).
+        ws: Weights of the points, mean 1, shape (n,).
 
     Returns:
         Losses, >= 0, shape (n,).

@@ -58,7 +58,7 @@ def shrunk_variances(variances: Array, degrees: Array) -> tuple[Array, float]:
 
     Args:
         variances: Estimates, >= 0, shape (k,).
-        degrees: Their degrees of freedom, shape (k,); 0 where there is no estimate. Some must be above 0.
+        degrees: Degrees of freedom of the estimates, shape (k,); 0 where there is no estimate. Some must be above 0.
 
     Returns:
         (variances, prior): the shrunk variances, shape (k,), the common one where there was no estimate; and the

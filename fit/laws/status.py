@@ -96,7 +96,7 @@ def judge(
 
     Args:
         profile: The fitted points.
-        best: Their optimum.
+        best: The points' optimum.
         interval: Intervals by parameter, ``gamma`` among them; in the unit of the loss.
         without_slope: Where points were resampled, the share of resampled laws that are constant; else 0.
         level: Confidence level of the interval, and of the test against a constant.
@@ -232,7 +232,7 @@ def runs_test(residuals: Array) -> float:
     correlated along x. NaN if all have the same sign.
 
     Args:
-        residuals: In the order of x, shape (n,); zeros do not count.
+        residuals: Residuals in the order of x, shape (n,); zeros do not count.
     """
     above = residuals[residuals != 0] > 0
     sizes = np.array([above.sum(), above.size - above.sum()])

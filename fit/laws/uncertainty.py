@@ -45,7 +45,7 @@ class Region:
 
     Args:
         profile: The points.
-        best: Their optimum.
+        best: The points' optimum.
         x0_distance: ``ln(x0 / min(x))``.
         log_x0: ``ln(x0)``.
         level: Confidence level.

@@ -41,7 +41,7 @@ def checked_points(
     """The points of a fit, validated, without those of weight 0.
 
     Args:
-        x: As ``fit_power_law``, and so are the others.
+        x: As in ``fit_power_law``, like the other arguments.
         y: Losses.
         weights: Relative precisions; equal if not given.
         groups: A label for each point, text or numbers; each point is its own group if not given.

@@ -47,10 +47,10 @@ def write_images(
 
     Args:
         runs: The run table.
-        study: What ``fit_study`` returned for it.
-        folder: Where to write; it is created if needed. Files are named after the elements of the report's page.
+        study: Result of ``fit_study`` for these runs.
+        folder: Folder to write to, created if needed. Files are named after the elements of the report's page.
         suffix: png (three pixels to one of the page) or svg.
-        about: As ``write_report`` takes it.
+        about: As in ``write_report``.
 
     Returns:
         The files.
@@ -77,7 +77,7 @@ def headless_browser(capabilities: Mapping[str, Any] | None = None) -> Iterator[
     """A headless Chromium driven by selenium.
 
     Args:
-        capabilities: Further ones of the driver.
+        capabilities: Further capabilities of the driver.
 
     Raises:
         InputError: one of them is missing, and the message says how to get it; or the browser does not start.

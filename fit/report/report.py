@@ -51,7 +51,7 @@ def write_report(
 
     Args:
         runs: The run table.
-        study: What ``fit_study`` returned for it.
+        study: Result of ``fit_study`` for these runs.
         path: The HTML file to write.
         about: What else is known of the study, as ``study.json`` holds it: ``name`` (by default that of the run
             table), ``config`` (nested mapping), ``data`` (``rows`` by split, ``base_ctr`` by split, ``bayes_ne``,

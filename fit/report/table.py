@@ -32,13 +32,13 @@ class Column(Generic[Shown]):
     """A column of a table.
 
     Attributes:
-        key: Its name in the CSV.
-        heading: Its name on the page.
-        value: Its value for a record; None: unknown.
+        key: Column name in the CSV.
+        heading: Column name on the page.
+        value: Maps a record to its value; None: unknown.
         kind: How a cell is written. ``estimate`` has an interval, in the columns ``KEY_low`` and ``KEY_high`` of the
             CSV; ``count`` may be large, and is written in few characters; ``verdict`` stands out; ``words`` is a
             sentence.
-        interval: Of an estimate.
+        interval: Maps a record to the interval of an estimate.
         why: What a verdict rests on: shown by the page when the verdict is pointed at.
         note: The small print below a verdict.
         csv_only: Whether the page leaves it out.
@@ -95,10 +95,10 @@ class Table(Generic[Record]):
     """A table of the report.
 
     Attributes:
-        name: Of its CSV file, without ``.csv``.
-        title: Its heading on the page.
-        records: Its rows.
-        columns: Its columns.
+        name: Name of its CSV file, without ``.csv``.
+        title: Heading on the page.
+        records: The records shown, one per row.
+        columns: Columns of the table.
         note: A sentence on how to read it.
         folded: Whether the page shows it only when asked.
         hidden: Whether the page offers it as CSV alone.

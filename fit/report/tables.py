@@ -51,7 +51,7 @@ def study_tables(study: StudyFits) -> dict[str, Table[Any]]:
     """The tables of a study by name.
 
     Args:
-        study: What ``fit_study`` returned.
+        study: Result of ``fit_study``.
     """
     tables: list[Table[Any]] = [
         _ranking(study.ranking), _pairs(study.ranking), _phases(study.saturation), _limits(study.limits),

@@ -39,7 +39,7 @@ def write_tensorboard(view: StudyView, folder: Path) -> None:
 
     Args:
         view: The study.
-        folder: Where the event files go; what it holds is deleted.
+        folder: Folder for the event files; its previous content is deleted.
 
     Raises:
         OSError: the folder cannot be written.

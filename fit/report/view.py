@@ -31,9 +31,9 @@ class About:
     """What is known of a study besides its runs. All of it is shown as plain text.
 
     Attributes:
-        name: The study's.
-        description: Of the data; empty where unknown.
-        rows: Rows of each split.
+        name: Name of the study.
+        description: Description of the data; empty where unknown.
+        rows: Number of rows in each split.
         bayes_ne: The lowest NE that any model can reach, where that is known.
         settings: Blocks of settings: a title, and pairs of dotted name and text.
     """
@@ -51,11 +51,11 @@ class StudyView:
 
     Attributes:
         runs: The run table.
-        chosen: Its usable rows, with a column ``plateau``.
-        fits: What ``fit_study`` made of the runs.
-        about: What else is known.
-        architectures: Of the runs, sorted.
-        points: What ``points`` returns, by architecture and scheme, for every scheme with an axis.
+        chosen: Usable rows of the run table, with a column ``plateau``.
+        fits: Result of ``fit_study`` for the runs.
+        about: What else is known of the study.
+        architectures: Architectures in the runs, sorted.
+        points: Results of ``points``, by architecture and scheme, for every scheme with an axis.
     """
 
     runs: pd.DataFrame
@@ -107,8 +107,8 @@ def study_view(runs: pd.DataFrame, fits: StudyFits, about: Mapping[str, Any] | N
 
     Args:
         runs: The run table.
-        fits: What ``fit_study`` returned for it.
-        about: As ``write_report`` takes it.
+        fits: Result of ``fit_study`` for these runs.
+        about: As in ``write_report``.
     """
     chosen = with_plateau(usable_runs(runs).reset_index(drop=True))
     architectures = tuple(sorted(str(name) for name in runs["architecture"].unique()))

@@ -65,7 +65,7 @@ class FeatureSummary:
         distinct: how many ids there are.
         missing: the share of the log's rows without a value, before encoding; None if unknown: for multi-hot features,
             and if negatives were left out of training (the manifest counts those, too).
-        no_own_id: by split, the share of rows that hold id 0 of a ``vocabulary`` (missing, rare, or unseen in
+        no_own_id: for each split, the share of rows that hold id 0 of a ``vocabulary`` (missing, rare, or unseen in
             training), or the hash of the missing value; None for the encoding ``id``, which has no missing values.
         unseen: the share of test rows with an id that no training row has.
         unseen_is_bound: ``unseen`` is an upper bound: unseen values have id 0, like values that are missing or rare in
@@ -73,9 +73,9 @@ class FeatureSummary:
         ids_per_row: mean number of ids of a row.
         top_share: the share of rows that hold the most frequent id.
         curve: (rank, rows that hold the id of this rank), thinned to about 200 ranks.
-        occurrences: of all ids together.
+        occurrences: number of occurrences of all ids together.
         zipf: the rank-frequency law; None if there are fewer than two ids.
-        collisions: by V multiplier.
+        collisions: collisions in the table, by V multiplier.
     """
 
     name: str
@@ -101,7 +101,7 @@ class DenseSummary:
 
     Attributes:
         name, transform: from the schema.
-        low, mean, high: of all rows.
+        low, mean, high: statistics over all rows.
         zero: share of rows that hold exactly 0; missing values are stored as 0, too.
         missing: the share of the log's rows without a value; None if negatives were left out of training.
     """
@@ -121,12 +121,12 @@ class Description:
 
     Attributes:
         source: where the rows are from and how they were split, in words.
-        data_hash, negative_rate: of the manifest.
+        data_hash, negative_rate: as in the manifest.
         splits: the click-through rate of each.
         categorical, dense: the features, in the schema's order.
         repeated: the share of rows that equal an earlier one in every column.
-        warnings: of the manifest.
-        time_bins: by split, the rate over time in bins of about equal rows, ``BINS`` over all splits; None if the
+        warnings: warnings in the manifest.
+        time_bins: for each split, the rate over time in bins of about equal rows, ``BINS`` over all splits; None if the
             schema has no time column.
     """
 

@@ -40,7 +40,7 @@ def time_figure(time_bins: dict[SplitName, tuple[TimeBin, ...]], training_ctr: f
     """The rate of every bin, with its interval, coloured by split.
 
     Args:
-        time_bins: by split.
+        time_bins: time bins by split.
         training_ctr: drawn as a dotted line.
     """
     unit = time_unit(time_bins)

@@ -46,8 +46,8 @@ class Zipf:
     """A Zipf law: the id of rank k has a share of k**-exponent / (1**-exponent + ... + ids**-exponent).
 
     Attributes:
-        exponent: at least 0; 0 if all ids are equally frequent.
-        standard_error: of ``exponent``, if rows were independent draws and the ranking known beforehand.
+        exponent: exponent of the law, at least 0; 0 if all ids are equally frequent.
+        standard_error: standard error of ``exponent`` if rows were independent draws and the ranking known beforehand.
         distance: the largest gap between the law and the data in the share of the k most frequent ids, over all k
             (Kolmogorov-Smirnov). The law describes the log if this is small; with many rows, the standard error is
             small either way.
@@ -121,7 +121,7 @@ class Collisions:
     """How ids share the rows of an embedding table, where the id i uses row ``i % rows``.
 
     Attributes:
-        rows: of the table.
+        rows: number of rows of the table.
         shared: the share of occurrences of ids that share their row with another id.
         outnumbered: the share of occurrences of ids that share their row with a more frequent one (of equally frequent
             ids, all but one count): the row mostly learns the other id.
@@ -138,7 +138,7 @@ def collisions(ids: np.ndarray, counts: np.ndarray, rows: int) -> Collisions:
     Args:
         ids: distinct, integers [n].
         counts: how often each occurs, [n], not all 0.
-        rows: of the table.
+        rows: number of rows of the table.
     """
     _, place, sharing = np.unique(ids % rows, return_inverse=True, return_counts=True)
     most = np.zeros(len(sharing), counts.dtype)

@@ -23,7 +23,7 @@ def write_description(description: Description, path: str | os.PathLike[str], *,
     Args:
         description: what the data hold.
         path: the file to write.
-        name: of the data, shown as plain text like every name in them.
+        name: name of the data, shown as plain text like every name in them.
 
     Raises:
         OSError: the file cannot be written.

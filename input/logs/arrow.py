@@ -27,7 +27,7 @@ def cells_of_lists(
         columns: per column of the schema, an Arrow array [n] of values or of lists; an empty list is a missing value.
         schema: which features hold several values.
         file: where the columns come from, for errors.
-        number: of the file in the log.
+        number: number of the file in the log.
         ordinals: int64 [n], the rows' places in the file, from 0.
         malformed: the rows of the block that are not among the n.
         unit: the word for a row there.

@@ -22,7 +22,7 @@ class Cells:
 
     Attributes:
         file: the path read.
-        number: of the file in the log, from 0.
+        number: number of the file in the log, from 0.
         ordinals: int64 [n], the place of each row in its file, from 0; malformed rows count.
         batch: the columns, binary and without nulls.
         malformed: rows of this block without cells, such as those with too few columns.
@@ -95,7 +95,7 @@ class Piece(Generic[Content]):
     """A part of a file that is parsed on its own, on any machine.
 
     Attributes:
-        number: of the file in the log, from 0.
+        number: number of the file in the log, from 0.
         first: place of the piece's first row in the file, from 0.
         content: what the log's ``cells`` needs to parse the piece.
     """

@@ -135,8 +135,8 @@ def decompressed(path: str, encoding: str | None = None) -> Iterator[IO[bytes]]:
     """The bytes of a file, unpacked if it is gz, bz2, xz, zst, or a zip archive of one file.
 
     Args:
-        path: of the file.
-        encoding: of its text, which is then read as UTF-8; None leaves the bytes as they are.
+        path: path of the file.
+        encoding: encoding of its text, which is then read as UTF-8; None leaves the bytes as they are.
 
     Raises:
         InputError: it cannot be read, ends in the middle of a compressed stream, or is not in the encoding.

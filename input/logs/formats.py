@@ -20,9 +20,9 @@ class TextOptions:
     r"""What a user can say of text.
 
     Attributes:
-        separator: between the columns of ``csv``; ``\t`` and ``tab`` are a tab; None detects it.
-        columns: their names, if the files of ``csv`` have no header line.
-        encoding: of ``csv`` and ``jsonl``; None: UTF-8.
+        separator: separator of the columns of ``csv``; ``\t`` and ``tab`` are a tab; None detects it.
+        columns: names of the columns, if the files of ``csv`` have no header line.
+        encoding: encoding of ``csv`` and ``jsonl``; None: UTF-8.
     """
 
     separator: str | None = None
@@ -40,7 +40,7 @@ class Format:
     """A format of raw logs.
 
     Attributes:
-        schema: its own; None if the user must give one.
+        schema: the format's own schema; None if the user must give one.
         open: the log, from the files, the schema, and what the user says of text.
     """
 

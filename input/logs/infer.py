@@ -60,7 +60,7 @@ class Column:
     """Statistics of a column.
 
     Attributes:
-        name: of the column.
+        name: name of the column.
         is_list: whether the log holds lists, which are then joined by ``LIST_SEPARATOR``.
         rows: how many were read.
         missing: how many of them have no value.
@@ -72,7 +72,7 @@ class Column:
         counts_rows: whether the values so far are consecutive integers, row by row.
         low, high, last: the smallest, the largest and the latest number.
         total, squares: sums of the numbers and of their squares.
-        taken_as: its role in the schema.
+        taken_as: role of the column in the schema.
     """
 
     name: str
@@ -206,7 +206,7 @@ class Inferred:
     """A guessed schema.
 
     Attributes:
-        text: of the schema file.
+        text: text of the schema file.
         columns: the statistics of each, in the log's order.
         notes: what its reader should know or check.
     """
@@ -227,7 +227,7 @@ def infer(
 
     Args:
         path: a file, folder or pattern (see ``find_files``) of delimited text with a header, JSON lines, Parquet or
-            TFRecord, told by its content.
+            TFRecord, recognized by its content.
         label: the label's column; None looks for one of 0 and 1 that has a usual name.
         label_at_least: for a label that is a number, the smallest that is a click.
         text: how text is written.
@@ -437,7 +437,7 @@ def _take_time(columns: list[Column], notes: list[str]) -> None:
 
 
 def _suspicions(sample: pa.Table, columns: list[Column], label: str, at_least: float | None) -> list[str]:
-    """What the first rows show: rows that repeat others, and features that alone tell the label, which are left out."""
+    """What the first rows show: repeated rows, and features that alone reveal the label; they are left out."""
     notes, told = [], []
     texts = [text.strip().lower() for text in sample.column(label).to_pylist()]
     if at_least is None:

@@ -27,8 +27,8 @@ class JsonLinesLog:
     Attributes:
         schema: the keys to read; others are ignored.
         files: the paths.
-        encoding: of the files; None: UTF-8.
-        block_bytes: read at a time; a piece is about as large.
+        encoding: encoding of the files; None: UTF-8.
+        block_bytes: bytes to read at a time; a piece is about as large.
     """
 
     schema: Schema

@@ -23,7 +23,7 @@ def split_lists(cells: pa.Array, separator: str) -> pa.ListArray:
 
     Args:
         cells: binary [n], without nulls.
-        separator: of the feature; ``", "`` is a comma, any number of blanks a blank.
+        separator: separator of the feature; ``", "`` is a comma, any number of blanks a blank.
 
     Returns:
         Lists of binary [n], each of one value or more; null for a missing one in a list of brackets, and for the empty

@@ -54,7 +54,7 @@ class MovieLensLog:
         files: the path of the ratings, which are the rows.
         about: the paths of the users and the movies.
         users, movies: these files' content; the first column is the user or item, all are binary.
-        block_bytes: of the ratings, read at a time.
+        block_bytes: bytes of the ratings to read at a time.
     """
 
     schema: Schema

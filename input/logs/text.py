@@ -36,8 +36,8 @@ class Lines:
 
     Attributes:
         text: the lines.
-        names: of the columns.
-        separator: between them.
+        names: names of the columns.
+        separator: separator between the columns.
         header_lines: lines above the file's first row.
         skip_blanks: whether a separator takes the blanks after it along.
     """
@@ -63,9 +63,9 @@ class TextLog:
         files: the paths.
         separator: None detects it in each file: the one of tab, comma, semicolon and bar that finds most of the
             schema's columns in the header.
-        names: of the columns, if the files have no header line; None reads each file's.
-        block_bytes: read at a time; a piece is about as large.
-        encoding: of the files; None: UTF-8, of which single cells may be faulty.
+        names: names of the columns, if the files have no header line; None reads each file's.
+        block_bytes: bytes to read at a time; a piece is about as large.
+        encoding: encoding of the files; None: UTF-8, in which single cells may be faulty.
 
     Raises:
         InputError: the separator cannot be used.
@@ -177,8 +177,8 @@ def line_blocks(stream: IO[bytes], block_bytes: int, start: bytes = b"", *, quot
     """The rest of the stream, in blocks of whole lines, read ``block_bytes`` at a time, without blank lines at its end.
 
     Args:
-        stream: to read.
-        block_bytes: to read at a time.
+        stream: stream to read.
+        block_bytes: bytes to read at a time.
         start: what was read of the first line already.
         quotes: whether a quoted value may span lines; a block then ends outside of it.
     """
@@ -289,7 +289,7 @@ def _parsed(
 
     Args:
         lines: the block.
-        columns: to read.
+        columns: columns to read.
         count: how many rows the lines should have.
         checked: pyarrow fails on a row of the wrong length that is not UTF-8; the block has no such rows.
 

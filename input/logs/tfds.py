@@ -36,7 +36,7 @@ class TfdsLog:
     Attributes:
         schema: the features to read; others are ignored.
         dataset: name, config if it has any, and version, as TFDS writes them.
-        splits: their names.
+        splits: names of the splits.
         data_dir: TFDS's folder; None for its default.
         block_rows: examples per piece, but for the last.
     """

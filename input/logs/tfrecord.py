@@ -35,7 +35,7 @@ class Records:
 
     Attributes:
         serialized: the records.
-        kinds: per column of the schema, the kind of list that the file's records hold; None if all are empty.
+        kinds: for each column of the schema, the kind of list that the file's records hold; None if all are empty.
     """
 
     serialized: list[bytes]
@@ -52,7 +52,7 @@ class TFRecordLog:
     Attributes:
         schema: the features to read; others are ignored.
         files: the paths.
-        block_bytes: of the records of a piece, reached by the last one.
+        block_bytes: size of a piece's records, reached by the last one.
     """
 
     schema: Schema

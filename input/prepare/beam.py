@@ -62,11 +62,11 @@ class Outcome:
     """The results that the pipeline passes to the process that started it.
 
     Attributes:
-        notes: of all blocks.
-        decisions: None if the log has no rows.
-        counts: of ``count_splits``; empty if there are no rows.
+        notes: notes of all blocks.
+        decisions: how the log was split and scaled; None if it has no rows.
+        counts: result of ``count_splits``; empty if there are no rows.
         vocabulary_sizes: distinct training values per feature.
-        shards: with split and number; empty if the log cannot be used.
+        shards: shards with their split and number; empty if the log cannot be used.
         bayes: whether the true click probabilities are known.
     """
 
@@ -88,8 +88,8 @@ def prepare_on_beam(
         request: how they are to be split.
         max_bad_rows: the number of malformed rows to skip and list.
         draft: the folder for the shards; every worker must be able to write there.
-        runner: Beam's name of it.
-        beam_options: of that runner, such as ``direct_num_workers=2``.
+        runner: Beam's name for the runner.
+        beam_options: options of that runner, such as ``direct_num_workers=2``.
 
     Raises:
         InputError: the log or an option cannot be used.

@@ -118,14 +118,14 @@ def write_rows(
     """Encode rows and write them as one shard of a split.
 
     Args:
-        folder: to write to.
-        split: its name.
-        number: of the shard, from 0.
+        folder: folder to write to.
+        split: name of the split.
+        number: number of the shard, from 0.
         total: how many shards the split has.
-        rows: by ascending shuffle key.
-        schema: their columns.
+        rows: rows by ascending shuffle key.
+        schema: columns of the rows.
         decisions: how dense features are scaled and records cut.
-        vocabularies: by ``vocabulary`` feature.
+        vocabularies: vocabulary of each ``vocabulary`` feature.
     """
     loss = np.zeros(0)
     if rows.click_probability is not None:

@@ -17,7 +17,7 @@ def draws(seed: int, purpose: str, positions: np.ndarray) -> np.ndarray:
 
     Args:
         seed: any integer.
-        purpose: of the draw; each has its own stream.
+        purpose: purpose of the draw; each has its own stream.
         positions: int64 [n], non-negative.
 
     Returns:

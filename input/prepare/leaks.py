@@ -15,9 +15,9 @@ def telling_features(folder: str, files: list[str], schema: Schema) -> dict[str,
     """The AUC of each feature that ranks the first rows of the training split, which are in random order, as well.
 
     Args:
-        folder: of the shards.
-        files: the training split's, in order.
-        schema: their columns.
+        folder: folder of the shards.
+        files: the training split's files, in order.
+        schema: columns of the shards.
 
     Returns:
         The AUCs above ``NOTABLE_AUC``, by feature.

@@ -57,17 +57,17 @@ def prepare(
 
     Args:
         source: the rows.
-        folder: to write to; must not exist, or be empty.
-        split_by: as for ``Request``; None: ``time`` if the schema has a time column, else ``random``.
-        validation: share of the rows.
-        test: share of the rows.
-        seed: of everything drawn, and of the shuffle.
+        folder: folder to write to; must not exist, or must be empty.
+        split_by: as in ``Request``; None: ``time`` if the schema has a time column, else ``random``.
+        validation: share of the rows in the validation split.
+        test: share of the rows in the test split.
+        seed: seed of the random draws and the shuffle.
         negative_rate: the share of the negatives that the training split keeps.
         max_bad_rows: the number of malformed rows to skip and list; one more is an error.
         runner: an Apache Beam runner, such as DirectRunner; None works in this process, and needs disk space for
             about twice the uncompressed log.
-        beam_options: of that runner, as on Beam's command line.
-        sizes: of blocks and buffers.
+        beam_options: options of that runner, as on Beam's command line.
+        sizes: sizes of blocks and buffers.
         progress: called now and then with a description of the current step.
 
     Raises:

@@ -44,7 +44,7 @@ class Prepared:
 
     Attributes:
         decisions: how it was split and scaled.
-        shards: of each split, in order.
+        shards: shards of each split, in order.
         vocabulary_sizes: distinct training values per ``vocabulary`` feature.
         missing: missing values per feature.
         rejected: the malformed rows, in the order of the log.

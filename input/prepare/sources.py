@@ -17,7 +17,7 @@ class Source(Protocol):
     """Rows to prepare, in pieces that can be produced on different machines.
 
     Attributes:
-        schema: their columns.
+        schema: columns of the rows.
         parts: the number of parts, each a sequence of pieces that must be read in order.
     """
 

@@ -21,8 +21,8 @@ class Sizes:
     """Sizes of blocks and buffers; the defaults suit logs of any length.
 
     Attributes:
-        rows_per_record: in every record of a shard except the last.
-        records_per_shard: on average; the number of shards is rounded.
+        rows_per_record: rows in every record of a shard except the last.
+        records_per_shard: mean number of records in a shard; the number of shards is rounded.
         sample_rows: the rows of lowest shuffle key, a random sample on which the time thresholds and the dense scales
             are measured; the whole log if it is no longer.
         bucket_bits: rows are sorted on disk in ``2**bucket_bits`` buckets, one at a time in memory.
@@ -47,11 +47,11 @@ class Request:
     Attributes:
         split_by: ``time`` puts the latest rows into test and those before into validation, never dividing a moment;
             ``order`` does the same by the order of the log; ``random`` draws.
-        validation: its share of the rows.
-        test: its share of the rows.
-        seed: of everything drawn, and of the shuffle.
+        validation: share of the rows in the validation split.
+        test: share of the rows in the test split.
+        seed: seed of the random draws and the shuffle.
         negative_rate: the share of the negatives that the training split keeps.
-        sizes: of blocks and buffers.
+        sizes: sizes of blocks and buffers.
 
     Raises:
         InputError: a share is out of range.
@@ -80,7 +80,7 @@ class Decisions:
     Attributes:
         request: how the log is to be split.
         from_validation, from_test: the first moment of each; 0 if the split is random.
-        dense_mean, dense_deviation: per dense feature, of the sample's training rows.
+        dense_mean, dense_deviation: for each dense feature, over the sample's training rows.
         moments: distinct times in the sample, if the split is by time.
         latest_share: the share of the sample's rows at the latest of them.
     """
@@ -114,7 +114,7 @@ def decide(sample: Rows, schema: Schema, request: Request) -> Decisions:
 
     Args:
         sample: the ``sample_rows`` rows of lowest shuffle key, in that order.
-        schema: their columns.
+        schema: columns of the rows.
         request: how the log is to be split.
     """
     from_validation = from_test = moments = 0
@@ -157,8 +157,8 @@ def check_counts(counts: np.ndarray, decisions: Decisions) -> None:
     """Check that every split has rows of both labels.
 
     Args:
-        counts: of ``count_splits``, summed over the log.
-        decisions: that the rows were split by.
+        counts: results of ``count_splits``, summed over the log.
+        decisions: decisions by which the rows were split.
 
     Raises:
         InputError: a split is empty, or all its labels are the same.

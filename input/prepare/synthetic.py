@@ -71,7 +71,7 @@ class Synthetic:
         drift: the same of the part of the ids' effects that changes with time; 0: none. Above 0 the rows have a
             ``time``, which is their number, and are split by it. Ids and dense values are the same with and without.
         drift_rows: rows after which the drifting part's correlation with its earlier value is exp(-1/2) = 0.61.
-        seed: of the teacher and of the rows.
+        seed: seed of the teacher and the rows.
     """
 
     rows: Positive
@@ -118,7 +118,7 @@ class Teacher:
         drifts: per feature, float64 [ids, 3]: the cosine's and the sine's amplitude, in logits, and radians per row.
             Empty without drift.
         slopes: float64 [dense].
-        bias: in logits.
+        bias: bias in logits.
     """
 
     cumulative: list[np.ndarray]
@@ -186,8 +186,8 @@ def rows_of_block(settings: Synthetic, teacher: Teacher, block: int) -> Rows:
 
     Args:
         settings: what to generate.
-        teacher: of these settings; a process needs to create it only once.
-        block: from 0 to below ``block_count(settings)``.
+        teacher: the teacher for these settings; a process needs to create it only once.
+        block: number of the block, from 0 to below ``block_count(settings)``.
 
     Raises:
         IndexError: there is no such block.

@@ -41,9 +41,9 @@ def blank_figure(x_label: str, y_label: str, tooltips: list[tuple[str, str]], **
 
     Args:
         x_label: What the axis measures; Bokeh takes ``$$`` in it for mathematics, so no text out of data.
-        y_label: Likewise.
-        tooltips: Per line of the hover box, its name and the ``@column`` to show; the hover tool has no renderers yet.
-        options: Further ones of ``bokeh.plotting.figure``, such as ``x_axis_type``.
+        y_label: What the y axis measures; likewise.
+        tooltips: For each hover line, its name and the ``@column`` to show; the hover tool has no renderers yet.
+        options: Further options of ``bokeh.plotting.figure``, such as ``x_axis_type``.
     """
     tools = [HoverTool(tooltips=tooltips, renderers=[]), BoxZoomTool(), PanTool(), ResetTool(), SaveTool()]
     plot = figure(

@@ -20,7 +20,7 @@ def render_page(template: Path, figures: Mapping[str, Any], **content: Any) -> s
         template: A Jinja2 template such as ``page.html.j2`` that extends ``common/page.html.j2``. A style sheet and a
             script of the same name beside it (``page.css``, ``page.js``) follow those of all pages.
         figures: Bokeh figures by the id of the element to draw into.
-        content: What the template shows, always escaped: ``name`` (of the page), ``kind`` (of page), and its own.
+        content: Values for the template, always escaped: ``name`` (of the page), ``kind`` (of page), and its own.
     """
     stem = template.name.removesuffix(".html.j2")
     style, script = (
@@ -47,7 +47,7 @@ def embedded(figures: Mapping[str, Any]) -> Markup:
     """Figures as the JSON that ``page.js`` draws, each when it is needed; same figures, same text.
 
     Args:
-        figures: By the id of the element to draw into.
+        figures: Bokeh figures by the id of the element to draw into.
     """
     drawn, names, texts = {}, dict[str, str](), dict[str, int]()
     for element, each in figures.items():

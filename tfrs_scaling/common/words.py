@@ -64,8 +64,8 @@ def interval(
     """An interval, such as ``0.25 to open``; empty where neither end is known.
 
     Args:
-        low: Its lower end; None: open.
-        high: Its upper end; None: open.
+        low: Lower end; None: open.
+        high: Upper end; None: open.
         write: How an end is written.
         unbounded: How an open end is written.
     """

@@ -135,8 +135,8 @@ class Memory:
     Attributes:
         slots: what optimizers keep beside parameters.
         dense: the other parameters, with their gradients.
-        activations: of a replica's share of a training batch, with their gradients.
-        evaluation: of its share of an evaluation batch, for the two adjacent layers that take the most.
+        activations: those of a replica's share of a training batch, with their gradients.
+        evaluation: activations of its share of an evaluation batch, for the two adjacent layers that take the most.
         lookups: copies of the rows that an evaluation batch looks up, at most of all.
         process: what a trial's process holds besides its model.
     """

@@ -86,12 +86,12 @@ def make_model(
     """The model with its optimizers.
 
     Args:
-        shape: its sizes.
+        shape: sizes of the model.
         schema: the features that it sees.
         training: how it is trained.
-        learning_rate: of the tables at the first step, and of the dense layers unless ``training`` has another.
+        learning_rate: rate of the tables at the first step, and of the dense layers unless ``training`` has another.
         tpu_batch_size: on a TPU, rows of every batch on each replica; elsewhere None.
-        steps: of the whole training; a schedule other than ``constant`` needs it.
+        steps: steps of the whole training; a schedule other than ``constant`` needs it.
     """
     stacked = stacks_tables(training, on_tpu=tpu_batch_size is not None)
     tables = table_optimizer(training, learning_rate, rows_hold_accumulators=stacked, steps=steps)

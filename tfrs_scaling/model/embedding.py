@@ -178,8 +178,8 @@ class TFRSEmbedding(tf.keras.layers.Layer):
     Elsewhere the same layer keeps ordinary variables, one per table.
 
     Args:
-        shape, schema, initial_range: as for ``StackedEmbedding``.
-        optimizer: of the tables. On a TPU, they are updated there by its TPU counterpart; elsewhere by itself.
+        shape, schema, initial_range: as in ``StackedEmbedding``.
+        optimizer: optimizer of the tables. On a TPU, they are updated by its TPU counterpart; elsewhere by itself.
         replica_batch_size: rows of every batch on each replica, in training and in evaluation. A TPU needs it (its
             SparseCores, the static shape of what they give); elsewhere batches may be of any size, and it is None.
     """

@@ -27,9 +27,9 @@ class CrossInteraction(tf.keras.layers.Layer):
     not at the first call.
 
     Args:
-        width: of its input and output, (n + 1) dim.
+        width: width of its input and output, (n + 1) dim.
         layers: how many; at least 1.
-        rank: of each W = U V; 0: W has full rank.
+        rank: rank of each W = U V; 0: W has full rank.
     """
 
     def __init__(self, width: int, layers: int, rank: int):

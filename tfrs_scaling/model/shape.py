@@ -17,7 +17,7 @@ class Shape:
         embedding_dim: length of the vectors that interact, and width of the bottom MLP's last layer.
         interaction: width of the dense-sparse interaction layer; 0: none.
         table_dims: length of each table's embeddings; empty: ``embedding_dim`` for all, and filled in.
-        pooling: of each table's feature if it is multi-hot; empty: the mean for all, and filled in.
+        pooling: pooling of each table's feature if it is multi-hot; empty: the mean for all, and filled in.
     """
 
     table_rows: tuple[int, ...]

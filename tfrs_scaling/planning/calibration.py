@@ -47,9 +47,9 @@ class Calibration:
     """The result of a calibration.
 
     Attributes:
-        speed: of this machine with so many trials at a time; a typical one's if no trial could be measured.
-        left_out: by trial id, why a trial could not be measured.
-        server_seconds: that the sweep needs before its first trial.
+        speed: speed of this machine with so many trials at a time; a typical one's if no trial could be measured.
+        left_out: why a trial could not be measured, by trial id.
+        server_seconds: seconds that the sweep needs before its first trial.
     """
 
     speed: Speed

@@ -23,7 +23,7 @@ class Work:
         starts: models built and traced.
         trained, evaluated: rows, as often as they are trained on or predicted.
         embedding_values: numbers looked up for one row.
-        flops_train, flops_forward: of one row.
+        flops_train, flops_forward: FLOPs for one row.
     """
 
     starts: int
@@ -95,7 +95,7 @@ class Speed:
     """How fast a machine is.
 
     Attributes:
-        training, evaluation: of rows.
+        training, evaluation: seconds that rows take.
         measured: trials whose deviations from these numbers correct the predictions for similar trials.
     """
 

@@ -24,7 +24,7 @@ class PlannedTrial:
     """A trial with its cost.
 
     Attributes:
-        flops_forward, flops_train: per example.
+        flops_forward, flops_train: FLOPs per example.
         seconds: how long that takes at the speed that the plan assumes; 0 if it cannot run.
         too_large: why the trial cannot run on this machine; empty if it can.
     """

@@ -18,7 +18,7 @@ def keep_features(schema: Schema, share: fractions.Fraction, seed: int) -> Schem
         schema: all features.
         share: above 0, at most 1; the number of features is rounded to the nearest integer, halves up, and is at
             least 1.
-        seed: of the order.
+        seed: seed of the order.
     """
 
     def draw(feature: DenseFeature | CategoricalFeature) -> bytes:

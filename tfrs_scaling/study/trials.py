@@ -19,12 +19,12 @@ class Trial:
     """A shape, a learning rate and a seed, trained and measured at every rung of the data ladder.
 
     Attributes:
-        scheme: its letter in ``fit.schemes``.
-        multiplier: by how much; under VH, of the rows; under E, the number of epochs.
-        learning_rate: at the first step.
-        seed: of the initialisation, and of the order of the training rows.
-        dim_multiplier: of the embedding dimension, under VH alone.
-        architecture: if it differs from the study's; else None.
+        scheme: letter of the scheme in ``fit.schemes``.
+        multiplier: multiplier of the scheme; under VH, of the rows; under E, the number of epochs.
+        learning_rate: learning rate at the first step.
+        seed: seed of the initialisation and of the order of the training rows.
+        dim_multiplier: multiplier of the embedding dimension, under VH alone.
+        architecture: architecture, if it differs from the study's; else None.
     """
 
     scheme: str

@@ -68,7 +68,7 @@ class ChiefOracle(GridOracle):
         super().__init__(config, workdir.keras_tuner)
         self._workdir, self._watcher, self._say, self._clock = workdir, watcher, say, clock
         self._beats: dict[str, tuple[int, float]] = {}  # tuner: its attempt's last beat, and when that was first seen
-        self._asked: dict[str, float] = {}  # tuner that was not told yet that all is done: when it last asked
+        self._asked: dict[str, float] = {}  # tuner not yet told that all is done: when it last asked
         records = [workdir.record(name) for name in self.names]
         self._failed_before = {r.get("attempt") for r in records if r and r["status"] == "failed"}
         self.waiting = [name for name in self.names if not self._has_ended(name)]

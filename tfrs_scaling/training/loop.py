@@ -38,8 +38,8 @@ class Window:
     """A part of a training.
 
     Attributes:
-        ne: of the predictions made before each update, on the rows trained on; NaN if all have one label.
-        examples_per_second: of training; NaN if there were no steps.
+        ne: NE of the predictions made before each update, on the rows trained on; NaN if all have one label.
+        examples_per_second: training speed; NaN if there were no steps.
     """
 
     ne: float

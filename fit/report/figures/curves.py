@@ -42,8 +42,8 @@ def dimension_figure(records: Sequence[BestDimension], keys: Sequence[Sequence[s
     """NE against the embedding dimension, a line per multiplier of the rows, with the best dimension and the knee.
 
     Args:
-        records: Of ``dimension``, of one architecture.
-        keys: The trials of each point of each.
+        records: Records of ``dimension`` for one architecture.
+        keys: For each record, the trials behind each of its points.
     """
     tooltips = [("rows", "@name"), ("embedding dimension", "@x{0}"), ("NE", "@ne{0.00000}"), ("note", "@note")]
     plot = empty_figure("data", "embedding dimension", tooltips)
@@ -83,7 +83,7 @@ def generalisation_figure(record: Generalisation, rows: pd.DataFrame) -> Any:
     """Training and test NE of one line against data, with their laws.
 
     Args:
-        record: Of ``generalisation``.
+        record: A record of ``generalisation``.
         rows: The line's points: examples, test_ne, train_ne, key and trial_id.
     """
     tooltips = [("trial", "@trial"), ("NE", "@ne{0.00000}"), ("examples", "@x_text"), ("split", "@split")]
@@ -118,7 +118,7 @@ def architectures_figure(lines: Mapping[str, tuple[pd.DataFrame, PowerLawFit | N
     """The baseline of every architecture against data, with laws and bands.
 
     Args:
-        lines: By architecture, the points of its baseline and its law.
+        lines: Points and law of each architecture's baseline, by architecture.
         bayes_ne: Drawn as a dashed line where known.
     """
     plot = empty_figure("data", AXIS_NAMES["data"])
@@ -138,7 +138,7 @@ def joint_figure(record: JointLaw) -> Any:
     """Lines of equal NE over parameters and data, the points they were fitted to, and the compute-optimal path.
 
     Args:
-        record: With a fit.
+        record: A joint law that has a fit.
     """
     fit, path = record.fit, record.path
     tooltips = [("parameters", "@n_text"), ("examples", "@d_text"), ("NE", "@ne{0.0000}"), ("note", "@note")]

@@ -22,7 +22,7 @@ def effects_figure(effects: Sequence[Effect], keys: Sequence[str]) -> Any:
 
     Args:
         effects: Records of ``effects``.
-        keys: The trials of each.
+        keys: The trials behind each effect.
     """
     tooltips = [
         ("shape", "@name"), ("change of NE", "@change"), ("interval", "@interval"), ("examples", "@examples"),
@@ -72,8 +72,8 @@ def held_out_figure(records: Sequence[HeldOut], names: Sequence[str]) -> Any:
     """The largest data size of each line, measured, against what the law of the smaller ones predicts.
 
     Args:
-        records: Of the study.
-        names: What each row is called.
+        records: The study's held-out predictions.
+        names: Name of each row.
     """
     tooltips = [
         ("line", "@name"), ("measured", "@measured"), ("predicted", "@predicted"), ("interval", "@interval"),

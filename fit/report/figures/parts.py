@@ -65,9 +65,9 @@ def empty_figure(
     Args:
         x: data, parameters or compute: the unit of the axis.
         name: What the axis measures.
-        tooltips: As ``blank_figure``; those of measured points if not given.
+        tooltips: As in ``blank_figure``; by default those of measured points.
         y_label: What the other axis measures.
-        options: Further ones of ``bokeh.plotting.figure``.
+        options: Further options of ``bokeh.plotting.figure``.
     """
     options = {"x_axis_type": "log", "height": 400} | options
     plot = blank_figure(name, y_label, _TOOLTIPS if tooltips is None else tooltips, **options)
@@ -95,12 +95,12 @@ def add_points(
     """Measured points; hollow where they lie on the plateau and take no part in the fit.
 
     Args:
-        plot: What to draw into.
+        plot: Figure to draw into.
         rows: Columns x, test_ne, plateau and trial_id; seed, learning_rate and key as far as there are.
         x: data, parameters or compute.
-        colours: Of the points.
-        marker: Their shape.
-        fit: The law their residuals are of.
+        colours: Colours of the points, light and dark.
+        marker: Shape of the points.
+        fit: The law from which residuals are measured.
     """
     out = rows["plateau"] if x != "parameters" else pd.Series(False, index=rows.index)
     drawn = fit is not None and fit.status.is_fitted
@@ -129,12 +129,12 @@ def mark(plot: Any, columns: dict[str, Any], colours: Colours, marker: str, *, y
     """Points with tooltips that can be selected: then they are larger and in ink, and the others pale.
 
     Args:
-        plot: What to draw into, made by ``empty_figure`` or ``selectable``.
-        columns: Of the points: ``x``, the y, ``key`` if they can be linked, and whatever the tooltips show.
-        colours: Of the points.
-        marker: Their shape.
-        y: The name of the column of their height.
-        size: In pixels.
+        plot: Figure to draw into, made by ``empty_figure`` or ``selectable``.
+        columns: Columns of the points: ``x``, the y, ``key`` if they can be linked, and whatever the tooltips show.
+        colours: Colours of the points, light and dark.
+        marker: Shape of the points.
+        y: Name of the column to plot on the y axis.
+        size: Size of the points in pixels.
     """
     alpha: Any = "fill_alpha" if "fill_alpha" in columns else 0.85
     look = {"x": "x", "y": y, "marker": marker}
@@ -226,10 +226,10 @@ def finish(
 
     Args:
         plot: The figure.
-        items: Of its legend.
-        losses: Every NE that must be in sight.
+        items: Items of its legend.
+        losses: Every NE that must be visible.
         bayes_ne: Drawn as a dotted line where known.
-        places: Every x that must be in sight.
+        places: Every x that must be visible.
         reach: How far beyond the largest x the axis goes.
     """
     seen = [*losses, bayes_ne] if bayes_ne is not None else [*losses]

@@ -54,12 +54,12 @@ class SharedAxis:
 
     Attributes:
         name: data, parameters, non-embedding or compute.
-        architecture: Of the frontiers.
+        architecture: Architecture of the frontiers.
         x: data, parameters or compute.
         label: What the axis measures.
         laws: The law of each frontier, by scheme.
-        ne: The figure of NE.
-        gain: The figure of the return per doubling.
+        ne: The figure that shows NE.
+        gain: The figure that shows the return per doubling.
     """
 
     name: str
@@ -75,7 +75,7 @@ def shared_axes(view: StudyView, target: float) -> list[SharedAxis]:
     """The frontiers of every architecture and axis, with their figures.
 
     Args:
-        view: What ``study_view`` returned.
+        view: Result of ``study_view``.
         target: The NE at which the slider of the target begins.
     """
     found = []

@@ -32,7 +32,7 @@ def study_figures(view: StudyView) -> dict[Key, Any]:
     """NE against every axis, for each scheme and for all schemes' frontiers.
 
     Args:
-        view: What ``study_view`` returned.
+        view: Result of ``study_view``.
 
     Returns:
         Bokeh figures by (architecture, scheme, x); under the scheme ``all``, the frontiers of all schemes.
@@ -55,7 +55,7 @@ def regrouped_figures(view: StudyView) -> dict[Key, Any]:
     """The same points in the other grouping: by data size against data and compute, by model against parameters.
 
     Args:
-        view: What ``study_view`` returned.
+        view: Result of ``study_view``.
 
     Returns:
         Bokeh figures by (architecture, scheme, x), for schemes of more than the baseline.
@@ -73,8 +73,8 @@ def scheme_figure(view: StudyView, architecture: str, scheme: str, x: str, *, re
     """One scheme's points and laws: a line per multiplier (per data size, against parameters).
 
     Args:
-        view: What ``study_view`` returned.
-        architecture: Of the points.
+        view: Result of ``study_view``.
+        architecture: Architecture to show.
         scheme: A letter of ``SCHEMES`` with this axis.
         x: data, parameters or compute.
         regrouped: A line per data size instead (per multiplier, against parameters), through its means of seeds.
@@ -108,9 +108,9 @@ def frontiers_figure(view: StudyView, architecture: str, schemes: Sequence[str],
     """The Pareto frontiers of several schemes against one axis, with their laws and bands.
 
     Args:
-        view: What ``study_view`` returned.
-        architecture: Of the points.
-        schemes: Those with this axis.
+        view: Result of ``study_view``.
+        architecture: Architecture to show.
+        schemes: Letters of the schemes with this axis.
         x: data or compute.
     """
     plot = empty_figure(x, AXIS_NAMES[x])
