@@ -123,12 +123,13 @@ def fit_frontier(
     members = pareto_frontier(candidates.cost, candidates.loss)
     xs, ys = candidates.cost[members], candidates.loss[members]
     inside = longest_run(~(candidates.edge | candidates.plateau)[members])
-    refused = Status.GRID_EDGE if edge is not None and inside.stop - inside.start < FEWEST <= members.size else None
+    few_inside = inside.stop - inside.start < FEWEST
+    refused = Status.GRID_EDGE if edge is not None and few_inside and members.size >= FEWEST else None
     flat = candidates.plateau[members]
     if plateau is None and members.size > 1:
         flat = np.arange(members.size) < power_law_region(xs, ys)
     why = PLATEAU if flat.any() else ""
-    if edge is not None and refused is None:
+    if edge is not None and not few_inside:
         flat, why = np.ones_like(flat), GRID_EDGE
         flat[inside] = False
     kept = ~flat

@@ -73,6 +73,11 @@ class OneConfigurationTest(tf.test.TestCase):
         )
         self.assertEqual(frontier, fit_learning_curve(x, best, groups=seeds))
 
+    def test_a_frontier_of_fewer_points_than_a_law_takes_has_too_few(self) -> None:
+        cost, edge = [1.0, 2.0, 3.0], [True, False, True]
+        fit = fit_frontier(cost, [0.9, 0.8, 0.75], plateau=[False] * 3, edge=edge, configurations=["a", "b", "c"])
+        self.assertEqual((fit.status, fit.n), ("too_few_points", 3))
+
 
 if __name__ == "__main__":
     tf.test.main()
