@@ -102,6 +102,7 @@ def _text_options(separator: str | None, columns: str | None, encoding: str | No
 def _prepared(source: Any, out: str, *, split: Any = None, negatives: float = 1.0, **options: Any) -> Any:
     from tfrs_scaling.input.prepare.prepare import prepare as prepare_source
 
+    start_devices()
     if options.get("runner") is not None:
         logging.getLogger().setLevel(logging.ERROR)  # Beam and its workers log a lot
     given = {name: value for name, value in options.items() if value is not None}

@@ -13,7 +13,7 @@ from tfrs_scaling.config import Config, read_config
 from tfrs_scaling.hardware import StrategyName, choose_strategy, this_worker
 from tfrs_scaling.sweep.role import Role, is_leader, this_role
 from tfrs_scaling.training.isolation import start_server
-from tfrs_scaling.training.tensorflow_startup import load_tensorflow
+from tfrs_scaling.training.tensorflow_startup import load_tensorflow, start_devices
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -185,6 +185,7 @@ def _prepare_synthetic(config: Config, folder: str, say: Callable[[str], None], 
             f"study {config.study}: its configuration has no synthetic section; give prepared data with --data DIR"
         )
     with console.status("making synthetic clicks") if console else contextlib.nullcontext():
+        start_devices()
         manifest = prepare(SyntheticSource(settings), folder, seed=settings.seed)
     rows = sum(split.rows for split in manifest.splits.values())
     best = f"; best possible NE on test: {manifest.bayes.ne:.4f}" if manifest.bayes else ""

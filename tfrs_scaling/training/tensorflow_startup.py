@@ -27,10 +27,11 @@ def load_tensorflow() -> None:
 
 
 def start_devices() -> None:
-    """Let TensorFlow find its devices, which it does at the first operation of a process."""
+    """Let TensorFlow find its devices, which it does at the first operation of a process; a command takes no GPU."""
     import tensorflow as tf
 
-    with startup_chatter_dropped():
+    with startup_chatter_dropped(), contextlib.suppress(RuntimeError):  # they were found before
+        tf.config.set_visible_devices([], "GPU")
         tf.zeros(())
 
 
