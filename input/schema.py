@@ -16,6 +16,9 @@ STRICT = pydantic.ConfigDict(extra="forbid", allow_inf_nan=False)
 
 # Ids that one row may hold of one feature; a larger number is a mistake in the schema.
 MAX_VALUES = 1000
+# What a label may be written as, in any case, and whether it is a click.
+LABEL_TEXTS = {"true": True, "false": False, "t": True, "f": False, "yes": True, "no": False, "y": True, "n": False}
+LABEL_TEXTS |= {f"{digit}{zeros}": digit == 1 for digit in (0, 1) for zeros in ("", *(f".{'0' * n}" for n in range(7)))}
 Name = Annotated[str, pydantic.Field(min_length=1, max_length=200)]
 
 

@@ -2,11 +2,9 @@
 
 import dataclasses
 import json
-import math
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -16,17 +14,21 @@ from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.common.words import listed, plural, share
 from tfrs_scaling.input.logs.arrow import is_list_type, unusable
 from tfrs_scaling.input.logs.cells import Cells, read
+from tfrs_scaling.input.logs.column import (
+    LEAST_MULTI_HOT_SHARE,
+    LIST_SEPARATOR,
+    MISSING_TEXTS,
+    Column,
+)
 from tfrs_scaling.input.logs.files import file_kind, find_files, partition_values
 from tfrs_scaling.input.logs.formats import TextOptions, open_log
 from tfrs_scaling.input.logs.jsonl import json_keys
 from tfrs_scaling.input.logs.leaks import NOTABLE_AUC, auc_alone
-from tfrs_scaling.input.logs.lists import split_lists
 from tfrs_scaling.input.logs.parquet import parquet_file
 from tfrs_scaling.input.logs.text import looks_like_row, text_columns
 from tfrs_scaling.input.logs.times import BAD, parse_times
-from tfrs_scaling.input.schema import MAX_VALUES, CategoricalFeature, Schema
+from tfrs_scaling.input.schema import LABEL_TEXTS, MAX_VALUES, CategoricalFeature, Schema
 
-MISSING_TEXTS = ("", "NA", "N/A", "NaN", "nan", "null", "NULL", "None", "\\N")
 # In order of preference; names are compared in lower case with underscores.
 LABEL_NAMES = (
     "label", "labels", "target", "y", "click", "clicked", "clicks", "is_click", "is_clicked", "clk", "is_clk",
@@ -39,166 +41,8 @@ TIME_NAMES = re.compile(
     r"(^|_)(ts|time|timestamp|time_stamp|date_?time|unix_?time|unix_?timestamp|review_time|utc)(_(ms|us|ns|s|sec|utc))?$"
 )
 DATE_NAMES = re.compile(r"(^|_)(date|day|dt|hour|created_at|updated_at|logged_at|created|at)$")
-ID_NAMES = re.compile(r"(^|_)(id|ids|code|zip)$", re.IGNORECASE)
-SEPARATORS = ("|", ";", ",", "^", " ")
-LIST_SEPARATOR = "\x1f"  # between values of lists, while they are read
-# Integers with few distinct values are more likely names (months, weekdays, slots) than measurements, and so are those
-# that use nearly every number between the smallest and the largest (consecutive user numbers).
-FEWEST_DENSE_VALUES = 50
-DENSEST_NUMBERING = 0.9
-LEAST_MULTI_HOT_SHARE = 0.05
 FIRST_EPOCH_SECOND = 10**8  # smaller integers, of a column named date or hour, are parts of a date
 SAMPLE_ROWS = 100_000
-_BRACKETS = r"(?s)^\s*[\[({].*[\])}]\s*$"
-_INDEX_NAMES = re.compile(r"__index_level_\d+__|Unnamed: \d+|index|row_?(id|number|num|no)?")
-
-Role = Literal["label", "time", "dense", "categorical", "multi-hot", "left out"]
-
-
-@dataclasses.dataclass
-class Column:
-    """Statistics of a column.
-
-    Attributes:
-        name: name of the column.
-        is_list: whether the log holds lists, which are then joined by ``LIST_SEPARATOR``.
-        rows: how many were read.
-        missing: how many of them have no value.
-        values: the distinct values, as text.
-        tokens: per separator, the distinct parts that values split into, the largest number of parts of a value, and
-            how many values have several.
-        bracketed: how many values are in brackets.
-        is_number, is_integer: whether all values are.
-        counts_rows: whether the values so far are consecutive integers, row by row.
-        low, high, last: the smallest, the largest and the latest number.
-        total, squares: sums of the numbers and of their squares.
-        taken_as: role of the column in the schema.
-    """
-
-    name: str
-    is_list: bool = False
-    rows: int = 0
-    missing: int = 0
-    values: set[str] = dataclasses.field(default_factory=set)
-    tokens: dict[str, tuple[set[str], int, int]] = dataclasses.field(default_factory=dict)
-    bracketed: int = 0
-    is_number: bool = True
-    is_integer: bool = True
-    counts_rows: bool = True
-    low: float = np.inf
-    high: float = -np.inf
-    last: float = np.nan
-    total: float = 0.0
-    squares: float = 0.0
-    taken_as: Role = "left out"
-
-    @property
-    def plain_name(self) -> str:
-        """The name in lower case, its words joined by underscores."""
-        return re.sub(r"[\s.-]+", "_", re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", self.name)).lower()
-
-    def add(self, texts: pa.Array, missing: set[str]) -> None:
-        """Add a block of cells; the texts of missing values are added to ``missing``."""
-        absent = pc.is_in(texts, pa.array(MISSING_TEXTS))
-        missing.update(pc.unique(texts.filter(absent)).to_pylist())
-        present = texts.filter(pc.invert(absent))
-        self.rows += len(texts)
-        self.missing += len(texts) - len(present)
-        self.counts_rows = self.counts_rows and len(present) == len(texts)
-        self.values.update(pc.unique(present).to_pylist())
-        self._add_tokens(present)
-        if self.is_number and len(present):
-            try:
-                numbers = present.cast(pa.float64()).to_numpy()
-            except pa.ArrowInvalid:
-                self.is_number = self.is_integer = self.counts_rows = False
-                return
-            self.is_integer = self.is_integer and bool((numbers == np.floor(numbers)).all())
-            steps = np.diff(numbers, prepend=numbers[0] - 1 if math.isnan(self.last) else self.last)
-            self.counts_rows = self.counts_rows and self.is_integer and bool((steps == 1).all())
-            self.last = float(numbers[-1])
-            self.low, self.high = min(self.low, numbers.min()), max(self.high, numbers.max())
-            self.total, self.squares = self.total + numbers.sum(), self.squares + (numbers**2).sum()
-
-    def _add_tokens(self, present: pa.Array) -> None:
-        bracketed = pc.match_substring_regex(present, _BRACKETS)
-        self.bracketed += pc.sum(bracketed).as_py() or 0
-        for separator in (LIST_SEPARATOR,) if self.is_list else SEPARATORS:
-            holds = pc.match_substring(present, separator)
-            several = present.filter(holds if self.is_list else pc.or_(holds, bracketed))
-            if not len(several):
-                continue
-            parts = split_lists(pc.unique(several).cast(pa.binary()), separator)
-            distinct = pc.unique(parts.flatten().drop_null()).to_pylist()
-            tokens, most, count = self.tokens.get(separator, (set(), 0, 0))
-            tokens |= {value.decode("utf-8", "replace") for value in distinct}
-            most = max(most, pc.max(pc.list_value_length(parts)).as_py())
-            self.tokens[separator] = tokens, most, count + len(several)
-
-    @property
-    def separator(self) -> str | None:
-        """The separator of the values if they are lists: then there are at most as many distinct parts as values."""
-        if self.is_list:
-            return LIST_SEPARATOR
-        present = self.rows - self.missing
-        in_brackets = present > 0 and self.bracketed >= 0.9 * present
-        for separator, (tokens, most, count) in sorted(self.tokens.items(), key=lambda item: -item[1][1]):
-            # Blanks are between words, too.
-            if separator == " " and not all(re.fullmatch(r"-?\d+", token) for token in tokens):
-                continue
-            often = count >= LEAST_MULTI_HOT_SHARE * present
-            if most <= MAX_VALUES and (in_brackets or (often and most > 1 and len(tokens) <= len(self.values))):
-                return separator
-        return None
-
-    @property
-    def parts(self) -> set[str]:
-        """The distinct values, or the distinct parts if the values are lists."""
-        if self.separator is None:
-            return self.values
-        tokens = self.tokens.get(self.separator, (set[str](), 0, 0))[0]
-        single = {value for value in self.values if self.separator not in value and not re.search(_BRACKETS, value)}
-        return tokens | {value.strip() for value in single}
-
-    @property
-    def distinct(self) -> int:
-        """The number of distinct values, or of distinct parts if the values are lists."""
-        return len(self.parts)
-
-    def is_dense(self) -> bool:
-        """Whether it is more likely a measurement than a name."""
-        if not self.is_number or ID_NAMES.search(self.plain_name):
-            return False
-        consecutive = len(self.values) >= DENSEST_NUMBERING * (self.high - self.low + 1)
-        return not self.is_integer or (len(self.values) > FEWEST_DENSE_VALUES and not consecutive)
-
-    def is_row_number(self) -> bool:
-        """Whether it counts the rows; in a short log, only a column without a telling name does."""
-        enough = self.rows > FEWEST_DENSE_VALUES or _INDEX_NAMES.fullmatch(self.name) is not None
-        return self.counts_rows and enough and self.rows > 1
-
-    def feature(self) -> dict[str, Any]:
-        """The feature's entry in the schema file."""
-        if self.taken_as == "dense":
-            count = self.rows - self.missing
-            mean = self.total / count
-            deviation = max(0.0, self.squares / count - mean**2) ** 0.5
-            # Counts with a heavy tail need a logarithm; values spread around a mean do not.
-            log1p = self.low >= 0 and deviation > mean
-            return {"name": self.name, "transform": "log1p" if log1p else "standardize"}
-        feature: dict[str, Any] = {"name": self.name, "cardinality": self.distinct + 1}
-        if self.separator is not None:
-            most = max(2, self.tokens.get(self.separator, (set(), 0, 0))[1])
-            feature |= {"max_values": most, "separator": self._free_separator()}
-        return feature
-
-    def _free_separator(self) -> str | None:
-        """The separator for the schema: for lists of the log, one that no value holds."""
-        if not self.is_list:
-            return self.separator
-        parts = self.parts
-        free = (by for by in (*SEPARATORS, LIST_SEPARATOR) if by != " " and not any(by in part for part in parts))
-        return next(free, LIST_SEPARATOR)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -260,8 +104,10 @@ def infer(
             continue
         if column.is_row_number():
             notes.append(f"{column.name}: numbers the rows, so it is left out")
-        else:
-            column.taken_as = "dense" if column.is_dense() else "multi-hot" if column.separator else "categorical"
+            continue
+        column.taken_as = "dense" if column.is_dense() else "multi-hot" if column.separator else "categorical"
+        if column.numbers_rows_in_any_order():
+            notes.append(f"{column.name}: another whole number in every row; leave it out if it only numbers the rows")
     if not any(column.taken_as in ("categorical", "multi-hot") for column in found):
         raise InputError(f"{path}: no column can be a categorical feature, and a schema needs one; edit one by hand")
     notes += _suspicions(sample, found, label_column, label_at_least)
@@ -366,12 +212,9 @@ def _header_is_row(columns: list[Column], file: str, text: TextOptions) -> bool:
     return looks_like_row(names) or 2 * among_values > len(names)
 
 
-_BINARY = ({"0", "1"}, {"0.0", "1.0"}, {"true", "false"}, {"t", "f"}, {"yes", "no"})
-
-
 def _take_label(columns: list[Column], label: str | None, at_least: float | None, path: str) -> str:
     """Find the label; returns its name."""
-    binary = [c for c in columns if {value.lower() for value in c.values} in _BINARY and not c.missing]
+    binary = [c for c in columns if c.is_label()]
     usual = [c for name in LABEL_NAMES for c in columns if c.plain_name == name]
     if label is not None:
         named = next((c for c in columns if c.name == label), None)
@@ -441,7 +284,7 @@ def _suspicions(sample: pa.Table, columns: list[Column], label: str, at_least: f
     notes, told = [], []
     texts = [text.strip().lower() for text in sample.column(label).to_pylist()]
     if at_least is None:
-        clicked = np.array([text in ("1", "1.0", "true", "t", "yes") for text in texts])
+        clicked = np.array([LABEL_TEXTS[text] for text in texts])
     else:
         clicked = np.array([float(text) >= at_least for text in texts])
     for column in columns:

@@ -13,14 +13,12 @@ from tfrs_scaling.input.logs.cells import Cells, Rejected
 from tfrs_scaling.input.logs.lists import split_lists
 from tfrs_scaling.input.logs.times import BAD, DATE, LATEST, NUMBER, is_ambiguous, parse_times
 from tfrs_scaling.input.prepare.hashing import hash_values
-from tfrs_scaling.input.schema import CategoricalFeature, DenseFeature, Schema
+from tfrs_scaling.input.schema import LABEL_TEXTS, CategoricalFeature, DenseFeature, Schema
 
 ID_BITS = 31  # ids must fit a signed int32: tf.io.decode_raw does not support uint32
 NO_CODE = np.uint64(2**64 - 1)  # fills the slots that a multi-hot row does not use
 
 _NO_LABEL = "the label is neither 0 nor 1"
-_LABELS = {"1": 1, "0": 0, "true": 1, "false": 0, "t": 1, "f": 0, "yes": 1, "no": 0}
-_LABELS |= {f"{label}.{'0' * zeros}": label for label in (0, 1) for zeros in range(7)}
 _NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?")
 _RATINGS = (
     'if labels are ratings, or -1 and 1, give the schema the key "label_at_least": the smallest number that is a click '
@@ -148,8 +146,8 @@ class RowParser:
             encoded = cells.dictionary_encode()
             texts = [value.decode("utf-8", "replace").strip().lower() for value in encoded.dictionary.to_pylist()]
             places = encoded.indices.to_numpy()
-            clicked = np.array([_LABELS.get(text) == 1 for text in texts], bool)[places]
-            bad = np.array([text not in _LABELS for text in texts], bool)[places]
+            clicked = np.array([LABEL_TEXTS.get(text, False) for text in texts], bool)[places]
+            bad = np.array([text not in LABEL_TEXTS for text in texts], bool)[places]
             numbers = np.array([_NUMBER.fullmatch(text) is not None for text in texts], bool)[places]
             # Without such rows a class may be gone: all negatives where they are -1, or all ratings but 0 and 1.
             screen.reject(self.schema.label, _NO_LABEL, bad & numbers, _RATINGS)

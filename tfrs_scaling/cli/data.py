@@ -194,7 +194,7 @@ def infer(
 
     FILE is text with a header, JSON lines, Parquet or TFRecord, or a folder or pattern of such files.
     """
-    from tfrs_scaling.input.logs.infer import LIST_SEPARATOR
+    from tfrs_scaling.input.logs.column import LIST_SEPARATOR
     from tfrs_scaling.input.logs.infer import infer as inferred
 
     if out.exists():

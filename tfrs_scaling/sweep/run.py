@@ -38,6 +38,7 @@ def run_study(
 
     Called again, also after it was killed, it continues where it was. It takes the role that the environment gives the
     process (``KERASTUNER_*``, ``TF_CONFIG``): of several processes, the leader alone prepares data and writes runs.csv.
+    Where it prepares data, TensorFlow in this process then sees no GPU: trials have them.
 
     Each trial is a process of its own, so a script must call this under ``if __name__ == "__main__":``.
 

@@ -164,6 +164,31 @@ class InferTest(parameterized.TestCase, tf.test.TestCase):
             (feature,) = (feature for feature in schema["categorical"] if feature["name"] == "f")
             self.assertEqual((feature["cardinality"], feature["max_values"]), (32, 3), msg=schema)
 
+    def test_what_tells_the_label_is_found_where_labels_alternate(self) -> None:
+        rng = np.random.default_rng(0)
+        log = pd.DataFrame({"click": np.arange(COUNT) % 2, "user": rng.integers(0, 90, COUNT)})
+        log["dwell"] = np.where(log["click"] == 1, rng.normal(60, 5, COUNT), rng.normal(0, 5, COUNT)).round(2)
+        _, taken = self._schema(self._written(log, ".csv"))
+        self.assertEqual(taken, {"click": "label", "user": "categorical", "dwell": "left out"})
+
+    def test_row_numbers_in_another_order_and_yes_and_no_in_short(self) -> None:
+        rng = np.random.default_rng(0)
+        log = pd.DataFrame({"click": rng.choice(["Y", "N"], COUNT), "user": rng.integers(0, 90, COUNT)})
+        log["index"], log["place"] = rng.permutation(COUNT), rng.permutation(COUNT)
+        path = self._written(log, ".csv")
+        _, taken = self._schema(path)
+        self.assertEqual((taken["click"], taken["user"], taken["index"]), ("label", "categorical", "left out"))
+        self.assertIn("place: another whole number in every row", " ".join(infer(path).notes))
+
+    def test_names_with_digits_between_blanks_are_a_list_and_words_are_none(self) -> None:
+        rng = np.random.default_rng(0)
+        news = [" ".join(f"N{n}" for n in rng.integers(1, 21, rng.integers(1, 5))) for _ in range(COUNT)]
+        titles = [" ".join(rng.choice(["red", "blue", "tall", "small"], 2)) for _ in range(COUNT)]
+        log = pd.DataFrame({"click": rng.integers(0, 2, COUNT), "news": news, "title": titles})
+        schema, taken = self._schema(self._written(log, ".csv"))
+        self.assertEqual(taken, {"click": "label", "news": "multi-hot", "title": "categorical"})
+        self.assertEqual(schema.categorical[0].cardinality, 20 + 1)
+
     def test_ratings_and_times_as_text(self) -> None:
         log = pd.DataFrame({"rating": [1, 5, 4, 3] * 50, "user": ["a", "b"] * 100})
         log["reviewTime"] = pd.date_range("2020-01-01", periods=200, freq="h").strftime("%d %b %Y %H:%M")
