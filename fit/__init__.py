@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from tfrs_scaling.fit.extrapolation.choose import LAWS as LAWS
     from tfrs_scaling.fit.extrapolation.choose import ChosenLaw as ChosenLaw
     from tfrs_scaling.fit.extrapolation.choose import choose_law as choose_law
+    from tfrs_scaling.fit.extrapolation.predictive import predictive_interval as predictive_interval
     from tfrs_scaling.fit.joint.allocation import Allocation as Allocation
     from tfrs_scaling.fit.joint.allocation import MeasuredCost as MeasuredCost
     from tfrs_scaling.fit.joint.law import JointFit as JointFit
@@ -71,6 +72,7 @@ _MODULES = {
     "pareto_frontier": "laws.frontier",
     "power_law_region": "laws.plateau",
     "power_law_value": "laws.functions",
+    "predictive_interval": "extrapolation.predictive",
     "read_runs": "runs",
     "replicate_weights": "laws.seed_weights",
     "returns_at": "laws.returns",

@@ -30,6 +30,9 @@ class Scheme:
         sizes: What a multiplier multiplies, as in "4 times the embedding rows"; empty for a scheme that scales no size
             of the model. Schemes that do are ranked against one another, as the paper ranks V, H, O and M.
         outside_tables: Whether its parameters are counted without the embedding tables, which it leaves alone.
+        crosses: The schemes whose multipliers it combines.
+        samples_negatives: Whether its multiplier is the share of the rows without a click that are trained on.
+        is_option: Whether a budget can go there.
         caption: What else a reader of its figures must know.
     """
 
@@ -41,6 +44,9 @@ class Scheme:
     multipliers: Literal["size", "share", "epochs", "none"]
     sizes: str = ""
     outside_tables: bool = False
+    crosses: tuple[str, ...] = ()
+    samples_negatives: bool = False
+    is_option: bool = True
     caption: str = ""
 
 
@@ -68,16 +74,18 @@ SCHEMES: dict[str, Scheme] = {
         ),
         # V crossed with H is a plane, no line: see analyses.dimension. Its multiplier is that of the rows.
         Scheme(
-            "VH", "rows of every embedding table × embedding dimension", "V × H", (), NEUTRAL, "none"
+            "VH", "rows of every embedding table × embedding dimension", "V × H", (), NEUTRAL, "none",
+            crosses=("V", "H"),
         ),
         Scheme(
             "F", "share of the features", "F features", ("data", "parameters", "compute"), ("#5b4300", "#f0e442"),
-            "share", caption=" The model sees this share of the features, dense and categorical, each smaller set "
-            "within the larger ones.",
+            "share", is_option=False,
+            caption=" The model sees this share of the features, dense and categorical, each smaller set within the "
+            "larger ones.",
         ),
         Scheme(
             "N", "share of the negatives trained on", "N negatives", ("data", "compute"), ("#2e2585", "#8f7bff"),
-            "share",
+            "share", samples_negatives=True,
             caption=" The model is trained on every click and this share of the other rows, which examples and compute "
             "count; a smaller share needs a longer log for the same examples. NE is measured on all test rows, with "
             "predictions corrected for the sampling.",

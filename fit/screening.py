@@ -3,6 +3,7 @@
 import pandas as pd
 
 from tfrs_scaling.fit.laws.plateau import power_law_region
+from tfrs_scaling.fit.schemes import BASELINE, SCHEMES
 
 SHAPE = ["architecture", "scheme", "multiplier", "embedding_dim"]  # the dimension distinguishes the shapes of VH
 COLLAPSED_NE = 0.9995  # nothing learned: at every rung no better than the background CTR
@@ -77,7 +78,7 @@ def rows_of_scheme(runs: pd.DataFrame, scheme: str) -> pd.DataFrame:
         >>> sorted(rows_of_scheme(read_runs("runs.csv"), "V")["multiplier"].unique().tolist())
         [0.0625, 0.25, 1.0, 4.0, 16.0]
     """
-    return runs[runs["scheme"].isin([*scheme, scheme, "D"])]
+    return runs[runs["scheme"].isin([*SCHEMES[scheme].crosses, scheme, BASELINE])]
 
 
 def with_flags(runs: pd.DataFrame) -> pd.DataFrame:

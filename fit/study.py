@@ -297,8 +297,9 @@ def fit_study(
     resampled = [resample_ladders(chosen, noise) for noise in noises]
     ranking, zones = _compared_schemes(resampled, lines, saturated, level)
     dimensions = tuple(record for own in resampled for record in dimension(own, level=level))
-    # Of E each number of epochs is a curve of its own, of rows seen as often; a frontier would mix them.
-    curves = [line for line in ladders if line.is_frontier == (line.scheme not in (BASELINE, "E"))]
+    # Each number of epochs is a curve of its own, of rows seen equally often; a frontier would mix them.
+    single = {BASELINE, *(row.letter for row in SCHEMES.values() if row.multipliers == "epochs")}
+    curves = [line for line in ladders if line.is_frontier == (line.scheme not in single)]
     generalisations = tuple(generalisation(curves, level=level))
     joint = (
         joint_record(rows, architecture, scheme, level=level)

@@ -9,7 +9,7 @@ import pandas as pd
 
 from tfrs_scaling.common.arrays import Array
 from tfrs_scaling.fit.analyses.ladders import RESAMPLES, Ladders
-from tfrs_scaling.fit.schemes import BASELINE
+from tfrs_scaling.fit.schemes import BASELINE, SCHEMES
 from tfrs_scaling.fit.screening import SHAPE
 
 How = Literal["measured", "law of data", "law of parameters", "joint law"]
@@ -137,11 +137,11 @@ def _measured_shape(rows: pd.DataFrame, architecture: str, ladders: Mapping[str,
     own = ladders[str(first["architecture"])]
     [point] = np.flatnonzero((own.points[[*SHAPE, "examples"]] == first[[*SHAPE, "examples"]]).all(axis=1))
     scheme, multiplier = str(first["scheme"]), float(first["multiplier"])
-    levers = frozenset() if scheme == BASELINE else frozenset(scheme)
+    levers = frozenset() if scheme == BASELINE else frozenset(SCHEMES[scheme].crosses or [scheme])
     if first["architecture"] != architecture:
         levers = frozenset([ARCHITECTURE])
     kept = 1.0  # of the rows of the log
-    if scheme == "N":
+    if SCHEMES[scheme].samples_negatives:
         kept = float(first["base_ctr"] + (1 - first["base_ctr"]) * multiplier)
     ne = float(own.points["ne"].iloc[point])
     return Shape(

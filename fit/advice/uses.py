@@ -85,7 +85,7 @@ class Uses:
             name: resample_ladders(rows, noise_of(name, study.noise)) for name in sorted(rows["architecture"].unique())
         }
         shapes = measured_shapes(rows, self._architecture, self._examples, ladders)
-        self._shapes = [shape for shape in shapes if shape.scheme != "F"]  # no budget is spent on dropping features
+        self._shapes = [shape for shape in shapes if SCHEMES[shape.scheme].is_option]
         self.baseline = next(shape for shape in self._shapes if not shape.levers).measured(self._examples)
         self.allowed = budget.allowed(self.baseline.cost)
 

@@ -137,7 +137,8 @@ def _comparisons(own: Ladders, every: Sequence[Ladders], base: str) -> Iterator[
         both = [examples for examples in mine if examples in baseline]
         if not both:
             continue
-        longer = [n for n in mine if round(n * multiplier) in baseline] if scheme == "E" else []
+        passes = SCHEMES[scheme].multipliers == "epochs"
+        longer = [n for n in mine if passes and round(n * multiplier) in baseline]
         yield _Comparison(
             architecture,
             ARCHITECTURE if other else scheme,

@@ -8,6 +8,7 @@ from tfrs_scaling.fit.laws.power_law import PowerLawFit
 from tfrs_scaling.fit.laws.resampled_laws import law_draws
 from tfrs_scaling.fit.laws.status import Status
 from tfrs_scaling.fit.laws.uncertainty import percentiles
+from tfrs_scaling.fit.schemes import SCHEMES
 from tfrs_scaling.fit.serialization import finite_or_none, known_intervals
 
 
@@ -127,7 +128,7 @@ def _law(fit: PowerLawFit) -> SplitLaw:
 def _words(
     scheme: str, train: PowerLawFit, test: PowerLawFit, interval: tuple[float | None, float | None], reasons: list[str]
 ) -> str:
-    meaning = f" {OF_SEEN_ROWS}" if scheme == "E" else ""
+    meaning = f" {OF_SEEN_ROWS}" if SCHEMES[scheme].multipliers == "epochs" else ""
     low, high = interval
     if low is None or high is None:
         return f"The exponents cannot be compared: that {' and '.join(reasons)} means nothing.{meaning}"

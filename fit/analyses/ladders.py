@@ -15,7 +15,7 @@ from tfrs_scaling.common.arrays import Array, Indices
 from tfrs_scaling.fit.analyses.ladder_laws import ladder_laws, long_ladders, shape_points
 from tfrs_scaling.fit.analyses.noise import TrainingNoise
 from tfrs_scaling.fit.laws.resampling import inflation
-from tfrs_scaling.fit.schemes import SCHEMES
+from tfrs_scaling.fit.schemes import BASELINE, SCHEMES
 from tfrs_scaling.fit.screening import SHAPE
 
 RESAMPLES = 1999  # percentiles of usual levels fall on one of them (Davison and Hinkley 1997)
@@ -61,7 +61,7 @@ class Ladders:
 
     def of(self, scheme: str) -> Indices:
         """The rows of a scheme's points, the baseline's among them."""
-        return np.flatnonzero(self.points["scheme"].isin([scheme, "D"]))
+        return np.flatnonzero(self.points["scheme"].isin([scheme, BASELINE]))
 
     def own(self, scheme: str) -> Indices:
         """The rows of a scheme's points without the baseline's."""

@@ -151,7 +151,7 @@ def data_lines(planes: Mapping[tuple[str, str], pd.DataFrame]) -> Iterator[DataL
             continue
         for multiplier, line in rows[rows["scheme"] == scheme].groupby("multiplier", sort=True):
             yield DataLine(architecture, scheme, multiplier_label(float(str(multiplier))), False, line)
-        if scheme != "D" and not rows.empty:
+        if scheme != BASELINE and not rows.empty:
             yield DataLine(architecture, scheme, FRONTIER, True, rows)
 
 

@@ -16,7 +16,7 @@ from tfrs_scaling.fit.analyses.outlook import Saturation, saturation
 from tfrs_scaling.fit.analyses.ranking import Outcome, Pair, Ranking
 from tfrs_scaling.fit.laws.normalization import normalized
 from tfrs_scaling.fit.laws.power_law import PowerLawFit
-from tfrs_scaling.fit.schemes import SIZES
+from tfrs_scaling.fit.schemes import BASELINE, SIZES
 
 NUMBERS = Path(__file__).with_name("paper_numbers.yaml")
 # Of the loss, per doubling. At 1 % the paper's own data curves, which it calls not saturated, would be: the steepest,
@@ -127,7 +127,7 @@ def compare_with_paper(
         ranked = next((record for record in ranking if (record.architecture, record.x) == (architecture, x)), None)
         claims += _table_1(x, claimed, _normalized(along, frontiers), saturation(along, epsilon=EPSILON), ranked)
     claims.append(_knee(given.knee, [record for record in dimension if record.architecture == architecture]))
-    curves = (record for record in generalisation if (record.architecture, record.scheme) == (architecture, "D"))
+    curves = (record for record in generalisation if (record.architecture, record.scheme) == (architecture, BASELINE))
     return claims + _exponents(given.exponents, next(curves, None))
 
 

@@ -12,6 +12,7 @@ from scipy.interpolate import PchipInterpolator
 from tfrs_scaling.common.arrays import Array, Indices, Mask
 from tfrs_scaling.fit.analyses.ladders import Ladders, own_parameters, simultaneous_intervals
 from tfrs_scaling.fit.analyses.ranking import Outcome
+from tfrs_scaling.fit.schemes import BASELINE
 
 MARGIN = 1e-3  # of NE: what two schemes must differ by to count as different
 PAIRS = (("V", "H"), ("O", "M"))
@@ -122,7 +123,7 @@ def _zones(ladders: Ladders, first: str, second: str, margin: float, level: floa
     gaps, where = [], []
     for size in np.unique(examples):
         curves = [_Curve(ladders.of(s)[examples[ladders.of(s)] == size], parameters) for s in (first, second)]
-        if not all(curve.has_range and (points["scheme"].iloc[curve.rows] != "D").any() for curve in curves):
+        if not all(curve.has_range and (points["scheme"].iloc[curve.rows] != BASELINE).any() for curve in curves):
             continue
         low, high = max(curve.low for curve in curves), min(curve.high for curve in curves)
         common = budgets[(budgets >= low * (1 - 1e-9)) & (budgets <= high * (1 + 1e-9))]
@@ -167,7 +168,7 @@ def _budgets(ladders: Ladders, parameters: Array, first: str, second: str) -> tu
     low, high = (np.log(end) for end in (max(r.min() for r in ranges), min(r.max() for r in ranges)))
     if low >= high:
         return np.zeros(0), 0.0
-    baseline = parameters[(ladders.points["scheme"] == "D").to_numpy()]
+    baseline = parameters[(ladders.points["scheme"] == BASELINE).to_numpy()]
     middle = float(np.log(baseline[0])) if baseline.size else (low + high) / 2
     steps = np.arange(1, _PLACES + 1) / _PLACES
     below, above = middle - steps[::-1] * (middle - low), middle + steps * (high - middle)

@@ -204,6 +204,13 @@ def predictive_interval(fit: PowerLawFit, x: ArrayLike) -> PredictiveInterval | 
 
     Raises:
         ValueError: an x is not a positive finite number.
+
+    Example:
+        >>> from tfrs_scaling.fit import fit_power_law
+        >>> examples = [1_000, 2_000, 4_000, 8_000, 16_000, 32_000]
+        >>> fit = fit_power_law(examples, [0.97, 0.94, 0.915, 0.895, 0.88, 0.868])
+        >>> predictive_interval(fit, 16_000).kind, predictive_interval(fit, 64_000).kind
+        ('assumes the form', 'allows for the form being wrong')
     """
     places = positive("x", x)
     if not fit.status.is_fitted:

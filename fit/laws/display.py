@@ -1,5 +1,6 @@
 """What results have in common: they print as aligned tables, plot with their law, and compare by what is stored."""
 
+import abc
 import html
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -14,16 +15,16 @@ _AHEAD = 4.0  # how far beyond the largest x an extrapolated law is drawn
 _COLOUR = BLUE[0]
 
 
-class Stored:
+class Stored(abc.ABC):
     """A result that equals any other of its type with the same content, NaN counting as equal to NaN.
 
     The ``__eq__`` of dataclasses compares field by field, and NaN differs from itself (from Python 3.13 on, even the
     same NaN object).
     """
 
+    @abc.abstractmethod
     def to_dict(self) -> dict[str, Any]:
         """All fields as JSON."""
-        raise NotImplementedError
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, type(self)):
@@ -33,12 +34,12 @@ class Stored:
     __hash__ = None  # type: ignore[assignment]  # as of any record with a dictionary in it
 
 
-class Printable:
+class Printable(abc.ABC):
     """A result that prints as its summary, in a notebook too."""
 
+    @abc.abstractmethod
     def summary(self) -> str:
         """The result as an aligned table of text."""
-        raise NotImplementedError
 
     def __str__(self) -> str:
         return self.summary()

@@ -5,7 +5,7 @@ import pandas as pd
 from tfrs_scaling.common.words import human
 from tfrs_scaling.fit.labels import multiplier_label
 from tfrs_scaling.fit.report.view import About, StudyView
-from tfrs_scaling.fit.schemes import SCHEMES
+from tfrs_scaling.fit.schemes import BASELINE, SCHEMES
 
 
 def methods(view: StudyView) -> list[str]:
@@ -18,7 +18,7 @@ def _trained(runs: pd.DataFrame) -> str:
     parts = []
     for scheme, rows in runs.groupby("scheme", sort=False):
         multipliers = [f"{multiplier_label(value)}×" for value in sorted(rows["multiplier"].unique())]
-        if scheme != "D":
+        if scheme != BASELINE:
             parts.append(f"{scheme} ({SCHEMES[str(scheme)].words}) at {', '.join(multipliers)}")
     shapes = "the baseline alone" if not parts else f"the baseline and {'; '.join(sorted(parts))}"
     architectures = ", ".join(sorted(runs["architecture"].unique()))

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Generic, Literal, TypeVar
 
 from tfrs_scaling.common.words import FLOPS, UNKNOWN, compact, human, interval
+from tfrs_scaling.fit.schemes import SIZES
 
 Kind = Literal["text", "words", "number", "count", "estimate", "verdict"]
 Value = str | float | None
@@ -18,10 +19,9 @@ Shown = TypeVar("Shown", contravariant=True)
 # A verdict's look; whatever is not here looks like a caution. Its words say the same as its colour.
 _LOOKS = {
     "sound": "ok", "agrees": "ok", "inside": "ok", ">": "ok", "<": "ok", "same": "ok", "no": "ok", "lower": "ok",
-    "V": "ok", "H": "ok", "O": "ok", "M": "ok",
     "≈": "unsure", "cannot tell": "unsure", "too few points": "unsure", "no difference": "unsure", "": "unsure",
     "lower (alone)": "unsure", "higher (alone)": "unsure",
-}  # fmt: skip
+} | dict.fromkeys(SIZES, "ok")  # fmt: skip
 # What a spreadsheet takes for the beginning of a formula.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _PUNCTUATION = str.maketrans({mark: f"&#{ord(mark)};" for mark in string.punctuation} | dict.fromkeys("\n\r", " "))
