@@ -15,6 +15,7 @@ from pydantic import TypeAdapter, ValidationError
 from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.common.files import write_text_atomically
 from tfrs_scaling.fit.analyses.architectures import ArchitectureComparison, architectures
+from tfrs_scaling.fit.analyses.backtests import Backtests, backtests
 from tfrs_scaling.fit.analyses.best import Best, best_scheme
 from tfrs_scaling.fit.analyses.dimension import BestDimension, dimension
 from tfrs_scaling.fit.analyses.effects import Effect, effects
@@ -34,7 +35,7 @@ from tfrs_scaling.fit.schemes import BASELINE, SCHEMES, SIZES
 from tfrs_scaling.fit.screening import collapsed_trials, usable_runs, with_flags
 from tfrs_scaling.fit.serialization import encode, flat
 
-FORMAT = 5
+FORMAT = 6
 
 
 @dataclass(frozen=True)
@@ -98,6 +99,7 @@ class StudyFits:
         architectures: Each other architecture's baseline against that of the one studied.
         held_out: The largest data size of each line, predicted from the others.
         held_out_words: ``held_out`` as a sentence.
+        backtests: How many of the study's own predictions fell inside their interval.
         effects: Every shape against its baseline.
         paper: The claims of Ardalani et al. (2022) beside the study's findings.
     """
@@ -119,6 +121,7 @@ class StudyFits:
     architectures: tuple[ArchitectureComparison, ...]
     held_out: tuple[HeldOut, ...]
     held_out_words: str
+    backtests: tuple[Backtests, ...]
     effects: tuple[Effect, ...]
     paper: tuple[Claim, ...]
 
@@ -329,6 +332,7 @@ def fit_study(
         architectures=tuple(architectures(_baseline_laws(chosen, lines), base, level=level)),
         held_out=tuple(predictions),
         held_out_words=held_out_words(predictions, level=level),
+        backtests=tuple(backtests(ladders, predictions, level=level)),
         effects=tuple(effects(resampled, base, level=level)),
         paper=tuple(compare_with_paper(lines, ranking, dimensions, generalisations)),
     )

@@ -1,6 +1,6 @@
 """The extrapolation test inside every study: the largest data size held out, predicted and compared."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,6 +9,7 @@ from tfrs_scaling.common.arrays import Array
 from tfrs_scaling.fit.analyses.lines import DataLine
 from tfrs_scaling.fit.extrapolation.predictive import predictive_interval
 from tfrs_scaling.fit.laws.status import FEWEST
+from tfrs_scaling.fit.screening import SHAPE
 from tfrs_scaling.fit.serialization import finite_or_none
 
 LAW = "alpha * examples**-beta + gamma"
@@ -45,7 +46,7 @@ def held_out(lines: Iterable[DataLine], *, level: float = 0.95) -> list[HeldOut]
     """Predict the largest data size of every line from the smaller ones, as the study's own fits would have.
 
     The plateau is looked for, and the law fitted, without the largest size: nothing of it leaks. The interval allows
-    for the form of the law being wrong (``predictive_interval``).
+    for the form of the law being wrong (``predictive_interval``). A frontier that is one shape's line counts once.
 
     Args:
         lines: Lines against data.
@@ -55,7 +56,7 @@ def held_out(lines: Iterable[DataLine], *, level: float = 0.95) -> list[HeldOut]
         One record for each line that has a law without its largest size: four places off the plateau or more.
     """
     records = []
-    for line in lines:
+    for line in distinct_lines(lines):
         sizes = line.sizes()
         if len(sizes) <= FEWEST:
             continue
@@ -82,6 +83,17 @@ def held_out(lines: Iterable[DataLine], *, level: float = 0.95) -> list[HeldOut]
             )
         )
     return records
+
+
+def distinct_lines(lines: Iterable[DataLine]) -> Iterator[DataLine]:
+    """The lines without the frontiers that are one shape's line, which say nothing that this line does not."""
+    for line in lines:
+        if line.is_frontier:
+            means = line.rows.groupby(["examples", *SHAPE], sort=True)["test_ne"].mean().reset_index()
+            best = means.loc[means.groupby("examples")["test_ne"].idxmin()]
+            if len(best[SHAPE].drop_duplicates()) == 1:
+                continue
+        yield line
 
 
 def held_out_words(records: list[HeldOut], *, level: float = 0.95) -> str:
