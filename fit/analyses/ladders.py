@@ -79,8 +79,8 @@ def own_parameters(scheme: str) -> str:
 def resample_ladders(rows: pd.DataFrame, noise: TrainingNoise, *, seed: int = 0) -> Ladders:
     """The points of an architecture, resampled together.
 
-    A training keeps the ``shared`` part of its noise at all its data sizes. All of a resample share the factor of
-    Student's t for the uncertainty of the noise.
+    A training keeps the ``shared`` part of its noise at all its data sizes, and the ``paired`` part moves in all shapes
+    trained with one seed. All of a resample share the factor of Student's t for the uncertainty of the noise.
 
     Args:
         rows: The rows that may carry a fit, as ``usable_runs`` returns them, of any architectures.
@@ -90,17 +90,29 @@ def resample_ladders(rows: pd.DataFrame, noise: TrainingNoise, *, seed: int = 0)
     Returns:
         The ladders; without a point where none was measured.
     """
-    points = shape_points(rows[rows["architecture"] == noise.architecture])
+    own = rows[rows["architecture"] == noise.architecture]
+    points = shape_points(own)
     if not noise.is_known:
         return Ladders(noise, points, np.full((RESAMPLES, len(points)), np.nan))
-    shape = points.groupby(SHAPE, sort=True).ngroup().to_numpy()
     # Two architectures' noise is independent.
     rng = np.random.default_rng([seed, *noise.architecture.encode()])
-    kept = rng.standard_normal((RESAMPLES, int(shape.max(initial=-1)) + 1))[:, shape]
-    own = rng.standard_normal((RESAMPLES, len(points)))
-    error = noise.at(points["examples"]) / np.sqrt(points["seeds"].to_numpy())
-    shocks = inflation(noise.degrees, rng, RESAMPLES) * error
-    return Ladders(noise, points, shocks * (np.sqrt(noise.shared) * kept + np.sqrt(1 - noise.shared) * own))
+    sizes, at = np.unique(points["examples"], return_inverse=True)
+    shape = points.groupby(SHAPE, sort=True).ngroup().to_numpy()
+    moved = _noise_of(rng, int(shape.max(initial=-1)) + 1, sizes.size, noise.shared)[:, shape, at]
+    moved *= np.sqrt((1 - noise.paired) / points["seeds"].to_numpy())
+    if noise.paired:
+        seeds = own.assign(once=1.0).pivot_table("once", [*SHAPE, "examples"], "seed", fill_value=0.0).to_numpy()
+        common = _noise_of(rng, seeds.shape[1], sizes.size, noise.shared)
+        for column in range(seeds.shape[1]):
+            share = seeds[:, column] / points["seeds"].to_numpy()
+            moved += np.sqrt(noise.paired) * share * common[:, column, at]
+    return Ladders(noise, points, inflation(noise.degrees, rng, RESAMPLES) * noise.at(points["examples"]) * moved)
+
+
+def _noise_of(rng: np.random.Generator, trainings: int, sizes: int, shared: float) -> Array:
+    """Noise of variance 1 in each resample, of each training at each data size."""
+    kept = rng.standard_normal((RESAMPLES, trainings, 1))
+    return np.sqrt(shared) * kept + np.sqrt(1 - shared) * rng.standard_normal((RESAMPLES, trainings, sizes))
 
 
 def simultaneous_intervals(estimates: Array, deviations: Array, level: float) -> tuple[Array, Array]:

@@ -9,7 +9,7 @@ from tfrs_scaling.fit.analyses.noise import Source, TrainingNoise, noise_of, tra
 def noise(sd: float, degrees: float, source: Source = "seeds", architecture: str = "dot") -> TrainingNoise:
     """The same noise at every data size, none of which a training keeps."""
     known = source != "none"
-    return TrainingNoise(architecture, (1,) * known, (sd,) * known, 0.0, degrees, source)
+    return TrainingNoise(architecture, (1,) * known, (sd,) * known, 0.0, 0.0, degrees, source)
 
 
 UNKNOWN = noise(0.0, 0, "none")

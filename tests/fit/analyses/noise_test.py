@@ -9,6 +9,8 @@ from scipy import stats
 
 from tests.helpers.levers import LADDER, NOISE, Scenario
 from tests.helpers.planted import planted_row
+from tests.helpers.training_noise import Equal, RealNoise
+from tfrs_scaling.fit.analyses.ladders import resample_ladders
 from tfrs_scaling.fit.analyses.noise import TrainingNoise, base_architecture, noise_of, training_noise
 from tfrs_scaling.fit.runs import COLUMNS
 
@@ -18,9 +20,11 @@ class TrainingNoiseTest(tf.test.TestCase):
         scenario = Scenario("params=4x", {"V": 40.0}, None)
         found = [noise_of("dot", training_noise(scenario.study(np.random.default_rng(seed)))) for seed in range(5)]
         for noise in found:
-            self.assertEqual((noise.source, noise.shared, noise.examples), ("ladders", 0, LADDER))
+            self.assertEqual((noise.source, noise.shared, noise.examples), ("ladders", 0.75, LADDER))
             self.assertBetween(noise.degrees, 5, 17 * (8 - 3))  # 17 ladders of 8 points, three parameters each
-        self.assertAllClose(np.mean([np.square(noise.sd) for noise in found]), NOISE**2, rtol=0.25)
+            self.assertIn("with one seed", noise.words)
+        own = [np.square(noise.sd) * (1 - noise.shared) for noise in found]
+        self.assertAllClose(np.mean(own), NOISE**2, rtol=0.25)
 
     def test_of_seeds_sees_what_a_whole_training_is_off_by(self) -> None:
         scenario = Scenario("params=4x", {"V": 40.0}, None, offset=2e-3, seeds=3)
@@ -29,6 +33,32 @@ class TrainingNoiseTest(tf.test.TestCase):
         self.assertBetween(noise.degrees, 17 * 2, 17 * 2 * 2)  # points of one training are hardly independent
         self.assertAllClose(noise.sd, [math.hypot(2e-3, NOISE)] * 8, rtol=0.3)
         self.assertAllClose(noise.shared, 2e-3**2 / (2e-3**2 + NOISE**2), atol=0.1)
+
+    def test_what_all_shapes_of_a_seed_have_in_common_is_found_and_cancels(self) -> None:
+        found = {}
+        for share in (0.0, 0.8):
+            noises = []
+            for seed in range(6):
+                [noise] = training_noise(Equal(RealNoise(paired=share), 3).study(seed))
+                noises.append(noise)
+            found[share] = noises
+        for share, noises in found.items():
+            differences = [noise.error(noise.examples[-1], 3, 3) for noise in noises]
+            self.assertAllClose(np.mean(differences), 5e-4 * math.sqrt(2 / 3 * (1 - share)), rtol=0.15)
+            self.assertAllClose(np.mean([noise.paired for noise in noises]), share, atol=0.15)
+        self.assertIn("with the same seed", found[0.8][0].words)
+
+    def test_shapes_of_other_seeds_are_not_paired(self) -> None:
+        noise = RealNoise(paired=0.8)
+        runs = Equal(noise, 6).study(0)
+        apart = runs[(runs["seed"] < 3) == (runs["scheme"] == "D")]  # the baseline alone has the first three
+        same, other = (resample_ladders(rows, training_noise(rows)[0]) for rows in (runs[runs["seed"] < 3], apart))
+        spread = []
+        for ladders in (same, other):
+            top = ladders.points["examples"] == LADDER[-1]
+            rows = [np.flatnonzero(top & (ladders.points["scheme"] == s))[0] for s in "DV"]
+            spread.append(float(np.std(ladders.shocks[:, rows[0]] - ladders.shocks[:, rows[1]])))
+        self.assertLess(spread[0], 0.8 * spread[1])
 
     def test_of_a_single_rung_and_seed_is_unknown(self) -> None:
         rows = Scenario("params=4x", {}, None).study(np.random.default_rng(0))
@@ -47,9 +77,10 @@ class TrainingNoiseTest(tf.test.TestCase):
         self.assertAllClose(cross.sd, dot.sd, rtol=0.1)
 
     def test_at_error_and_quantile(self) -> None:
-        noise = TrainingNoise("dot", (1000, 4000), (0.004, 0.002), 0.5, 7, "seeds")
+        noise = TrainingNoise("dot", (1000, 4000), (0.004, 0.002), 0.5, 0.75, 7, "seeds")
         self.assertAllClose(noise.at([500, 1000, 2000, 4000, 9000]), [0.004, 0.004, 0.003, 0.002, 0.002])
-        self.assertAllClose(noise.error(4000, 1, 1), 0.002 * math.sqrt(2))
+        self.assertAllClose(noise.error(4000, 1, 1), 0.002 * math.sqrt(2 * 0.25))  # of the same seed
+        self.assertAllClose(noise.error(4000, 1, 3), 0.002 * math.sqrt(4 / 3 - 0.75 * 2 / 3))  # one seed in common
         self.assertAllClose(noise.error(1000, 4), 0.002)
         self.assertAllClose(noise.quantile(0.975), stats.t(7).ppf(0.975))
         self.assertIn("±0.002 ", noise.words)
