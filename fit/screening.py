@@ -85,8 +85,8 @@ def with_flags(runs: pd.DataFrame) -> pd.DataFrame:
     """The run table with its ``flags`` column set, from the other columns alone.
 
     ``collapsed``: the trial learned nothing at any rung. ``lr_at_edge``: the learning rate selected for
-    this shape is the smallest or largest of the study's, so a better one may lie beyond. ``plateau``: the
-    point lies left of the power-law region of its trial's curve.
+    this shape is the smallest or largest of the study's, or the only one, so a better one may lie beyond. ``plateau``:
+    the point lies left of the power-law region of its trial's curve.
 
     Args:
         runs: The run table.
@@ -106,10 +106,9 @@ def with_flags(runs: pd.DataFrame) -> pd.DataFrame:
     for index in ok.index[dead]:
         marks[index].append("collapsed")
     rates = rows["learning_rate"]
-    if rates.nunique() > 1:
-        chosen = at_selected_rate(rows)
-        for index in chosen.index[chosen["learning_rate"].isin([rates.min(), rates.max()])]:
-            marks[index].append("lr_at_edge")
+    chosen = at_selected_rate(rows)
+    for index in chosen.index[chosen["learning_rate"].isin([rates.min(), rates.max()])]:
+        marks[index].append("lr_at_edge")
     for _, curve in ok[~dead].groupby("trial_id", sort=True):
         ladder = curve.sort_values("examples")
         if len(ladder) > 1:

@@ -303,7 +303,7 @@ def fit_study(
     # Each number of epochs is a curve of its own, of rows seen equally often; a frontier would mix them.
     single = {BASELINE, *(row.letter for row in SCHEMES.values() if row.multipliers == "epochs")}
     curves = [line for line in ladders if line.is_frontier == (line.scheme not in single)]
-    generalisations = tuple(generalisation(curves, level=level))
+    generalisations = tuple(generalisation(curves, lines, level=level))
     joint = (
         joint_record(rows, architecture, scheme, level=level)
         for (architecture, scheme), rows in planes.items()
@@ -334,7 +334,7 @@ def fit_study(
         held_out_words=held_out_words(predictions, level=level),
         backtests=tuple(backtests(ladders, predictions, level=level)),
         effects=tuple(effects(resampled, base, level=level)),
-        paper=tuple(compare_with_paper(lines, ranking, dimensions, generalisations)),
+        paper=tuple(compare_with_paper(lines, saturated, ranking, dimensions, generalisations)),
     )
 
 

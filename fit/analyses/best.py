@@ -17,7 +17,7 @@ class Bayes:
         bayes_ne: The lowest NE that any model can reach.
         standard_error: Standard error of bayes_ne on the test split.
         gamma: The fitted floor; None where nothing was fitted.
-        contains: Whether gamma's interval, widened by the uncertainty of bayes_ne, contains it.
+        contains: Whether gamma's interval contains it, or lies within the error of bayes_ne.
         why: What ``contains`` rests on.
     """
 
@@ -68,7 +68,7 @@ def best_scheme(lines: Iterable[LineFit], bayes_ne: float | None, standard_error
 
 
 def _against_bayes(fit: PowerLawFit, bayes_ne: float, standard_error: float) -> Bayes:
-    """Whether gamma's interval, widened by the uncertainty of the Bayes NE, contains it; if not, why."""
+    """Whether gamma's interval contains the Bayes NE, or agrees within its error; if not, why."""
     low, high = fit.interval["gamma"]
     margin = 1.96 * standard_error
     contains = False
@@ -77,6 +77,9 @@ def _against_bayes(fit: PowerLawFit, bayes_ne: float, standard_error: float) -> 
     elif low - margin <= bayes_ne <= high + margin:
         contains = True
         why = "the interval of the fitted floor contains the Bayes NE"
+        if not low <= bayes_ne <= high:
+            side = "above" if low > bayes_ne else "below"
+            why = f"the interval of the fitted floor lies {side} the Bayes NE, but agrees within the latter's own error"
         if not fit.status.has_floor:
             why += " (the interval is wide: the data do not say where the floor lies)"
     elif high + margin < bayes_ne:

@@ -41,6 +41,11 @@ class BestDimension:
     margin: float
     why: str
 
+    @property
+    def is_known(self) -> bool:
+        """Whether the knee's interval spans a factor of at most four, a doubling either way."""
+        return self.knee_low is not None and self.knee_high is not None and self.knee_high <= 4 * self.knee_low
+
 
 def dimension(ladders: Ladders, *, margin: float = MARGIN, level: float = 0.95) -> list[BestDimension]:
     """The best embedding dimension and the knee for each multiplier of the rows (Figure 9 of Ardalani et al. 2022).
@@ -88,7 +93,7 @@ def dimension(ladders: Ladders, *, margin: float = MARGIN, level: float = 0.95) 
                 knee_low=knee.low,
                 knee_high=knee.high,
                 margin=margin,
-                why=_why(best.value, knee.value, dims.tolist(), ladders.noise, margin),
+                why=_why(best.value, knee, dims.tolist(), ladders.noise, margin),
             )
         )
     return records
@@ -121,11 +126,16 @@ def _places(ne: Array, margin: float) -> tuple[Indices, Indices]:
     return np.argmin(ne, axis=1), np.argmax(ne <= lowest * (1 + margin), axis=1)
 
 
-def _why(best: int, knee: int, dims: list[int], noise: TrainingNoise, margin: float) -> str:
+def _why(best: int, knee: _Estimate, dims: list[int], noise: TrainingNoise, margin: float) -> str:
     words = [f"the knee is the smallest dimension whose NE is within {margin:.2%} of the best"]
     words.append(f"the noise of one training is {noise.words}")
-    if best == knee == dims[-1]:
+    if knee.low is None or knee.high is None:
+        words.append("so where the knee lies cannot be determined")
+    elif knee.high > 4 * knee.low:
+        factor = knee.high / knee.low
+        words.append(f"the interval of the knee spans a factor of {factor:g}, so where it lies cannot be determined")
+    elif best == knee.value == dims[-1]:
         words.append("NE still falls at the largest dimension measured, so the knee lies there or beyond")
-    elif knee == dims[0]:
+    elif knee.value == dims[0]:
         words.append("the smallest dimension measured is as good, so the knee lies there or below")
     return "; ".join(words)

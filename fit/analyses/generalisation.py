@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from tfrs_scaling.fit.analyses.lines import DataLine
+from tfrs_scaling.fit.analyses.lines import DataLine, LineFit
 from tfrs_scaling.fit.laws.power_law import PowerLawFit
 from tfrs_scaling.fit.laws.resampled_laws import law_draws
 from tfrs_scaling.fit.laws.status import Status
@@ -63,30 +63,35 @@ OF_SEEN_ROWS = (
 )
 
 
-def generalisation(lines: Iterable[DataLine], *, level: float = 0.95) -> list[Generalisation]:
+def generalisation(
+    lines: Iterable[DataLine], laws: Iterable[LineFit] = (), *, level: float = 0.95
+) -> list[Generalisation]:
     """The exponent of the training curve against that of the test curve (Figure 10 of Ardalani et al. 2022).
 
-    Both curves are fitted to the same data sizes, all but the smallest: the progressive NE of the rows before it holds
-    all of a model's first steps. Over equal doublings the mean of ``x**-beta`` is itself a power law of the same
-    exponent, so the exponents may be compared although one curve is of rungs and the other of points.
+    The law of the test curve is the one that the line has everywhere. The training curve leaves out the smallest data
+    size, the progressive NE of whose rows holds all of a model's first steps. Over equal doublings the mean of
+    ``x**-beta`` is itself a power law of the same exponent, so the exponents may be compared although one curve is of
+    rungs and the other of points.
 
     The interval of the difference takes the two curves' noise for independent. They are of the same trainings, and
     what lifts one mostly lifts the other, so it is wide rather than narrow.
 
     Args:
         lines: Lines against data: the baseline's ladder, frontiers, and ladders of E.
+        laws: Laws of these lines, where they are known already.
         level: Confidence level.
 
     Returns:
         One record for each line with three data sizes or more.
     """
     records = []
+    known = {(law.architecture, law.scheme, law.line): law.fit for law in laws if law.x == "data"}
     for line in lines:
         sizes = line.sizes()
         if len(sizes) < 3:
             continue
-        later = line.within(sizes[1], sizes[-1])
-        train, test = later.fit("train_ne", level=level), later.fit(level=level)
+        train = line.within(sizes[1], sizes[-1]).fit("train_ne", level=level)
+        test = known.get((line.architecture, line.scheme, line.line)) or line.fit(level=level)
         if train is None or test is None:
             continue
         low = high = difference = None

@@ -59,6 +59,16 @@ class Ladders:
             "difference can be distinguished from chance"
         )
 
+    @property
+    def one_seed(self) -> str:
+        """What verdicts rest on where there are too few seeds; empty where there are enough."""
+        if self.noise.source != "ladders":
+            return ""
+        return (
+            "one seed: what a training is off by at all data sizes does not show, so an error of twice the scatter of "
+            "ladders is assumed; three seeds would tell"
+        )
+
     def of(self, scheme: str) -> Indices:
         """The rows of a scheme's points, the baseline's among them."""
         return np.flatnonzero(self.points["scheme"].isin([scheme, BASELINE]))
@@ -113,6 +123,28 @@ def _noise_of(rng: np.random.Generator, trainings: int, sizes: int, shared: floa
     """Noise of variance 1 in each resample, of each training at each data size."""
     kept = rng.standard_normal((RESAMPLES, trainings, 1))
     return np.sqrt(shared) * kept + np.sqrt(1 - shared) * rng.standard_normal((RESAMPLES, trainings, sizes))
+
+
+def lowest_up_to(losses: Array, costs: Array, places: Array) -> Array:
+    """The lowest loss with at most a cost, between measured costs along a line in the logarithm of the cost.
+
+    Args:
+        losses: Losses of k points in each of r resamples, shape (r, k).
+        costs: Costs of the points, above 0, shape (k,), in any order.
+        places: Costs between the least and the largest, shape (p,).
+
+    Returns:
+        Shape (r, p).
+    """
+    order = np.argsort(costs, kind="stable")
+    steps, first = np.unique(costs[order], return_index=True)
+    lowest = np.minimum.accumulate(np.minimum.reduceat(losses[:, order], first, axis=1), axis=1)
+    logs, wanted = np.log(steps), np.log(places)
+    right = np.clip(np.searchsorted(logs, wanted), 1, max(logs.size - 1, 1))
+    if logs.size == 1:
+        return np.repeat(lowest, places.size, axis=1)
+    share = np.clip((wanted - logs[right - 1]) / (logs[right] - logs[right - 1]), 0.0, 1.0)
+    return np.asarray(lowest[:, right - 1] * (1 - share) + lowest[:, right] * share)
 
 
 def simultaneous_intervals(estimates: Array, deviations: Array, level: float) -> tuple[Array, Array]:

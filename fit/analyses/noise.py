@@ -165,7 +165,10 @@ def _between_seeds(rows: pd.DataFrame, points: pd.DataFrame, at: Indices) -> _Se
     members = several.assign(off=off, bit=2.0**seed)
     members["seeds"] = members.groupby([*SHAPE, "examples"], sort=True)["bit"].transform("sum")
     cells = members.groupby(["at", "seeds", "seed"], sort=True)
-    shapes, common = cells["off"].transform("size").to_numpy(dtype=np.float64), cells["off"].transform("mean").to_numpy()
+    shapes, common = (
+        cells["off"].transform("size").to_numpy(dtype=np.float64),
+        cells["off"].transform("mean").to_numpy(),
+    )
     unit = np.sqrt(np.bincount(place, off**2) / np.maximum(np.bincount(place, 1 - 1 / number), 1e-9))[place]
     scaled = off / np.maximum(unit, 1e-30) * np.sqrt(number / (number - 1))
     paired = _correlation(scaled, cells.ngroup())

@@ -12,16 +12,14 @@ from pydantic import TypeAdapter
 from tfrs_scaling.fit.analyses.dimension import BestDimension
 from tfrs_scaling.fit.analyses.generalisation import Generalisation, SplitLaw
 from tfrs_scaling.fit.analyses.lines import LineFit
-from tfrs_scaling.fit.analyses.outlook import Saturation, saturation
+from tfrs_scaling.fit.analyses.outlook import EPSILON, Saturation
 from tfrs_scaling.fit.analyses.ranking import Outcome, Pair, Ranking
+from tfrs_scaling.fit.labels import FRONTIER
 from tfrs_scaling.fit.laws.normalization import normalized
 from tfrs_scaling.fit.laws.power_law import PowerLawFit
 from tfrs_scaling.fit.schemes import BASELINE, SIZES
 
 NUMBERS = Path(__file__).with_name("paper_numbers.yaml")
-# Of the loss, per doubling. At 1 % the paper's own data curves, which it calls not saturated, would be: the steepest,
-# 0.07 x**-0.12 + 0.97, gains 0.2 % where it ends (x = 5120, in millions of examples).
-EPSILON = 0.001
 Agreement = Literal["agrees", "differs", "cannot tell"]
 AGREES: Agreement = "agrees"
 DIFFERS: Agreement = "differs"
@@ -91,6 +89,7 @@ def read_paper_numbers() -> PaperNumbers:
 
 def compare_with_paper(
     lines: Sequence[LineFit] = (),
+    saturation: Sequence[Saturation] = (),
     ranking: Sequence[Ranking] = (),
     dimension: Sequence[BestDimension] = (),
     generalisation: Sequence[Generalisation] = (),
@@ -109,6 +108,7 @@ def compare_with_paper(
 
     Args:
         lines: Lines of a study. Where there are several architectures, ``dot`` is compared, as the paper's models are.
+        saturation: Saturation of these lines.
         ranking: Ranking of the same study.
         dimension: Best dimensions of the same study.
         generalisation: Generalisation records of the same study.
@@ -125,7 +125,13 @@ def compare_with_paper(
     for x, claimed in given.table_1.items():
         along = [line for line in frontiers if line.x == x and line.scheme in SIZES]
         ranked = next((record for record in ranking if (record.architecture, record.x) == (architecture, x)), None)
-        claims += _table_1(x, claimed, _normalized(along, frontiers), saturation(along, epsilon=EPSILON), ranked)
+        measured = {line.scheme for line in along}
+        phases = [
+            record
+            for record in saturation
+            if (record.architecture, record.x, record.line) == (architecture, x, FRONTIER) and record.scheme in measured
+        ]
+        claims += _table_1(x, claimed, _normalized(along, frontiers), phases, ranked)
     claims.append(_knee(given.knee, [record for record in dimension if record.architecture == architecture]))
     curves = (record for record in generalisation if (record.architecture, record.scheme) == (architecture, BASELINE))
     return claims + _exponents(given.exponents, next(curves, None))
@@ -253,6 +259,8 @@ def _knee(paper: float, records: Sequence[BestDimension]) -> Claim:
     low = nearest.knee if nearest.knee_low is None else nearest.knee_low
     high = nearest.knee if nearest.knee_high is None else nearest.knee_high
     ours = f"{nearest.knee:g} ({low:g} to {high:g})"
+    if not nearest.is_known:
+        return _claim(claim, source, said, ours, (CANNOT_TELL, nearest.why))
     if low <= paper <= high:
         return _claim(claim, source, said, ours, (AGREES, ""))
     dims = nearest.dims

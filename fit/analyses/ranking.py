@@ -8,9 +8,10 @@ from typing import Literal
 import numpy as np
 
 from tfrs_scaling.common.arrays import Array, Indices, Mask
-from tfrs_scaling.fit.analyses.ladders import Ladders, own_parameters, simultaneous_intervals
+from tfrs_scaling.fit.analyses.ladders import Ladders, lowest_up_to, own_parameters, simultaneous_intervals
 from tfrs_scaling.fit.analyses.lines import LineFit
 from tfrs_scaling.fit.analyses.outlook import EPSILON, Saturation, Verdict
+from tfrs_scaling.fit.analyses.stretches import Stretch, leading_stretches, stretch_words
 from tfrs_scaling.fit.labels import FRONTIER
 from tfrs_scaling.fit.laws.status import Status
 from tfrs_scaling.fit.schemes import BASELINE, SIZES
@@ -30,7 +31,7 @@ class Pair:
         outcome: ``>`` where the first has the lower NE outside the noise, ``<`` where the second has, else ``≈``.
         difference: NE of the first less that of the second; None where they cannot be compared.
         at: The x of the comparison; against parameters, a multiple of the baseline's; None likewise.
-        why: Why the outcome is ``≈``; empty where it is not.
+        why: Why the outcome is ``≈``, or what it rests on where there is one seed; else empty.
     """
 
     first: str
@@ -79,6 +80,8 @@ class Ranking:
         text: Such as ``V > H ≈ O``; a difference within a group stands in parentheses.
         order: Groups of schemes, best first; every scheme of a group is better than every one of the groups after it.
         pairs: Comparisons of every pair of schemes.
+        stretches: Which schemes lead where, over the range that all were measured in; none against parameters.
+        along: The same in words; empty likewise.
         schemes: The laws of the frontiers.
     """
 
@@ -87,6 +90,8 @@ class Ranking:
     text: str
     order: tuple[tuple[str, ...], ...]
     pairs: tuple[Pair, ...]
+    stretches: tuple[Stretch, ...]
+    along: str
     schemes: tuple[SchemeLaw, ...]
 
 
@@ -101,9 +106,9 @@ def rank_schemes(
 
     What is compared is the frontier: the lowest NE of a scheme, its share of the baseline included, with at most that
     much. Two schemes are compared at the largest x that both were measured at, where the next unit of resource would
-    be spent. To read a frontier's end by more than its last point, a line in ln x through the gap between the two
-    over the upper half of their common range is taken, at its right end. Frontiers are made of the data sizes in the
-    upper half of what both were trained on: those below are far noisier.
+    be spent. To read the end of a data frontier by more than its last point, a line in ln x through the gap between the
+    two over the upper half of their common range is taken, at its right end. Frontiers are made of the data sizes in
+    the upper half of what both were trained on: those below are far noisier.
 
     - data: at the largest data size of both.
     - compute: at the largest compute of both. A scheme whose shapes all take the same FLOPs, as V's do, has no such
@@ -117,6 +122,10 @@ def rank_schemes(
     The points of the baseline, which all schemes share, move in all frontiers at once. The intervals of all gaps along
     one x hold together at the level (``simultaneous_intervals``), so where no scheme differs from any other, any ``>``
     or ``<`` is as rare as that.
+
+    Every frontier meets the shared baseline somewhere, and is best elsewhere: ``stretches`` compares the frontiers
+    along the range of data or compute that all have in common. Its intervals hold together too; where it ends, the
+    pairs decide.
 
     Args:
         ladders: Ladders of one architecture.
@@ -142,6 +151,8 @@ def rank_schemes(
             continue
         pairs = _compared({pair: gap(*pair) for pair in combinations(schemes, 2)}, ladders, level)
         order = _order(schemes, pairs)
+        behind = {pair.second if pair.outcome == ">" else pair.first for pair in pairs if pair.outcome != "≈"}
+        stretches = leading_stretches(ladders, schemes, x, behind, level=level)
         records.append(
             Ranking(
                 architecture=ladders.noise.architecture,
@@ -149,32 +160,12 @@ def rank_schemes(
                 text=_text(order, pairs),
                 order=tuple(tuple(group) for group in order),
                 pairs=tuple(pairs),
+                stretches=tuple(stretches),
+                along=stretch_words(stretches, schemes, x),
                 schemes=tuple(_law(s, laws.get((s, x)), saturated.get((s, x))) for s in schemes),
             )
         )
     return records
-
-
-def lowest_up_to(losses: Array, costs: Array, places: Array) -> Array:
-    """The lowest loss with at most a cost, between measured costs along a line in the logarithm of the cost.
-
-    Args:
-        losses: Losses of k points in each of r resamples, shape (r, k).
-        costs: Costs of the points, above 0, shape (k,), in any order.
-        places: Costs between the least and the largest, shape (p,).
-
-    Returns:
-        Shape (r, p).
-    """
-    order = np.argsort(costs, kind="stable")
-    steps, first = np.unique(costs[order], return_index=True)
-    lowest = np.minimum.accumulate(np.minimum.reduceat(losses[:, order], first, axis=1), axis=1)
-    logs, wanted = np.log(steps), np.log(places)
-    right = np.clip(np.searchsorted(logs, wanted), 1, max(logs.size - 1, 1))
-    if logs.size == 1:
-        return np.repeat(lowest, places.size, axis=1)
-    share = np.clip((wanted - logs[right - 1]) / (logs[right] - logs[right - 1]), 0.0, 1.0)
-    return np.asarray(lowest[:, right - 1] * (1 - share) + lowest[:, right] * share)
 
 
 def _along(ladders: Ladders, first: str, second: str, column: str) -> Gap | str:
@@ -195,9 +186,9 @@ def _along(ladders: Ladders, first: str, second: str, column: str) -> Gap | str:
     low, high = max(costs.min() for costs in ranges), min(costs.max() for costs in ranges)
     if low > high:
         return f"they have no range of {'data sizes' if column == 'examples' else column} in common"
-    start = np.log(low) if column == "examples" else (np.log(low) + np.log(high)) / 2
-    places = np.exp(np.linspace(start, np.log(high), _PLACES)) if low < high else np.array([high])
-    places = np.clip(places, low, high)
+    # Along compute a gap has a kink where the shape of the fewest FLOPs runs out of data: no line goes through it.
+    places = np.exp(np.linspace(np.log(low), np.log(high), _PLACES)) if column == "examples" else np.array([high])
+    places = np.clip(places if low < high else places[-1:], low, high)
     frontiers = [lowest_up_to(ladders.losses[:, members], costs[members], places) for members in rows]
     return _at_the_end(frontiers[0] - frontiers[1], places), float(high)
 
@@ -267,7 +258,7 @@ def _compared(gaps: Mapping[tuple[str, str], Gap | str], ladders: Ladders, level
         why = ladders.why_not
         if low is not None and high is not None:
             outcome = ">" if high < 0 else "<" if low > 0 else "≈"
-            why = "" if outcome != "≈" else "the interval of the difference holds 0"
+            why = ladders.one_seed or ("" if outcome != "≈" else "the interval of the difference holds 0")
         pairs.append(Pair(first, second, outcome, float(losses[0]), low, high, at, why))
     return pairs
 

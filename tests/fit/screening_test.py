@@ -67,7 +67,7 @@ class FlagTest(tf.test.TestCase):
         flagged = with_flags(runs)
         self.assertEqual(set(flagged.index[flagged["flags"] == "lr_at_edge"]), set(runs.index[best]))
         only = runs[runs["learning_rate"] == 0.02]
-        self.assertTrue((with_flags(only)["flags"] == "").all())  # a grid of one has no edge
+        self.assertTrue((with_flags(only)["flags"] == "lr_at_edge").all())  # the smallest and the largest
 
     def test_flags_do_not_depend_on_the_index(self) -> None:
         runs = planted_study()

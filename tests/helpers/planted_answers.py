@@ -14,6 +14,7 @@ from tfrs_scaling.fit.analyses.held_out import LAW, HeldOut
 from tfrs_scaling.fit.analyses.outlook import HalfGap, Limit, Saturation
 from tfrs_scaling.fit.analyses.paper import Claim
 from tfrs_scaling.fit.analyses.ranking import Outcome, Pair, Ranking, SchemeLaw
+from tfrs_scaling.fit.analyses.stretches import Stretch
 from tfrs_scaling.fit.analyses.zones import Cell, Quarter, Zones
 from tfrs_scaling.fit.laws.status import Status
 from tfrs_scaling.fit.study import StudyFits, fit_study
@@ -101,7 +102,9 @@ def _ranking(architecture: str, x: str, text: str) -> Ranking:
     )  # fmt: skip
     flat = replace(sound, scheme="H", status=Status.FLAT, saturated="cannot tell", gain=None, r2=None)
     pair = Pair("V", "H", ">", -0.01, -0.02, -0.005, 1e6, "more than the noise")
-    return Ranking(architecture, x, text, (("V",), ("H", "O", "M")), (pair,), (sound, flat))
+    stretches = (Stretch(1e4, 2e5, ("V",)), Stretch(2e5, 1e6, ("V", "H", "O", "M")))
+    order = ("V",), ("H", "O", "M")
+    return Ranking(architecture, x, text, order, (pair,), stretches, "V best below 200k, level above", (sound, flat))
 
 
 def _limits(architecture: str) -> tuple[Limit, ...]:

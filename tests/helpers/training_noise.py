@@ -1,4 +1,4 @@
-"""Noise of test NE as trainings have it, and how often comparisons of equal and of unequal schemes are right under it."""
+"""Noise of test NE as trainings have it, and how often comparisons of schemes are right under it."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -92,14 +92,12 @@ class Equal:
 def verdicts(runs: pd.DataFrame, seed: int) -> tuple[set[str], dict[str, str]]:
     """Which analyses call any two schemes different, and what each comparison of rankings and effects said."""
     ladders = ladders_of(runs, seed=seed)
-    said = {
-        f"{record.x} {pair.first}{pair.second}": pair.outcome
-        for record in rank_schemes(ladders, [], [])
-        for pair in record.pairs
-    }
+    rankings = rank_schemes(ladders, [], [])
+    said = {f"{record.x} {pair.first}{pair.second}": pair.outcome for record in rankings for pair in record.pairs}
     said |= {f"effect {e.scheme} {e.multiplier:g}": e.outcome for e in effects([ladders], "dot")}
     found = {name.split()[0] for name, outcome in said.items() if outcome in (">", "<", "lower", "higher")}
     found |= {"effect alone" for name, outcome in said.items() if "alone" in outcome}
+    found |= {f"{r.x} along" for r in rankings if any(len(s.best) < len(r.schemes) for s in r.stretches)}
     for zones in scheme_zones(ladders):
         found |= {"zones" for cell in (*zones.cells, *zones.table) if cell.outcome != "≈"}
     [best] = [record for record in dimension(ladders) if record.multiplier == 1]

@@ -27,7 +27,9 @@ class BestTest(tf.test.TestCase):
             bayes = self.bayes(bayes_ne)
             self.assertFalse(bayes.contains)
             self.assertIn(why, bayes.why)
-        self.assertTrue(self.bayes(0.70, 0.05).contains)
+        near = self.bayes(0.70, 0.05)
+        self.assertTrue(near.contains)
+        self.assertIn("agrees within the latter's own error", near.why)
 
     def test_without_a_bayes_ne_without_other_schemes_and_without_frontiers(self) -> None:
         best = best_scheme(self.lines, None, 0.0)

@@ -65,6 +65,13 @@ class DimensionTest(tf.test.TestCase):
             inside += record.best_low <= 128 <= record.best_high
         self.assertGreaterEqual(inside, 25)  # of 30; on 100 studies 93 and 98 of 100
 
+    def test_a_knee_of_which_the_noise_says_nothing_cannot_be_determined(self) -> None:
+        rows = study(np.random.default_rng(0), 1e-4, multipliers=(1.0,))
+        [clear], [unclear] = (dimension(ladders_of(rows, noise(sd, 20))) for sd in (1e-4, 0.05))
+        self.assertTrue(clear.is_known)
+        self.assertEqual((unclear.is_known, unclear.knee_low, unclear.knee_high), (False, 8, 256))
+        self.assertIn("a factor of 32, so where it lies cannot be determined", unclear.why)
+
     def test_one_seed_and_rung_one_dimension_and_nothing(self) -> None:
         rows = study(np.random.default_rng(0), 1e-3, seeds=1)
         last = rows[rows["examples"] == 32000]

@@ -1,11 +1,14 @@
 """Tests of training against test curves on planted exponents."""
 
+import dataclasses
+
 import numpy as np
 import tensorflow as tf
 from scipy import integrate
 
 from tests.helpers.curves import LADDER, law, line
 from tfrs_scaling.fit.analyses.generalisation import generalisation
+from tfrs_scaling.fit.analyses.lines import LineFit
 from tfrs_scaling.fit.laws.power_law import fit_power_law
 
 
@@ -44,6 +47,15 @@ class GeneralisationTest(tf.test.TestCase):
         self.assertEqual(generalisation([line([0.9, 0.8])]), [])
         [short] = generalisation([line([0.9, 0.8, 0.7])])
         self.assertEqual((short.low, short.test.status), (None, "too_few_points"))
+
+    def test_the_law_of_the_test_curve_is_the_one_that_the_line_has_everywhere(self) -> None:
+        curve = line([law(x) for x in LADDER], noise=1e-3)
+        fit = curve.fit()
+        [record] = generalisation([curve])
+        self.assertEqual((record.test.beta, record.test.range), (fit.beta, (LADDER[0], LADDER[-1])))
+        self.assertEqual(record.train.range, (LADDER[1], LADDER[-1]))
+        known = LineFit("dot", "D", "data", "1", dataclasses.replace(fit, beta=0.123))
+        self.assertEqual(generalisation([curve], [known])[0].test.beta, 0.123)
 
     def test_epochs_say_that_rows_were_seen(self) -> None:
         curve = [law(x) for x in LADDER]

@@ -7,7 +7,7 @@ import tensorflow as tf
 from tests.helpers.noise import ladders_of
 from tests.helpers.paper_grid import Grid, noisy, study
 from tests.helpers.planted import LADDER, planted_study
-from tfrs_scaling.fit.analyses.ladders import RESAMPLES, own_parameters, simultaneous_intervals
+from tfrs_scaling.fit.analyses.ladders import RESAMPLES, lowest_up_to, own_parameters, simultaneous_intervals
 from tfrs_scaling.fit.screening import usable_runs
 
 
@@ -20,7 +20,8 @@ class NoiseTest(tf.test.TestCase):
         self.assertEqual({ladders.noise.source for ladders in found}, {"ladders"})
         # 17 ladders of 8 points less three each, and each data size loses one in 17: 80 degrees of freedom, 20 times
         # (a few ladders look as if they had a plateau: what the law misses that by counts as noise)
-        self.assertBetween(np.mean([np.mean(ladders.noise.sd) for ladders in found]), 0.97 * 5e-4, 1.12 * 5e-4)
+        # and as much again, unseen
+        self.assertBetween(np.mean([np.mean(ladders.noise.sd) for ladders in found]), 0.97 * 1e-3, 1.12 * 1e-3)
         self.assertAllClose(np.median([ladders.noise.degrees for ladders in found]), 80)
 
     def test_shapes_that_keep_to_no_law_are_no_reason_for_false_certainty(self) -> None:
@@ -28,8 +29,8 @@ class NoiseTest(tf.test.TestCase):
         early = (runs["multiplier"] != 1) & (runs["examples"] <= LADDER[1])
         plateau = runs.assign(test_ne=runs["test_ne"].where(~early, 0.99 + 0.003 * np.log(runs["multiplier"])))
         ladders = ladders_of(plateau)
-        self.assertGreater(min(ladders.noise.sd[:2]), 4e-3)
-        self.assertLess(max(ladders.noise.sd[2:]), 3e-3)
+        self.assertGreater(min(ladders.noise.sd[:2]), 8e-3)
+        self.assertLess(max(ladders.noise.sd[2:]), 6e-3)
 
     def test_noise_that_differs_between_data_sizes_is_found_so(self) -> None:
         quiet = study(Grid(), 0, noise=0.0)
@@ -38,8 +39,8 @@ class NoiseTest(tf.test.TestCase):
         runs = quiet.assign(test_ne=quiet["test_ne"] + rng.normal(0, np.where(small, 4e-3, 4e-4)))
         noise = ladders_of(runs).noise
         of_small = np.array(noise.examples) < 40_000_000
-        self.assertAllClose(np.mean(np.array(noise.sd)[of_small]), 4e-3, rtol=0.25)
-        self.assertAllClose(np.mean(np.array(noise.sd)[~of_small]), 4e-4, rtol=0.5)
+        self.assertAllClose(np.mean(np.array(noise.sd)[of_small]), 2 * 4e-3, rtol=0.25)
+        self.assertAllClose(np.mean(np.array(noise.sd)[~of_small]), 2 * 4e-4, rtol=0.5)
 
     def test_noise_between_seeds_holds_what_a_training_keeps_along_its_ladder(self) -> None:
         runs = planted_study(seeds=12, noise=5e-4).query("learning_rate == 0.02").reset_index(drop=True)
@@ -54,7 +55,7 @@ class NoiseTest(tf.test.TestCase):
         along = np.corrcoef(shocks[:, one].T)
         self.assertAllClose(along[0, 1:].mean(), 2e-3**2 / (5e-4**2 + 2e-3**2), atol=0.06)
         other = np.flatnonzero((ladders.points["scheme"] == "H") & (ladders.points["multiplier"] == 4))
-        # two shapes share nothing but the factor for the uncertainty of the noise
+        # two shapes share little but the factor for the uncertainty of the noise
         self.assertLess(abs(np.corrcoef(shocks[:, one[0]], shocks[:, other[0]])[0, 1]), 0.12)
 
     def test_without_seeds_or_long_ladders_no_noise_is_known(self) -> None:
@@ -105,6 +106,20 @@ class SimultaneousTest(tf.test.TestCase):
         low, high = simultaneous_intervals(np.array([0.0, 1.0]), np.stack([np.zeros(9), np.arange(9.0)], axis=1), 0.9)
         self.assertEqual((low[0], high[0]), (0.0, 0.0))
         self.assertGreater(high[1], low[1])
+
+
+class StaircaseTest(tf.test.TestCase):
+    """The lowest loss with at most a cost."""
+
+    def test_it_is_the_running_minimum_at_measured_costs(self) -> None:
+        rng = np.random.default_rng(0)
+        costs, losses = rng.integers(1, 9, 20).astype(float), rng.normal(0.8, 0.1, (5, 20))
+        places = np.unique(costs)
+        brute = [[row[costs <= place].min() for place in places] for row in losses]
+        self.assertAllClose(lowest_up_to(losses, costs, places), brute, rtol=1e-12)
+        between = lowest_up_to(losses, costs, np.sqrt(places[:1] * places[1:2]))
+        self.assertAllClose(between[:, 0], np.array(brute)[:, :2].mean(axis=1), rtol=1e-12)
+        self.assertAllClose(lowest_up_to(losses[:, :1], costs[:1], costs[:1]), losses[:, :1])
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from tests.helpers.planted import planted_study
 from tfrs_scaling.fit.analyses.dimension import BestDimension
 from tfrs_scaling.fit.analyses.generalisation import Generalisation, SplitLaw
 from tfrs_scaling.fit.analyses.lines import LineFit
+from tfrs_scaling.fit.analyses.outlook import saturation
 from tfrs_scaling.fit.analyses.paper import (
     AGREES,
     CANNOT_TELL,
@@ -64,7 +65,8 @@ class PaperTest(tf.test.TestCase):
 
     def test_laws_by_hand(self) -> None:
         # the law ends at 0.07 * 5120**-0.1 + 0.975, which is 1.005: divided by it gamma is 0.970
-        found = by_claim(compare_with_paper([frontier(scheme) for scheme in "VHOM"]))
+        lines = [frontier(scheme) for scheme in "VHOM"]
+        found = by_claim(compare_with_paper(lines, saturation(lines)))
         self.assertEqual(found["Table 1, data: beta against data"].verdict, AGREES)
         self.assertEqual(found["Table 1, data: gamma against data"].verdict, AGREES)
         self.assertIn("V 0.97 (", found["Table 1, data: gamma against data"].ours)
@@ -82,7 +84,7 @@ class PaperTest(tf.test.TestCase):
 
     def test_rankings_by_hand(self) -> None:
         def verdict(x: str, outcomes: dict[str, Outcome]) -> tuple[str, str]:
-            ranking = Ranking("dot", x, text="", order=(), pairs=pairs(outcomes), schemes=())
+            ranking = Ranking("dot", x, text="", order=(), pairs=pairs(outcomes), stretches=(), along="", schemes=())
             claim = by_claim(compare_with_paper(ranking=[ranking]))[f"Table 1, {x}: schemes against {x}"]
             return claim.verdict, claim.why
 
@@ -105,7 +107,12 @@ class PaperTest(tf.test.TestCase):
             architecture="dot", multiplier=1.0, examples=1000, dims=(2, 4, 64, 128), ne=(0.9, 0.85, 0.8, 0.8),
             best=128, best_low=None, best_high=None, knee=32, knee_low=None, knee_high=None, margin=1e-3, why="",
         )  # fmt: skip
-        for low, high, verdict in ((16, 64, AGREES), (16, 32, DIFFERS), (None, None, DIFFERS)):
+        for low, high, verdict in (
+            (16, 64, AGREES),
+            (16, 32, DIFFERS),
+            (None, None, CANNOT_TELL),
+            (2, 64, CANNOT_TELL),
+        ):
             found = by_claim(compare_with_paper(dimension=[replace(knee, knee_low=low, knee_high=high)]))
             self.assertEqual(found["Figure 9: knee of the embedding dimension"].verdict, verdict)
 
@@ -126,10 +133,17 @@ class PaperTest(tf.test.TestCase):
         runs = study(Grid(step=3e-3), 0, noise=2e-5)
         largest = runs.groupby("scheme")["multiplier"].transform("max")  # each data frontier is that of the largest
         runs = runs[runs["multiplier"] == largest]
-        found = by_claim(fit_study(runs.reset_index(drop=True)).paper)
+        fits = fit_study(runs.reset_index(drop=True))
+        found = by_claim(fits.paper)
         for claim in ("beta against data", "gamma against data", "R² against data", "schemes against data"):
             self.assertEqual(found[f"Table 1, data: {claim}"].verdict, AGREES)
         self.assertEqual(found["Table 1, data: saturated in data: below 0.1% per doubling"].verdict, AGREES)
+        self.assertEqual(
+            found["Table 1, data: saturated in data: below 0.1% per doubling"].ours,
+            "below 0.1%: V no, H no, O no, M no",
+        )
+        table_1 = next(record for record in fits.ranking if record.x == "data")
+        self.assertEqual({(law.saturated, law.epsilon) for law in table_1.schemes}, {("no", 0.001)})
         self.assertEqual(found["Figure 9: knee of the embedding dimension"].verdict, CANNOT_TELL)
 
 

@@ -1,22 +1,21 @@
 """Tests of the ranking of schemes on planted laws: which differences are found, and how often there are none."""
 
-import numpy as np
 import pandas as pd
 import tensorflow as tf
 
-from tests.helpers.noise import ladders_of
-from tests.helpers.paper_grid import Grid, compute_study, noisy, outcomes, study
+from tests.helpers.noise import UNKNOWN, ladders_of, noise
+from tests.helpers.paper_grid import NOISE, Grid, compute_study, noisy, outcomes, study
 from tests.helpers.planted import LADDER, planted_study
 from tfrs_scaling.fit.analyses.outlook import saturation
-from tfrs_scaling.fit.analyses.ranking import Ranking, lowest_up_to, rank_schemes
+from tfrs_scaling.fit.analyses.ranking import Ranking, rank_schemes
 from tfrs_scaling.fit.screening import usable_runs
 from tfrs_scaling.fit.serialization import finite_or_none, known_intervals
 from tfrs_scaling.fit.study import fit_study
 
 
 def ranked(runs: pd.DataFrame, x: str, seed: int = 0) -> Ranking:
-    """The record of one x, without laws."""
-    records = rank_schemes(ladders_of(runs, seed=seed), [], [])
+    """The record of one x, without laws; the noise is known, as from many seeds."""
+    records = rank_schemes(ladders_of(runs, noise(NOISE, 200), seed=seed), [], [])
     return next(record for record in records if record.x == x)
 
 
@@ -99,10 +98,17 @@ class RankingTest(tf.test.TestCase):
             inner = record.text.partition("(")[2].rstrip(")")
             self.assertEqual(set(inner.split(", ")), told)
 
+    def test_one_seed_allows_for_what_a_training_keeps_unseen(self) -> None:
+        quiet = study(Grid(step=1e-3), 0, noise=0.0)
+        one = rank_schemes(ladders_of(noisy(quiet, 0)), [], [])[0]
+        self.assertEqual(one.text, "V ≈ H ≈ O ≈ M")  # with the same noise known, V > M
+        self.assertEqual({pair.why[:8] for pair in one.pairs}, {"one seed"})
+
     def test_what_cannot_be_compared_says_why(self) -> None:
         runs = usable_runs(planted_study())
+        [unknown] = [r for r in rank_schemes(ladders_of(runs, UNKNOWN), [], []) if r.x == "data"]
+        self.assertIn("several seeds", unknown.pairs[0].why)
         cases = (
-            (runs[runs["examples"] <= LADDER[1]], "data", "VH", "several seeds"),
             (runs[runs["multiplier"] <= 1], "parameters", "VH", "not scaled up"),
             (runs[runs["scheme"] != "D"], "parameters", "VH", "the baseline were measured"),
             (runs[(runs["scheme"] != "D") & (runs["multiplier"] < 1)], "data", "VH", "the baseline is missing"),
@@ -117,20 +123,6 @@ class RankingTest(tf.test.TestCase):
         self.assertEqual((found.outcome, found.at), ("≈", None))
         self.assertIn("no range of data sizes in common", found.why)
         self.assertEqual(rank_schemes(ladders_of(runs[runs["scheme"] == "D"]), [], []), [])
-
-
-class StaircaseTest(tf.test.TestCase):
-    """The lowest loss with at most a cost."""
-
-    def test_it_is_the_running_minimum_at_measured_costs(self) -> None:
-        rng = np.random.default_rng(0)
-        costs, losses = rng.integers(1, 9, 20).astype(float), rng.normal(0.8, 0.1, (5, 20))
-        places = np.unique(costs)
-        brute = [[row[costs <= place].min() for place in places] for row in losses]
-        self.assertAllClose(lowest_up_to(losses, costs, places), brute, rtol=1e-12)
-        between = lowest_up_to(losses, costs, np.sqrt(places[:1] * places[1:2]))
-        self.assertAllClose(between[:, 0], np.array(brute)[:, :2].mean(axis=1), rtol=1e-12)
-        self.assertAllClose(lowest_up_to(losses[:, :1], costs[:1], costs[:1]), losses[:, :1])
 
 
 if __name__ == "__main__":
