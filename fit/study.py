@@ -24,7 +24,7 @@ from tfrs_scaling.fit.analyses.held_out import HeldOut, held_out, held_out_words
 from tfrs_scaling.fit.analyses.joint import JointLaw, joint_record
 from tfrs_scaling.fit.analyses.ladders import Ladders, resample_ladders
 from tfrs_scaling.fit.analyses.lines import LineFit, data_lines, fit_lines, points, with_plateau
-from tfrs_scaling.fit.analyses.noise import TrainingNoise, base_architecture, training_noise
+from tfrs_scaling.fit.analyses.noise import TrainingNoise, base_architecture, training_noise, with_weights
 from tfrs_scaling.fit.analyses.outlook import Limit, Saturation, limits, saturation
 from tfrs_scaling.fit.analyses.paper import Claim, compare_with_paper
 from tfrs_scaling.fit.analyses.ranking import Ranking, rank_schemes
@@ -286,7 +286,9 @@ def fit_study(
     """
     if runs.empty:
         raise InputError("the run table has no rows; run the sweep and export it first")
-    chosen = with_plateau(usable_runs(runs).reset_index(drop=True))
+    usable = with_plateau(usable_runs(runs).reset_index(drop=True))
+    noises = training_noise(usable)
+    chosen = with_weights(usable, noises)
     planes = {
         (architecture, scheme): points(chosen, architecture, scheme)
         for architecture in sorted(runs["architecture"].unique())
@@ -296,7 +298,6 @@ def fit_study(
     lines = tuple(fit_lines(planes, level=level))
     ladders = tuple(data_lines(planes))
     saturated = tuple(saturation(lines))
-    noises = training_noise(chosen)
     resampled = [resample_ladders(chosen, noise) for noise in noises]
     ranking, zones = _compared_schemes(resampled, lines, saturated, level)
     dimensions = tuple(record for own in resampled for record in dimension(own, level=level))

@@ -54,7 +54,8 @@ class DataLine:
         scheme: A letter of ``SCHEMES``.
         line: A multiplier such as "1/4", or "frontier".
         is_frontier: Whether it is all points of a scheme, of which the frontier is wanted.
-        rows: The rows, each with its trial_id, SHAPE, examples and what is to be fitted.
+        rows: The rows, each with its trial_id, SHAPE, examples and what is to be fitted; and with its weight, if rows
+            differ in precision.
     """
 
     architecture: str
@@ -73,7 +74,7 @@ class DataLine:
 
     def fit(self, column: str = "test_ne", *, level: float = 0.95) -> PowerLawFit | None:
         """The law of a column against data, the plateau found and left out; None of fewer than two places."""
-        x, y, trials = self.rows["examples"], self.rows[column], self.rows["trial_id"]
+        x, y, trials, weights = (self.rows.get(name) for name in ("examples", column, "trial_id", "weight"))
         if x.nunique() < 2:
             return None
         if self.is_frontier:
@@ -82,8 +83,8 @@ class DataLine:
             if len(members) < 2 or len(members) - power_law_region(members["examples"], members[column]) < 2:
                 return None
             shapes = self.rows[SHAPE].astype("str").agg(" ".join, axis=1)
-            return fit_frontier(x, y, configurations=shapes, groups=trials, level=level)
-        return fit_learning_curve(x, y, groups=trials, level=level)
+            return fit_frontier(x, y, weights=weights, configurations=shapes, groups=trials, level=level)
+        return fit_learning_curve(x, y, weights=weights, groups=trials, level=level)
 
     def measured(self, examples: int) -> float:
         """Test NE at a data size, mean of seeds; on a frontier that of the best shape."""
@@ -174,7 +175,8 @@ def fit_lines(planes: Mapping[tuple[str, str], pd.DataFrame], *, level: float = 
                 fit = baselines.get((architecture, x)) if shared else None
                 if fit is None:
                     fit_line = fit_power_law if x == "parameters" else fit_learning_curve
-                    fit = fit_line(line[x], line["test_ne"], groups=line["trial_id"], level=level)
+                    weights, groups = line.get("weight"), line["trial_id"]
+                    fit = fit_line(line[x], line["test_ne"], weights=weights, groups=groups, level=level)
                 if shared:
                     baselines[architecture, x] = fit
                 fitted.append(LineFit(architecture, scheme, x, name, fit))
@@ -198,6 +200,7 @@ def _fit_frontier(rows: pd.DataFrame, x: str, level: float) -> PowerLawFit:
     return fit_frontier(
         rows[x],
         rows["test_ne"],
+        weights=rows.get("weight"),
         configurations=configurations,
         groups=rows["trial_id"],
         plateau=plateau,

@@ -64,6 +64,7 @@ def fit_frontier(
     cost: ArrayLike,
     loss: ArrayLike,
     *,
+    weights: ArrayLike | None = None,
     configurations: Iterable[Any] | None = None,
     groups: Iterable[Any] | None = None,
     plateau: ArrayLike | None = None,
@@ -83,6 +84,7 @@ def fit_frontier(
     Args:
         cost: Data, parameters or compute: positive and finite, shape (n,), in any order.
         loss: Losses >= 0, shape (n,).
+        weights: Relative precisions (1 / variance of one measurement) > 0, shape (n,); equal if not given.
         configurations: A label for the ladder that each point is on, such as the shape of the model (or the data
             size, where cost is that of the model), shape (n,): points that share it and the cost are averaged first,
             so that the frontier does not consist of lucky seeds. The groups if not given.
@@ -119,7 +121,7 @@ def fit_frontier(
         (0.28, 0.78)
     """
     check_level_and_seed(level, seed)
-    candidates = _candidates(cost, loss, configurations, groups, plateau, edge)
+    candidates = _candidates(cost, loss, weights, configurations, groups, plateau, edge)
     members = pareto_frontier(candidates.cost, candidates.loss)
     xs, ys = candidates.cost[members], candidates.loss[members]
     inside = longest_run(~(candidates.edge | candidates.plateau)[members])
@@ -140,9 +142,10 @@ def fit_frontier(
         )
     if refused is None and np.unique(candidates.configuration[members]).size == 1:
         return _fit_ladder(candidates, int(candidates.configuration[members[0]]), plateau is None, level, seed)
+    relative = candidates.weight[members][kept]
     resampled = edge is None and kept.sum() >= FEWEST
     fit = fit_points(
-        Points(xs[kept], ys[kept], np.ones(kept.sum()), np.arange(kept.sum())),
+        Points(xs[kept], ys[kept], relative / relative.mean(), np.arange(kept.sum())),
         robust=False,
         level=level,
         seed=seed,
@@ -160,11 +163,11 @@ def _fit_ladder(
     flat = candidates.plateau[own]
     ladder = own[~flat]
     counts = [candidates.measured[place].size for place in ladder]
-    x = np.repeat(candidates.cost[ladder], counts)
+    x, weights = (np.repeat(values[ladder], counts) for values in (candidates.cost, candidates.weight))
     y, groups = (np.concatenate([values[i] for i in ladder]) for values in (candidates.measured, candidates.trainings))
     if find_plateau:
-        return fit_learning_curve(x, y, groups=groups, level=level, seed=seed)
-    fit = fit_power_law(x, y, groups=groups, level=level, seed=seed)
+        return fit_learning_curve(x, y, weights=weights, groups=groups, level=level, seed=seed)
+    fit = fit_power_law(x, y, weights=weights, groups=groups, level=level, seed=seed)
     left_out = tuple(candidates.cost[own[flat]].tolist())
     return replace(fit, left_out=left_out, why_left_out=PLATEAU if left_out else "")
 
@@ -175,6 +178,7 @@ class _Candidates:
 
     cost: Array
     loss: Array
+    weight: Array
     plateau: Mask
     edge: Mask
     configuration: Indices
@@ -185,17 +189,23 @@ class _Candidates:
 def _candidates(
     cost: ArrayLike,
     loss: ArrayLike,
+    weights: ArrayLike | None,
     configurations: Iterable[Any] | None,
     groups: Iterable[Any] | None,
     plateau: ArrayLike | None,
     edge: ArrayLike | None,
 ) -> _Candidates:
-    check_alignment(cost=cost, loss=loss, configurations=configurations, groups=groups, plateau=plateau, edge=edge)
+    check_alignment(
+        cost=cost, loss=loss, weights=weights, configurations=configurations, groups=groups, plateau=plateau, edge=edge
+    )
     costs, losses = positive("cost", cost), not_negative("loss", loss)
+    relative = np.ones_like(costs) if weights is None else positive("weights", weights)
     flat, outer = (
         np.zeros_like(costs, dtype=bool) if mask is None else np.asarray(mask, dtype=bool) for mask in (plateau, edge)
     )
-    check_columns(cost=costs, loss=losses, plateau=flat.astype(np.float64), edge=outer.astype(np.float64))
+    check_columns(
+        cost=costs, loss=losses, weights=relative, plateau=flat.astype(np.float64), edge=outer.astype(np.float64)
+    )
     training = labelled("groups", groups, costs.size)
     configuration = training if configurations is None else labelled("configurations", configurations, costs.size)
     keys = np.stack([configuration.astype(np.float64), costs], axis=1)
@@ -207,6 +217,7 @@ def _candidates(
     return _Candidates(
         cost=np.array([costs[part[0]] for part in parts]),
         loss=means,
+        weight=np.array([relative[part].mean() for part in parts]) / relative.mean(),
         plateau=np.array([bool(flat[part].any()) for part in parts]),
         edge=np.array([bool(outer[part].any()) for part in parts]),
         configuration=np.array([configuration[part[0]] for part in parts]),
@@ -226,15 +237,16 @@ def _resampled_laws(candidates: _Candidates, xs: Array, ys: Array, find_plateau:
         off = [members[~candidates.plateau[members]] for members in frontiers]
         frontiers = [few if few.size >= 2 else members for few, members in zip(off, frontiers, strict=True)]
     counts = np.array([members.size for members in frontiers])
-    curves, logs = np.zeros((2, len(losses), int(counts.max())))
+    curves, logs, weights = np.zeros((3, len(losses), int(counts.max())))
     for row, members in enumerate(frontiers):
         curves[row, : members.size], logs[row, : members.size] = losses[row, members], np.log(candidates.cost[members])
+        weights[row, : members.size] = candidates.weight[members]
     rows, at = np.arange(len(losses)), np.arange(curves.shape[1])
     starts = power_law_regions(logs, curves, counts) if find_plateau else np.zeros_like(counts)
-    present = ((at >= starts[:, None]) & (at < counts[:, None])).astype(np.float64)
+    weights = np.where(at >= starts[:, None], weights, 0.0)
     first = logs[rows, starts]
-    distance = np.where(present > 0, logs - first[:, None], 0.0)
-    return Profile(distance, curves, present, scale).optima().at_x0(scale, log_x0 - first[:, None])
+    distance = np.where(weights > 0, logs - first[:, None], 0.0)
+    return Profile(distance, curves, weights, scale).optima().at_x0(scale, log_x0 - first[:, None])
 
 
 def _resampled_losses(candidates: _Candidates, xs: Array, ys: Array, rng: np.random.Generator) -> Array:
@@ -246,7 +258,8 @@ def _resampled_losses(candidates: _Candidates, xs: Array, ys: Array, rng: np.ran
     squares, degrees = 0.0, 0
     for configuration in np.unique(candidates.configuration):
         ladder = np.flatnonzero(candidates.configuration == configuration)
-        centre[ladder], rss, left = _ladder_law(candidates.cost[ladder], candidates.loss[ladder])
+        points = candidates.cost[ladder], candidates.loss[ladder], candidates.weight[ladder]
+        centre[ladder], rss, left = _ladder_law(*points)
         if alone[ladder].all():
             squares, degrees = squares + rss, degrees + left
         several = {tuple(candidates.trainings[place]) for place in ladder if not alone[place]}
@@ -259,22 +272,22 @@ def _resampled_losses(candidates: _Candidates, xs: Array, ys: Array, rng: np.ran
             shocks[:, place] = (drawn * deviations).mean(axis=1) * np.sqrt(number / (number - 1))
     if alone.any():
         if degrees == 0:  # no ladder is long enough to estimate its noise: use the frontier
-            _, squares, degrees = _ladder_law(xs, ys)
+            _, squares, degrees = _ladder_law(xs, ys, np.ones_like(xs))
         factor = inflation(max(degrees, 1), rng)
         noise = rng.standard_normal(shocks.shape) * factor * np.sqrt(squares / max(degrees, 1))
-        shocks[:, alone] = noise[:, alone]
+        shocks[:, alone] = noise[:, alone] / np.sqrt(candidates.weight[alone])
     return np.maximum(centre + shocks, 0.0)
 
 
-def _ladder_law(xs: Array, ys: Array) -> tuple[Array, float, int]:
-    """The losses of a ladder by its own law, the residual sum of squares and its degrees of freedom.
+def _ladder_law(xs: Array, ys: Array, weights: Array) -> tuple[Array, float, int]:
+    """The losses of a ladder by its own law, the weighted residual sum of squares and its degrees of freedom.
 
     Points on its plateau, and all points of a ladder that is too short, keep their measured losses.
     """
     if xs.size < _FEWEST_ON_LADDER:
         return ys, 0.0, 0
     start = power_law_region(xs, ys)
-    profile = profile_of(xs[start:], ys[start:], np.ones(xs.size - start))
+    profile = profile_of(xs[start:], ys[start:], weights[start:])
     best = profile.optimum()
     rss = float(best.rss[0]) * profile.scale**2
     return np.concatenate([ys[:start], profile.scale * best.losses(profile.distance)]), rss, xs.size - start - 3

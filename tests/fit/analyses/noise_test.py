@@ -11,8 +11,9 @@ from tests.helpers.levers import LADDER, NOISE, Scenario
 from tests.helpers.planted import planted_row
 from tests.helpers.training_noise import Equal, RealNoise
 from tfrs_scaling.fit.analyses.ladders import resample_ladders
-from tfrs_scaling.fit.analyses.noise import TrainingNoise, base_architecture, noise_of, training_noise
+from tfrs_scaling.fit.analyses.noise import TrainingNoise, base_architecture, noise_of, training_noise, with_weights
 from tfrs_scaling.fit.runs import COLUMNS
+from tfrs_scaling.fit.study import fit_study
 
 
 class TrainingNoiseTest(tf.test.TestCase):
@@ -59,6 +60,16 @@ class TrainingNoiseTest(tf.test.TestCase):
             rows = [np.flatnonzero(top & (ladders.points["scheme"] == s))[0] for s in "DV"]
             spread.append(float(np.std(ladders.shocks[:, rows[0]] - ladders.shocks[:, rows[1]])))
         self.assertLess(spread[0], 0.8 * spread[1])
+
+    def test_weights_are_the_precision_where_seeds_show_it(self) -> None:
+        runs = Equal(RealNoise(), 3).study(0)
+        weighted = with_weights(runs, training_noise(runs)).groupby("examples")["weight"].mean()
+        self.assertAllClose(np.polyfit(np.log(LADDER), np.log(weighted), 1)[0], 1.0, atol=0.15)  # variance as 1/x
+        one = Equal(RealNoise(), 1).study(0)
+        self.assertAllEqual(with_weights(one, training_noise(one))["weight"], np.ones(len(one)))
+        fits, other = (fit_study(rows).law("V", multiplier=4) for rows in (runs[runs["scheme"].isin(["V", "D"])], one))
+        self.assertGreater(fits.weights[-1], 50 * fits.weights[0])
+        self.assertEqual(set(other.weights), {1.0})
 
     def test_of_a_single_rung_and_seed_is_unknown(self) -> None:
         rows = Scenario("params=4x", {}, None).study(np.random.default_rng(0))

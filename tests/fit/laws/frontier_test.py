@@ -6,6 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfrs_scaling.fit.laws.frontier import fit_frontier, pareto_frontier
+from tfrs_scaling.fit.laws.learning_curve import fit_learning_curve
 from tfrs_scaling.fit.laws.power_law import PowerLawFit, fit_power_law
 
 
@@ -110,6 +111,34 @@ class FitFrontierTest(tf.test.TestCase):
             with self.assertRaisesRegex(ValueError, message):
                 fit_frontier(**arguments)
         self.assertEqual(fit_frontier([1, 2], [1, 0.9]).status, "too_few_points")
+
+
+class WeightsTest(tf.test.TestCase):
+    """Points of different precision."""
+
+    def test_equal_weights_change_nothing_and_a_worthless_point_is_ignored(self) -> None:
+        rng, examples = np.random.default_rng(0), 1000 * 2.0 ** np.arange(8)
+        cost, loss = np.tile(examples, 2), np.concatenate([0.3 * examples**-0.2 + 0.7, 0.9 * examples**-0.35 + 0.7])
+        loss += rng.normal(0, 1e-4, loss.size)
+        shapes = np.repeat(["small", "large"], 8)
+        plain = fit_frontier(cost, loss, configurations=shapes)
+        equal = fit_frontier(cost, loss, weights=np.full(16, 7.0), configurations=shapes)
+        self.assertAllClose((plain.beta, plain.gamma), (equal.beta, equal.gamma), rtol=1e-9)
+        self.assertAllClose(plain.interval["beta"], equal.interval["beta"], rtol=1e-9)
+        off = loss - np.where(cost == examples[0], 0.01, 0.0)
+        weights = np.where(cost == examples[0], 1e-6, 1.0)
+        light = fit_frontier(cost, off, weights=weights, configurations=shapes)
+        without = cost > examples[0]
+        fewer = fit_frontier(cost[without], loss[without], configurations=shapes[without])
+        self.assertAllClose((light.beta, light.gamma), (fewer.beta, fewer.gamma), rtol=1e-2)
+
+    def test_a_ladder_alone_is_fitted_as_the_ladder_with_its_weights(self) -> None:
+        rng, examples = np.random.default_rng(1), np.repeat(1000 * 2.0 ** np.arange(8), 3)
+        loss, weights = 0.3 * (examples / 1000) ** -0.3 + 0.7 + rng.normal(0, 1e-3, 24), examples
+        trainings, names = np.tile([0, 1, 2], 8), ["one"] * 24
+        frontier = fit_frontier(examples, loss, weights=weights, configurations=names, groups=trainings)
+        ladder = fit_learning_curve(examples, loss, weights=weights, groups=trainings)
+        self.assertAllClose((frontier.beta, frontier.gamma), (ladder.beta, ladder.gamma), rtol=1e-9)
 
 
 if __name__ == "__main__":
