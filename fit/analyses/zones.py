@@ -47,7 +47,7 @@ class Quarter:
         outcome: Outcome of the mean difference; ``≈`` where cells of both outcomes are in it.
         cells: How many cells have each outcome.
         difference: Mean difference of its cells.
-        why: Why the outcome is ``≈``; empty where it is not.
+        why: Why the outcome is ``≈``, or what it rests on where there is one seed; else empty.
     """
 
     parameters: str
@@ -212,8 +212,8 @@ def _table(
         outcome, why = verdict.outcome, ladders.why_not
         if counts[">"] and counts["<"]:
             outcome, why = "≈", "each of the two is better in some cells"
-        elif not why and outcome == "≈":
-            why = _why_alike(verdict, margin)
+        elif not why:
+            why = ladders.one_seed if outcome != "≈" else _why_alike(verdict, margin)
         table.append(
             Quarter(
                 parameters=_HALVES[p],

@@ -23,7 +23,7 @@ class PhasesTest(tf.test.TestCase):
     """High return, saturated, or nobody can tell."""
 
     def test_closed_form(self) -> None:
-        (found,) = saturation([line(law(), "4")])
+        (found,) = saturation([line(law(), "4")], epsilon=0.01)
         top = 0.2 * 128**-0.3
         gain = top * (1 - 2**-0.3) / (top + 0.78)
         self.assertAllClose(found.gain, gain, rtol=1e-3)
@@ -39,7 +39,7 @@ class PhasesTest(tf.test.TestCase):
         lines = [line(law())]  # gains 1.05 % at its end
         verdicts = {epsilon: saturation(lines, epsilon=epsilon)[0].saturated for epsilon in (0.005, 0.05)}
         self.assertEqual(verdicts, {0.005: "no", 0.05: "yes"})
-        (near,) = saturation([line(law(noise=2e-3))])
+        (near,) = saturation([line(law(noise=2e-3))], epsilon=0.01)
         self.assertEqual(near.saturated, "cannot tell")
         self.assertIn("with a probability of", near.why)
         with self.assertRaisesRegex(ValueError, "epsilon is 1"):

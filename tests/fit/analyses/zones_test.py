@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
-from tests.helpers.noise import ladders_of
-from tests.helpers.paper_grid import DATA, SMALLEST, Grid, draw_signs, noisy, study, zone_study
+from tests.helpers.noise import ladders_of, noise
+from tests.helpers.paper_grid import DATA, NOISE, SMALLEST, Grid, draw_signs, noisy, study, zone_study
 from tests.helpers.planted import LADDER, planted_study
 from tfrs_scaling.fit.analyses.zones import Zones, scheme_zones
 from tfrs_scaling.fit.screening import usable_runs
@@ -29,7 +29,7 @@ class ZonesTest(tf.test.TestCase):
         grid = study(Grid(), 0, noise=0.0)
         for seed in range(10):
             signs = draw_signs(np.random.default_rng(seed))
-            ladders = ladders_of(noisy(zone_study(grid, signs), seed), seed=seed)
+            ladders = ladders_of(noisy(zone_study(grid, signs), seed), noise(NOISE, 200), seed=seed)
             planted = {quarter: OUTCOME[sign] for quarter, sign in signs.items()}
             self.assertEqual(table_of(scheme_zones(ladders)), planted)
 
