@@ -109,13 +109,15 @@ def _needed_fits(runs: pd.DataFrame, *, extrapolates: bool) -> StudyFits:
 
 
 SCENARIOS = {
-    "best by 4, others at 0": Scenario("params=4x", {"V": 4.0}, frozenset("V")),
-    "best by 4, second at 4": Scenario("params=4x", {"V": 8.0, "H": 4.0}, frozenset("V")),
-    "best by 4, all others at 4": Scenario("params=4x", {"V": 4.0, "H": 8.0, "O": 4.0, "M": 4.0}, frozenset("H")),
+    "best by 4, others at 0": Scenario("params=4x", {"V": 4.0}, frozenset("V"), seeds=3),
+    "best by 4, second at 4": Scenario("params=4x", {"V": 8.0, "H": 4.0}, frozenset("V"), seeds=3),
+    "best by 4, all others at 4": Scenario(
+        "params=4x", {"V": 4.0, "H": 8.0, "O": 4.0, "M": 4.0}, frozenset("H"), seeds=3
+    ),
     "best by 4, three seeds with offsets": Scenario(
         "params=4x", {"V": 8.0, "H": 4.0}, frozenset("V"), offset=1e-3, seeds=3
     ),
-    "best by 8, data exhausted, compute": Scenario("compute=4x", {"M": 8.0}, frozenset("M"), beta=1.5),
+    "best by 8, data exhausted, compute": Scenario("compute=4x", {"M": 8.0}, frozenset("M"), beta=1.5, seeds=3),
     "data alone, compute": Scenario("compute=4x", {}, frozenset(["data"])),
     "nothing helps": Scenario("params=4x", {}, None),
     "nothing helps, compute": Scenario("compute=4x", {}, None, beta=1.5),
