@@ -113,6 +113,13 @@ def _of_folder(folder: str) -> list[str]:
     return sorted(atomic or shown, key=natural_key)
 
 
+def recbole_tables(path: str) -> list[str]:
+    """RecBole's tables of users and items beside a file of interactions, which are not joined to it."""
+    if is_remote(path) or not path.endswith(".inter"):
+        return []
+    return [str(table) for suffix in (".user", ".item") if (table := Path(path).with_suffix(suffix)).is_file()]
+
+
 def _is_hidden(path: str) -> bool:
     return PurePath(path).name.startswith(("_", "."))
 

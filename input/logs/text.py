@@ -14,7 +14,14 @@ from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.common.locations import fingerprints
 from tfrs_scaling.input.logs.arrow import constant
 from tfrs_scaling.input.logs.cells import Cells, Piece, Rejected, missing_column
-from tfrs_scaling.input.logs.files import HEAD_BYTES, decompressed, looks_like_json, partition_values, refuse_binary
+from tfrs_scaling.input.logs.files import (
+    HEAD_BYTES,
+    decompressed,
+    looks_like_json,
+    partition_values,
+    recbole_tables,
+    refuse_binary,
+)
 from tfrs_scaling.input.logs.lines import BLOCK_BYTES, MAX_LINE_BYTES, count_lines, first_line, line_blocks
 from tfrs_scaling.input.schema import Schema
 
@@ -205,6 +212,12 @@ def _header(
         if found.count(column) > 1:
             raise InputError(f"{path}, line 1: the column {column!r} appears twice; rename one")
         if column not in found and column not in in_folders:
+            for table in recbole_tables(path):
+                if column in text_columns(table, separator):
+                    raise InputError(
+                        f"{path}: the column {column!r} is in {table}, which is not joined: merge its columns into the "
+                        ".inter file, as with pandas.merge"
+                    )
             error = missing_column(f"{path}, line 1 (separator {separator!r})", column, found)
             if not looks_like_row(max(split.values(), key=len)):
                 raise error

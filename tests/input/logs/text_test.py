@@ -226,6 +226,13 @@ class TextLogTest(parameterized.TestCase, tf.test.TestCase):
         paths = [str(self._file(content)) for content in (b"", b"label,user,age\n1,a,2\n", gzip.compress(b""))]
         self.assertLen(_rows(list(read(TextLog(SCHEMA, tuple(paths))))), 1)
 
+    def test_column_of_recbole_that_is_in_another_table(self) -> None:
+        path = self._file(b"label:float\tuser:token\n1\ta\n", "ml.inter")
+        path.with_suffix(".user").write_bytes(b"user:token\tage:float\na\t30\n")
+        self.assertIn(
+            f"the column 'age' is in {path.with_suffix('.user')}, which is not joined: merge", self._refused(path)
+        )
+
     def test_recbole_names_and_hive_folders(self) -> None:
         folder = self._file(b"").parent / "age=33" / "user=b%20c"
         folder.mkdir(parents=True)
