@@ -73,7 +73,7 @@ def unit_of(times: np.ndarray) -> np.ndarray:
 
 def mixed_units(times: np.ndarray) -> list[str]:
     """The units of times since 1970 (int64 [n]) if they are of several, else none; times of no unit may be any."""
-    if not len(times) or times.max() < _UNITS["milliseconds"] or times.min() >= times.max() // 1000:
+    if not len(times) or times.max() < _UNITS["milliseconds"] or times.min() >= times.max() // 10:
         return []
     found = np.unique(unit_of(times[times > 0])).tolist()
     return sorted(found, key=list(_UNITS).index) if len(found) > 1 and "" not in found else []

@@ -23,6 +23,7 @@ from tfrs_scaling.input.schema import Schema
 from tfrs_scaling.input.shards import (
     FORMAT_VERSION,
     MANIFEST,
+    REJECTED,
     SPLITS,
     Bayes,
     Manifest,
@@ -33,7 +34,6 @@ from tfrs_scaling.input.shards import (
     write_tfds_metadata,
 )
 
-REJECTED = "rejected.tsv"
 _INNER_DRAFT = ".partial"
 WRITE_ERRORS = (OSError, tf.errors.OpError)
 
@@ -49,6 +49,9 @@ class Prepared:
         missing: missing values per feature.
         rejected: the malformed rows, in the order of the log.
         bayes: whether the true click probabilities are known.
+        files: per file number, its well-formed rows and their digest (see ``census.Census``).
+        repeated: the share of the rows that repeat another.
+        dropped: negatives that training does not keep.
     """
 
     decisions: Decisions
@@ -57,6 +60,9 @@ class Prepared:
     missing: dict[str, int]
     rejected: list[Rejected]
     bayes: bool
+    files: dict[int, tuple[int, int]]
+    repeated: float
+    dropped: int
 
 
 @contextlib.contextmanager
@@ -140,10 +146,10 @@ def publish(draft: str, folder: str, prepared: Prepared, schema: Schema, sources
     """Complete a draft that holds the shards, and move it to ``folder``.
 
     Raises:
-        OSError, tf.errors.OpError, InputError: it cannot be written.
+        OSError, tf.errors.OpError, InputError: it cannot be written, or holds other rows than were read.
     """
     telling = telling_features(draft, [written.shard.file for written in prepared.shards["train"]], schema)
-    manifest = dataclasses.replace(_manifest(prepared, schema, sources), telling=telling)
+    manifest = dataclasses.replace(_manifest(prepared, schema, _with_rows(sources, prepared.files)), telling=telling)
     _write_metadata(draft, manifest)
     _write_rejected(draft, prepared.rejected)
     with opened(join(draft, MANIFEST), "wb") as stream:
@@ -169,7 +175,23 @@ def _move(draft: str, folder: str) -> None:
     tf.io.gfile.rmtree(draft)
 
 
+def _with_rows(sources: tuple[RawFile, ...], files: dict[int, tuple[int, int]]) -> tuple[RawFile, ...]:
+    """The raw files with what was read of each; as they are where files of the log are no raw files."""
+    if files.keys() - set(range(len(sources))):
+        return sources
+    read = [files.get(number, (0, 0)) for number in range(len(sources))]
+    return tuple(
+        dataclasses.replace(source, rows=rows, rows_hash=f"{digest:016x}")
+        for source, (rows, digest) in zip(sources, read, strict=True)
+    )
+
+
 def _manifest(prepared: Prepared, schema: Schema, sources: tuple[RawFile, ...]) -> Manifest:
+    """What was prepared.
+
+    Raises:
+        InputError: rows were lost on the way.
+    """
     request = prepared.decisions.request
     splits: dict[SplitName, Split] = {}
     for name in SPLITS:
@@ -178,6 +200,12 @@ def _manifest(prepared: Prepared, schema: Schema, sources: tuple[RawFile, ...]) 
             rows=sum(w.shard.rows for w in written),
             clicks=sum(w.clicks for w in written),
             shards=tuple(w.shard for w in written),
+        )
+    read, written = sum(rows for rows, _ in prepared.files.values()), sum(split.rows for split in splits.values())
+    if read != written + prepared.dropped:
+        raise InputError(
+            f"{read:,} rows were read, and {written:,} written with {prepared.dropped:,} left out: files of the draft "
+            "were lost or changed meanwhile; prepare the data again"
         )
     return Manifest(
         format_version=FORMAT_VERSION,
@@ -193,7 +221,10 @@ def _manifest(prepared: Prepared, schema: Schema, sources: tuple[RawFile, ...]) 
         dense_deviation=prepared.decisions.dense_deviation,
         vocabulary_sizes=prepared.vocabulary_sizes,
         missing=prepared.missing,
+        read=read + len(prepared.rejected),
         rejected=len(prepared.rejected),
+        dropped=prepared.dropped,
+        repeated=prepared.repeated,
         sources=sources,
         negative_rate=request.negative_rate,
         bayes=_bayes(splits["test"], prepared.shards["test"]) if prepared.bayes else None,

@@ -257,7 +257,7 @@ class MalformedTest(parameterized.TestCase, tf.test.TestCase):
         ("empty_shard", lambda data, m: next(data.glob("clicks-test*")).write_bytes(b""), "has 0 bytes instead of"),
         ("cut_shard", lambda data, m: os.truncate(next(data.glob("clicks-test*")), 50), "has 50 bytes instead of"),
         ("flipped_byte", lambda data, m: _flip(next(data.glob("clicks-test*"))), "record 0: cannot be read"),
-        ("another_version", lambda data, m: m.update(format_version=1), "format version 1; this version reads 2"),
+        ("another_version", lambda data, m: m.update(format_version=1), "format version 1; this version reads 3"),
         ("version_text", lambda data, m: m.update(format_version="2"), "format_version: .*valid integer"),
         ("negative_rows", lambda data, m: m["splits"]["test"].update(rows=-3), "splits.test.rows"),
         ("wrong_rows", lambda data, m: m["splits"]["test"].update(rows=99), "the test split: .* the manifest has 99"),
