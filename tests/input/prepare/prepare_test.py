@@ -90,7 +90,7 @@ class PrepareTest(parameterized.TestCase, tf.test.TestCase):
         path = str(folder.with_name("log.csv"))
         twice = prepare(LogSource(TextLog(schema, (path, path), ",")), folder.with_name("twice"))
         self.assertIn("log.csv and log.csv hold the same bytes: their rows are in the data 2 times", twice.warnings)
-        self.assertRegex(" ".join(twice.warnings), r"50.0% of the rows equal an earlier one in every column .* twice\?")
+        self.assertRegex(" ".join(twice.warnings), r"51.2% of the rows equal an earlier one in every column .* twice\?")
         packed = folder.with_name("log.csv.gz")
         packed.write_bytes(gzip.compress("\n".join(["c,y,d,not,more", *_reordered(rows)]).encode()))
         twice = prepare(LogSource(TextLog(schema, (path, str(packed)), ",")), folder.with_name("again"))
@@ -110,9 +110,7 @@ class PrepareTest(parameterized.TestCase, tf.test.TestCase):
         self.assertEqual(sum(s.rows for s in manifest.splits.values()) + manifest.dropped, 3956)
         list(check(ClickData.open(folder)))
         rejected = folder / shards.REJECTED
-        rejected.write_text(rejected.read_text().rpartition("\n?")[0])
-        whole = "".join(rejected.read_text().splitlines(keepends=True)[:-1])
-        rejected.write_text(whole)
+        rejected.write_text("".join(rejected.read_text().splitlines(keepends=True)[:-1]))
         with self.assertRaisesRegex(InputError, "rejected.tsv: lists 43 rows, the manifest has 44"):
             list(check(ClickData.open(folder)))
         text = (folder / shards.MANIFEST).read_text()
