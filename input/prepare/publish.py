@@ -14,6 +14,7 @@ import tensorflow as tf
 
 import tfrs_scaling
 from tfrs_scaling.common.errors import InputError
+from tfrs_scaling.common.inert import inert_line
 from tfrs_scaling.common.locations import is_remote, join, opened, size
 from tfrs_scaling.input.logs.cells import Rejected
 from tfrs_scaling.input.prepare.encoding import WrittenShard
@@ -95,6 +96,10 @@ def drafted(folder: str) -> Iterator[str]:
 
 
 def _check_free(folder: str) -> None:
+    try:
+        folder.encode()
+    except UnicodeEncodeError:
+        raise InputError(f"{folder}: the name is not UTF-8, which TensorFlow needs; choose another folder") from None
     if is_remote(folder):
         taken = size(join(folder, MANIFEST)) is not None
     else:
@@ -256,6 +261,9 @@ def _write_metadata(draft: str, manifest: Manifest) -> None:
 
 def _write_rejected(draft: str, rejected: list[Rejected]) -> None:
     if rejected:
-        lines = ["\t".join([row.file, str(row.line), row.column, row.why, ascii(row.value)[1:-1]]) for row in rejected]
+        lines = [
+            "\t".join([inert_line(row.file), str(row.line), inert_line(row.column), row.why, ascii(row.value)[1:-1]])
+            for row in rejected
+        ]
         with opened(join(draft, REJECTED), "wb") as stream:
             stream.write(("\n".join(["file\tline\tcolumn\twhy\tvalue", *lines]) + "\n").encode())
