@@ -107,7 +107,7 @@ class Manifest:
         tool_version: the version of tfrs_scaling that wrote them.
         schema: the columns.
         schema_hash: hash of the schema, 16 hexadecimal digits.
-        source_hash: hash of the raw files' checksums, likewise; empty for synthetic clicks.
+        source_hash: hash of the raw files' checksums, or of the settings of synthetic clicks, likewise.
         splits: all three splits by name, each in a seeded random order of its own.
         rows_per_record: rows in every record except the last of a shard.
         split_by: ``time``, ``order`` (of the log) or ``random``.

@@ -22,7 +22,7 @@ from tfrs_scaling.input.prepare.publish import (
     publish,
 )
 from tfrs_scaling.input.prepare.rows import Rows
-from tfrs_scaling.input.prepare.sources import Source, no_rows
+from tfrs_scaling.input.prepare.sources import Source, no_rows, source_hash
 from tfrs_scaling.input.prepare.spill import Spill, shard_of, shuffle_keys
 from tfrs_scaling.input.prepare.split import (
     DROPPED,
@@ -90,7 +90,7 @@ def prepare(
                 prepared = _prepare_here(source, request, max_bad_rows, draft, progress)
             else:
                 prepared = _prepare_on_beam(source, request, max_bad_rows, draft, runner, beam_options)
-            return publish(draft, folder, prepared, schema, raw_files)
+            return publish(draft, folder, prepared, schema, raw_files, source_hash(source, raw_files))
     except WRITE_ERRORS as error:
         raise not_written(folder, error) from None
 

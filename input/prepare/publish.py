@@ -147,14 +147,17 @@ def _locked(draft: Path, folder: str) -> int:
     return descriptor
 
 
-def publish(draft: str, folder: str, prepared: Prepared, schema: Schema, sources: tuple[RawFile, ...]) -> Manifest:
+def publish(
+    draft: str, folder: str, prepared: Prepared, schema: Schema, sources: tuple[RawFile, ...], source_hash: str
+) -> Manifest:
     """Complete a draft that holds the shards, and move it to ``folder``.
 
     Raises:
         OSError, tf.errors.OpError, InputError: it cannot be written, or holds other rows than were read.
     """
     telling = telling_features(draft, [written.shard.file for written in prepared.shards["train"]], schema)
-    manifest = dataclasses.replace(_manifest(prepared, schema, _with_rows(sources, prepared.files)), telling=telling)
+    manifest = _manifest(prepared, schema, _with_rows(sources, prepared.files))
+    manifest = dataclasses.replace(manifest, telling=telling, source_hash=source_hash)
     _write_metadata(draft, manifest)
     _write_rejected(draft, prepared.rejected)
     with opened(join(draft, MANIFEST), "wb") as stream:
@@ -217,7 +220,7 @@ def _manifest(prepared: Prepared, schema: Schema, sources: tuple[RawFile, ...]) 
         tool_version=tfrs_scaling.__version__,
         schema=schema,
         schema_hash=short_hash(schema.to_dict()),
-        source_hash=short_hash([source.sha256 for source in sources]) if sources else "",
+        source_hash="",
         splits=splits,
         rows_per_record=request.sizes.rows_per_record,
         split_by=request.split_by,
