@@ -6,8 +6,8 @@ import numpy as np
 import tensorflow as tf
 
 from tfrs_scaling.common.errors import InputError
-from tfrs_scaling.common.locations import fingerprint, join
-from tfrs_scaling.input.shards import PADDING, SPLITS, ClickData, Shard, Split, parse_record
+from tfrs_scaling.common.locations import fingerprint, join, opened
+from tfrs_scaling.input.shards import PADDING, REJECTED, SPLITS, ClickData, Shard, Split, parse_record
 
 _ADVICE = "prepare the data again"
 
@@ -25,6 +25,12 @@ def check(data: ClickData) -> Iterator[Shard]:
             clicks += _clicks(data, shard)
             yield shard
         _compare(f"{data.folder}: the {name} split", split, clicks)
+    if data.manifest.rejected:
+        path = join(data.folder, REJECTED)
+        with opened(path) as stream:
+            listed = sum(1 for _ in stream) - 1
+        if listed != data.manifest.rejected:
+            raise InputError(f"{path}: lists {listed} rows, the manifest has {data.manifest.rejected}; {_ADVICE}")
 
 
 def _clicks(data: ClickData, shard: Shard) -> int:

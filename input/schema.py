@@ -33,12 +33,14 @@ class DenseFeature:
         negative: what ``log1p`` does with a negative value: ``zero`` reads it as 0, ``reject`` treats the row as
             malformed. (Criteo's second integer column holds -1, -2 and -3.)
         integer: a row whose value is not an integer is malformed.
+        decimal_comma: whether fractions follow a comma, as in 0,5; then no value may hold a point.
     """
 
     name: Name
     transform: Literal["log1p", "standardize"] = "log1p"
     negative: Literal["zero", "reject"] = "zero"
     integer: bool = False
+    decimal_comma: bool = False
 
 
 @dataclass(frozen=True, config=STRICT)

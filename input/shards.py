@@ -19,13 +19,15 @@ from pydantic.dataclasses import dataclass
 from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.common.locations import fingerprint, is_remote, join, opened, size
 from tfrs_scaling.common.strict_yaml import parse_mapping, validated
-from tfrs_scaling.common.words import listed
+from tfrs_scaling.common.words import listed, share
 from tfrs_scaling.input.schema import STRICT, Schema
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 MANIFEST = "manifest.json"
+REJECTED = "rejected.tsv"
 ROWS_PER_RECORD = 4096
 RECORDS_PER_SHARD = 64
+NOTABLE_REPEATS = 0.05  # share of the rows that equal another
 PADDING = -1  # in the id matrix, fills the slots that a multi-hot row does not use
 SplitName = Literal["train", "validation", "test"]
 SPLITS: tuple[SplitName, ...] = ("train", "validation", "test")
@@ -64,11 +66,21 @@ class Split:
 
 @dataclass(frozen=True, config=STRICT)
 class RawFile:
-    """A raw file that the rows were read from: its name, size in bytes and SHA-256."""
+    """A raw file that the rows were read from.
+
+    Attributes:
+        file: its name.
+        bytes: its size.
+        sha256: its SHA-256.
+        rows: well-formed rows read from it; 0 if it is one of several files that make a row.
+        rows_hash: hash of their content, in whatever order, 16 hexadecimal digits; empty if there is no such number.
+    """
 
     file: str
     bytes: Count
     sha256: str
+    rows: Count = 0
+    rows_hash: str = ""
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -95,7 +107,7 @@ class Manifest:
         tool_version: the version of tfrs_scaling that wrote them.
         schema: the columns.
         schema_hash: hash of the schema, 16 hexadecimal digits.
-        source_hash: hash of the raw files' checksums, likewise; empty for synthetic clicks.
+        source_hash: hash of the raw files' checksums, or of the settings of synthetic clicks, likewise.
         splits: all three splits by name, each in a seeded random order of its own.
         rows_per_record: rows in every record except the last of a shard.
         split_by: ``time``, ``order`` (of the log) or ``random``.
@@ -104,7 +116,11 @@ class Manifest:
             among the first 2**20 rows of the shuffle.
         vocabulary_sizes: distinct training values per ``vocabulary`` feature.
         missing: per dense and categorical feature, how many values are missing in the whole log.
-        rejected: malformed rows that were left out.
+        read: rows of the log; all are in a split, ``dropped`` or ``rejected``.
+        rejected: malformed rows that were left out, and listed beside the manifest.
+        dropped: negatives that training does not keep, by ``negative_rate``.
+        repeated: the share of the well-formed rows that equal an earlier one in every column of the schema; estimated
+            in logs of more than 2**18 rows.
         negative_rate: the share of the negatives that the training split kept; the other splits keep all.
         sources: the raw files.
         bayes: the Bayes loss; for synthetic clicks only.
@@ -124,9 +140,12 @@ class Manifest:
     dense_deviation: tuple[float, ...]
     vocabulary_sizes: dict[str, int]
     missing: dict[str, int]
+    read: Count
     rejected: Count
     sources: tuple[RawFile, ...]
     negative_rate: Annotated[float, pydantic.Field(gt=0, le=1)] = 1.0
+    dropped: Count = 0
+    repeated: Annotated[float, pydantic.Field(ge=0, le=1)] = 0.0
     bayes: Bayes | None = None
     telling: dict[str, float] = dataclasses.field(default_factory=dict)
 
@@ -140,6 +159,12 @@ class Manifest:
                 raise ValueError(f"the split {name!r} is missing")
         if self.schema_hash != short_hash(self.schema.to_dict()):
             raise ValueError("schema_hash: the schema was changed after the data were prepared: prepare them again")
+        kept = sum(split.rows for split in self.splits.values())
+        if self.read != kept + self.dropped + self.rejected:
+            raise ValueError(
+                f"read: {self.read} rows, and the splits hold {kept} with {self.dropped} dropped and {self.rejected} "
+                "rejected: prepare the data again"
+            )
 
     def to_json(self) -> str:
         """The manifest as JSON text, keys sorted."""
@@ -147,17 +172,21 @@ class Manifest:
 
     @property
     def warnings(self) -> list[str]:
-        """What makes results of these data misleading: features that tell the label, files that are in them twice."""
+        """What makes results misleading: features that tell the label, files or rows that are in the data twice."""
         words = [
             f"{name} alone tells the label (AUC {auc:.3f}): a feature that is known only after a click must not be one"
             for name, auc in self.telling.items()
         ]
-        places: dict[str, list[str]] = {}
-        for raw in self.sources:
-            places.setdefault(raw.sha256, []).append(raw.file)
-        for files in places.values():
-            if len(files) > 1 and any(raw.bytes for raw in self.sources if raw.file in files):
-                words.append(f"{listed(files)} hold the same bytes: their rows are in the data {len(files)} times")
+        for files in _groups([(raw.sha256, raw.file) for raw in self.sources if raw.bytes]):
+            words.append(f"{listed(files)} hold the same bytes: their rows are in the data {len(files)} times")
+        once = {raw.sha256: raw for raw in self.sources if raw.rows}.values()
+        for files in _groups([(raw.rows_hash, raw.file) for raw in once]):
+            words.append(f"{listed(files)} hold the same rows: they are in the data {len(files)} times")
+        if self.sources and self.repeated > NOTABLE_REPEATS:
+            words.append(
+                f"{share(self.repeated)} of the rows equal an earlier one in every column of the schema: was a part of "
+                "the log read twice?"
+            )
         return words
 
     @property
@@ -165,6 +194,14 @@ class Manifest:
         """16 hexadecimal digits that change with any row, the order of the rows, the splits or the schema."""
         shards = {name: [shard.sha256 for shard in self.splits[name].shards] for name in SPLITS}
         return short_hash([self.schema.to_dict(), shards])
+
+
+def _groups(pairs: list[tuple[str, str]]) -> list[list[str]]:
+    """The second values of pairs whose first are equal, where there are several."""
+    groups: dict[str, list[str]] = {}
+    for key, value in pairs:
+        groups.setdefault(key, []).append(value)
+    return [group for group in groups.values() if len(group) > 1]
 
 
 def short_hash(content: Any) -> str:

@@ -22,6 +22,7 @@ FEWEST_DENSE_VALUES = 50
 DENSEST_NUMBERING = 0.9
 LEAST_MULTI_HOT_SHARE = 0.05
 _BRACKETS = r"(?s)^\s*[\[({].*[\])}]\s*$"
+_COMMA_NUMBER = re.compile(r"\s*[-+]?(\d+(,\d+)?|,\d+)\s*")
 _INDEX_OF_PANDAS = re.compile(r"__index_level_\d+__|Unnamed: \d+|index")
 _INDEX_NAMES = re.compile(rf"{_INDEX_OF_PANDAS.pattern}|row_?(id|number|num|no)?")
 
@@ -42,6 +43,8 @@ class Column:
             how many values have several.
         bracketed: how many values are in brackets.
         is_number, is_integer: whether all values are.
+        undecodable: how many values are not UTF-8 text.
+        decimal_comma: whether commas were replaced by points in what was added.
         counts_rows: whether the values so far are consecutive integers, row by row.
         low, high, last: the smallest, the largest and the latest number.
         total, squares: sums of the numbers and of their squares.
@@ -50,6 +53,8 @@ class Column:
 
     name: str
     is_list: bool = False
+    decimal_comma: bool = False
+    undecodable: int = 0
     rows: int = 0
     missing: int = 0
     values: set[str] = dataclasses.field(default_factory=set)
@@ -139,8 +144,30 @@ class Column:
         return len(self.parts)
 
     def is_label(self) -> bool:
-        """Whether every row says that it is a click, or that it is not, and some say either."""
-        return not self.missing and {LABEL_TEXTS.get(value.strip().lower()) for value in self.values} == {True, False}
+        """Whether each value says that a row is a click, or that it is not, and some say either."""
+        return {LABEL_TEXTS.get(value.strip().lower()) for value in self.values} == {True, False}
+
+    def may_be_decimal(self) -> bool:
+        """Whether every value is a number with at most one comma in it."""
+        most = self.tokens.get(",", (set(), 0, 0))[1]
+        return most == 2 and not (self.is_list or self.bracketed) and all(map(_COMMA_NUMBER.fullmatch, self.values))
+
+    def has_decimal_commas(self) -> bool:
+        """Whether commas stand for decimal points, rather than between two ids.
+
+        Ids have neither signs nor leading zeros, and those behind a comma are as long as those before it.
+        """
+        if not self.may_be_decimal():
+            return False
+        parts = [value.strip().lstrip("+-").partition(",") for value in self.values]
+        wholes = {len(whole) for whole, _, _ in parts}
+        fractions = {len(fraction) for _, comma, fraction in parts if comma}
+        return (
+            any(value.strip()[0] in "+-" for value in self.values)
+            or any(len(fraction) > 1 and fraction[0] == "0" for _, _, fraction in parts)
+            or (len(fractions) == 1 and bool(wholes - fractions))
+            or max(fractions) > max(wholes) + 2
+        )
 
     def is_dense(self) -> bool:
         """Whether it is more likely a measurement than a name."""
@@ -170,7 +197,8 @@ class Column:
             deviation = max(0.0, self.squares / count - mean**2) ** 0.5
             # Counts with a heavy tail need a logarithm; values spread around a mean do not.
             log1p = self.low >= 0 and deviation > mean
-            return {"name": self.name, "transform": "log1p" if log1p else "standardize"}
+            comma = {"decimal_comma": True} if self.decimal_comma else {}
+            return {"name": self.name, "transform": "log1p" if log1p else "standardize", **comma}
         feature: dict[str, Any] = {"name": self.name, "cardinality": self.distinct + 1}
         if self.separator is not None:
             most = max(2, self.tokens.get(self.separator, (set(), 0, 0))[1])

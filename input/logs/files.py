@@ -113,6 +113,13 @@ def _of_folder(folder: str) -> list[str]:
     return sorted(atomic or shown, key=natural_key)
 
 
+def recbole_tables(path: str) -> list[str]:
+    """RecBole's tables of users and items beside a file of interactions, which are not joined to it."""
+    if is_remote(path) or not path.endswith(".inter"):
+        return []
+    return [str(table) for suffix in (".user", ".item") if (table := Path(path).with_suffix(suffix)).is_file()]
+
+
 def _is_hidden(path: str) -> bool:
     return PurePath(path).name.startswith(("_", "."))
 
@@ -199,7 +206,12 @@ def file_kind(path: str, encoding: str | None = None) -> Kind:
         return "parquet"
     if _is_tfrecord(head):
         return "tfrecord"
-    return "jsonl" if re.match(rb"(\xef\xbb\xbf)?\s*\{", head) else "csv"
+    return "jsonl" if looks_like_json(head) else "csv"
+
+
+def looks_like_json(head: bytes) -> bool:
+    """Whether text is JSON lines, by its first bytes."""
+    return re.match(rb"(\xef\xbb\xbf)?\s*\{", head) is not None
 
 
 def refuse_other(head: bytes, path: str) -> None:
@@ -209,6 +221,10 @@ def refuse_other(head: bytes, path: str) -> None:
         InputError: says what it is.
     """
     what = next((what for magic, what in _OTHERS.items() if head.startswith(magic)), None)
+    if what is None and head.startswith((_GZIP, _BZ2, _XZ, _ZSTD, _ZIP)):
+        what = "compressed twice; unpack it once"
+    if what is None and re.match(rb"(\xef\xbb\xbf)?\s*\[\s*\{", head):
+        what = "a JSON array; write one object on each line, as `jq -c '.[]'` does"
     if what is None and head[257:262] == b"ustar":
         what = "a tar archive; unpack it"
     if what is not None:

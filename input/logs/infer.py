@@ -20,14 +20,14 @@ from tfrs_scaling.input.logs.column import (
     MISSING_TEXTS,
     Column,
 )
-from tfrs_scaling.input.logs.files import file_kind, find_files, partition_values
+from tfrs_scaling.input.logs.files import file_kind, find_files, partition_values, recbole_tables
 from tfrs_scaling.input.logs.formats import TextOptions, open_log
 from tfrs_scaling.input.logs.jsonl import json_keys
 from tfrs_scaling.input.logs.leaks import NOTABLE_AUC, auc_alone
 from tfrs_scaling.input.logs.parquet import parquet_file
 from tfrs_scaling.input.logs.text import looks_like_row, text_columns
-from tfrs_scaling.input.logs.times import BAD, parse_times
-from tfrs_scaling.input.schema import LABEL_TEXTS, MAX_VALUES, CategoricalFeature, Schema
+from tfrs_scaling.input.logs.times import BAD, LATEST, is_day_first, mixed_units, parse_times
+from tfrs_scaling.input.schema import LABEL_TEXTS, MAX_VALUES, Schema
 
 # In order of preference; names are compared in lower case with underscores.
 LABEL_NAMES = (
@@ -82,10 +82,13 @@ def infer(
     path = str(path)
     files = find_files((path,))
     notes: list[str] = []
-    columns, missing, sample, malformed = _read(files, path, text, notes)
+    columns, missing, sample, malformed = _read(files, path, text, notes, set())
+    if commas := {column.name for column in columns.values() if column.has_decimal_commas()}:
+        columns, missing, sample, malformed = _read(files, path, text, [], commas)
+        notes += [f"{name}: numbers with a decimal comma, as the schema says" for name in columns if name in commas]
     found = list(columns.values())
     if not found or not found[0].rows:
-        raise InputError(f"{path}: no rows")
+        raise InputError(f"{path}: no rows" + (f"; the first line that is none: {malformed[0]}" if malformed else ""))
     if text.columns is None and _header_is_row(found, files[0], text):
         shown = ", ".join(column.name for column in found[:5])
         raise InputError(
@@ -94,30 +97,47 @@ def infer(
         )
     if malformed:
         notes.append(
-            f"{plural(len(malformed), 'row')} with too few or too many columns skipped, the first in "
-            f"{malformed[0]}; prepare lists them"
+            f"{plural(len(malformed), 'malformed row')} skipped, the first in {malformed[0]}; prepare lists them"
         )
-    label_column = _take_label(found, label, label_at_least, path)
+    label_column = _take_label(found, label, label_at_least, path, notes)
     _take_time(found, notes)
+    is_text = text.columns is not None or file_kind(files[0], text.encoding) in ("csv", "jsonl")
     for column in found:
         if column.taken_as != "left out" or len(column.values) < 2:
             continue
+        if column.undecodable and not is_text:
+            notes.append(f"{column.name}: holds bytes that are not text, so it is left out")
+            continue
+        if column.undecodable:
+            notes.append(
+                f"warning: {column.name}: {plural(column.undecodable, 'row')} not in UTF-8; if the text is in another "
+                "encoding, give infer and prepare its --encoding, such as cp1252"
+            )
         if column.is_row_number():
             notes.append(f"{column.name}: numbers the rows, so it is left out")
             continue
         column.taken_as = "dense" if column.is_dense() else "multi-hot" if column.separator else "categorical"
+        if column.taken_as == "multi-hot" and column.may_be_decimal():
+            notes.append(
+                f"{column.name}: read as lists of up to two numbers; if the comma is a decimal one, move it to "
+                '"dense", with "decimal_comma": true'
+            )
         if column.numbers_rows_in_any_order():
             notes.append(f"{column.name}: another whole number in every row; leave it out if it only numbers the rows")
     if not any(column.taken_as in ("categorical", "multi-hot") for column in found):
         raise InputError(f"{path}: no column can be a categorical feature, and a schema needs one; edit one by hand")
     notes += _suspicions(sample, found, label_column, label_at_least)
+    notes += _recbole_notes(files)
     return Inferred(_schema_text(found, missing, label_at_least), found, notes)
 
 
 def _read(
-    files: tuple[str, ...], path: str, text: TextOptions, notes: list[str]
+    files: tuple[str, ...], path: str, text: TextOptions, notes: list[str], commas: set[str]
 ) -> tuple[dict[str, Column], set[str], pa.Table, list[str]]:
-    """Every column's statistics, the texts of missing values, the first rows, and where malformed rows are."""
+    """Every column's statistics, the texts of missing values, the first rows, and where malformed rows are.
+
+    ``commas`` names the columns whose commas are decimal ones.
+    """
     missing: set[str] = set()
     columns: dict[str, Column] = {}
     sample: list[pa.RecordBatch] = []
@@ -125,9 +145,14 @@ def _read(
     names, lists, blocks = _blocks(files, path, text, notes)
     for block in blocks:
         malformed += [f"{row.file}, {row.unit} {row.line} ({row.why})" for row in block.malformed]
-        texts = {name: _as_text(block.batch.column(name)) for name in names}
-        for name, cells in texts.items():
-            columns.setdefault(name, Column(name, name in lists)).add(cells, missing)
+        texts = {}
+        for name in names:
+            column = columns.setdefault(name, Column(name, name in lists, name in commas))
+            texts[name], undecodable = _as_text(block.batch.column(name))
+            if name in commas:
+                texts[name] = pc.replace_substring(texts[name], ",", ".")
+            column.undecodable += undecodable
+            column.add(texts[name], missing)
         if sum(map(len, sample)) < SAMPLE_ROWS:
             sample.append(pa.record_batch(texts))
     return columns, missing, pa.Table.from_batches(sample)[:SAMPLE_ROWS] if sample else pa.table({}), malformed
@@ -184,23 +209,33 @@ def _everything(path: str, names: list[str], lists: set[str]) -> Schema:
     repeated = sorted({name for name in names if names.count(name) > 1})
     if repeated:
         raise InputError(f"{path}: the column {repeated[0]!r} appears twice; rename one")
-    return Schema(
-        label,
-        tuple(
-            CategoricalFeature(name, 2, "hash", max_values=MAX_VALUES, separator=LIST_SEPARATOR)
-            if name in lists
-            else CategoricalFeature(name, 2, "hash")
-            for name in names
-            if name != label
-        ),
-    )
+    several = {"max_values": MAX_VALUES, "separator": LIST_SEPARATOR}
+    features = [
+        {"name": name, "cardinality": 2, "encoding": "hash", **(several if name in lists else {})}
+        for name in names
+        if name != label
+    ]
+    return Schema.from_dict({"label": label, "categorical": features}, f"{path}: its columns")
 
 
-def _as_text(cells: pa.Array) -> pa.Array:
+def _as_text(cells: pa.Array) -> tuple[pa.Array, int]:
+    """The cells as text, and how many are not UTF-8."""
     try:
-        return cells.cast(pa.string())
+        return cells.cast(pa.string()), 0
     except pa.ArrowInvalid:  # prepare reports the place
-        return pa.array([value.decode("utf-8", "replace") for value in cells.to_pylist()], pa.string())
+        texts = [value.decode("utf-8", "backslashreplace") for value in cells.to_pylist()]
+        strange = sum(text.encode() != value for text, value in zip(texts, cells.to_pylist(), strict=True))
+        return pa.array(texts, pa.string()), strange
+
+
+def _recbole_notes(files: tuple[str, ...]) -> list[str]:
+    """What is not read of RecBole's tables."""
+    tables = [table for file in files for table in recbole_tables(file)]
+    return (
+        [f"{listed(tables)} not read: to use their columns, merge them into the .inter file, as with pandas.merge"]
+        if tables
+        else []
+    )
 
 
 def _header_is_row(columns: list[Column], file: str, text: TextOptions) -> bool:
@@ -212,9 +247,10 @@ def _header_is_row(columns: list[Column], file: str, text: TextOptions) -> bool:
     return looks_like_row(names) or 2 * among_values > len(names)
 
 
-def _take_label(columns: list[Column], label: str | None, at_least: float | None, path: str) -> str:
+def _take_label(columns: list[Column], label: str | None, at_least: float | None, path: str, notes: list[str]) -> str:
     """Find the label; returns its name."""
-    binary = [c for c in columns if c.is_label()]
+    labels = [c for c in columns if c.is_label()]
+    binary = [c for c in labels if not c.missing]
     usual = [c for name in LABEL_NAMES for c in columns if c.plain_name == name]
     if label is not None:
         named = next((c for c in columns if c.name == label), None)
@@ -222,7 +258,7 @@ def _take_label(columns: list[Column], label: str | None, at_least: float | None
             raise InputError(f"{path}: there is no column {label!r}; it has {', '.join(c.name for c in columns)}")
     else:
         ratings = [c for name in RATING_NAMES for c in columns if c.plain_name == name]
-        named = next((c for c in usual if c in binary), None)
+        named = next((c for c in usual if c in binary), None) or next((c for c in usual if c in labels), None)
         if named is None:  # a column of the right name with other values says more than one of 0 and 1 of another name
             named = next((c for c in (*usual, *([] if binary and at_least is None else ratings)) if c.is_number), None)
         if named is None and binary:
@@ -236,7 +272,12 @@ def _take_label(columns: list[Column], label: str | None, at_least: float | None
                 f"{path}: no column holds only 0 and 1, so none can be the label; add such a column, or give --label "
                 "NAME and --label-at-least NUMBER for one of ratings"
             )
-    if at_least is None and named not in binary:
+    if at_least is None and named in labels and named.missing:
+        notes.append(
+            f"warning: {named.name}: {plural(named.missing, 'row')} without a label, which prepare rejects: write 0 if "
+            f"no label means no click, or leave them out with --max-bad-rows {named.missing}"
+        )
+    if at_least is None and named not in labels:
         shown = ", ".join(sorted(named.values)[:5])
         advice = (
             "; if numbers from a limit up are clicks, give it with --label-at-least (the schema's key "
@@ -247,6 +288,7 @@ def _take_label(columns: list[Column], label: str | None, at_least: float | None
         raise InputError(
             f"{path}, column {named.name!r}: a label is 0 or 1 in every row; this column holds {shown}"
             + (f" and {named.missing:,} missing values" if named.missing else "")
+            + ("; if no value means no click, write 0 there" if named.missing and len(named.values) == 1 else "")
             + advice
         )
     if at_least is not None and (not named.is_number or named.missing):
@@ -266,9 +308,16 @@ def _take_time(columns: list[Column], notes: list[str]) -> None:
             return False
         return bool((parse_times(pa.array(sorted(column.values)))[1] != BAD).all())
 
+    for column in columns:
+        if is_time(column) and column.is_integer and (mixed := mixed_units(_integers(column))):
+            notes.append(
+                f"warning: {column.name}: {listed(mixed)} are mixed, and prepare refuses that: write all in one unit"
+            )
     found = sorted(filter(is_time, columns), key=lambda column: TIME_NAMES.search(column.plain_name) is None)
     if found:
         found[0].taken_as = "time"
+        if any(map(is_day_first, found[0].values)):
+            notes.append(f"{found[0].name}: dates such as {min(found[0].values)} are read as day, month, year")
         return
     notes.append(
         'no column of times found, so prepare will split at random; if there is one, name it in the schema as "time"'
@@ -279,11 +328,17 @@ def _take_time(columns: list[Column], notes: list[str]) -> None:
             notes.append(f"{column.name}: named like a time, but not every row holds a time that is read ({example!r})")
 
 
+def _integers(column: Column) -> np.ndarray:
+    return np.array([float(value) for value in column.values]).clip(-LATEST, LATEST).astype(np.int64)
+
+
 def _suspicions(sample: pa.Table, columns: list[Column], label: str, at_least: float | None) -> list[str]:
     """What the first rows show: repeated rows, and features that alone reveal the label; they are left out."""
     notes, told = [], []
     texts = [text.strip().lower() for text in sample.column(label).to_pylist()]
     if at_least is None:
+        known = [text in LABEL_TEXTS for text in texts]
+        sample, texts = sample.filter(pa.array(known)), [text for text in texts if text in LABEL_TEXTS]
         clicked = np.array([LABEL_TEXTS[text] for text in texts])
     else:
         clicked = np.array([float(text) >= at_least for text in texts])

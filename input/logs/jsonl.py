@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.common.locations import fingerprints
 from tfrs_scaling.input.logs.arrow import cells_of_lists, constant, list_array
 from tfrs_scaling.input.logs.cells import Cells, Piece, Rejected, missing_column
 from tfrs_scaling.input.logs.files import decompressed, partition_values, refuse_binary
-from tfrs_scaling.input.logs.text import BLOCK_BYTES, count_lines, line_blocks
+from tfrs_scaling.input.logs.lines import BLOCK_BYTES, count_lines, line_blocks
 from tfrs_scaling.input.schema import Schema
 
 
@@ -44,7 +45,7 @@ class JsonLinesLog:
         """
         path, first = self.files[number], 0
         with decompressed(path, self.encoding) as stream:
-            for block in line_blocks(stream, self.block_bytes):
+            for block in line_blocks(stream, path, self.block_bytes):
                 if not first:
                     self._check_first(block, path)
                 yield Piece(number, first, block)
@@ -52,7 +53,12 @@ class JsonLinesLog:
 
     def _check_first(self, block: bytes, path: str) -> None:
         refuse_binary(block, path)
-        names = {name for row in _objects(block) if isinstance(row, dict) for name in row}
+        rows = [row for row in _objects(block) if isinstance(row, dict)]
+        if not rows:
+            raise InputError(
+                f"{path}, lines 1 to {count_lines(block)}: no JSON object; for delimited text use `prepare csv`"
+            )
+        names = {name for row in rows for name in row}
         for column in self.schema.columns:
             if names and column not in names and column not in partition_values(path):
                 raise missing_column(f"{path}, lines 1 to {count_lines(block)}", column, sorted(names))
@@ -104,7 +110,7 @@ def json_keys(path: str, encoding: str | None = None) -> dict[str, bool]:
     """
     lists: dict[str, bool] = {}
     with decompressed(path, encoding) as stream:
-        for block in line_blocks(stream, BLOCK_BYTES):
+        for block in line_blocks(stream, path):
             for row in _objects(block):
                 if isinstance(row, dict):
                     for name, value in row.items():

@@ -65,13 +65,13 @@ class ParquetLog:
         with parquet_file(path) as file:
             columns = [name for name in self.schema.columns if name in file.schema_arrow.names]
             table = file.read_row_group(piece.content, columns=columns, use_threads=False)
-        arrays = {
-            name: _whole(table.column(name))
-            if name in columns
-            else constant(in_folders[name], len(table), self.schema.missing)
-            for name in self.schema.columns
-        }
-        cells = binary_columns(arrays, self.schema, path)
+            arrays = {
+                name: _whole(table.column(name))
+                if name in columns
+                else constant(in_folders[name], len(table), self.schema.missing)
+                for name in self.schema.columns
+            }
+            cells = binary_columns(arrays, self.schema, path)
         return Cells(path, piece.number, piece.first + np.arange(len(table)), cells, [], unit="row")
 
     def fingerprints(self) -> tuple[tuple[str, int, str], ...]:

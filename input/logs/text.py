@@ -5,7 +5,6 @@ import dataclasses
 import io
 import re
 from collections.abc import Iterator, Sequence
-from typing import IO
 
 import numpy as np
 import pyarrow as pa
@@ -15,18 +14,25 @@ from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.common.locations import fingerprints
 from tfrs_scaling.input.logs.arrow import constant
 from tfrs_scaling.input.logs.cells import Cells, Piece, Rejected, missing_column
-from tfrs_scaling.input.logs.files import decompressed, partition_values, refuse_binary
+from tfrs_scaling.input.logs.files import (
+    HEAD_BYTES,
+    decompressed,
+    looks_like_json,
+    partition_values,
+    recbole_tables,
+    refuse_binary,
+)
+from tfrs_scaling.input.logs.lines import BLOCK_BYTES, MAX_LINE_BYTES, count_lines, first_line, line_blocks
 from tfrs_scaling.input.schema import Schema
 
-BLOCK_BYTES = 8 << 20
 SEPARATORS = ("\t", ",", ";", "|", "\x01")  # the last is Hive's
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _OPEN_QUOTE = "a quoted value does not end on its line"
+_HEADER_AGAIN = "the header line again, as where files were joined"
 _QUOTED_LINES = 1000  # that a quoted value may span
-_QUOTED_BYTES = 1 << 20
-_TAIL_BYTES = 1 << 12
 # RecBole's atomic files: user_id:token, rating:float.
 _TYPED_NAME = re.compile(r"(.+):(?:token|float)(?:_seq)?")
+csv.field_size_limit(MAX_LINE_BYTES)  # 128 KiB by default: too little for a long header read with a wrong separator
 _NUMBER_OR_DATE = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?|\d{4}-\d\d?-\d\d?.*")
 
 
@@ -38,14 +44,14 @@ class Lines:
         text: the lines.
         names: names of the columns.
         separator: separator between the columns.
-        header_lines: lines above the file's first row.
+        header: the file's header without its line break; empty if it has none.
         skip_blanks: whether a separator takes the blanks after it along.
     """
 
     text: bytes
     names: tuple[str, ...]
     separator: str
-    header_lines: int
+    header: bytes = b""
     skip_blanks: bool = False
 
 
@@ -91,21 +97,24 @@ class TextLog:
         """
         path = self.files[number]
         with decompressed(path, self.encoding) as stream:
-            line = stream.readline()
+            line, rest = first_line(stream, path, self.block_bytes)
             if not line and len(self.files) > 1:
                 return
-            refuse_binary(line, path)
-            skip_blanks = False
+            refuse_binary(line + rest[:HEAD_BYTES], path)
+            if looks_like_json(line):
+                raise InputError(f"{path}: holds JSON lines, not delimited text; use `prepare jsonl`")
+            header, skip_blanks = b"", False
             if self.names is None:
-                start, (names, separator) = b"", _header(_text(line, path), self.schema.columns, path, self.separator)
+                header, earlier = line.removeprefix(_BYTE_ORDER_MARK).rstrip(b"\r\n"), self.files[0] if number else None
+                names, separator = _header(_text(line, path), self.schema.columns, path, self.separator, earlier)
                 skip_blanks = len(names) > 1 and all(name.startswith(" ") for name in names[1:])
                 names = [name.lstrip(" ") for name in names] if skip_blanks else names
             else:
-                start, names = line.removeprefix(_BYTE_ORDER_MARK), list(self.names)
+                rest, names = line.removeprefix(_BYTE_ORDER_MARK) + rest, list(self.names)
                 separator = self.separator or _separator_of(line, names, path)
-            first, header_lines = 0, 1 if self.names is None else 0
-            for block in line_blocks(stream, self.block_bytes, start, quotes=separator != "\t"):
-                yield Piece(number, first, Lines(block, tuple(names), separator, header_lines, skip_blanks))
+            first, at, quotes = 0, 2 if header else 1, separator != "\t"
+            for block in line_blocks(stream, path, self.block_bytes, rest, first=at, quotes=quotes):
+                yield Piece(number, first, Lines(block, tuple(names), separator, header, skip_blanks))
                 first += count_lines(block)
 
     def cells(self, piece: Piece[Lines]) -> Cells:
@@ -116,26 +125,26 @@ class TextLog:
         """
         path, lines = self.files[piece.number], piece.content
         columns = [name for name in self.schema.columns if name in lines.names]
-        first_line, count = lines.header_lines + 1, count_lines(lines.text)
+        top, count = 2 if lines.header else 1, count_lines(lines.text)
         ordinals = np.arange(piece.first, piece.first + count)
         malformed: list[Rejected] = []
         if lines.skip_blanks:
             lines = _without_blanks(lines)
-        parsed = _parsed(lines, columns, count)
+        parsed = None if _has_header_again(lines) else _parsed(lines, columns, count)
         if parsed is None:
             # A value over several lines, an open quote or a lone carriage return puts rows and lines out of step, and
             # pyarrow cannot report a row of the wrong length that is not UTF-8. A slower reader sorts these out first.
             lines, bad, continued = _without_bad_lines(lines)
-            malformed = [Rejected(path, piece.first + i + first_line, "", *said) for i, said in bad.items()]
+            malformed = [Rejected(path, piece.first + i + top, "", *said) for i, said in bad.items()]
             ordinals = np.delete(ordinals, [*bad, *continued])
             parsed = _parsed(lines, columns, len(ordinals), checked=True)
         if parsed is None:
-            start, end = piece.first + first_line, piece.first + first_line + count - 1
+            start, end = piece.first + top, piece.first + top + count - 1
             raise InputError(f"{path}, lines {start} to {end}: cannot be parsed; check their quotes and line breaks")
         table, ragged = parsed
         for row in ragged:
             why = f"{row.actual_columns} columns instead of {row.expected_columns}"
-            malformed.append(Rejected(path, int(ordinals[row.number - 1]) + first_line, "", row.text, why))
+            malformed.append(Rejected(path, int(ordinals[row.number - 1]) + top, "", row.text, why))
         ordinals = np.delete(ordinals, [row.number - 1 for row in ragged])
         in_folders = partition_values(path)
         cells = pa.record_batch({
@@ -144,7 +153,7 @@ class TextLog:
             else constant(in_folders[name], len(ordinals), self.schema.missing)
             for name in self.schema.columns
         })  # fmt: skip
-        return Cells(path, piece.number, ordinals, cells, malformed, first_line)
+        return Cells(path, piece.number, ordinals, cells, malformed, top)
 
     def fingerprints(self) -> tuple[tuple[str, int, str], ...]:
         """Name, size in bytes and SHA-256 of each file.
@@ -162,7 +171,7 @@ def text_columns(path: str, separator: str | None = None, encoding: str | None =
         InputError: the file cannot be read or has no header.
     """
     with decompressed(path, encoding) as stream:
-        header = _header_text(_text(stream.readline(), path), path)
+        header = _header_text(_text(first_line(stream, path)[0], path), path)
     names = max(_split(header, SEPARATORS if separator is None else (separator,), path).values(), key=len)
     return [name.strip(" ") for name in _untyped(names)]
 
@@ -171,52 +180,6 @@ def looks_like_row(names: Sequence[str]) -> bool:
     """Whether a header holds what rows hold: half of it are numbers or dates."""
     named = [name for name in names if name.strip()]
     return bool(named) and 2 * sum(_NUMBER_OR_DATE.fullmatch(name.strip()) is not None for name in named) >= len(named)
-
-
-def line_blocks(stream: IO[bytes], block_bytes: int, start: bytes = b"", *, quotes: bool = False) -> Iterator[bytes]:
-    """The rest of the stream, in blocks of whole lines, read ``block_bytes`` at a time, without blank lines at its end.
-
-    Args:
-        stream: stream to read.
-        block_bytes: bytes to read at a time.
-        start: what was read of the first line already.
-        quotes: whether a quoted value may span lines; a block then ends outside of it.
-    """
-    rest = start
-    while chunk := stream.read(block_bytes):
-        rest += chunk
-        end = _block_end(rest, quotes)
-        if end:
-            yield rest[:end]
-            rest = rest[end:]
-    text_end = len(rest.rstrip(b"\r\n"))
-    if text_end:
-        newline = rest.find(b"\n", text_end)
-        yield rest[: newline + 1] if newline >= 0 else rest
-
-
-def _block_end(text: bytes, quotes: bool) -> int:
-    """Where the last whole row of a text ends that a later one follows, but for blank lines; 0 if there is none."""
-    end = text.rfind(b"\n") + 1
-    tail = text[max(0, end - _TAIL_BYTES) : end]  # blank lines are few, and copying all of the text takes time
-    text_end = end - len(tail) + len(tail.rstrip(b"\r\n")) if tail.strip(b"\r\n") else len(text[:end].rstrip(b"\r\n"))
-    if not text_end:
-        return 0
-    end = text.index(b"\n", text_end) + 1
-    if not quotes or text.count(b'"', 0, end) % 2 == 0:
-        return end
-    stop = end
-    while stop > 0 and end - stop < _QUOTED_BYTES:
-        start = text.rfind(b"\n", 0, stop - 1) + 1
-        if text.count(b'"', start, stop) % 2:
-            return start  # the line that opens the quote; what follows it is in the next block
-        stop = start
-    return end
-
-
-def count_lines(block: bytes) -> int:
-    """How many lines a block has, counting a last one without a line break."""
-    return block.count(b"\n") + (not block.endswith(b"\n"))
 
 
 def _header_text(line: str, path: str) -> str:
@@ -235,7 +198,10 @@ def _text(line: bytes, path: str) -> str:
         ) from None
 
 
-def _header(line: str, columns: list[str], path: str, separator: str | None) -> tuple[list[str], str]:
+def _header(
+    line: str, columns: list[str], path: str, separator: str | None, earlier: str | None
+) -> tuple[list[str], str]:
+    """The names in a header line, and its separator; ``earlier``: a file of the log before this one."""
     header = _header_text(line, path)
     candidates = SEPARATORS if separator is None else (separator,)
     split = {by: _untyped(names) for by, names in _split(header, candidates, path).items()}
@@ -246,9 +212,21 @@ def _header(line: str, columns: list[str], path: str, separator: str | None) -> 
         if found.count(column) > 1:
             raise InputError(f"{path}, line 1: the column {column!r} appears twice; rename one")
         if column not in found and column not in in_folders:
+            for table in recbole_tables(path):
+                if column in text_columns(table, separator):
+                    raise InputError(
+                        f"{path}: the column {column!r} is in {table}, which is not joined: merge its columns into the "
+                        ".inter file, as with pandas.merge"
+                    )
             error = missing_column(f"{path}, line 1 (separator {separator!r})", column, found)
-            hint = "; line 1 looks like a row, not like names: name the columns with --columns"
-            raise InputError(f"{error}{hint}") if looks_like_row(max(split.values(), key=len)) else error
+            if not looks_like_row(max(split.values(), key=len)):
+                raise error
+            if earlier is not None:
+                raise InputError(
+                    f"{path}, line 1: looks like a row, and {earlier} begins with a header line; give every file the "
+                    "header, or none and name the columns with --columns"
+                )
+            raise InputError(f"{error}; line 1 looks like a row, not like names: name the columns with --columns")
     return names, separator
 
 
@@ -343,6 +321,13 @@ def _without_blanks(lines: Lines) -> Lines:
     return dataclasses.replace(lines, text=text)
 
 
+def _has_header_again(lines: Lines) -> bool:
+    header = lines.header
+    if not header or header not in lines.text:
+        return False
+    return re.search(rb"^" + re.escape(header) + rb"\r?$", lines.text, re.MULTILINE) is not None
+
+
 def _without_bad_lines(lines: Lines) -> tuple[Lines, dict[int, tuple[str, str]], list[int]]:
     """The lines that are rows; by place those that are not: what they hold, and why they are no row; continued ones."""
     good: list[bytes] = []
@@ -352,7 +337,8 @@ def _without_bad_lines(lines: Lines) -> tuple[Lines, dict[int, tuple[str, str]],
     place = 0
     while place < len(all_lines):
         line, span = all_lines[place], 1
-        why = _not_a_row(line, len(lines.names), lines.separator)
+        again = lines.header and line.removesuffix(b"\r") == lines.header
+        why = _HEADER_AGAIN if again else _not_a_row(line, len(lines.names), lines.separator)
         if why == _OPEN_QUOTE:
             span = _quoted_span(all_lines[place : place + _QUOTED_LINES], len(lines.names), lines.separator)
         if why and span == 1:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import gzip
+import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -141,7 +142,7 @@ def _read(path: str) -> Iterator[list[bytes]]:
         compression = "GZIP" if stream.read(2) == b"\x1f\x8b" else ""
     length = 0
     try:
-        for batch in tf.data.TFRecordDataset(path, compression).batch(_READ_RECORDS).as_numpy_iterator():
+        for batch in tf.data.TFRecordDataset(os.fsencode(path), compression).batch(_READ_RECORDS).as_numpy_iterator():
             records = batch.tolist()
             length += sum(map(len, records)) + _FRAME_BYTES * len(records)
             yield records
@@ -174,7 +175,7 @@ def _count_whole(path: str, compression: str) -> int:
     """How many records precede the one that cannot be read."""
     count = 0
     try:
-        for _ in tf.data.TFRecordDataset(path, compression):
+        for _ in tf.data.TFRecordDataset(os.fsencode(path), compression):
             count += 1
     except tf.errors.DataLossError:
         pass

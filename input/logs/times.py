@@ -6,6 +6,8 @@ import pyarrow.compute as pc
 
 BAD, NUMBER, DATE = 0, 1, 2
 LATEST = 2**62
+# A unit's times since 1970 lie, from 1973 to 2286, between a number and a hundred times it.
+_UNITS = {"seconds": 10**8, "milliseconds": 10**11, "microseconds": 10**14, "nanoseconds": 10**17}
 
 _CLOCK = (
     r"(?P<hour>\d{1,2}):(?P<minute>\d{2})(?::(?P<second>\d{2})(?:[.,]\d+)?)?"
@@ -59,6 +61,27 @@ def parse_times(texts: pa.Array) -> tuple[np.ndarray, np.ndarray]:
         times[found], valid = _seconds(parts.drop_null())
         kinds[found[valid]] = DATE
     return times, kinds
+
+
+def unit_of(times: np.ndarray) -> np.ndarray:
+    """The unit of each time (int64 [n]) since 1970, by its size: a name of one, or empty; str [n]."""
+    names = np.full(len(times), "", "<U12")
+    for name, low in _UNITS.items():
+        names[(times >= low) & (times < 100 * low)] = name
+    return names
+
+
+def mixed_units(times: np.ndarray) -> list[str]:
+    """The units of times since 1970 (int64 [n]) if they are of several, else none; times of no unit may be any."""
+    if not len(times) or times.max() < _UNITS["milliseconds"] or times.min() >= times.max() // 10:
+        return []
+    found = np.unique(unit_of(times[times > 0])).tolist()
+    return sorted(found, key=list(_UNITS).index) if len(found) > 1 and "" not in found else []
+
+
+def is_day_first(text: str) -> bool:
+    """Whether a text is a date of numbers that is read as day, month, year."""
+    return bool(_matching(pa.array([text.strip()]), _FORMS[3])[0])
 
 
 def is_ambiguous(text: str) -> bool:

@@ -22,6 +22,7 @@ from apache_beam.pvalue import AsDict, AsSingleton
 from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.common.locations import join, opened
 from tfrs_scaling.input.logs.cells import Rejected, Rejects
+from tfrs_scaling.input.prepare.census import KEPT, Census
 from tfrs_scaling.input.prepare.encoding import ValueCounts, Vocabulary, WrittenShard, count_values, write_rows
 from tfrs_scaling.input.prepare.publish import Prepared
 from tfrs_scaling.input.prepare.rows import Rows
@@ -35,7 +36,7 @@ from tfrs_scaling.input.prepare.spill import (
     to_bytes,
     without_codes,
 )
-from tfrs_scaling.input.prepare.split import Decisions, Request, check_counts, count_splits, decide
+from tfrs_scaling.input.prepare.split import DROPPED, Decisions, Request, check_counts, count_splits, decide
 from tfrs_scaling.input.schema import Schema
 from tfrs_scaling.input.shards import SPLITS, SplitName
 
@@ -68,6 +69,7 @@ class Outcome:
         vocabulary_sizes: distinct training values per feature.
         shards: shards with their split and number; empty if the log cannot be used.
         bayes: whether the true click probabilities are known.
+        files, repeated: as in ``Prepared``.
     """
 
     notes: Notes
@@ -76,6 +78,8 @@ class Outcome:
     vocabulary_sizes: dict[str, int]
     shards: list[tuple[SplitName, int, WrittenShard]]
     bayes: bool
+    files: dict[int, tuple[int, int]]
+    repeated: float
 
 
 def prepare_on_beam(
@@ -137,7 +141,10 @@ def _collect(outcome: Outcome, source: Source, max_bad_rows: int) -> Prepared:
         shards[name].append(shard)
     names = [feature.name for feature in source.schema.categorical if feature.name in outcome.vocabulary_sizes]
     sizes = {name: outcome.vocabulary_sizes[name] for name in names}
-    return Prepared(outcome.decisions, shards, sizes, outcome.notes.missing, rejects.rows, outcome.bayes)
+    return Prepared(
+        outcome.decisions, shards, sizes, outcome.notes.missing, rejects.rows, outcome.bayes, outcome.files,
+        outcome.repeated, outcome.counts[DROPPED][0],
+    )  # fmt: skip
 
 
 def _build(pipeline: beam.Pipeline, source: Source, request: Request, max_bad_rows: int, draft: str) -> None:
@@ -152,6 +159,7 @@ def _build(pipeline: beam.Pipeline, source: Source, request: Request, max_bad_ro
     rows = parsed.rows
     notes = parsed.notes | "all notes" >> beam.CombineGlobally(_AllNotes(max_bad_rows))
     sample = rows | "sample" >> beam.CombineGlobally(_LowestKeys(request.seed, request.sizes.sample_rows))
+    census = rows | "census" >> beam.CombineGlobally(_Counted())
     decisions = sample | "decide" >> beam.Map(lambda content: _decide(content, schema, request))
     counts = rows | "count" >> beam.Map(_counts, AsSingleton(decisions)) | "all counts" >> beam.CombineGlobally(_sum)
     vocabularies = (
@@ -179,6 +187,7 @@ def _build(pipeline: beam.Pipeline, source: Source, request: Request, max_bad_ro
         AsSingleton(counts),
         AsDict(sizes),
         AsSingleton(sample),
+        AsSingleton(census),
     )
 
 
@@ -219,6 +228,23 @@ class _AllNotes(beam.CombineFn):
 
     def extract_output(self, notes: Notes) -> Notes:
         return notes
+
+
+class _Counted(beam.CombineFn):
+    """Counts the rows of all blocks."""
+
+    def create_accumulator(self) -> list[Census]:
+        return []
+
+    def add_input(self, parts: list[Census], content: bytes) -> list[Census]:
+        parts.append(Census.count(from_bytes(content), parts[0].level if parts else 0))
+        return [Census.merge(parts)] if sum(len(part.hashes.hashes) for part in parts[1:]) > 2 * KEPT else parts
+
+    def merge_accumulators(self, accumulators: Iterable[list[Census]]) -> list[Census]:
+        return [Census.merge([part for parts in accumulators for part in parts])]
+
+    def extract_output(self, parts: list[Census]) -> Census:
+        return Census.merge(parts)
 
 
 class _LowestKeys(beam.CombineFn):
@@ -338,8 +364,9 @@ def _write_outcome(
     counts: list[list[int]],
     sizes: dict[str, int],
     sample: bytes,
+    census: Census,
 ) -> None:
     bayes = bool(sample) and from_bytes(sample).click_probability is not None
-    outcome = Outcome(notes, decisions, counts, sizes, shards, bayes)
+    outcome = Outcome(notes, decisions, counts, sizes, shards, bayes, census.files, census.repeated)
     with opened(join(draft, _OUTCOME), "wb") as stream:
         stream.write(pydantic.TypeAdapter(Outcome).dump_json(outcome))

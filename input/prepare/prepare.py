@@ -12,6 +12,7 @@ import numpy as np
 from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.common.locations import is_remote
 from tfrs_scaling.input.logs.cells import Rejected, Rejects
+from tfrs_scaling.input.prepare.census import KEPT, Census
 from tfrs_scaling.input.prepare.encoding import ValueCounts, Vocabulary, WrittenShard, count_values, write_rows
 from tfrs_scaling.input.prepare.publish import (
     WRITE_ERRORS,
@@ -21,9 +22,10 @@ from tfrs_scaling.input.prepare.publish import (
     publish,
 )
 from tfrs_scaling.input.prepare.rows import Rows
-from tfrs_scaling.input.prepare.sources import Source, no_rows
+from tfrs_scaling.input.prepare.sources import Source, no_rows, source_hash
 from tfrs_scaling.input.prepare.spill import Spill, shard_of, shuffle_keys
 from tfrs_scaling.input.prepare.split import (
+    DROPPED,
     Decisions,
     Request,
     Sizes,
@@ -88,7 +90,7 @@ def prepare(
                 prepared = _prepare_here(source, request, max_bad_rows, draft, progress)
             else:
                 prepared = _prepare_on_beam(source, request, max_bad_rows, draft, runner, beam_options)
-            return publish(draft, folder, prepared, schema, raw_files)
+            return publish(draft, folder, prepared, schema, raw_files, source_hash(source, raw_files))
     except WRITE_ERRORS as error:
         raise not_written(folder, error) from None
 
@@ -116,7 +118,7 @@ def _prepare_here(
     scratch = Path(tempfile.mkdtemp()) if is_remote(draft) else Path(draft)
     spill = Spill(scratch / "spill", request.seed, request.sizes.bucket_bits)
     try:
-        rejects, missing = _spill(source, spill, max_bad_rows, progress)
+        rejects, missing, census = _spill(source, spill, max_bad_rows, progress)
         sample = spill.first(request.sizes.sample_rows)
         if sample is None:
             raise no_rows(source)
@@ -126,7 +128,10 @@ def _prepare_here(
         check_counts(counts, decisions)
         shards = _write(spill, source.schema, decisions, counts, vocabularies, draft, progress)
         vocabulary_sizes = {name: vocabulary.size for name, vocabulary in vocabularies.items()}
-        return Prepared(decisions, shards, vocabulary_sizes, missing, rejects, sample.click_probability is not None)
+        bayes, dropped = sample.click_probability is not None, int(counts[DROPPED, 0])
+        return Prepared(
+            decisions, shards, vocabulary_sizes, missing, rejects, bayes, census.files, census.repeated, dropped
+        )
     finally:
         spill.remove()
         if is_remote(draft):
@@ -135,9 +140,10 @@ def _prepare_here(
 
 def _spill(
     source: Source, spill: Spill, max_bad_rows: int, progress: Callable[[str], None]
-) -> tuple[list[Rejected], dict[str, int]]:
-    """Parse every row into ``spill``; returns the malformed rows, and the number of missing values per feature."""
+) -> tuple[list[Rejected], dict[str, int], Census]:
+    """Parse every row into ``spill``; returns the malformed rows, the missing values per feature, and the counts."""
     rejects, missing, read = Rejects(max_bad_rows), Counter[str](), 0
+    counted = [Census.merge([])]
     for part in range(source.parts):
         for piece in source.pieces(part):
             parsed = source.rows(piece)
@@ -145,9 +151,12 @@ def _spill(
             missing.update(parsed.missing)
             spill.add(parsed.rows)
             read += len(parsed.rows)
+            counted.append(Census.count(parsed.rows, counted[0].level))
+            if sum(len(part.hashes.hashes) for part in counted[1:]) > 2 * KEPT:
+                counted = [Census.merge(counted)]
             progress(f"{read:,} rows read")
     spill.close()
-    return rejects.rows, dict(missing)
+    return rejects.rows, dict(missing), Census.merge(counted)
 
 
 def _count(spill: Spill, schema: Schema, decisions: Decisions) -> tuple[np.ndarray, dict[str, Vocabulary]]:

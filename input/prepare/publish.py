@@ -14,6 +14,7 @@ import tensorflow as tf
 
 import tfrs_scaling
 from tfrs_scaling.common.errors import InputError
+from tfrs_scaling.common.inert import inert_line
 from tfrs_scaling.common.locations import is_remote, join, opened, size
 from tfrs_scaling.input.logs.cells import Rejected
 from tfrs_scaling.input.prepare.encoding import WrittenShard
@@ -23,6 +24,7 @@ from tfrs_scaling.input.schema import Schema
 from tfrs_scaling.input.shards import (
     FORMAT_VERSION,
     MANIFEST,
+    REJECTED,
     SPLITS,
     Bayes,
     Manifest,
@@ -33,7 +35,6 @@ from tfrs_scaling.input.shards import (
     write_tfds_metadata,
 )
 
-REJECTED = "rejected.tsv"
 _INNER_DRAFT = ".partial"
 WRITE_ERRORS = (OSError, tf.errors.OpError)
 
@@ -49,6 +50,9 @@ class Prepared:
         missing: missing values per feature.
         rejected: the malformed rows, in the order of the log.
         bayes: whether the true click probabilities are known.
+        files: per file number, its well-formed rows and their digest (see ``census.Census``).
+        repeated: the share of the rows that repeat another.
+        dropped: negatives that training does not keep.
     """
 
     decisions: Decisions
@@ -57,6 +61,9 @@ class Prepared:
     missing: dict[str, int]
     rejected: list[Rejected]
     bayes: bool
+    files: dict[int, tuple[int, int]]
+    repeated: float
+    dropped: int
 
 
 @contextlib.contextmanager
@@ -89,6 +96,10 @@ def drafted(folder: str) -> Iterator[str]:
 
 
 def _check_free(folder: str) -> None:
+    try:
+        folder.encode()
+    except UnicodeEncodeError:
+        raise InputError(f"{folder}: the name is not UTF-8, which TensorFlow needs; choose another folder") from None
     if is_remote(folder):
         taken = size(join(folder, MANIFEST)) is not None
     else:
@@ -136,14 +147,17 @@ def _locked(draft: Path, folder: str) -> int:
     return descriptor
 
 
-def publish(draft: str, folder: str, prepared: Prepared, schema: Schema, sources: tuple[RawFile, ...]) -> Manifest:
+def publish(
+    draft: str, folder: str, prepared: Prepared, schema: Schema, sources: tuple[RawFile, ...], source_hash: str
+) -> Manifest:
     """Complete a draft that holds the shards, and move it to ``folder``.
 
     Raises:
-        OSError, tf.errors.OpError, InputError: it cannot be written.
+        OSError, tf.errors.OpError, InputError: it cannot be written, or holds other rows than were read.
     """
     telling = telling_features(draft, [written.shard.file for written in prepared.shards["train"]], schema)
-    manifest = dataclasses.replace(_manifest(prepared, schema, sources), telling=telling)
+    manifest = _manifest(prepared, schema, _with_rows(sources, prepared.files))
+    manifest = dataclasses.replace(manifest, telling=telling, source_hash=source_hash)
     _write_metadata(draft, manifest)
     _write_rejected(draft, prepared.rejected)
     with opened(join(draft, MANIFEST), "wb") as stream:
@@ -169,7 +183,23 @@ def _move(draft: str, folder: str) -> None:
     tf.io.gfile.rmtree(draft)
 
 
+def _with_rows(sources: tuple[RawFile, ...], files: dict[int, tuple[int, int]]) -> tuple[RawFile, ...]:
+    """The raw files with what was read of each; as they are where files of the log are no raw files."""
+    if files.keys() - set(range(len(sources))):
+        return sources
+    read = [files.get(number, (0, 0)) for number in range(len(sources))]
+    return tuple(
+        dataclasses.replace(source, rows=rows, rows_hash=f"{digest:016x}")
+        for source, (rows, digest) in zip(sources, read, strict=True)
+    )
+
+
 def _manifest(prepared: Prepared, schema: Schema, sources: tuple[RawFile, ...]) -> Manifest:
+    """What was prepared.
+
+    Raises:
+        InputError: rows were lost on the way.
+    """
     request = prepared.decisions.request
     splits: dict[SplitName, Split] = {}
     for name in SPLITS:
@@ -179,12 +209,18 @@ def _manifest(prepared: Prepared, schema: Schema, sources: tuple[RawFile, ...]) 
             clicks=sum(w.clicks for w in written),
             shards=tuple(w.shard for w in written),
         )
+    read, written = sum(rows for rows, _ in prepared.files.values()), sum(split.rows for split in splits.values())
+    if read != written + prepared.dropped:
+        raise InputError(
+            f"{read:,} rows were read, and {written:,} written with {prepared.dropped:,} left out: files of the draft "
+            "were lost or changed meanwhile; prepare the data again"
+        )
     return Manifest(
         format_version=FORMAT_VERSION,
         tool_version=tfrs_scaling.__version__,
         schema=schema,
         schema_hash=short_hash(schema.to_dict()),
-        source_hash=short_hash([source.sha256 for source in sources]) if sources else "",
+        source_hash="",
         splits=splits,
         rows_per_record=request.sizes.rows_per_record,
         split_by=request.split_by,
@@ -193,7 +229,10 @@ def _manifest(prepared: Prepared, schema: Schema, sources: tuple[RawFile, ...]) 
         dense_deviation=prepared.decisions.dense_deviation,
         vocabulary_sizes=prepared.vocabulary_sizes,
         missing=prepared.missing,
+        read=read + len(prepared.rejected),
         rejected=len(prepared.rejected),
+        dropped=prepared.dropped,
+        repeated=prepared.repeated,
         sources=sources,
         negative_rate=request.negative_rate,
         bayes=_bayes(splits["test"], prepared.shards["test"]) if prepared.bayes else None,
@@ -225,6 +264,9 @@ def _write_metadata(draft: str, manifest: Manifest) -> None:
 
 def _write_rejected(draft: str, rejected: list[Rejected]) -> None:
     if rejected:
-        lines = ["\t".join([row.file, str(row.line), row.column, row.why, ascii(row.value)[1:-1]]) for row in rejected]
+        lines = [
+            "\t".join([inert_line(row.file), str(row.line), inert_line(row.column), row.why, ascii(row.value)[1:-1]])
+            for row in rejected
+        ]
         with opened(join(draft, REJECTED), "wb") as stream:
             stream.write(("\n".join(["file\tline\tcolumn\twhy\tvalue", *lines]) + "\n").encode())

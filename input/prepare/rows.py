@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from tfrs_scaling.input.logs.cells import Cells, Rejected
 from tfrs_scaling.input.logs.lists import split_lists
-from tfrs_scaling.input.logs.times import BAD, DATE, LATEST, NUMBER, is_ambiguous, parse_times
+from tfrs_scaling.input.logs.times import BAD, DATE, LATEST, NUMBER, is_ambiguous, mixed_units, parse_times, unit_of
 from tfrs_scaling.input.prepare.hashing import hash_values
 from tfrs_scaling.input.schema import LABEL_TEXTS, CategoricalFeature, DenseFeature, Schema
 
@@ -23,6 +23,12 @@ _NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?")
 _RATINGS = (
     'if labels are ratings, or -1 and 1, give the schema the key "label_at_least": the smallest number that is a click '
     "(1 where they are -1 and 1)"
+)
+_NO_LABEL_TEXT = "if no label means no click, write 0 there; else skip such rows with --max-bad-rows"
+_DECIMAL_COMMA = 'if the comma is a decimal one, give the feature the key "decimal_comma": true in the schema'
+_NO_TEXT = "not UTF-8 text, or a NUL inside a value"
+_NOT_TEXT = (
+    "if the text is in another encoding, give --encoding, such as cp1252; else skip such rows with --max-bad-rows"
 )
 
 # A column's values [n, ...], and which of them are bad, bool [n].
@@ -151,6 +157,8 @@ class RowParser:
             numbers = np.array([_NUMBER.fullmatch(text) is not None for text in texts], bool)[places]
             # Without such rows a class may be gone: all negatives where they are -1, or all ratings but 0 and 1.
             screen.reject(self.schema.label, _NO_LABEL, bad & numbers, _RATINGS)
+            empty = np.array([not text for text in texts], bool)[places]
+            screen.reject(self.schema.label, _NO_LABEL, bad & empty, _NO_LABEL_TEXT)
         screen.reject(self.schema.label, _NO_LABEL, bad)
         return clicked.astype(np.uint8)
 
@@ -158,12 +166,18 @@ class RowParser:
         """float64 [n, dense features]."""
         dense = np.empty((len(batch), len(self.schema.dense)), np.float64)
         for k, feature in enumerate(self.schema.dense):
-            dense[:, k], bad = self._number(feature, batch.column(feature.name))
-            screen.reject(feature.name, _dense_rule(feature), bad)
+            cells = batch.column(feature.name)
+            dense[:, k], bad = self._number(feature, cells)
+            if bad.any():
+                with_comma = pc.match_substring_regex(cells.filter(pa.array(bad)), r"^[-+ ]*\d*,\d+ *$")
+                advice = _DECIMAL_COMMA if not feature.decimal_comma and pc.any(with_comma).as_py() else ""
+                screen.reject(feature.name, _dense_rule(feature), bad, advice)
         return dense
 
     def _number(self, feature: DenseFeature, cells: pa.Array) -> Parsed:
         absent = pc.is_in(cells, self._missing)
+        if feature.decimal_comma:
+            cells = pc.replace_substring(pc.replace_substring(cells, b".", b"?"), b",", b".")
         values, bad = _cast(
             pc.if_else(absent, pa.scalar(None, pa.binary()), cells), pa.int64() if feature.integer else pa.float64()
         )
@@ -191,7 +205,8 @@ class RowParser:
         for why, bad_value in bad.items():
             if bad_value.any():
                 row = np.repeat(np.arange(len(counts)), counts)
-                screen.reject(feature.name, why, np.bincount(row, bad_value[places], len(counts)) > 0)
+                bad_row = np.bincount(row, bad_value[places], len(counts)) > 0
+                screen.reject(feature.name, why, bad_row, _NOT_TEXT if why == _NO_TEXT else "")
         screen.reject(feature.name, f"more than {feature.max_values} values", counts > feature.max_values)
         return _Values(counts, places, codes, absent.to_numpy(zero_copy_only=False))
 
@@ -236,6 +251,11 @@ def _time(column: str, batch: pa.RecordBatch, screen: _Screen) -> np.ndarray:
         rarer = min((NUMBER, DATE), key=lambda k: int((kind == k).sum()))
         screen.reject(column, "numbers and dates are mixed in the column of time", kind == rarer)
     screen.reject(column, "the time is beyond 2**62", np.abs(time) > LATEST)
+    if mixed := mixed_units(time):
+        units = unit_of(time)
+        rarer = min(mixed, key=lambda unit: int((units == unit).sum()))
+        why = f"{' and '.join(mixed)} are mixed in the column of time"
+        screen.reject(column, why, units == rarer, "write all times in one unit")
     return time
 
 
@@ -261,7 +281,7 @@ def _weight(column: str, batch: pa.RecordBatch, screen: _Screen) -> np.ndarray:
 
 def _codes(feature: CategoricalFeature, values: pa.Array) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     """Codes uint64 [n] of a feature's values (null where missing), and per reason which values are bad, bool [n]."""
-    bad = {"not UTF-8 text, or a NUL inside a value": _not_text(values)}
+    bad = {_NO_TEXT: _not_text(values)}
     if feature.encoding == "id":
         ids, bad["the id is not an integer from 0 to 2147483647"] = _integer(values, 0, 2**ID_BITS - 1)
         return ids.astype(np.uint64), bad

@@ -10,7 +10,7 @@ from tfrs_scaling.input.logs.cells import Log, Piece
 from tfrs_scaling.input.prepare.rows import ParsedRows, RowParser
 from tfrs_scaling.input.prepare.synthetic import Synthetic, block_count, make_teacher, rows_of_block
 from tfrs_scaling.input.schema import Schema
-from tfrs_scaling.input.shards import RawFile
+from tfrs_scaling.input.shards import RawFile, short_hash
 
 
 class Source(Protocol):
@@ -106,6 +106,13 @@ class SyntheticSource:
 
 
 _teacher = functools.lru_cache(maxsize=1)(make_teacher)
+
+
+def source_hash(source: Source, raw_files: tuple[RawFile, ...]) -> str:
+    """16 hexadecimal digits that change with what the rows are made from: raw files, or synthetic settings."""
+    if isinstance(source, SyntheticSource):
+        return short_hash(dataclasses.asdict(source.settings))
+    return short_hash([raw.sha256 for raw in raw_files]) if raw_files else ""
 
 
 def no_rows(source: Source) -> InputError:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.input.prepare.hashing import draws
 from tfrs_scaling.input.prepare.rows import Rows
 
@@ -73,6 +74,7 @@ class Spill:
         self._folder, self._seed, self._bucket_bits = folder, seed, bucket_bits
         self._waiting: list[np.ndarray] = []
         self._type: np.dtype[Any] | None = None
+        self._counts = np.zeros(1 << bucket_bits, np.int64)
 
     def add(self, rows: Rows) -> None:
         """Put rows into their buckets."""
@@ -91,7 +93,9 @@ class Spill:
         keys = draws(self._seed, "shuffle", packed["position"])
         bucket = (keys >> np.uint64(64 - self._bucket_bits)).astype(np.int64)
         packed = packed[np.argsort(bucket, kind="stable")]
-        ends = np.cumsum(np.bincount(bucket, minlength=1 << self._bucket_bits))
+        counts = np.bincount(bucket, minlength=1 << self._bucket_bits)
+        self._counts += counts
+        ends = np.cumsum(counts)
         for number, part in enumerate(np.split(packed, ends[:-1])):
             if len(part):
                 with self._path(number).open("ab") as file:
@@ -103,13 +107,22 @@ class Spill:
             yield rows
 
     def buckets_with_ends(self) -> Iterator[tuple[Rows, np.ndarray | None]]:
-        """The same, each with a lower bound (uint64 []) of the keys that follow; None with the last."""
+        """The same, each with a lower bound (uint64 []) of the keys that follow; None with the last.
+
+        Raises:
+            InputError: a file does not hold what was written to it.
+        """
         if self._type is None:
             return
         last = (1 << self._bucket_bits) - 1
         for bucket in range(last + 1):
             path = self._path(bucket)
             packed = np.fromfile(path, self._type) if path.exists() else np.empty(0, self._type)
+            if len(packed) != self._counts[bucket]:
+                raise InputError(
+                    f"{path}: {self._counts[bucket]:,} rows were written here, and it holds {len(packed):,}: it was "
+                    "lost or changed meanwhile; prepare the data again"
+                )
             to_come = None if bucket == last else np.array((bucket + 1) << (64 - self._bucket_bits), np.uint64)
             yield in_shuffled_order(packed, self._seed), to_come
 

@@ -6,7 +6,8 @@ from typing import Literal
 import numpy as np
 
 from tfrs_scaling.common.errors import InputError
-from tfrs_scaling.common.words import plural, share
+from tfrs_scaling.common.words import listed, plural, share
+from tfrs_scaling.input.logs.times import mixed_units
 from tfrs_scaling.input.prepare.hashing import draws, fractions
 from tfrs_scaling.input.prepare.rows import Rows
 from tfrs_scaling.input.schema import Schema
@@ -116,7 +117,15 @@ def decide(sample: Rows, schema: Schema, request: Request) -> Decisions:
         sample: the ``sample_rows`` rows of lowest shuffle key, in that order.
         schema: columns of the rows.
         request: how the log is to be split.
+
+    Raises:
+        InputError: the times are of several units.
     """
+    if sample.time is not None and (mixed := mixed_units(sample.time)):
+        raise InputError(
+            f"column {schema.time!r}: {listed(mixed)} are mixed, and which row is later is not known: write all times "
+            "in one unit"
+        )
     from_validation = from_test = moments = 0
     latest_share = 0.0
     if request.split_by != "random":

@@ -50,7 +50,7 @@ class SyntheticFeature:
 
     name: Name
     ids: Annotated[int, pydantic.Field(ge=1, le=2**24)]
-    rows: Positive
+    rows: Annotated[int, pydantic.Field(ge=1, le=2**31 - 1)]
     zipf: Annotated[float, pydantic.Field(ge=0, le=10)] = 1.0
 
 

@@ -1,5 +1,6 @@
 """Damaged inputs of every kind, and what their readers must make of them: an error in words, or every row."""
 
+import csv
 import gzip
 import io
 import json
@@ -13,7 +14,11 @@ import pyarrow.parquet as pq
 import tensorflow as tf
 
 from tests.helpers.logs import parsed
+from tests.helpers.planted import planted_study
+from tests.helpers.studies import CONFIGS
 from tfrs_scaling.common.errors import InputError
+from tfrs_scaling.config import read_config
+from tfrs_scaling.fit.runs import read_runs, write_runs
 from tfrs_scaling.input.check import check
 from tfrs_scaling.input.logs.formats import open_log
 from tfrs_scaling.input.prepare.prepare import prepare
@@ -69,7 +74,9 @@ class Fuzz:
         (folder / "log.csv").write_bytes(_csv())
         prepare(LogSource(open_log("csv", (str(folder / "log.csv"),), SCHEMA)), folder / "data")
         self._data = {path.name: path.read_bytes() for path in (folder / "data").iterdir()}
-        self.kinds = [*self._inputs, "manifest", "shard"]
+        write_runs(planted_study(schemes="V"), folder / "runs.csv")
+        self._tables = {"runs": (folder / "runs.csv").read_bytes(), "config": (CONFIGS / "smoke.yaml").read_bytes()}
+        self.kinds = [*self._inputs, "manifest", "shard", *self._tables]
 
     def try_one(self, kind: str, seed: int) -> bool:
         """Whether the damaged input was still read; anything but an ``InputError`` and wrong counts are raised."""
@@ -77,6 +84,8 @@ class Fuzz:
         try:
             if kind in ("manifest", "shard"):
                 self._read_data(kind, rng)
+            elif kind in self._tables:
+                self._read_table(kind, mutated(self._tables[kind], rng))
             elif kind == "schema":
                 path = self.folder / "schema.json"
                 path.write_bytes(mutated(self._inputs[kind], rng))
@@ -98,6 +107,17 @@ class Fuzz:
         expected = _count(kind, content)
         if expected is not None:
             assert len(rows) + len(rejected) == expected, f"{len(rows)} + {len(rejected)} rows of {expected}"
+
+    def _read_table(self, kind: str, content: bytes) -> None:
+        path = self.folder / kind
+        path.write_bytes(content)
+        if kind == "config":
+            read_config(path)
+            return
+        rows = len(read_runs(path))
+        text = io.StringIO(content.decode("utf-8-sig"), newline="")
+        expected = sum(1 for row in csv.reader(text) if row) - 1
+        assert rows == expected, f"{rows} runs of {expected}"
 
     def _read_data(self, kind: str, rng: np.random.Generator) -> None:
         name = (

@@ -105,6 +105,7 @@ def stored(folder: Path, schema: Schema, splits: dict[SplitName, dict[str, np.nd
         "schema_hash": short_hash(schema.to_dict()), "rows_per_record": shards.ROWS_PER_RECORD,
         "splits": {name: _written(folder, name, columns) for name, columns in splits.items()},
     }  # fmt: skip
+    described["read"] = sum(split.rows for split in described["splits"].values())
     (folder / MANIFEST).write_text(Manifest(**(described | manifest)).to_json())
     return ClickData.open(folder)
 

@@ -152,7 +152,7 @@ class ShardsTest(parameterized.TestCase, tf.test.TestCase):
         (
             "version",
             lambda m: m | {"format_version": 1},
-            "format version 1; this version reads 2: prepare the data again",
+            "format version 1; this version reads 3: prepare the data again",
         ),
         (
             "schema_changed",

@@ -235,8 +235,7 @@ def _prepare_synthetic(config_path: Path, out: str, **options: Any) -> Any:
 def report_prepared(manifest: Any, out: str | Path) -> None:
     """Print what was prepared: splits, CTRs, and notes."""
     from tfrs_scaling.common.locations import join
-    from tfrs_scaling.input.prepare.publish import REJECTED
-    from tfrs_scaling.input.shards import SPLIT_WORDS, SPLITS
+    from tfrs_scaling.input.shards import REJECTED, SPLIT_WORDS, SPLITS
 
     title = escape(f"{out}, split {SPLIT_WORDS[manifest.split_by]}")
     table = Table("split", "rows", "CTR", title=title, title_justify="left", min_width=60)
@@ -259,7 +258,8 @@ def report_prepared(manifest: Any, out: str | Path) -> None:
     if manifest.bayes:
         say(f"best possible NE on test: {manifest.bayes.ne:.4f} ± {manifest.bayes.ne_standard_error:.4f}")
     if manifest.rejected:
-        say(f"note: {manifest.rejected:,} malformed rows left out, listed in {join(out, REJECTED)}")
+        where = join(out, REJECTED)
+        say(f"note: {manifest.rejected:,} of {manifest.read:,} rows malformed and left out, listed in {where}")
 
 
 def report_described(description: Any) -> None:

@@ -1,19 +1,37 @@
 """What the commands share: the console, error messages, and loading TensorFlow."""
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import ParamSpec
+from typing import Any, ParamSpec
 
 import click
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
+from rich.text import Text
 
 from tfrs_scaling.common.errors import InputError
+from tfrs_scaling.common.inert import inert
 
 P = ParamSpec("P")
-console = Console(emoji=False)
 FolderPath = click.Path(file_okay=False, path_type=Path)
 FilePath = click.Path(dir_okay=False, path_type=Path)
+
+
+class InertConsole(Console):
+    """A console on which only rich steers the terminal: controls in names, cells and messages are shown escaped."""
+
+    def render_str(self, text: str, **how: Any) -> Text:
+        """The text that a string is printed as; it is measured as it will show."""
+        return super().render_str(inert(text), **how)
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        """The segments of what is printed."""
+        for segment in super().render(renderable, options):
+            yield segment if segment.control else Segment(inert(segment.text), segment.style)
+
+
+console = InertConsole(emoji=False)
 
 
 def located_errors(command: Callable[P, None]) -> Callable[P, None]:
@@ -24,7 +42,7 @@ def located_errors(command: Callable[P, None]) -> Callable[P, None]:
         try:
             command(*args, **kwargs)
         except (InputError, OSError) as error:
-            raise click.ClickException(str(error)) from None
+            raise click.ClickException(inert(str(error))) from None
 
     return wrapped
 

@@ -2,7 +2,8 @@
 
 import contextlib
 import hashlib
-from collections.abc import Iterable, Iterator
+import os
+from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePath
 from typing import IO
 
@@ -70,10 +71,11 @@ def fingerprint(path: str | Path) -> tuple[int, str]:
     return length, digest.hexdigest()
 
 
-def fingerprints(paths: Iterable[str]) -> tuple[tuple[str, int, str], ...]:
-    """Name, size in bytes and SHA-256 of each file.
+def fingerprints(paths: Sequence[str]) -> tuple[tuple[str, int, str], ...]:
+    """Name, size in bytes and SHA-256 of each file; a name's bytes that are not UTF-8 are written as escapes.
 
     Raises:
         InputError: one cannot be read.
     """
-    return tuple((PurePath(path).name, *fingerprint(path)) for path in paths)
+    names = [os.fsencode(PurePath(path).name).decode("utf-8", "backslashreplace") for path in paths]
+    return tuple((name, *fingerprint(path)) for name, path in zip(names, paths, strict=True))

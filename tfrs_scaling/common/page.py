@@ -10,6 +10,8 @@ from bokeh.resources import Resources
 from jinja2 import Environment, FileSystemLoader, PrefixLoader, StrictUndefined
 from markupsafe import Markup
 
+from tfrs_scaling.common.inert import inert
+
 _HERE = Path(__file__).parent
 
 
@@ -28,7 +30,7 @@ def render_page(template: Path, figures: Mapping[str, Any], **content: Any) -> s
         for paths in ((_HERE / f"page.{kind}", template.with_name(f"{stem}.{kind}")) for kind in ("css", "js"))
     )
     loader = PrefixLoader({"common": FileSystemLoader(_HERE), "page": FileSystemLoader(template.parent)})
-    environment = Environment(autoescape=True, undefined=StrictUndefined, loader=loader)
+    environment = Environment(autoescape=True, undefined=StrictUndefined, loader=loader, finalize=_inert)
     return environment.get_template(f"page/{template.name}").render(
         content,
         style=Markup(style),  # noqa: S704 -- our own file
@@ -36,6 +38,10 @@ def render_page(template: Path, figures: Mapping[str, Any], **content: Any) -> s
         bokeh=bokeh_script(),
         documents=embedded(figures),
     )
+
+
+def _inert(value: Any) -> Any:
+    return inert(value) if type(value) is str else value  # not Markup, which is ours
 
 
 def bokeh_script() -> Markup:
@@ -71,9 +77,9 @@ def _packed(node: Any, names: dict[str, str], texts: dict[str, int]) -> Any:
         }
     if isinstance(node, list | tuple):
         if len(node) > 3 and all(isinstance(item, str) for item in node):
-            return {"$texts": [texts.setdefault(item, len(texts)) for item in node]}
+            return {"$texts": [texts.setdefault(inert(item), len(texts)) for item in node]}
         return [_packed(item, names, texts) for item in node]
-    return node
+    return _inert(node)
 
 
 def script_safe(content: Mapping[str, Any]) -> Markup:

@@ -4,10 +4,12 @@ Importing this file loads no TensorFlow; ``run_study`` does.
 """
 
 import contextlib
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+import tfrs_scaling
 from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.config import Config, read_config
 from tfrs_scaling.hardware import StrategyName, choose_strategy, this_worker
@@ -87,8 +89,8 @@ def run_study(
     say, who = say or (lambda _: None), f"study {settings.study}: {chosen} ({why})"
     if leads:
         with place.locked():
-            if data is None and not Path(folder).exists():
-                _prepare_synthetic(settings, folder, say, console)
+            if data is None:
+                _make_clicks(settings, folder, place, say, console)
             if role is None:
                 say(f"{who}, in {place.root}; time limit of a trial: {longest}")
             _lead(settings, folder, place, role, chosen, jobs, limit, say, console)
@@ -176,15 +178,32 @@ def _lead(
     say(progress.summary())
 
 
-def _prepare_synthetic(config: Config, folder: str, say: Callable[[str], None], console: "Console | None") -> None:
+def _make_clicks(
+    config: Config, folder: str, workdir: "Workdir", say: Callable[[str], None], console: "Console | None"
+) -> None:
+    """Make the study's synthetic clicks in its folder, unless they are there; those of other settings are replaced."""
     from tfrs_scaling.input.prepare.prepare import prepare
-    from tfrs_scaling.input.prepare.sources import SyntheticSource
+    from tfrs_scaling.input.prepare.sources import SyntheticSource, source_hash
+    from tfrs_scaling.input.shards import ClickData
+    from tfrs_scaling.planning.plan import plan
 
-    settings = config.synthetic
-    if settings is None:
+    settings, there = config.synthetic, Path(folder).exists()
+    if settings is None and not there:
         raise InputError(
             f"study {config.study}: its configuration has no synthetic section; give prepared data with --data DIR"
         )
+    if settings is None or (there and workdir.study.exists()):
+        return  # the study is checked against the data next
+    plan(config, settings.schema(), round(0.15 * settings.rows))  # report mistakes before anything is made
+    if there:
+        manifest = ClickData.open(folder).manifest
+        if manifest.sources:
+            raise InputError(f"{folder}: was prepared from a log; to study it, give it with --data {folder}")
+        made = manifest.source_hash, manifest.tool_version
+        if made == (source_hash(SyntheticSource(settings), ()), tfrs_scaling.__version__):
+            return
+        say(f"{folder}: clicks of other settings, which no study uses; making them again")
+        shutil.rmtree(folder)
     with console.status("making synthetic clicks") if console else contextlib.nullcontext():
         start_devices()
         manifest = prepare(SyntheticSource(settings), folder, seed=settings.seed)

@@ -10,9 +10,11 @@ import pandas as pd
 import tensorflow as tf
 from absl.testing import parameterized
 
+from tests.helpers.logs import parsed
 from tests.helpers.studies import CONFIGS, REPOSITORY
 from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.input.logs.infer import infer
+from tfrs_scaling.input.logs.text import TextLog
 from tfrs_scaling.input.schema import Schema
 
 COUNT = 2000
@@ -84,7 +86,7 @@ class InferTest(parameterized.TestCase, tf.test.TestCase):
             file.write("1\n0,5,6\n")
         guess = infer(path)
         self.assertEqual(guess.columns[0].rows, COUNT)
-        self.assertRegex(guess.notes[0], r"2 rows with too few or too many columns .* the first in .*line 2002 \(1 col")
+        self.assertRegex(guess.notes[0], r"2 malformed rows skipped, the first in .*line 2002 \(1 col")
 
     def test_lists_in_parquet_are_multi_hot(self) -> None:
         log = _log()[["click", "tags", "city"]]
@@ -199,6 +201,71 @@ class InferTest(parameterized.TestCase, tf.test.TestCase):
             infer(path)
         schema = json.loads(infer(path, label_at_least=4).text)
         self.assertEqual((schema["label"], schema["label_at_least"], schema["time"]), ("rating", 4, "reviewTime"))
+
+    @parameterized.parameters("%.2f", "%.1f", "%g", "%r")
+    def test_decimal_commas_are_numbers(self, number: str) -> None:
+        prices = np.random.default_rng(0).exponential(20, COUNT)
+        log = pd.DataFrame({"click": np.arange(COUNT) % 2, "user": np.arange(COUNT) // 7})
+        log["price"] = [(number % float(price)).replace(".", ",") for price in prices]
+        path = self._written(log, ".csv")
+        log.to_csv(path, sep=";", index=False)
+        schema, taken = self._schema(path)
+        self.assertEqual((taken["price"], schema.dense[0].decimal_comma), ("dense", True))
+        rows, rejected = parsed(TextLog(schema, (str(path),)))
+        self.assertEmpty(rejected)
+        expected = pd.read_csv(path, sep=";", decimal=",")["price"]
+        self.assertAllEqual(rows.dense[:, 0], expected)
+
+    def test_lists_of_two_ids_are_no_decimals_and_the_doubt_is_told(self) -> None:
+        rng = np.random.default_rng(0)
+        log = pd.DataFrame({"click": np.arange(COUNT) % 2, "user": np.arange(COUNT) // 7})
+        log["tags"] = [",".join(map(str, rng.choice(9, rng.integers(1, 3)))) for _ in range(COUNT)]
+        guess = infer(self._written(log, ".csv"))
+        self.assertEqual(guess.columns[2].taken_as, "multi-hot")
+        self.assertRegex("\n".join(guess.notes), "tags: read as lists of up to two numbers; if the comma is a decimal")
+
+    def test_bytes_are_no_feature_and_another_encoding_is_named(self) -> None:
+        rng = np.random.default_rng(0)
+        log = pd.DataFrame({"click": np.arange(COUNT) % 2, "user": np.arange(COUNT) // 7})
+        log["key"] = [rng.bytes(8) for _ in range(COUNT)]
+        guess = infer(self._written(log, ".parquet"))
+        self.assertEqual([column.taken_as for column in guess.columns], ["label", "categorical", "left out"])
+        self.assertIn("key: holds bytes that are not text, so it is left out", guess.notes)
+        log["key"] = ["Köln", "Bonn"] * (COUNT // 2)
+        path = self._written(log, ".csv")
+        log.to_csv(path, index=False, encoding="latin-1")
+        self.assertRegex("\n".join(infer(path).notes), r"warning: key: 1,000 rows not in UTF-8; .* --encoding, such as")
+
+    def test_times_of_two_units_labels_that_lack_and_days_before_months(self) -> None:
+        log = pd.DataFrame({"click": np.arange(COUNT) % 2, "user": np.arange(COUNT) // 7})
+        log["ts"] = 1_700_000_000 + np.arange(COUNT)
+        log.loc[COUNT // 2 :, "ts"] *= 1000
+        log["click"] = log["click"].astype(object).where(np.arange(COUNT) % 5 > 0, "")
+        guess = infer(self._written(log, ".csv"))
+        self.assertEqual(guess.columns[0].taken_as, "label")
+        notes = "\n".join(guess.notes)
+        self.assertRegex(notes, "click: 400 rows without a label, .* write 0 if no label means no click")
+        self.assertRegex(notes, "ts: seconds and milliseconds are mixed, and prepare refuses that")
+        log["click"] = log["click"].replace(0, "")
+        with self.assertRaisesRegex(InputError, "if no value means no click, write 0 there"):
+            infer(self._written(log, ".csv"))
+        log["click"], log["ts"] = log["user"] % 2, [f"{i % 28 + 1:02d}.03.2020" for i in range(COUNT)]
+        notes = "\n".join(infer(self._written(log, ".csv")).notes)
+        self.assertIn("ts: dates such as 01.03.2020 are read as day, month, year", notes)
+
+    def test_every_row_ragged_and_tables_of_recbole(self) -> None:
+        folder = Path(tempfile.mkdtemp(dir=self.get_temp_dir()))
+        (folder / "log.csv").write_text("click,user\n1,a,3\n0,b,4\n")
+        with self.assertRaisesRegex(InputError, r"no rows; .* line 2 \(3 columns instead of 2\)"):
+            infer(folder / "log.csv")
+        (folder / "ml.inter").write_text("user_id:token\tlabel:float\n" + "a\t1\nb\t0\n" * 9)
+        (folder / "ml.item").write_text("item_id:token\n")
+        self.assertRegex("\n".join(infer(folder / "ml.inter").notes), "ml.item not read: to use .* merge them into the")
+
+    def test_names_that_no_schema_takes(self) -> None:
+        log = pd.DataFrame({"click": [0, 1], "x" * 201: [1, 2]})
+        with self.assertRaisesRegex(InputError, "its columns: categorical.*at most 200 characters"):
+            infer(self._written(log, ".csv"))
 
     @parameterized.parameters("1,ann,3\n0,bob,4\n", "u1\t7\t1\nu2\t8\t0\n", "2020-01-01;a\n2020-01-02;b\n")
     def test_first_line_that_is_a_row(self, text: str) -> None:

@@ -21,7 +21,8 @@ from absl.testing import parameterized
 
 from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.input.logs.cells import POSITION_BITS, Cells, read
-from tfrs_scaling.input.logs.text import BLOCK_BYTES, TextLog, text_columns
+from tfrs_scaling.input.logs.lines import BLOCK_BYTES, MAX_LINE_BYTES
+from tfrs_scaling.input.logs.text import TextLog, text_columns
 from tfrs_scaling.input.schema import CategoricalFeature, DenseFeature, Schema
 
 SCHEMA = Schema("label", (CategoricalFeature("user", 10),), (DenseFeature("age"),))
@@ -132,7 +133,7 @@ class TextLogTest(parameterized.TestCase, tf.test.TestCase):
         ("empty", b"", "line 1: no header line"),
         ("blank", b"\n1,a,2\n", "line 1: no header line"),
         ("not_utf8", b"label,us\xe9r,age\n", "line 1: not UTF-8 text (byte 8)"),
-        ("too_long", b"x" * 200_000 + b"\n", "line 1: not a header line: field larger"),
+        ("too_long", b"x" * (MAX_LINE_BYTES + 1), "line 1: more than 16 MiB of line"),
         ("carriage_returns", b"label,user,age\r1,a,2\r", "line 1: not a header line: new-line character"),
     )
     def test_header_mistakes(self, content: bytes, message: str) -> None:
@@ -164,6 +165,9 @@ class TextLogTest(parameterized.TestCase, tf.test.TestCase):
         ("utf16", "label,user,age\n".encode("utf-16"), "is UTF-16 text; give --encoding utf-16"),
         ("orc", b"ORC\1\2", "is an ORC file; convert it to Parquet"),
         ("avro", b"Obj\1\2", "is an Avro file"),
+        ("gz_in_gz", gzip.compress(gzip.compress(b"label\n")), "is compressed twice; unpack it once"),
+        ("json_lines", b'{"label": 1, "user": "a"}\n', "holds JSON lines, not delimited text; use `prepare jsonl`"),
+        ("json_array", b'[\n {"label": 1, "user": "a"}]\n', "is a JSON array; write one object on each line"),
         ("parquet", b"PAR1\1\2", "is parquet, not text; use `prepare parquet`"),
         (
             "zst_cut",
@@ -221,6 +225,13 @@ class TextLogTest(parameterized.TestCase, tf.test.TestCase):
     def test_empty_file_beside_others_has_no_rows(self) -> None:
         paths = [str(self._file(content)) for content in (b"", b"label,user,age\n1,a,2\n", gzip.compress(b""))]
         self.assertLen(_rows(list(read(TextLog(SCHEMA, tuple(paths))))), 1)
+
+    def test_column_of_recbole_that_is_in_another_table(self) -> None:
+        path = self._file(b"label:float\tuser:token\n1\ta\n", "ml.inter")
+        path.with_suffix(".user").write_bytes(b"user:token\tage:float\na\t30\n")
+        self.assertIn(
+            f"the column 'age' is in {path.with_suffix('.user')}, which is not joined: merge", self._refused(path)
+        )
 
     def test_recbole_names_and_hive_folders(self) -> None:
         folder = self._file(b"").parent / "age=33" / "user=b%20c"
@@ -286,6 +297,41 @@ class TextLogTest(parameterized.TestCase, tf.test.TestCase):
         path = self._file(b"label,user,age\n1,a,1\n0," + b"x" * 1000 + b",2\n1,b,3\n")
         cells = _cells(path, block_bytes=16)
         self.assertEqual([(row[0], len(row[2])) for row in _rows(cells)], [(2, 1), (3, 1000), (4, 1)])
+
+    @parameterized.named_parameters(
+        ("line", b"1,a,1\n0,", b"x" * (MAX_LINE_BYTES + 9), "line 3: more than 16 MiB of line;"),
+        (
+            "line_after_an_open_quote",
+            b'1,"a,1\n0,',
+            b"x" * (MAX_LINE_BYTES + (9 << 20)),
+            "line 3: more than 16 MiB of line",
+        ),
+        ("blank_lines", b"1,a,1\n", b"\n" * (MAX_LINE_BYTES + (9 << 20)), "line 3: more than 16 MiB of blank lines"),
+    )
+    def test_bomb_of_a_few_kilobytes(self, rows: bytes, filling: bytes, message: str) -> None:
+        packed = gzip.compress(b"label,user,age\n" + rows + filling + b",2\n", 9)
+        self.assertLess(len(packed), 64 << 10)
+        self.assertIn(f"log.csv, {message}", self._refused(self._file(packed)))
+
+    def test_header_longer_than_128_kib(self) -> None:
+        names = [f"column_{i}" for i in range(20_000)]
+        path = self._file(("\t".join(["label", "user", "age", *names]) + "\n" + "\t1" * 20_003)[:-1].encode())
+        self.assertLen(text_columns(str(path)), 20_003)
+        self.assertEqual(
+            _read(self._file(f"label,user,age,{','.join(names)}\n1,a,2{',' * 20_000}\n".encode()))[0][0], 2
+        )
+
+    @parameterized.parameters(30, 8 << 20)
+    def test_header_again_in_the_middle_is_no_row(self, block_bytes: int) -> None:
+        header, row = b"label,user,age\r\n", b"1,ann,30\r\n"
+        cells = _cells(self._file(header + row + header + row * 2 + header + row), block_bytes=block_bytes)
+        self.assertEqual([row[0] for row in _rows(cells)], [2, 4, 5, 7])
+        self.assertEqual([line for line, why in _malformed(cells) if why.startswith("the header line again")], [3, 6])
+
+    def test_later_file_without_the_header(self) -> None:
+        paths = tuple(str(self._file(text)) for text in (b"label,user,age\n1,a,2\n", b"0,b,4\n1,c,5\n"))
+        with self.assertRaisesRegex(InputError, rf"{paths[1]}, line 1: looks like a row, and {paths[0]} begins with a"):
+            list(read(TextLog(SCHEMA, paths)))
 
     @parameterized.parameters(16, 100, 8 << 20)
     def test_positions_are_those_in_the_log_whatever_the_blocks(self, block_bytes: int) -> None:

@@ -12,7 +12,7 @@ import pyarrow as pa
 import tensorflow as tf
 from absl.testing import parameterized
 
-from tfrs_scaling.input.logs.times import BAD, DATE, NUMBER, parse_times
+from tfrs_scaling.input.logs.times import BAD, DATE, NUMBER, is_day_first, mixed_units, parse_times
 
 NOON = 1593878903  # 2020-07-04 16:08:23 UTC
 
@@ -47,6 +47,18 @@ class TimesTest(parameterized.TestCase, tf.test.TestCase):
     )  # fmt: skip
     def test_bad(self, text: str) -> None:
         self.assertEqual(parse_times(pa.array([text]))[1].tolist(), [BAD])
+
+    def test_units_are_mixed_where_every_time_is_of_one_and_they_differ(self) -> None:
+        seconds = np.array([0, -5, NOON, NOON + 9])  # no time at all is often 0 or less
+        self.assertEqual(mixed_units(seconds), [])
+        self.assertEqual(mixed_units(np.append(seconds, NOON * 1000)), ["seconds", "milliseconds"])
+        self.assertEqual(mixed_units(np.array([NOON * 10**9, NOON * 10**6])), ["microseconds", "nanoseconds"])
+        for counter in (np.arange(0, 10**12, 10**9 - 7), np.array([], np.int64), np.array([20200704160823, 20200705])):
+            self.assertEqual(mixed_units(counter), [])
+
+    def test_day_first(self) -> None:
+        self.assertTrue(is_day_first("06.07.2020 12:00"))
+        self.assertFalse(is_day_first("2020.07.06"))
 
     def test_random_moments_equal_pandas(self) -> None:
         rng = np.random.default_rng(1)

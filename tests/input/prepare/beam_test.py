@@ -14,7 +14,8 @@ from absl.testing import parameterized
 
 from tests.helpers.studies import tiny_config
 from tfrs_scaling.common.errors import InputError
-from tfrs_scaling.input.logs.text import BLOCK_BYTES, TextLog
+from tfrs_scaling.input.logs.lines import BLOCK_BYTES
+from tfrs_scaling.input.logs.text import TextLog
 from tfrs_scaling.input.prepare.prepare import prepare
 from tfrs_scaling.input.prepare.sources import LogSource, Source, SyntheticSource
 from tfrs_scaling.input.prepare.split import Sizes

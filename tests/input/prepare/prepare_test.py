@@ -5,6 +5,7 @@
 
 import collections
 import dataclasses
+import gzip
 import hashlib
 import json
 import tempfile
@@ -30,6 +31,7 @@ from tests.helpers.studies import (
 )
 from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.input import shards
+from tfrs_scaling.input.check import check
 from tfrs_scaling.input.logs.text import TextLog
 from tfrs_scaling.input.prepare.prepare import prepare
 from tfrs_scaling.input.prepare.sources import LogSource
@@ -54,6 +56,12 @@ class Backwards:
     def pieces(self, part: int) -> Iterator[Any]:
         """The last piece first."""
         yield from reversed(list(self.log.pieces(part)))
+
+
+def _reordered(rows: list[str]) -> list[str]:
+    """The rows of columns y, c, not, d in the order c, y, d, not, with one column more, last row first."""
+    cells = (row.split(",") for row in reversed(rows))
+    return [f"{c},{y},{d},{told},x" for y, c, told, d in cells]
 
 
 class PrepareTest(parameterized.TestCase, tf.test.TestCase):
@@ -82,6 +90,33 @@ class PrepareTest(parameterized.TestCase, tf.test.TestCase):
         path = str(folder.with_name("log.csv"))
         twice = prepare(LogSource(TextLog(schema, (path, path), ",")), folder.with_name("twice"))
         self.assertIn("log.csv and log.csv hold the same bytes: their rows are in the data 2 times", twice.warnings)
+        self.assertRegex(" ".join(twice.warnings), r"51.2% of the rows equal an earlier one in every column .* twice\?")
+        packed = folder.with_name("log.csv.gz")
+        packed.write_bytes(gzip.compress("\n".join(["c,y,d,not,more", *_reordered(rows)]).encode()))
+        twice = prepare(LogSource(TextLog(schema, (path, str(packed)), ",")), folder.with_name("again"))
+        self.assertIn("log.csv and log.csv.gz hold the same rows: they are in the data 2 times", twice.warnings)
+        self.assertEqual([raw.rows for raw in twice.sources], [600, 600])
+
+    def test_rows_read_are_in_a_split_dropped_or_rejected(self) -> None:
+        lines = [f"{i % 3 % 2},u{i % 97},{i}" for i in range(4000)]
+        for at in range(5, 4000, 91):
+            lines[at] = "?,u,1"
+        folder, manifest = self._from_csv(
+            "\n".join(["click,user,n", *lines]), Schema("click", (CategoricalFeature("user", 10),)),
+            max_bad_rows=50, negative_rate=0.5,
+        )  # fmt: skip
+        self.assertEqual((manifest.read, manifest.rejected), (4000, 44))
+        self.assertGreater(manifest.dropped, 500)
+        self.assertEqual(sum(s.rows for s in manifest.splits.values()) + manifest.dropped, 3956)
+        list(check(ClickData.open(folder)))
+        rejected = folder / shards.REJECTED
+        rejected.write_text("".join(rejected.read_text().splitlines(keepends=True)[:-1]))
+        with self.assertRaisesRegex(InputError, "rejected.tsv: lists 43 rows, the manifest has 44"):
+            list(check(ClickData.open(folder)))
+        text = (folder / shards.MANIFEST).read_text()
+        (folder / shards.MANIFEST).write_text(text.replace('"read": 4000', '"read": 4001'))
+        with self.assertRaisesRegex(InputError, "read: 4001 rows, and the splits hold"):
+            ClickData.open(folder)
 
     # -- splits
 
@@ -343,7 +378,8 @@ class PrepareTest(parameterized.TestCase, tf.test.TestCase):
         for content in (lines, lines, lines + "\n"):
             _, manifest = self._from_csv(content, schema)
             sha256 = hashlib.sha256(content.encode()).hexdigest()
-            self.assertEqual(manifest.sources, (shards.RawFile("log.csv", len(content), sha256),))
+            (raw,) = manifest.sources
+            self.assertEqual((raw.file, raw.bytes, raw.sha256, raw.rows), ("log.csv", len(content), sha256, 100))
             expected = hashlib.sha256(json.dumps([sha256]).encode()).hexdigest()[:16]
             self.assertEqual(manifest.source_hash, expected)
             hashes.append((manifest.source_hash, manifest.data_hash))

@@ -30,7 +30,7 @@ from tfrs_scaling.input.prepare.prepare import prepare
 from tfrs_scaling.input.prepare.sources import LogSource, SyntheticSource
 from tfrs_scaling.input.prepare.split import Sizes
 from tfrs_scaling.input.schema import CategoricalFeature, Schema
-from tfrs_scaling.input.shards import SPLITS, ClickData
+from tfrs_scaling.input.shards import REJECTED, SPLITS, ClickData
 
 
 def _held_out(count: int) -> int:
@@ -288,6 +288,24 @@ class PublishTest(parameterized.TestCase, tf.test.TestCase):
         prepare(source_of(numbered(500)), there)
         prepare(source_of(numbered(500)), here)
         self.assertEqual(folder_bytes(there), folder_bytes(here))
+
+
+class NamesTest(tf.test.TestCase):
+    """Names of files that are not UTF-8, or hold controls."""
+
+    def test_what_was_published_opens_again(self) -> None:
+        folder = Path(tempfile.mkdtemp(dir=self.get_temp_dir()))
+        log = folder / os.fsdecode(b"log\xff\t\n.csv")
+        log.write_text("\n".join(["y,user", "?,u", *(f"{i % 2},u{i % 7}" for i in range(200))]))
+        source = LogSource(TextLog(Schema("y", (CategoricalFeature("user", 9),)), (str(log),)))
+        prepare(source, folder / "out", max_bad_rows=1)
+        data = ClickData.open(folder / "out")
+        list(check(data))
+        self.assertEqual(data.manifest.sources[0].file, "log\\xff\t\n.csv")
+        lines = (folder / "out" / REJECTED).read_text().splitlines()
+        self.assertEqual(lines[1].split("\t")[0], f"{folder}/log\\udcff\\t\\n.csv")
+        with self.assertRaisesRegex(InputError, "the name is not UTF-8"):
+            prepare(source, folder / os.fsdecode(b"out\xff"), max_bad_rows=1)
 
 
 if __name__ == "__main__":

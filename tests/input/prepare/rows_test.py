@@ -149,6 +149,25 @@ class RowParserTest(parameterized.TestCase, tf.test.TestCase):
         self.assertEndsWith(message, f"got {shown[:80]!r}")
         self.assertEqual(parsed.rows.codes[:, 0].tolist(), _hashes("ann", "ann", "zoe"))
 
+    def test_decimal_commas(self) -> None:
+        schema = dataclasses.replace(SCHEMA, dense=(DenseFeature("age", decimal_comma=True), *SCHEMA.dense[1:]))
+        ages = ("1,5", ",25", "-3", "1e2", "1.5", "1.234,5", "1,2,3")
+        parsed = RowParser(schema).parse(_cells([GOOD | {"age": age} for age in ages], schema=schema))
+        self.assertAllEqual(parsed.rows.dense[:, 0], [1.5, 0.25, -3, 100])
+        self.assertEqual([row.value for row in parsed.rejected], list(ages[4:]))
+
+    @parameterized.parameters(
+        ("age", "1,5", '"decimal_comma": true in the schema'),
+        ("label", "", "if no label means no click, write 0 there"),
+        ("user", b"K\xf6ln", "give --encoding, such as cp1252"),
+        ("ts", str(1_700_000_000_000), "write all times in one unit"),
+    )
+    def test_what_to_do_about_a_bad_cell(self, column: str, value: str | bytes, advice: str) -> None:
+        good = {**GOOD, "ts": "1700000000"}
+        (rejected,) = RowParser(SCHEMA).parse(_cells([good, {**good, column: value}, good])).rejected
+        self.assertEqual(rejected.line, 3)
+        self.assertIn(advice, rejected.advice)
+
     def test_row_with_several_bad_cells_is_rejected_once(self) -> None:
         parsed = RowParser(SCHEMA).parse(_cells([GOOD | {"label": "x", "age": "x", "ad": "x", "user": b"\xff"}]))
         self.assertEqual([row.column for row in parsed.rejected], ["label"])

@@ -5,7 +5,9 @@
 
 import io
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -13,6 +15,7 @@ from absl.testing import parameterized
 from scipy import stats
 
 from tests.helpers import reference
+from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.input.prepare.rows import Rows
 from tfrs_scaling.input.prepare.spill import Spill, from_bytes, pack, shard_of, shuffle_keys, to_bytes, unpack
 
@@ -59,6 +62,17 @@ class SpillTest(parameterized.TestCase, tf.test.TestCase):
         self.assertLen(buckets, 2**bucket_bits)
         self._same(Rows.concatenate(buckets), _sorted(rows, 3))
         self._same(Rows.concatenate(list(spill.buckets())), _sorted(rows, 3))  # buckets can be read repeatedly
+
+    @parameterized.parameters(lambda path: path.unlink(), lambda path: path.write_bytes(path.read_bytes()[:-1]))
+    def test_rows_lost_on_disk_are_missed(self, damage: Callable[[Path], Any]) -> None:
+        rows, spill = _rows(500), self._spill(3)
+        spill.add(rows)
+        spill.close()
+        folder = next(Path(self.get_temp_dir()).glob("*/spill"))
+        (bucket,) = (path for path in folder.iterdir() if path.name == "bucket-005")
+        damage(bucket)
+        with self.assertRaisesRegex(InputError, "bucket-005: .* rows were written here, and it holds"):
+            list(spill.buckets())
 
     def test_order_of_arrival_does_not_matter(self) -> None:
         rows, outcomes = _rows(500), []

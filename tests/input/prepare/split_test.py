@@ -140,6 +140,12 @@ class SplitTest(parameterized.TestCase, tf.test.TestCase):
         ):
             Request("random", negative_rate=rate)
 
+    def test_times_of_several_units_are_refused(self) -> None:
+        seconds = 1_700_000_000 + np.arange(100)
+        rows = _rows(100, time=np.where(np.arange(100) < 60, seconds, seconds * 10**6))
+        with self.assertRaisesRegex(InputError, "column 'ts': seconds and microseconds are mixed.*write all times in"):
+            decide(rows, SCHEMA, Request("time"))
+
 
 class CountsTest(parameterized.TestCase, tf.test.TestCase):
     """``count_splits`` and ``check_counts``."""

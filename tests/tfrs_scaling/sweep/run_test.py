@@ -9,6 +9,7 @@ import tensorflow as tf
 from tests.helpers.studies import tiny_config, tiny_content, tiny_data
 from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.fit.runs import COLUMNS, read_runs
+from tfrs_scaling.input.shards import ClickData
 from tfrs_scaling.sweep import run_study
 from tfrs_scaling.sweep.run import default_workdir
 
@@ -51,6 +52,22 @@ class RunStudyTest(tf.test.TestCase):
                 config, data=data, workdir=self.root / "study", overrides=["sweep.examples=[256, 1000000]"], say=None
             )
         self.assertFalse((self.root / "study" / "study.json").exists())
+
+    def test_clicks_of_other_settings_are_made_again_and_a_log_is_refused(self) -> None:
+        workdir, too_long = self.root / "study", ["sweep.examples=[256, 1000000]"]
+        for seed, made in ((7, ["made"]), (7, []), (9, ["other settings", "made"])):
+            said: list[str] = []
+            with self.assertRaisesRegex(InputError, "1,000,000 rows, but the training split has"):
+                overrides = [*too_long, f"synthetic.seed={seed}"]
+                run_study(tiny_content(), workdir=workdir, overrides=overrides, say=said.append)
+            for line, words in zip((line for line in said if "/data: " in line), made, strict=True):
+                self.assertIn(words, line)
+            self.assertEqual(ClickData.open(workdir / "data").manifest.seed, seed)
+        manifest = workdir / "data" / "manifest.json"
+        source = '"sources": [{"bytes": 1, "file": "log.csv", "rows": 0, "rows_hash": "", "sha256": ""}]'
+        manifest.write_text(manifest.read_text().replace('"sources": []', source))
+        with self.assertRaisesRegex(InputError, "data: was prepared from a log; to study it, give it with --data"):
+            run_study(tiny_content(), workdir=workdir, say=None)
 
     def test_nothing_measured_is_an_error_that_says_why_and_leaves_the_table(self) -> None:
         workdir = self.root / "study"

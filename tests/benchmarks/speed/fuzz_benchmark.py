@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from tests.helpers import fuzz
 
-TRIES = 6000
+TRIES = 5000
 
 
 class FuzzBenchmark(tf.test.Benchmark):
