@@ -1,4 +1,4 @@
-"""How wrong a joint law may be beyond its points: by what it missed of its own largest sizes, predicted from the rest."""
+"""How wrong a joint law may be beyond its points: as it missed its own largest sizes, predicted from the others."""
 
 import math
 from dataclasses import dataclass

@@ -55,8 +55,9 @@ def bootstrap(surface: Surface, theta: Array, groups: Indices, resamples: int, s
     """The optimum of each resample, searched from that of all points: shape (resamples, 5).
 
     For ``rss`` a wild cluster bootstrap: the corrected residuals of a group are multiplied by one standard normal
-    number, and all groups of a resample by a further factor, Student's t's, as the noise is itself estimated. Points
-    on their own have normal noise of a common variance. For ``huber_log``, whose optimum depends on how densely
+    number, and all groups of a resample by further factors, those of Student's t, as the noise is itself estimated:
+    the groups' means with their own degrees of freedom, as E, A and a are fitted to little else, and the deviations
+    from them with the number of groups less one. Points on their own have normal noise of a common variance. For ``huber_log``, whose optimum depends on how densely
     residuals lie about 0, groups get exponential weights instead (the Bayesian bootstrap, Rubin 1981).
     """
     rng = np.random.default_rng(seed)
@@ -70,7 +71,9 @@ def bootstrap(surface: Surface, theta: Array, groups: Indices, resamples: int, s
         noise = residuals.values
         if not has_clusters(member):
             noise = np.full_like(noise, np.sqrt(np.mean(noise**2)))
-        shocks = rng.standard_normal(shape)[:, member] * noise * inflation(residuals.degrees, rng, resamples)
+        means = (np.bincount(member, noise) / np.bincount(member))[member]
+        shared, own = (inflation(degrees, rng, resamples) for degrees in (residuals.degrees, labels.size - 1))
+        shocks = rng.standard_normal(shape)[:, member] * (shared * means + own * (noise - means))
         ys, weights = np.maximum(surface.law(theta[None]) + shocks, 0.0), np.ones_like(ys)
     start = np.repeat(theta[None], _CHUNK, axis=0)
     parts = [slice(i, i + _CHUNK) for i in range(0, resamples, _CHUNK)]

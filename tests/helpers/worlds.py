@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tests.helpers.simulated import Noise, ladder_noise
+from tfrs_scaling.fit.joint.law import fit_joint_law
 from tfrs_scaling.fit.laws.frontier import fit_frontier, grid_edge
 from tfrs_scaling.fit.laws.plateau import power_law_region
 
@@ -72,4 +74,43 @@ def frontier_coverage(
         if fit.status.has_floor:
             said["ok"] += 1
             said["both, ok"] += all(held)
+    return said
+
+
+JOINT = ("E", "A_at_n0", "a", "B_at_d0", "b", "split_exponent", "4d", "2n, 4d", "new at 2n, 4d")
+
+
+def joint_coverage(
+    world: World, sizes: int, seeds: int, kind: Noise, noise: float, simulations: int, *, seed: int, falls: float = 0.0
+) -> Counter[str]:
+    """How often intervals of a joint law hold the truth, the points of a training sharing noise: a group each.
+
+    Args:
+        world: The truth.
+        sizes: Sizes of models, each a factor 2 from the next; each is trained on eight data sizes.
+        seeds: Trainings of each.
+        kind: As in ``ladder_noise``.
+        noise: Standard deviation of a point's own noise.
+        simulations: Number of studies.
+        seed: Seed of the noise.
+        falls: The noise falls as the data to this power; it is ``noise`` amid the ladder.
+    """
+    rng, said = np.random.default_rng(seed), Counter[str]()
+    n, d = (np.tile(axis.reshape(sizes, 8), seeds).ravel() for axis in grid(2.0, 2.0, sizes))
+    groups = np.repeat(np.arange(sizes * seeds), 8)
+    more_n, more_d = 2 * n.max(), 4 * d.max()
+    for _ in range(simulations):
+        shocks = ladder_noise(rng, kind, sizes * seeds, 8, noise).ravel() * d**-falls
+        fit = fit_joint_law(n, d, world.loss(n, d) + shocks, groups=groups, resamples=200)
+        a_top, b_top = (0.1 * world.ratio**power for power in (0.5, -0.5))
+        truths = (FLOOR, a_top, world.a, b_top, world.b, world.b / (world.a + world.b))
+        at_d, at_both = world.loss(n.max(), more_d), world.loss(more_n, more_d)
+        further = at_both + ladder_noise(rng, kind, 1, 8, noise)[0, -1] * more_d**-falls
+        intervals = [fit.interval[name] for name in JOINT[:6]]
+        intervals += [fit.predict_interval(n.max(), more_d), fit.predict_interval(more_n, more_d)]
+        intervals.append(fit.predict_interval(more_n, more_d, "new"))
+        for name, (low, high), truth in zip(JOINT, intervals, (*truths, at_d, at_both, further), strict=True):
+            said[name] += bool(low <= truth <= high)
+        said["all"] += 1
+        said[fit.status] += 1
     return said
