@@ -97,9 +97,7 @@ class Advice:
         if self.changes:
             details.append(Detail("What would change the answer", self.changes))
         if self.settle is not None and self.settle.overrides:
-            values = (f"--set '{override}'" for override in self.settle.overrides)
-            command = ("tfrs-scaling study CONFIG --workdir ANOTHER", *values)
-            details.append(Detail(self.settle.runs, command, is_command=True))
+            details.append(Detail(self.settle.runs, self.settle.command, is_command=True))
         return tuple(details)
 
     def lines(self) -> list[str]:

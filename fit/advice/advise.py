@@ -1,6 +1,7 @@
 """Where a budget should go, how sure that is, and which runs would settle it."""
 
 import math
+from collections.abc import Sequence
 
 import pandas as pd
 
@@ -8,28 +9,34 @@ from tfrs_scaling.common.words import listed, plural
 from tfrs_scaling.fit.advice.advice import Advice
 from tfrs_scaling.fit.advice.budget import RESOURCES, Budget, read_budget
 from tfrs_scaling.fit.advice.choice import Choice, Option, choose
-from tfrs_scaling.fit.advice.settle import Settle, Settler
+from tfrs_scaling.fit.advice.settle import Place, Settle, Settler
 from tfrs_scaling.fit.advice.use import DATA, Use
 from tfrs_scaling.fit.advice.uses import Uses
-from tfrs_scaling.fit.advice.words import capitalized, shape_words, short_words
+from tfrs_scaling.fit.advice.words import capitalized, shape_words, short_cost, short_words
+from tfrs_scaling.fit.labels import multiplier_label
 from tfrs_scaling.fit.schemes import BASELINE
 from tfrs_scaling.fit.screening import usable_runs
 from tfrs_scaling.fit.study import StudyFits
 
 _MOST_USED = 0.75  # of the budget: an answer that uses less says so
+_MOST_OPEN = 3  # options that may be better than the answer
 
 
-def advise(runs: pd.DataFrame, study: StudyFits, budget: str | Budget, *, seed: int = 0) -> Advice:
+def advise(
+    runs: pd.DataFrame, study: StudyFits, budget: str | Budget, *, seed: int = 0, place: Place | None = None
+) -> Advice:
     """Where a budget should go, from a finished study.
 
-    The options are those of ``Uses``; ``choose`` chooses among them: the option of lowest expected NE, where it beats
-    the baseline at its largest data size and every other lever by more than the noise.
+    The options are those of ``Uses``; ``choose`` chooses among them: the cheapest of those that beat the baseline at its
+    largest data size by more than the noise and are not distinguishable from the best.
 
     Args:
         runs: The run table.
         study: Result of ``fit_study`` for these runs.
         budget: Budget: text for ``read_budget``, or its result.
         seed: Seed of the random draws.
+        place: The configuration and the data of the study, where they are known: proposed runs name them, and need
+            no more examples than there are.
 
     Returns:
         The answer; ``not enough evidence`` where that is so, with the runs that would settle it.
@@ -62,14 +69,14 @@ def advise(runs: pd.DataFrame, study: StudyFits, budget: str | Budget, *, seed: 
             "beyond what was measured."
         )
         return Advice(budget.text, level, why, uses.baseline, changes=_cautions(uses))
-    choice, settler = choose(found, uses.baseline, level=level), Settler(rows, uses.noise, uses.baseline)
+    choice = choose(found, uses.baseline, level=level)
+    settler = Settler(rows, uses.noise, uses.baseline, learning_rates=runs["learning_rate"].unique(), place=place)
     if choice.answer is None:
         return _undecided(choice, uses, settler)
-    return _decided(choice, choice.answer, uses, settler)
+    return _decided(choice, choice.answer, uses, settler, place)
 
 
 def _undecided(choice: Choice, uses: Uses, settler: Settler) -> Advice:
-    rivals = [option.use for option in choice.rivals] if choice.first.beats_baseline else [uses.baseline]
     return Advice(
         uses.budget.text,
         uses.study.level,
@@ -77,19 +84,21 @@ def _undecided(choice: Choice, uses: Uses, settler: Settler) -> Advice:
         uses.baseline,
         options=choice.options,
         changes=_cautions(uses, choice),
-        settle=settler.distinguish(choice.first.use, rivals),
+        settle=settler.distinguish(choice.options[0].use, [uses.baseline]),
     )
 
 
-def _decided(choice: Choice, do: Option, uses: Uses, settler: Settler) -> Advice:
-    further = next((o for o in choice.options if o.use.levers > do.use.levers and o.gain > do.gain), None)
-    changes = [*_on_top(do, further, uses.baseline), *_alternatives(choice, do, uses.baseline)]
-    settle = settler.distinguish(further.use, [do.use]) if further else None
+def _decided(choice: Choice, do: Option, uses: Uses, settler: Settler, place: Place | None) -> Advice:
+    better = [option for option in choice.open if option.gain > do.gain]
+    changes = [*_open_words(better, do, uses.baseline), *_alternative(choice, do, uses.baseline)]
+    settle = settler.distinguish(better[0].use, [do.use]) if better else None
     if do.use.affordable:
         changes.append(
             f"The budget would pay for {do.use.affordable:,.0f} examples, but the law is extrapolated no further than "
             f"{do.use.examples:,}."
         )
+    if place is not None and place.training_rows is not None and do.use.examples > place.training_rows:
+        changes.append(f"There are {place.training_rows:,} rows to train on: collect the others first.")
     if uses.is_largest(do.use):
         larger = settler.larger_multiplier(do.use)
         changes.append(
@@ -100,8 +109,7 @@ def _decided(choice: Choice, do: Option, uses: Uses, settler: Settler) -> Advice
     return Advice(
         uses.budget.text,
         uses.study.level,
-        f"It beats the baseline and every other lever by more than the noise ({uses.study.level:.0%} confidence). "
-        f"{_unused(do.use, uses)}The noise of one training is {uses.noise.words}.",
+        f"{_why_this(choice, uses)} {_unused(do.use, uses)}The noise of one training is {uses.noise.words}.",
         uses.baseline,
         do,
         choice.options,
@@ -110,62 +118,62 @@ def _decided(choice: Choice, do: Option, uses: Uses, settler: Settler) -> Advice
     )
 
 
+def _why_this(choice: Choice, uses: Uses) -> str:
+    confidence = f"by more than the noise ({uses.study.level:.0%} confidence)"
+    if not choice.open:
+        return f"It beats the baseline {confidence}, and no other option is as good."
+    return f"It beats the baseline {confidence}, and is the cheapest of {len(choice.open) + 1} that may be the best."
+
+
 def _unused(use: Use, uses: Uses) -> str:
     """What the answer leaves of the budget, where that is a quarter of it or more."""
     shares = {name: use.cost[name] / limit for name, limit in uses.allowed.items() if math.isfinite(limit)}
     parts = [f"{share:.0%} of the {RESOURCES[name]}" for name, share in shares.items() if share <= _MOST_USED]
-    return f"It uses {listed(parts)} allowed; no option that uses more beats it. " if parts else ""
+    return f"It uses {listed(parts)} allowed; no option that uses more is seen to be better. " if parts else ""
 
 
 def _why_open(choice: Choice, uses: Uses) -> str:
-    first, baseline = choice.first, uses.baseline
     if not uses.noise.is_known:
         return "The noise of one training is unknown: there is one seed, and no ladder of five data sizes."
-    noise = f"the noise of one training is {uses.noise.words}."
-    if first.beats_baseline:
-        names = listed(short_words(option.use, baseline) for option in (first, *choice.rivals[:3]))
-        more = f" (and {len(choice.rivals) - 3} more)" if len(choice.rivals) > 3 else ""
-        return f"{capitalized(names)}{more} are not distinguishable, though the first beats the baseline; {noise}"
     most = max(option.high for option in choice.options)
-    bound = f"; any gain is at most {most:.4f} NE ({most / baseline.ne:.2%})" if most > 0 else ""
-    return f"No option is distinguishable from the baseline{bound}; {noise}"
+    bound = f"; any gain is at most {most:.4f} NE ({most / uses.baseline.ne:.2%})" if most > 0 else ""
+    return f"No option is distinguishable from the baseline{bound}; the noise of one training is {uses.noise.words}."
 
 
-def _on_top(do: Option, further: Option | None, baseline: Use) -> list[str]:
-    """What a further lever, combined with those of the answer, might add."""
-    if further is None:
-        return []
-    return [
-        f"{capitalized(short_words(further.use, baseline))} promises {further.gain - do.gain:.4f} more, which is "
-        "within the uncertainty of the extrapolation."
+def _open_words(better: Sequence[Option], do: Option, baseline: Use) -> list[str]:
+    """The options that may be better than the answer, and what they cost."""
+    words = [
+        f"{capitalized(short_words(option.use, baseline))} may gain {option.gain - do.gain:.4f} more, which is not "
+        f"distinguishable from chance; it costs {short_cost(option.use, baseline)}."
+        for option in better[:_MOST_OPEN]
     ]
+    return [*words, f"{len(better) - _MOST_OPEN} more may be better."] if len(better) > _MOST_OPEN else words
 
 
-def _alternatives(choice: Choice, do: Option, baseline: Use) -> list[str]:
-    """How far behind the best other lever is, and whether the same levers are available for less."""
-    changes = []
-    others = [option.use for option in choice.options if not option.use.levers >= do.use.levers]
-    if others:
-        name, behind = capitalized(short_words(others[0], baseline)), others[0].ne - do.use.ne
-        changes.append(f"{name} is the best alternative: it would have to gain {behind:.4f} more than expected.")
-    if do.cheaper is not None:
-        compute, params = (do.cheaper.cost[name] / baseline.cost[name] for name in ("compute", "params"))
-        changes.append(
-            f"{capitalized(short_words(do.cheaper, baseline))} costs less ({compute:.3g}× compute, {params:.3g}× "
-            "parameters) and is not distinguishable from it."
-        )
-    return changes
+def _alternative(choice: Choice, do: Option, baseline: Use) -> list[str]:
+    """How far behind the best of the options is that are not as good."""
+    others = [o for o in choice.options if o.use is not do.use and not any(o is other for other in choice.open)]
+    behind = [option for option in others if option.gain < do.gain and not option.use.levers >= do.use.levers]
+    if not behind:
+        return []
+    name, more = capitalized(short_words(behind[0].use, baseline)), do.gain - behind[0].gain
+    return [f"{name} is the next best: it would have to gain {more:.4f} more than expected."]
 
 
 def _cautions(uses: Uses, choice: Choice | None = None, use: Use | None = None) -> tuple[str, ...]:
     """What weakens an answer from this study."""
-    cautions = []
+    cautions = [
+        f"{scheme} above {multiplier_label(multiplier)}× adds no parameters: no ids share a row any more."
+        if scheme == "V"
+        else f"{scheme} above {multiplier_label(multiplier)}× adds no parameters."
+        for scheme, multiplier in uses.full.items()
+    ]
     if uses.noise.source == "ladders":
         cautions.append("There are too few seeds to show how much whole trainings differ: more would.")
     if uses.overshoot and choice is not None and any(DATA in option.use.levers for option in choice.options):
         cautions.append(
             "The study's own laws, tested on held-out data sizes, nearly all erred to the same side "
-            f"({uses.overshoot:.2%} of NE at the median); extrapolations are widened by as much per doubling."
+            f"({uses.overshoot:.2%} of NE at the median); extrapolations are widened as these call for."
         )
     edge = {
         (point.architecture, point.scheme, point.multiplier)

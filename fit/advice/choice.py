@@ -1,24 +1,23 @@
-"""Which of several uses of a budget is the best, and whether the evidence is enough to say so."""
+"""Which of several uses of a budget to take, and whether the evidence is enough to say so."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from tfrs_scaling.fit.advice.use import Levers, Use
+from tfrs_scaling.fit.advice.use import DATA, Levers, Use
 from tfrs_scaling.fit.analyses.ladders import simultaneous_intervals
 
 
 @dataclass(frozen=True)
 class Option:
-    """The best use of one lever, or of several combined.
+    """A use of one lever, or of several combined: of those that no other beats, the cheapest.
 
     Attributes:
         use: The use chosen for the lever or levers.
         gain: How much lower its NE is expected to be than the baseline's.
         beats_baseline: Whether the gain is larger than the noise.
-        cheaper: Another use of the same levers that costs less and is not distinguishable from it, or None.
     """
 
     use: Use
@@ -26,7 +25,6 @@ class Option:
     low: float
     high: float
     beats_baseline: bool
-    cheaper: Use | None
 
 
 @dataclass(frozen=True)
@@ -35,108 +33,110 @@ class Choice:
 
     Attributes:
         options: Every option, lowest expected NE first.
-        first: The one of lowest expected NE among the candidates.
-        rivals: The other candidates that are not distinguishable from it.
-        answer: ``first``, where it beats the baseline and has no rival; else None.
+        answer: The cheapest use that beats the baseline and that no other beats; None where none beats the baseline.
+        open: The other options that beat the baseline and are not distinguishable from the best, lowest NE first.
     """
 
     options: tuple[Option, ...]
-    first: Option
-    rivals: tuple[Option, ...]
     answer: Option | None
+    open: tuple[Option, ...]
 
 
 def choose(uses: Sequence[Use], baseline: Use, *, level: float = 0.95) -> Choice:
-    """The best of several uses, if the evidence is enough.
+    """The cheapest of the uses that are not distinguishable from the best, where they beat the baseline.
 
-    An option that combines several levers is a candidate only where it beats those that take some of them: otherwise
-    what it adds is not seen to matter. The candidate of lowest expected NE is the answer if it beats the baseline and
-    every other candidate, each by a two-sided test. Picking it after looking costs nothing more: a test of the best
-    against the others errs most often where just two are equally good, and then as often as a test of two (Gutmann and
-    Maymin 1987). Where a lever has several uses, the test is of the largest of their deviations, which pays for the
-    choice among them.
+    A use wins if it beats the baseline, and is beaten if another winner beats it: each by a two-sided test that pays
+    for having picked one of many, as it is about the largest of their deviations. Measured uses and those that laws
+    promise are tested apart, as the errors of laws have longer tails. Of the winners that none beats the cheapest is
+    the answer: what a dearer one would add is not seen. A shape that was not measured has to beat those that were, and
+    a smaller one than the baseline's on more data the baseline on more data: it is cheap, and extrapolated further.
 
     Args:
         uses: One or more, without the baseline.
         baseline: The use they are compared with.
         level: Confidence level of the options' intervals and of the tests.
-
-    Returns:
-        The choice.
     """
+    winners = [use for use in uses if is_lower(use, baseline, uses, level=level)]
+    unbeaten = _unbeaten([use for use in winners if _is_safe(use, uses, baseline, level)], level)
+    answer = _cheapest(unbeaten, baseline) if unbeaten else None
     by_lever: dict[Levers, list[Use]] = {}
     for use in uses:
         by_lever.setdefault(use.levers, []).append(use)
-    best = {levers: _best(family, level) for levers, family in by_lever.items()}
-    order = sorted(best, key=lambda levers: (best[levers].ne, sorted(levers)))
-
-    def beats(levers: Levers, rival: Use) -> bool:
-        return is_lower(best[levers], rival, by_lever[levers], level=level)
-
-    options = {
-        levers: _option(best[levers], by_lever[levers], baseline, beats(levers, baseline), level) for levers in order
-    }
-    parts = {levers: [best[other] for other in order if other < levers] for levers in order}
-    candidates = [levers for levers in order if all(beats(levers, part) for part in parts[levers])]
-    first = candidates[0]
-    rivals = tuple(options[levers] for levers in candidates[1:] if not beats(first, best[levers]))
+    options = []
+    for family in by_lever.values():
+        # Those that win where some do; of these, those that may be the best of all where some may.
+        for group in (unbeaten, winners, family):
+            if own := [use for use in family if any(use is member for member in group)]:
+                break
+        use = answer if answer is not None and answer.levers == family[0].levers else None
+        use = use or _cheapest(_unbeaten(own, level), baseline)
+        options.append(_option(use, baseline, any(use is winner for winner in winners), level))
+    options.sort(key=lambda option: (option.use.ne, sorted(option.use.levers)))
     return Choice(
-        options=tuple(options.values()),
-        first=options[first],
-        rivals=rivals,
-        answer=options[first] if options[first].beats_baseline and not rivals else None,
+        options=tuple(options),
+        answer=next((option for option in options if option.use is answer), None),
+        open=tuple(o for o in options if o.use is not answer and any(o.use is use for use in unbeaten)),
     )
 
 
-def is_lower(use: Use, rival: Use, family: Sequence[Use], *, level: float) -> bool:
+def is_lower(use: Use, rival: Use, family: Iterable[Use], *, level: float) -> bool:
     """Whether a use's NE is lower than a rival's by more than the noise; False where the noise is unknown.
+
+    Two shapes on equally much data beyond the measured are compared at the largest measured size, where nothing is
+    extrapolated.
 
     Args:
         use: The use.
         rival: Another one.
-        family: The uses among which it was picked. One that has to beat the others first, as a shape that was not
-            measured has, is not picked among them.
+        family: The uses among which it was picked.
         level: Confidence level of the two-sided test.
     """
-    others = [
-        other
-        for other in family
-        if other is not use and other is not rival and other.has_measured_shape == use.has_measured_shape
-    ]
-    members = [use, *others]
-    gaps = np.array([rival.ne - member.ne for member in members])
-    deviations = np.stack([rival.draws - member.draws for member in members], axis=1)
+    others = [o for o in family if o is not use and o is not rival and o.is_extrapolated == use.is_extrapolated]
+    pairs = [_at_equal_data(member, rival) for member in (use, *others)]
+    gaps = np.array([theirs.ne - ours.ne for ours, theirs in pairs])
+    deviations = np.stack([theirs.draws - ours.draws for ours, theirs in pairs], axis=1)
     return bool(simultaneous_intervals(gaps, deviations, level)[0][0] > 0)
 
 
-def _best(uses: Sequence[Use], level: float) -> Use:
-    """Lowest expected NE; a shape that was not measured only where it beats those that were."""
+def _is_safe(use: Use, uses: Sequence[Use], baseline: Use, level: float) -> bool:
+    """Whether a use is none of a smaller shape on more data, or beats the baseline on more data."""
+    if use.measured is None or use.measured.expense(baseline) >= 1 - 1e-9:
+        return True
+    alone = [other for other in uses if other.levers == {DATA} and other.measured is not None]
+    return any(is_lower(use, other, uses, level=level) for other in alone)
+
+
+def _at_equal_data(use: Use, rival: Use) -> tuple[Use, Use]:
+    if use.measured is None or rival.measured is None or use.examples != rival.examples:
+        return use, rival
+    return use.measured, rival.measured
+
+
+def _unbeaten(uses: Sequence[Use], level: float) -> list[Use]:
+    """The uses that no other beats; shapes that were not measured only where they beat all that were."""
+
+    def beaten(rival: Use, by: Sequence[Use]) -> bool:
+        return any(is_lower(use, rival, by, level=level) for use in by if use is not rival)
+
     measured = [use for use in uses if use.has_measured_shape]
-    others = sorted((use for use in uses if not use.has_measured_shape), key=lambda use: use.ne)
-    if not measured:
-        return others[0]
-    best = min(measured, key=lambda use: use.ne)
-    if others and is_lower(others[0], best, others, level=level):
-        return others[0]
-    return best
+    others = [use for use in uses if not use.has_measured_shape]
+    better = [use for use in others if all(is_lower(use, rival, others, level=level) for rival in measured)]
+    pool = better or measured
+    return [use for use in pool if not beaten(use, pool)] or pool  # tests of unlike pairs may go round in a circle
 
 
-def _option(use: Use, family: Sequence[Use], baseline: Use, beats_baseline: bool, level: float) -> Option:
+def _cheapest(uses: Sequence[Use], baseline: Use) -> Use:
+    return min(uses, key=lambda use: (round(math.log(use.expense(baseline)), 6), use.ne))
+
+
+def _option(use: Use, baseline: Use, beats_baseline: bool, level: float) -> Option:
     gain = baseline.ne - use.ne
     ends = simultaneous_intervals(np.array([gain]), (baseline.draws - use.draws)[:, None], level)
     low, high = (float(end[0]) for end in ends)
-    cheap = [other for other in family if _costs_less(other.cost, use.cost)]
-    cheap = [other for other in cheap if not is_lower(use, other, family, level=level)]
     return Option(
         use=use,
         gain=gain,
         low=min(low, gain) if math.isfinite(low) else math.nan,
         high=max(high, gain) if math.isfinite(high) else math.nan,
         beats_baseline=beats_baseline,
-        cheaper=min(cheap, key=lambda other: other.ne) if cheap else None,
     )
-
-
-def _costs_less(cost: Mapping[str, float], than: Mapping[str, float]) -> bool:
-    names = ("compute", "params", "data")
-    return all(cost[name] <= than[name] for name in names) and any(cost[name] < than[name] / 1.25 for name in names)

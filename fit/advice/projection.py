@@ -2,35 +2,33 @@
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
+from scipy import special
 from scipy.optimize import nnls
 
 from tfrs_scaling.common.arrays import Array
-from tfrs_scaling.fit.advice.use import DRAWS, Shape
+from tfrs_scaling.fit.advice.use import DRAWS, Change, Shape
+from tfrs_scaling.fit.analyses.held_out import HeldOut
+from tfrs_scaling.fit.extrapolation.predictive import (
+    PUBLIC,
+    Forecast,
+    degrees_of_freedom,
+    forecast,
+    half_widths,
+    missed_per_doubling,
+)
 from tfrs_scaling.fit.joint.allocation import Allocation
 from tfrs_scaling.fit.joint.law import JointFit
+from tfrs_scaling.fit.labels import FRONTIER
 from tfrs_scaling.fit.laws.power_law import PowerLawFit
 from tfrs_scaling.fit.laws.resampled_laws import law_draws, losses_at
-from tfrs_scaling.fit.laws.status import Status
+from tfrs_scaling.fit.laws.status import FEWEST
 from tfrs_scaling.fit.schemes import SCHEMES
+from tfrs_scaling.fit.study import StudyFits
 
 FARTHEST = 16.0  # times the largest x, to which a sound law is followed at most
-UNSURE = 2.0  # times the largest x, for a law whose floor is not identified
-
-
-@dataclass(frozen=True)
-class Change:
-    """A predicted change of NE.
-
-    Attributes:
-        ne: Expected NE.
-        draws: Random draws of it, shape (DRAWS,).
-    """
-
-    ne: float
-    draws: Array = field(repr=False, compare=False)
 
 
 class SchemeSizes:
@@ -97,27 +95,105 @@ def _polynomial(multipliers: Array, values: Array) -> Callable[[Array], Array]:
     return value
 
 
-def law_reach(fit: PowerLawFit) -> float:
-    """How far beyond its largest x a law is followed, as a multiple of it; 1: not at all.
+@dataclass(frozen=True)
+class LawErrors:
+    """How far a study's laws err beyond their points: Student's t, as a multiple of what ``predictive`` says.
 
-    A sound law (``ok``) as far as half the measured range is long on a logarithmic axis, at most 16 times; one
-    whose floor is not identified one doubling.
+    Attributes:
+        factor: The multiple.
+        degrees: Degrees of freedom.
+        shared: Share of the variance that all lines have in common.
     """
-    if fit.status is Status.GAMMA_UNIDENTIFIED:
-        return UNSURE
-    return min(math.sqrt(max(fit.x) / min(fit.x)), FARTHEST) if fit.status.has_floor else 1.0
+
+    factor: float = 1.0
+    degrees: float = PUBLIC.degrees
+    shared: float = 0.0
 
 
-def expected_change(fit: PowerLawFit, start: float, end: float) -> float:
-    """The change of NE from one x to another by the law itself."""
-    return float(fit.predict(end) - fit.predict(start))
+def law_errors(study: StudyFits, architecture: str) -> LawErrors:
+    """The errors of an architecture's laws of data, by what they missed of the largest size, held out.
+
+    Each miss, divided by the scale that the smaller sizes gave, is evidence on a scale factor whose prior is that of
+    public curves (``predictive.PUBLIC``): the conjugate update of a variance. Lines that err alike count as fewer
+    (Kish 1965).
+    """
+    scaled = (_scaled_miss(study, record, architecture) for record in study.held_out)
+    misses = np.array([miss for miss in scaled if miss is not None])
+    if misses.size < 2:
+        return LawErrors()
+    squares = max(float((misses**2).mean()), 1e-12)
+    shared = max(0.0, (float(misses.mean()) ** 2 * misses.size / squares - 1) / (misses.size - 1))
+    lines = misses.size / (1 + (misses.size - 1) * shared)
+    degrees = PUBLIC.degrees + lines
+    return LawErrors(math.sqrt((PUBLIC.degrees + lines * squares) / degrees), degrees, shared)
 
 
-def law_change(fit: PowerLawFit, start: float, end: float, rng: np.random.Generator) -> Change:
-    """The same with draws from the laws that the points leave possible."""
+def _scaled_miss(study: StudyFits, record: HeldOut, architecture: str) -> float | None:
+    if record.architecture != architecture or record.line == FRONTIER:
+        return None
+    line = study.find(scheme=record.scheme, x="data", line=record.line, architecture=architecture)
+    if line is None:
+        return None
+    x, y = np.array(line.fit.x), np.array(line.fit.y)
+    past = x < record.examples
+    if np.unique(x[past]).size < FEWEST or y.min() <= 0 or record.predicted <= 0:
+        return None
+    return math.log(record.predicted / record.measured) / beyond(forecast(x[past], y[past]), record.examples).scale
+
+
+@dataclass(frozen=True)
+class Beyond:
+    """The second opinion on a law at one place beyond its points, in ``ln`` of the loss.
+
+    Attributes:
+        change: From the largest x, by the average of laws.
+        scale: Scale of its error.
+    """
+
+    change: float
+    scale: float
+
+
+def beyond(known: Forecast, x: float) -> Beyond:
+    """What the average of laws says at one x beyond its points."""
+    u = np.array([0.0, math.log(x) - math.log(known.curve.x_end)])
+    middle, spread = known.average.predict(u)
+    missed, points = missed_per_doubling(known.backtests, PUBLIC), known.curve.u.size
+    half = half_widths(u[1:], spread[1:], missed, points, 0.95, PUBLIC)
+    return Beyond(
+        float(middle[1] - middle[0]), float(half[0] / special.stdtrit(degrees_of_freedom(points, PUBLIC), 0.975))
+    )
+
+
+def law_reach(fit: PowerLawFit) -> float:
+    """How far beyond its largest x a law is followed, as a multiple of it: half its range in ``ln x``, at most 16."""
+    return min(math.sqrt(max(fit.x) / min(fit.x)), FARTHEST)
+
+
+def law_change(fit: PowerLawFit, end: float, ne: float, errors: Array, factor: float) -> Change:
+    """The change of NE from a law's largest x to one beyond.
+
+    It is the law's own where its floor is identified, else that of the average of laws. More of what a law is about is
+    not expected to raise NE.
+
+    Args:
+        fit: The law, with an exponent, of losses above 0.
+        end: The x beyond.
+        ne: NE at the largest x.
+        errors: Random draws of the error, in units of its scale, shape (DRAWS,).
+        factor: That of ``LawErrors``.
+    """
+    second = beyond(forecast(fit.x, fit.y), end)
+    own = fit.status.has_floor
+    change = float(fit.predict(end) - fit.predict(max(fit.x))) if own else ne * math.expm1(second.change)
+    return Change(change, np.minimum(change + ne * second.scale * factor * errors, max(change, 0.0)))
+
+
+def change_between(fit: PowerLawFit, start: float, end: float, rng: np.random.Generator) -> Change:
+    """The change of NE from one x to another within the points of a law, with draws from the laws that these allow."""
     laws = law_draws(fit, seed=int(rng.integers(2**31)))
     changes = losses_at(laws, fit, end) - losses_at(laws, fit, start)
-    return Change(expected_change(fit, start, end), changes[rng.integers(len(changes), size=DRAWS)])
+    return Change(float(fit.predict(end) - fit.predict(start)), changes[rng.integers(len(changes), size=DRAWS)])
 
 
 def joint_change(
@@ -125,7 +201,7 @@ def joint_change(
 ) -> Change | None:
     """The change of NE from n and d to a compute-optimal split; None where the law is not followed as far.
 
-    It is followed to no n beyond the measured ones, and to d as ``law_reach`` of a sound law.
+    It is followed to no n beyond the measured ones, and to d as ``law_reach`` of a law of data.
 
     Args:
         fit: The law.
@@ -137,5 +213,5 @@ def joint_change(
     if not (min(fit.n) <= split.n <= max(fit.n) and start[1] <= split.d <= farthest):
         return None
     change = float(fit.predict(split.n, split.d) - fit.predict(*start))
-    low, high = (float(end) for end in fit.predict_interval(split.n, split.d))
+    low, high = (float(end) for end in fit.predict_interval(split.n, split.d, "new"))
     return Change(change, change + (high - low) / 2 / 1.96 * rng.standard_normal(DRAWS))

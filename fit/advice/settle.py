@@ -16,6 +16,22 @@ from tfrs_scaling.fit.schemes import BASELINE, SCALED
 _FOUND = 1.96 + 1.28  # standard errors: a difference of so many is found nine times in ten
 _MOST_SEEDS = 10
 _MOST_DOUBLINGS = 3
+_RATE_STEP = 2.0  # between learning rates, where the study tried one
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a study came from, for the runs that are proposed.
+
+    Attributes:
+        config: Path of its configuration, as a shell takes it.
+        workdir: Folder for further runs, as a shell takes it.
+        training_rows: How many rows there are to train on; None where that is not known.
+    """
+
+    config: str = "CONFIG"
+    workdir: str = "ANOTHER"
+    training_rows: int | None = None
 
 
 @dataclass(frozen=True)
@@ -26,10 +42,18 @@ class Settle:
         runs: A sentence that names the runs, or says that none is worthwhile.
         overrides: Configuration overrides for ``--set`` and ``read_config``, such as ``sweep.V=[4]``; empty where
             there is nothing to run.
+        place: Where the study came from.
     """
 
     runs: str
     overrides: tuple[str, ...] = ()
+    place: Place = Place()
+
+    @property
+    def command(self) -> tuple[str, ...]:
+        """The parts of the command that starts the runs, which a line break may separate."""
+        values = (f"--set '{override}'" for override in self.overrides)
+        return (f"tfrs-scaling study {self.place.config} --workdir {self.place.workdir}", *values)
 
 
 class Settler:
@@ -39,10 +63,21 @@ class Settler:
         rows: The rows that may carry a fit, as ``usable_runs`` returns them.
         noise: Noise of one training.
         baseline: The baseline at its largest data size.
+        learning_rates: All that the study tried.
+        place: Where the study came from; None where that is not known.
     """
 
-    def __init__(self, rows: pd.DataFrame, noise: TrainingNoise, baseline: Use):
-        self._rows, self._noise, self._baseline = rows, noise, baseline
+    def __init__(
+        self,
+        rows: pd.DataFrame,
+        noise: TrainingNoise,
+        baseline: Use,
+        *,
+        learning_rates: Iterable[float] = (),
+        place: Place | None = None,
+    ):
+        self._rows, self._noise, self._baseline, self._place = rows, noise, baseline, place or Place()
+        self._tried = sorted({float(rate) for rate in (*learning_rates, *rows["learning_rate"])})
         self._seeds = sorted(int(seed) for seed in rows["seed"].unique())
 
     def seeds_needed(self, gap: float) -> int:
@@ -74,6 +109,7 @@ class Settler:
             f"More seeds would settle it: seed{'s' * (len(further) > 1)} {listed(further)} of {names} at "
             f"{self._baseline.examples:,} examples, in addition to those measured.",
             (*self._shapes(uses), _override("seeds", seeds), self._learning_rates(uses)),
+            self._place,
         )
 
     def larger_multiplier(self, use: Use) -> Settle:
@@ -83,6 +119,7 @@ class Settler:
         return Settle(
             f"A larger multiplier would settle it: {use.scheme} at {beyond}×.",
             (_override(use.scheme, [label, beyond]), *others, self._learning_rates([use])),
+            self._place,
         )
 
     def _larger_data(self, uses: Sequence[Use]) -> Settle:
@@ -90,10 +127,20 @@ class Settler:
         wanted = max(use.examples for use in uses) / ladder[-1]
         doublings = min(max(math.ceil(math.log2(wanted) - 1e-9), 1), _MOST_DOUBLINGS)
         further = [ladder[-1] * 2**step for step in range(1, doublings + 1)]
+        rows, names = self._place.training_rows, listed(self._names(uses))
+        there = [size for size in further if rows is None or size <= rows]
+        if rows is not None and not there and rows > ladder[-1]:
+            there = [rows]
+        if not there:
+            return Settle(
+                f"More data would settle it, and there are none: {names} need {further[0]:,} examples and there are "
+                f"{rows:,} rows to train on. Collect more rows first."
+            )
+        limit = "if the log has that many rows" if rows is None else f"of the {rows:,} rows there are"
         return Settle(
-            f"More data would settle it: {listed(self._names(uses))} at {listed(f'{size:,}' for size in further)} "
-            "examples, if the log has that many rows.",
-            (*self._shapes(uses), _override("examples", [*ladder, *further]), self._learning_rates(uses)),
+            f"More data would settle it: {names} at {listed(f'{size:,}' for size in there)} examples, {limit}.",
+            (*self._shapes(uses), _override("examples", [*ladder, *there]), self._learning_rates(uses)),
+            self._place,
         )
 
     def _names(self, uses: Iterable[Use]) -> list[str]:
@@ -124,11 +171,14 @@ class Settler:
         return [*self._seeds, *range(self._seeds[-1] + 1, self._seeds[-1] + 1 + further)]
 
     def _learning_rates(self, uses: Sequence[Use]) -> str:
-        """The learning rates selected for these shapes: a sweep needs no others."""
+        """The learning rates selected for these shapes, and their neighbours, so that the best has one on each side."""
         wanted = {(use.architecture, use.scheme, use.multiplier) for use in (*uses, self._baseline)}
         keys = self._rows[["architecture", "scheme", "multiplier"]].itertuples(index=False, name=None)
-        rates = sorted(self._rows["learning_rate"][[key in wanted for key in keys]].unique())
-        return f"training.learning_rates=[{', '.join(f'{rate:g}' for rate in rates)}]"
+        chosen = self._rows["learning_rate"][[key in wanted for key in keys]]
+        step = self._tried[-1] / self._tried[-2] if len(self._tried) > 1 else _RATE_STEP
+        around = [self._tried[0] / step, *self._tried, self._tried[-1] * step]
+        low, high = (around.index(float(rate)) for rate in (chosen.min(), chosen.max()))
+        return f"training.learning_rates=[{', '.join(f'{rate:.4g}' for rate in around[low - 1 : high + 2])}]"
 
 
 def _override(name: str, values: Iterable[object]) -> str:

@@ -1,7 +1,8 @@
 """One way to train, with its cost, its expected NE and the uncertainty of it; and the measured shapes to train."""
 
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
@@ -33,6 +34,7 @@ class Use:
         how: How ``ne`` is known.
         draws: Random draws of NE, shape (DRAWS,), paired between two uses; NaN where the noise is unknown.
         affordable: The examples that the budget would pay for, where the law does not reach as far; else 0.
+        measured: Of a shape on more data than measured, the shape at the baseline's largest data size; else None.
     """
 
     architecture: str
@@ -47,11 +49,34 @@ class Use:
     how: How
     draws: Array = field(repr=False, compare=False)
     affordable: float = 0.0
+    measured: "Use | None" = field(default=None, repr=False, compare=False)
 
     @property
     def has_measured_shape(self) -> bool:
         """Whether a model of just this shape was trained, if on fewer examples."""
         return self.how in ("measured", "law of data")
+
+    @property
+    def is_extrapolated(self) -> bool:
+        """Whether a law says its NE."""
+        return self.how != "measured"
+
+    def expense(self, baseline: "Use") -> float:
+        """Compute, parameters and data, each as a multiple of the baseline's, multiplied."""
+        return math.prod(self.cost[name] / baseline.cost[name] for name in ("compute", "params", "data"))
+
+
+@dataclass(frozen=True)
+class Change:
+    """A predicted change of NE.
+
+    Attributes:
+        ne: Expected NE.
+        draws: Random draws of it, shape (DRAWS,).
+    """
+
+    ne: float
+    draws: Array = field(repr=False, compare=False)
 
 
 @dataclass(frozen=True)
@@ -96,10 +121,14 @@ class Shape:
 
     def measured(self, examples: int) -> Use:
         """This shape as it was trained."""
-        return self.use(examples, self.ne, self.draws, "measured", self.levers)
+        return self._use(examples, self.ne, self.draws, "measured", self.levers)
 
-    def use(self, examples: int, ne: float, draws: Array, how: How, levers: Levers, *, affordable: float = 0.0) -> Use:
-        """This shape trained on some examples."""
+    def grown(self, examples: int, change: Change, measured: int, *, affordable: float = 0.0) -> Use:
+        """This shape trained on more examples than measured."""
+        use = self._use(examples, self.ne + change.ne, self.draws + change.draws, "law of data", self.levers | {DATA})
+        return replace(use, affordable=affordable, measured=self.measured(measured))
+
+    def _use(self, examples: int, ne: float, draws: Array, how: How, levers: Levers) -> Use:
         return Use(
             architecture=self.architecture,
             scheme=self.scheme,
@@ -112,7 +141,6 @@ class Shape:
             ne=ne,
             how=how,
             draws=draws,
-            affordable=affordable,
         )
 
 

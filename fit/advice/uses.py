@@ -1,59 +1,39 @@
 """What a budget could be spent on."""
 
 import math
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 
 import numpy as np
 import pandas as pd
 
+from tfrs_scaling.common.arrays import Array
 from tfrs_scaling.fit.advice.budget import Budget
 from tfrs_scaling.fit.advice.projection import (
     FARTHEST,
-    UNSURE,
+    LawErrors,
     SchemeSizes,
-    expected_change,
+    change_between,
     joint_change,
     law_change,
+    law_errors,
     law_reach,
 )
-from tfrs_scaling.fit.advice.use import ARCHITECTURE, DATA, DRAWS, Levers, Shape, Use, measured_shapes
+from tfrs_scaling.fit.advice.use import ARCHITECTURE, DATA, DRAWS, Shape, Use, measured_shapes
 from tfrs_scaling.fit.analyses.held_out import one_sided
 from tfrs_scaling.fit.analyses.joint import JointLaw, measured_cost
 from tfrs_scaling.fit.analyses.ladders import resample_ladders
 from tfrs_scaling.fit.analyses.lines import points
 from tfrs_scaling.fit.analyses.noise import base_architecture, noise_of
-from tfrs_scaling.fit.extrapolation.choose import choose_law
 from tfrs_scaling.fit.joint.status import JointStatus
 from tfrs_scaling.fit.labels import multiplier_label
 from tfrs_scaling.fit.laws.power_law import PowerLawFit
+from tfrs_scaling.fit.laws.resampling import inflation
 from tfrs_scaling.fit.schemes import BASELINE, SCHEMES, SIZES
-from tfrs_scaling.fit.screening import SHAPE
 from tfrs_scaling.fit.study import StudyFits
 
 _WORTH = 1.25  # times the data or the multiplier: less growth is not worth a use of its own
-_PROMISING = 3  # uses of one lever that are looked at closely
 _STEPS = 400  # multipliers that are tried between two
-
-
-@dataclass(frozen=True)
-class _MoreData:
-    """A shape on as many examples as the budget pays for and its law reaches.
-
-    Attributes:
-        shape: The shape.
-        fit: Law of the shape's NE against data.
-        examples: Number of examples.
-        paid: Number of examples the budget would pay for.
-        ne: Expected NE.
-    """
-
-    shape: Shape
-    fit: PowerLawFit
-    examples: float
-    paid: float
-    ne: float
 
 
 class Uses:
@@ -69,6 +49,8 @@ class Uses:
         baseline: The baseline at its largest data size.
         allowed: The largest amount of each resource.
         noise: Noise of one training.
+        full: The multiplier of a scheme from which on the study's models have no more parameters, such as V's where no
+            ids share a row any more. Larger ones are left out.
 
     Raises:
         InputError: the budget is below what the baseline used.
@@ -85,7 +67,9 @@ class Uses:
             name: resample_ladders(rows, noise_of(name, study.noise)) for name in sorted(rows["architecture"].unique())
         }
         shapes = measured_shapes(rows, self._architecture, self._examples, ladders)
-        self._shapes = [shape for shape in shapes if SCHEMES[shape.scheme].is_option]
+        shapes = [shape for shape in shapes if SCHEMES[shape.scheme].is_option]
+        self.full = _full(shapes)
+        self._shapes = [shape for shape in shapes if shape.multiplier <= self.full.get(shape.scheme, math.inf)]
         self.baseline = next(shape for shape in self._shapes if not shape.levers).measured(self._examples)
         self.allowed = budget.allowed(self.baseline.cost)
 
@@ -101,13 +85,19 @@ class Uses:
         if use.scheme not in SIZES or not use.has_measured_shape:
             return False
         shapes = self._of_scheme(use.scheme)
+        if use.scheme in self.full:
+            return False
         if use.multiplier < shapes[-1].multiplier or len(shapes) < 2:
             return False
         return self._affords(SchemeSizes(shapes, use.scheme).cost(2 * use.multiplier, use.examples))
 
     @cached_property
+    def _errors(self) -> LawErrors:
+        return law_errors(self.study, self._architecture)
+
+    @property
     def overshoot(self) -> float:
-        """The error of a doubling of extrapolation, as a share of NE, where all held-out lines erred alike; else 0."""
+        """What held-out lines erred by, as a share of NE at the median, where nearly all erred alike; else 0."""
         errors = np.array([record.relative_error for record in self.study.held_out], dtype=np.float64)
         return float(np.median(np.abs(errors))) if one_sided(errors) else 0.0
 
@@ -130,58 +120,36 @@ class Uses:
                 yield use
 
     def _more_data(self) -> Iterator[Use]:
-        """The most promising of all shapes, smaller ones too, on more data."""
-        by_levers: dict[Levers, list[_MoreData]] = {}
+        """All shapes on more data, as far as half the baseline's ladder is long; smaller ones only on more than it."""
+        ladder = self._rows["examples"][self._rows["scheme"] == BASELINE]
+        farthest = min(math.sqrt(ladder.max() / ladder.min()), FARTHEST) * self._examples
+        shared = self._rng.standard_normal(DRAWS)
+        wide = inflation(self._errors.degrees, self._rng, DRAWS)[:, 0]
+        alone = 0
         for shape in sorted(self._shapes, key=lambda shape: bool(shape.levers)):
-            if grown := self._grown(shape):
-                by_levers.setdefault(shape.levers, []).append(grown)
-        for family in by_levers.values():
-            for grown in sorted(family, key=lambda grown: grown.ne)[:_PROMISING]:
-                if use := self._checked(grown):
-                    yield use
+            own = self._rng.standard_normal(DRAWS)
+            errors = wide * (math.sqrt(self._errors.shared) * shared + math.sqrt(1 - self._errors.shared) * own)
+            use = self._grown(shape, farthest, errors)
+            if use is None:
+                continue
+            alone = alone if shape.levers else max(alone, use.examples)
+            if shape.measured(self._examples).expense(self.baseline) >= 1 - 1e-9 or use.examples > _WORTH * alone:
+                yield use
 
-    def _grown(self, shape: Shape) -> _MoreData | None:
+    def _grown(self, shape: Shape, farthest: float, errors: Array) -> Use | None:
         """A shape on as many examples as possible; None where these are hardly more than the baseline's."""
         line = self.study.find(
-            scheme=shape.scheme,
-            x="data",
-            line=multiplier_label(shape.multiplier),
-            architecture=shape.architecture,
+            scheme=shape.scheme, x="data", line=multiplier_label(shape.multiplier), architecture=shape.architecture
         )
         one = shape.cost(1.0)
-        if line is None or one["params"] > self.allowed["params"]:
+        if line is None or not line.fit.status.has_exponent or one["params"] > self.allowed["params"]:
             return None
         paid = min(self.allowed[name] / one[name] for name in ("compute", "data", "hours"))
-        examples = min(paid, law_reach(line.fit) * max(line.fit.x))
-        if examples < _WORTH * self._examples:
+        examples = min(paid, farthest)
+        if examples < _WORTH * self._examples or max(line.fit.x) < self._examples or min(line.fit.y) <= 0:
             return None
-        ne = shape.ne + expected_change(line.fit, self._examples, examples)
-        return _MoreData(shape, line.fit, examples, paid, ne)
-
-    def _checked(self, grown: _MoreData) -> Use | None:
-        """The same by the extrapolation's second opinion, with all that is uncertain; None where little is left."""
-        shape, fit, examples = grown.shape, grown.fit, grown.examples
-        key = [shape.architecture, shape.scheme, shape.multiplier, shape.embedding_dim]
-        rows = self._rows[(self._rows[SHAPE] == key).all(axis=1)]
-        second = choose_law(rows["examples"], rows["test_ne"])
-        if not second.extrapolates:
-            examples = min(examples, UNSURE * max(fit.x))
-        if examples < _WORTH * self._examples:
-            return None
-        change = law_change(fit, self._examples, examples, self._rng)
-        # Errors of the model, which no resample of the points shows: two laws that fit alike and promise differently, a
-        # study whose laws all erred to one side, and a misfit too small to be seen in the noise.
-        other = float(second.predict(examples) - second.predict(self._examples))
-        overshoot = self.overshoot * math.log2(examples / self._examples) * shape.ne
-        model_error = math.hypot(other - change.ne, overshoot, self.noise.error(examples, 1))
-        return shape.use(
-            round(examples),
-            shape.ne + change.ne,
-            shape.draws + change.draws + model_error * self._rng.standard_normal(DRAWS),
-            "law of data",
-            shape.levers | {DATA},
-            affordable=grown.paid if examples < 0.99 * grown.paid else 0.0,
-        )
+        change = law_change(line.fit, examples, shape.ne, errors, self._errors.factor)
+        return shape.grown(round(examples), change, self._examples, affordable=paid if examples < 0.99 * paid else 0.0)
 
     def _larger(self) -> Iterator[Use]:
         """Shapes beyond the largest affordable one, at the baseline's data size, by a sound law of parameters."""
@@ -190,7 +158,8 @@ class Uses:
                 scheme=scheme, x="parameters", line=str(self._examples), architecture=self._architecture
             )
             shapes = self._of_scheme(scheme)
-            if line is not None and line.fit.status.has_floor and len(shapes) >= 2:
+            sound = line is not None and line.fit.status.has_floor and scheme not in self.full
+            if line is not None and sound and min(line.fit.y) > 0 and len(shapes) >= 2:
                 yield from self._beyond(scheme, shapes, line.fit)
 
     def _beyond(self, scheme: str, shapes: list[Shape], fit: PowerLawFit) -> Iterator[Use]:
@@ -204,7 +173,12 @@ class Uses:
         if possible.size == 0 or possible[-1] < _WORTH * reference.multiplier:
             return
         largest = float(possible[-1])
-        change = law_change(fit, sizes.position(reference.multiplier), sizes.position(largest), self._rng)
+        start, end = sizes.position(reference.multiplier), sizes.position(largest)
+        if end > max(fit.x):
+            errors = inflation(LawErrors().degrees, self._rng, DRAWS)[:, 0] * self._rng.standard_normal(DRAWS)
+            change = law_change(fit, end, reference.ne, errors, LawErrors().factor)
+        else:
+            change = change_between(fit, start, end, self._rng)
         yield Use(
             architecture=self._architecture,
             scheme=scheme,
@@ -260,3 +234,14 @@ class Uses:
             how="joint law",
             draws=self.baseline.draws + change.draws,
         )
+
+
+def _full(shapes: Iterable[Shape]) -> dict[str, float]:
+    """The multiplier of each scheme of sizes from which on the number of parameters stays the same."""
+    full = {}
+    for scheme in SIZES:
+        own = sorted((shape for shape in shapes if shape.levers <= {scheme}), key=lambda shape: shape.multiplier)
+        same = [shape.multiplier for shape in own if shape.parameters == own[-1].parameters]
+        if len(same) > 1:
+            full[scheme] = same[0]
+    return full

@@ -76,14 +76,17 @@ def cost_words(use: Use, baseline: Use) -> str:
 def option_words(option: Option, baseline: Use) -> str:
     """One row of the options."""
     ends = f" ({option.low:+.4f} to {option.high:+.4f})" if math.isfinite(option.low) else ""
-    costs = ", ".join(
-        f"{option.use.cost[name] / baseline.cost[name]:.3g}× {word}"
-        for name, word in (("compute", "compute"), ("params", "parameters"))
-    )
     verdict = "" if option.beats_baseline else "; not distinguishable from the baseline"
-    return (
-        f"{short_words(option.use, baseline)}: NE {option.use.ne:.4f}, gain {option.gain:+.4f}{ends}; {costs}{verdict}"
-    )
+    if option.high < 0:
+        verdict = "; worse than the baseline"
+    words, cost = short_words(option.use, baseline), short_cost(option.use, baseline)
+    return f"{words}: NE {option.use.ne:.4f}, gain {option.gain:+.4f}{ends}; {cost}{verdict}"
+
+
+def short_cost(use: Use, baseline: Use) -> str:
+    """Compute and parameters as multiples of the baseline's."""
+    names = (("compute", "compute"), ("params", "parameters"))
+    return ", ".join(f"{use.cost[name] / baseline.cost[name]:.3g}× {word}" for name, word in names)
 
 
 def capitalized(words: str) -> str:

@@ -13,7 +13,8 @@ from tfrs_scaling.common.arrays import Array, Interval
 from tfrs_scaling.common.json_numbers import from_json, to_json
 from tfrs_scaling.common.words import five_digits
 from tfrs_scaling.fit.joint.allocation import FLOPS_PER_PARAMETER, Allocation, CostPerExample, best_n, costs_at
-from tfrs_scaling.fit.joint.resampling import bootstrap, honest_residuals
+from tfrs_scaling.fit.joint.form_error import form_error
+from tfrs_scaling.fit.joint.resampling import bootstrap, corrected_residuals
 from tfrs_scaling.fit.joint.status import FEWEST_POINTS, FEWEST_SIZES, JointStatus, judge
 from tfrs_scaling.fit.joint.surface import Objective, Surface, surface_of
 from tfrs_scaling.fit.joint.validation import broadcast, checked_joint_points
@@ -37,7 +38,8 @@ class JointFit(Stored, Printable):
         delta: Huber's threshold, on ``ln y - ln L``.
         objective_value: ``rss``: sum of ``(y - L)**2``. ``huber_log``: sum of Huber's function of ``ln y - ln L``,
             which is ``r**2 / 2`` up to delta and ``delta * (|r| - delta / 2)`` beyond.
-        interval: Bootstrap percentile intervals of ``E``, ``A``, ``a``, ``B``, ``b`` and ``split_exponent``.
+        interval: Bootstrap percentile intervals of ``E``, ``A``, ``a``, ``B``, ``b``, ``split_exponent``, ``A_at_n0``
+            and ``B_at_d0``. They assume that the law has the right form.
         n: The fitted n, shape (m,), and so are d, y and groups.
         groups: Number of the group of each point.
     """
@@ -108,13 +110,14 @@ class JointFit(Stored, Printable):
     def predict_interval(
         self, n: ArrayLike, d: ArrayLike, kind: Literal["mean", "new"] = "mean"
     ) -> tuple[Array, Array]:
-        """Bootstrap percentile interval of the loss at n and d. It assumes that the law has the right form.
+        """Bootstrap percentile interval of the loss at n and d.
 
         Args:
             n: Parameters, positive.
             d: Training examples, positive, of a shape that broadcasts with that of n.
-            kind: ``mean`` is that of the law itself; ``new`` that of one further measurement: a residual, drawn at
-                random, is added to each resampled law (relative for huber_log).
+            kind: ``mean`` is that of the law itself and assumes that its form is right. ``new`` is that of one further
+                measurement: a residual, drawn at random, is added to each resampled law (relative for huber_log);
+                beyond the largest n or d the law may be wrong too, as much as ``form_error`` says.
 
         Returns:
             (low, high): float64, of the broadcast shape; NaN where nothing was fitted.
@@ -127,16 +130,25 @@ class JointFit(Stored, Printable):
             raise ValueError(f"kind is {kind!r}; it must be 'mean' or 'new'")
         if not self.status.is_fitted:
             return np.full(ns.shape, np.nan), np.full(ns.shape, np.nan)
-        losses = self._losses(self._replicates, np.log(ns.ravel()), np.log(ds.ravel()))
+        ln_n, ln_d = np.log(ns.ravel()), np.log(ds.ravel())
+        losses = self._losses(self._replicates, ln_n, ln_d)
         if kind == "new":
-            drawn = np.random.default_rng(self.seed + 1).choice(
-                honest_residuals(self._surface, self._theta), losses.shape
-            )
-            with np.errstate(over="ignore"):
-                losses = losses + self._surface.scale * drawn if self.objective == "rss" else losses * np.exp(drawn)
+            losses = self._measured(losses, ln_n, ln_d)
         low, high = (ends.reshape(ns.shape) for ends in percentiles(losses, self.level))
         middle = self.predict(ns, ds)
         return np.minimum(low, middle), np.maximum(high, middle)
+
+    def _measured(self, losses: Array, ln_n: Array, ln_d: Array) -> Array:
+        """Losses of resampled laws, (k, m), as further measurements at m places."""
+        residuals = corrected_residuals(self._surface, self._theta, np.array(self.groups)).values
+        drawn = np.random.default_rng(self.seed + 1).choice(residuals, losses.shape)
+        with np.errstate(over="ignore"):
+            losses = losses + self._surface.scale * drawn if self.objective == "rss" else losses * np.exp(drawn)
+            beyond = np.maximum(ln_n - math.log(max(self.n)), 0) + np.maximum(ln_d - math.log(max(self.d)), 0)
+            if (beyond > 1e-9).any():
+                error = form_error(self._surface).draws(beyond, len(losses), self.seed + 2)
+                losses = losses * np.exp(np.clip(error, -700, 700))
+        return losses
 
     @np.errstate(under="ignore")
     def compute_optimal(self, budget: float, *, cost_per_example: CostPerExample = FLOPS_PER_PARAMETER) -> Allocation:
@@ -275,7 +287,7 @@ class JointFit(Stored, Printable):
 
 
 _NUMBERS = ("E", "A_at_n0", "a", "B_at_d0", "b", "n0", "d0", "delta", "objective_value", "level")
-_INTERVALS = ("E", "A", "a", "B", "b", "split_exponent")
+_INTERVALS = ("E", "A", "a", "B", "b", "split_exponent", "A_at_n0", "B_at_d0")
 
 
 @np.errstate(under="ignore")
@@ -297,12 +309,9 @@ def fit_joint_law(
     the law is linear in the rest, so every local minimum of a grid over (a, b) is known, and Newton steps refine
     each: the global optimum to the last digits, whatever the units of n, d and y.
 
-    Intervals are percentiles of a bootstrap that refits every resample to its own optimum. Points are
-    resampled (whole groups, if groups are given). With fewer than 10 points or groups the residuals stay
-    in place and get random signs instead (wild bootstrap, one sign per group), enlarged by
-    ``sqrt(m / (m - 5))`` for the fitted parameters and by the ratio of Student's t to the normal quantile for m - 5
-    degrees of freedom. On designs of 6 to 64 points both cover 86 to 98 % at a level of 95 %
-    (tests/benchmarks/joint_law_benchmark.py).
+    Intervals are percentiles of a bootstrap that refits every resample to its own optimum (``resampling.bootstrap``):
+    noise that the points of a group share counts as often as there are groups. ``make bench-truth
+    NAME=joint_law`` measures how often they cover.
 
     Args:
         n: Parameters, positive and finite, shape (m,), in any order.
@@ -357,7 +366,7 @@ def fit_joint_law(
     surface = surface_of(ns, ds, ys, objective, delta)
     theta = surface.minimum()
     replicates = bootstrap(surface, theta, labels, resamples, seed)
-    interval = _intervals(surface.scale, theta, replicates, float(ns.min()), float(ds.min()), level)
+    interval = _intervals(surface, theta, replicates, (float(ns.min()), float(ds.min())), level)
     e, top_a, a, top_b, b = (float(value) for value in theta)
     value = float(surface.value(theta[None])[0])
     return JointFit(
@@ -383,14 +392,18 @@ def _check_options(objective: str, delta: float, resamples: int) -> None:
 
 
 def _intervals(
-    scale: float, theta: Array, replicates: Array, n_min: float, d_min: float, level: float
+    surface: Surface, theta: Array, replicates: Array, smallest: tuple[float, float], level: float
 ) -> dict[str, Interval]:
-    """The interval of each parameter, A and B stated at n = 1 and d = 1, in the unit of the loss."""
+    """The interval of each parameter; A and B at n = 1 and d = 1, and where n and d are average; unit of the loss."""
     e, top_a, a, top_b, b = np.concatenate([theta[None], replicates]).T
+    tops = ((top_a, a, surface.u, smallest[0]), (top_b, b, surface.v, smallest[1]))
     with np.errstate(over="ignore", invalid="ignore"):
-        big_a = np.where(top_a > 0, scale * top_a * np.exp(a * math.log(n_min)), 0)
-        big_b = np.where(top_b > 0, scale * top_b * np.exp(b * math.log(d_min)), 0)
-    columns = (scale * e, big_a, a, big_b, b, b / (a + b))
+        big_a, big_b = (
+            np.where(top > 0, surface.scale * top * np.exp(exponent * math.log(low)), 0)
+            for top, exponent, _, low in tops
+        )
+        a_at_n0, b_at_d0 = (surface.scale * top * np.exp(-exponent * logs.mean()) for top, exponent, logs, _ in tops)
+    columns = (surface.scale * e, big_a, a, big_b, b, b / (a + b), a_at_n0, b_at_d0)
     return {name: _interval(rows[1:], rows[0], level) for name, rows in zip(_INTERVALS, columns, strict=True)}
 
 

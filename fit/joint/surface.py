@@ -7,13 +7,13 @@ local minimum of a grid over (a, b) is a start, with a closed form for the other
 projection, Golub and Pereyra 1973).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Literal
 
 import numpy as np
 
-from tfrs_scaling.common.arrays import Array
+from tfrs_scaling.common.arrays import Array, Mask
 
 Objective = Literal["rss", "huber_log"]
 
@@ -51,6 +51,10 @@ class Surface:
     objective: Objective
     delta: float
 
+    def only(self, chosen: Mask) -> "Surface":
+        """Some of the points, their parameters in the same units: the smallest n and d must be among them."""
+        return replace(self, u=self.u[chosen], v=self.v[chosen], y=self.y[chosen])
+
     def law(self, theta: Array) -> Array:
         """The law at the points: from shape (k, 5) to (k, m)."""
         p, q = self._powers(theta)
@@ -63,10 +67,23 @@ class Surface:
             return np.asarray(y - law)
         return np.asarray(np.log(np.maximum(y, _TINY)) - np.log(np.maximum(law, _TINY)))
 
-    def value(self, theta: Array, y: Array | None = None, counts: Array | None = None) -> Array:
-        """The objective, shape (k,); ``counts`` is how often each point counts, shape (m,) or (k, m)."""
+    def slopes(self, theta: Array) -> Array:
+        """Derivatives of what ``residuals`` subtracts by the parameters: shape (k, m, 5)."""
+        p, q = self._powers(theta)
+        slopes = np.stack([np.ones_like(p), p, -self.u * theta[:, 1:2] * p, q, -self.v * theta[:, 3:4] * q], axis=-1)
+        return slopes if self.objective == "rss" else slopes / np.maximum(self.law(theta), _TINY)[..., None]
+
+    def majorants(self, r: Array) -> Array:
+        """The weights of least squares that has the objective's gradient at residuals r, relative to 1: shape of r."""
+        if self.objective == "rss":
+            return np.ones_like(r)
+        size = np.abs(r)
+        return np.where(size <= self.delta, 1.0, self.delta / np.maximum(size, self.delta))
+
+    def value(self, theta: Array, y: Array | None = None, weights: Array | None = None) -> Array:
+        """The objective, shape (k,); ``weights`` is how much each point counts, shape (m,) or (k, m)."""
         terms = self._rho(self.residuals(theta, y))
-        return np.asarray((terms if counts is None else terms * counts).sum(axis=-1))
+        return np.asarray((terms if weights is None else terms * weights).sum(axis=-1))
 
     def minimum(self) -> Array:
         """The global minimum, shape (5,)."""
@@ -74,13 +91,13 @@ class Surface:
         found = self.polish(starts)
         return np.asarray(found[int(np.argmin(self.value(found)))])
 
-    def polish(self, theta: Array, y: Array | None = None, counts: Array | None = None) -> Array:
+    def polish(self, theta: Array, y: Array | None = None, weights: Array | None = None) -> Array:
         """Descend from each start to its local minimum by damped Newton steps within the bounds.
 
         Args:
             theta: Starts, shape (k, 5).
             y: Losses in units of scale, if they differ between starts, shape (k, m).
-            counts: How often each point counts, shape (k, m).
+            weights: How much each point counts, shape (k, m).
 
         Returns:
             The minima, shape (k, 5).
@@ -88,14 +105,14 @@ class Surface:
         k, m = theta.shape[0], self.u.size
         theta = np.clip(theta, _LOWER, _UPPER)
         ys = np.broadcast_to(self.y if y is None else y, (k, m))
-        cs = np.broadcast_to(np.ones(m) if counts is None else counts, (k, m))
-        value, damping = self.value(theta, ys, cs), np.full(k, 1e-3)
+        ws = np.broadcast_to(np.ones(m) if weights is None else weights, (k, m))
+        value, damping = self.value(theta, ys, ws), np.full(k, 1e-3)
         quiet = np.zeros(k, dtype=int)
         going = np.arange(k)
         for _ in range(_MOST_STEPS):
-            here, here_y, here_counts = theta[going], ys[going], cs[going]
-            trial = self._step(here, here_y, here_counts, damping[going])
-            trial_value = self.value(trial, here_y, here_counts)
+            here, here_y, here_weights = theta[going], ys[going], ws[going]
+            trial = self._step(here, here_y, here_weights, damping[going])
+            trial_value = self.value(trial, here_y, here_weights)
             better = trial_value < value[going]
             # A decrease in the last digits only, twice in a row, is rounding.
             slight = ~better | (value[going] - trial_value <= 1e-15 * value[going])
@@ -118,34 +135,28 @@ class Surface:
         size = np.abs(r)
         return np.where(size <= self.delta, 0.5 * r**2, self.delta * (size - 0.5 * self.delta))
 
-    def _step(self, theta: Array, y: Array, counts: Array, damping: Array) -> Array:
+    def _step(self, theta: Array, y: Array, weights: Array, damping: Array) -> Array:
         """One damped Newton step from each of k places, clipped at the bounds."""
         p, q = self._powers(theta)
-        e, big_a, big_b = theta[:, :1], theta[:, 1:2], theta[:, 3:4]
-        law = np.maximum(e + big_a * p + big_b * q, _TINY)
-        slopes = np.stack([np.ones_like(p), p, -self.u * big_a * p, q, -self.v * big_b * q], axis=-1)  # (k, m, 5)
+        big_a, big_b = theta[:, 1:2], theta[:, 3:4]
+        slopes, r = self.slopes(theta), self.residuals(theta, y)
+        majorant = self.majorants(r)
         if self.objective == "rss":
-            r = y - law
             pull = bend = 2 * r
-            curvature = majorant = np.full_like(r, 2.0)
+            curvature = majorant = 2 * majorant
         else:
-            r = np.log(np.maximum(y, _TINY)) - np.log(law)
-            size = np.abs(r)
-            inside = size <= self.delta
-            psi = np.where(inside, r, self.delta * np.sign(r))
-            slopes = slopes / law[..., None]
-            pull, curvature = psi, np.where(inside, 1.0, 0.0) + psi
-            majorant = np.where(inside, 1.0, self.delta / np.where(inside, 1.0, size))
-            bend = psi / law
-        gradient = -(slopes * (pull * counts)[..., None]).sum(axis=1)
-        hessian = np.swapaxes(slopes * (curvature * counts)[..., None], 1, 2) @ slopes
-        bend = bend * counts  # second derivatives of the law: those in (A, a), (a, a), (B, b) and (b, b)
+            psi = majorant * r
+            pull, curvature = psi, np.where(np.abs(r) <= self.delta, 1.0, 0.0) + psi
+            bend = psi / np.maximum(self.law(theta), _TINY)
+        gradient = -(slopes * (pull * weights)[..., None]).sum(axis=1)
+        hessian = np.swapaxes(slopes * (curvature * weights)[..., None], 1, 2) @ slopes
+        bend = bend * weights  # second derivatives of the law: those in (A, a), (a, a), (B, b) and (b, b).
         for i, x, power, top in ((1, self.u, p, big_a), (3, self.v, q, big_b)):
             mixed = (bend * x * power).sum(axis=1)
             hessian[:, i, i + 1] += mixed
             hessian[:, i + 1, i] += mixed
             hessian[:, i + 1, i + 1] -= (bend * top * x**2 * power).sum(axis=1)
-        sizes = (slopes**2 * (majorant * counts)[..., None]).sum(axis=1)
+        sizes = (slopes**2 * (majorant * weights)[..., None]).sum(axis=1)
         frozen = ((theta <= _LOWER) & (gradient > 0)) | ((theta >= _UPPER) & (gradient < 0))
         frozen = frozen | (sizes <= 1e-28 * sizes.max(axis=1, keepdims=True))  # a has no effect where A is 0
         unit = np.sqrt(np.where(frozen, 1.0, sizes))

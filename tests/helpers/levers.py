@@ -4,20 +4,24 @@ import functools
 import math
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
 
 from tests.helpers.planted import planted_row
 from tests.helpers.planted_answers import study_fits
+from tests.helpers.worlds import World
 from tfrs_scaling.fit.advice.advice import Advice
 from tfrs_scaling.fit.advice.advise import advise
 from tfrs_scaling.fit.analyses.held_out import held_out
-from tfrs_scaling.fit.analyses.lines import DataLine, LineFit
+from tfrs_scaling.fit.analyses.joint import joint_record
+from tfrs_scaling.fit.analyses.lines import DataLine, LineFit, points, with_plateau
 from tfrs_scaling.fit.analyses.noise import training_noise
 from tfrs_scaling.fit.labels import multiplier_label
+from tfrs_scaling.fit.laws.power_law import fit_power_law
 from tfrs_scaling.fit.runs import COLUMNS
+from tfrs_scaling.fit.schemes import SIZES
 from tfrs_scaling.fit.screening import usable_runs
 from tfrs_scaling.fit.study import StudyFits, fit_study
 
@@ -39,6 +43,9 @@ class Scenario:
         offset: Noise of a whole training, besides that of its points; unit of NE.
         seeds: Trainings of each shape.
         multipliers: Of every scheme.
+        world: If given, the loss is that of this world, d being 1 amid the ladder, and these are ignored: gains, top
+            and beta.
+        strengths: Of a scheme in the world: its multiplier to this power is n.
     """
 
     budget: str
@@ -49,6 +56,8 @@ class Scenario:
     offset: float = 0.0
     seeds: int = 1
     multipliers: tuple[float, ...] = (1 / 16, 1 / 4, 4.0, 16.0)
+    world: World | None = None
+    strengths: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def unit(self) -> float:
@@ -57,8 +66,16 @@ class Scenario:
 
     def ne(self, scheme: str, multiplier: float, examples: float) -> float:
         """The truth."""
+        if self.world is not None:
+            n, d = multiplier ** self.strengths.get(scheme, 0.0), examples / math.sqrt(LADDER[0] * LADDER[-1])
+            return float(self.world.loss(np.array(n), np.array(d)))
         gain = self.gains.get(scheme, 0.0) * self.unit * min(math.log(multiplier, 4), 1.0)
         return 0.78 + self.top * (examples / LADDER[0]) ** -self.beta - gain
+
+    def costs(self) -> list[tuple[str, float, float, float]]:
+        """Scheme, multiplier, parameters and training FLOPs of one example, of each shape."""
+        columns = ["scheme", "multiplier", "params_total", "flops_train"]
+        return list(_template(self)[0][columns].drop_duplicates().itertuples(index=False, name=None))
 
     def study(self, rng: np.random.Generator) -> pd.DataFrame:
         """A run table."""
@@ -70,7 +87,7 @@ class Scenario:
     def advice(self, rng: np.random.Generator, whole: bool = False) -> Advice:
         """The advice on a study of it; with all of its fits if ``whole``, else with those that advice looks at."""
         runs = self.study(rng)
-        fits = fit_study(runs) if whole else _needed_fits(runs, extrapolates=not self.budget.startswith("params"))
+        fits = fit_study(runs) if whole else needed_fits(runs, extrapolates=not self.budget.startswith("params"))
         return advise(runs, fits, self.budget)
 
 
@@ -89,22 +106,27 @@ def _template(scenario: Scenario) -> tuple[pd.DataFrame, np.ndarray, np.ndarray]
     return table, np.array(truth), np.arange(len(truth)) // len(LADDER)
 
 
-def _needed_fits(runs: pd.DataFrame, *, extrapolates: bool) -> StudyFits:
-    """The fits of a study that advice looks at, without the rest, which costs a hundred times as much.
-
-    Laws of parameters have three sizes here, too few to be fitted; joint laws are left out.
-    """
-    chosen = usable_runs(runs)
-    lines = [
+def needed_fits(runs: pd.DataFrame, *, extrapolates: bool = True) -> StudyFits:
+    """The fits of a study that advice looks at, without the rest, which costs a hundred times as much."""
+    chosen = with_plateau(usable_runs(runs).reset_index(drop=True))
+    planes = {scheme: points(chosen, "dot", scheme) for scheme in sorted(chosen["scheme"].unique())}
+    ladders = [
         DataLine("dot", str(scheme), multiplier_label(float(str(multiplier))), False, rows)
         for (scheme, multiplier), rows in chosen.groupby(["scheme", "multiplier"], sort=True)
         if extrapolates
     ]
-    fits = ((line, line.fit()) for line in lines)
+    lines = [LineFit("dot", line.scheme, "data", line.line, fit) for line in ladders if (fit := line.fit()) is not None]
+    joint = []
+    for scheme in SIZES:
+        rows = planes.get(scheme)
+        if rows is None or rows["parameters"].nunique() < 2:
+            continue
+        top = rows[rows["examples"] == rows["examples"].max()]
+        fit = fit_power_law(top["parameters"], top["test_ne"], groups=top["trial_id"])
+        lines.append(LineFit("dot", scheme, "parameters", str(top["examples"].iloc[0]), fit))
+        joint += [record] if extrapolates and (record := joint_record(rows, "dot", scheme)) is not None else []
     return study_fits(
-        lines=tuple(LineFit("dot", line.scheme, "data", line.line, fit) for line, fit in fits if fit is not None),
-        held_out=tuple(held_out(lines)),
-        noise=training_noise(chosen),
+        lines=tuple(lines), joint=tuple(joint), held_out=tuple(held_out(ladders)), noise=training_noise(chosen)
     )
 
 

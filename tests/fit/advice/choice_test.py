@@ -1,5 +1,7 @@
 """Tests of the choice among uses whose NE is known up to normal noise."""
 
+import dataclasses
+
 import numpy as np
 import tensorflow as tf
 from scipy import stats
@@ -27,18 +29,37 @@ class ChooseTest(tf.test.TestCase):
         answer = choose(uses, BASELINE).answer
         return None if answer is None else "+".join(sorted(answer.use.levers))
 
-    def test_a_clear_best_is_done_and_two_alike_are_not(self) -> None:
-        self.assertEqual(self.chosen(use("V", 0.79), use("H", 0.797)), "V")
-        self.assertIsNone(self.chosen(use("V", 0.79), use("H", 0.791)))
+    def test_the_best_where_it_is_clear_else_the_cheapest_that_may_be(self) -> None:
+        self.assertEqual(self.chosen(use("V", 0.79, cost=4), use("H", 0.797, cost=2)), "V")
+        self.assertEqual(self.chosen(use("V", 0.79, cost=4), use("H", 0.791, cost=2)), "H")
         self.assertIsNone(self.chosen(use("V", 0.7995), use("H", 0.803)))
         self.assertIsNone(self.chosen(use("V", 0.81)))
 
     def test_a_combination_counts_where_each_of_its_levers_is_seen_to_matter(self) -> None:
-        self.assertEqual(self.chosen(use("V", 0.79), use("Vd", 0.7895), use("Hd", 0.799)), "V")
-        self.assertEqual(self.chosen(use("V", 0.79), use("Vd", 0.77), use("d", 0.785)), "V+data")
-        choice = choose([use("V", 0.79), use("Vd", 0.7895, error=0.02), use("H", 0.80)], BASELINE)
+        self.assertEqual(self.chosen(use("V", 0.79), use("Vd", 0.7895, cost=9), use("Hd", 0.799)), "V")
+        self.assertEqual(self.chosen(use("V", 0.79), use("Vd", 0.77, cost=9), use("d", 0.785)), "V+data")
+        choice = choose([use("V", 0.79), use("Vd", 0.7895, error=0.02, cost=9), use("H", 0.80)], BASELINE)
         self.assertEqual([sorted(o.use.levers) for o in choice.options], [["V", "data"], ["V"], ["H"]])
-        self.assertEqual(choice.first.use.levers, {"V"})
+        assert choice.answer is not None
+        self.assertEqual(choice.answer.use.levers, {"V"})
+
+    def test_what_may_be_better_stays_open(self) -> None:
+        dear, cheap, worse = use("V", 0.79, cost=4), use("H", 0.791, cost=2), use("M", 0.797)
+        choice = choose([dear, cheap, worse], BASELINE)
+        assert choice.answer is not None
+        self.assertIs(choice.answer.use, cheap)
+        self.assertEqual([option.use.scheme for option in choice.open], ["V"])
+
+    def test_shapes_on_equally_more_data_are_compared_where_they_were_measured(self) -> None:
+        def grown(levers: str, now: float, later: float, cost: float) -> Use:
+            far = use(levers + "d", later, error=0.02, cost=cost, how="law of data", seed=1)
+            return dataclasses.replace(far, measured=use(levers, now, cost=cost))
+
+        alone, wide = grown("", 0.8, 0.72, 10), grown("V", 0.79, 0.71, 20)
+        self.assertTrue(is_lower(wide, alone, [alone, wide], level=0.95))
+        self.assertEqual(self.chosen(alone, wide), "V+data")
+        small = grown("H", 0.81, 0.715, 0.5)  # promised to be as good as the baseline, and cheaper
+        self.assertEqual(self.chosen(alone, small), "data")
 
     def test_interval_of_a_gain(self) -> None:
         [option] = choose([use("V", 0.79)], BASELINE).options
@@ -46,30 +67,39 @@ class ChooseTest(tf.test.TestCase):
         self.assertAllClose((option.gain, option.low, option.high), (0.01, 0.01 - half, 0.01 + half), atol=3e-4)
 
     def test_a_cheaper_use_of_the_same_lever(self) -> None:
-        choice = choose([use("V", 0.790, seed=1, cost=9), use("V", 0.791, seed=2, cost=2)], BASELINE)
-        assert choice.answer is not None and choice.answer.cheaper is not None
-        self.assertEqual((choice.answer.use.ne, choice.answer.cheaper.ne), (0.790, 0.791))
-        choice = choose([use("V", 0.780, seed=1, cost=9), use("V", 0.791, seed=2, cost=2)], BASELINE)
-        assert choice.answer is not None
-        self.assertIsNone(choice.answer.cheaper)
+        for ne, expected in ((0.790, 0.791), (0.780, 0.780)):
+            choice = choose([use("V", ne, seed=1, cost=9), use("V", 0.791, seed=2, cost=2)], BASELINE)
+            assert choice.answer is not None
+            self.assertEqual((choice.answer.use.ne, len(choice.options)), (expected, 1))
+
+    def test_a_lever_that_is_flat_beyond_a_point_is_followed_no_further(self) -> None:
+        rng, cheapest = np.random.default_rng(2), 0
+        for trial in range(200):
+            family = [use("V", 0.79 + rng.normal(0, UNIT), seed=3 * trial + k, cost=4**k) for k in range(3)]
+            answer = choose(family, BASELINE).answer
+            cheapest += answer is not None and answer.use is family[0]
+        self.assertGreaterEqual(cheapest, 190)
 
     def test_an_extrapolated_shape_replaces_a_measured_one_only_beyond_the_noise(self) -> None:
         measured = use("V", 0.79)
         for ne, expected in ((0.7895, 0.79), (0.77, 0.77)):
-            choice = choose([measured, use("V", ne, seed=3, how="law of parameters")], BASELINE)
-            self.assertEqual(choice.first.use.ne, expected)
+            answer = choose([measured, use("V", ne, seed=3, how="law of parameters")], BASELINE).answer
+            assert answer is not None
+            self.assertEqual(answer.use.ne, expected)
 
     def test_unknown_noise_is_no_evidence(self) -> None:
         choice = choose([use("V", 0.5, error=float("nan"))], BASELINE)
         self.assertIsNone(choice.answer)
-        self.assertTrue(np.isnan(choice.first.low))
+        self.assertTrue(np.isnan(choice.options[0].low))
 
-    def test_two_equal_levers_are_called_different_as_often_as_the_level_says(self) -> None:
+    def test_where_nothing_helps_something_is_done_as_often_as_the_level_says(self) -> None:
         rng, wrong = np.random.default_rng(0), 0
         for trial in range(300):
-            first, second = 0.78 + rng.normal(0, UNIT, 2)
-            wrong += self.chosen(use("V", first, seed=trial), use("H", second, seed=trial), use("M", 0.9)) is not None
-        self.assertBetween(wrong, *stats.binom(300, 0.05).ppf([0.001, 0.999]))
+            nes = 0.8 + rng.normal(0, UNIT, 5)
+            baseline = use("", nes[0], seed=trial)
+            family = [use(scheme, ne, seed=trial) for scheme, ne in zip("VHOM", nes[1:], strict=True)]
+            wrong += choose(family, baseline).answer is not None
+        self.assertBetween(wrong, *stats.binom(300, 0.025).ppf([0.001, 0.999]))
 
     def test_the_best_of_four_equal_uses_pays_for_being_picked(self) -> None:
         rng, wrong = np.random.default_rng(1), 0

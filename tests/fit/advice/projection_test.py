@@ -5,8 +5,21 @@ import dataclasses
 import numpy as np
 import tensorflow as tf
 
-from tfrs_scaling.fit.advice.projection import SchemeSizes, joint_change, law_change, law_reach
+from tests.helpers.planted_answers import study_fits
+from tfrs_scaling.fit.advice.projection import (
+    LawErrors,
+    SchemeSizes,
+    beyond,
+    change_between,
+    joint_change,
+    law_change,
+    law_errors,
+    law_reach,
+)
 from tfrs_scaling.fit.advice.use import DRAWS, Shape
+from tfrs_scaling.fit.analyses.held_out import HeldOut
+from tfrs_scaling.fit.analyses.lines import LineFit
+from tfrs_scaling.fit.extrapolation.predictive import PUBLIC, forecast
 from tfrs_scaling.fit.joint.allocation import Allocation
 from tfrs_scaling.fit.joint.law import fit_joint_law
 from tfrs_scaling.fit.laws.power_law import PowerLawFit, fit_power_law
@@ -22,25 +35,59 @@ def law(x: np.ndarray, noise: float = 0.0) -> PowerLawFit:
 
 class LawTest(tf.test.TestCase):
     def test_how_far_a_law_is_followed(self) -> None:
-        sound = law(X)
-        self.assertEqual(sound.status, Status.OK)
-        self.assertAllClose(law_reach(sound), 16)
+        self.assertAllClose(law_reach(law(X)), 16)
         self.assertAllClose(law_reach(law(X[:7])), 8)
         self.assertAllClose(law_reach(law(1e4 * 2.0 ** np.arange(12))), 16)  # never further
-        reaches = {status: law_reach(dataclasses.replace(sound, status=status)) for status in Status}
-        self.assertEqual(reaches.pop(Status.GAMMA_UNIDENTIFIED), 2)
-        del reaches[Status.OK]
-        self.assertEqual(set(reaches.values()), {1.0})
 
-    def test_the_change_is_that_of_the_law_and_its_draws_scatter_around_it(self) -> None:
-        truth = 0.2 * (512.0**-0.3 - 256.0**-0.3)
-        exact = law_change(law(X), X[-1], 2 * X[-1], np.random.default_rng(0))
-        self.assertAllClose(exact.ne, truth, atol=1e-6)
-        noisy = law_change(law(X, noise=1e-3), X[-1], 2 * X[-1], np.random.default_rng(0))
-        self.assertEqual(noisy.draws.shape, (DRAWS,))
-        self.assertBetween(truth, *np.quantile(noisy.draws, (0.005, 0.995)))
-        nearer = law_change(law(X, noise=1e-3), X[-1], 1.2 * X[-1], np.random.default_rng(0))
-        self.assertLess(np.std(nearer.draws), np.std(noisy.draws))
+    def test_the_change_is_that_of_the_law_and_its_draws_hold_the_truth(self) -> None:
+        errors = np.random.default_rng(1).standard_normal(DRAWS)
+        truth, ne = 0.2 * (512.0**-0.3 - 256.0**-0.3), float(law(X).y[-1])
+        self.assertAllClose(law_change(law(X), 2 * X[-1], ne, errors, 1.0).ne, truth, atol=1e-6)
+        noisy = law(X, noise=1e-3)
+        near, far, sure = (law_change(noisy, end, ne, errors, factor) for end, factor in (
+            (1.2 * X[-1], 1.0), (2 * X[-1], 1.0), (2 * X[-1], 0.1)))  # fmt: skip
+        self.assertBetween(truth, *np.quantile(far.draws, (0.005, 0.995)))
+        self.assertLess(np.std(near.draws), np.std(far.draws))
+        self.assertLess(np.std(sure.draws), np.std(far.draws))
+        self.assertLessEqual(far.draws.max(), 0)  # more data does not raise the loss
+
+    def test_a_floor_that_is_not_identified_is_averaged_over(self) -> None:
+        fit = dataclasses.replace(law(X), status=Status.GAMMA_UNIDENTIFIED)
+        change = law_change(fit, 2 * X[-1], 0.8, np.zeros(DRAWS), 1.0).ne
+        averaged = beyond(forecast(fit.x, fit.y), 2 * X[-1]).change
+        self.assertAllClose(change, 0.8 * np.expm1(averaged))
+
+    def test_between_measured_places_draws_are_those_of_laws(self) -> None:
+        change = change_between(law(X, noise=1e-3), X[3], X[5], np.random.default_rng(0))
+        self.assertBetween(0.2 * (32**-0.3 - 8**-0.3), *np.quantile(change.draws, (0.005, 0.995)))
+
+
+class LawErrorsTest(tf.test.TestCase):
+    """What the lines of a study missed, held out, against what public curves lead to expect."""
+
+    def errors(self, *misses: float) -> LawErrors:
+        fit = law(X, noise=1e-3)
+        scale = beyond(forecast(fit.x[:-1], fit.y[:-1]), X[-1]).scale
+        held = tuple(
+            HeldOut("dot", "D", "1", round(X[-1]), 0.8 * np.exp(scale * miss), None, None, 0.8, True, 0.0, "power")
+            for miss in misses
+        )
+        return law_errors(study_fits(lines=(LineFit("dot", "D", "data", "1", fit),), held_out=held), "dot")
+
+    def test_without_lines_they_are_those_of_public_curves(self) -> None:
+        self.assertEqual(self.errors(), LawErrors())
+        self.assertEqual(LawErrors().degrees, PUBLIC.degrees)
+
+    def test_lines_that_err_on_their_own_count_each(self) -> None:
+        found = self.errors(*[0.2, -0.2] * 8)
+        self.assertAllClose(found.degrees, PUBLIC.degrees + 16)
+        self.assertAllClose(found.factor**2, (PUBLIC.degrees + 16 * 0.04) / (PUBLIC.degrees + 16))
+        self.assertEqual(found.shared, 0)
+
+    def test_lines_that_err_alike_count_as_one(self) -> None:
+        found = self.errors(*[3.0] * 16)
+        self.assertAllClose((found.shared, found.degrees), (1.0, PUBLIC.degrees + 1))
+        self.assertGreater(found.factor, 1.5)
 
 
 class SchemeSizesTest(tf.test.TestCase):

@@ -1,6 +1,7 @@
 """Tests of the runs that would settle a question."""
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -12,7 +13,7 @@ from tests.helpers.planted_answers import study_fits
 from tests.helpers.studies import CONFIGS
 from tfrs_scaling.config import Config, read_config
 from tfrs_scaling.fit.advice.budget import read_budget
-from tfrs_scaling.fit.advice.settle import Settle, Settler
+from tfrs_scaling.fit.advice.settle import Place, Settle, Settler
 from tfrs_scaling.fit.advice.use import Use
 from tfrs_scaling.fit.advice.uses import Uses
 
@@ -30,8 +31,8 @@ class SettlerTest(tf.test.TestCase):
         self.baseline = uses.baseline
         self.options = {use.scheme: use for use in uses.all()}
 
-    def settler(self, sd: float = 1e-3, degrees: int = 20) -> Settler:
-        return Settler(self.rows, noise(sd, degrees, "seeds" if degrees else "none"), self.baseline)
+    def settler(self, sd: float = 1e-3, degrees: int = 20, **known: Any) -> Settler:
+        return Settler(self.rows, noise(sd, degrees, "seeds" if degrees else "none"), self.baseline, **known)
 
     def moved(self, scheme: str, gain: float) -> Use:
         return dataclasses.replace(self.options[scheme], ne=self.baseline.ne - gain)
@@ -50,7 +51,7 @@ class SettlerTest(tf.test.TestCase):
         config = proposed(settle)
         self.assertEqual((config.sweep.V, config.sweep.H, config.sweep.O, config.sweep.M), ((4,), (4,), (), ()))
         self.assertEqual(config.sweep.seeds, tuple(range(self.settler().seeds_needed(0.002))))
-        self.assertEqual(config.training.learning_rates, (0.02,))
+        self.assertEqual(config.training.learning_rates, (0.01, 0.02, 0.04))
         for part in ("V at 4×", "H at 4×", "1, 2, 3, 4 and 5", "1,280,000"):
             self.assertIn(part, settle.runs)
 
@@ -64,6 +65,27 @@ class SettlerTest(tf.test.TestCase):
         sweep = proposed(self.settler().distinguish(grown, [self.moved("V", 0.01)])).sweep
         self.assertEqual(sweep.examples, (*LADDER, 2_560_000, 5_120_000))
         self.assertEqual((sweep.V, sweep.H), ((4,), ()))
+
+    def test_no_more_examples_than_there_are(self) -> None:
+        grown = dataclasses.replace(self.moved("V", 0.02), levers=frozenset(["V", "data"]), examples=10_000_000)
+
+        def settle(rows: int) -> Settle:
+            return self.settler(place=Place("a.yaml", "b", rows)).distinguish(grown, [self.moved("V", 0.01)])
+
+        self.assertEqual(proposed(settle(3_000_000)).sweep.examples, (*LADDER, 2_560_000))
+        self.assertEqual(proposed(settle(2_000_000)).sweep.examples, (*LADDER, 2_000_000))
+        self.assertEqual(settle(2_000_000).command[0], "tfrs-scaling study a.yaml --workdir b")
+        none = settle(LADDER[-1])
+        self.assertEmpty(none.overrides)
+        self.assertIn("Collect more rows first", none.runs)
+
+    def test_the_best_learning_rate_keeps_a_neighbour_on_each_side(self) -> None:
+        def rates(*tried: float) -> tuple[float, ...]:
+            settle = self.settler(learning_rates=tried).distinguish(self.moved("V", 0.012), [self.moved("H", 0.010)])
+            return proposed(settle).training.learning_rates
+
+        self.assertEqual(rates(0.005, 0.01, 0.02, 0.04), (0.01, 0.02, 0.04))
+        self.assertEqual(rates(0.005, 0.02), (0.005, 0.02, 0.08))
 
     def test_a_multiplier_that_a_law_asked_for_is_rounded_to_a_power_of_two(self) -> None:
         asked = dataclasses.replace(self.moved("V", 0.012), multiplier=13.7, how="law of parameters")
