@@ -4,6 +4,8 @@ PYTHON ?= $(firstword $(foreach p,python3.13 python3.12 python3.11 python3,$(she
 	$(p) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null && echo $(p))))
 BIN := .venv/bin
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+# On macOS, see setup.cfg.
+INSTALL_TFRS = @test $$(uname) != Darwin || $(INSTALL) --no-deps 'tensorflow-recommenders>=0.7.7'
 PYTEST = $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 .PHONY: help study test test-fast setup lint bench bench-truth clean
@@ -52,9 +54,11 @@ clean: ## remove .venv and caches
 .venv/installed: .venv/bin/python setup.cfg pyproject.toml constraints.txt
 	@echo "installing tfrs_scaling into .venv (a minute or two)"
 	@$(INSTALL) --editable .
+	$(INSTALL_TFRS)
 	@touch $@
 
 .venv/installed-for-tests: .venv/bin/python setup.cfg pyproject.toml constraints.txt
 	@echo "installing tfrs_scaling with its test tools into .venv (a minute or two)"
 	@$(INSTALL) --editable '.[test]'
+	$(INSTALL_TFRS)
 	@touch .venv/installed $@

@@ -34,6 +34,8 @@ SLOW = (  # files and folders, the longest first
     "tfrs_scaling/model/accounting_test.py",
     "tfrs_scaling/model/dlrm_test.py",
     "tfrs_scaling/model/embedding_test.py",
+    "tpu_trace_test.py",
+    "gpu_kernels_test.py",
 )
 SLOW_NAMES = ("_cover", "_with_training")  # of tests, in part: whether intervals cover the truth takes simulations
 

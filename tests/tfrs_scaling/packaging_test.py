@@ -60,6 +60,21 @@ class PackagingTest(tf.test.TestCase):
                 if (needed.marker is None or needed.marker.evaluate({"extra": ""})) and name != "tensorflow":
                     self.assertIn(name, pinned, package)
 
+    def test_installation_on_colab_changes_no_package_that_is_there(self) -> None:
+        """A package that the notebook's process has loaded cannot be replaced without a restart."""
+        there = pins("colab/colab-pins.txt")
+        for package in set(self.base) & set(there):
+            self.assertTrue(self.base[package].specifier.contains(there[package]), package)
+        brought = set(self.base) - set(there)
+        self.assertEqual(brought, {"importlib-resources", "keras-tuner", "tensorflow-recommenders"})
+        brought.add("kt-legacy")  # which keras-tuner asks for
+        for package in brought:
+            for needed in map(Requirement, metadata.requires(package) or []):
+                name = canonicalize_name(needed.name)
+                if (needed.marker is None or needed.marker.evaluate({"extra": ""})) and name not in brought:
+                    self.assertIn(name, there, package)
+                    self.assertTrue(needed.specifier.contains(there[name]), f"{package}: {needed}")
+
     def test_documented_command_names_the_file(self) -> None:
         command = "pip install --no-deps -r tpu-constraints.txt -e ."
         for path in (REPOSITORY / "tpu-constraints.txt", Path(REPOSITORY / "tuner_configs" / "cluster" / "README.md")):

@@ -21,5 +21,6 @@ def compiled_on_cpu(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def compiled_here() -> bool:
-    """Whether this process uses a CPU only."""
-    return not tf.config.list_logical_devices("GPU") and not tf.config.list_logical_devices("TPU")
+    """Whether what is traced here will run on a CPU."""
+    on_tpu = isinstance(tf.distribute.get_strategy(), tf.distribute.TPUStrategy)
+    return not on_tpu and not tf.config.list_logical_devices("GPU")

@@ -1,0 +1,72 @@
+"""Training and predicting on every kind of TPU, traced up to the graph that the TPU would compile."""
+
+import tensorflow as tf
+from absl.testing import parameterized
+from tensorflow.python.framework import kernels
+
+from tests.helpers.fake_tpu import EmbeddingFeature, fake_tpu
+from tests.helpers.small_models import BATCH, MODELS, batch_of, traced
+from tfrs_scaling.config import Training
+from tfrs_scaling.model.dlrm import make_model
+from tfrs_scaling.model.embedding import ids_by_feature
+from tfrs_scaling.training.evaluation import predictor
+from tfrs_scaling.training.loop import training_loop
+
+TPU_ALONE = {  # have kernels in TensorFlow's build for TPUs alone
+    "CrossReplicaSum",
+    "RecvTPUEmbeddingActivations",
+    "SendTPUEmbeddingGradients",
+    "TPUReplicateMetadata",
+    "XlaSparseDenseMatmulGradWithAdagradAndStaticBufferSize",
+    "XlaSparseDenseMatmulWithStaticBufferSize",
+}
+
+
+class TPUTraceTest(parameterized.TestCase, tf.test.TestCase):
+    """TensorFlow registers XLA's kernels at the first compilation; those for CPUs are those for TPUs."""
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        """Have XLA's kernels registered."""
+        super().setUpClass()
+        tf.function(lambda x: x + 1, jit_compile=True)(tf.constant(1.0))
+
+    @parameterized.product(feature=("V1", "V2", "UNSUPPORTED"), model=tuple(MODELS))
+    def test_trains_and_predicts(self, feature: EmbeddingFeature, model: str) -> None:
+        """With TPUEmbedding, SparseCore and neither, whatever the features and the interaction."""
+        schema, shape = MODELS[model]
+        with fake_tpu(feature) as strategy:
+            with strategy.scope():
+                dlrm = make_model(shape, schema, Training(BATCH, (0.1,)), 0.1, BATCH // 2, steps=100)
+            rows = tf.data.Dataset.from_tensors(batch_of(schema)).map(lambda batch: ids_by_feature(batch, schema))
+            options = tf.distribute.InputOptions(experimental_fetch_to_device=False)
+            iterator = iter(strategy.experimental_distribute_dataset(rows.repeat(), options))
+            trained = traced(training_loop(strategy, dlrm), iterator, tf.constant(2))
+            predicted = traced(predictor(strategy, dlrm), next(iterator))
+        self.assertEqual([output.shape.as_list() for output in trained.structured_outputs], [[], [], []])
+        self.assertEqual([output.shape.as_list()[1:] for output in predicted.structured_outputs], [[], [], []])
+        for function in trained, predicted:
+            nodes = _on_tpu(function.graph.as_graph_def())
+            self.assertGreater(len(nodes), 50)
+            self.assertEqual({node.op for node in nodes} & {"Unique", "UniqueV2", "Where"}, set())  # sizes that vary
+            self.assertNotIn("float64", {_dtype(attribute) for node in nodes for attribute in node.attr.values()})
+            self.assertEqual({node.op for node in nodes if not _has_xla_kernel(node.op)} - TPU_ALONE, set())
+
+
+def _on_tpu(graph: tf.compat.v1.GraphDef) -> list[tf.compat.v1.NodeDef]:
+    """The nodes that the TPU would run."""
+    every = [*graph.node, *(node for function in graph.library.function for node in function.node_def)]
+    return [n for n in every if "_tpu_replicate" in n.attr and "_xla_outside_compilation" not in n.attr]
+
+
+def _dtype(attribute: tf.compat.v1.AttrValue) -> str:
+    return tf.dtypes.as_dtype(attribute.type).name if attribute.type else ""
+
+
+def _has_xla_kernel(name: str) -> bool:
+    found = kernels.get_registered_kernels_for_op(name).kernel
+    return name == "NoOp" or any(kernel.device_type == "XLA_CPU_JIT" for kernel in found)
+
+
+if __name__ == "__main__":
+    tf.test.main()
