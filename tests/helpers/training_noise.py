@@ -89,28 +89,29 @@ class Equal:
         return runs.assign(test_ne=ne, validation_ne=ne)
 
 
-def verdicts(runs: pd.DataFrame, seed: int) -> tuple[set[str], dict[str, str]]:
-    """Which analyses call any two schemes different, and what each comparison of rankings and effects said."""
+def verdicts(runs: pd.DataFrame, seed: int) -> dict[str, str]:
+    """What each comparison said, by its name."""
     ladders = ladders_of(runs, seed=seed)
-    rankings = rank_schemes(ladders, [], [])
-    said = {f"{record.x} {pair.first}{pair.second}": pair.outcome for record in rankings for pair in record.pairs}
-    said |= {f"effect {e.scheme} {e.multiplier:g}": e.outcome for e in effects([ladders], "dot")}
-    found = {name.split()[0] for name, outcome in said.items() if outcome in (">", "<", "lower", "higher")}
-    found |= {"effect alone" for name, outcome in said.items() if "alone" in outcome}
-    found |= {f"{r.x} along" for r in rankings if any(len(s.best) < len(r.schemes) for s in r.stretches)}
+    said = {}
+    for record in rank_schemes(ladders, [], []):
+        said |= {f"{record.x}: {pair.first}{pair.second}": pair.outcome for pair in record.pairs}
+        leaders = [stretch.best for stretch in record.stretches if len(stretch.best) < len(record.schemes)]
+        said[f"along {record.x}: leaders"] = "≈" if not leaders else "; ".join(" ".join(best) for best in leaders)
+    said |= {f"effects: {e.scheme} {e.multiplier:g}": e.outcome for e in effects([ladders], "dot")}
     for zones in scheme_zones(ladders):
-        found |= {"zones" for cell in (*zones.cells, *zones.table) if cell.outcome != "≈"}
-    [best] = [record for record in dimension(ladders) if record.multiplier == 1]
-    if best.knee_low is not None and best.knee_low > best.dims[0]:
-        found.add("dimension")
-    return found, said
+        parts = enumerate((*zones.cells, *zones.table))
+        said |= {f"zones: {zones.first}{zones.second} {at}": part.outcome for at, part in parts}
+    [knee] = [record for record in dimension(ladders) if record.multiplier == 1]
+    larger = knee.knee_low is not None and knee.knee_low > knee.dims[0]
+    return said | {"dimension: knee": "larger" if larger else "≈"}
 
 
 def any_verdicts(equal: Equal, studies: int) -> tuple[Counter[str], Counter[str]]:
-    """In how many studies each analysis called something different, and how often each comparison did."""
+    """In how many studies each analysis called anything different, and how often each comparison said what."""
     found, said = Counter[str](), Counter[str]()
     for seed in range(studies):
-        names, outcomes = verdicts(equal.study(seed), seed)
-        found.update(names)
+        outcomes = verdicts(equal.study(seed), seed)
+        told = {name: outcome for name, outcome in outcomes.items() if outcome != "≈" and "alone" not in outcome}
+        found.update({name.partition(":")[0] for name in told})
         said.update(f"{name} {outcome}" for name, outcome in outcomes.items() if outcome != "≈")
     return found, said

@@ -5,6 +5,7 @@ Table 1: ``tests/helpers/paper_grid.py``. Printed: the share of studies in which
 often a difference was claimed where there is none.
 """
 
+import os
 import time
 from collections import Counter
 
@@ -15,11 +16,12 @@ import tensorflow as tf
 from tests.fit.analyses.zones_test import OUTCOME, table_of
 from tests.helpers.noise import ladders_of
 from tests.helpers.paper_grid import DATA, SMALLEST, Grid, compute_study, draw_signs, noisy, outcomes, study, zone_study
+from tests.helpers.training_noise import NOISES, Equal, any_verdicts
 from tfrs_scaling.fit.analyses.ranking import rank_schemes
 from tfrs_scaling.fit.analyses.zones import scheme_zones
 from tfrs_scaling.fit.study import fit_study
 
-SEEDS = 100
+SEEDS = int(os.environ.get("SEEDS", "100"))
 
 
 class RankingBenchmark(tf.test.Benchmark):
@@ -38,6 +40,28 @@ class RankingBenchmark(tf.test.Benchmark):
         for x in ("data", "parameters"):
             self._rank(f"{x}, no difference", quiet, x)
         self._rank("data, no difference, three seeds", study(Grid(step=0, top=0), 0, noise=0.0, seeds=3), "data")
+
+    def benchmark_real_noise(self) -> None:
+        """Any verdict of a study in which schemes are equal, and how often four standard errors are found."""
+        axes = {"examples": ("data", "parameters", "along data", "effects", "zones", "dimension")}
+        axes["compute"] = ("compute", "along compute")
+        for name, noise in NOISES.items():
+            for seeds in (1, 3):
+                for per, analyses in axes.items():
+                    started = time.perf_counter()
+                    found, _ = any_verdicts(Equal(noise, seeds, per=per), SEEDS)
+                    figures = {analysis: found[analysis] / SEEDS for analysis in analyses}
+                    self._report(f"{name}, {seeds} seed(s), equal {per}", started, figures)
+                started = time.perf_counter()
+                _, said = any_verdicts(Equal(noise, seeds, {"V": 4.0}), SEEDS)
+                figures = {
+                    f"V > {other}, {x}": said[f"{x}: V{other} >"] / SEEDS
+                    for x in ("data", "parameters")
+                    for other in "HOM"
+                }
+                effect = [said[f"effects: V 4 {outcome}"] / SEEDS for outcome in ("lower", "lower (alone)")]
+                figures |= {"effect among all": effect[0], "effect alone": sum(effect)}
+                self._report(f"{name}, {seeds} seed(s), V by 4 errors", started, figures)
 
     def benchmark_table_2(self) -> None:
         quiet = study(Grid(), 0, noise=0.0)
