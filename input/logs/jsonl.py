@@ -45,11 +45,11 @@ class JsonLinesLog:
         """
         path, first = self.files[number], 0
         with decompressed(path, self.encoding) as stream:
-            for block in line_blocks(stream, path, self.block_bytes):
+            for block, count in line_blocks(stream, path, self.block_bytes):
                 if not first:
                     self._check_first(block, path)
                 yield Piece(number, first, block)
-                first += count_lines(block)
+                first += count
 
     def _check_first(self, block: bytes, path: str) -> None:
         refuse_binary(block, path)
@@ -110,7 +110,7 @@ def json_keys(path: str, encoding: str | None = None) -> dict[str, bool]:
     """
     lists: dict[str, bool] = {}
     with decompressed(path, encoding) as stream:
-        for block in line_blocks(stream, path):
+        for block, _ in line_blocks(stream, path):
             for row in _objects(block):
                 if isinstance(row, dict):
                     for name, value in row.items():

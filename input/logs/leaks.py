@@ -1,5 +1,7 @@
 """Features that tell the label by themselves, as what is recorded only after a click does."""
 
+import functools
+
 import numpy as np
 
 NOTABLE_AUC = 0.99
@@ -21,7 +23,7 @@ def auc_alone(codes: np.ndarray, clicked: np.ndarray, numbers: np.ndarray | None
     Returns:
         The AUC; 0.5 if either label has fewer than ``LEAST_ROWS`` rows to rank.
     """
-    known = np.random.default_rng(0).random(len(codes)) < 0.5  # not every other row: labels may alternate
+    known = _half(len(codes))
     unseen = ~known
     if min(clicked[unseen].sum(), (~clicked[unseen]).sum()) < LEAST_ROWS:
         return 0.5
@@ -33,6 +35,12 @@ def auc_alone(codes: np.ndarray, clicked: np.ndarray, numbers: np.ndarray | None
         by_value = _auc(np.nan_to_num(numbers, nan=-np.inf), clicked)
         auc = max(auc, by_value, 1 - by_value)
     return auc
+
+
+@functools.lru_cache(maxsize=1)
+def _half(rows: int) -> np.ndarray:
+    """Half of the rows, bool [rows]; not every other one: labels may alternate."""
+    return np.random.default_rng(0).random(rows) < 0.5
 
 
 def _auc(scores: np.ndarray, clicked: np.ndarray) -> float:

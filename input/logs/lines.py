@@ -38,8 +38,8 @@ def line_blocks(
     *,
     first: int = 1,
     quotes: bool = False,
-) -> Iterator[bytes]:
-    """The rest of a stream, in blocks of whole lines, without blank lines at its end.
+) -> Iterator[tuple[bytes, int]]:
+    """The rest of a stream, in blocks of whole lines, each with their number, without blank lines at its end.
 
     Args:
         stream: stream to read.
@@ -58,16 +58,18 @@ def line_blocks(
         _check_length(rest, path, first)
         end = _block_end(rest, quotes)
         if end:
-            first += rest.count(b"\n", 0, end)
-            yield rest[:end]
-            rest = rest[end:]
+            block, rest = rest[:end], rest[end:]
+            count = count_lines(block)
+            yield block, count
+            first += count
         elif len(rest) > MAX_LINE_BYTES:
             first += rest.count(b"\n") if rest.strip(b"\r\n") else 0
             raise _too_long(path, first, "line" if rest.strip(b"\r\n") else "blank lines")
     text_end = len(rest.rstrip(b"\r\n"))
     if text_end:
         newline = rest.find(b"\n", text_end)
-        yield rest[: newline + 1] if newline >= 0 else rest
+        block = rest[: newline + 1] if newline >= 0 else rest
+        yield block, count_lines(block)
 
 
 def count_lines(block: bytes) -> int:

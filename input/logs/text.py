@@ -42,6 +42,7 @@ class Lines:
 
     Attributes:
         text: the lines.
+        count: how many there are.
         names: names of the columns.
         separator: separator between the columns.
         header: the file's header without its line break; empty if it has none.
@@ -49,6 +50,7 @@ class Lines:
     """
 
     text: bytes
+    count: int
     names: tuple[str, ...]
     separator: str
     header: bytes = b""
@@ -113,9 +115,9 @@ class TextLog:
                 rest, names = line.removeprefix(_BYTE_ORDER_MARK) + rest, list(self.names)
                 separator = self.separator or _separator_of(line, names, path)
             first, at, quotes = 0, 2 if header else 1, separator != "\t"
-            for block in line_blocks(stream, path, self.block_bytes, rest, first=at, quotes=quotes):
-                yield Piece(number, first, Lines(block, tuple(names), separator, header, skip_blanks))
-                first += count_lines(block)
+            for block, count in line_blocks(stream, path, self.block_bytes, rest, first=at, quotes=quotes):
+                yield Piece(number, first, Lines(block, count, tuple(names), separator, header, skip_blanks))
+                first += count
 
     def cells(self, piece: Piece[Lines]) -> Cells:
         """The cells of a block of lines.
@@ -125,7 +127,7 @@ class TextLog:
         """
         path, lines = self.files[piece.number], piece.content
         columns = [name for name in self.schema.columns if name in lines.names]
-        top, count = 2 if lines.header else 1, count_lines(lines.text)
+        top, count = 2 if lines.header else 1, lines.count
         ordinals = np.arange(piece.first, piece.first + count)
         malformed: list[Rejected] = []
         if lines.skip_blanks:
@@ -276,7 +278,7 @@ def _parsed(
     """
     if not lines.text:
         return pa.table({name: pa.array([], pa.binary()) for name in columns}), []
-    in_step = checked or lines.text.count(b"\r") == lines.text.count(b"\r\n")
+    in_step = checked or b"\r" not in lines.text or lines.text.count(b"\r") == lines.text.count(b"\r\n")
     if not in_step or not (checked or _is_utf8(lines.text)):
         return None
     ragged: list[pa.csv.InvalidRow] = []

@@ -209,10 +209,10 @@ def _manifest(prepared: Prepared, schema: Schema, sources: tuple[RawFile, ...]) 
             clicks=sum(w.clicks for w in written),
             shards=tuple(w.shard for w in written),
         )
-    read, written = sum(rows for rows, _ in prepared.files.values()), sum(split.rows for split in splits.values())
-    if read != written + prepared.dropped:
+    read, kept = sum(rows for rows, _ in prepared.files.values()), sum(split.rows for split in splits.values())
+    if read != kept + prepared.dropped:
         raise InputError(
-            f"{read:,} rows were read, and {written:,} written with {prepared.dropped:,} left out: files of the draft "
+            f"{read:,} rows were read, and {kept:,} written with {prepared.dropped:,} left out: files of the draft "
             "were lost or changed meanwhile; prepare the data again"
         )
     return Manifest(

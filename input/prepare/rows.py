@@ -253,9 +253,9 @@ def _time(column: str, batch: pa.RecordBatch, screen: _Screen) -> np.ndarray:
     screen.reject(column, "the time is beyond 2**62", np.abs(time) > LATEST)
     if mixed := mixed_units(time):
         units = unit_of(time)
-        rarer = min(mixed, key=lambda unit: int((units == unit).sum()))
+        rarer_unit = min(mixed, key=lambda unit: int((units == unit).sum()))
         why = f"{' and '.join(mixed)} are mixed in the column of time"
-        screen.reject(column, why, units == rarer, "write all times in one unit")
+        screen.reject(column, why, units == rarer_unit, "write all times in one unit")
     return time
 
 

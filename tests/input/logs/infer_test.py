@@ -212,7 +212,7 @@ class InferTest(parameterized.TestCase, tf.test.TestCase):
         schema, taken = self._schema(path)
         self.assertEqual((taken["price"], schema.dense[0].decimal_comma), ("dense", True))
         rows, rejected = parsed(TextLog(schema, (str(path),)))
-        self.assertEmpty(rejected)
+        self.assertEqual(rejected, [])
         expected = pd.read_csv(path, sep=";", decimal=",")["price"]
         self.assertAllEqual(rows.dense[:, 0], expected)
 

@@ -27,6 +27,7 @@ def _rows(count: int, seed: int = 0, most: int = 2**31) -> Rows:
 class CensusTest(tf.test.TestCase):
     def test_rows_are_equal_where_all_columns_are_and_only_there(self) -> None:
         rows = _rows(1000, most=2)
+        assert rows.time is not None
         content = np.column_stack([rows.label, rows.dense, rows.codes.astype(float), rows.time])
         distinct = len(np.unique(content, axis=0))
         self.assertLess(distinct, 129)
