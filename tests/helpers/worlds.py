@@ -4,11 +4,11 @@ from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 
 from tests.helpers.simulated import Noise, ladder_noise
+from tfrs_scaling.fit.analyses.lines import frontier_law, with_plateau
 from tfrs_scaling.fit.joint.law import fit_joint_law
-from tfrs_scaling.fit.laws.frontier import fit_frontier, grid_edge
-from tfrs_scaling.fit.laws.plateau import power_law_region
 
 FLOOR = 0.75
 
@@ -57,12 +57,11 @@ def frontier_coverage(
     """
     rng, said = np.random.default_rng(seed), Counter[str]()
     n, d = grid(*steps)
-    edge, ladders = grid_edge(n, d), n.reshape(7, 8)
+    ladder = {"architecture": "dot", "scheme": "M", "multiplier": n, "embedding_dim": 16, "examples": d}
+    rows = pd.DataFrame(ladder | {"compute": n * d, "trial_id": n.astype(str)})
     for _ in range(simulations):
         loss = world.loss(n, d) + rng.normal(0, noise, n.size)
-        starts = [power_law_region(d[n == size[0]], loss[n == size[0]]) for size in ladders]
-        plateau = np.concatenate([np.arange(8) < start for start in starts])
-        fit = fit_frontier(n * d, loss, configurations=n, groups=n, plateau=plateau, edge=edge)
+        fit = frontier_law(with_plateau(rows.assign(test_ne=loss)), "compute")
         said["all"] += 1
         if not fit.status.is_fitted:
             said["refused"] += 1
