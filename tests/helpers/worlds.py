@@ -2,6 +2,7 @@
 
 from collections import Counter
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -105,7 +106,7 @@ def joint_coverage(
         truths = (FLOOR, a_top, world.a, b_top, world.b, world.b / (world.a + world.b))
         at_d, at_both = world.loss(n.max(), more_d), world.loss(more_n, more_d)
         further = at_both + ladder_noise(rng, kind, 1, 8, noise)[0, -1] * more_d**-falls
-        intervals = [fit.interval[name] for name in JOINT[:6]]
+        intervals: list[tuple[Any, Any]] = [fit.interval[name] for name in JOINT[:6]]
         intervals += [fit.predict_interval(n.max(), more_d), fit.predict_interval(more_n, more_d)]
         intervals.append(fit.predict_interval(more_n, more_d, "new"))
         for name, (low, high), truth in zip(JOINT, intervals, (*truths, at_d, at_both, further), strict=True):

@@ -3,16 +3,23 @@
 import os
 import time
 from collections import Counter
+from collections.abc import Callable
 
 import tensorflow as tf
 
 from tests.helpers.gains import outcomes, worlds
 from tests.helpers.levers import Scenario
+from tests.helpers.simulated import Noise
 from tests.helpers.worlds import GRIDS, WORLDS, frontier_coverage, joint_coverage
 
 SEED = int(os.environ.get("SEED", "0"))
-NOISES = (("offset", 0.0), ("offset", 0.5), ("autoregressive", 0.0), ("independent", 0.5))
-STUDIES = {
+NOISES: tuple[tuple[Noise, float], ...] = (
+    ("offset", 0.0),
+    ("offset", 0.5),
+    ("autoregressive", 0.0),
+    ("independent", 0.5),
+)
+STUDIES: dict[str, Callable[[], list[Scenario]]] = {
     "worlds": worlds,
     "worlds, three seeds with offsets": lambda: worlds(3, 5e-4),
     "planted": lambda: [
