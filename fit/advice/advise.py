@@ -27,8 +27,8 @@ def advise(
 ) -> Advice:
     """Where a budget should go, from a finished study.
 
-    The options are those of ``Uses``; ``choose`` chooses among them: the cheapest of those that beat the baseline at its
-    largest data size by more than the noise and are not distinguishable from the best.
+    The options are those of ``Uses``; ``choose`` chooses among them: the cheapest of those that beat the baseline at
+    its largest data size by more than the noise and are not distinguishable from the best.
 
     Args:
         runs: The run table.

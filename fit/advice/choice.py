@@ -63,20 +63,22 @@ def choose(uses: Sequence[Use], baseline: Use, *, level: float = 0.95) -> Choice
     for use in uses:
         by_lever.setdefault(use.levers, []).append(use)
     options = []
-    for family in by_lever.values():
-        # Those that win where some do; of these, those that may be the best of all where some may.
-        for group in (unbeaten, winners, family):
-            if own := [use for use in family if any(use is member for member in group)]:
-                break
-        use = answer if answer is not None and answer.levers == family[0].levers else None
-        use = use or _cheapest(_unbeaten(own, level), baseline)
-        options.append(_option(use, baseline, any(use is winner for winner in winners), level))
+    for levers, family in by_lever.items():
+        # Those that may be the best of all where some may, else those that win where some do.
+        groups = ([use for use in family if _among(use, group)] for group in (unbeaten, winners, family))
+        own = _unbeaten(next(group for group in groups if group), level)
+        use = answer if answer is not None and answer.levers == levers else _cheapest(own, baseline)
+        options.append(_option(use, baseline, _among(use, winners), level))
     options.sort(key=lambda option: (option.use.ne, sorted(option.use.levers)))
     return Choice(
         options=tuple(options),
         answer=next((option for option in options if option.use is answer), None),
-        open=tuple(o for o in options if o.use is not answer and any(o.use is use for use in unbeaten)),
+        open=tuple(o for o in options if o.use is not answer and _among(o.use, unbeaten)),
     )
+
+
+def _among(use: Use, uses: Iterable[Use]) -> bool:
+    return any(use is other for other in uses)
 
 
 def is_lower(use: Use, rival: Use, family: Iterable[Use], *, level: float) -> bool:

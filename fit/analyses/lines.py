@@ -5,13 +5,15 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 
-from tfrs_scaling.common.arrays import Array
+from tfrs_scaling.common.arrays import Array, Mask
 from tfrs_scaling.fit.labels import FRONTIER, multiplier_label
-from tfrs_scaling.fit.laws.frontier import fit_frontier, grid_edge, pareto_frontier
+from tfrs_scaling.fit.laws.frontier import fit_frontier, grid_edge, longest_run, pareto_frontier
 from tfrs_scaling.fit.laws.learning_curve import fit_learning_curve
 from tfrs_scaling.fit.laws.plateau import power_law_region
 from tfrs_scaling.fit.laws.power_law import PowerLawFit, fit_power_law
+from tfrs_scaling.fit.laws.validation import positive
 from tfrs_scaling.fit.schemes import BASELINE, SCHEMES
 from tfrs_scaling.fit.screening import SHAPE, rows_of_scheme
 from tfrs_scaling.fit.serialization import StoredPowerLaw
@@ -181,7 +183,7 @@ def fit_lines(planes: Mapping[tuple[str, str], pd.DataFrame], *, level: float = 
                     baselines[architecture, x] = fit
                 fitted.append(LineFit(architecture, scheme, x, name, fit))
             if (~frontier_points(rows, x)["plateau"]).sum() > 1:
-                fitted.append(LineFit(architecture, scheme, x, FRONTIER, _fit_frontier(rows, x, level)))
+                fitted.append(LineFit(architecture, scheme, x, FRONTIER, frontier_law(rows, x, level=level)))
     return fitted
 
 
@@ -192,8 +194,14 @@ def _along(rows: pd.DataFrame, x: str) -> Iterator[tuple[str, pd.DataFrame]]:
             yield str(value) if x == "parameters" else multiplier_label(float(str(value))), line
 
 
-def _fit_frontier(rows: pd.DataFrame, x: str, level: float) -> PowerLawFit:
-    """The law of ``frontier_points``."""
+def frontier_law(rows: pd.DataFrame, x: str, *, level: float = 0.95) -> PowerLawFit:
+    """The law of ``frontier_points``, two or more off the plateau.
+
+    Args:
+        rows: Result of ``points``.
+        x: data, parameters or compute.
+        level: Confidence level.
+    """
     by = ["examples"] if x == "parameters" else SHAPE  # against parameters the ladders are the data sizes
     configurations = rows[by].astype("str").agg(" ".join, axis=1)
     plateau = None if x == "data" else rows["plateau"] & (x != "parameters")
@@ -204,9 +212,45 @@ def _fit_frontier(rows: pd.DataFrame, x: str, level: float) -> PowerLawFit:
         configurations=configurations,
         groups=rows["trial_id"],
         plateau=plateau,
-        edge=grid_edge(rows["multiplier"], rows["examples"]) if x == "compute" else None,
+        edge=_compute_edge(rows) if x == "compute" else None,
         level=level,
     )
+
+
+def _compute_edge(rows: pd.DataFrame) -> Mask:
+    """Which rows lie on the edge of the grid: all of them, where one model makes up the frontier inside.
+
+    Between two models the frontier is steeper than the ladder of either, and of one model's points it cannot be told.
+    """
+    edge = grid_edge(rows["multiplier"], rows["examples"])
+    inner = rows.assign(plateau=rows["plateau"] | edge)
+    frontier = frontier_points(inner, "compute")
+    run = frontier.iloc[longest_run(~frontier["plateau"].to_numpy())]
+    one_ladder = frontier["multiplier"].nunique() == 1
+    return np.ones_like(edge) if run["multiplier"].nunique() == 1 and not one_ladder else edge
+
+
+def inner_points(flops: ArrayLike, examples: ArrayLike) -> int:
+    """How many points inside a grid its frontier of compute may be expected to have in a row; a law takes four.
+
+    They are those of ``n**-0.35 + d**-0.35``, n and d in units of their geometric means: models and data matter equally
+    in the middle of the grid. Elsewhere the frontier runs closer to an edge, and has fewer.
+
+    Args:
+        flops: Training FLOPs of one example of each model, shape (m,).
+        examples: Data sizes, shape (k,).
+
+    Example:
+        >>> inner_points([1, 2, 4, 8, 16, 32, 64], [1, 2, 4, 8, 16, 32, 64, 128])
+        10
+        >>> inner_points([1, 4, 16], [1, 2, 4, 8, 16, 32, 64, 128])  # one model only lies inside
+        0
+    """
+    n, d = (values.ravel() for values in np.meshgrid(positive("flops", flops), positive("examples", examples)))
+    loss = sum(np.exp(-0.35 * (np.log(values) - np.log(values).mean())) for values in (n, d))
+    members = pareto_frontier(n * d, loss)
+    run = members[longest_run(~grid_edge(n, d)[members])]
+    return len(run) if np.unique(n[run]).size > 1 else 0
 
 
 def _on_plateau(curve: pd.DataFrame) -> "pd.Series[bool]":

@@ -57,8 +57,9 @@ def bootstrap(surface: Surface, theta: Array, groups: Indices, resamples: int, s
     For ``rss`` a wild cluster bootstrap: the corrected residuals of a group are multiplied by one standard normal
     number, and all groups of a resample by further factors, those of Student's t, as the noise is itself estimated:
     the groups' means with their own degrees of freedom, as E, A and a are fitted to little else, and the deviations
-    from them with the number of groups less one. Points on their own have normal noise of a common variance. For ``huber_log``, whose optimum depends on how densely
-    residuals lie about 0, groups get exponential weights instead (the Bayesian bootstrap, Rubin 1981).
+    from them with the number of groups less one. Points on their own have normal noise of a common variance. For
+    ``huber_log``, whose optimum depends on how densely residuals lie about 0, groups get exponential weights instead
+    (the Bayesian bootstrap, Rubin 1981).
     """
     rng = np.random.default_rng(seed)
     labels, member = np.unique(groups, return_inverse=True)

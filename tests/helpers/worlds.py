@@ -2,13 +2,14 @@
 
 from collections import Counter
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from tests.helpers.simulated import Noise, ladder_noise
+from tfrs_scaling.fit.analyses.lines import frontier_law, with_plateau
 from tfrs_scaling.fit.joint.law import fit_joint_law
-from tfrs_scaling.fit.laws.frontier import fit_frontier, grid_edge
-from tfrs_scaling.fit.laws.plateau import power_law_region
 
 FLOOR = 0.75
 
@@ -57,12 +58,11 @@ def frontier_coverage(
     """
     rng, said = np.random.default_rng(seed), Counter[str]()
     n, d = grid(*steps)
-    edge, ladders = grid_edge(n, d), n.reshape(7, 8)
+    ladder = {"architecture": "dot", "scheme": "M", "multiplier": n, "embedding_dim": 16, "examples": d}
+    rows = pd.DataFrame(ladder | {"compute": n * d, "trial_id": n.astype(str)})
     for _ in range(simulations):
         loss = world.loss(n, d) + rng.normal(0, noise, n.size)
-        starts = [power_law_region(d[n == size[0]], loss[n == size[0]]) for size in ladders]
-        plateau = np.concatenate([np.arange(8) < start for start in starts])
-        fit = fit_frontier(n * d, loss, configurations=n, groups=n, plateau=plateau, edge=edge)
+        fit = frontier_law(with_plateau(rows.assign(test_ne=loss)), "compute")
         said["all"] += 1
         if not fit.status.is_fitted:
             said["refused"] += 1
@@ -106,7 +106,7 @@ def joint_coverage(
         truths = (FLOOR, a_top, world.a, b_top, world.b, world.b / (world.a + world.b))
         at_d, at_both = world.loss(n.max(), more_d), world.loss(more_n, more_d)
         further = at_both + ladder_noise(rng, kind, 1, 8, noise)[0, -1] * more_d**-falls
-        intervals = [fit.interval[name] for name in JOINT[:6]]
+        intervals: list[tuple[Any, Any]] = [fit.interval[name] for name in JOINT[:6]]
         intervals += [fit.predict_interval(n.max(), more_d), fit.predict_interval(more_n, more_d)]
         intervals.append(fit.predict_interval(more_n, more_d, "new"))
         for name, (low, high), truth in zip(JOINT, intervals, (*truths, at_d, at_both, further), strict=True):

@@ -145,9 +145,9 @@ class JointChangeTest(tf.test.TestCase):
         assert change is not None
         truth = 3 * (16e4**-0.4 - 4e4**-0.4) + 5 * ((2 * 256e5) ** -0.4 - 256e5**-0.4)
         self.assertAllClose(change.ne, truth, atol=2e-4)
-        self.assertAllClose(np.mean(change.draws), change.ne, atol=1e-4)
-        for beyond in ((3e6, 2 * 256e5), (16e4, 17 * 256e5), (16e4, 1e5)):
-            self.assertIsNone(joint_change(fit, split(*beyond), start, rng))
+        self.assertAllClose(np.mean(change.draws), change.ne, atol=1e-3)
+        for outside in ((3e6, 2 * 256e5), (16e4, 17 * 256e5), (16e4, 1e5)):
+            self.assertIsNone(joint_change(fit, split(*outside), start, rng))
 
 
 if __name__ == "__main__":

@@ -93,12 +93,10 @@ class UsesTest(tf.test.TestCase):
     def test_laws_that_all_erred_to_one_side_widen_the_extrapolation(self) -> None:
         rows = Scenario("data=2x", {}, None, multipliers=()).study(np.random.default_rng(0))
         [law] = [line for line in fit_lines({("dot", "D"): points(rows, "dot", "D")}) if line.line == "1"]
-        errors = tuple(
-            HeldOut("dot", "D", "1", LADDER[-1], 0.792, 0.7, 0.9, 0.8, True, -0.01, "power") for _ in range(8)
-        )
+        missed = HeldOut("dot", "D", "1", LADDER[-1], 0.792, 0.7, 0.9, 0.8, True, -0.01, "power")
         honest, biased = (
             Uses(rows, study_fits(noise=training_noise(rows), lines=(law,), held_out=held_out), read_budget("data=2x"))
-            for held_out in ((), errors)
+            for held_out in ((), (missed,) * 8)
         )
         self.assertEqual((honest.overshoot, biased.overshoot), (0, 0.01))
         [narrow], [wide] = honest.all(), biased.all()
