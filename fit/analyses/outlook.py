@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from tfrs_scaling.fit.analyses.lines import LineFit
-from tfrs_scaling.fit.laws.returns import returns_at, samples_to_reach
+from tfrs_scaling.fit.extrapolation.returns import returns_at, samples_to_reach
 from tfrs_scaling.fit.laws.status import Status
 from tfrs_scaling.fit.serialization import finite_or_none
 

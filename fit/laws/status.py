@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import TypedDict
 
 import numpy as np
-from scipy import special
+from scipy import sparse, special
 
 from tfrs_scaling.common.arrays import Array, Indices, Interval
 from tfrs_scaling.fit.laws.profile import Profile, Solutions, at_bounds
@@ -204,24 +204,24 @@ def _lack_of_fit(profile: Profile, rss: float, groups: Indices) -> float:
         rss: Residual sum of squares of the law, in units of the profile's scale squared.
         groups: The group of each point, numbered from 0.
     """
-    n = profile.y.size
     places, at = np.unique(profile.distance, return_inverse=True)
-    columns = [at[:, None] == np.arange(places.size)]
+    misfit_degrees, degrees = places.size - 3, profile.y.size - places.size
+    residuals = profile.y - _place_means(profile, profile.y, at)
+    about_places = scatter = float(profile.total(residuals**2))
     counts = np.bincount(groups)
-    if counts.size > 1 and counts.max() > 1:
-        columns.append(groups[:, None] == np.arange(counts.size))
-    root = np.sqrt(profile.weights)
-    design = np.concatenate(columns, axis=1) * root[:, None]
-    coefficients, _, rank, _ = np.linalg.lstsq(design, profile.y * root, rcond=1e-10)
-    # What the means at each x, and the offsets of groups if there are any, leave unexplained.
-    scatter = float(np.sum((profile.y * root - design @ coefficients) ** 2))
-    degrees = n - int(rank)
-    about_places = float(profile.total((profile.y - _place_means(profile, at)) ** 2))
-    misfit, misfit_degrees = rss - about_places, places.size - 3
+    if degrees > 0 and counts.size > 1 and counts.max() > 1:
+        shared = sparse.coo_array((profile.weights, (at, groups))).tocsr()
+        totals = np.asarray(shared.sum(axis=1)).ravel()
+        own = np.bincount(groups, profile.weights)
+        values, vectors = np.linalg.eigh(np.diag(own) - (shared.T @ (shared / totals[:, None])).toarray())
+        estimable = values > 1e-10 * own.max()  # the others are those of groups and places that shift together
+        vectors, rank = vectors[:, estimable] / np.sqrt(values[estimable]), int(estimable.sum())
+        moved = (vectors @ (vectors.T @ np.bincount(groups, profile.weights * residuals)))[groups]
+        scatter = float(profile.total((residuals - moved + _place_means(profile, moved, at)) ** 2))
+        degrees -= rank
     if degrees < 1 or misfit_degrees < 1:
         return math.nan
-    scatter = max(scatter, profile.floor)
-    ratio = max(misfit, 0.0) / misfit_degrees / (scatter / degrees)
+    ratio = max(rss - about_places, 0.0) / misfit_degrees / (max(scatter, profile.floor) / degrees)
     return float(special.fdtrc(misfit_degrees, degrees, ratio))
 
 
@@ -254,7 +254,6 @@ def _log_binomial(n: int, k: Array) -> Array:
     return np.asarray(special.gammaln(n + 1) - special.gammaln(k + 1) - special.gammaln(n - k + 1))
 
 
-def _place_means(profile: Profile, at: Indices) -> Array:
-    """The weighted mean loss of the points that share an x, at each point: shape (n,)."""
-    weights = np.bincount(at, profile.weights)
-    return (np.bincount(at, profile.weights * profile.y) / weights)[at]
+def _place_means(profile: Profile, values: Array, at: Indices) -> Array:
+    """The weighted mean of the values of the points that share an x, at each point: shape (n,)."""
+    return (np.bincount(at, profile.weights * values) / np.bincount(at, profile.weights))[at]
