@@ -102,6 +102,7 @@ WITHOUT_LAW = {
 _NO_FLOOR = WITHOUT_LAW | {
     Status.FLAT: "a constant describes the points as well, so no return can be seen and no limit either",
     Status.BETA_AT_BOUND: "the best exponent is the steepest or flattest one searched, which is no power law",
+    Status.CORRELATED_RESIDUALS: "neighbouring points miss the law in the same direction, so its form is in doubt",
     Status.GAMMA_UNIDENTIFIED: "the points do not say where the curve levels off",
 }
 
