@@ -85,7 +85,8 @@ class Reach(Printable):
         loss: The loss.
         x: The x at which the law reaches it: inf if the floor is not below it, 0 if the law is below it everywhere.
         interval: Interval of x, at the fit's level; an end that the data do not bound is 0 or inf.
-        kind: What the interval assumes: ``ASSUMES_FORM`` if it ends within the data, else ``ALLOWS_WRONG_FORM``.
+        kind: What the interval assumes: ``ASSUMES_FORM`` if it ends within the data and a loss as low was measured
+            there, else ``ALLOWS_WRONG_FORM``.
         reachable: Whether the fitted floor lies below the loss.
         unreachable_probability: The probability that the floor does not lie below the loss, if the form is right.
         level: The fit's level.
@@ -166,7 +167,7 @@ def returns_at(fit: PowerLawFit, x: float, epsilon: float = 0.01) -> Return:
     diminishing_return = _place_to_x(at, fit.x0)
     interval, kind = _interval(saturated, at, fit), ASSUMES_FORM
     leaves = max(fit.x) / 2  # the x from which on a doubling leaves the data
-    if (ahead := _forecast(fit, interval, leaves)) is not None:
+    if interval[1] > leaves and (ahead := _forecast(fit)) is not None:
 
         def gains(places: Array) -> tuple[Array, Array]:
             return ahead.fall(places, fit.level)
@@ -232,7 +233,8 @@ def samples_to_reach(fit: PowerLawFit, loss: float) -> Reach:
 
     x, end = _place_to_x(at, fit.x0), max(fit.x)
     interval, kind = _interval(reached, at, fit), ASSUMES_FORM
-    if _forecast(fit, interval, end) is not None:
+    # A law of the wrong form may reach within the data what was not measured there.
+    if (interval[1] > end or loss < min(fit.y)) and _forecast(fit) is not None:
 
         def ends(places: Array) -> tuple[Array, Array]:
             found = predictive_interval(fit, places)
@@ -251,9 +253,9 @@ def samples_to_reach(fit: PowerLawFit, loss: float) -> Reach:
     )
 
 
-def _forecast(fit: PowerLawFit, interval: Interval, end: float) -> Forecast | None:
-    """The forecast of a fit's points, if the interval goes beyond the end and no loss is 0: it has no logarithm."""
-    return forecast_of_points(fit.x, fit.y) if interval[1] > end and min(fit.y) > 0 else None
+def _forecast(fit: PowerLawFit) -> Forecast | None:
+    """The forecast of a fit's points; None if a loss is 0, of which there is no logarithm."""
+    return forecast_of_points(fit.x, fit.y) if min(fit.y) > 0 else None
 
 
 def _beyond(

@@ -389,6 +389,11 @@ class JsonTest(tf.test.TestCase):
         self.assertNotEqual(again, fit_power_law(LADDER[:3], law(LADDER[:3]) + 0.1))
         self.assertNotEqual(again, content)
 
+    def test_a_masked_point_is_not_taken_for_a_measured_one(self) -> None:
+        masked = np.ma.masked_array(law(LADDER), mask=np.arange(9) == 4)
+        with self.assertRaisesRegex(ValueError, "y must hold real numbers.*masked"):
+            fit_power_law(LADDER, masked)
+
     def test_a_damaged_fit_is_refused(self) -> None:
         content = fit_power_law(LADDER, law(LADDER)).to_dict()
         del content["gamma"]
