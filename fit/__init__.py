@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from tfrs_scaling.fit.extrapolation.choose import ChosenLaw as ChosenLaw
     from tfrs_scaling.fit.extrapolation.choose import choose_law as choose_law
     from tfrs_scaling.fit.extrapolation.predictive import predictive_interval as predictive_interval
+    from tfrs_scaling.fit.extrapolation.returns import Reach as Reach
+    from tfrs_scaling.fit.extrapolation.returns import Return as Return
+    from tfrs_scaling.fit.extrapolation.returns import returns_at as returns_at
+    from tfrs_scaling.fit.extrapolation.returns import samples_to_reach as samples_to_reach
     from tfrs_scaling.fit.joint.allocation import Allocation as Allocation
     from tfrs_scaling.fit.joint.allocation import MeasuredCost as MeasuredCost
     from tfrs_scaling.fit.joint.law import JointFit as JointFit
@@ -29,10 +33,6 @@ if TYPE_CHECKING:
     from tfrs_scaling.fit.laws.plateau import power_law_region as power_law_region
     from tfrs_scaling.fit.laws.power_law import PowerLawFit as PowerLawFit
     from tfrs_scaling.fit.laws.power_law import fit_power_law as fit_power_law
-    from tfrs_scaling.fit.laws.returns import Reach as Reach
-    from tfrs_scaling.fit.laws.returns import Return as Return
-    from tfrs_scaling.fit.laws.returns import returns_at as returns_at
-    from tfrs_scaling.fit.laws.returns import samples_to_reach as samples_to_reach
     from tfrs_scaling.fit.laws.seed_weights import replicate_weights as replicate_weights
     from tfrs_scaling.fit.report.report import write_report as write_report
     from tfrs_scaling.fit.runs import COLUMNS as COLUMNS
@@ -56,8 +56,8 @@ _MODULES = {
     "LAWS": "extrapolation.choose",
     "MeasuredCost": "joint.allocation",
     "PowerLawFit": "laws.power_law",
-    "Reach": "laws.returns",
-    "Return": "laws.returns",
+    "Reach": "extrapolation.returns",
+    "Return": "extrapolation.returns",
     "StudyFits": "study",
     "TIMING_COLUMNS": "runs",
     "advise": "advice.advise",
@@ -75,9 +75,9 @@ _MODULES = {
     "predictive_interval": "extrapolation.predictive",
     "read_runs": "runs",
     "replicate_weights": "laws.seed_weights",
-    "returns_at": "laws.returns",
+    "returns_at": "extrapolation.returns",
     "rows_of_scheme": "screening",
-    "samples_to_reach": "laws.returns",
+    "samples_to_reach": "extrapolation.returns",
     "selected_learning_rate": "screening",
     "usable_runs": "screening",
     "with_flags": "screening",

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from tfrs_scaling.fit.analyses.lines import LineFit
-from tfrs_scaling.fit.laws.returns import returns_at, samples_to_reach
+from tfrs_scaling.fit.extrapolation.returns import returns_at, samples_to_reach
 from tfrs_scaling.fit.laws.status import Status
 from tfrs_scaling.fit.serialization import finite_or_none
 
@@ -104,6 +104,7 @@ WITHOUT_LAW = {
 _NO_FLOOR = WITHOUT_LAW | {
     Status.FLAT: "a constant describes the points as well, so no return can be seen and no limit either",
     Status.BETA_AT_BOUND: "the best exponent is the steepest or flattest one searched, which is no power law",
+    Status.CORRELATED_RESIDUALS: "neighbouring points miss the law in the same direction, so its form is in doubt",
     Status.GAMMA_UNIDENTIFIED: "the points do not say where the curve levels off",
 }
 

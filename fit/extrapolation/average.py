@@ -13,6 +13,7 @@ Half the average is the posterior under each of two likelihoods, which allow for
   that the first likelihood calls outliers weigh less.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -58,9 +59,17 @@ class Average:
     @np.errstate(under="ignore")
     def predict(self, u: Array) -> tuple[Array, Array]:
         """The mean and the standard deviation of ``ln y`` over the laws at ``ln(x / x_end)``, shape (m,)."""
-        laws = self.level[:, None] + _shapes(u, self.beta, self.shift, self.floor)
-        mean = self.weight @ laws
-        return mean, np.sqrt(self.weight @ (laws - mean) ** 2)
+        return self._moments(self.level[:, None] + _shapes(u, self.beta, self.shift, self.floor))
+
+    @np.errstate(under="ignore")
+    def fall(self, u: Array) -> tuple[Array, Array]:
+        """The same of the fall of ``ln y`` over the doubling of x that starts there."""
+        shapes = _shapes(np.concatenate([u, u + math.log(2.0)]), self.beta, self.shift, self.floor)
+        return self._moments(shapes[:, : u.size] - shapes[:, u.size :])
+
+    def _moments(self, values: Array) -> tuple[Array, Array]:
+        mean = self.weight @ values
+        return mean, np.sqrt(self.weight @ (values - mean) ** 2)
 
 
 def average_of(curve: Curve) -> Average:

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -11,19 +12,22 @@ from scipy import special
 
 from tfrs_scaling.common.arrays import Array
 from tfrs_scaling.common.words import five_digits
+from tfrs_scaling.fit.extrapolation.average import Average, average_of
 from tfrs_scaling.fit.extrapolation.candidates import CANDIDATES, FUNCTIONS, N_PARAMETERS, Parameters, predict
 from tfrs_scaling.fit.extrapolation.curve import Curve, curve_of
-from tfrs_scaling.fit.extrapolation.predictive import PredictiveInterval, forecast
+from tfrs_scaling.fit.extrapolation.predictive import PredictiveInterval, forecast_of
 from tfrs_scaling.fit.laws.display import Printable, Stored, columns, facts, law_figure
 from tfrs_scaling.fit.laws.validation import check_level_and_seed, positive
 
 LAWS = tuple(N_PARAMETERS)
+AVERAGE = "Bayesian average"
 
 _EXACT = 1e-5  # relative misfit below which fits count as equally good
 _AICC_POWER = 0.25  # weight of the fit to all points, where that of the holdout is 1
 _AS_GOOD, _NEGLIGIBLE = 1.5, 5e-4  # holdout errors up to 1.5 times the smallest, or 0.05 % above, count as equal
 _LARGEST_MISS, _LARGEST_SPREAD, _FEWEST_TO_TRUST = 0.1, 0.1, 6
-_AHEAD = math.log(4.0)
+_AHEAD = np.array([math.log(4.0)])
+_AVERAGE_PRIOR = 200.0  # prior weight of the Bayesian average, where that of most candidates is 1
 
 
 @dataclass(frozen=True)
@@ -33,7 +37,7 @@ class Member:
     Attributes:
         law: One of LAWS.
         recency: The points were weighted by ``x**recency``.
-        weight: Share of the law in the average; the shares of all members sum to 1.
+        weight: Share of the law in the predictions.
         parameters: Keyword arguments of the law's function in ``tfrs_scaling.fit.laws.functions`` (constant, power and
             power + constant are all ``power_law_value``), for x in units of ``ChosenLaw.x_end`` and the loss in units
             of ``ChosenLaw.y_end``.
@@ -54,12 +58,14 @@ class ChosenLaw(Stored, Printable):
         why: The reasons for the name and for ``extrapolates``, a sentence with figures.
         extrapolates: Whether predictions beyond the largest x may be trusted.
         holdout_error: Root mean square of ``ln`` predicted minus ``ln`` measured at the held-out largest x, for
-            the average; NaN if nothing could be held out.
+            the predictions; NaN if nothing could be held out.
         aicc: ``n ln(rms**2)`` of ``ln y`` plus AICc's penalty, of each law with fewer parameters than different x.
         members: The fitted laws with their weights, the largest weight first.
-        x: The different x, increasing, shape (k,); if there are more than 200, neighbours are averaged.
+        average_weight: The share in the predictions of the Bayesian average, ``average_of`` the points; the members
+            have the rest.
+        x: The different x, increasing, shape (k,); if there are more than 100, neighbours are averaged.
         y: Losses at these x (geometric means), shape (k,).
-        n: Number of points given.
+        counts: Number of points that each of these averages, shape (k,).
     """
 
     name: str
@@ -68,9 +74,15 @@ class ChosenLaw(Stored, Printable):
     holdout_error: float
     aicc: dict[str, float]
     members: tuple[Member, ...]
+    average_weight: float
     x: tuple[float, ...]
     y: tuple[float, ...]
-    n: int
+    counts: tuple[int, ...]
+
+    @property
+    def n(self) -> int:
+        """Number of points given."""
+        return sum(self.counts)
 
     @property
     def x_end(self) -> float:
@@ -82,9 +94,21 @@ class ChosenLaw(Stored, Printable):
         """The loss at the largest x, the unit of the loss in the members."""
         return self.y[-1]
 
+    @cached_property
+    def curve(self) -> Curve:
+        """The points in logarithms."""
+        u, log_y = (np.log(values) - math.log(values[-1]) for values in (self.x, self.y))
+        return Curve(u, log_y, np.array(self.counts, dtype=np.float64), self.x_end, self.y_end)
+
+    @cached_property
+    def average(self) -> Average:
+        """The Bayesian average of the points."""
+        with np.errstate(under="ignore"):
+            return average_of(self.curve)
+
     @np.errstate(under="ignore")
     def predict(self, x: ArrayLike) -> Array:
-        """The loss at x, the weighted geometric mean over the members: float64, the shape of x.
+        """The loss at x: the weighted geometric mean over the members and the Bayesian average, of the shape of x.
 
         Raises:
             ValueError: an x is not a positive finite number.
@@ -92,6 +116,8 @@ class ChosenLaw(Stored, Printable):
         places = positive("x", x)
         u = np.log(places) - math.log(self.x_end)
         logs = np.zeros(places.shape)
+        if self.average_weight:
+            logs = self.average_weight * self.average.predict(u.ravel())[0].reshape(places.shape)
         for member in self.members:
             logs = logs + member.weight * _log_loss(member.law, member.parameters, u)
         with np.errstate(over="ignore"):
@@ -101,8 +127,8 @@ class ChosenLaw(Stored, Printable):
         """The interval of one further measurement at x.
 
         Up to the largest x it is the scatter of the points about the average, times Student's t for k - 3 degrees of
-        freedom, and assumes that the average has the right form. Beyond, it also holds the interval of the points'
-        ``forecast``, which allows for laws being wrong.
+        freedom, and assumes that the average has the right form. Beyond, it is that of the points' ``forecast``,
+        which allows for laws being wrong, extended to hold the prediction.
 
         Args:
             x: Positive numbers, any shape.
@@ -117,12 +143,15 @@ class ChosenLaw(Stored, Printable):
         degrees = max(len(self.x) - 3, 1)
         half = float(special.stdtrit(degrees, (1 + level) / 2)) * math.sqrt(float((residuals**2).sum()) / degrees)
         middle = self.predict(places)
-        return forecast(self.x, self.y).hull(places, middle * math.exp(-half), middle * math.exp(half), level)
+        return forecast_of(self.curve).beyond_data(
+            places, middle * math.exp(-half), middle, middle * math.exp(half), level
+        )
 
     @property
     def shares(self) -> dict[str, float]:
-        """The weight of each law in the average, the largest first."""
+        """The weight of each law and of the Bayesian average in the predictions, the largest first."""
         totals = {law: sum(m.weight for m in self.members if m.law == law) for law in LAWS}
+        totals[AVERAGE] = self.average_weight
         return dict(sorted(totals.items(), key=lambda item: -item[1]))
 
     def summary(self) -> str:
@@ -154,9 +183,10 @@ class ChosenLaw(Stored, Printable):
                 {"law": m.law, "recency": m.recency, "weight": m.weight, "parameters": dict(m.parameters)}
                 for m in self.members
             ],
+            "average_weight": self.average_weight,
             "x": list(self.x),
             "y": list(self.y),
-            "n": self.n,
+            "counts": list(self.counts),
         }
 
     @classmethod
@@ -186,9 +216,10 @@ class ChosenLaw(Stored, Printable):
                 holdout_error=math.nan if error is None else float(error),
                 aicc={str(law): float(value) for law, value in content["aicc"].items()},
                 members=members,
+                average_weight=float(content["average_weight"]),
                 x=tuple(float(value) for value in content["x"]),
                 y=tuple(float(value) for value in content["y"]),
-                n=int(content["n"]),
+                counts=tuple(int(value) for value in content["counts"]),
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise ValueError(f"this is not a law that to_dict wrote ({error!r}); choose it again") from error
@@ -200,7 +231,8 @@ def choose_law(x: ArrayLike, y: ArrayLike) -> ChosenLaw:
 
     Six laws are fitted to ``ln y``, each with several weightings that favour larger x (``x**recency``,
     recency 0 to 6), a power law also with a drifting exponent: 22 candidates, without those that have as many
-    parameters as there are different x. They are judged by
+    parameters as there are different x. They and the Bayesian average over laws with a floor (``average_of``) are
+    judged by
 
     - rolling-origin holdout: each candidate is fitted without the largest x (0.7, 1, 1.4 and 2 octaves)
       and predicts them, S being its mean squared error of ``ln y``;
@@ -208,12 +240,14 @@ def choose_law(x: ArrayLike, y: ArrayLike) -> ChosenLaw:
 
     The chosen name is that of the law with the smallest AICc (equal weights) among those whose holdout error is
     within 1.5 times the smallest. Predictions are not those of this law alone but the geometric mean over all
-    candidates with weights ``exp(-AICc / (4 n)) / S`` (the drifting power law counts tenfold): a law that is
-    right has nearly all the weight, and where several fit equally well the prediction depends on none alone.
+    candidates and the average, with weights ``exp(-AICc / (4 n)) / S`` times a prior (10 for the drifting power law,
+    200 for the average, 1 for the others): a law that is right has nearly all the weight, and where many fit equally
+    well the average has.
 
-    These settings were chosen on half of 290 curves of planted laws and trained models, by root mean squared ``ln``
-    error at 2, 4 and 8 times the largest x: 0.029 there, 0.037 on the other half and 0.038 on 145 curves made later.
-    There the chosen law alone errs by 0.040, power + constant with equal weights by 0.104 (tests/benchmarks/truth).
+    On 343 public curves, predicted to twice their data, the mean root mean squared ``ln`` error is 0.049 (250 curves of
+    classifiers) and 0.023 (93 of language models), 0.0023 +- 0.0019 and 0.0014 +- 0.0014 less than without the average,
+    and the predictions are 0.3 % and 0.0 % too low instead of 1.0 % and 0.5 %. On curves planted from the candidates'
+    own laws the average does harm: the error is a third larger.
 
     Args:
         x: Data, parameters or compute: positive and finite, shape (n,), in any order; repeats are averaged.
@@ -234,17 +268,18 @@ def choose_law(x: ArrayLike, y: ArrayLike) -> ChosenLaw:
         >>> law.name, law.extrapolates
         ('power + constant', True)
         >>> law.predict([1_600_000, 3_200_000]).round(3)
-        array([0.779, 0.773])
+        array([0.779, 0.771])
     """
-    curve = curve_of(x, y)
+    ahead = forecast_of(curve_of(x, y))
+    curve = ahead.curve
     fits = [candidate.fit(curve, curve.weights(candidate.recency)) for candidate in CANDIDATES]
     inside = np.stack([_log_loss(c.law, fit, curve.u) - curve.log_y for c, fit in zip(CANDIDATES, fits, strict=True)])
     criterion = _criteria(curve, inside)
-    misses = _holdout(curve)
-    errors = np.stack([(miss**2).mean(axis=1) for miss in misses]).mean(axis=0) if misses else np.zeros(len(fits))
+    misses = [np.vstack([miss, test.error]) for miss, test in zip(_holdout(curve), ahead.backtests, strict=True)]
+    errors = np.stack([(miss**2).mean(axis=1) for miss in misses]).mean(axis=0) if misses else np.zeros(len(criterion))
     evidence = _AICC_POWER * criterion + np.log(errors + _EXACT**2)
     laws = [law for law in LAWS if N_PARAMETERS[law] < curve.u.size]  # the others would fit every point exactly
-    prior = np.array([candidate.prior if candidate.law in laws else 0.0 for candidate in CANDIDATES])
+    prior = np.array([*(c.prior if c.law in laws else 0.0 for c in CANDIDATES), _AVERAGE_PRIOR])
     weights = prior * np.exp(evidence[prior > 0].min() - evidence)
     weights = weights / weights.sum()
 
@@ -255,8 +290,8 @@ def choose_law(x: ArrayLike, y: ArrayLike) -> ChosenLaw:
     reach = _AS_GOOD * min(held.values()) + _NEGLIGIBLE
     name = min((law for law in laws if held[law] <= reach), key=lambda law: aicc[law])
     missed = math.sqrt(float(np.mean([np.mean((weights @ miss) ** 2) for miss in misses]))) if misses else math.nan
-    doubt = _doubt(curve, name, fits, weights, missed)
-    order = np.argsort(-weights, kind="stable")
+    doubt = _doubt(curve, name, fits, ahead.average, weights, missed)
+    order = np.argsort(-weights[:-1], kind="stable")
     members = tuple(
         Member(CANDIDATES[i].law, CANDIDATES[i].recency, float(weights[i]), fits[i])
         for i in order.tolist()
@@ -269,9 +304,10 @@ def choose_law(x: ArrayLike, y: ArrayLike) -> ChosenLaw:
         holdout_error=missed,
         aicc=aicc,
         members=members,
+        average_weight=float(weights[-1]),
         x=tuple((curve.x_end * np.exp(curve.u)).tolist()),
         y=tuple((curve.y_end * np.exp(curve.log_y)).tolist()),
-        n=int(curve.counts.sum()),
+        counts=tuple(int(count) for count in curve.counts),
     )
     return replace(law, why=_why(law, held, doubt, bool(misses)))
 
@@ -287,9 +323,10 @@ def _log_loss(law: str, parameters: Parameters, u: Array) -> Array:
 
 
 def _criteria(curve: Curve, inside: Array) -> Array:
-    """AICc per point of each candidate, weighted as it was fitted, shape (k,).
+    """AICc per point of each candidate, weighted as it was fitted, and of the Bayesian average: shape (k + 1,).
 
-    The drifting power law determines its own flexibility by likelihood, and gets the best value of the others.
+    The drifting power law and the average determine their own flexibility by likelihood, and get the best value of the
+    others.
     """
     n = curve.u.size
     values = []
@@ -302,7 +339,7 @@ def _criteria(curve: Curve, inside: Array) -> Array:
     best = min(value for i, value in enumerate(values) if i not in drifting)
     for i in drifting:
         values[i] = best
-    return np.array(values)
+    return np.array([*values, best])
 
 
 def _holdout(curve: Curve) -> list[Array]:
@@ -316,7 +353,7 @@ def _holdout(curve: Curve) -> list[Array]:
     return misses
 
 
-def _doubt(curve: Curve, name: str, fits: list[Parameters], weights: Array, missed: float) -> str:
+def _doubt(curve: Curve, name: str, fits: list[Parameters], average: Average, weights: Array, missed: float) -> str:
     """Why predictions beyond the largest x should not be trusted; empty if they may be trusted."""
     if curve.u.size < _FEWEST_TO_TRUST:
         return f"{curve.u.size} different x are too few to see a law fail; {_FEWEST_TO_TRUST} or more are needed"
@@ -332,8 +369,10 @@ def _doubt(curve: Curve, name: str, fits: list[Parameters], weights: Array, miss
         fit = fits[broken[int(np.argmax(weights[broken]))]]
         if curve.u[-4] < math.log(fit["x_break"]) or fit["x_break"] > 0.5:
             return "the exponent changes near the largest x, too late to see what follows"
-    ahead = np.array([float(_log_loss(c.law, f, np.array(_AHEAD))) for c, f in zip(CANDIDATES, fits, strict=True)])
-    spread = math.sqrt(float(weights @ (ahead - weights @ ahead) ** 2))
+    middle, own_spread = average.predict(_AHEAD)
+    laws = [_log_loss(c.law, f, _AHEAD) for c, f in zip(CANDIDATES, fits, strict=True)]
+    ahead = np.concatenate([*laws, middle])
+    spread = math.sqrt(float(weights @ (ahead - weights @ ahead) ** 2 + weights[-1] * own_spread[0] ** 2))
     if spread > _LARGEST_SPREAD:
         return f"laws that fit alike differ by {spread:.1%} at four times the largest x"
     return ""

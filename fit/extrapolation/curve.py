@@ -10,7 +10,7 @@ from tfrs_scaling.common.arrays import Array
 from tfrs_scaling.fit.laws.validation import check_alignment, check_columns, positive
 
 FEWEST = 4  # different x
-_MOST = 200  # different x; neighbours on a denser curve are averaged, which bounds the time of a fit
+_MOST = 100  # different x; neighbours on a denser curve are averaged, which bounds the time of a fit
 _HELD_OUT = (0.7, 1.0, 1.4, 2.0)  # octaves at the right end that are predicted from the rest
 _WIDEST = 1e100  # ratio of the largest to the smallest x, or y
 

@@ -102,26 +102,42 @@ class Forecast:
     average: Average
     backtests: tuple[Backtest, ...]
 
-    def interval(self, x: Array, level: float, calibration: Calibration = PUBLIC) -> tuple[Array, Array]:
-        """The lower and upper end of a further measurement at x beyond the data, shape (m,)."""
+    def interval(
+        self, x: Array, level: float, calibration: Calibration = PUBLIC, unit_error: float = 0.0
+    ) -> tuple[Array, Array]:
+        """The lower and upper end of a further measurement at x beyond the data, shape (m,).
+
+        ``unit_error`` is the relative standard error of the unit of the loss.
+        """
         u = np.clip(np.log(x) - math.log(self.curve.x_end), 0.0, 600.0)
         middle, spread = self.average.predict(u)
         missed = missed_per_doubling(self.backtests, calibration)
         half = half_widths(u, spread, missed, self.curve.u.size, level, calibration)
+        half = np.hypot(half, -float(special.ndtri((1 - level) / 2)) * unit_error)
         # More data is not expected to take the loss above all measured ones.
         most = np.maximum(float(self.curve.log_y.max()), middle) + missed
         log_end = math.log(self.curve.y_end)
         with np.errstate(over="ignore", under="ignore"):
             return np.exp(middle - half + log_end), np.exp(np.minimum(middle + half, most) + log_end)
 
-    def hull(self, x: Array, low: Array, high: Array, level: float) -> PredictiveInterval:
-        """An interval at x, any shape, that assumes a form; beyond the data, extended to hold this forecast's."""
+    def fall(self, x: Array, level: float) -> tuple[Array, Array]:
+        """The interval of the fall of ln y over the doubling that starts at x >= x_end / 2, shape (m,)."""
+        u = np.log(x) - math.log(self.curve.x_end)
+        middle, spread = self.average.fall(u)
+        missed = missed_per_doubling(self.backtests, PUBLIC)
+        half = half_widths(np.maximum(u + math.log(2.0), 0.0), spread, missed, self.curve.u.size, level, PUBLIC)
+        return middle - half, middle + half
+
+    def beyond_data(
+        self, x: Array, low: Array, middle: Array, high: Array, level: float, unit_error: float = 0.0
+    ) -> PredictiveInterval:
+        """An interval about a law at x, any shape; beyond the data, this forecast's, extended to hold the law."""
         ahead = x > self.curve.x_end * (1 + 1e-9)
         if not ahead.any():
             return PredictiveInterval(low, high, ASSUMES_FORM)
         lows, highs = np.array(low), np.array(high)
-        further_low, further_high = self.interval(x[ahead], level)
-        lows[ahead], highs[ahead] = np.minimum(lows[ahead], further_low), np.maximum(highs[ahead], further_high)
+        further_low, further_high = self.interval(x[ahead], level, unit_error=unit_error)
+        lows[ahead], highs[ahead] = np.minimum(middle[ahead], further_low), np.maximum(middle[ahead], further_high)
         return PredictiveInterval(lows, highs, ALLOWS_WRONG_FORM)
 
 
@@ -164,17 +180,8 @@ def missed_per_doubling(backtests: Sequence[Backtest], calibration: Calibration)
 
 
 @np.errstate(under="ignore")
-def forecast(x: ArrayLike, y: ArrayLike) -> Forecast:
-    """The average for the points of a curve, with its backtests.
-
-    Args:
-        x: Positive and finite, shape (n,), in any order.
-        y: Losses above 0.
-
-    Raises:
-        ValueError: as in ``choose_law``.
-    """
-    curve = curve_of(x, y)
+def forecast_of(curve: Curve) -> Forecast:
+    """The average for the points of a curve, with its backtests."""
     average = average_of(curve)
     backtests = []
     for origin in curve.origins():
@@ -188,15 +195,24 @@ def forecast(x: ArrayLike, y: ArrayLike) -> Forecast:
     return Forecast(curve, average, tuple(backtests))
 
 
+def forecast(x: ArrayLike, y: ArrayLike) -> Forecast:
+    """``forecast_of`` points: x positive and finite, shape (n,), in any order; losses y above 0.
+
+    Raises:
+        ValueError: as in ``choose_law``.
+    """
+    return forecast_of(curve_of(x, y))
+
+
 def predictive_interval(fit: PowerLawFit, x: ArrayLike) -> PredictiveInterval | None:
     """The interval of one further measurement at x, at the fit's level.
 
-    Up to the largest fitted x it is the fit's own, ``fit.predict_interval(x, "new")``. Beyond, it also holds the
-    interval of the fitted points' ``forecast``: the law may be wrong there. The forecast needs losses above 0; for
-    others, and where all x lie within the data, the interval assumes the form.
+    Up to the largest fitted x it is the fit's own, ``fit.predict_interval(x, "new")``. Beyond, it is that of the fitted
+    points' ``forecast``, extended to hold the fit's prediction: the law may be wrong there. The forecast needs losses
+    above 0; for others, and where all x lie within the data, the interval assumes the form.
 
     Args:
-        fit: A fit by ``fit_power_law``, ``fit_learning_curve`` or ``fit_frontier``, not normalized.
+        fit: A fit by ``fit_power_law``, ``fit_learning_curve`` or ``fit_frontier``.
         x: Positive numbers, any shape.
 
     Returns:
@@ -218,10 +234,12 @@ def predictive_interval(fit: PowerLawFit, x: ArrayLike) -> PredictiveInterval | 
     low, high = fit.predict_interval(places, "new")
     if min(fit.y) <= 0:
         return PredictiveInterval(low, high, ASSUMES_FORM)
-    return _forecast(fit.x, fit.y).hull(places, low, high, fit.level)
+    return forecast_of_points(fit.x, fit.y).beyond_data(
+        places, low, fit.predict(places), high, fit.level, fit.unit_error
+    )
 
 
 @lru_cache(maxsize=64)
-def _forecast(x: tuple[float, ...], y: tuple[float, ...]) -> Forecast:
-    """The forecast of a fit's points, which are asked for it place by place."""
+def forecast_of_points(x: tuple[float, ...], y: tuple[float, ...]) -> Forecast:
+    """``forecast`` of a fit's points, which are asked for it place by place."""
     return forecast(x, y)

@@ -18,7 +18,7 @@ from tfrs_scaling.fit.laws.functions import power_law_value
 from tfrs_scaling.fit.laws.profile import Profile, profile_of
 from tfrs_scaling.fit.laws.resampling import has_clusters, refit, resample_law
 from tfrs_scaling.fit.laws.robust import pseudo_losses
-from tfrs_scaling.fit.laws.status import FEWEST, Status, goodness, judge, runs_test
+from tfrs_scaling.fit.laws.status import FEWEST, Status, goodness, judge
 from tfrs_scaling.fit.laws.uncertainty import Region, Resampled, Uncertainty, f_quantile
 from tfrs_scaling.fit.laws.validation import Points, check_level_and_seed, checked_points, numbered, positive
 
@@ -44,6 +44,9 @@ class PowerLawFit(Stored, Printable):
             Hurvich and Tsai (1989).
         lack_of_fit: The p value of the law against a free loss at every x, judged by the scatter of replicates;
             small where the law is wrong. NaN without replicates.
+        residual_runs_p: The p value of a runs test of the residuals, averaged at each x; NaN where it cannot be judged.
+            Small where neighbours err in the same direction, as they do about a law of the wrong form and along one
+            training; it needs no replicates.
         weights: Relative precisions, mean 1, shape (n,), as those of x and y.
         groups: The group of each point, numbered from 0 in order of appearance, shape (n,).
         robust: Whether this is Huber's estimate.
@@ -66,6 +69,7 @@ class PowerLawFit(Stored, Printable):
     r2_excess: float
     aicc: float
     lack_of_fit: float
+    residual_runs_p: float
     n: int
     status: Status
     x: tuple[float, ...]
@@ -88,20 +92,6 @@ class PowerLawFit(Stored, Printable):
     def x0_distance(self) -> float:
         """``ln(x0 / min(x))``."""
         return math.log(self.x0) - math.log(min(self.x))
-
-    @property
-    def residual_runs_p(self) -> float:
-        """The p value of a runs test of the residuals, averaged at each x; NaN where it cannot be judged.
-
-        Small where neighbours err in the same direction, as they do about a law of the wrong form; it needs no
-        replicates, ``lack_of_fit`` does. See ``runs_test``.
-        """
-        if not self.status.is_fitted:
-            return math.nan
-        places, at = np.unique(self.x, return_inverse=True)
-        weights = np.array(self.weights)
-        means = np.bincount(at, weights * self.y) / np.bincount(at, weights)
-        return runs_test(means - self.predict(places))
 
     def predict(self, x: ArrayLike) -> Array:
         """The fitted loss at x: float64, the shape of x.
@@ -241,7 +231,10 @@ class PowerLawFit(Stored, Printable):
         return Region(self.profile, self.profile.optimum(), self.x0_distance, log_x0, self.level)
 
 
-_MEASURES = ("alpha_at_x0", "beta", "gamma", "rmse", "noise", "noise_degrees", "r2", "r2_excess", "aicc", "lack_of_fit")
+_MEASURES = (
+    *("alpha_at_x0", "beta", "gamma", "rmse", "noise", "noise_degrees", "r2", "r2_excess", "aicc"),
+    *("lack_of_fit", "residual_runs_p"),
+)
 _NUMBERS = (*_MEASURES, "x0", "level", "unit_error")
 _JSON_KEYS = {"resampled_laws": "replicates"}  # where it is not the name of the field
 
@@ -364,14 +357,15 @@ def fit_points(
     else:
         interval = Resampled(resampled_laws, log_x0, level).intervals_around(np.array([list(estimate.values())]))
         without_slope = float(np.mean(resampled_laws[:, 0] == 0))
+    quality = goodness(profile, best, points, robust)
     return PowerLawFit(
         **known,
         **estimate,
-        **goodness(profile, best, points, robust),
+        **quality,
         interval=interval,
         noise=profile.scale * noise,
         noise_degrees=noise_degrees,
-        status=judge(profile, best, interval, without_slope, level),
+        status=judge(profile, best, interval, without_slope, quality["residual_runs_p"], level),
         resampled_laws=() if resampled_laws is None else tuple(map(tuple, resampled_laws.tolist())),
     )
 

@@ -77,9 +77,9 @@ def resample(
         The resampled losses, in the unit of y.
     """
     root = np.sqrt(weights)
-    hat = _projection(jacobian * root[:, None])
+    basis = _basis(jacobian * root[:, None])
     residuals = (y - fitted) * root
-    left, number = max(y.size - round(float(np.trace(hat))), 1), int(groups.max()) + 1
+    left, number = max(y.size - basis.shape[1], 1), int(groups.max()) + 1
     clustered = has_clusters(groups)
     if factor is None:
         factor = inflation(number - 1 if clustered else left, rng)
@@ -87,7 +87,7 @@ def resample(
         corrected = np.empty_like(residuals)
         for group in range(number):
             members = groups == group
-            values, vectors = np.linalg.eigh(np.eye(int(members.sum())) - hat[np.ix_(members, members)])
+            values, vectors = np.linalg.eigh(np.eye(int(members.sum())) - basis[members] @ basis[members].T)
             inverse = np.where(values > 1e-8, 1 / np.sqrt(np.maximum(values, 1e-8)), 0.0)
             corrected[members] = (vectors * inverse * (vectors.T @ residuals[members])).sum(axis=1)
         shocks = rng.standard_normal((REPLICATES, number))[:, groups] * corrected
@@ -166,8 +166,7 @@ def law_jacobian(distance: Array, top: float, beta: float) -> Array:
     return np.stack([power, -top * distance * power, np.ones_like(power)], axis=1)
 
 
-def _projection(design: Array) -> Array:
-    """The matrix that projects onto the columns of a design, which may be linearly dependent."""
+def _basis(design: Array) -> Array:
+    """An orthonormal basis of the columns of a design, which may be linearly dependent: shape (n, rank)."""
     left, values, _ = np.linalg.svd(design, full_matrices=False)
-    left = left[:, values > 1e-10 * max(float(values[0]), 1e-300)]
-    return left @ left.T
+    return np.asarray(left[:, values > 1e-10 * max(float(values[0]), 1e-300)])

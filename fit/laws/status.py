@@ -3,10 +3,10 @@
 import math
 from dataclasses import replace
 from enum import StrEnum
-from typing import TypedDict
+from typing import Any, TypedDict
 
 import numpy as np
-from scipy import special
+from scipy import sparse, special
 
 from tfrs_scaling.common.arrays import Array, Indices, Interval
 from tfrs_scaling.fit.laws.profile import Profile, Solutions, at_bounds
@@ -19,6 +19,7 @@ class Status(StrEnum):
     OK = "ok"
     GAMMA_UNIDENTIFIED = "gamma_unidentified"
     BETA_AT_BOUND = "beta_at_bound"
+    CORRELATED_RESIDUALS = "correlated_residuals"
     FLAT = "flat"
     NOT_MONOTONE = "not_monotone"
     TOO_FEW_POINTS = "too_few_points"
@@ -59,6 +60,7 @@ _WORDS = {
     Status.OK: "sound",
     Status.GAMMA_UNIDENTIFIED: "floor not identified",
     Status.BETA_AT_BOUND: "exponent at its bound",
+    Status.CORRELATED_RESIDUALS: "residuals correlated",
     Status.FLAT: "flat",
     Status.NOT_MONOTONE: "not falling",
     Status.TOO_FEW_POINTS: "too few points",
@@ -68,6 +70,8 @@ _MEANING = {
     Status.OK: "The exponent and the floor are both identified.",
     Status.GAMMA_UNIDENTIFIED: "The points do not say where the curve levels off: do not extrapolate it.",
     Status.BETA_AT_BOUND: "The best exponent is the steepest or flattest one searched: not a power law.",
+    Status.CORRELATED_RESIDUALS: "Neighbouring points miss the law in the same direction, as steps of one training do, "
+    "or points of another law: the intervals are too narrow, do not extrapolate it.",
     Status.FLAT: "A constant describes the points as well: more x shows no benefit.",
     Status.NOT_MONOTONE: "The loss rises somewhere: no power law describes it, and none is drawn.",
     Status.TOO_FEW_POINTS: "Fewer than four different x: nothing was fitted.",
@@ -84,13 +88,22 @@ class Goodness(TypedDict):
     r2_excess: float
     aicc: float
     lack_of_fit: float
+    residual_runs_p: float
 
+
+_CORRELATED = 0.01  # p value of the runs test
+_ROUNDING = 1e-9  # misfit, relative to the largest loss, whose signs mean nothing
 
 FEWEST = 4  # different x: one more than the law has parameters
 
 
 def judge(
-    profile: Profile, best: Solutions, interval: dict[str, Interval], without_slope: float, level: float
+    profile: Profile,
+    best: Solutions,
+    interval: dict[str, Interval],
+    without_slope: float,
+    residual_runs_p: float,
+    level: float,
 ) -> Status:
     """The status of a fit to at least FEWEST different x.
 
@@ -99,10 +112,12 @@ def judge(
         best: The points' optimum.
         interval: Intervals by parameter, ``gamma`` among them; in the unit of the loss.
         without_slope: Where points were resampled, the share of resampled laws that are constant; else 0.
+        residual_runs_p: See ``PowerLawFit``.
         level: Confidence level of the interval, and of the test against a constant.
 
     Returns:
-        The first that applies of not_monotone, flat, beta_at_bound and gamma_unidentified; ok if none does.
+        The first that applies of not_monotone, flat, beta_at_bound, correlated_residuals and gamma_unidentified; ok if
+        none does.
     """
     n, least = profile.y.size, max(float(best.rss[0]), profile.floor)
     if _rises(profile, least):
@@ -116,6 +131,8 @@ def judge(
         return Status.FLAT
     if any(at_bounds(best.beta)):
         return Status.BETA_AT_BOUND
+    if residual_runs_p < _CORRELATED:
+        return Status.CORRELATED_RESIDUALS
     low, high = interval["gamma"]
     observed = profile.scale * float(np.ptp(profile.y))
     smallest = profile.scale * float(profile.y.min())
@@ -160,6 +177,7 @@ def goodness(profile: Profile, best: Solutions, points: Points, robust: bool) ->
         "r2_excess": _r2_excess(measured, best),
         "aicc": _aicc(rss, measured, points.x.size),
         "lack_of_fit": _lack_of_fit(profile, float(best.rss[0]), points.groups),
+        "residual_runs_p": _runs_of_residuals(measured, best),
     }
 
 
@@ -204,25 +222,34 @@ def _lack_of_fit(profile: Profile, rss: float, groups: Indices) -> float:
         rss: Residual sum of squares of the law, in units of the profile's scale squared.
         groups: The group of each point, numbered from 0.
     """
-    n = profile.y.size
     places, at = np.unique(profile.distance, return_inverse=True)
-    columns = [at[:, None] == np.arange(places.size)]
+    misfit_degrees, degrees = places.size - 3, profile.y.size - places.size
+    residuals = profile.y - _place_means(profile, profile.y, at)
+    about_places = scatter = float(profile.total(residuals**2))
     counts = np.bincount(groups)
-    if counts.size > 1 and counts.max() > 1:
-        columns.append(groups[:, None] == np.arange(counts.size))
-    root = np.sqrt(profile.weights)
-    design = np.concatenate(columns, axis=1) * root[:, None]
-    coefficients, _, rank, _ = np.linalg.lstsq(design, profile.y * root, rcond=1e-10)
-    # What the means at each x, and the offsets of groups if there are any, leave unexplained.
-    scatter = float(np.sum((profile.y * root - design @ coefficients) ** 2))
-    degrees = n - int(rank)
-    about_places = float(profile.total((profile.y - _place_means(profile, at)) ** 2))
-    misfit, misfit_degrees = rss - about_places, places.size - 3
+    if degrees > 0 and counts.size > 1 and counts.max() > 1:
+        shared: Any = sparse.coo_array((profile.weights, (at, groups))).tocsr()
+        totals = np.asarray(shared.sum(axis=1)).ravel()
+        own = np.bincount(groups, profile.weights)
+        values, vectors = np.linalg.eigh(np.diag(own) - (shared.T @ (shared / totals[:, None])).toarray())
+        estimable = values > 1e-10 * own.max()  # the others are those of groups and places that shift together
+        vectors, rank = vectors[:, estimable] / np.sqrt(values[estimable]), int(estimable.sum())
+        moved = (vectors @ (vectors.T @ np.bincount(groups, profile.weights * residuals)))[groups]
+        scatter = float(profile.total((residuals - moved + _place_means(profile, moved, at)) ** 2))
+        degrees -= rank
     if degrees < 1 or misfit_degrees < 1:
         return math.nan
-    scatter = max(scatter, profile.floor)
-    ratio = max(misfit, 0.0) / misfit_degrees / (scatter / degrees)
+    ratio = max(rss - about_places, 0.0) / misfit_degrees / (max(scatter, profile.floor) / degrees)
     return float(special.fdtrc(misfit_degrees, degrees, ratio))
+
+
+def _runs_of_residuals(profile: Profile, best: Solutions) -> float:
+    """``runs_test`` of a fit's residuals, averaged at each x; NaN too where they are rounding errors."""
+    residuals = profile.y - best.losses(profile.distance)
+    if np.abs(residuals).max() < _ROUNDING:
+        return math.nan
+    _, first, at = np.unique(profile.distance, return_index=True, return_inverse=True)
+    return runs_test(_place_means(profile, residuals, at)[first])
 
 
 def runs_test(residuals: Array) -> float:
@@ -254,7 +281,6 @@ def _log_binomial(n: int, k: Array) -> Array:
     return np.asarray(special.gammaln(n + 1) - special.gammaln(k + 1) - special.gammaln(n - k + 1))
 
 
-def _place_means(profile: Profile, at: Indices) -> Array:
-    """The weighted mean loss of the points that share an x, at each point: shape (n,)."""
-    weights = np.bincount(at, profile.weights)
-    return (np.bincount(at, profile.weights * profile.y) / weights)[at]
+def _place_means(profile: Profile, values: Array, at: Indices) -> Array:
+    """The weighted mean of the values of the points that share an x, at each point: shape (n,)."""
+    return (np.bincount(at, profile.weights * values) / np.bincount(at, profile.weights))[at]

@@ -142,6 +142,8 @@ def finite(name: str, values: ArrayLike) -> Array:
         ValueError: one of them is NaN or infinite, or they are not numbers.
     """
     try:
+        if np.ma.is_masked(values):
+            raise TypeError("some are masked; leave them out, such as by compressed()")
         given = np.asarray(values)
         if given.dtype.kind in "cmM":  # NumPy would drop the imaginary part, or count nanoseconds
             raise TypeError(f"it holds {given.dtype}; of dates and durations, give a number such as the seconds")

@@ -1,8 +1,8 @@
 """The two phases of a law (the paper's Figure 3), with the marks that the page's sliders move.
 
 Every frontier has two marks: where its return per doubling has fallen to epsilon, and where it gets down to the target
-NE. Both have closed forms (``tfrs_scaling.fit.laws.returns``), which the page's script evaluates for every place of a
-slider; what is computed here is where the sliders begin.
+NE. Both have closed forms (``tfrs_scaling.fit.extrapolation.returns``), which the page's script evaluates for every
+place of a slider; what is computed here is where the sliders begin.
 """
 
 import math
@@ -17,9 +17,9 @@ from bokeh.models import FixedTicker, LegendItem, Scatter, Span
 from tfrs_scaling.common.figures import INK, human_ticks, log_ticks, tint
 from tfrs_scaling.common.palette import Colours
 from tfrs_scaling.fit.analyses.outlook import EPSILON
+from tfrs_scaling.fit.extrapolation.returns import returns_at, samples_to_reach
 from tfrs_scaling.fit.labels import AXIS_NAMES, FRONTIER, NON_EMBEDDING
 from tfrs_scaling.fit.laws.power_law import PowerLawFit
-from tfrs_scaling.fit.laws.returns import returns_at, samples_to_reach
 from tfrs_scaling.fit.report.figures.parts import (
     EXTRAPOLATION,
     MARKERS,
@@ -95,7 +95,7 @@ def shared_axes(view: StudyView, target: float) -> list[SharedAxis]:
 
 
 def gain_at(fit: PowerLawFit, x: Any) -> Any:
-    """``G(x) = [L(x) - L(2x)] / L(x)`` of ``tfrs_scaling.fit.laws.returns``, of the shape of x."""
+    """``G(x) = [L(x) - L(2x)] / L(x)`` of ``tfrs_scaling.fit.extrapolation.returns``, of the shape of x."""
     excess = fit.predict(x) - fit.gamma
     return excess * -math.expm1(-fit.beta * math.log(2)) / (excess + fit.gamma)
 

@@ -86,12 +86,12 @@ def trained() -> dict[str, list[Curve]]:
 def alone(law: ChosenLaw, name: str, recency: float) -> ChosenLaw:
     """The first member of that law and weighting, without the average."""
     member = next(m for m in law.members if (m.law, m.recency) == (name, recency))
-    return replace(law, members=(replace(member, weight=1.0),))
+    return replace(law, members=(replace(member, weight=1.0),), average_weight=0.0)
 
 
 def best_member(law: ChosenLaw, x: np.ndarray) -> np.ndarray:
     """The prediction of the heaviest member."""
-    return replace(law, members=(replace(law.members[0], weight=1.0),)).predict(x)
+    return replace(law, members=(replace(law.members[0], weight=1.0),), average_weight=0.0).predict(x)
 
 
 class ExtrapolationBenchmark(tf.test.Benchmark):

@@ -7,11 +7,41 @@ from collections.abc import Callable, Mapping
 import numpy as np
 import tensorflow as tf
 
-from tests.helpers.simulated import comparisons, coverage, draw_curve, multistart_rss, plateau_coverage
+from tests.helpers.simulated import comparisons, coverage, draw_curve, ladder_noise, multistart_rss, plateau_coverage
+from tfrs_scaling.fit.extrapolation.predictive import predictive_interval
 from tfrs_scaling.fit.laws.power_law import PowerLawFit, fit_power_law
 
 SIMULATIONS = 2000
 LADDER = 3000 * 2.0 ** np.arange(11)
+WRONG_FORMS = ("soft plateau", "late break", "two powers")
+NOISES = ("white", "variance 1/x", "offset", "autoregressive")
+
+
+def wrong_form(kind: str, rng: np.random.Generator) -> np.ndarray:
+    """The losses of eleven doublings of x by a curve that no power law with a constant describes."""
+    x, top, floor = 2.0 ** np.arange(11), 0.2, rng.uniform(0.6, 0.85)
+    beta = rng.uniform(0.25, 0.6)
+    if kind == "soft plateau":
+        return floor + top * (1 + x / 4) ** -beta
+    if kind == "late break":  # after the eighth of the nine points that are fitted
+        return floor + top * x**-beta * (1 + (x / 2**7) ** 2) ** (0.3 * beta)
+    return floor + top / 2 * (x**-beta + x ** (-0.35 * beta))
+
+
+def noise_of_ladders(kind: str, rng: np.random.Generator, ladders: int, noise: float) -> np.ndarray:
+    """Noise of eleven doublings of x, shape (ladders, 11)."""
+    if kind == "variance 1/x":
+        return 3 * ladder_noise(rng, "independent", ladders, 11, noise) * 2.0 ** (-np.arange(11) / 2)
+    return ladder_noise(rng, "independent" if kind == "white" else kind, ladders, 11, noise)  # type: ignore[arg-type]
+
+
+def shares(rows: list[dict[str, bool]]) -> dict[str, float]:
+    """The share of true values of each key, and its binomial error."""
+    found = {}
+    for key in rows[0]:
+        share = float(np.mean([row[key] for row in rows]))
+        found |= {key: share, f"{key} +-": float(np.sqrt(max(share * (1 - share), 0.01) / len(rows)))}
+    return found
 
 
 class PowerLawBenchmark(tf.test.Benchmark):
@@ -43,6 +73,34 @@ class PowerLawBenchmark(tf.test.Benchmark):
             started = time.perf_counter()
             figures = plateau_coverage(500, seed=1, ladders=ladders)
             self._report(f"coverage, plateau, {ladders} ladders", 500, started, figures)
+
+    def benchmark_coverage_where_the_form_is_wrong(self) -> None:
+        """A further measurement, and the truth, at 4 times the largest of nine rungs, inside the intervals there."""
+        rng, reps, ahead = np.random.default_rng(5), 60, float(LADDER[10])
+        every: list[dict[str, bool]] = []
+        for ladders in (1, 3):
+            for noise in NOISES:
+                for form in WRONG_FORMS:
+                    started, rows = time.perf_counter(), []
+                    for _ in range(reps):
+                        truth = wrong_form(form, rng)
+                        y = (truth + noise_of_ladders(noise, rng, ladders, 2e-3))[:, :9]
+                        further = truth[10] + noise_of_ladders(noise, rng, 1, 2e-3)[0, 10]
+                        x, groups = np.tile(LADDER[:9], ladders), np.repeat(np.arange(ladders), 9)
+                        fit = fit_power_law(x, y.ravel(), groups=groups)
+                        interval = predictive_interval(fit, ahead)
+                        assert interval is not None
+                        low, high = fit.predict_interval(ahead, "new")
+                        rows.append(
+                            {
+                                "new": bool(interval.low <= further <= interval.high),
+                                "law": bool(interval.low <= truth[10] <= interval.high),
+                                "new, form assumed": bool(low <= further <= high),
+                            }
+                        )
+                    every += rows
+                    self._report(f"wrong form, {ladders} ladders, {noise}, {form}", reps, started, shares(rows))
+        self._report("wrong form, all", len(every), time.perf_counter(), shares(every))
 
     def benchmark_flags(self) -> None:
         rng = np.random.default_rng(0)

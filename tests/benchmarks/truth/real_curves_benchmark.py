@@ -2,7 +2,9 @@
 
 The curves are not part of the repository: ../shared/data/scaling/learning-curves/curves.csv.gz beside it, 250 of LCDB
 1.1 (sources: its data sets) and 93 of ColPret (sources: families of models). Every figure is for sources left out: the
-constants of each of eight folds of sources are fitted to the other seven. No randomness.
+constants of each of eight folds of sources are fitted to the other seven; those of ``samples_to_reach`` alone are the
+delivered ones. The prototype is one conformal factor times the spread of ``choose_law``'s members plus its holdout
+error. No randomness.
 """
 
 import math
@@ -17,8 +19,9 @@ import numpy as np
 import pandas as pd
 from scipy import optimize, special, stats
 
-from tfrs_scaling.fit import choose_law, fit_learning_curve, fit_power_law
+from tfrs_scaling.fit import choose_law, fit_frontier, fit_learning_curve, fit_power_law, samples_to_reach
 from tfrs_scaling.fit.extrapolation.predictive import (
+    ALLOWS_WRONG_FORM,
     PUBLIC,
     Calibration,
     Forecast,
@@ -151,23 +154,75 @@ def interval_score(low: np.ndarray, high: np.ndarray, y: np.ndarray) -> np.ndarr
 
 
 def intervals(case: Case, ahead: Forecast, calibration: Calibration) -> dict[str, tuple[float, float]]:
-    """The interval at the last unseen point by each function, and the one that assumes the form."""
+    """The interval at the last unseen point by each function, and those that assume the form."""
     x = case.ahead_x[-1:]
     low, high = (float(end[0]) for end in ahead.interval(x, LEVEL, calibration))
-    found = {}
     own = float(choose_law(case.x, case.y).predict(x)[0])
-    found["choose_law"] = min(low, own), max(high, own)
-    for fit_law in (fit_power_law, fit_learning_curve):
-        fit = fit_law(case.x, case.y)
+    found = {"choose_law": (min(low, own), max(high, own))}
+    for fit_law in (fit_power_law, fit_learning_curve, fit_frontier):
+        try:
+            fit = fit_law(case.x, case.y)
+        except ValueError:  # a frontier of one point
+            continue
         if not fit.status.is_fitted:
             continue
-        own_low, own_high = (float(end[0]) for end in fit.predict_interval(x, "new"))
-        name = fit_law.__name__
-        found[f"{name} (assumes the form)"] = own_low, own_high
-        if fit.left_out:  # its points are fewer than the curve's
-            low, high = (float(end[0]) for end in forecast(fit.x, fit.y).interval(x, LEVEL, calibration))
-        found[name] = min(low, own_low), max(high, own_high)
+        name, own = fit_law.__name__, float(fit.predict(x)[0])
+        found[f"{name} (assumes the form)"] = tuple(float(end[0]) for end in fit.predict_interval(x, "new"))
+        if fit.status.has_floor:
+            found[f"{name} (assumes the form, status ok)"] = found[f"{name} (assumes the form)"]
+        about = ahead if len(fit.x) == case.x.size else forecast(fit.x, fit.y)  # its points may be fewer
+        low, high = (float(end[0]) for end in about.interval(x, LEVEL, calibration))
+        found[name] = min(low, own), max(high, own)
     return found
+
+
+def reach(case: Case) -> dict[str, float] | None:
+    """Whether the x at which an unseen loss is first measured lies in its interval; None if it was measured before."""
+    fit, loss = fit_power_law(case.x, case.y), float(case.ahead_y[-1])
+    if loss >= case.y.min() or not fit.status.is_fitted:
+        return None
+    found = samples_to_reach(fit, loss)
+    truth = float(case.ahead_x[case.ahead_y <= loss].min())
+    low, high = found.interval
+    return {
+        "inside": low <= truth <= high,
+        "bounded": math.isfinite(high),
+        "low / truth": low / truth,
+        "beyond the data": found.kind == ALLOWS_WRONG_FORM,
+    }
+
+
+def prototype(members: list[Case], folds: list[int]) -> pd.DataFrame:
+    """The prototype's intervals of the last unseen points: the factor of a fold is conformal on the others."""
+    rows = []
+    for case, fold in zip(members, folds, strict=True):
+        law, x = choose_law(case.x, case.y), case.ahead_x[-1:]
+        middle = math.log(float(law.predict(x)[0]))
+        alone = [replace(law, members=(replace(m, weight=1.0),), average_weight=0.0) for m in law.members]
+        logs = np.array([math.log(max(float(one.predict(x)[0]), 1e-300)) for one in alone])
+        average, spread = (float(v[0]) for v in law.average.predict(np.log(x / law.x_end)))
+        laws = np.append(logs, average + math.log(law.y_end))
+        weights = np.append([m.weight for m in law.members], law.average_weight)
+        scale = math.sqrt(weights @ (laws - middle) ** 2 + law.average_weight * spread**2)
+        scale += 0.02 if math.isnan(law.holdout_error) else law.holdout_error
+        y = float(case.ahead_y[-1])
+        rows.append({"fold": fold, "set": case.set, "middle": middle, "scale": scale, "y": y})
+    table = pd.DataFrame(rows)
+    ratio = (table["middle"] - np.log(table["y"])).abs() / table["scale"]
+    factor = table["fold"].map({k: ratio[table["fold"] != k].quantile(LEVEL + 0.005) for k in set(folds)})
+    half = factor * table["scale"]
+    return table.assign(low=np.exp(table["middle"] - half), high=np.exp(table["middle"] + half))
+
+
+def scored(low: float, high: float, y: float) -> dict[str, float]:
+    """Whether an interval holds y, its scores and its width."""
+    logs = math.log(max(low, 1e-6)), math.log(high), math.log(y)
+    return {
+        "inside": low <= y <= high,
+        "score": float(interval_score(np.array(low), np.array(high), np.array(y))),
+        "log_score": float(interval_score(*map(np.array, logs))),
+        "width": logs[1] - logs[0],
+    }
 
 
 class RealCurvesBenchmark(tf.test.Benchmark):
@@ -195,21 +250,20 @@ class RealCurvesBenchmark(tf.test.Benchmark):
                 found = {"forecast": (low, high)}
                 if case.part == "whole":
                     found |= intervals(case, ahead, calibration)
-                for function, (low, high) in found.items():
-                    about = {"set": case.set, "source": case.source, "part": case.part, "function": function}
-                    score = float(interval_score(np.array(low), np.array(high), np.array(y)))
-                    rows.append(
-                        {
-                            **about,
-                            "points": "4-5" if ahead.curve.u.size < 6 else "6-9" if ahead.curve.u.size < 10 else "10+",
-                            "inside": low <= y <= high,
-                            "score": score,
-                            "log_score": float(
-                                interval_score(np.log(max(low, 1e-6)), np.log(high), np.log(np.array(y)))
-                            ),
-                            "width": math.log(high / max(low, 1e-6)),
-                        }
-                    )
+                size = ahead.curve.u.size
+                about = {
+                    "set": case.set,
+                    "source": case.source,
+                    "part": case.part,
+                    "points": "4-5" if size < 6 else "6-9" if size < 10 else "10+",
+                }
+                rows += [{**about, "function": name, **scored(*ends, y)} for name, ends in found.items()]
+        wholes = [case for case, _ in members if case.part == "whole"]
+        rivals = prototype(wholes, [fold[case.set, case.source] for case in wholes])
+        rows += [
+            {"set": row.set, "part": "whole", "function": "prototype", **scored(row.low, row.high, row.y)}
+            for row in rivals.itertuples()
+        ]
         table = pd.DataFrame(rows)
         whole = table[table["part"] == "whole"]
         self._report("by function", whole.groupby("function"), started)
@@ -217,7 +271,18 @@ class RealCurvesBenchmark(tf.test.Benchmark):
         forecasts = table[table["function"] == "forecast"]
         self._report("by part", forecasts.groupby(["part", "set"]), started)
         self._report("by points", forecasts.groupby("points"), started)
-        self._report("by source", whole[whole["function"] == "choose_law"].groupby(["set", "source"]), started, least=4)
+        for name in ("choose_law", "fit_power_law", "fit_learning_curve", "fit_frontier"):
+            by_source = whole[whole["function"] == name].groupby(["set", "source"])
+            self._report(f"by source, {name}", by_source, started, least=4)
+        reaches = pd.DataFrame([{"set": case.set, **found} for case in wholes if (found := reach(case))])
+        for collection, rows_of_set in reaches.groupby("set"):
+            share, n = float(rows_of_set["inside"].mean()), len(rows_of_set)
+            error = math.sqrt(max(share * (1 - share), 0.01) / n)
+            print(
+                f"samples_to_reach       {collection:45s} {share:.3f} +- {error:.3f} of {n}; "
+                f"{rows_of_set['bounded'].mean():.0%} have an upper end, "
+                f"median low / truth {rows_of_set['low / truth'].median():.2f}"
+            )
 
     def _report(self, name: str, groups: Iterable[tuple[Any, pd.DataFrame]], started: float, least: int = 1) -> None:
         extras = {}

@@ -36,7 +36,7 @@ class AverageTest(tf.test.TestCase):
 class PredictiveIntervalTest(tf.test.TestCase):
     """The interval of a further measurement."""
 
-    def test_beyond_the_data_it_holds_that_of_the_form_and_within_it_is_that(self) -> None:
+    def test_within_the_data_it_is_the_fits_and_beyond_the_forecasts_with_the_prediction(self) -> None:
         y = two_powers(LADDER) + np.random.default_rng(0).normal(0, 1e-3, 9)
         fit = fit_power_law(LADDER, y)
         within = predictive_interval(fit, LADDER)
@@ -49,7 +49,9 @@ class PredictiveIntervalTest(tf.test.TestCase):
         self.assertEqual(beyond.kind, ALLOWS_WRONG_FORM)
         low, high = fit.predict_interval(x, "new")
         self.assertAllEqual((beyond.low[0], beyond.high[0]), (low[0], high[0]))
-        self.assertTrue((beyond.low <= low).all() and (beyond.high >= high).all())
+        ahead = forecast(LADDER, y).interval(x[1], 0.95)
+        self.assertAllEqual(beyond.low[1], np.minimum(ahead[0], fit.predict(x[1])))
+        self.assertAllEqual(beyond.high[1], np.maximum(ahead[1], fit.predict(x[1])))
         width = np.log(beyond.high / beyond.low)[1]
         self.assertGreater(width[1], 1.5 * width[0])
 

@@ -7,11 +7,11 @@ import numpy as np
 import tensorflow as tf
 
 from tests.helpers.simulated import plateau_coverage
+from tfrs_scaling.fit.extrapolation.returns import returns_at, samples_to_reach
 from tfrs_scaling.fit.laws.comparison import compare_laws
 from tfrs_scaling.fit.laws.frontier import fit_frontier
 from tfrs_scaling.fit.laws.learning_curve import fit_learning_curve
 from tfrs_scaling.fit.laws.power_law import PowerLawFit, fit_power_law
-from tfrs_scaling.fit.laws.returns import returns_at, samples_to_reach
 
 LADDER = 1000.0 * 2.0 ** np.arange(9)
 MOVIELENS_X = 1000 * np.array([3, 6, 12, 25, 50, 100, 200, 400, 800])

@@ -57,6 +57,15 @@ class PowerLawRegionTest(tf.test.TestCase):
         alone = [power_law_region(np.exp(logs), plateau), power_law_region(np.exp(logs[:6]), curve[:6])]
         self.assertAllEqual(starts, alone)
 
+    def test_of_a_long_curve_the_start_is_found_to_a_sixteenth(self) -> None:
+        rng, x = np.random.default_rng(3), np.geomspace(1e3, 1e6, 160)
+        law = 0.4 * (x / 1e3) ** -0.3 + 0.7
+        curve = np.minimum(law, law[50])
+        for _ in range(5):
+            start = power_law_region(x, curve + rng.normal(0, 1e-3, 160))
+            self.assertBetween(start, 50 - 11, 50 + 11)
+        self.assertEqual(power_law_region(x, law), 0)
+
     def test_unsorted_x_is_refused(self) -> None:
         with self.assertRaisesRegex(ValueError, "strictly increasing"):
             power_law_region([2, 1, 3], [0.9, 0.95, 0.8])

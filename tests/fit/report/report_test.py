@@ -21,7 +21,7 @@ from bokeh.resources import Resources
 from tests.helpers import browser
 from tests.helpers.planted import GAMMA, LADDER, planted_row, planted_study
 from tests.helpers.planted_answers import answered, study_fits
-from tfrs_scaling.fit.laws.returns import returns_at, samples_to_reach
+from tfrs_scaling.fit.extrapolation.returns import returns_at, samples_to_reach
 from tfrs_scaling.fit.report.report import write_report
 from tfrs_scaling.fit.report.sections import ranking_words
 from tfrs_scaling.fit.report.summary import best_point, cautions, findings

@@ -12,8 +12,8 @@ from tests.fit.report.figures.figures_test import glyphs
 from tests.helpers.planted import planted_study
 from tests.helpers.planted_answers import answers
 from tfrs_scaling.fit.analyses.joint import JointLaw, PathStep
+from tfrs_scaling.fit.extrapolation.returns import returns_at, samples_to_reach
 from tfrs_scaling.fit.joint.law import fit_joint_law
-from tfrs_scaling.fit.laws.returns import returns_at, samples_to_reach
 from tfrs_scaling.fit.report.figures.curves import dimension_figure, generalisation_figure, joint_figure
 from tfrs_scaling.fit.report.figures.forest import effects_figure, held_out_figure
 from tfrs_scaling.fit.report.figures.phases import gain_at, shared_axes

@@ -7,8 +7,9 @@ import tensorflow as tf
 from scipy import optimize
 
 from tests.helpers.simulated import draw_curve, ladder_noise
+from tfrs_scaling.fit.extrapolation.predictive import ALLOWS_WRONG_FORM, ASSUMES_FORM, predictive_interval
+from tfrs_scaling.fit.extrapolation.returns import returns_at, samples_to_reach
 from tfrs_scaling.fit.laws.power_law import PowerLawFit, fit_power_law
-from tfrs_scaling.fit.laws.returns import returns_at, samples_to_reach
 
 LADDER = 1000.0 * 2.0 ** np.arange(9)
 
@@ -61,10 +62,11 @@ class PhaseTest(tf.test.TestCase):
 
     def test_probability_agrees_with_the_interval(self) -> None:
         fit = noisy(3)
-        at = returns_at(fit, 1e5, 0.01)
+        at = returns_at(fit, 1e5, 0.02)  # the gain falls to that within the data
+        self.assertEqual(at.kind, ASSUMES_FORM)
         for end, probability in zip(at.interval, (0.025, 0.975), strict=True):
-            self.assertAllClose(returns_at(fit, end, 0.01).probability, probability, atol=1e-5)
-        self.assertAllClose(returns_at(fit, at.diminishing_return, 0.01).probability, 0.5, atol=1e-3)
+            self.assertAllClose(returns_at(fit, end, 0.02).probability, probability, atol=1e-5)
+        self.assertAllClose(returns_at(fit, at.diminishing_return, 0.02).probability, 0.5, atol=1e-3)
 
     def test_intervals_cover_the_truth(self) -> None:
         rng = np.random.default_rng(4)
@@ -112,9 +114,25 @@ class ReachTest(tf.test.TestCase):
 
     def test_the_interval_is_where_the_band_meets_the_loss(self) -> None:
         fit = noisy(7)
+        within = samples_to_reach(fit, 0.85)
+        self.assertEqual(within.kind, ASSUMES_FORM)
+        self.assertAllClose(fit.predict_interval(within.interval[0])[0], 0.85, rtol=1e-5)
+        self.assertAllClose(fit.predict_interval(within.interval[1])[1], 0.85, rtol=1e-5)
+        beyond = samples_to_reach(fit, 0.80)
+        interval = predictive_interval(fit, beyond.interval[0])
+        assert interval is not None
+        self.assertAllClose(interval.low, 0.80, rtol=1e-5)
+        self.assertIn(ALLOWS_WRONG_FORM, str(beyond))
+
+    def test_a_loss_that_no_x_is_certain_to_reach_has_an_open_end(self) -> None:
+        fit = noisy(7)
         reach = samples_to_reach(fit, 0.80)
-        self.assertAllClose(fit.predict_interval(reach.interval[0])[0], 0.80, rtol=1e-5)
-        self.assertAllClose(fit.predict_interval(reach.interval[1])[1], 0.80, rtol=1e-5)
+        self.assertBetween(reach.x, LADDER[-1], 1e9)
+        self.assertBetween(reach.interval[0], LADDER[-1], reach.x)
+        self.assertEqual((reach.interval[1], reach.kind), (math.inf, ALLOWS_WRONG_FORM))
+        saturation = returns_at(fit, LADDER[-1], 0.002)
+        self.assertEqual((saturation.interval[1], saturation.kind), (math.inf, ALLOWS_WRONG_FORM))
+        self.assertLessEqual(saturation.interval[0], saturation.diminishing_return)
 
     def test_a_loss_below_the_floor_is_out_of_reach(self) -> None:
         fit = noisy(8)

@@ -1,4 +1,10 @@
-"""What more x brings: the gain per doubling, where it falls below a threshold, and the x at which a loss is reached."""
+"""What more x brings: the gain per doubling, where it falls below a threshold, and the x at which a loss is reached.
+
+Probabilities, and intervals of x within the data, assume the form of the law: they are those of the fit. An interval
+that goes beyond the data allows for the form being wrong: by the points' ``forecast``, it is where the interval of the
+loss (or of the gain of a doubling) holds the value asked for. Its upper end is infinite where no x is certain to be
+enough.
+"""
 
 import math
 from collections.abc import Callable
@@ -6,14 +12,22 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tfrs_scaling.common.arrays import Interval
+from tfrs_scaling.common.arrays import Array, Interval
 from tfrs_scaling.common.words import five_digits
+from tfrs_scaling.fit.extrapolation.predictive import (
+    ALLOWS_WRONG_FORM,
+    ASSUMES_FORM,
+    Forecast,
+    forecast_of_points,
+    predictive_interval,
+)
 from tfrs_scaling.fit.laws.display import Printable, facts
 from tfrs_scaling.fit.laws.power_law import PowerLawFit, check_fitted
 from tfrs_scaling.fit.laws.validation import one_positive
 
 _FARTHEST = 2000.0  # in ln(x / x0): beyond it x is 0 or inf in float64
 _NARROW = 1e-9
+_AHEAD = np.geomspace(1e-3, 600.0, 200)  # ln(x / largest x) at which a forecast is asked first
 
 
 @dataclass(frozen=True)
@@ -26,10 +40,12 @@ class Return(Printable):
         gain: ``G(x) = [L(x) - L(2x)] / L(x)``, the share of the loss that the next doubling removes.
         elasticity: ``-d ln L / d ln x``, the local exponent of the loss itself; at most beta.
         saturated: Whether ``gain <= epsilon``.
-        probability: The probability that it is.
+        probability: The probability that it is, if the form is right.
         diminishing_return: The x at which the gain has fallen to epsilon: 0 if it is below everywhere, inf
             if it never falls that far.
         interval: Interval of ``diminishing_return``, at the fit's level; an end that the data do not bound is 0 or inf.
+        kind: What the interval assumes: ``ASSUMES_FORM`` if it ends where the next doubling lies within the data, else
+            ``ALLOWS_WRONG_FORM``.
         level: The fit's level.
     """
 
@@ -41,6 +57,7 @@ class Return(Printable):
     probability: float
     diminishing_return: float
     interval: Interval
+    kind: str
     level: float
 
     def summary(self) -> str:
@@ -53,9 +70,9 @@ class Return(Printable):
                 "elasticity": five_digits(self.elasticity),
                 "saturated": f"{'yes' if self.saturated else 'no'}, the gain is "
                 f"{'at most' if self.saturated else 'above'} {self.epsilon:g} "
-                f"(probability of saturation {self.probability:.2g})",
+                f"(probability of saturation {self.probability:.2g}, if the form is right)",
                 "saturates at": f"x = {five_digits(self.diminishing_return)}, "
-                f"{100 * self.level:g} % interval {low} to {high}",
+                f"{100 * self.level:g} % interval {low} to {high}, which {self.kind}",
             }
         )
 
@@ -68,14 +85,17 @@ class Reach(Printable):
         loss: The loss.
         x: The x at which the law reaches it: inf if the floor is not below it, 0 if the law is below it everywhere.
         interval: Interval of x, at the fit's level; an end that the data do not bound is 0 or inf.
+        kind: What the interval assumes: ``ASSUMES_FORM`` if it ends within the data and a loss as low was measured
+            there, else ``ALLOWS_WRONG_FORM``.
         reachable: Whether the fitted floor lies below the loss.
-        unreachable_probability: The probability that the floor does not lie below the loss.
+        unreachable_probability: The probability that the floor does not lie below the loss, if the form is right.
         level: The fit's level.
     """
 
     loss: float
     x: float
     interval: Interval
+    kind: str
     reachable: bool
     unreachable_probability: float
     level: float
@@ -86,9 +106,10 @@ class Reach(Printable):
         return facts(
             {
                 "loss": five_digits(self.loss),
-                "reached at": f"x = {five_digits(self.x)}, {100 * self.level:g} % interval {low} to {high}",
+                "reached at": f"x = {five_digits(self.x)}, {100 * self.level:g} % interval {low} to {high}, "
+                f"which {self.kind}",
                 "reachable": f"{'yes' if self.reachable else 'no'} "
-                f"(probability that it is not {self.unreachable_probability:.2g})",
+                f"(probability that it is not {self.unreachable_probability:.2g}, if the form is right)",
             }
         )
 
@@ -119,8 +140,8 @@ def returns_at(fit: PowerLawFit, x: float, epsilon: float = 0.01) -> Return:
         at x               64,000
         gain per doubling  1.274% of the loss
         elasticity         0.020376
-        saturated          no, the gain is above 0.01 (probability of saturation 3.4e-05)
-        saturates at       x = 149,160, 95 % interval 126,620 to 178,160
+        saturated          no, the gain is above 0.01 (probability of saturation 3.4e-05, if the form is right)
+        saturates at       x = 149,160, 95 % interval 32,000 to inf, which allows for the form being wrong
     """
     check_fitted("fit", fit)
     x = one_positive("x", x)
@@ -143,6 +164,16 @@ def returns_at(fit: PowerLawFit, x: float, epsilon: float = 0.01) -> Return:
         at = math.inf
     else:
         at = math.log(excess_gain / (epsilon * gamma)) / beta
+    diminishing_return = _place_to_x(at, fit.x0)
+    interval, kind = _interval(saturated, at, fit), ASSUMES_FORM
+    leaves = max(fit.x) / 2  # the x from which on a doubling leaves the data
+    if interval[1] > leaves and (ahead := _forecast(fit)) is not None:
+
+        def gains(places: Array) -> tuple[Array, Array]:
+            return ahead.fall(places, fit.level)
+
+        interval = _beyond(gains, -math.log1p(-epsilon), leaves, diminishing_return, interval)
+        kind = ALLOWS_WRONG_FORM
     return Return(
         x=x,
         epsilon=float(epsilon),
@@ -150,8 +181,9 @@ def returns_at(fit: PowerLawFit, x: float, epsilon: float = 0.01) -> Return:
         elasticity=beta * reducible,
         saturated=gain <= epsilon,
         probability=saturated(place),
-        diminishing_return=_place_to_x(at, fit.x0),
-        interval=_interval(saturated, at, fit),
+        diminishing_return=diminishing_return,
+        interval=interval,
+        kind=kind,
         level=fit.level,
     )
 
@@ -176,8 +208,8 @@ def samples_to_reach(fit: PowerLawFit, loss: float) -> Reach:
         >>> fit = fit_power_law(x, [0.9803, 0.9421, 0.9116, 0.8874, 0.8669, 0.8510, 0.8373])
         >>> print(samples_to_reach(fit, 0.82))
         loss        0.82
-        reached at  x = 219,710, 95 % interval 196,920 to 248,310
-        reachable   yes (probability that it is not 2.6e-06)
+        reached at  x = 219,710, 95 % interval 97,406 to inf, which allows for the form being wrong
+        reachable   yes (probability that it is not 2.6e-06, if the form is right)
     """
     check_fitted("fit", fit)
     loss = one_positive("loss", loss)
@@ -199,14 +231,60 @@ def samples_to_reach(fit: PowerLawFit, loss: float) -> Reach:
     def reached(place: float) -> float:
         return average(lambda value: fit.uncertainty.loss_is_below(place, value))
 
+    x, end = _place_to_x(at, fit.x0), max(fit.x)
+    interval, kind = _interval(reached, at, fit), ASSUMES_FORM
+    # A law of the wrong form may reach within the data what was not measured there.
+    if (interval[1] > end or loss < min(fit.y)) and _forecast(fit) is not None:
+
+        def ends(places: Array) -> tuple[Array, Array]:
+            found = predictive_interval(fit, places)
+            assert found is not None  # the fit has a law
+            return found.low, found.high
+
+        interval, kind = _beyond(ends, loss, end, x, interval), ALLOWS_WRONG_FORM
     return Reach(
         loss=loss,
-        x=_place_to_x(at, fit.x0),
-        interval=_interval(reached, at, fit),
+        x=x,
+        interval=interval,
+        kind=kind,
         level=fit.level,
         reachable=loss > gamma,
         unreachable_probability=average(fit.uncertainty.floor_reaches),
     )
+
+
+def _forecast(fit: PowerLawFit) -> Forecast | None:
+    """The forecast of a fit's points; None if a loss is 0, of which there is no logarithm."""
+    return forecast_of_points(fit.x, fit.y) if min(fit.y) > 0 else None
+
+
+def _beyond(
+    band: Callable[[Array], tuple[Array, Array]], value: float, end: float, at: float, own: Interval
+) -> Interval:
+    """The interval of x between the first x at which the lower end of a band is at most a value, and the upper end is.
+
+    Args:
+        band: Maps x beyond ``end``, shape (m,), to the lower and upper ends there.
+        value: The value.
+        end: Up to here the form is not in doubt.
+        at: The estimate, which the interval holds.
+        own: The interval if the form is right.
+    """
+    places = end * np.exp(_AHEAD[700 - math.log(end) > _AHEAD])
+
+    def first(which: int) -> float:
+        below = band(places)[which] <= value
+        if not below.any():
+            return math.inf
+        place = int(np.argmax(below))
+        near, far = math.log(places[place - 1]) if place else math.log(end), math.log(places[place])
+        while far - near > _NARROW * max(1.0, abs(far)):
+            middle = (near + far) / 2
+            near, far = (near, middle) if band(np.exp([middle]))[which][0] <= value else (middle, far)
+        return math.exp(far) if place else end
+
+    starts = first(0)
+    return (min(own[0], end) if starts <= end else min(starts, at)), max(first(1), at)
 
 
 def _interval(probability: Callable[[float], float], at: float, fit: PowerLawFit) -> Interval:
