@@ -1,5 +1,6 @@
 """The findings at the top of the report, in numbers and words."""
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -145,9 +146,10 @@ def cautions(view: StudyView) -> list[str]:
         return words
     last = baseline[baseline["examples"] == baseline["examples"].max()]
     if last["test_ne"].mean() > 1:
+        calibration = last["test_calibration"].mean()
+        predicts = "" if math.isnan(calibration) else f", and predicts {calibration:.0%} of the test clicks"
         words.append(
             f"The baseline ends at NE {last['test_ne'].mean():.4f}, worse than always guessing the test split's click "
-            f"rate, and predicts {last['test_calibration'].mean():.0%} of the test clicks: what the model "
-            "learns from the training split does not carry over to the test split."
+            f"rate{predicts}: what the model learns from the training split does not carry over to the test split."
         )
     return words

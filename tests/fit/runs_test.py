@@ -87,7 +87,7 @@ class RunTableTest(tf.test.TestCase):
         for column, value, message in (
             ("test_ne", "", "row 3, column test_ne: .*nan.* must be finite where status is ok"),
             ("test_ne", "low", "row 3, column test_ne: 'low' is not a number"),
-            ("examples", "1e4", "row 3, column examples: '1e4' is not a whole number"),
+            ("examples", "1.5", "row 3, column examples: '1.5' is not a whole number"),
             ("scheme", "X", "row 3, column scheme: 'X' must be one of D, V, H, O, M, VH, F, N, E"),
             ("status", "done", "row 3, column status: 'done' must be one of ok, failed, skipped"),
             ("status", "failed", "row 3, column reason: '' must say why"),
@@ -108,7 +108,7 @@ class RunTableTest(tf.test.TestCase):
         with self.assertRaisesRegex(ValueError, "missing columns: seed; unknown columns: sed"):
             write_runs(self.runs.rename(columns={"seed": "sed"}), self.path)
         self.path.write_text("study,study\n")
-        with self.assertRaisesRegex(ValueError, "missing columns: trial_id.*repeated columns: study"):
+        with self.assertRaisesRegex(ValueError, "repeated columns: study"):
             read_runs(self.path)
 
     def test_a_truncated_file_is_refused(self) -> None:
