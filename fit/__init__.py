@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from tfrs_scaling.fit.advice.advice import Advice as Advice
     from tfrs_scaling.fit.advice.advise import advise as advise
+    from tfrs_scaling.fit.curves.analysis import fit_table as fit_table
+    from tfrs_scaling.fit.curves.records import Columns as Columns
+    from tfrs_scaling.fit.curves.records import TableFit as TableFit
     from tfrs_scaling.fit.extrapolation.choose import LAWS as LAWS
     from tfrs_scaling.fit.extrapolation.choose import ChosenLaw as ChosenLaw
     from tfrs_scaling.fit.extrapolation.choose import choose_law as choose_law
@@ -51,6 +54,7 @@ _MODULES = {
     "Allocation": "joint.allocation",
     "COLUMNS": "runs",
     "ChosenLaw": "extrapolation.choose",
+    "Columns": "curves.records",
     "Comparison": "laws.comparison",
     "JointFit": "joint.law",
     "LAWS": "extrapolation.choose",
@@ -59,6 +63,7 @@ _MODULES = {
     "Reach": "laws.returns",
     "Return": "laws.returns",
     "StudyFits": "study",
+    "TableFit": "curves.records",
     "TIMING_COLUMNS": "runs",
     "advise": "advice.advise",
     "choose_law": "extrapolation.choose",
@@ -68,6 +73,7 @@ _MODULES = {
     "fit_learning_curve": "laws.learning_curve",
     "fit_power_law": "laws.power_law",
     "fit_study": "study",
+    "fit_table": "curves.analysis",
     "normalized": "laws.normalization",
     "pareto_frontier": "laws.frontier",
     "power_law_region": "laws.plateau",

@@ -123,10 +123,10 @@ def read_table_file(path: str | os.PathLike[str]) -> TableFile:
         lines = list(csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True))
     except (csv.Error, UnicodeDecodeError) as error:
         raise InputError(f"{name}: neither Parquet nor readable as delimited text ({error})") from error
-    lines = [line for line in lines if any(field.strip() for field in line)]
+    lines = [line for line in lines if len(line) > 1 or "".join(line).strip()]
     if not lines:
         raise InputError(f"{name}: the file is empty")
-    header, rows = [field.strip() for field in lines[0]], lines[1:]
+    header, rows = [field.strip() for field in lines[0]], [line for line in lines[1:] if any(map(str.strip, line))]
     for number, row in enumerate(rows, start=1):
         if len(row) != len(header):
             raise InputError(f"{name}: row {number} has {len(row)} fields, the header {len(header)}")
