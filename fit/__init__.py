@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from tfrs_scaling.fit.advice.advice import Advice as Advice
     from tfrs_scaling.fit.advice.advise import advise as advise
     from tfrs_scaling.fit.curves.analysis import fit_table as fit_table
+    from tfrs_scaling.fit.curves.own_law import LawFit as LawFit
+    from tfrs_scaling.fit.curves.own_law import fit_law as fit_law
     from tfrs_scaling.fit.curves.records import Columns as Columns
     from tfrs_scaling.fit.curves.records import TableFit as TableFit
     from tfrs_scaling.fit.extrapolation.choose import LAWS as LAWS
@@ -58,6 +60,7 @@ _MODULES = {
     "Comparison": "laws.comparison",
     "JointFit": "joint.law",
     "LAWS": "extrapolation.choose",
+    "LawFit": "curves.own_law",
     "MeasuredCost": "joint.allocation",
     "PowerLawFit": "laws.power_law",
     "Reach": "laws.returns",
@@ -70,6 +73,7 @@ _MODULES = {
     "compare_laws": "laws.comparison",
     "fit_frontier": "laws.frontier",
     "fit_joint_law": "joint.law",
+    "fit_law": "curves.own_law",
     "fit_learning_curve": "laws.learning_curve",
     "fit_power_law": "laws.power_law",
     "fit_study": "study",

@@ -226,8 +226,8 @@ def _completed(given: dict[str, "pd.Series[Any]"], rows: int, name: str) -> pd.D
             fill(column, {"str": "", "int64": 0, "float64": math.nan}[kind])
     if "trial_id" not in given:
         names = ("architecture", "scheme", "multiplier", "embedding_dim", "learning_rate", "seed")
-        parts = [_labelled(runs[column]) for column in names if column in given]
-        runs["trial_id"] = parts[0].str.cat(parts[1:], sep=" ")
+        parts = pd.DataFrame({column: _labelled(runs[column]) for column in names if column in given})
+        runs["trial_id"] = [" ".join(row) for row in parts.itertuples(index=False)]
     return runs[list(COLUMNS)].astype(COLUMNS)
 
 

@@ -14,6 +14,11 @@ from tfrs_scaling.common.words import five_digits
 _AHEAD = 4.0  # how far beyond the largest x an extrapolated law is drawn
 _COLOUR = BLUE[0]
 
+# What intervals are, and what they assume.
+PROFILE_INTERVALS = "profile likelihood: the form is right, and noise is independent and of one size"
+CLUSTER_INTERVALS = "wild cluster bootstrap: the form is right, and trainings are independent of each other"
+RESAMPLED_INTERVALS = "bootstrap that chooses the points again: the form is right, and trainings are independent"
+
 
 class Stored(abc.ABC):
     """A result that equals any other of its type with the same content, NaN counting as equal to NaN.
@@ -54,6 +59,16 @@ def estimates(values: Mapping[str, float], interval: Mapping[str, Interval], lev
     for name, value in values.items():
         rows.append((name, five_digits(value), *(map(five_digits, interval[name]) if name in interval else ("", ""))))
     return columns(rows)
+
+
+def correlation_words(names: Sequence[str], correlation: Sequence[Sequence[float]]) -> str:
+    """The correlations of estimates, the strongest first; those below 0.1 are left out, as lmfit does."""
+    pairs = [
+        (correlation[i][j], f"{first} and {second} {correlation[i][j]:+.2f}")
+        for i, first in enumerate(names)
+        for j, second in enumerate(names[:i])
+    ]
+    return ", ".join(words for value, words in sorted(pairs, key=lambda pair: -abs(pair[0])) if abs(value) >= 0.1)
 
 
 def facts(values: Mapping[str, str]) -> str:

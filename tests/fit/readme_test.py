@@ -71,7 +71,8 @@ class GuideTest(tf.test.TestCase):
             name: "".join(
                 "INFO:root:{"
                 "'ne-click|lifetime_ne': tensor([0.9], dtype=torch.float64), "
-                f"'ne-click|window_ne': tensor([{ne(k, top)}], dtype=torch.float64), 'throughput-throughput|total_examples': tensor({k * 2048})"
+                f"'ne-click|window_ne': tensor([{ne(k, top)}], dtype=torch.float64), "
+                f"'throughput-throughput|total_examples': tensor({k * 2048})"
                 "}\n"
                 for k in (1000 * 2**rung for rung in range(7))
             )

@@ -73,11 +73,11 @@ def report(
     A run table needs the columns scheme, multiplier, examples and test_ne; fit/README.md lists those that
     add sections to the report.
     """
-    if (workdir_path is None) == (runs is None):
-        raise click.UsageError("give either WORKDIR or --runs TABLE")
-    if runs is not None:
+    if runs is not None and workdir_path is None:
         _report_of_runs(runs, out or runs.with_name(f"{runs.stem}-report"), suffix)
         return
+    if workdir_path is None or runs is not None:
+        raise click.UsageError("give either WORKDIR or --runs TABLE")
     if out is not None:
         raise click.UsageError("--out goes with --runs; the report of a study is written to its folder")
     wait_for_tensorflow()
