@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from tfrs_scaling.fit.advice.advice import Advice as Advice
     from tfrs_scaling.fit.advice.advise import advise as advise
     from tfrs_scaling.fit.curves.analysis import fit_table as fit_table
+    from tfrs_scaling.fit.curves.figure import power_law_plot as power_law_plot
     from tfrs_scaling.fit.curves.own_law import LawFit as LawFit
     from tfrs_scaling.fit.curves.own_law import fit_law as fit_law
     from tfrs_scaling.fit.curves.records import Columns as Columns
@@ -80,6 +81,7 @@ _MODULES = {
     "fit_table": "curves.analysis",
     "normalized": "laws.normalization",
     "pareto_frontier": "laws.frontier",
+    "power_law_plot": "curves.figure",
     "power_law_region": "laws.plateau",
     "power_law_value": "laws.functions",
     "predictive_interval": "extrapolation.predictive",

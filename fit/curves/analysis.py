@@ -64,8 +64,8 @@ def fit_table(
         >>> frame = pd.DataFrame({"tokens": [1e3 * 2**k for k in range(9)]})
         >>> frame["loss"] = 2 + 3 * frame["tokens"] ** -0.3
         >>> [curve] = fit_table(frame, Columns(x="tokens", y="loss")).curves
-        >>> round(curve.law.beta, 3), round(curve.predictions[0].loss, 3)
-        (0.3, 2.057)
+        >>> round(curve.law.beta, 3), round(curve.predictions[0].loss, 2)
+        (0.3, 2.06)
     """
     used, notices = _checked(frame, columns, source)
     curves: list[CurveFit] = []

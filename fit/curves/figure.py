@@ -1,5 +1,6 @@
 """The figure of a table's curves: points, laws, and what is expected beyond them."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,19 @@ from tfrs_scaling.common.figures import blank_figure, human_ticks, tint
 from tfrs_scaling.common.palette import BLUE, GREEN, VERMILION, Colours
 from tfrs_scaling.common.words import human
 from tfrs_scaling.fit.curves.records import CurveFit, TableFit
-from tfrs_scaling.fit.report.figures.parts import MARKERS, add, add_line, finish, mark, plain, ramp, short
+from tfrs_scaling.fit.laws.power_law import PowerLawFit
+from tfrs_scaling.fit.report.figures.parts import (
+    MARKERS,
+    add,
+    add_band,
+    add_curve,
+    add_line,
+    finish,
+    mark,
+    plain,
+    ramp,
+    short,
+)
 from tfrs_scaling.fit.schemes import SCHEMES
 
 _REACH = 10.0  # times the largest x
@@ -43,6 +56,46 @@ def curves_figure(table: TableFit) -> Any:
     finish(plot, items, losses, None, places, reach=_REACH)
     plot.height += _HIGHER
     return plot
+
+
+def power_law_plot(laws: PowerLawFit | Mapping[str, PowerLawFit], *, x_name: str = "x", y_name: str = "loss") -> Any:
+    """A Bokeh figure of one or several power laws with their points, as the report draws them.
+
+    Within the data a band is the interval of the law; beyond them, where the law may be extrapolated, it is that of
+    one further measurement, which allows for the form being wrong (``predictive_interval``).
+
+    Args:
+        laws: The law, or laws by name.
+        x_name: What x is.
+        y_name: What the loss is.
+
+    Example:
+        >>> from tfrs_scaling.fit import fit_power_law
+        >>> x = [1_000, 2_000, 4_000, 8_000, 16_000, 32_000]
+        >>> plot = power_law_plot(fit_power_law(x, [0.97, 0.94, 0.915, 0.895, 0.88, 0.868]), x_name="tokens")
+        >>> plot.xaxis[0].axis_label
+        'tokens'
+    """
+    named = {"measured": laws} if isinstance(laws, PowerLawFit) else dict(laws)
+    if not named:
+        raise ValueError("there is no law to draw; give one or more")
+    tooltips = [("", "@name"), (plain(x_name), "@x_text"), (plain(y_name), "@ne{0.00000}")]
+    plot = blank_figure(plain(x_name), plain(y_name), tooltips, x_axis_type="log")
+    plot.xaxis.formatter = human_ticks()
+    items = []
+    for rank, (name, law) in enumerate(named.items()):
+        colours = _PALETTE[rank] if len(named) <= len(_PALETTE) else ramp(rank, len(named))
+        drawn = [*add_band(plot, law, colours), *add_curve(plot, law, colours, width=2)]
+        columns = {
+            "x": list(law.x),
+            "ne": list(law.y),
+            "name": [plain(name)] * law.n,
+            "x_text": [human(x) for x in law.x],
+        }
+        points = mark(plot, columns, colours, MARKERS[rank % len(MARKERS)])
+        items.append(LegendItem(label=plain(name), renderers=[points, *drawn], index=law.n - 1))
+    losses = [loss for law in named.values() for loss in law.y]
+    return finish(plot, items, losses, None, [x for law in named.values() for x in law.x])
 
 
 def _law(plot: Any, curve: CurveFit, level: float, colours: Colours) -> list[Any]:

@@ -192,9 +192,9 @@ def fit_law(
         >>> x = np.array([1.0, 2.0, 4.0, 8.0, 16.0])
         >>> law = fit_law(saturating, x, [1.9, 3.4, 5.0, 6.8, 7.9], start=[5, 5])
         >>> {name: round(value, 2) for name, value in law.parameters.items()}
-        {'top': 9.54, 'half': 3.47}
+        {'top': 9.93, 'half': 3.92}
         >>> [round(end, 1) for end in law.interval["half"]]
-        [2.7, 4.4]
+        [3.3, 4.7]
     """
     check_level_and_seed(level, seed)
     check_alignment(x=x, y=y, weights=weights)
