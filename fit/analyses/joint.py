@@ -153,8 +153,9 @@ def _path(fit: JointFit, cost: MeasuredCost, largest: float) -> tuple[list[PathS
 
 
 def _words(fit: JointFit, further: str) -> str:
-    head = f"{fit.status}: {fit.status.meaning}"
+    head = fit.status.meaning
     if not fit.status.has_split:
-        return f"{head}." if not further else f"{head}; {further}."
-    law = f"NE falls as parameters**-{fit.a:.2f} and as examples**-{fit.b:.2f} towards {fit.E:.4f}"
+        said = f"{head}; {further}." if further else f"{head}."
+        return said[0].upper() + said[1:]
+    law = f"NE falls towards {fit.E:.4f}, with an exponent of {fit.a:.2f} in parameters and of {fit.b:.2f} in examples"
     return f"{law} ({head}){'; ' * bool(further)}{further}."

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from scipy import special
 
 from tfrs_scaling.common.files import write_text_atomically
 from tfrs_scaling.common.json_numbers import to_json
@@ -21,6 +22,7 @@ from tfrs_scaling.fit.report.figures.phases import INSIDE, TARGET, SharedAxis, s
 from tfrs_scaling.fit.report.methods import methods
 from tfrs_scaling.fit.report.sections import Section, study_sections
 from tfrs_scaling.fit.report.summary import best_point, cautions, findings, scheme_effects
+from tfrs_scaling.fit.report.tables import DOUBTFUL
 from tfrs_scaling.fit.report.view import BUDGETS, StudyView, study_view
 from tfrs_scaling.fit.run_columns import COLUMNS_OF_SECTIONS, RUN_COLUMNS
 from tfrs_scaling.fit.runs import is_recorded
@@ -210,4 +212,15 @@ def _tiles(view: StudyView) -> list[_Tile]:
         note += ", within the noise" * (effect.outcome == "≈" and bool(ends))
         name = f"{effect.scheme} at {multiplier_label(effect.multiplier)}×"
         tiles.append(_Tile(name, signed(effect.change), note))
-    return tiles
+    return [*tiles, *_calibration(view)]
+
+
+def _calibration(view: StudyView) -> list[_Tile]:
+    """Of the study's own predictions, how many fell inside their interval."""
+    made, inside = len(view.fits.held_out), sum(record.inside for record in view.fits.held_out)
+    if not made:
+        return []
+    note = f"largest data sizes, predicted from the smaller ones, inside the {view.fits.level:.0%} interval"
+    if special.bdtr(inside, made, view.fits.level) < DOUBTFUL:
+        note += ": fewer than should be, so do not trust intervals beyond the data here"
+    return [_Tile("Predictions that came true", f"{inside} of {made}", note)]

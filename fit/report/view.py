@@ -166,7 +166,13 @@ def _flat(content: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]
         if isinstance(value, Mapping):
             rows += _flat(value, f"{name}.")
         elif isinstance(value, list | tuple):
-            rows.append((name, ", ".join(str(item) for item in value)))
+            rows.append((name, ", ".join(_setting(item) for item in value)))
         else:
-            rows.append((name, f"{value:,}" if isinstance(value, int) and value > 9999 else str(value)))
+            rows.append((name, _setting(value)))
     return rows
+
+
+def _setting(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    return f"{value:,}" if isinstance(value, int) and value > 9999 else str(value)

@@ -22,13 +22,13 @@ class StudyViewTest(tf.test.TestCase):
         self.assertEqual((view.advice, view.frontiers), ({}, {}))
 
     def test_settings_are_flat_and_in_order(self) -> None:
-        data = {"rows": {"train": 1_280_000}, "bayes_ne": 0.78, "base_ctr": None}
+        data = {"rows": {"train": 1_280_000}, "bayes_ne": 0.78, "base_ctr": {"test": 0.25 + 1 / 3e7}}
         about = read_about({"config": {"sweep": {"V": [0.5, 2]}, "seed": 7}, "data": data, "machine": "m"}, "planted")
         self.assertEqual((about.name, about.bayes_ne, about.rows), ("planted", 0.78, {"train": 1_280_000}))
         self.assertEqual(
             about.settings,
             (
-                ("Data", (("rows.train", "1,280,000"),)),
+                ("Data", (("rows.train", "1,280,000"), ("base_ctr.test", "0.25"))),
                 ("Configuration", (("sweep.V", "0.5, 2"), ("seed", "7"))),
                 ("Software and machine", (("machine", "m"),)),
             ),
