@@ -80,5 +80,5 @@ REQUIRED = tuple(name for name, column in RUN_COLUMNS.items() if not column.with
 COLUMNS_OF_SECTIONS = tuple(
     name
     for name, column in RUN_COLUMNS.items()
-    if column.dtype != "str" and column.without.startswith(("no ", "from wall"))
+    if column.dtype != "str" and column.without.startswith(("no ", "from wall")) and name != "base_ctr"
 )

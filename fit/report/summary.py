@@ -66,7 +66,8 @@ def findings(view: StudyView) -> list[str]:
         prefix = architecture_prefix(architecture, view.has_several_architectures)
         effects = scheme_effects(view.fits.effects, architecture)
         words += [prefix + effect_words(effect, view.fits.level) for effect in effects]
-    words.append(next_doubling(view.advice.get("data=2x"), view))
+    if view.advice:  # none where costs are not recorded
+        words.append(next_doubling(view.advice["data=2x"], view))
     words += [
         f"{architecture_prefix(noise.architecture, view.has_several_architectures)}The noise of one training is "
         f"{noise.words}."
