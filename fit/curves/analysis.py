@@ -29,6 +29,8 @@ from tfrs_scaling.fit.laws.status import FEWEST
 
 FACTORS = (2.0, 4.0, 10.0)  # times the largest x
 _MOST_PLACES = 50  # of one training; a log of every step has thousands, which say no more
+_STEPS = 1000  # a mean is of a thousandth of the steps at least
+_MOST_COMPARED = 8  # curves: 28 pairs
 _BUDGETS = (1.0, 10.0, 100.0)  # times the largest compute
 _FLOPS = 6.0  # per parameter and example
 
@@ -76,6 +78,10 @@ def fit_table(
             if averaged:
                 notices.append(averaged if not name else f"{name}: {averaged}")
             curves.append(_curve(name, points, columns, at, level, seed))
+        if len(curves) > _MOST_COMPARED:
+            notices.append(
+                f"{len(curves)} curves are too many pairs to compare; give a table of up to {_MOST_COMPARED}"
+            )
         if not columns.seed:
             notices.append(
                 "every row counts as a training of its own; rows of one training err together, and --seed names the "
@@ -88,7 +94,7 @@ def fit_table(
         level=level,
         notices=tuple(notices),
         curves=tuple(curves),
-        comparisons=_compared(curves, level, seed),
+        comparisons=_compared(curves, level, seed) if len(curves) <= _MOST_COMPARED else (),
         joint=_joint(used, columns, level, seed) if columns.n and columns.d else None,
     )
 
@@ -129,19 +135,32 @@ def _thinned(rows: pd.DataFrame, columns: Columns) -> tuple[pd.DataFrame, str]:
     )
     if not columns.seed:
         own["training"] = np.arange(len(own)).astype("str")
-    places = own.groupby(key)["x"].nunique()
-    if places.max() <= _MOST_PLACES:
-        return own, ""
-    logs = np.log(own["x"])
-    span = float(logs.max() - logs.min())
-    own["bin"] = np.minimum((logs - logs.min()) / span * _MOST_PLACES, _MOST_PLACES - 1).astype("int64")
-    own["log_x"], own["key"] = logs, key
-    means = own.groupby(["key", "bin"], sort=True).agg(
-        {"log_x": "mean", "y": "mean", "training": "first"}
-    )  # of one step alone, a training loss is mostly the luck of its batch
-    means["x"] = np.exp(means["log_x"])
-    words = f"{plural(len(own), 'row')} averaged to {plural(len(means), 'point')}, evenly spaced in log {columns.x}"
-    return means.reset_index(drop=True), words
+    if own.groupby(key)["x"].nunique().max() <= _MOST_PLACES:
+        return own.assign(weight=1.0), ""
+    parts = [_averaged(training) for _, training in own.groupby(key, sort=False)]
+    means = pd.concat(parts, ignore_index=True)
+    words = (
+        f"{plural(len(own), 'row')} averaged to {plural(len(means), 'point')}, about evenly spaced in log {columns.x}"
+    )
+    return means, words
+
+
+def _averaged(training: pd.DataFrame) -> pd.DataFrame:
+    """The means of neighbours: of one step alone, a training loss is mostly the luck of its batch.
+
+    A mean of many steps weighs as many. The first ones are of more steps than even spacing would give them.
+    """
+    rows = training.sort_values("x", kind="stable")
+    logs = np.log(rows["x"].to_numpy())
+    width, fewest = (logs[-1] - logs[0]) / _MOST_PLACES, len(rows) // _STEPS
+    starts = [0]
+    for at, log in enumerate(logs):
+        if log - logs[starts[-1]] >= width and at - starts[-1] >= fewest and len(rows) - at >= fewest:
+            starts.append(at)
+    number = np.searchsorted(starts, np.arange(len(rows)), side="right")
+    means = rows.assign(x=logs, weight=1.0).groupby(number, sort=True)
+    found = means.agg({"x": "mean", "y": "mean", "training": "first", "weight": "sum"})
+    return found.assign(x=np.exp(found["x"]))
 
 
 def _curve(name: str, points: pd.DataFrame, columns: Columns, at: Sequence[float], level: float, seed: int) -> CurveFit:
@@ -150,7 +169,7 @@ def _curve(name: str, points: pd.DataFrame, columns: Columns, at: Sequence[float
     law: PowerLawFit | None = None
     if places > 1:
         groups = points["training"] if columns.seed else None
-        law = fit_learning_curve(x, y, groups=groups, level=level, seed=seed)
+        law = fit_learning_curve(x, y, weights=points["weight"], groups=groups, level=level, seed=seed)
     chosen: ChosenLaw | None = None
     why = ""
     if places < FEWEST:

@@ -29,6 +29,8 @@ def chosen_columns(file: TableFile, given: Mapping[str, str]) -> Columns:
         InputError: a name is not a column's, or the columns that are needed are not named; the message lists the
             file's columns.
     """
+    if not file.rows:
+        raise InputError(f"{file.path}: has a header and no rows")
     for role, name in given.items():
         if name not in file.columns:
             near = difflib.get_close_matches(name, file.columns, n=1)

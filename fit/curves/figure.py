@@ -8,7 +8,7 @@ from bokeh.models import LegendItem, VArea
 
 from tfrs_scaling.common.figures import blank_figure, human_ticks, tint
 from tfrs_scaling.common.palette import BLUE, GREEN, VERMILION, Colours
-from tfrs_scaling.common.words import human
+from tfrs_scaling.fit.curves.grids import place_words
 from tfrs_scaling.fit.curves.records import CurveFit, TableFit
 from tfrs_scaling.fit.laws.power_law import PowerLawFit
 from tfrs_scaling.fit.report.figures.parts import (
@@ -45,7 +45,7 @@ def curves_figure(table: TableFit) -> Any:
             "x": list(curve.x),
             "ne": list(curve.y),
             "name": [plain(curve.name or names.y)] * len(curve.x),
-            "x_text": [human(x) for x in curve.x],
+            "x_text": [place_words(x) for x in curve.x],
             "fill_alpha": [0.0 if x in left_out else 0.85 for x in curve.x],
             "note": ["on the plateau: not in the fit" if x in left_out else "in the fit" for x in curve.x],
         }
@@ -90,7 +90,7 @@ def power_law_plot(laws: PowerLawFit | Mapping[str, PowerLawFit], *, x_name: str
             "x": list(law.x),
             "ne": list(law.y),
             "name": [plain(name)] * law.n,
-            "x_text": [human(x) for x in law.x],
+            "x_text": [place_words(x) for x in law.x],
         }
         points = mark(plot, columns, colours, MARKERS[rank % len(MARKERS)])
         items.append(LegendItem(label=plain(name), renderers=[points, *drawn], index=law.n - 1))

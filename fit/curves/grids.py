@@ -79,7 +79,7 @@ def prediction_grid(table: TableFit) -> Grid:
         prefix = f"{curve.name}: " if several else ""
         for at in curve.predictions:
             numbers = (f"{at.factor:.3g}×", *map(five_digits, (at.loss, at.low, at.high)))
-            rows.append((*([curve.name] * several), human(at.x), *numbers))
+            rows.append((*([curve.name] * several), place_words(at.x), *numbers))
         words.append(prefix + chosen_words(curve))
     kinds = sorted({at.kind for curve in table.curves for at in curve.predictions})
     if kinds:
@@ -140,6 +140,11 @@ def split_grid(table: TableFit, joint: JointCurves) -> Grid:
             f"{names.d}; beyond the table it assumes that the law has the right form.",
         ),
     )
+
+
+def place_words(x: float) -> str:
+    """An x in few characters, whatever its unit."""
+    return human(x) if 1e-3 <= x < 1e15 else f"{x:.3g}"
 
 
 def p_value(value: float) -> str:

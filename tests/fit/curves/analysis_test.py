@@ -80,6 +80,16 @@ class FitTableTest(tf.test.TestCase):
         self.assertLessEqual(len(curve.x), 50)
         self.assertRegex(found.notices[0], r"4,000 rows averaged to \d+ points")
         self.assertAllClose(curve.law.predict(1e3), 2 + 3 * 1e3**-0.4, atol=0.01)
+        self.assertAllClose(curve.law.beta, 0.4, atol=0.05)
+        for at in curve.predictions:
+            self.assertBetween(2 + 3 * at.x**-0.4, at.low, at.high)
+
+    def test_many_curves_are_not_compared_by_the_hundred(self) -> None:
+        frame = planted((1e6,)).head(5)
+        many = pd.concat([frame.assign(model=f"m{at}") for at in range(9)])
+        found = fit_table(many, Columns(x="tokens", y="loss", group="model"))
+        self.assertEqual((len(found.curves), found.comparisons), (9, ()))
+        self.assertRegex(found.notices[0], "9 curves are too many pairs to compare")
 
     def test_too_few_points_are_no_error(self) -> None:
         for rows, status in ((1, None), (3, Status.TOO_FEW_POINTS)):

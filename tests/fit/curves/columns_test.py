@@ -36,6 +36,10 @@ class ColumnsTest(tf.test.TestCase):
             with self.assertRaisesRegex(ValueError, message):
                 chosen_columns(FOUR, given)
 
+    def test_a_header_alone_is_no_curve(self) -> None:
+        with self.assertRaisesRegex(ValueError, "a header and no rows"):
+            chosen_columns(file_of(x=[], y=[]), {})
+
     def test_a_column_may_be_a_number_and_a_name(self) -> None:
         frame = numbers_and_names(FOUR, Columns(x="tokens", y="loss", group="params"))
         self.assertEqual(frame["params"].tolist(), ["1", "2"])
