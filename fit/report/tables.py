@@ -115,6 +115,10 @@ def _goodness(law: Callable[[Record], PowerLawFit | None]) -> tuple[Column[Recor
     )
 
 
+def _law_of_line(line: LineFit) -> PowerLawFit:
+    return line.fit
+
+
 def _interval_kind(fit: PowerLawFit) -> str:
     return fit.interval_words.partition(":")[0]
 
@@ -507,7 +511,7 @@ def fits_table(lines: Sequence[LineFit]) -> Table[LineFit]:
             _parameter("beta", "β", lambda r: r.fit),
             _parameter("gamma", "γ", lambda r: r.fit),
             Column("r2", "R²", lambda r: finite_or_none(r.fit.r2), "number"),
-            *_goodness(lambda r: r.fit),
+            *_goodness(_law_of_line),
             Column("intervals", "Intervals", lambda r: _interval_kind(r.fit)),
         ),
         "β: how fast NE falls with x; γ: the level that no amount of x gets below. Extrapolate a curve only where the "

@@ -136,7 +136,7 @@ class FitLawTest(tf.test.TestCase):
             ({"start": [math.nan, 1, 1]}, "start.0. is nan"),
         ):
             with self.assertRaisesRegex(ValueError, message):
-                fit_law(power, X, Y, **arguments)  # type: ignore[arg-type]
+                fit_law(power, X, Y, **arguments)
         with self.assertRaisesRegex(ValueError, r"f returned shape \(2,\)"):
             fit_law(lambda x, a: np.array([a, a]), X, Y, start=[1])
         with self.assertRaisesRegex(ValueError, "f has no finite values at start"):

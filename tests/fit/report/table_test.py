@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import tensorflow as tf
 
-from tfrs_scaling.fit.report.table import Cell, Column, Kind, Table
+from tfrs_scaling.fit.report.table import Cell, Column, Ends, Kind, Table
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,11 @@ COLUMNS: tuple[Column[Row], ...] = (
 def table(*names: str) -> Table[Row]:
     """A row for each name."""
     return Table("t", "T", [Row(name) for name in names], COLUMNS)
+
+
+def shown(kind: Kind, value: float, ends: Ends | None = None) -> Cell:
+    """What the page shows of a number."""
+    return Column[Row]("k", "K", lambda _: value, kind, (lambda _: ends) if ends else None).cell(Row("a"))
 
 
 class TableTest(tf.test.TestCase):
@@ -67,13 +72,9 @@ class TableTest(tf.test.TestCase):
             (16.0, 16.0, 32.0, "16", "16 to 32"),
             (0.25, None, None, "0.2500", ""),
         ):
-            column = Column[Row]("b", "β", lambda _, v=value: v, "estimate", lambda _, e=(low, high): e)
-            self.assertEqual(column.cell(Row("a")), Cell(text, small))
+            self.assertEqual(shown("estimate", value, (low, high)), Cell(text, small))
 
     def test_absurd_numbers_are_dashes(self) -> None:
-        def shown(kind: Kind, value: float, ends: tuple[float | None, float | None] | None = None) -> Cell:
-            return Column[Row]("k", "K", lambda _: value, kind, None if ends is None else lambda _: ends).cell(Row("a"))
-
         self.assertEqual(shown("estimate", 3.46e73, (1e50, None)), Cell("–"))  # an alpha
         self.assertEqual(shown("amount", 3e-7, (1e-9, 0.5)), Cell("–"))  # of examples
         self.assertEqual(shown("amount", 62_200.0, (0.02, 1e40)), Cell("62.2k", "<1 to open"))
