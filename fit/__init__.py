@@ -11,6 +11,12 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from tfrs_scaling.fit.advice.advice import Advice as Advice
     from tfrs_scaling.fit.advice.advise import advise as advise
+    from tfrs_scaling.fit.curves.analysis import fit_table as fit_table
+    from tfrs_scaling.fit.curves.figure import power_law_plot as power_law_plot
+    from tfrs_scaling.fit.curves.own_law import LawFit as LawFit
+    from tfrs_scaling.fit.curves.own_law import fit_law as fit_law
+    from tfrs_scaling.fit.curves.records import Columns as Columns
+    from tfrs_scaling.fit.curves.records import TableFit as TableFit
     from tfrs_scaling.fit.extrapolation.choose import LAWS as LAWS
     from tfrs_scaling.fit.extrapolation.choose import ChosenLaw as ChosenLaw
     from tfrs_scaling.fit.extrapolation.choose import choose_law as choose_law
@@ -51,25 +57,31 @@ _MODULES = {
     "Allocation": "joint.allocation",
     "COLUMNS": "runs",
     "ChosenLaw": "extrapolation.choose",
+    "Columns": "curves.records",
     "Comparison": "laws.comparison",
     "JointFit": "joint.law",
     "LAWS": "extrapolation.choose",
+    "LawFit": "curves.own_law",
     "MeasuredCost": "joint.allocation",
     "PowerLawFit": "laws.power_law",
     "Reach": "extrapolation.returns",
     "Return": "extrapolation.returns",
     "StudyFits": "study",
+    "TableFit": "curves.records",
     "TIMING_COLUMNS": "runs",
     "advise": "advice.advise",
     "choose_law": "extrapolation.choose",
     "compare_laws": "laws.comparison",
     "fit_frontier": "laws.frontier",
     "fit_joint_law": "joint.law",
+    "fit_law": "curves.own_law",
     "fit_learning_curve": "laws.learning_curve",
     "fit_power_law": "laws.power_law",
     "fit_study": "study",
+    "fit_table": "curves.analysis",
     "normalized": "laws.normalization",
     "pareto_frontier": "laws.frontier",
+    "power_law_plot": "curves.figure",
     "power_law_region": "laws.plateau",
     "power_law_value": "laws.functions",
     "predictive_interval": "extrapolation.predictive",

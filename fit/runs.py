@@ -1,58 +1,28 @@
 """The run table: one row per measured point, and the one seam between training and analysis."""
 
 import csv
+import difflib
 import io
 import math
 import os
+import warnings
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy import special
 
 from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.common.files import write_text_atomically
-from tfrs_scaling.fit.schemes import SCHEMES
+from tfrs_scaling.common.words import plural
+from tfrs_scaling.fit.run_columns import COLUMNS as COLUMNS
+from tfrs_scaling.fit.run_columns import REQUIRED, RUN_COLUMNS
+from tfrs_scaling.fit.schemes import SCHEMES, Axis
+from tfrs_scaling.fit.table_file import TableFile, read_table_file
 
-COLUMNS: dict[str, str] = {
-    "study": "str",
-    "trial_id": "str",
-    "architecture": "str",
-    "scheme": "str",
-    "multiplier": "float64",
-    "seed": "int64",
-    "learning_rate": "float64",
-    "examples": "int64",  # different training rows
-    "epochs": "int64",  # passes over them
-    "embedding_dim": "int64",
-    "embedding_rows": "int64",  # of all tables together
-    "params_embedding": "int64",
-    "params_bottom": "int64",
-    "params_interaction": "int64",
-    "params_overarch": "int64",
-    "params_total": "int64",
-    "flops_forward": "int64",  # per example
-    "flops_train": "int64",  # per example, forward and backward
-    "compute": "float64",  # flops_train x examples x epochs, which may exceed int64
-    "test_ne": "float64",
-    "test_log_loss": "float64",  # nats per example
-    "test_auc": "float64",
-    "test_calibration": "float64",  # mean prediction / mean label
-    "validation_ne": "float64",
-    "train_ne": "float64",  # of the rows since the rung before, as they were trained on
-    "base_ctr": "float64",  # of the test split; rows count by their weight, as in every mean here
-    "examples_per_second": "float64",
-    "wall_seconds": "float64",
-    "strategy": "str",
-    "status": "str",
-    "reason": "str",
-    "flags": "str",  # joined by ";"
-    "config_hash": "str",
-    "data_hash": "str",
-    "code_version": "str",
-    "libraries": "str",  # name and version of each, joined by ";"
-    "machine": "str",  # that the trial ran on
-}
 TIMING_COLUMNS = ("examples_per_second", "wall_seconds")  # differ between two runs of one study
 STATUSES = ("ok", "failed", "skipped")
 FLAGS = ("collapsed", "lr_at_edge", "plateau")
@@ -63,39 +33,91 @@ _FLOATS = [name for name, kind in COLUMNS.items() if kind == "float64"]
 _PARTS = ["params_embedding", "params_bottom", "params_interaction", "params_overarch"]
 
 
+@dataclass(frozen=True)
+class RunTable:
+    """A run table, and what its file left to be assumed.
+
+    Attributes:
+        runs: As ``read_runs`` returns it.
+        absent: The columns that the file lacks, in the order of ``COLUMNS``.
+        ignored: Its columns of other names.
+    """
+
+    runs: pd.DataFrame
+    absent: tuple[str, ...]
+    ignored: tuple[str, ...]
+
+    @property
+    def notices(self) -> list[str]:
+        """What was ignored, and what a report loses by the columns that are absent: a sentence each."""
+        said = []
+        for name in self.ignored:
+            near = difflib.get_close_matches(name, self.absent, n=1)
+            said.append(f"column {name!r} is ignored{f'; did you mean {near[0]!r}?' if near else ''}")
+        lost: dict[str, list[str]] = {}
+        for name in self.absent:
+            lost.setdefault(RUN_COLUMNS[name].without, []).append(name)
+        return [*said, *(f"no {', '.join(names)}: {without}" for without, names in lost.items())]
+
+
 def read_runs(path: str | os.PathLike[str]) -> pd.DataFrame:
-    """Read and validate a run table.
+    """Read and validate a run table, of this program or of another trainer.
 
     Args:
-        path: A CSV file with a header of exactly COLUMNS, in any order; an empty number is NaN.
+        path: A CSV, TSV or Parquet file with the columns ``scheme``, ``multiplier``, ``examples`` and ``test_ne``, and
+            any others of ``run_columns.RUN_COLUMNS``, which says what each is for and what is assumed without it. An
+            empty number is NaN.
 
     Returns:
-        One row per measured point, columns and dtypes of COLUMNS, in the order ``write_runs`` gives.
+        One row per measured point, columns and dtypes of COLUMNS, in the order ``write_runs`` gives. A column that is
+        not recorded holds NaN, 0 or an empty text throughout; see ``is_recorded``.
 
     Raises:
         InputError: the file is not such a table; the message names file, row, column and value. Row 1 is
             the first one below the header.
         OSError: the file cannot be read.
 
+    Warns:
+        UserWarning: a column is ignored, as its name is none of COLUMNS.
+
     Example:
         >>> runs = read_runs("runs.csv")
         >>> runs.groupby("scheme")["trial_id"].nunique().to_dict()
         {'D': 3, 'V': 12}
     """
-    try:
-        lines = list(csv.reader(io.StringIO(Path(path).read_text(encoding="utf-8"), newline=""), strict=True))
-    except (csv.Error, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: not readable as CSV ({error}); export the study again") from error
-    if not lines:
-        raise InputError(f"{path}: the file is empty; export the study again")
-    header, rows = lines[0], lines[1:]
-    _check_names(header, str(path))
-    for number, row in enumerate(rows, start=1):
-        if len(row) != len(header):
-            raise InputError(f"{path}: row {number} has {len(row)} fields, the header {len(header)}")
-    texts = {name: [row[at] for row in rows] for at, name in enumerate(header)}
-    runs = pd.DataFrame({name: _column(texts[name], name, str(path)) for name in COLUMNS})
-    return _validated(runs, str(path))
+    table = read_run_table(path)
+    if table.ignored:
+        warnings.warn(f"{path}: {'; '.join(table.notices[: len(table.ignored)])}", stacklevel=2)
+    return table.runs
+
+
+def read_run_table(path: str | os.PathLike[str]) -> RunTable:
+    """``read_runs``, with what the file left to be assumed."""
+    file = read_table_file(path)
+    present = [name for name in COLUMNS if name in file.columns and not (_is_number(name) and file.is_empty(name))]
+    _check_required(present, file)
+    given = {name: _column(file, name) for name in present}
+    runs = _completed(given, file.rows, Path(path).stem)
+    return RunTable(
+        runs=_validated(runs, str(path)),
+        absent=tuple(name for name in COLUMNS if name not in present),
+        ignored=tuple(name for name in file.columns if name not in COLUMNS),
+    )
+
+
+def is_recorded(runs: pd.DataFrame, name: str) -> bool:
+    """Whether a numeric column of the run table holds anything but NaN and 0, which mean that it is not recorded."""
+    return bool((runs[name].notna() & (runs[name] != 0)).any())
+
+
+def recorded_axes(runs: pd.DataFrame, scheme: str) -> tuple[Axis, ...]:
+    """The axes of a scheme on which the rows have a place."""
+    needed: dict[Axis, tuple[str, ...]] = {
+        "data": (),
+        "parameters": ("params_total", *(["params_embedding"] if SCHEMES[scheme].outside_tables else [])),
+        "compute": ("flops_train",),
+    }
+    return tuple(x for x in SCHEMES[scheme].axes if all(is_recorded(runs, name) for name in needed[x]))
 
 
 def write_runs(runs: pd.DataFrame, path: str | os.PathLike[str]) -> None:
@@ -140,26 +162,79 @@ def _check_names(names: list[str], source: str) -> None:
         raise InputError(f"{source}: {'; '.join(problems)}; export the study again with this version")
 
 
-def _column(texts: list[str], name: str, source: str) -> "pd.Series[Any]":
+def _is_number(name: str) -> bool:
+    return COLUMNS[name] != "str"
+
+
+def _check_required(present: Iterable[str], file: TableFile) -> None:
+    missing = [name for name in REQUIRED if name not in present]
+    if {"test_log_loss", "base_ctr"} <= set(present):
+        missing = [name for name in missing if name != "test_ne"]
+    if missing:
+        needs = "".join(f"\n  {name}: {RUN_COLUMNS[name].meaning}" for name in missing)
+        raise InputError(
+            f"{file.path}: a run table needs {plural(len(missing), 'more column')}:{needs}\n"
+            f"It has: {', '.join(file.columns)}. To fit one curve of it: tfrs-scaling fit {file.path} --x X --y Y"
+        )
+
+
+def _column(file: TableFile, name: str) -> "pd.Series[Any]":
     kind = COLUMNS[name]
     if kind == "str":
-        return pd.Series(texts, dtype="str")
-    parse = int if kind == "int64" else _float
-    values = []
-    for number, text in enumerate(texts, start=1):
-        try:
-            values.append(parse(text))
-        except ValueError:
-            what = "a whole number" if kind == "int64" else "a number"
-            raise InputError(f"{source}: row {number}, column {name}: {text!r} is not {what}") from None
+        return pd.Series(file.texts(name), dtype="str")
+    if kind == "float64":
+        return pd.Series(file.numbers(name))
     try:
-        return pd.Series(np.array(values, dtype=kind))
+        return pd.Series(np.array(file.whole_numbers(name), dtype=np.int64))
     except OverflowError:
-        raise InputError(f"{source}: column {name} holds a number beyond 64 bits") from None
+        raise InputError(f"{file.path}: column {name} holds a number beyond 64 bits") from None
 
 
-def _float(text: str) -> float:
-    return float(text) if text else math.nan
+def _completed(given: dict[str, "pd.Series[Any]"], rows: int, name: str) -> pd.DataFrame:
+    """All columns, from those that a file has: what ``RUN_COLUMNS`` says, in its order."""
+    runs = pd.DataFrame(given, index=range(rows))
+
+    def fill(column: str, values: Any) -> None:
+        if column not in given:
+            runs[column] = pd.Series(values, index=runs.index)
+
+    if "test_ne" not in given:
+        entropy = special.entr(runs["base_ctr"]) + special.entr(1 - runs["base_ctr"])
+        fill("test_ne", runs["test_log_loss"] / entropy)
+    measured = runs["test_ne"].notna()
+    fill("status", np.where(measured, "ok", "failed"))
+    fill("reason", np.where(runs["status"] == "ok", "", np.where(measured, "not recorded", "test_ne is empty")))
+    fill("epochs", np.where(runs["scheme"] == "E", runs["multiplier"].fillna(0), 1))
+    passes = (runs["examples"] * runs["epochs"]).astype("float64")
+    if set(_PARTS) <= set(given):
+        fill("params_total", runs[_PARTS].sum(axis=1))
+    if "compute" in given:
+        fill("flops_train", (runs["compute"] / passes.where(passes > 0)).round().fillna(0))
+    if "flops_train" not in given:
+        runs["compute"] = runs.get("flops_train", pd.Series(0.0, index=runs.index)) * passes
+    elif "compute" not in given:
+        runs["compute"] = runs["flops_train"] * passes
+    if "wall_seconds" in given:
+        fill("examples_per_second", passes / runs["wall_seconds"].where(runs["wall_seconds"] > 0))
+    elif "examples_per_second" in given:
+        runs["wall_seconds"] = passes / runs["examples_per_second"].where(runs["examples_per_second"] > 0)
+    fill("validation_ne", runs["test_ne"])
+    fill("study", name)
+    fill("architecture", "model")
+    for column, kind in COLUMNS.items():
+        if column not in runs and column != "trial_id":
+            fill(column, {"str": "", "int64": 0, "float64": math.nan}[kind])
+    if "trial_id" not in given:
+        names = ("architecture", "scheme", "multiplier", "embedding_dim", "learning_rate", "seed")
+        parts = pd.DataFrame({column: _labelled(runs[column]) for column in names if column in given})
+        runs["trial_id"] = [" ".join(row) for row in parts.itertuples(index=False)]
+    return runs[list(COLUMNS)].astype(COLUMNS)
+
+
+def _labelled(values: "pd.Series[Any]") -> "pd.Series[Any]":
+    """The values of a column as part of a trial's name."""
+    prefix = "" if values.name in ("architecture", "scheme") else f"{values.name}="
+    return prefix + values.map(lambda value: f"{value:g}" if isinstance(value, float) else str(value)).astype("str")
 
 
 def _typed(values: "pd.Series[Any]", name: str) -> "pd.Series[Any]":
@@ -189,26 +264,34 @@ def _text(value: Any) -> str:
 def _validated(runs: pd.DataFrame, source: str) -> pd.DataFrame:
     """The sorted table; an error names the first row that breaks a rule."""
     ok = runs["status"] == "ok"
+    has = {name: name in REQUIRED or is_recorded(runs[ok], name) for name in COLUMNS if _is_number(name)}
     rules: list[tuple[str, pd.Series[Any], str]] = [
         (name, ~runs[name].isin(values), f"must be one of {', '.join(values)}") for name, values in _ALLOWED.items()
     ]
-    rules += [(name, ok & ~np.isfinite(runs[name]), "must be finite where status is ok") for name in _FLOATS]
+    rules += [
+        (name, ok & ~np.isfinite(runs[name]), "must be finite where status is ok") for name in _FLOATS if has[name]
+    ]
     rules += [
         (name, ~(runs[name] > 0) | ~np.isfinite(runs[name]), "must be above 0")
         for name in ("multiplier", "learning_rate")
+        if has[name]
     ]
-    rules += [
-        (name, ok & ~(runs[name] > 0), "must be above 0 where status is ok")
-        for name in ("examples", "epochs", "params_total", "flops_forward", "flops_train", "test_ne", "validation_ne")
-    ]
+    positive = ("examples", "epochs", "params_total", "flops_forward", "flops_train", "test_ne", "validation_ne")
+    rules += [(name, ok & ~(runs[name] > 0), "must be above 0 where status is ok") for name in positive if has[name]]
     rules += [(name, runs[name] < 0, "must be 0 or above") for name in (*_PARTS, "examples")]
-    flops = runs["flops_train"].astype("float64") * runs["examples"] * runs["epochs"]
+    flops, parts = runs["flops_train"].astype("float64") * runs["examples"] * runs["epochs"], runs[_PARTS].sum(axis=1)
+    # Another trainer may know the parameters of its tables, and no other part of the total.
+    in_parts = parts != runs["params_total"] if is_recorded(runs, "params_overarch") else parts > runs["params_total"]
     rules += [
-        ("params_total", ok & (runs[_PARTS].sum(axis=1) != runs["params_total"]), "must be the sum of its parts"),
+        ("params_total", ok & in_parts & has["params_total"], "must be the sum of its parts"),
         ("compute", ok & ((runs["compute"] - flops).abs() > 1e-9 * flops), "must be flops_train x examples x epochs"),
         ("reason", ~ok & (runs["reason"] == ""), "must say why the status is not ok"),
         ("flags", ~runs["flags"].map(_known_flags).astype(bool), f"must be of {', '.join(FLAGS)}, joined by ;"),
-        ("examples", runs.duplicated(["study", "trial_id", "examples"]), "is repeated for this trial_id"),
+        (
+            "examples",
+            runs.duplicated(["study", "trial_id", "examples"]),
+            "is repeated for this trial_id; a column seed says which training a row belongs to",
+        ),
     ]
     for name, broken, rule in rules:
         if broken.any():

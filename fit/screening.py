@@ -45,7 +45,7 @@ def _best_learning_rate(trials: pd.DataFrame) -> float:
     seeds = trials["seed"].nunique()
     scores = [
         (at_rate["seed"].nunique() < seeds, float(at_rate["validation_ne"].mean()), rate)
-        for rate, at_rate in at_top.groupby("learning_rate")
+        for rate, at_rate in at_top.groupby("learning_rate", dropna=False)  # NaN: not recorded
     ]
     return float(min(scores)[2])
 

@@ -31,6 +31,7 @@ from tfrs_scaling.fit.analyses.ranking import Ranking, rank_schemes
 from tfrs_scaling.fit.analyses.zones import Zones, scheme_zones
 from tfrs_scaling.fit.labels import FRONTIER, multiplier_label
 from tfrs_scaling.fit.laws.power_law import PowerLawFit
+from tfrs_scaling.fit.runs import is_recorded
 from tfrs_scaling.fit.schemes import BASELINE, SCHEMES, SIZES
 from tfrs_scaling.fit.screening import collapsed_trials, usable_runs, with_flags
 from tfrs_scaling.fit.serialization import encode, flat
@@ -40,13 +41,17 @@ FORMAT = 6
 
 @dataclass(frozen=True)
 class CollapsedTrial:
-    """A trial that learned nothing at any data size."""
+    """A trial that learned nothing at any data size.
+
+    Attributes:
+        learning_rate: None where it is not recorded.
+    """
 
     trial_id: str
     architecture: str
     scheme: str
     multiplier: float
-    learning_rate: float
+    learning_rate: float | None
     seed: int
 
 
@@ -300,11 +305,13 @@ def fit_study(
     saturated = tuple(saturation(lines))
     resampled = [resample_ladders(chosen, noise) for noise in noises]
     ranking, zones = _compared_schemes(resampled, lines, saturated, level)
-    dimensions = tuple(record for own in resampled for record in dimension(own, level=level))
+    sized = resampled if is_recorded(chosen, "embedding_dim") else []
+    dimensions = tuple(record for own in sized for record in dimension(own, level=level))
     # Each number of epochs is a curve of its own, of rows seen equally often; a frontier would mix them.
     single = {BASELINE, *(row.letter for row in SCHEMES.values() if row.multipliers == "epochs")}
     curves = [line for line in ladders if line.is_frontier == (line.scheme not in single)]
-    generalisations = tuple(generalisation(curves, lines, level=level))
+    trained = [line for line in curves if is_recorded(line.rows, "train_ne")]
+    generalisations = tuple(generalisation(trained, lines, level=level))
     joint = (
         joint_record(rows, architecture, scheme, level=level)
         for (architecture, scheme), rows in planes.items()
@@ -369,4 +376,5 @@ def _trials(kind: type[Trial], rows: pd.DataFrame) -> tuple[Trial, ...]:
     columns = [field.name for field in fields(kind)]
     order = [name for name in ("trial_id", "examples", "reason") if name in columns]
     plain = rows[columns].sort_values(order, kind="stable").astype(object)
+    plain = plain.where(plain.notna(), None)
     return tuple(kind(**{str(name): value for name, value in row.items()}) for row in plain.to_dict("records"))

@@ -18,6 +18,7 @@ SLOW = (  # files and folders, the longest first
     "input/batches_test.py",
     "fit/advice/advise_test.py",
     "input/malformed_test.py",
+    "fit/curves",
     "fit/joint",
     "fit/extrapolation",
     "input/check_test.py",

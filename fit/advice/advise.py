@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.common.words import listed, plural
 from tfrs_scaling.fit.advice.advice import Advice
 from tfrs_scaling.fit.advice.budget import RESOURCES, Budget, read_budget
@@ -14,10 +15,17 @@ from tfrs_scaling.fit.advice.use import DATA, Use
 from tfrs_scaling.fit.advice.uses import Uses
 from tfrs_scaling.fit.advice.words import capitalized, shape_words, short_cost, short_words
 from tfrs_scaling.fit.labels import multiplier_label
+from tfrs_scaling.fit.runs import is_recorded
 from tfrs_scaling.fit.schemes import BASELINE
 from tfrs_scaling.fit.screening import usable_runs
 from tfrs_scaling.fit.study import StudyFits
 
+COSTS = (
+    "params_total",
+    "params_embedding",
+    "flops_train",
+    "examples_per_second",
+)  # of an option, which advice weighs against its gain
 _MOST_USED = 0.75  # of the budget: an answer that uses less says so
 _MOST_OPEN = 3  # options that may be better than the answer
 
@@ -42,7 +50,8 @@ def advise(
         The answer; ``not enough evidence`` where that is so, with the runs that would settle it.
 
     Raises:
-        InputError: the budget cannot be read, or is below what the baseline used.
+        InputError: the budget cannot be read, or is below what the baseline used; or the run table does not record
+            what an option costs (``COSTS``).
 
     Example:
         >>> runs = read_runs("runs.csv")
@@ -53,6 +62,12 @@ def advise(
         [('V', 0.015)]
     """
     budget = read_budget(budget) if isinstance(budget, str) else budget
+    unknown = [name for name in COSTS if not is_recorded(runs, name)]
+    if unknown and (runs["status"] == "ok").any():
+        raise InputError(
+            f"the run table does not record {listed(unknown)}: options cannot be weighed against their cost; add "
+            f"{'it' if len(unknown) == 1 else 'them'} as columns"
+        )
     rows, level = usable_runs(runs), study.level
     if not (rows["scheme"] == BASELINE).any():
         return Advice(

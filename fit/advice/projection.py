@@ -53,7 +53,7 @@ class SchemeSizes:
         self._outside = through([shape.outside_tables for shape in shapes])
         self._flops = through([shape.flops for shape in shapes])
         self._seconds = through([1 / shape.rate for shape in shapes])
-        self._embedding_dim = through([shape.embedding_dim for shape in shapes])
+        self._embedding_dim = through([max(shape.embedding_dim, 1) for shape in shapes])  # 0: not recorded
         self._outside_alone = SCHEMES[scheme].outside_tables
 
     def axis(self, multipliers: Array) -> Array:

@@ -84,7 +84,7 @@ def _compared(
     for name in (first, second):
         fit = baselines[name]
         if fit is None or not fit.status.has_exponent:
-            why = "it has too few data sizes" if fit is None else f"its status is {fit.status}"
+            why = "it has too few data sizes" if fit is None else f"its law is {fit.status.words}"
             return replace(unknown, words=f"{name} has no law to compare: {why}.")
         laws.append(fit)
     try:

@@ -7,6 +7,7 @@ import pandas as pd
 from tfrs_scaling.fit.joint.allocation import MeasuredCost
 from tfrs_scaling.fit.joint.law import JointFit, fit_joint_law
 from tfrs_scaling.fit.joint.status import FEWEST_POINTS, FEWEST_SIZES
+from tfrs_scaling.fit.runs import is_recorded
 from tfrs_scaling.fit.schemes import SCHEMES
 from tfrs_scaling.fit.serialization import StoredJointFit, finite_or_none
 
@@ -76,9 +77,10 @@ def joint_law_of(rows: pd.DataFrame, *, level: float = 0.95, resamples: int = RE
 
 
 def measured_cost(rows: pd.DataFrame) -> MeasuredCost | None:
-    """Training FLOPs of one example against parameters, through the measured models; None of fewer than two sizes."""
+    """Training FLOPs of one example against parameters, through the measured models; None of fewer than two sizes, or
+    where it is not recorded."""
     costs = rows.groupby("parameters", sort=True)["flops_train"].mean()
-    if len(costs) < 2:
+    if len(costs) < 2 or not is_recorded(rows, "flops_train"):
         return None
     return MeasuredCost(tuple(float(n) for n in costs.index), tuple(float(cost) for cost in costs))
 
@@ -151,8 +153,9 @@ def _path(fit: JointFit, cost: MeasuredCost, largest: float) -> tuple[list[PathS
 
 
 def _words(fit: JointFit, further: str) -> str:
-    head = f"{fit.status}: {fit.status.meaning}"
+    head = fit.status.meaning
     if not fit.status.has_split:
-        return f"{head}." if not further else f"{head}; {further}."
-    law = f"NE falls as parameters**-{fit.a:.2f} and as examples**-{fit.b:.2f} towards {fit.E:.4f}"
+        said = f"{head}; {further}." if further else f"{head}."
+        return said[0].upper() + said[1:]
+    law = f"NE falls towards {fit.E:.4f}, with an exponent of {fit.a:.2f} in parameters and of {fit.b:.2f} in examples"
     return f"{law} ({head}){'; ' * bool(further)}{further}."

@@ -8,6 +8,7 @@ from tfrs_scaling.fit.laws.functions import law_at
 from tfrs_scaling.fit.laws.plateau import power_law_regions
 from tfrs_scaling.fit.laws.profile import Profile
 from tfrs_scaling.fit.laws.resampling import law_jacobian
+from tfrs_scaling.fit.runs import is_recorded
 from tfrs_scaling.fit.screening import SHAPE
 
 _FEWEST_ON_LADDER = 5  # points from which a law and its noise can both be estimated
@@ -24,11 +25,14 @@ def shape_points(rows: pd.DataFrame) -> pd.DataFrame:
 
     Returns:
         SHAPE, examples, parameters (all of them), outside (those outside the embedding tables), flops (training FLOPs
-        of one example), compute, ne and seeds (how many), sorted by shape and data size.
+        of one example), compute, ne and seeds (how many), sorted by shape and data size. Parameters that are not
+        recorded count as 1, so that no shape has more than another.
     """
+    sized, split = (is_recorded(rows, name) for name in ("params_total", "params_embedding"))
+    outside = (rows["params_total"] - rows["params_embedding"]).astype("float64")
     named = rows.assign(
-        parameters=rows["params_total"].astype("float64"),
-        outside=(rows["params_total"] - rows["params_embedding"]).astype("float64"),
+        parameters=rows["params_total"].astype("float64") if sized else 1.0,
+        outside=outside if sized and split else 1.0,
         flops=rows["flops_train"].astype("float64"),
         ne=rows["test_ne"],
         seeds=1,

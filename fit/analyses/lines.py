@@ -14,6 +14,7 @@ from tfrs_scaling.fit.laws.learning_curve import fit_learning_curve
 from tfrs_scaling.fit.laws.plateau import power_law_region
 from tfrs_scaling.fit.laws.power_law import PowerLawFit, fit_power_law
 from tfrs_scaling.fit.laws.validation import positive
+from tfrs_scaling.fit.runs import is_recorded, recorded_axes
 from tfrs_scaling.fit.schemes import BASELINE, SCHEMES
 from tfrs_scaling.fit.screening import SHAPE, rows_of_scheme
 from tfrs_scaling.fit.serialization import StoredPowerLaw
@@ -111,7 +112,8 @@ def points(chosen: pd.DataFrame, architecture: str, scheme: str) -> pd.DataFrame
     rows = rows[rows["architecture"] == architecture]
     parameters = rows["params_total"].astype("float64")
     if SCHEMES[scheme].outside_tables:
-        parameters = parameters - rows["params_embedding"]
+        tables = rows["params_embedding"] if is_recorded(rows, "params_embedding") else parameters  # nothing is known
+        parameters = parameters - tables
     if "plateau" not in rows:
         rows = with_plateau(rows)
     return rows.assign(data=rows["examples"].astype("float64"), parameters=parameters)
@@ -171,7 +173,7 @@ def fit_lines(planes: Mapping[tuple[str, str], pd.DataFrame], *, level: float = 
     fitted: list[LineFit] = []
     baselines: dict[tuple[str, str], PowerLawFit] = {}  # all schemes have it among their lines
     for (architecture, scheme), rows in planes.items():
-        for x in SCHEMES[scheme].axes:
+        for x in recorded_axes(rows, scheme):
             for name, line in _along(rows, x):
                 shared = x != "parameters" and (line["scheme"] == BASELINE).all()
                 fit = baselines.get((architecture, x)) if shared else None

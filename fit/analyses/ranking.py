@@ -146,7 +146,7 @@ def rank_schemes(
     }
     records = []
     for x, gap in gaps.items():
-        schemes = [s for s in measured if x != "compute" or ladders.points["flops"].iloc[ladders.of(s)].nunique() > 1]
+        schemes = [s for s in measured if x == "data" or _varies(ladders, s, x)]
         if not schemes:
             continue
         pairs = _compared({pair: gap(*pair) for pair in combinations(schemes, 2)}, ladders, level)
@@ -166,6 +166,12 @@ def rank_schemes(
             )
         )
     return records
+
+
+def _varies(ladders: Ladders, scheme: str, x: str) -> bool:
+    """Whether the shapes of a scheme differ in FLOPs, or in their own kind of parameters."""
+    column = "flops" if x == "compute" else own_parameters(scheme)
+    return bool(ladders.points[column].iloc[ladders.of(scheme)].nunique() > 1)
 
 
 def _along(ladders: Ladders, first: str, second: str, column: str) -> Gap | str:

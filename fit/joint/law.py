@@ -18,7 +18,7 @@ from tfrs_scaling.fit.joint.resampling import bootstrap, corrected_residuals
 from tfrs_scaling.fit.joint.status import FEWEST_POINTS, FEWEST_SIZES, JointStatus, judge
 from tfrs_scaling.fit.joint.surface import Objective, Surface, surface_of
 from tfrs_scaling.fit.joint.validation import broadcast, checked_joint_points
-from tfrs_scaling.fit.laws.display import Printable, Stored, estimates, facts
+from tfrs_scaling.fit.laws.display import Printable, Stored, estimates, facts, plane_figure
 from tfrs_scaling.fit.laws.functions import joint_law
 from tfrs_scaling.fit.laws.uncertainty import percentiles
 from tfrs_scaling.fit.laws.validation import check_level_and_seed, one_positive
@@ -212,6 +212,11 @@ class JointFit(Stored, Printable):
             return f"L(n, d) = E + A / n**a + B / d**b\n\n{facts(about)}"
         about["objective"] = f"{self.objective} {five_digits(self.objective_value)}"
         return f"L(n, d) = E + A / n**a + B / d**b\n\n{table}\n\n{facts(about)}"
+
+    def plot(self) -> Any:
+        """A Bokeh figure of the points over n and d, and of lines of equal loss where a law was fitted."""
+        losses = self.predict(self.n, self.d).tolist() if self.status.is_fitted else [math.nan]
+        return plane_figure(f"Joint law, status {self.status}", self.n, self.d, losses, self.examples_for)
 
     def to_dict(self) -> dict[str, Any]:
         """All fields as JSON: numbers at full precision, null for NaN and infinities."""

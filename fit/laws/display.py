@@ -13,6 +13,12 @@ from tfrs_scaling.common.words import five_digits
 
 _AHEAD = 4.0  # how far beyond the largest x an extrapolated law is drawn
 _COLOUR = BLUE[0]
+_LINES = 7  # of equal loss
+
+# What intervals are, and what they assume.
+PROFILE_INTERVALS = "profile likelihood: the form is right, and noise is independent and of one size"
+CLUSTER_INTERVALS = "wild cluster bootstrap: the form is right, and trainings are independent of each other"
+RESAMPLED_INTERVALS = "bootstrap that chooses the points again: the form is right, and trainings are independent"
 
 
 class Stored(abc.ABC):
@@ -56,6 +62,16 @@ def estimates(values: Mapping[str, float], interval: Mapping[str, Interval], lev
     return columns(rows)
 
 
+def correlation_words(names: Sequence[str], correlation: Sequence[Sequence[float]]) -> str:
+    """The correlations of estimates, the strongest first; those below 0.1 are left out, as lmfit does."""
+    pairs = [
+        (correlation[i][j], f"{first} and {second} {correlation[i][j]:+.2f}")
+        for i, first in enumerate(names)
+        for j, second in enumerate(names[:i])
+    ]
+    return ", ".join(words for value, words in sorted(pairs, key=lambda pair: -abs(pair[0])) if abs(value) >= 0.1)
+
+
 def facts(values: Mapping[str, str]) -> str:
     """Names and their values in words, one a line; empty values are left out."""
     width = max(map(len, values))
@@ -83,12 +99,14 @@ def law_figure(
 ) -> Any:
     """A Bokeh figure of points, their law (dashed beyond the data) and its band, over a logarithmic axis of x.
 
+    The band ends with the data: beyond them it would assume that the form is right, which is what fails there.
+
     Args:
         title: Title of the figure.
         x: The points' x.
         y: The points' losses.
         predict: The law, if it is to be drawn: x of shape (k,) to losses.
-        band: The lower and upper end of its interval, likewise.
+        band: The lower and upper end of its interval within the data, likewise.
         extrapolated: Whether the law is drawn up to 4 times the largest x.
     """
     from bokeh.plotting import figure  # fitting must not wait for Bokeh
@@ -98,11 +116,36 @@ def law_figure(
         inside = np.geomspace(min(x), max(x), 200)
         beyond = np.geomspace(max(x), _AHEAD * max(x), 50)
         if band is not None:
-            places = np.concatenate([inside, beyond]) if extrapolated else inside
-            low, high = band(places)
-            plot.varea(places, low, high, fill_color=_COLOUR, fill_alpha=0.2)
+            plot.varea(inside, *band(inside), fill_color=_COLOUR, fill_alpha=0.2)
         plot.line(inside, predict(inside), color=_COLOUR, line_width=2)
         if extrapolated:
             plot.line(beyond, predict(beyond), color=_COLOUR, line_width=2, line_dash="dashed")
     plot.scatter(list(x), list(y), size=8, color=_COLOUR)
+    return plot
+
+
+def plane_figure(
+    title: str, n: Sequence[float], d: Sequence[float], losses: Sequence[float], reach: Callable[[Array, float], Array]
+) -> Any:
+    """A Bokeh figure of points over parameters and data, and of lines of equal loss through them.
+
+    Args:
+        title: Title of the figure.
+        n: The points' parameters.
+        d: Their examples.
+        losses: The fitted losses there, between whose quantiles the lines lie.
+        reach: The examples at which n of shape (k,) reaches a loss; NaN where none do.
+    """
+    from bokeh.plotting import figure
+
+    axes = {"x_axis_type": "log", "y_axis_type": "log", "x_axis_label": "n", "y_axis_label": "d"}
+    plot = figure(title=title, **axes, width=640, height=400)
+    places = np.geomspace(min(n), max(n), 100)
+    for level in np.unique(np.quantile(losses, np.linspace(0.05, 0.95, _LINES))):
+        examples = reach(places, float(level))
+        seen = (examples >= 0.5 * min(d)) & (examples <= 2 * max(d))
+        if seen.any():
+            plot.line(places[seen], examples[seen], color=_COLOUR, line_width=1.5)
+            plot.text([places[seen][-1]], [examples[seen][-1]], [five_digits(float(level))], text_font_size="11px")
+    plot.scatter(list(n), list(d), size=8, color=_COLOUR)
     return plot

@@ -13,7 +13,16 @@ from scipy import special
 from tfrs_scaling.common.arrays import Array, Interval
 from tfrs_scaling.common.json_numbers import from_json, to_json
 from tfrs_scaling.common.words import five_digits
-from tfrs_scaling.fit.laws.display import Printable, Stored, estimates, facts, law_figure
+from tfrs_scaling.fit.laws.display import (
+    CLUSTER_INTERVALS,
+    PROFILE_INTERVALS,
+    RESAMPLED_INTERVALS,
+    Printable,
+    Stored,
+    estimates,
+    facts,
+    law_figure,
+)
 from tfrs_scaling.fit.laws.functions import power_law_value
 from tfrs_scaling.fit.laws.profile import Profile, profile_of
 from tfrs_scaling.fit.laws.resampling import has_clusters, refit, resample_law
@@ -93,6 +102,15 @@ class PowerLawFit(Stored, Printable):
         """``ln(x0 / min(x))``."""
         return math.log(self.x0) - math.log(min(self.x))
 
+    @property
+    def interval_words(self) -> str:
+        """What the intervals of the parameters are, and what they assume; empty where nothing was fitted."""
+        if not self.status.is_fitted:
+            return ""
+        if not self.resampled_laws:
+            return PROFILE_INTERVALS
+        return CLUSTER_INTERVALS if has_clusters(np.array(self.groups)) else RESAMPLED_INTERVALS
+
     def predict(self, x: ArrayLike) -> Array:
         """The fitted loss at x: float64, the shape of x.
 
@@ -151,6 +169,7 @@ class PowerLawFit(Stored, Printable):
             "R²": five_digits(self.r2),
             "lack of fit": _p_value(self.lack_of_fit),
             "residual runs": _p_value(self.residual_runs_p),
+            "intervals": self.interval_words,
         }
         left_out = f"x = {', '.join(map(five_digits, self.left_out))}: {self.why_left_out}" if self.left_out else ""
         return f"L(x) = alpha * x**-beta + gamma\n\n{table}" + facts(
@@ -296,6 +315,7 @@ def fit_power_law(
         noise          0.00032842, 4 degrees of freedom
         R²             0.99997
         residual runs  p = 0.97
+        intervals      profile likelihood: the form is right, and noise is independent and of one size
     """
     return fit_points(checked_points(x, y, weights, groups), robust=robust, level=level, seed=seed)
 

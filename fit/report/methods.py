@@ -5,6 +5,7 @@ import pandas as pd
 from tfrs_scaling.common.words import human
 from tfrs_scaling.fit.labels import multiplier_label
 from tfrs_scaling.fit.report.view import About, StudyView
+from tfrs_scaling.fit.runs import is_recorded
 from tfrs_scaling.fit.schemes import BASELINE, SCHEMES
 
 
@@ -47,10 +48,18 @@ def _data(runs: pd.DataFrame, about: About) -> str:
 
 
 def _chosen(runs: pd.DataFrame) -> str:
-    rates = ", ".join(f"{value:g}" for value in sorted(runs["learning_rate"].unique()))
+    rates = ", ".join(f"{value:g}" for value in sorted(runs["learning_rate"].dropna().unique()))
+    own_split = (runs["validation_ne"] != runs["test_ne"])[runs["status"] == "ok"].any()
+    split = "validation" if own_split else "test"
+    choice = "the test split takes no part in that choice" if own_split else "no other was recorded, which flatters it"
+    tried = (
+        f"Learning rates {rates} were tried. Each shape uses the one with the lowest {split} NE at the largest data "
+        f"size, averaged over its seeds; {choice}."
+    )
+    if not rates:
+        tried = "Learning rates are not recorded."
     return (
-        f"Learning rates {rates} were tried. Each shape uses the one with the lowest validation NE at the largest data "
-        "size, averaged over its seeds; the test split takes no part in that choice. Points left of the power-law "
+        f"{tried} Points left of the power-law "
         "region of a curve (the small-data plateau near NE 1) are drawn hollow and not fitted; an F test per curve "
         "decides which they are. Frontiers are built from averages over seeds, so that lucky seeds do not define them."
     )
@@ -67,10 +76,12 @@ def _fitted(level: float) -> str:
 
 
 def _provenance(runs: pd.DataFrame) -> str:
+    hours = runs.groupby("trial_id")["wall_seconds"].max().sum() / 3600
+    took = f" All trials together took {hours:.2g} hours of training." if is_recorded(runs, "wall_seconds") else ""
     return (
         f"Code {_names(runs, 'code_version')}; configuration {_names(runs, 'config_hash')}; data "
-        f"{_names(runs, 'data_hash')}; libraries: {_names(runs, 'libraries')}; machines: {_names(runs, 'machine')}. "
-        f"All trials together took {runs.groupby('trial_id')['wall_seconds'].max().sum() / 3600:.2g} hours of training."
+        f"{_names(runs, 'data_hash')}; libraries: {_names(runs, 'libraries')}; machines: {_names(runs, 'machine')}."
+        f"{took}"
     )
 
 

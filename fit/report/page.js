@@ -79,6 +79,7 @@ function far(x, law, axis) {
   if (x === Infinity) return "out of reach: floor " + law.gamma.toFixed(4)
   if (x <= law.low) return x > 0 ? "below the measured range" : "everywhere"
   const times = x / law.high
+  if (times > 1e6) return "over a million times the largest"
   return human(x, axis) + (times > 1 ? ` (${Number(times.toPrecision(3)).toLocaleString("en")}× the largest)` : "")
 }
 function showNumbers() {

@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from scipy import special
 
 from tfrs_scaling.common.files import write_text_atomically
 from tfrs_scaling.common.json_numbers import to_json
 from tfrs_scaling.common.page import render_page, script_safe
-from tfrs_scaling.common.words import human, interval, signed
+from tfrs_scaling.common.words import human, interval, listed, signed
+from tfrs_scaling.fit.advice.advise import COSTS
 from tfrs_scaling.fit.analyses.outlook import EPSILON
 from tfrs_scaling.fit.labels import architecture_suffix, has_several_architectures, multiplier_label, shape_name
 from tfrs_scaling.fit.laws.power_law import PowerLawFit
@@ -20,7 +22,10 @@ from tfrs_scaling.fit.report.figures.phases import INSIDE, TARGET, SharedAxis, s
 from tfrs_scaling.fit.report.methods import methods
 from tfrs_scaling.fit.report.sections import Section, study_sections
 from tfrs_scaling.fit.report.summary import best_point, cautions, findings, scheme_effects
+from tfrs_scaling.fit.report.tables import DOUBTFUL
 from tfrs_scaling.fit.report.view import BUDGETS, StudyView, study_view
+from tfrs_scaling.fit.run_columns import COLUMNS_OF_SECTIONS, RUN_COLUMNS
+from tfrs_scaling.fit.runs import is_recorded
 from tfrs_scaling.fit.schemes import BASELINE, SCHEMES
 from tfrs_scaling.fit.study import StudyFits
 
@@ -94,13 +99,30 @@ def render_report(view: StudyView) -> str:
         advice=[(BUDGETS[budget], advice) for budget, advice in view.advice.items()],
         tiles=_tiles(view),
         findings=findings(view),
-        absent=[words for name, words in _ABSENT.items() if not getattr(view.fits, name)],
+        no_answer=_why_no_answer(view),
+        absent=[*(words for name, words in _ABSENT.items() if not getattr(view.fits, name)), *_unrecorded(view)],
         cautions=cautions(view),
         fits=[view.tables["noise"], view.tables["fits"]],
         left_out=[view.tables[name] for name in ("missing", "collapsed", "flagged")],
         methods=methods(view),
         settings=view.about.settings,
     )
+
+
+def _why_no_answer(view: StudyView) -> str:
+    if view.chosen.empty:
+        return "No trial of this study was measured, so there is no answer. The reasons are listed below."
+    unknown = [name for name in COSTS if not is_recorded(view.runs, name)]
+    return (
+        "Which scheme is best is answered below, but not where a budget should go: an option is weighed against what "
+        f"it costs, and the run table has no column {listed(unknown)}."
+    )
+
+
+def _unrecorded(view: StudyView) -> list[str]:
+    """What the study lacks because its run table does not record a column, a sentence each."""
+    lacking = [name for name in COLUMNS_OF_SECTIONS if not is_recorded(view.runs, name)]
+    return [f"Without the column {name}: {RUN_COLUMNS[name].without}." for name in lacking]
 
 
 def report_figures(view: StudyView) -> dict[str, Any]:
@@ -190,4 +212,15 @@ def _tiles(view: StudyView) -> list[_Tile]:
         note += ", within the noise" * (effect.outcome == "≈" and bool(ends))
         name = f"{effect.scheme} at {multiplier_label(effect.multiplier)}×"
         tiles.append(_Tile(name, signed(effect.change), note))
-    return tiles
+    return [*tiles, *_calibration(view)]
+
+
+def _calibration(view: StudyView) -> list[_Tile]:
+    """Of the study's own predictions, how many fell inside their interval."""
+    made, inside = len(view.fits.held_out), sum(record.inside for record in view.fits.held_out)
+    if not made:
+        return []
+    note = f"largest data sizes, predicted from the smaller ones, inside the {view.fits.level:.0%} interval"
+    if special.bdtr(inside, made, view.fits.level) < DOUBTFUL:
+        note += ": fewer than should be, so do not trust intervals beyond the data here"
+    return [_Tile("Predictions that came true", f"{inside} of {made}", note)]

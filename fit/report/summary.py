@@ -1,5 +1,6 @@
 """The findings at the top of the report, in numbers and words."""
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -65,7 +66,8 @@ def findings(view: StudyView) -> list[str]:
         prefix = architecture_prefix(architecture, view.has_several_architectures)
         effects = scheme_effects(view.fits.effects, architecture)
         words += [prefix + effect_words(effect, view.fits.level) for effect in effects]
-    words.append(next_doubling(view.advice.get("data=2x"), view))
+    if view.advice:  # none where costs are not recorded
+        words.append(next_doubling(view.advice["data=2x"], view))
     words += [
         f"{architecture_prefix(noise.architecture, view.has_several_architectures)}The noise of one training is "
         f"{noise.words}."
@@ -145,9 +147,10 @@ def cautions(view: StudyView) -> list[str]:
         return words
     last = baseline[baseline["examples"] == baseline["examples"].max()]
     if last["test_ne"].mean() > 1:
+        calibration = last["test_calibration"].mean()
+        predicts = "" if math.isnan(calibration) else f", and predicts {calibration:.0%} of the test clicks"
         words.append(
             f"The baseline ends at NE {last['test_ne'].mean():.4f}, worse than always guessing the test split's click "
-            f"rate, and predicts {last['test_calibration'].mean():.0%} of the test clicks: what the model "
-            "learns from the training split does not carry over to the test split."
+            f"rate{predicts}: what the model learns from the training split does not carry over to the test split."
         )
     return words

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import math
 import string
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from typing import Generic, Literal, TypeVar
 from tfrs_scaling.common.words import FLOPS, UNKNOWN, compact, human, interval
 from tfrs_scaling.fit.schemes import SIZES
 
-Kind = Literal["text", "words", "number", "count", "estimate", "verdict"]
+Kind = Literal["text", "words", "number", "count", "estimate", "amount", "verdict"]
 Value = str | float | None
 Ends = tuple[float | None, float | None]
 Record = TypeVar("Record")
@@ -19,11 +20,17 @@ Shown = TypeVar("Shown", contravariant=True)
 # A verdict's look; whatever is not here looks like a caution. Its words say the same as its colour.
 _LOOKS = {
     "sound": "ok", "agrees": "ok", "inside": "ok", ">": "ok", "<": "ok", "same": "ok", "no": "ok", "lower": "ok",
+    "fits": "ok", "untested": "unsure",
     "≈": "unsure", "cannot tell": "unsure", "too few points": "unsure", "no difference": "unsure", "": "unsure",
     "lower (alone)": "unsure", "higher (alone)": "unsure",
 } | dict.fromkeys(SIZES, "ok")  # fmt: skip
 # What a spreadsheet takes for the beginning of a formula.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
+# Numbers outside these ranges say that a fit went astray, not how far.
+_LARGEST = 1e9
+_COUNTS = (1.0, 1e27)
+_LEAST_SHOWN = 5e-5  # in four decimals
+_MOST_DECIMALS = 6
 _PUNCTUATION = str.maketrans({mark: f"&#{ord(mark)};" for mark in string.punctuation} | dict.fromkeys("\n\r", " "))
 
 
@@ -36,8 +43,8 @@ class Column(Generic[Shown]):
         heading: Column name on the page.
         value: Maps a record to its value; None: unknown.
         kind: How a cell is written. ``estimate`` has an interval, in the columns ``KEY_low`` and ``KEY_high`` of the
-            CSV; ``count`` may be large, and is written in few characters; ``verdict`` stands out; ``words`` is a
-            sentence.
+            CSV, and the digits that the interval leaves; ``count`` may be large, and is written in few characters;
+            ``amount`` is a count with an interval; ``verdict`` stands out; ``words`` is a sentence.
         interval: Maps a record to the interval of an estimate.
         why: What a verdict rests on: shown by the page when the verdict is pointed at.
         note: The small print below a verdict.
@@ -56,7 +63,7 @@ class Column(Generic[Shown]):
     @property
     def is_numeric(self) -> bool:
         """Whether its cells are aligned to the right."""
-        return self.kind in ("number", "count", "estimate")
+        return self.kind in ("number", "count", "estimate", "amount")
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -75,9 +82,57 @@ class Column(Generic[Shown]):
             words = "" if value is None else str(value)
             note, why = (part(record) if part else "" for part in (self.note, self.why))
             return Cell(words or UNKNOWN, note, look=_LOOKS.get(words, "no"), title=why)
-        if self.is_numeric and value is not None and not isinstance(value, str):
-            text = human(float(value), FLOPS) if self.kind == "count" else compact(float(value))
-        return Cell(text, interval(*self.interval(record)) if self.interval and value is not None else "")
+        if not self.is_numeric or value is None or isinstance(value, str):
+            return Cell(text)
+        if self.interval is None:
+            return Cell(_count(value) if self.kind == "count" else _number(value))
+        low, high = self.interval(record)
+        if self.kind == "amount":
+            text, small = _count(value), interval(low, _end(high), _count_or_less)
+        else:
+            write = _digits_of(float(value), low, high)
+            text, small = write(float(value)), interval(low, high, write)
+        return Cell(text, small if text != UNKNOWN else "")
+
+
+def _number(value: float) -> str:
+    """A number in few characters; a dash where it is absurdly large, a bound where it is next to nothing."""
+    if not math.isfinite(value) or abs(value) >= _LARGEST:
+        return UNKNOWN
+    if 0 < abs(value) < _LEAST_SHOWN:
+        return "<0.0001" if value > 0 else ">−0.0001"
+    return compact(value)
+
+
+def _count(value: float) -> str:
+    """A count of examples, parameters or FLOPs; a dash below one of them, and beyond any that there will be."""
+    if value == 0 or _COUNTS[0] <= value < _COUNTS[1]:
+        return human(float(value), FLOPS)
+    return UNKNOWN
+
+
+def _count_or_less(value: float) -> str:
+    return "<1" if 0 < value < _COUNTS[0] else human(value, FLOPS)
+
+
+def _end(value: float | None) -> float | None:
+    """The upper end of an interval of counts; None, which is open, beyond any that there will be."""
+    return None if value is None or value >= _COUNTS[1] else value
+
+
+def _digits_of(value: float, low: float | None, high: float | None) -> Callable[[float], str]:
+    """Writes an estimate and the ends of its interval with two digits of the distance to the nearer end."""
+    ends = [abs(value - end) for end in (low, high) if end is not None and end != value]
+    if not ends or abs(value) >= 1e4 or not 0 < min(ends) < math.inf:
+        return _number
+    decimals = min(max(1 - math.floor(math.log10(min(ends))), 0), _MOST_DECIMALS)
+
+    def write(number: float) -> str:
+        if abs(number) >= 1e4:
+            return _number(number)
+        return f"{number:,.{decimals if abs(number) < 100 else 0}f}".replace("-", "−")
+
+    return write
 
 
 @dataclass(frozen=True)

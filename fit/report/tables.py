@@ -1,8 +1,10 @@
 """Every table of the report, as columns over the records of a study; an empty one exists too, so that its CSV does."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 
+from tfrs_scaling.fit.advice.words import capitalized
 from tfrs_scaling.fit.analyses.architectures import ArchitectureComparison
 from tfrs_scaling.fit.analyses.dimension import BestDimension
 from tfrs_scaling.fit.analyses.effects import Effect
@@ -15,12 +17,15 @@ from tfrs_scaling.fit.analyses.outlook import HalfGap, Limit, Saturation
 from tfrs_scaling.fit.analyses.paper import Claim
 from tfrs_scaling.fit.analyses.ranking import Pair, Ranking, SchemeLaw
 from tfrs_scaling.fit.analyses.zones import Cell, Quarter, Zones
-from tfrs_scaling.fit.labels import axis_name, line_name, multiplier_label
+from tfrs_scaling.fit.joint.status import JointStatus
+from tfrs_scaling.fit.labels import FRONTIER, axis_name, line_name, multiplier_label
+from tfrs_scaling.fit.laws.power_law import PowerLawFit
 from tfrs_scaling.fit.report.table import Column, Ends, Kind, Table, Value
 from tfrs_scaling.fit.serialization import finite_or_none
 from tfrs_scaling.fit.study import CollapsedTrial, FlaggedPoint, MissingTrial, StudyFits
 
 Record = TypeVar("Record")
+DOUBTFUL = 0.05  # p value below which a law's form counts as wrong
 
 
 class _Shape(Protocol):
@@ -54,7 +59,7 @@ def study_tables(study: StudyFits) -> dict[str, Table[Any]]:
         study: Result of ``fit_study``.
     """
     tables: list[Table[Any]] = [
-        _ranking(study.ranking), _pairs(study.ranking), _phases(study.saturation), _limits(study.limits),
+        _ranking(study), _pairs(study.ranking), _phases(study.saturation), _limits(study.limits),
         _zones(study.zones), _cells(study.zones), _dimension(study.dimension), _generalisation(study.generalisation),
         _joint(study.joint), _path(study.joint), _architectures(study.architectures), _effects(study.effects),
         _noise(study.noise), _held_out(study.held_out), _paper(study.paper), fits_table(study.lines),
@@ -80,6 +85,44 @@ def _parameter(
     return Column(key or name, heading, value, "estimate", ends, csv_only=csv_only)
 
 
+_FORM = (
+    "Form: lack of fit compares the law with a free loss at every x, by replicates; the runs test looks for neighbours "
+    "that err alike. Misfit: one of their p values is as small as chance makes it in one law of twenty."
+)
+
+
+def _goodness(law: Callable[[Record], PowerLawFit | None]) -> tuple[Column[Record], ...]:
+    """The columns that say whether a law has the right form."""
+
+    def p_values(record: Record) -> dict[str, float]:
+        fit = law(record)
+        found = {} if fit is None else {"lack of fit": fit.lack_of_fit, "runs": fit.residual_runs_p}
+        return {name: value for name, value in found.items() if not math.isnan(value)}
+
+    def form(record: Record) -> str:
+        values = p_values(record).values()
+        if not values:
+            return "untested"
+        return "misfit" if len(values) * min(values) < DOUBTFUL else "fits"
+
+    def shown(record: Record) -> str:
+        return ", ".join(f"{name} p = {value:.2g}" for name, value in p_values(record).items())
+
+    return (
+        Column("form", "Form", form, "verdict", why=shown, note=shown),
+        Column("lack_of_fit", "Lack of fit, p", lambda r: p_values(r).get("lack of fit"), "number", csv_only=True),
+        Column("residual_runs_p", "Runs test, p", lambda r: p_values(r).get("runs"), "number", csv_only=True),
+    )
+
+
+def _law_of_line(line: LineFit) -> PowerLawFit:
+    return line.fit
+
+
+def _interval_kind(fit: PowerLawFit) -> str:
+    return fit.interval_words.partition(":")[0]
+
+
 def _threshold(epsilon: float) -> str:
     """What counts as saturated: the same verdict with another threshold may differ."""
     return f"below {epsilon:.1%} per doubling"
@@ -89,8 +132,14 @@ def _percent(share: float | None) -> float | None:
     return None if share is None else 100 * share
 
 
-def _ranking(ranking: Sequence[Ranking]) -> Table[tuple[Ranking, SchemeLaw]]:
-    records = [(ranked, law) for ranked in ranking for law in ranked.schemes]
+def _ranking(study: StudyFits) -> Table[tuple[Ranking, SchemeLaw]]:
+    records = [(ranked, law) for ranked in study.ranking for law in ranked.schemes]
+
+    def fit(record: tuple[Ranking, SchemeLaw]) -> PowerLawFit | None:
+        ranked, law = record
+        line = study.find(scheme=law.scheme, x=ranked.x, line=FRONTIER, architecture=ranked.architecture)
+        return None if line is None else line.fit
+
     return Table(
         "table1",
         "Table 1: data, parameter and compute efficiency",
@@ -104,6 +153,7 @@ def _ranking(ranking: Sequence[Ranking]) -> Table[tuple[Ranking, SchemeLaw]]:
             _parameter("gamma", "γ", lambda r: r[1]),
             Column("r2", "R²", lambda r: r[1].r2, "number"),
             Column("status", "Fit", lambda r: r[1].status.words, "verdict", why=lambda r: r[1].status.meaning),
+            *_goodness(fit),
             Column(
                 "saturated",
                 "Saturated",
@@ -115,7 +165,7 @@ def _ranking(ranking: Sequence[Ranking]) -> Table[tuple[Ranking, SchemeLaw]]:
             Column("gain_percent", "Next doubling, % of NE", lambda r: _percent(r[1].gain), "number"),
         ),
         "NE ≈ α·x⁻ᵝ + γ on the frontier of each scheme. In small print: the interval. Saturated: whether the next "
-        "doubling of x, from the largest measured, removes less of NE than the threshold.",
+        f"doubling of x, from the largest measured, removes less of NE than the threshold. {_FORM}",
     )
 
 
@@ -157,7 +207,7 @@ def _phases(saturation: Sequence[Saturation]) -> Table[Saturation]:
             ),
             Column("probability", "Probability of saturation", lambda r: r.probability, "number"),
             Column(
-                "diminishing_return", "Point of diminishing return, x", lambda r: r.diminishing_return, "estimate",
+                "diminishing_return", "Point of diminishing return, x", lambda r: r.diminishing_return, "amount",
                 lambda r: (r.low, r.high),
             ),
         ),
@@ -182,7 +232,7 @@ def _limits(limits: Sequence[Limit]) -> Table[Limit]:
             Column("gap", "Gap", lambda r: r.gap, "number"),
             half("half_gap_ne", "NE at half the gap", lambda h: h.ne, "number"),
             Column(
-                "half_gap_x", "x needed for it", lambda r: r.half_gap.x if r.half_gap else None, "estimate",
+                "half_gap_x", "x needed for it", lambda r: r.half_gap.x if r.half_gap else None, "amount",
                 lambda r: (r.half_gap.low, r.half_gap.high) if r.half_gap else (None, None),
             ),
             half("half_gap_factor", "Times the largest x", lambda h: h.factor, "count", csv_only=False),
@@ -300,12 +350,22 @@ def _joint(records: Sequence[JointLaw]) -> Table[JointLaw]:
             _parameter("B", "B", lambda r: r.fit, csv_only=True),
             _parameter("b", "b", lambda r: r.fit),
             _parameter("split_exponent", "b / (a + b)", lambda r: r.fit),
-            Column("status", "Status", lambda r: r.fit.status.replace("_", " ")),
+            Column(
+                "status",
+                "Status",
+                lambda r: _joint_words(r.fit.status),
+                "verdict",
+                why=lambda r: capitalized(r.fit.status.meaning),
+            ),
             Column("words", "In words", lambda r: r.words, "words"),
         ),
         "NE ≈ E + A·N⁻ᵃ + B·D⁻ᵇ, of N parameters and D training examples.",
         listed_by=("scheme",),
     )
+
+
+def _joint_words(status: JointStatus) -> str:
+    return "sound" if status is JointStatus.OK else status.replace("_", " ")
 
 
 def _path(records: Sequence[JointLaw]) -> Table[tuple[JointLaw, PathStep]]:
@@ -451,9 +511,12 @@ def fits_table(lines: Sequence[LineFit]) -> Table[LineFit]:
             _parameter("beta", "β", lambda r: r.fit),
             _parameter("gamma", "γ", lambda r: r.fit),
             Column("r2", "R²", lambda r: finite_or_none(r.fit.r2), "number"),
+            *_goodness(_law_of_line),
+            Column("intervals", "Intervals", lambda r: _interval_kind(r.fit)),
         ),
         "β: how fast NE falls with x; γ: the level that no amount of x gets below. Extrapolate a curve only where the "
-        "verdict is sound.",
+        f"verdict is sound. {_FORM} Intervals of parameters assume that the form is right, and that trainings (by "
+        "profile likelihood: measurements) are independent; predictions beyond the data allow for it being wrong.",
         folded=True,
     )  # fmt: skip
 

@@ -9,12 +9,13 @@ import pandas as pd
 
 from tfrs_scaling.common.words import human
 from tfrs_scaling.fit.advice.advice import Advice
-from tfrs_scaling.fit.advice.advise import advise
+from tfrs_scaling.fit.advice.advise import COSTS, advise
 from tfrs_scaling.fit.analyses.lines import frontier_points, points, with_plateau
 from tfrs_scaling.fit.labels import shape_name
 from tfrs_scaling.fit.laws.power_law import PowerLawFit
 from tfrs_scaling.fit.report.table import Table
 from tfrs_scaling.fit.report.tables import study_tables
+from tfrs_scaling.fit.runs import is_recorded, recorded_axes
 from tfrs_scaling.fit.schemes import SCHEMES
 from tfrs_scaling.fit.screening import SHAPE, usable_runs
 from tfrs_scaling.fit.study import StudyFits
@@ -72,8 +73,8 @@ class StudyView:
         return {
             (*names, x): _named(frontier_points(rows, x), rows)
             for names, rows in self.points.items()
-            for x in SCHEMES[names[1]].axes
             if not rows.empty
+            for x in recorded_axes(rows, names[1])
         }
 
     @cached_property
@@ -83,8 +84,10 @@ class StudyView:
 
     @cached_property
     def advice(self) -> dict[str, Advice]:
-        """The advice for each of ``BUDGETS``; empty where nothing was measured."""
-        return {} if self.chosen.empty else {budget: advise(self.runs, self.fits, budget) for budget in BUDGETS}
+        """The advice for each of ``BUDGETS``; empty where nothing was measured, or costs are not recorded."""
+        if self.chosen.empty or not all(is_recorded(self.runs, name) for name in COSTS):
+            return {}
+        return {budget: advise(self.runs, self.fits, budget) for budget in BUDGETS}
 
     @property
     def has_several_architectures(self) -> bool:
@@ -163,7 +166,13 @@ def _flat(content: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]
         if isinstance(value, Mapping):
             rows += _flat(value, f"{name}.")
         elif isinstance(value, list | tuple):
-            rows.append((name, ", ".join(str(item) for item in value)))
+            rows.append((name, ", ".join(_setting(item) for item in value)))
         else:
-            rows.append((name, f"{value:,}" if isinstance(value, int) and value > 9999 else str(value)))
+            rows.append((name, _setting(value)))
     return rows
+
+
+def _setting(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    return f"{value:,}" if isinstance(value, int) and value > 9999 else str(value)

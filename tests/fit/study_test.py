@@ -20,7 +20,7 @@ from tfrs_scaling.fit.analyses.lines import frontier_points, points
 from tfrs_scaling.fit.labels import multiplier_label
 from tfrs_scaling.fit.laws.power_law import fit_power_law
 from tfrs_scaling.fit.laws.status import Status
-from tfrs_scaling.fit.runs import COLUMNS
+from tfrs_scaling.fit.runs import COLUMNS, read_runs
 from tfrs_scaling.fit.screening import usable_runs
 from tfrs_scaling.fit.study import FORMAT, StudyFits, fit_study
 
@@ -155,6 +155,35 @@ class FitStudyTest(tf.test.TestCase):
         self.assertLen(fits.missing, len(runs))
         with self.assertRaisesRegex(ValueError, "no rows"):
             fit_study(runs.head(0))
+
+
+class OutsidersTest(tf.test.TestCase):
+    """Tables of other trainers, with columns that are not recorded."""
+
+    def test_four_columns_give_the_laws_of_data_that_the_whole_table_gives(self) -> None:
+        path = Path(self.get_temp_dir()) / "mine.csv"
+        runs = planted_study(schemes="VH")
+        runs = runs[runs["learning_rate"] == 0.02]
+        runs[["scheme", "multiplier", "examples", "test_ne"]].to_csv(path, index=False)
+        whole, fits = fit_study(runs), fit_study(read_runs(path))
+        self.assertEqual({line.x for line in fits.lines}, {"data"})
+        for line in fits.lines:
+            name = (line.scheme, line.x, line.line)
+            self.assertAllClose(line.fit.beta, line_of(whole, *name).beta, rtol=1e-9, msg=str(name))
+        self.assertEqual([(r.x, r.text) for r in fits.ranking], [(r.x, r.text) for r in whole.ranking if r.x == "data"])
+        self.assertEqual((fits.zones, fits.dimension, fits.generalisation, fits.joint), ((), (), (), ()))
+        fits.write(path.with_suffix(".json"))
+        self.assertEqual(StudyFits.read(path.with_suffix(".json")).flagged, fits.flagged)
+
+    def test_a_collapsed_trial_may_have_no_learning_rate(self) -> None:
+        runs = (
+            planted_study(schemes="V")
+            .assign(learning_rate=np.nan)
+            .drop_duplicates(["scheme", "multiplier", "examples"])
+        )
+        runs.loc[runs["multiplier"] == 4, "test_ne"] = 1.0
+        [dead] = fit_study(runs).collapsed
+        self.assertEqual((dead.multiplier, dead.learning_rate), (4.0, None))
 
 
 class LawTest(tf.test.TestCase):

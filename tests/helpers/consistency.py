@@ -15,6 +15,7 @@ Rows = list[dict[str, str]]
 _OPTION = re.compile(
     r"(?P<shape>.+): NE (?P<ne>[\d.]+), gain (?P<gain>[+-][\d.]+)(?: \((?P<low>\S+) to (?P<high>\S+)\))?; (?P<rest>.+)"
 )
+_TILE = re.compile(r"\w+ at .*×")
 _EFFECT = re.compile(
     r"(\w+) \(.+?\) at (\S+)× (lowers|raises|changes) NE by ([−+\d.]+).* from ([\d.]+) to ([\d.]+)(.*)"
 )
@@ -83,8 +84,15 @@ def _effect_rows(page: Page) -> dict[tuple[str, str], dict[str, str]]:
 def _effects(page: Page) -> Iterator[str]:
     """Tiles and findings against the table of effects."""
     rows, found = _effect_rows(page), [match for words in page.findings if (match := _EFFECT.search(words))]
-    if len(found) != len(page.tiles) - 1:
-        yield f"{len(found)} findings and {len(page.tiles) - 1} tiles on effects"
+    tiles = [name for name in page.tiles if _TILE.fullmatch(name)]
+    if len(found) != len(tiles):
+        yield f"{len(found)} findings and {len(tiles)} tiles on effects"
+    made = len(page.tables["held_out"])
+    inside = sum(row["inside"] == "inside" for row in page.tables["held_out"])
+    if made:
+        yield from _same(
+            "predictions that came true", page.tiles["Predictions that came true"][0], f"{inside} of {made}"
+        )
     for scheme, multiplier, verb, change, baseline, ne, rest in (match.groups() for match in found):
         row, (value, note) = rows[scheme, multiplier], page.tiles[f"{scheme} at {multiplier}×"]
         name = f"{scheme} {multiplier}×"

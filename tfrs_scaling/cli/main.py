@@ -19,10 +19,10 @@ COMMANDS = {
     "sweep": ("study:sweep", "Run every trial of a study that is not yet done; writes runs.csv."),
     "status": ("study:status", "How far a study is: done, running, failed, to do, and the time left."),
     "export": ("study:export", "Event files -> runs.csv."),
-    "fit": ("study:fit", "Fit the scaling laws of a run table; writes fits.json beside it."),
+    "fit": ("fit:fit", "Fit scaling laws: of a run table, or of the curves in any CSV, TSV or Parquet file."),
     "report": (
-        "study:report",
-        "Runs.csv and fits.json -> report.html, tables/*.csv and TensorBoard's texts; or the figures as images.",
+        "fit:report",
+        "Write report.html and its tables: of a study's folder, or of a run table. Or the figures as images.",
     ),
     "study": ("study:study", "Sweep, export, fit and report: the whole study."),
     "advise": ("advise:advise", "Say where a budget should go, by a finished study's runs.csv and fits.json."),

@@ -1,4 +1,4 @@
-"""The commands of a study: plan, sweep, status, export, fit, report, study."""
+"""The commands that run a study: plan, sweep, status, export, study."""
 
 import contextlib
 import functools
@@ -12,9 +12,9 @@ from typing import Any, Literal, get_args
 
 import click
 
+from tfrs_scaling.cli.fit import fit_runs, report_of_study
 from tfrs_scaling.cli.terminal import FilePath, FolderPath, console, located_errors, say, wait_for_tensorflow
 from tfrs_scaling.common.errors import InputError
-from tfrs_scaling.common.strict_yaml import read_yaml
 from tfrs_scaling.hardware import StrategyName, choose_strategy
 
 config_argument = click.argument("config_path", metavar="CONFIG", type=FilePath)
@@ -121,8 +121,8 @@ def study(**options: Any) -> None:
     """Sweep, export, fit and report: the whole study. Started again, it continues where it was."""
     workdir = _run_study(**options)
     if workdir is not None:
-        _fit(workdir.runs)
-        _report(workdir)
+        fit_runs(workdir.runs)
+        report_of_study(workdir)
 
 
 @click.command()
@@ -145,37 +145,6 @@ def export(workdir_path: Path) -> None:
     from tfrs_scaling.study.workdir import Workdir
 
     _export(Workdir(workdir_path))
-
-
-@click.command()
-@click.argument("runs", type=FilePath)
-@located_errors
-def fit(runs: Path) -> None:
-    """Fit the scaling laws of a run table; writes fits.json beside it."""
-    _fit(runs)
-
-
-@click.command()
-@click.argument("workdir_path", metavar="WORKDIR", type=FolderPath)
-@click.option(
-    "--format",
-    "suffix",
-    type=click.Choice(["html", "png", "svg"]),
-    default="html",
-    show_default=True,
-    help="png and svg: every figure to WORKDIR/figures, by a headless Chromium.",
-)
-@located_errors
-def report(workdir_path: Path, suffix: Literal["html", "png", "svg"]) -> None:
-    """Runs.csv and fits.json -> report.html, tables/*.csv and TensorBoard's texts; or the figures as images."""
-    wait_for_tensorflow()
-    from tfrs_scaling.study.workdir import Workdir
-
-    workdir = Workdir(workdir_path)
-    if suffix == "html":
-        _report(workdir)
-    else:
-        _images(workdir, suffix)
 
 
 def _run_study(config_path: Path, data_folder: str | None, workdir: Path | None, **options: Any) -> Any:
@@ -213,43 +182,3 @@ def _export(workdir: Any) -> None:
     runs = export_runs(config, manifest, workdir)
     write_runs(runs, workdir.runs)
     say(f"{workdir.runs}: {len(runs)} rows")
-
-
-def _fit(runs_path: Path) -> None:
-    from tfrs_scaling.fit.runs import read_runs
-    from tfrs_scaling.fit.study import fit_study
-
-    study_path, fits_path = runs_path.with_name("study.json"), runs_path.with_name("fits.json")
-    data = read_yaml(study_path)["data"] if study_path.exists() else {}
-    study = fit_study(
-        read_runs(runs_path), bayes_ne=data.get("bayes_ne"), bayes_ne_standard_error=data.get("bayes_ne_standard_error")
-    )
-    study.write(fits_path)
-    say(f"{fits_path}: written")
-
-
-def _report(workdir: Any) -> None:
-    from tfrs_scaling.fit.report.report import write_report
-
-    runs, study = _fitted(workdir)
-    write_report(runs, study, workdir.report, about=workdir.read_study(), tensorboard=workdir.board)
-    say(f"report: {workdir.report}")
-
-
-def _images(workdir: Any, suffix: Literal["png", "svg"]) -> None:
-    from tfrs_scaling.fit.report.images import write_images
-
-    folder, (runs, study) = workdir.root / "figures", _fitted(workdir)
-    files = write_images(runs, study, folder, about=workdir.read_study(), suffix=suffix)
-    say(f"{len(files)} figures: {folder}/*.{suffix}")
-
-
-def _fitted(workdir: Any) -> Any:
-    """The run table and its fits, fitted again if another version of this program wrote them."""
-    from tfrs_scaling.fit.runs import read_runs
-    from tfrs_scaling.fit.study import FORMAT, StudyFits
-
-    if workdir.fits.exists() and read_yaml(workdir.fits).get("format") not in (None, FORMAT):
-        say(f"{workdir.fits}: of another version, so the runs are fitted again")
-        _fit(workdir.runs)
-    return read_runs(workdir.runs), StudyFits.read(workdir.fits)

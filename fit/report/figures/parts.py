@@ -116,13 +116,19 @@ def add_points(
             "key": rows["key" if "key" in rows else "trial_id"].to_list(),
             "x_text": [human(value, UNITS[x]) for value in rows[x]],
             "seed": rows["seed"].to_list() if "seed" in rows else ["mean of all"] * size,
-            "rate": [f"{v:g}" for v in rows["learning_rate"]] if "learning_rate" in rows else ["selected"] * size,
+            "rate": _rates(rows),
             "residual": ["no fit"] * size if residuals is None else [f"{value:+.5f}" for value in residuals],
             "note": np.where(out, "on the plateau: not in the fit", "in the fit").tolist(),
         },
         colours,
         marker,
     )
+
+
+def _rates(rows: pd.DataFrame) -> list[str]:
+    if "learning_rate" not in rows:
+        return ["selected"] * len(rows)
+    return ["not recorded" if math.isnan(rate) else f"{rate:g}" for rate in rows["learning_rate"]]
 
 
 def mark(plot: Any, columns: dict[str, Any], colours: Colours, marker: str, *, y: str = "ne", size: int = 8) -> Any:

@@ -41,7 +41,7 @@ def study_figures(view: StudyView) -> dict[Key, Any]:
     for architecture in view.architectures:
         rows = view.fitted(architecture)
         for x in AXIS_NAMES:
-            shown = [scheme for scheme in rows if x in SCHEMES[scheme].axes]
+            shown = [scheme for scheme in rows if (architecture, scheme, x) in view.frontiers]
             # The axes of V, H and F count all parameters, those of O and M some: they do not share a figure.
             if len(shown) > 1 and x != "parameters":
                 figures[architecture, "all", x] = frontiers_figure(view, architecture, shown, x)
@@ -66,6 +66,7 @@ def regrouped_figures(view: StudyView) -> dict[Key, Any]:
         for scheme in view.fitted(architecture)
         if scheme != BASELINE
         for x in SCHEMES[scheme].axes
+        if (architecture, scheme, x) in view.frontiers
     }
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
-from tfrs_scaling.fit import choose_law, fit_power_law
+from tfrs_scaling.fit import choose_law, fit_joint_law, fit_power_law
 from tfrs_scaling.fit.laws.display import columns, facts
 
 LADDER = 1000.0 * 2.0 ** np.arange(9)
@@ -28,6 +28,28 @@ class DisplayTest(tf.test.TestCase):
         self.assertLen(fit_power_law(LADDER, falling).plot().renderers, 4)  # band, law, extrapolation, points
         self.assertLen(fit_power_law(LADDER, falling[::-1]).plot().renderers, 1)
         self.assertLen(choose_law(LADDER, falling).plot().renderers, 3)
+
+    def test_band_of_noise_ends_with_the_data(self) -> None:
+        figure = fit_power_law(LADDER, 0.2 * (LADDER / 1000) ** -0.3 + 0.78).plot()
+        band = next(each for each in figure.renderers if type(each.glyph).__name__ == "VArea")
+        self.assertAllClose(max(band.data_source.data["x"]), LADDER[-1])
+
+    def test_lines_of_equal_loss_are_those_of_the_law(self) -> None:
+        n, d = (values.ravel() for values in np.meshgrid([1e5, 1e6, 1e7], LADDER[:4]))
+        fit = fit_joint_law(n, d, 0.5 + 30 * n**-0.3 + 4 * d**-0.25, resamples=100)
+        lines = [each.data_source.data for each in fit.plot().renderers if type(each.glyph).__name__ == "Line"]
+        self.assertGreater(len(lines), 3)
+        for line in lines:
+            self.assertAllClose(np.ptp(fit.predict(line["x"], line["y"])), 0.0, atol=1e-9)
+        self.assertLen(fit_joint_law(n[:5], d[:5], np.ones(5)).plot().renderers, 1)
+
+    def test_summary_says_what_the_intervals_assume(self) -> None:
+        y = 0.2 * (LADDER / 1000) ** -0.3 + 0.78 + 1e-4 * (-1.0) ** np.arange(9)
+        self.assertIn("profile likelihood", str(fit_power_law(LADDER, y)))
+        grouped = fit_power_law(
+            np.tile(LADDER, 3), np.tile(y, 3) + np.repeat([0, 1e-4, 2e-4], 9), groups=[*"aaabbbccc"] * 3
+        )
+        self.assertIn("wild cluster bootstrap", str(grouped))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,1 @@
+"""Laws of curves out of any table: what the command ``fit`` prints, writes and draws."""

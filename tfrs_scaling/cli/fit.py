@@ -1,0 +1,155 @@
+"""The commands that need no training: fit laws, and write the report of what was measured, here or elsewhere."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import click
+
+from tfrs_scaling.cli.terminal import FilePath, FolderPath, located_errors, say, wait_for_tensorflow
+from tfrs_scaling.common.strict_yaml import read_yaml
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from tfrs_scaling.fit.study import StudyFits
+
+
+@click.command()
+@click.argument("table", type=FilePath)
+@click.option("--x", help="Column that the loss is a function of: tokens, examples, FLOPs.")
+@click.option("--y", help="Column of the loss.")
+@click.option("--group", help="Column that names the curve of a row, such as the model.")
+@click.option("--seed", help="Column that names the training of a row: rows of one training err together.")
+@click.option("--n", help="Column of parameters: with --d, a law of both and the best split of compute.")
+@click.option("--d", help="Column of examples or tokens, for the same law.")
+@click.option("--at", multiple=True, type=click.FloatRange(min=0, min_open=True), help="Predict the loss at this x.")
+@click.option("--level", type=click.FloatRange(0.5, 0.999), default=0.95, show_default=True, help="Of all intervals.")
+@click.option("--out", type=FolderPath, help="Write a page with the figure, fit.html, and fit.json to this folder.")
+@located_errors
+def fit(table: Path, at: tuple[float, ...], level: float, out: Path | None, **columns: str | None) -> None:
+    """Fit scaling laws: of a run table, or of the curves in any CSV, TSV or Parquet file.
+
+    A run table (columns scheme, multiplier, examples, test_ne) gives fits.json beside it. Of any other table name the
+    columns: tfrs-scaling fit log.csv --x tokens --y loss --group model. A file of two columns needs no names.
+    """
+    from tfrs_scaling.fit.curves.analysis import fit_table
+    from tfrs_scaling.fit.curves.columns import chosen_columns, numbers_and_names
+    from tfrs_scaling.fit.curves.page import write_table_fit
+    from tfrs_scaling.fit.curves.text import table_text
+    from tfrs_scaling.fit.run_columns import REQUIRED
+    from tfrs_scaling.fit.table_file import read_table_file
+
+    given = {role: name for role, name in columns.items() if name}
+    file = read_table_file(table)
+    if not given and set(REQUIRED) <= set(file.columns):
+        fit_runs(table)
+        return
+    chosen = chosen_columns(file, given)
+    found = fit_table(numbers_and_names(file, chosen), chosen, at=at, level=level, source=str(table))
+    say(table_text(found).rstrip())
+    if out is not None:
+        write_table_fit(found, out)
+        say(f"\npage: {out / 'fit.html'}")
+
+
+@click.command()
+@click.argument("workdir_path", metavar="[WORKDIR]", required=False, type=FolderPath)
+@click.option("--runs", type=FilePath, help="A run table, of this program or another trainer, instead of WORKDIR.")
+@click.option("--out", type=FolderPath, help="Folder for the report of --runs. [default: TABLE-report beside it]")
+@click.option(
+    "--format",
+    "suffix",
+    type=click.Choice(["html", "png", "svg"]),
+    default="html",
+    show_default=True,
+    help="png and svg: every figure to WORKDIR/figures, by a headless Chromium.",
+)
+@located_errors
+def report(
+    workdir_path: Path | None, runs: Path | None, out: Path | None, suffix: Literal["html", "png", "svg"]
+) -> None:
+    """Write report.html and its tables: of a study's folder, or of a run table. Or the figures as images.
+
+    A run table needs the columns scheme, multiplier, examples and test_ne; fit/README.md lists those that
+    add sections to the report.
+    """
+    if runs is not None and workdir_path is None:
+        _report_of_runs(runs, out or runs.with_name(f"{runs.stem}-report"), suffix)
+        return
+    if workdir_path is None or runs is not None:
+        raise click.UsageError("give either WORKDIR or --runs TABLE")
+    if out is not None:
+        raise click.UsageError("--out goes with --runs; the report of a study is written to its folder")
+    wait_for_tensorflow()
+    from tfrs_scaling.study.workdir import Workdir
+
+    workdir = Workdir(workdir_path)
+    if suffix == "html":
+        report_of_study(workdir)
+    else:
+        _images(*_fitted(workdir), workdir.root / "figures", workdir.read_study(), suffix)
+
+
+def fit_runs(runs_path: Path) -> None:
+    """Fit a run table; fits.json is written beside it."""
+    from tfrs_scaling.fit.runs import read_run_table
+    from tfrs_scaling.fit.study import fit_study
+
+    study_path, fits_path = runs_path.with_name("study.json"), runs_path.with_name("fits.json")
+    data = read_yaml(study_path)["data"] if study_path.exists() else {}
+    table = read_run_table(runs_path)
+    study = fit_study(
+        table.runs, bayes_ne=data.get("bayes_ne"), bayes_ne_standard_error=data.get("bayes_ne_standard_error")
+    )
+    study.write(fits_path)
+    for notice in table.notices:
+        say(f"note: {notice}")
+    say(f"{fits_path}: written")
+
+
+def report_of_study(workdir: Any) -> None:
+    """Write the report of a study's folder."""
+    from tfrs_scaling.fit.report.report import write_report
+
+    runs, study = _fitted(workdir)
+    write_report(runs, study, workdir.report, about=workdir.read_study(), tensorboard=workdir.board)
+    say(f"report: {workdir.report}")
+
+
+def _report_of_runs(path: Path, folder: Path, suffix: Literal["html", "png", "svg"]) -> None:
+    """Write the report of a run table, and its fits."""
+    from tfrs_scaling.fit.report.report import write_report
+    from tfrs_scaling.fit.runs import read_run_table
+    from tfrs_scaling.fit.study import fit_study
+
+    table = read_run_table(path)
+    study = fit_study(table.runs)
+    folder.mkdir(parents=True, exist_ok=True)
+    study.write(folder / "fits.json")
+    for notice in table.notices:
+        say(f"note: {notice}")
+    if suffix == "html":
+        write_report(table.runs, study, folder / "report.html")
+        say(f"report: {folder / 'report.html'}")
+    else:
+        _images(table.runs, study, folder / "figures", {}, suffix)
+
+
+def _images(
+    runs: "pd.DataFrame", study: "StudyFits", folder: Path, about: dict[str, Any], suffix: Literal["png", "svg"]
+) -> None:
+    from tfrs_scaling.fit.report.images import write_images
+
+    files = write_images(runs, study, folder, about=about, suffix=suffix)
+    say(f"{len(files)} figures: {folder}/*.{suffix}")
+
+
+def _fitted(workdir: Any) -> "tuple[pd.DataFrame, StudyFits]":
+    """The run table and its fits, fitted again if another version of this program wrote them."""
+    from tfrs_scaling.fit.runs import read_runs
+    from tfrs_scaling.fit.study import FORMAT, StudyFits
+
+    if workdir.fits.exists() and read_yaml(workdir.fits).get("format") not in (None, FORMAT):
+        say(f"{workdir.fits}: of another version, so the runs are fitted again")
+        fit_runs(workdir.runs)
+    return read_runs(workdir.runs), StudyFits.read(workdir.fits)
