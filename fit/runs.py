@@ -54,7 +54,7 @@ COLUMNS: dict[str, str] = {
     "machine": "str",  # that the trial ran on
 }
 TIMING_COLUMNS = ("examples_per_second", "wall_seconds")  # differ between two runs of one study
-STATUSES = ("ok", "failed", "skipped")
+STATUSES = ("ok", "failed", "skipped", "stopped")  # stopped: not trained at further sizes, its rate being bad
 FLAGS = ("collapsed", "lr_at_edge", "plateau")
 
 _ALLOWED = {"scheme": tuple(SCHEMES), "status": STATUSES}

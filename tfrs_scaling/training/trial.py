@@ -21,25 +21,41 @@ from tfrs_scaling.model.accounting import parameters, training_flops
 from tfrs_scaling.model.dlrm import DLRM, make_model, stacks_tables
 from tfrs_scaling.model.embedding import ids_by_feature
 from tfrs_scaling.model.shape import Shape
+from tfrs_scaling.study.search import Need
 from tfrs_scaling.study.trials import Trial
 from tfrs_scaling.training.evaluation import evaluate, evaluation_batches, predictor
 from tfrs_scaling.training.hparams import hyperparameters
-from tfrs_scaling.training.loop import Progress, Training, TrialFailedError, Window, training_loop
+from tfrs_scaling.training.loop import DivergedError, Progress, Training, TrialFailedError, Window, training_loop
 from tfrs_scaling.training.metrics import Metrics, prior_correction
 
 # Kept until the trial's process ends: destroying TensorFlow's iterators one by one takes seconds.
 _KEEP_ALIVE: list[Any] = []
 
 
+@dataclasses.dataclass(frozen=True)
+class Trained:
+    """The outcome of a trial.
+
+    Attributes:
+        validation_ne: at each rung measured.
+        stopped: why it was not trained on more rows; empty if it was measured at every rung.
+        diverged: whether it was stopped because its loss became NaN or infinite.
+    """
+
+    validation_ne: tuple[float, ...]
+    stopped: str = ""
+    diverged: bool = False
+
+
 def run_trial(
-    trial: Trial,
+    need: Need,
     config: Config,
     data: ClickData,
     directory: Path,
     strategy_name: StrategyName,
     threads: int,
     report: Callable[[Progress], None],
-) -> float:
+) -> Trained:
     """Train one shape, and write its measurements as TensorBoard summaries, whose step is the number of training rows.
 
     Must run in a process of its own: it sets TensorFlow's threads, seed and determinism for good. Under
@@ -47,12 +63,9 @@ def run_trial(
 
     ``report`` is called with the progress every few seconds. ``threads`` are the CPU threads to use.
 
-    Returns:
-        The validation NE at the last rung.
-
     Raises:
-        TrialFailedError: the loss became NaN or infinite, the replicas cannot share a batch evenly, or another worker
-            was lost.
+        TrialFailedError: the loss became NaN or infinite where the need has no limits, the replicas cannot share a
+            batch evenly, or another worker was lost.
         InputError: the strategy is ``multi_worker`` and TF_CONFIG is malformed.
     """
     started = time.perf_counter()
@@ -63,8 +76,8 @@ def run_trial(
     if strategy_name == "cpu":  # elsewhere some operations have no deterministic kernel and would refuse to run
         tf.config.experimental.enable_op_determinism()
     worker = this_worker() if strategy_name == "multi_worker" else ALONE
-    build = Build(trial, config, data, make_strategy(strategy_name), on_tpu=strategy_name == "tpu")
-    return measure_ladder(build, directory, report, worker=worker, started=started)
+    build = Build(need.trial, config, data, make_strategy(strategy_name), on_tpu=strategy_name == "tpu")
+    return measure_ladder(build, directory, report, need=need, worker=worker, started=started)
 
 
 def measure_ladder(
@@ -72,23 +85,27 @@ def measure_ladder(
     directory: Path,
     report: Callable[[Progress], None],
     *,
+    need: Need | None = None,
     worker: Worker = ALONE,
     started: float | None = None,
-) -> float:
+) -> Trained:
     """Train and measure a trial at every rung of its ladder; see ``run_trial``.
 
     A rung is measured on the way to the next one or, if data sizes are trained ``from_scratch``, at the end of its own
     training. Both start alike: from the trial's seed, which also orders the rows.
 
-    ``started`` is the time when the trial started by ``time.perf_counter``; None: now.
+    ``need`` says where it is stopped; None: nowhere. ``started`` is the time when the trial started by
+    ``time.perf_counter``; None: now.
     """
     started = time.perf_counter() if started is None else started
     build.check_batch_size()
     trial, config = build.trial, build.config
+    need = need or Need(trial)
     evaluated: tuple[SplitName, ...] = ("test", "validation")
     splits = {split: build.evaluation(split) for split in evaluated}
     record = _Record(directory, build, worker, started)
-    validation_ne = float("nan")
+    validation_ne: list[float] = []
+    stopped, diverged = "", False
     trainings = iter(trial.trainings(config))
     training: Training | None = None
     before = 0  # the previous rung, in steps
@@ -100,15 +117,28 @@ def measure_ladder(
                 gc.collect()
                 training = build.training(next(trainings), trained, report, together=worker.count > 1)
             last_pass = (trial.epochs - 1) * rung
-            training.train_until(last_pass + before)
-            window = training.train_until(last_pass + rung)
+            try:
+                training.train_until(last_pass + before)
+                window = training.train_until(last_pass + rung)
+            except DivergedError:
+                if not need.limits:
+                    raise
+                # Not the error's message: between which rows it was noticed differs from run to run.
+                rows = rung * config.training.batch_size
+                stopped = (
+                    f"its learning rate is too large: the training loss became NaN or infinite before {rows:,} rows"
+                )
+                diverged = True
+                break
             measured = {split: evaluate(training.predict, *rows, build.correction) for split, rows in splits.items()}
-        validation_ne = measured["validation"].ne
+        validation_ne.append(measured["validation"].ne)
         record.write(rung * config.training.batch_size, measured, window)
         before = rung
+        if stopped := need.why_stop(len(validation_ne) - 1, validation_ne[-1], config.ladder):
+            break
     record.close()
     _KEEP_ALIVE.append((training, splits))
-    return validation_ne
+    return Trained(tuple(validation_ne), stopped, diverged)
 
 
 @dataclasses.dataclass(frozen=True)

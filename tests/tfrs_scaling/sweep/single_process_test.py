@@ -18,12 +18,13 @@ from tfrs_scaling.fit.runs import TIMING_COLUMNS, read_runs, write_runs
 from tfrs_scaling.fit.study import fit_study
 from tfrs_scaling.planning.plan import plan_on
 from tfrs_scaling.study.export import export
+from tfrs_scaling.study.search import Need
 from tfrs_scaling.study.trials import all_trials
 from tfrs_scaling.study.workdir import Workdir
 from tfrs_scaling.sweep.runner import Runner
 from tfrs_scaling.sweep.single_process import sweep
 from tfrs_scaling.training.loop import Progress
-from tfrs_scaling.training.trial import run_trial
+from tfrs_scaling.training.trial import Trained, run_trial
 
 
 class SingleProcessTest(tf.test.TestCase):
@@ -159,12 +160,12 @@ class SingleProcessTest(tf.test.TestCase):
         self.assertIsNone(workdir.record("D-1-lr0.04-seed0"))
 
 
-def _odd_trial(trial: Any, *arguments: Any) -> float:
-    if trial.scheme == "V":
+def _odd_trial(need: Need, *arguments: Any) -> Trained:
+    if need.trial.scheme == "V":
         raise InputError("shard 3 is odd")
-    if trial.scheme == "O":
+    if need.trial.scheme == "O":
         os.kill(os.getpid(), signal.SIGKILL)
-    return run_trial(trial, *arguments)
+    return run_trial(need, *arguments)
 
 
 def _endless_trial(*arguments: Any) -> float:

@@ -15,10 +15,11 @@ from tfrs_scaling.hardware import make_strategy
 from tfrs_scaling.input.shards import SPLITS, parse_record
 from tfrs_scaling.model.dlrm import DLRM, make_model
 from tfrs_scaling.study.export import MEASURED, read_scalars
+from tfrs_scaling.study.search import Need
 from tfrs_scaling.study.trials import Trial, all_trials
 from tfrs_scaling.training.isolation import IsolatedError, run_isolated
 from tfrs_scaling.training.loop import Progress
-from tfrs_scaling.training.trial import Build, measure_ladder, run_trial
+from tfrs_scaling.training.trial import Build, Trained, measure_ladder, run_trial
 
 TIMED = {tag for tag, column in MEASURED.items() if column in TIMING_COLUMNS}
 
@@ -36,15 +37,15 @@ class TrialTest(tf.test.TestCase):
         directory = self.folder / name
         directory.mkdir(parents=True)
         reports: list[Progress] = []
-        validation_ne = run_isolated(
+        trained: Trained = run_isolated(
             train,
-            (trial, config, self.data, directory, "cpu", 1),
+            (Need(trial), config, self.data, directory, "cpu", 1),
             directory / "log.txt",
             reports.append,
             threading.Event(),
         )
         scalars = read_scalars(directory)
-        return {tag: values for tag, values in scalars.items() if tag not in TIMED}, validation_ne, reports
+        return {tag: values for tag, values in scalars.items() if tag not in TIMED}, trained.validation_ne[-1], reports
 
     def test_measures_every_rung_and_reports_progress(self) -> None:
         scalars, validation_ne, reports = self.run_trial(all_trials(self.config)[0], self.config, "one")
@@ -62,7 +63,7 @@ class TrialTest(tf.test.TestCase):
             config = dataclasses.replace(self.config, training=training)
             folder = self.folder / precision
             folder.mkdir()
-            arguments = (all_trials(config)[0], config, self.data, folder, "cpu", 1)
+            arguments = (Need(all_trials(config)[0]), config, self.data, folder, "cpu", 1)
             hlo = run_isolated(_product_after_trial, arguments, folder / "log.txt", print, threading.Event())
             self.assertEqual("operand_precision={highest,highest}" in hlo, asked, precision)
 
@@ -229,7 +230,7 @@ def _one_after_the_other(
     runs: list[tuple[Trial, Config, Any]], data: Any, directories: list[Path], report: Any
 ) -> None:
     for (trial, config, train), directory in zip(runs, directories, strict=True):
-        train(trial, config, data, directory, "cpu", 1, report)
+        train(Need(trial), config, data, directory, "cpu", 1, report)
 
 
 class _StartingAsSeed0(Build):
@@ -238,8 +239,8 @@ class _StartingAsSeed0(Build):
         return Build(trial, self.config, self.data, self.strategy).model(steps)
 
 
-def _starting_as_seed_0(trial: Trial, config: Config, data: Any, directory: Path, *rest: Any) -> float:
-    return measure_ladder(_StartingAsSeed0(trial, config, data, _set_up()), directory, rest[-1])
+def _starting_as_seed_0(need: Need, config: Config, data: Any, directory: Path, *rest: Any) -> Trained:
+    return measure_ladder(_StartingAsSeed0(need.trial, config, data, _set_up()), directory, rest[-1])
 
 
 class _RatesByHand(Build):
@@ -259,8 +260,8 @@ class _RatesByHand(Build):
         return make_model(self.shape, self.schema, self.config.training, ByHand())
 
 
-def _with_rates_by_hand(trial: Trial, config: Config, data: Any, directory: Path, *rest: Any) -> float:
-    return measure_ladder(_RatesByHand(trial, config, data, _set_up()), directory, rest[-1])
+def _with_rates_by_hand(need: Need, config: Config, data: Any, directory: Path, *rest: Any) -> Trained:
+    return measure_ladder(_RatesByHand(need.trial, config, data, _set_up()), directory, rest[-1])
 
 
 class _On256RowsTwice(Build):
@@ -269,23 +270,23 @@ class _On256RowsTwice(Build):
         return rows.take(4).concatenate(rows.take(4))
 
 
-def _on_256_rows_twice(trial: Trial, config: Config, data: Any, directory: Path, *rest: Any) -> float:
-    return measure_ladder(_On256RowsTwice(trial, config, data, _set_up()), directory, rest[-1])
+def _on_256_rows_twice(need: Need, config: Config, data: Any, directory: Path, *rest: Any) -> Trained:
+    return measure_ladder(_On256RowsTwice(need.trial, config, data, _set_up()), directory, rest[-1])
 
 
 class _WithoutCorrection(Build):
     correction = 0.0
 
 
-def _without_correction(trial: Trial, config: Config, data: Any, directory: Path, *rest: Any) -> float:
-    return measure_ladder(_WithoutCorrection(trial, config, data, _set_up()), directory, rest[-1])
+def _without_correction(need: Need, config: Config, data: Any, directory: Path, *rest: Any) -> Trained:
+    return measure_ladder(_WithoutCorrection(need.trial, config, data, _set_up()), directory, rest[-1])
 
 
-def _on_two_replicas(trial: Trial, config: Config, data: Any, directory: Path, *rest: Any) -> float:
+def _on_two_replicas(need: Need, config: Config, data: Any, directory: Path, *rest: Any) -> Trained:
     half = tf.config.LogicalDeviceConfiguration()
     tf.config.set_logical_device_configuration(tf.config.list_physical_devices("CPU")[0], [half, half])
     strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
-    return measure_ladder(Build(trial, config, data, strategy), directory, rest[-1])
+    return measure_ladder(Build(need.trial, config, data, strategy), directory, rest[-1])
 
 
 def _set_up() -> tf.distribute.Strategy:
