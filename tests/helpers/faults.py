@@ -44,7 +44,7 @@ def quick_trial(
     writer = tf.summary.create_file_writer(str(directory))
     for examples in config.ladder:
         time.sleep(0.5 / len(config.ladder))
-        validation.append(0.5 + abs(math.log2(need.trial.learning_rate / 0.015)) / 20 + 0.01 * rng.random())
+        validation.append(0.5 + abs(math.log2(need.trial.learning_rate / 0.018)) / 50 + 0.001 * rng.random())
         with writer.as_default(step=examples):
             for tag in MEASURED:
                 tf.summary.scalar(tag, validation[-1])

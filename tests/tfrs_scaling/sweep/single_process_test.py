@@ -1,5 +1,7 @@
+import dataclasses
 import json
 import os
+import shutil
 import signal
 import threading
 import time
@@ -9,12 +11,14 @@ from unittest import mock
 
 import tensorflow as tf
 
+from tests.helpers.faults import quick_trial
 from tests.helpers.studies import tiny_config, tiny_content, tiny_data
 from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.common.strict_yaml import validated
 from tfrs_scaling.config import Config
 from tfrs_scaling.fit.report.report import write_report
 from tfrs_scaling.fit.runs import TIMING_COLUMNS, read_runs, write_runs
+from tfrs_scaling.fit.screening import selected_learning_rate
 from tfrs_scaling.fit.study import fit_study
 from tfrs_scaling.planning.plan import plan_on
 from tfrs_scaling.study.export import export
@@ -103,6 +107,30 @@ class SingleProcessTest(tf.test.TestCase):
             self.assertEqual({records[i]["status"] for i in ids}, {"ok"})
             tables.append(self.runs(workdir))
         self.assertEqual(tables[0].replace("jobs1", ""), tables[1].replace("jobs2", ""))
+
+    def test_found_rates_are_the_same_however_many_jobs_and_after_a_break(self) -> None:
+        config = tiny_config(examples=[128, 256, 512, 1024], V=["1/2", "1/4"], O=[2], seeds=[0, 1])
+        config = dataclasses.replace(config, training=dataclasses.replace(config.training, learning_rates="auto"))
+        tables = []
+        for jobs in (1, 3):
+            workdir = Workdir(self.root / "study" / str(jobs))
+            self.sweep(workdir, config, jobs=jobs, train=quick_trial)
+            tables.append(self.runs(workdir))
+        shutil.rmtree(workdir.trials / "D-1-lr0.02-seed0")  # the best, as if killed during this trial
+        shutil.rmtree(workdir.trials / "V-1_4-lr0.01-seed0")
+        records = self.sweep(workdir, config, train=quick_trial)
+        self.assertEqual(records["run"], {"D-1-lr0.02-seed0", "V-1_4-lr0.01-seed0"})
+        self.assertEqual([*tables, self.runs(workdir)], tables[:1] * 3)
+        runs = export(*workdir.reopened(), workdir)
+        self.assertEqual(set(runs["status"]), {"ok", "stopped"})
+        write_runs(runs, workdir.runs)
+        fits = fit_study(read_runs(workdir.runs))
+        self.assertEqual((fits.missing, {point.flags for point in fits.flagged if "edge" in point.flags}), ((), set()))
+        chosen = selected_learning_rate(runs)
+        self.assertLen(chosen, 4)
+        for shape, rate in zip(chosen["scheme"], chosen["learning_rate"], strict=True):
+            rows = runs[(runs["scheme"] == shape) & (runs["learning_rate"] == rate) & (runs["status"] == "ok")]
+            self.assertEqual(set(rows["seed"]), {0, 1}, shape)
 
     def test_continues_where_it_was(self) -> None:
         workdir = Workdir(self.root / "study")
