@@ -2,13 +2,12 @@
 
 Rates are powers of two times ``START_RATE``. The search for a shape's starts where that for its neighbour ended (the
 next multiplier towards the baseline) and trains this rate to the end; then half and twice of it; then whatever lies
-beside the best, until rates on both sides of the best are worse, or ``POWERS`` ends. All this with the first seed; the
-others are trained at the rate found.
+beside the best, until the rates on both sides of the best are worse (or better by no more than ``MARGIN``), or
+``POWERS`` ends. All this with the first seed; the others are trained at the rate found.
 
-A rate is stopped where its validation NE is worse than that of one trained before by more than ``MARGIN``. The best
-rate falls as rows are added (Porian et al. 2024 found the same of language models), so a larger rate that is worse in
-the middle of the ladder stays so, but a smaller one may catch up: the larger is judged from the middle rung on, the
-smaller at the last but one.
+A rate is stopped where its validation NE is worse than that of one trained before by more than a margin. The best rate
+falls as rows are added (Porian et al. 2024 found the same of language models), so a larger rate that is worse in the
+middle of the ladder stays so, but a smaller one may catch up, and is judged later.
 
 What is needed follows from recorded outcomes alone, and a decision waits for all outcomes that it depends on: whoever
 trains what, and in whatever order, studies of the same data decide alike.
@@ -25,9 +24,11 @@ from tfrs_scaling.study.trials import ONE, START_RATE, Trial, all_trials, shapes
 
 POWERS = range(-6, 7)  # rates from 0.000625 to 2.56
 RATES = tuple(START_RATE * 2.0**power for power in POWERS)
-# More than twice the noise of one rate's NE against another's with the same seed: .002 on MovieLens-1M and less on the
-# default study.
-MARGIN = 0.005
+# How much worse a rate's NE may be than that of one trained before: a larger rate's from the middle rung on, a smaller
+# one's at the last rungs but two and but one. On the default study the noise of the difference of two rates at the top
+# is .0005 to .001 with the same seed; that of two seeds is .0003 to .0026.
+MARGIN = 0.001
+SMALLER_MARGINS = (0.003, MARGIN)
 
 Record = dict[str, Any]
 Records = Callable[[str], Record | None]
@@ -172,9 +173,19 @@ def _searched(shape: Trial, start: int, config: Config, records: Records) -> _Se
 
 
 def _best(outcomes: Mapping[int, Record]) -> int | None:
-    """The power of the rate with the smallest validation NE at the top; of equals, the smallest."""
-    ok = [(outcome["rungs"][-1], power) for power, outcome in outcomes.items() if outcome["status"] == "ok"]
-    return min(ok)[1] if ok else None
+    """The power of the rate with the smallest validation NE at the top; of equals, the smallest.
+
+    One at an end of those tried has to be better by more than ``MARGIN`` than the one beside it, which is taken
+    else: where NE hardly depends on the rate, the search would go on and on for nothing.
+    """
+    ne = {power: outcome["rungs"][-1] for power, outcome in outcomes.items() if outcome["status"] == "ok"}
+    if not ne:
+        return None
+    best = min(ne, key=lambda power: (ne[power], power))
+    for beside in (best - 1, best + 1):
+        if 2 * best - beside not in outcomes and ne.get(beside, math.inf) <= ne[best] + MARGIN:
+            return beside
+    return best
 
 
 def _next_wave(outcomes: Mapping[int, Record]) -> list[int]:
@@ -197,14 +208,18 @@ def _limits(power: int, outcomes: Mapping[int, Record], rungs: int) -> tuple[flo
     limits = [math.inf] * rungs
     for other, outcome in outcomes.items():
         if outcome["status"] == "ok":
-            for rung in range(_first_judged(rungs, larger=power > other), rungs - 1):
-                limits[rung] = min(limits[rung], outcome["rungs"][rung] + MARGIN)
+            for rung, margin in _margins(rungs, larger=power > other).items():
+                limits[rung] = min(limits[rung], outcome["rungs"][rung] + margin)
     return tuple(limits)
 
 
-def _first_judged(rungs: int, *, larger: bool) -> int:
-    """The first rung at which a rate is judged, larger or smaller than one that was trained before."""
-    return rungs // 2 if larger else max(rungs // 2, rungs - 2)
+def _margins(rungs: int, *, larger: bool) -> dict[int, float]:
+    """By rung, the margin of a rate against a smaller or larger one that was trained before."""
+    judged = range(rungs // 2, rungs - 1)
+    if larger:
+        return dict.fromkeys(judged, MARGIN)
+    last = judged[-len(SMALLER_MARGINS) :]
+    return dict(zip(last, SMALLER_MARGINS[-len(last) :] if last else (), strict=True))
 
 
 def usual_rungs(trial: Trial, config: Config) -> int:
@@ -212,4 +227,5 @@ def usual_rungs(trial: Trial, config: Config) -> int:
     rungs = len(config.ladder)
     if config.training.learning_rates != "auto" or trial.learning_rate == START_RATE:
         return rungs
-    return min(rungs, _first_judged(rungs, larger=trial.learning_rate > START_RATE) + 1)
+    judged = _margins(rungs, larger=trial.learning_rate > START_RATE)
+    return min(judged, default=rungs - 1) + 1

@@ -110,6 +110,8 @@ class GridOracle(kt.Oracle):
         self._points: list[dict[str, Any]] = []  # to be generated
         self._names: dict[str, str] = {}  # by KerasTuner's id, in the order in which they were added
         self._ids: dict[str, str] = {}
+        self._shapes: dict[str, str] = {}  # by name
+        self._served: dict[str, str] = {}  # the shape of each tuner's last trial
 
     def add(self, trials: Iterable[Trial]) -> None:
         """Add points to the grid; they wait behind all others."""
@@ -119,7 +121,25 @@ class GridOracle(kt.Oracle):
             made = super().create_trial(_LAYOUT)
             del self.ongoing_trials[_LAYOUT]
             self._names[made.trial_id], self._ids[trial.trial_id] = trial.trial_id, made.trial_id
+            self._shapes[trial.trial_id] = trial.shape_id
             self.waiting = [*waiting, trial.trial_id]
+
+    def create_trial(self, tuner_id: str) -> Any:
+        """A trial for a tuner: the first that waits of the shape that it served last, whose process can go on; else of
+        a shape that no other serves; else the first."""
+        if tuner_id not in self.ongoing_trials and self._retry_queue:
+            mine, all_served = self._served.get(tuner_id), set(self._served.values())
+
+            def rank(name: str) -> int:
+                shape = self._shapes[name]
+                return 0 if shape == mine else 2 if shape in all_served else 1
+
+            first = min(self.waiting, key=rank)
+            self.waiting = [first, *(name for name in self.waiting if name != first)]
+        trial = super().create_trial(tuner_id)
+        if trial.status == RUNNING:
+            self._served[tuner_id] = self._shapes[self.name(trial)]
+        return trial
 
     def populate_space(self, trial_id: str) -> dict[str, Any]:
         """KerasTuner asks for a new point when none waits."""

@@ -17,7 +17,7 @@ from tfrs_scaling.study.search import Need, Record
 from tfrs_scaling.study.workdir import Workdir, libraries, machine
 from tfrs_scaling.sweep.agenda import Agenda
 from tfrs_scaling.training.hparams import write_layout
-from tfrs_scaling.training.isolation import IsolatedError, run_isolated
+from tfrs_scaling.training.isolation import IsolatedError, Process
 
 if TYPE_CHECKING:
     from tfrs_scaling.input.shards import ClickData
@@ -29,7 +29,8 @@ OBJECTIVE = "validation_ne"
 LIMIT_TIMES_PLANNED = 20
 LEAST_LIMIT_SECONDS = 3600.0
 
-# Trains a trial in a process of its own; with the arguments and the result of ``training.trial.run_trial``.
+_SHARE = ("cpu", "gpu")  # strategies under which a process can run several trials
+# Trains a trial in another process; with the arguments and the result of ``training.trial.run_trial``.
 Train = Callable[..., "Trained"]
 # Called with the planned seconds of each trial.
 OnPlan = Callable[[Mapping[str, float]], None]
@@ -75,6 +76,7 @@ class Runner:
         self._config, self._data, self._workdir = config, data, workdir
         self._train, self._time_limit = train, time_limit
         self._threads = max(1, count_cores() // jobs)
+        self._processes: dict[int, tuple[str, Process]] = {}  # of each job, with the shape that it serves
 
     def run(
         self, need: Need, planned: PlannedTrial, job: int, worker: str, on_progress: Callable[["Progress"], None]
@@ -125,6 +127,12 @@ class Runner:
                 "again to continue"
             ) from error
 
+    def release(self, job: int) -> None:
+        """End a job's process; the job runs no more trials for now."""
+        _, process = self._processes.pop(job, ("", None))
+        if process is not None:
+            process.close()
+
     def limit(self, planned: PlannedTrial) -> float:
         """The time limit of a trial, in seconds."""
         return self._time_limit or max(LEAST_LIMIT_SECONDS, LIMIT_TIMES_PLANNED * planned.seconds)
@@ -155,16 +163,20 @@ class Runner:
         )
         if self.strategy == "gpu":
             call = (on_one_gpu, job % max(1, usable_gpus()), *call)
-        trained: Trained = run_isolated(
-            call[0],
-            call[1:],
-            directory / "log.txt",
-            on_report,
-            self.stop,
-            self.limit(planned),
-            on_tpu=self.strategy == "tpu",
+        process = self._process(job, need.trial.shape_id)
+        trained: Trained = process.call(
+            call[0], call[1:], directory / "log.txt", on_report, self.stop, self.limit(planned)
         )
         return trained
+
+    def _process(self, job: int, shape_id: str) -> Process:
+        """The job's process: the same for trials of one shape, one after the other, where they can share one."""
+        served, process = self._processes.get(job, ("", None))
+        if process is None or served != shape_id or self.strategy not in _SHARE:
+            self.release(job)
+            process = Process(on_tpu=self.strategy == "tpu")
+            self._processes[job] = shape_id, process
+        return process
 
     def _published(self, directory: Path, trial_id: str, record: dict[str, Any]) -> dict[str, Any]:
         trial = self._workdir.trials / trial_id

@@ -65,6 +65,12 @@ def sweep(
             oracle.finish(name, record)
 
     def run_trials(job: int) -> None:
+        try:
+            run_until_done(job)
+        finally:
+            runner.release(job)
+
+    def run_until_done(job: int) -> None:
         while not runner.stop.is_set():
             status, name = next_trial(job)
             if status == STOPPED:

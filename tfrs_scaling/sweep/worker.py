@@ -68,6 +68,12 @@ def run_worker(
     incarnation = uuid.uuid4().hex[:8]  # a new one after a restart
 
     def run_trials(job: int) -> None:
+        try:
+            run_until_done(job)
+        finally:
+            runner.release(job)
+
+    def run_until_done(job: int) -> None:
         tuner_id = f"{role.name}/{job}/{incarnation}"
         while (trial := chief.next_trial(tuner_id)) is not None:
             trial_id, name = trial

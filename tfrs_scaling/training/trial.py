@@ -18,7 +18,7 @@ from tfrs_scaling.input.batches import batches
 from tfrs_scaling.input.schema import Schema
 from tfrs_scaling.input.shards import ClickData, SplitName
 from tfrs_scaling.model.accounting import parameters, training_flops
-from tfrs_scaling.model.dlrm import DLRM, make_model, stacks_tables
+from tfrs_scaling.model.dlrm import DLRM, initialise_again, make_model, stacks_tables
 from tfrs_scaling.model.embedding import ids_by_feature
 from tfrs_scaling.model.shape import Shape
 from tfrs_scaling.study.search import Need
@@ -28,8 +28,27 @@ from tfrs_scaling.training.hparams import hyperparameters
 from tfrs_scaling.training.loop import DivergedError, Progress, Training, TrialFailedError, Window, training_loop
 from tfrs_scaling.training.metrics import Metrics, prior_correction
 
-# Kept until the trial's process ends: destroying TensorFlow's iterators one by one takes seconds.
-_KEEP_ALIVE: list[Any] = []
+
+@dataclasses.dataclass
+class Kept:
+    """What the trials of a shape that run in one process share: it is traced and read once.
+
+    Attributes:
+        strategy: the devices.
+        traced: the model, and its functions that train and predict; None before the first training, and where each
+            training is traced anew.
+        splits: iterators and numbers of batches of the evaluation splits.
+        trainings: those that ended.
+    """
+
+    strategy: tf.distribute.Strategy | None = None
+    traced: tuple[DLRM, Callable[..., Any], Callable[..., Any]] | None = None
+    splits: dict[SplitName, tuple[Any, int]] = dataclasses.field(default_factory=dict)
+    trainings: list[Training] = dataclasses.field(default_factory=list)
+
+
+# By shape, until the process ends: destroying TensorFlow's iterators one by one takes seconds.
+_KEPT: dict[tuple[str, ...], Kept] = {}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,8 +77,10 @@ def run_trial(
 ) -> Trained:
     """Train one shape, and write its measurements as TensorBoard summaries, whose step is the number of training rows.
 
-    Must run in a process of its own: it sets TensorFlow's threads, seed and determinism for good. Under
-    ``multi_worker`` each worker calls it for the same trial: all train and measure, the chief writes.
+    Must run in a process for it and other trials of its study: it sets TensorFlow's threads and determinism for good.
+    What an earlier trial of the same shape made is used again; the measurements are the same to the last bit.
+
+    Under ``multi_worker`` each worker calls it for the same trial: all train and measure, the chief writes.
 
     ``report`` is called with the progress every few seconds. ``threads`` are the CPU threads to use.
 
@@ -76,7 +97,9 @@ def run_trial(
     if strategy_name == "cpu":  # elsewhere some operations have no deterministic kernel and would refuse to run
         tf.config.experimental.enable_op_determinism()
     worker = this_worker() if strategy_name == "multi_worker" else ALONE
-    build = Build(need.trial, config, data, make_strategy(strategy_name), on_tpu=strategy_name == "tpu")
+    kept = _KEPT.setdefault((need.trial.shape_id, config.config_hash, str(data.folder), strategy_name), Kept())
+    kept.strategy = kept.strategy or make_strategy(strategy_name)
+    build = Build(need.trial, config, data, kept.strategy, on_tpu=strategy_name == "tpu", kept=kept)
     return measure_ladder(build, directory, report, need=need, worker=worker, started=started)
 
 
@@ -137,7 +160,8 @@ def measure_ladder(
         if stopped := need.why_stop(len(validation_ne) - 1, validation_ne[-1], config.ladder):
             break
     record.close()
-    _KEEP_ALIVE.append((training, splits))
+    if training is not None:
+        build.kept.trainings.append(training)
     return Trained(tuple(validation_ne), stopped, diverged)
 
 
@@ -147,6 +171,7 @@ class Build:
 
     Attributes:
         on_tpu: whether these are a TPU's, which takes batches of one static size and ids by feature.
+        kept: what earlier trials of the shape made, and later ones will use.
     """
 
     trial: Trial
@@ -154,6 +179,7 @@ class Build:
     data: ClickData
     strategy: tf.distribute.Strategy
     on_tpu: bool = False
+    kept: Kept = dataclasses.field(default_factory=Kept)
 
     @functools.cached_property
     def schema(self) -> Schema:
@@ -200,11 +226,34 @@ class Build:
         with self.strategy.scope():
             return make_model(self.shape, self.schema, training, self.trial.learning_rate, replica_batch_size, steps)
 
+    @property
+    def traces_once(self) -> bool:
+        """Whether a traced training can be used for another: elsewhere the number of steps, or a table's optimizer, is
+        part of it, or copies on several replicas would have to be initialised together."""
+        constant = self.config.training.schedule == "constant"
+        return (
+            constant
+            and self.strategy.num_replicas_in_sync == 1
+            and stacks_tables(self.config.training, on_tpu=self.on_tpu)
+        )
+
+    def traced(self, steps: int) -> tuple[DLRM, Callable[..., Any], Callable[..., Any]]:
+        """The model as initialised from the trial's seed, and its functions that train and predict."""
+        if self.kept.traced is not None:
+            tf.keras.utils.set_random_seed(self.trial.seed)
+            model = self.kept.traced[0]
+            initialise_again(model, self.shape, self.schema, self.config.training, self.trial.learning_rate)
+            return self.kept.traced
+        model = self.model(steps)
+        traced = model, training_loop(self.strategy, model), predictor(self.strategy, model)
+        if self.traces_once:
+            self.kept.traced = traced
+        return traced
+
     def training(self, steps: int, trained: int, report: Callable[[Progress], None], *, together: bool) -> Training:
         """A training of so many steps, for a trial that was trained on ``trained`` rows before."""
-        model, epochs = self.model(steps), self.trial.epochs
+        (_, train_steps, predict), epochs = self.traced(steps), self.trial.epochs
         passes = self.training_rows().take(steps // epochs).repeat(epochs)
-        train_steps, predict = training_loop(self.strategy, model), predictor(self.strategy, model)
         batch_size = self.config.training.batch_size
         return Training(train_steps, predict, self.iterator(passes), batch_size, trained, report, together=together)
 
@@ -213,10 +262,12 @@ class Build:
 
         All rows count, whatever share of the negatives the trial is trained on.
         """
-        size = self.config.training.batch_size if self.on_tpu else self.config.training.evaluation_batch_size
-        rows = batches(self.data, split, size, self.shape.table_rows, train=False, schema=self.schema)
-        endless, count = evaluation_batches(rows, self.data.manifest.splits[split].rows)
-        return self.iterator(endless), count
+        if split not in self.kept.splits:
+            size = self.config.training.batch_size if self.on_tpu else self.config.training.evaluation_batch_size
+            rows = batches(self.data, split, size, self.shape.table_rows, train=False, schema=self.schema)
+            endless, count = evaluation_batches(rows, self.data.manifest.splits[split].rows)
+            self.kept.splits[split] = self.iterator(endless), count
+        return self.kept.splits[split]
 
     def iterator(self, dataset: tf.data.Dataset) -> Any:
         """The batches on the strategy's devices, their ids as the embedding layer takes them."""

@@ -107,12 +107,12 @@ class SearchTest(tf.test.TestCase):
         self.assertEqual(study.rates("D-1"), [0.04, 0.02, 0.08, 0.04])
         self.assertEqual(study.rates("D-1", "ok"), [0.04, 0.04])
         self.assertEqual([n.trial.seed for n in study.needs().needs], [0, 0, 0, 5])
-        # The larger rate is judged from the middle on, the smaller at the last rung but one.
+        # Both are judged from the middle on: of six rungs the smaller one at the last but two.
         rungs = {t: len(study.records[f"D-1-lr{t}-seed0"]["rungs"]) for t in ("0.02", "0.04", "0.08")}
-        self.assertEqual(rungs, {"0.02": 5, "0.04": 6, "0.08": 4})
+        self.assertEqual(rungs, {"0.02": 4, "0.04": 6, "0.08": 4})
         self.assertEqual(
             study.records["D-1-lr0.08-seed0"]["reason"],
-            "its learning rate is worse than another: validation NE 0.8400 after 2,048 rows, more than 0.8250",
+            "its learning rate is worse than another: validation NE 0.8400 after 2,048 rows, more than 0.8210",
         )
 
     def test_found_rate_is_the_best_of_an_exhaustive_grid_wherever_it_lies(self) -> None:
@@ -125,14 +125,14 @@ class SearchTest(tf.test.TestCase):
             for shape in shapes(config):
                 ne = {rate: study.ne(dataclasses.replace(shape, learning_rate=rate), top) for rate in RATES}
                 found = min(study.rates(shape.shape_id, "ok"), key=ne.__getitem__)
-                self.assertEqual(found, min(RATES, key=ne.__getitem__), f"{case} {shape.shape_id}")
+                self.assertLessEqual(ne[found], min(ne.values()) + MARGIN, f"{case} {shape.shape_id}")
 
     def test_smaller_rate_that_catches_up_late_is_not_stopped(self) -> None:
-        # At 2,048 rows the best is .04, at the top .02; half of it is a third of MARGIN worse in the middle.
-        study = Study(auto(), planted(lambda _: 0.02, cost=0.01, drift=0.5))
+        # At the last rung but two .02 is worse than .04 by .002, which would stop a larger rate; at the top it is best.
+        study = Study(auto(), planted(lambda _: 0.02, cost=0.01, drift=0.3))
         study.finish()
         self.assertIn(0.02, study.rates("D-1", "ok"))
-        self.assertIn(0.01, study.rates("D-1"))
+        self.assertEqual(study.rates("D-1")[-1], 0.01)
 
     def test_search_starts_where_the_neighbour_s_ended(self) -> None:
         config = auto(V=["1/16", "1/4", 4], H=[2], VH=True, A=["cross"], E=[2, 4])
@@ -216,6 +216,12 @@ class SearchTest(tf.test.TestCase):
                 for name in failed:
                     del study.records[name]
             self.assertEqual(study.table(), whole.table(), seed)
+
+    def test_rates_that_hardly_matter_are_not_followed(self) -> None:
+        for cost, tried in ((1e-4, 3), (2e-3, 6)):
+            study = Study(auto(), planted(lambda _: 0.005, cost=cost))
+            study.finish()
+            self.assertLen(study.rates("D-1"), tried)
 
     def test_margin_is_what_a_rate_may_be_worse_by(self) -> None:
         for above, stopped in ((0.9 * MARGIN, False), (1.1 * MARGIN, True)):

@@ -17,6 +17,7 @@ from tfrs_scaling.model.dlrm import DLRM, make_model
 from tfrs_scaling.study.export import MEASURED, read_scalars
 from tfrs_scaling.study.search import Need
 from tfrs_scaling.study.trials import Trial, all_trials
+from tfrs_scaling.training import trial as trial_module
 from tfrs_scaling.training.isolation import IsolatedError, run_isolated
 from tfrs_scaling.training.loop import Progress
 from tfrs_scaling.training.trial import Build, Trained, measure_ladder, run_trial
@@ -72,6 +73,34 @@ class TrialTest(tf.test.TestCase):
         self.assertEqual(
             self.run_trial(trial, self.config, "first")[:2], self.run_trial(trial, self.config, "second")[:2]
         )
+
+    def test_trials_of_a_shape_in_one_process_are_those_of_processes_of_their_own_to_the_last_bit(self) -> None:
+        config = tiny_config(examples=[256, 512], E=[2])
+        for optimizer in ("adagrad", "adam"):
+            dense: Any = {"dense_optimizer": optimizer, "dense_learning_rate": 0.01 if optimizer == "adam" else None}
+            config = dataclasses.replace(config, training=dataclasses.replace(config.training, **dense))
+            baseline, epochs = all_trials(config)
+            trials = [
+                dataclasses.replace(trial, learning_rate=rate, seed=seed)
+                for trial in (baseline, epochs)
+                for rate, seed in ((0.04, 0), (0.04, 1), (0.08, 1))
+            ]
+            self.folder = Path(self.get_temp_dir()) / f"{self._testMethodName} {optimizer}"
+            together = self.run_together([(trial, config, run_trial) for trial in trials])
+            alone = [self.run_trial(trial, config, trial.trial_id)[0] for trial in trials[2::3]]
+            self.assertEqual(together[2::3], alone)
+            self.assertLen({run["test/ne"][512] for run in together}, len(trials))
+
+    def test_functions_are_traced_once_for_a_shape(self) -> None:
+        config = tiny_config(examples=[256, 512])
+        (trial,) = all_trials(config)
+        runs = [(dataclasses.replace(trial, seed=seed), config, run_trial) for seed in range(3)]
+        directories = [self.folder / str(seed) for seed in range(3)]
+        for directory in directories:
+            directory.mkdir()
+        arguments = (runs, self.data, directories)
+        traces = run_isolated(_traces, arguments, self.folder / "log.txt", print, threading.Event())
+        self.assertEqual(traces, [1, 1])
 
     def run_together(self, runs: list[tuple[Trial, Config, Any]]) -> list[dict[str, Any]]:
         """The scalars of trials that one process runs one after the other, for speed."""
@@ -231,6 +260,13 @@ def _one_after_the_other(
 ) -> None:
     for (trial, config, train), directory in zip(runs, directories, strict=True):
         train(Need(trial), config, data, directory, "cpu", 1, report)
+
+
+def _traces(*arguments: Any) -> list[int]:
+    _one_after_the_other(*arguments)
+    functions: list[Any]
+    ((_, *functions),) = [kept.traced for kept in trial_module._KEPT.values() if kept.traced]
+    return [function.experimental_get_tracing_count() for function in functions]
 
 
 class _StartingAsSeed0(Build):
