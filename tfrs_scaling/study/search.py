@@ -15,6 +15,7 @@ trains what, and in whatever order, studies of the same data decide alike.
 
 import dataclasses
 import math
+from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -134,6 +135,19 @@ def neighbour(shape: Trial, every: list[Trial]) -> Trial | None:
         and abs(math.log(other.multiplier)) < abs(distance)
     ]
     return max(between, key=lambda other: abs(math.log(other.multiplier)), default=baseline)
+
+
+def waiting_for(config: Config) -> Counter[str]:
+    """How many shapes' searches start, directly or through others, where that of each shape (its id) ends."""
+    counts: Counter[str] = Counter()
+    if config.training.learning_rates == "auto":
+        every = shapes(config)
+        for shape in every:
+            near = neighbour(shape, every)
+            while near is not None:
+                counts[near.shape_id] += 1
+                near = neighbour(near, every)
+    return counts
 
 
 @dataclasses.dataclass(frozen=True)

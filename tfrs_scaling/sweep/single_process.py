@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from tfrs_scaling.config import Config
 from tfrs_scaling.planning.plan import PlannedTrial, by_shape
-from tfrs_scaling.study.search import Need, Record
+from tfrs_scaling.study.search import Need, Record, waiting_for
 from tfrs_scaling.study.workdir import Workdir
 from tfrs_scaling.sweep.agenda import Agenda
 from tfrs_scaling.sweep.grid import IDLE, RUNNING, STOPPED, GridOracle
@@ -37,18 +37,20 @@ def sweep(
         InputError: the workdir cannot be written to.
     """
     prepare_workdir(config, workdir)
-    longest = by_shape(planned)
+    longest, followers = by_shape(planned), waiting_for(config)
     agenda = Agenda(config, workdir, retry=True)
     oracle = GridOracle(config, workdir.keras_tuner)
     lock = threading.Lock()
 
+    def order(name: str) -> tuple[bool, int, float]:
+        """The baseline first, since nothing can be said without it; then shapes that others wait for; then the longest,
+        so that none ends alone."""
+        shape_id = agenda.needs[name].trial.shape_id
+        return not name.startswith("D-"), -followers[shape_id], -longest[shape_id].seconds
+
     def add(needs: Iterable[Need]) -> None:
         oracle.add(need.trial for need in needs)
-        # The baseline first, since nothing can be said without it; then the longest, so that none ends alone.
-        oracle.waiting = sorted(
-            oracle.waiting,
-            key=lambda name: (not name.startswith("D-"), -longest[agenda.needs[name].trial.shape_id].seconds),
-        )
+        oracle.waiting = sorted(oracle.waiting, key=order)
         write_plan(workdir, agenda, planned, on_plan)
 
     def next_trial(job: int) -> tuple[str, str]:

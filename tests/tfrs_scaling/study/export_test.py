@@ -97,7 +97,11 @@ class ExportTest(tf.test.TestCase):
         third = {"0.04": 0.9, "0.08": 0.902, "0.02": 0.904}
         for rate, ne in third.items():
             rungs = [0.99, 0.95, ne, 0.8 + ne / 10][: 3 if rate == "0.08" else 4]
-            status = {"status": "stopped" if rate == "0.08" else "ok", "reason": "worse", "diverged": False}
+            status: dict[str, Any] = {
+                "status": "stopped" if rate == "0.08" else "ok",
+                "reason": "worse",
+                "diverged": False,
+            }
             self.finished(f"D-1-lr{rate}-seed0", config.ladder[: len(rungs)], **status, rungs=rungs)
         runs = export(config, self.data.manifest, self.workdir)
         write_runs(runs, self.workdir.runs)

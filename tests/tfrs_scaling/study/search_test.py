@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from tests.helpers.studies import tiny_config
 from tfrs_scaling.config import Config
-from tfrs_scaling.study.search import MARGIN, RATES, Need, Needs, needs_of, neighbour
+from tfrs_scaling.study.search import MARGIN, RATES, Need, Needs, needs_of, neighbour, waiting_for
 from tfrs_scaling.study.trials import Trial, all_trials, shapes
 
 LADDER = (256, 512, 1024, 2048, 4096, 8192)
@@ -145,6 +145,8 @@ class SearchTest(tf.test.TestCase):
                 "E-2": "D-1", "E-4": "E-2", "VH-1_16x2": "V-1_16", "VH-1_4x2": "V-1_4", "VH-4x2": "V-4",
             },
         )  # fmt: skip
+        followers = {"D-1": 10, "V-1_4": 3, "V-1_16": 1, "V-4": 1, "E-2": 1}
+        self.assertEqual(waiting_for(config), followers)
         study = Study(config, planted(lambda t: {"V-1_4": 0.16, "V-1_16": 0.32}.get(t.shape_id, 0.04)))
         study.finish()
         self.assertEqual(study.rates("V-1_4")[0], 0.04)
