@@ -24,7 +24,7 @@ from tfrs_scaling.fit.schemes import SCHEMES, Axis
 from tfrs_scaling.fit.table_file import TableFile, read_table_file
 
 TIMING_COLUMNS = ("examples_per_second", "wall_seconds")  # differ between two runs of one study
-STATUSES = ("ok", "failed", "skipped")
+STATUSES = ("ok", "failed", "skipped", "stopped")  # stopped: not trained at further sizes, its rate being bad
 FLAGS = ("collapsed", "lr_at_edge", "plateau")
 
 _ALLOWED = {"scheme": tuple(SCHEMES), "status": STATUSES}

@@ -18,8 +18,9 @@ def collapsed_trials(runs: pd.DataFrame) -> list[str]:
 def selected_learning_rate(runs: pd.DataFrame) -> pd.DataFrame:
     """The learning rate of each shape: smallest validation NE at the largest rung, averaged over seeds.
 
-    A learning rate at which some seed failed does not win over one that is complete. The test split takes
-    no part. A tie goes to the smaller learning rate.
+    A learning rate with more seeds wins over one with fewer: where rates are found, the other seeds are trained at the
+    best alone; where they are given, some seed of the other failed. The test split takes no part. A tie goes to the
+    smaller learning rate.
 
     Args:
         runs: The run table.
@@ -42,9 +43,8 @@ def selected_learning_rate(runs: pd.DataFrame) -> pd.DataFrame:
 def _best_learning_rate(trials: pd.DataFrame) -> float:
     ok = trials[trials["status"] == "ok"]
     at_top = ok[ok["examples"] == ok["examples"].max()]
-    seeds = trials["seed"].nunique()
     scores = [
-        (at_rate["seed"].nunique() < seeds, float(at_rate["validation_ne"].mean()), rate)
+        (-at_rate["seed"].nunique(), float(at_rate["validation_ne"].mean()), rate)
         for rate, at_rate in at_top.groupby("learning_rate", dropna=False)  # NaN: not recorded
     ]
     return float(min(scores)[2])
@@ -85,8 +85,8 @@ def with_flags(runs: pd.DataFrame) -> pd.DataFrame:
     """The run table with its ``flags`` column set, from the other columns alone.
 
     ``collapsed``: the trial learned nothing at any rung. ``lr_at_edge``: the learning rate selected for
-    this shape is the smallest or largest of the study's, or the only one, so a better one may lie beyond. ``plateau``:
-    the point lies left of the power-law region of its trial's curve.
+    this shape is the smallest or largest of those tried for it, or the only one, so a better one may lie beyond.
+    ``plateau``: the point lies left of the power-law region of its trial's curve.
 
     Args:
         runs: The run table.
@@ -105,10 +105,12 @@ def with_flags(runs: pd.DataFrame) -> pd.DataFrame:
     dead = ok["trial_id"].isin(collapsed_trials(rows))
     for index in ok.index[dead]:
         marks[index].append("collapsed")
-    rates = rows["learning_rate"]
-    chosen = at_selected_rate(rows)
-    for index in chosen.index[chosen["learning_rate"].isin([rates.min(), rates.max()])]:
-        marks[index].append("lr_at_edge")
+    rates = rows.groupby(SHAPE)["learning_rate"]
+    smallest, largest = rates.transform("min"), rates.transform("max")
+    at_edge = (rows["learning_rate"] == smallest) | (rows["learning_rate"] == largest)
+    for index in at_selected_rate(rows).index:
+        if at_edge[index]:
+            marks[index].append("lr_at_edge")
     for _, curve in ok[~dead].groupby("trial_id", sort=True):
         ladder = curve.sort_values("examples")
         if len(ladder) > 1:

@@ -329,7 +329,7 @@ def fit_study(
         ranking=ranking,
         zones=zones,
         best=best_scheme(lines, bayes_ne, bayes_ne_standard_error or 0.0),
-        missing=_trials(MissingTrial, runs[runs["status"] != "ok"]),
+        missing=_trials(MissingTrial, runs[~runs["status"].isin(["ok", "stopped"])]),
         collapsed=_trials(
             CollapsedTrial, runs[runs["trial_id"].isin(collapsed_trials(runs))].drop_duplicates("trial_id")
         ),

@@ -51,6 +51,18 @@ _MULTIPLIERS: dict[str, Any] = {
 }
 
 
+# Errors do not name these tags: ``strict_yaml`` leaves out what starts with "function-".
+_LearningRates = Annotated[
+    Annotated[Literal["auto"], pydantic.Tag("function-auto")]
+    | Annotated[
+        tuple[Annotated[float, pydantic.Field(gt=0, le=1e3)], ...],
+        pydantic.Field(min_length=1),
+        pydantic.Tag("function-list"),
+    ],
+    pydantic.Discriminator(lambda value: "function-auto" if isinstance(value, str) else "function-list"),
+]
+
+
 @dataclass(frozen=True, config=STRICT)
 class Table:
     """The settings of one feature's table.
@@ -96,7 +108,9 @@ class Training:
 
     Attributes:
         batch_size: rows per step, over all replicas.
-        learning_rates: every shape is trained with each; the one with the best validation NE counts.
+        learning_rates: every shape is trained with each; the one with the best validation NE counts. ``auto``: rates
+            are found for each shape, as ``study.search`` describes, with the first of ``sweep.seeds``; the other seeds
+            are trained at the rate found.
         schedule: schedule of the rates. ``constant``: one pass is measured at every rung of the data ladder. ``linear``
             and ``cosine`` (half a period; Loshchilov and Hutter 2017, without restarts) decay to 0 over all steps of a
             training, so each data size is trained from scratch.
@@ -118,7 +132,7 @@ class Training:
     """
 
     batch_size: Annotated[int, pydantic.Field(ge=1)]
-    learning_rates: Annotated[tuple[Annotated[float, pydantic.Field(gt=0, le=1e3)], ...], pydantic.Field(min_length=1)]
+    learning_rates: _LearningRates
     schedule: Literal["constant", "linear", "cosine"] = "constant"
     table_optimizer: Literal["adagrad", "sgd"] = "adagrad"
     dense_optimizer: Literal["adagrad", "sgd", "adam"] = "adagrad"
@@ -130,7 +144,7 @@ class Training:
     evaluation_batch_size: Annotated[int, pydantic.Field(ge=1)] = 4096
 
     def __post_init__(self) -> None:
-        if len(set(self.learning_rates)) < len(self.learning_rates):
+        if self.learning_rates != "auto" and len(set(self.learning_rates)) < len(self.learning_rates):
             raise ValueError("learning_rates: a value is repeated")
         if self.dense_optimizer == "adam" and self.dense_learning_rate is None:
             raise ValueError("dense_optimizer adam needs a dense_learning_rate of its own; 0.001 is usual")

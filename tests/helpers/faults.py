@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import math
 import os
 import signal
 import subprocess
@@ -20,47 +21,52 @@ from tests.helpers.studies import REPOSITORY
 from tfrs_scaling.config import Config
 from tfrs_scaling.input.shards import ClickData
 from tfrs_scaling.study.export import MEASURED
-from tfrs_scaling.study.trials import Trial
+from tfrs_scaling.study.search import Need
 from tfrs_scaling.study.workdir import Workdir
 from tfrs_scaling.training.loop import Progress
-from tfrs_scaling.training.trial import run_trial
+from tfrs_scaling.training.trial import Trained, run_trial
 
 _COMMAND = "from tests.helpers.faults import command_line; command_line()"
 
 
 def quick_trial(
-    trial: Trial,
+    need: Need,
     config: Config,
     data: ClickData,
     directory: Path,
     strategy: str,
     threads: int,
     report: Callable[[Progress], None],
-) -> float:
-    """Measurements that only the trial decides, in half a second and without training."""
-    rng = np.random.default_rng(list(trial.trial_id.encode()))
+) -> Trained:
+    """Measurements that only the trial decides, in half a second and without training; small rates do better."""
+    rng = np.random.default_rng(list(need.trial.trial_id.encode()))
+    validation, stopped = [], ""
     writer = tf.summary.create_file_writer(str(directory))
     for examples in config.ladder:
         time.sleep(0.5 / len(config.ladder))
+        validation.append(0.5 + abs(math.log2(need.trial.learning_rate / 0.018)) / 50 + 0.001 * rng.random())
         with writer.as_default(step=examples):
             for tag in MEASURED:
-                tf.summary.scalar(tag, rng.random())
+                tf.summary.scalar(tag, validation[-1])
         writer.flush()
         report(Progress(examples, 1000.0))
+        if stopped := need.why_stop(len(validation) - 1, validation[-1], config.ladder):
+            break
     writer.close()
-    return float(rng.random())
+    return Trained(tuple(validation), stopped)
 
 
-def instant_trial(*arguments: Any) -> float:
+def instant_trial(*arguments: Any) -> Trained:
     """Nothing."""
-    return 0.5
+    return Trained((0.5,))
 
 
-def faulty_trial(trial: Trial, config: Config, data: ClickData, directory: Path, *rest: Any) -> float:
+def faulty_trial(need: Need, config: Config, data: ClickData, directory: Path, *rest: Any) -> Trained:
     """A real trial, with a fault that its place in the grid decides."""
+    trial = need.trial
     fault = f"{trial.scheme} {trial.multiplier}"
     if fault == "V 1/2":  # the loss overflows
-        trial = dataclasses.replace(trial, learning_rate=1e30)
+        need = Need(dataclasses.replace(trial, learning_rate=1e30))
     elif fault == "V 1/4":  # the kernel's way to end what takes too much memory
         os.kill(os.getpid(), signal.SIGKILL)
     elif fault == "H 2":
@@ -71,23 +77,23 @@ def faulty_trial(trial: Trial, config: Config, data: ClickData, directory: Path,
         data = ClickData.open(Path(str(data.folder)).with_name("damaged"))
     elif fault == "O 1/2":
         raise ValueError("ids of row 7: -1")
-    return run_trial(trial, config, data, directory, *rest)
+    return run_trial(need, config, data, directory, *rest)
 
 
-def hanging_trial(trial: Trial, *rest: Any) -> float:
+def hanging_trial(need: Need, *rest: Any) -> Trained:
     """V hangs, the others are quick."""
-    if trial.scheme == "V":
+    if need.trial.scheme == "V":
         time.sleep(3600)
-    return quick_trial(trial, *rest)
+    return quick_trial(need, *rest)
 
 
-def greedy_trial(trial: Trial, config: Config, data: ClickData, directory: Path, *rest: Any) -> float:
+def greedy_trial(need: Need, config: Config, data: ClickData, directory: Path, *rest: Any) -> Trained:
     """V fills the disk with its events, the others are quick."""
-    if trial.scheme == "V":
+    if need.trial.scheme == "V":
         with (directory / "events.out.tfevents.endless").open("wb", buffering=0) as file:
             while True:
                 file.write(bytes(4096))
-    return quick_trial(trial, config, data, directory, *rest)
+    return quick_trial(need, config, data, directory, *rest)
 
 
 def command_line() -> None:

@@ -299,8 +299,8 @@ def _fed_to_two_cores(
             return model
 
     strategy.experimental_distribute_dataset = seen
-    ne = measure_ladder(Seen(trial, config, data, strategy, on_tpu=True), directory, rest[-1])
-    return fed, layers[0], ne
+    trained = measure_ladder(Seen(trial, config, data, strategy, on_tpu=True), directory, rest[-1])
+    return fed, layers[0], trained.validation_ne[-1]
 
 
 if __name__ == "__main__":

@@ -120,6 +120,25 @@ def make_model(
     return model
 
 
+def initialise_again(model: DLRM, shape: Shape, schema: Schema, training: Training, learning_rate: float) -> None:
+    """Make a trained model, and its optimizers, what ``make_model`` makes under the seed that Keras was given last.
+
+    The tables must be a ``StackedEmbedding``, the schedule ``constant``. Functions traced with the model stay valid.
+    """
+    assert isinstance(model.embedding, StackedEmbedding)
+    model.embedding.initialise()
+    fresh = DLRM(shape, schema, model.embedding, training.precision)
+    for variable, initial in zip(model.dense_variables, fresh.dense_variables, strict=True):
+        variable.assign(initial)
+    tables, dense = model.optimizer.optimizers
+    tables.learning_rate = learning_rate
+    dense.learning_rate = training.dense_learning_rate or learning_rate
+    for optimizer, kind in ((tables, training.table_optimizer), (dense, training.dense_optimizer)):
+        for state in optimizer.weights:  # the number of steps, and slots
+            of_slots = training.accumulator if kind == "adagrad" and state is not optimizer.iterations else 0
+            state.assign(tf.fill(state.shape, tf.cast(of_slots, state.dtype)))
+
+
 class Projection(tf.keras.layers.Layer):
     """All features' vectors in the schema's order, those of another dimension than the interaction's projected to it.
 

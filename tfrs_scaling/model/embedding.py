@@ -60,8 +60,13 @@ class StackedEmbedding(tf.keras.layers.Layer):
             )
             for stack in self._stacks
         ]
+        self._initial = initial_range, accumulator
+        self.initialise()
+
+    def initialise(self) -> None:
+        """Initialise the tables, also when they were trained before, from the seed that Keras was given."""
         for stack, table in zip(self._stacks, self.table_variables, strict=True):
-            _initialise(table, stack.dim, initial_range, accumulator)
+            _initialise(table, stack.dim, *self._initial)
 
     def call(self, ids: tf.Tensor) -> list[tf.Tensor]:
         """Vectors of ids int32 [batch, slots]; see the module."""

@@ -22,6 +22,7 @@ from tfrs_scaling.input.shards import MANIFEST, SPLITS, ClickData, Split, SplitN
 from tfrs_scaling.planning.cost import TYPICAL, Measured, Speed, Work, fitted_speed
 from tfrs_scaling.planning.plan import PlannedTrial, rows_left
 from tfrs_scaling.study.export import read_scalars
+from tfrs_scaling.study.search import Need
 from tfrs_scaling.training.isolation import IsolatedError, run_isolated, side_by_side
 from tfrs_scaling.training.trial import run_trial
 
@@ -146,7 +147,7 @@ def _measured(
 ) -> Measured | str:
     """A trial's timings, or why there are none."""
     directory.mkdir()
-    arguments = (planned.trial, config, data, directory, strategy, max(1, (os.cpu_count() or 1) // jobs))
+    arguments = (Need(planned.trial), config, data, directory, strategy, max(1, (os.cpu_count() or 1) // jobs))
     started = machine.clock()
     try:
         machine.run(run_trial, arguments, directory / "log.txt", _ignore, stop, on_tpu=strategy == "tpu")

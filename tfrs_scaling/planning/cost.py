@@ -12,6 +12,7 @@ from tfrs_scaling.config import Architecture, Config
 from tfrs_scaling.fit.schemes import BASELINE
 from tfrs_scaling.input.schema import Schema
 from tfrs_scaling.model.accounting import forward_flops, training_flops
+from tfrs_scaling.study.search import usual_rungs
 from tfrs_scaling.study.trials import Trial
 
 
@@ -41,15 +42,17 @@ class Work:
 
 
 def work_of(trial: Trial, config: Config, data_schema: Schema, evaluation_rows: int) -> Work:
-    """The work of a trial: its trainings, and predictions of both evaluation splits at each rung.
+    """The work of a trial: its trainings, and predictions of both evaluation splits at each rung. Where learning rates
+    are found, those beside ``START_RATE`` are assumed to be worse.
 
     ``evaluation_rows`` are those of the validation and test splits together.
     """
     schema, shape = trial.schema(config, data_schema), trial.shape(config, data_schema)
+    rungs = usual_rungs(trial, config)
     return Work(
-        starts=len(trial.trainings(config)),
-        trained=trial.training_rows(config),
-        evaluated=len(config.ladder) * evaluation_rows,
+        starts=len(trial.trainings(config, rungs)),
+        trained=trial.training_rows(config, rungs),
+        evaluated=rungs * evaluation_rows,
         embedding_values=schema.slots[-1].stop * shape.embedding_dim,
         flops_train=training_flops(shape, schema).total,
         flops_forward=forward_flops(shape, schema).total,

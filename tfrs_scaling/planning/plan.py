@@ -79,6 +79,11 @@ def plan_on(config: Config, manifest: Manifest, speed: Speed = TYPICAL) -> list[
     return plan(config, manifest.schema, rows["validation"] + rows["test"], speed)
 
 
+def by_shape(planned: list[PlannedTrial]) -> dict[str, PlannedTrial]:
+    """The longest planned trial of each shape, by ``shape_id``: what any trial of the shape may take."""
+    return {p.trial.shape_id: p for p in sorted(planned, key=lambda p: p.seconds)}
+
+
 def rows_left(split: Split, negative_rate: float) -> int:
     """Rows left of a split when each negative is kept with this probability: a lower bound that holds with odds of
     30,000 to 1."""

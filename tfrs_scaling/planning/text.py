@@ -9,7 +9,7 @@ from tfrs_scaling.config import Config
 from tfrs_scaling.planning.calibration import Calibration
 from tfrs_scaling.planning.cost import wall_seconds
 from tfrs_scaling.planning.plan import PlannedTrial
-from tfrs_scaling.study.trials import why_from_scratch
+from tfrs_scaling.study.trials import START_RATE, why_from_scratch
 
 
 def trial_table(planned: list[PlannedTrial]) -> Table:
@@ -67,9 +67,16 @@ def sentences(
         f"up to {gib(memory)} of memory in the trials"
     )
     rates, seeds = config.training.learning_rates, config.sweep.seeds
-    with_one_rate = [p.seconds for p in runnable if p.trial.learning_rate == rates[0]]
+    if rates == "auto":
+        yield (
+            f"  learning rates are found: here every shape is best at {START_RATE:g}, and half and twice of it are "
+            "stopped; each further rate adds a trial"
+        )
+    first = START_RATE if rates == "auto" else rates[0]
+    with_one_rate = [p.seconds for p in runnable if p.trial.learning_rate == first]
     with_one_seed = [p.seconds for p in runnable if p.trial.seed == seeds[0]]
-    for name, count, with_one in (("learning rates", len(rates), with_one_rate), ("seeds", len(seeds), with_one_seed)):
+    tried = len({p.trial.learning_rate for p in planned})
+    for name, count, with_one in (("learning rates", tried, with_one_rate), ("seeds", len(seeds), with_one_seed)):
         if count > 1 and trials:
             saved = trials - wall_seconds(with_one, jobs)
             yield f"  {count} {name} account for {saved / wall:.0%}; with one it would take {duration(wall - saved)}"

@@ -30,6 +30,7 @@ BEAT_SECONDS = 5.0
 # A worker that shows no activity for this long counts as dead. A network file system may show changes a minute late.
 LOST_SECONDS = 120.0
 DEBRIS_SECONDS = 24 * 3600.0
+REPLACED = ("failed", "stopped")  # outcomes that a later attempt at the trial replaces
 
 
 @dataclasses.dataclass(frozen=True)
@@ -167,7 +168,7 @@ def remove_debris(running: Path) -> None:
 def publish(directory: Path, trial: Path, record: dict[str, Any]) -> dict[str, Any]:
     """End an attempt: its folder becomes the trial's, unless another attempt has already succeeded.
 
-    A failed trial is replaced, a successful one is kept.
+    A failed or stopped trial is replaced, a successful one is kept.
 
     Returns:
         The record that is kept: this one, or that of an attempt that succeeded earlier.
@@ -189,10 +190,10 @@ def publish(directory: Path, trial: Path, record: dict[str, Any]) -> dict[str, A
             _sync(trial.parent)
             return record
         there = read_record(trial)
-        if there is not None and there["status"] != "failed":
+        if there is not None and there["status"] not in REPLACED:
             shutil.rmtree(directory)
             return there
-        _remove_failed(trial, directory.parent)
+        _remove_replaced(trial, directory.parent)
 
 
 def read_record(trial: Path) -> dict[str, Any] | None:
@@ -204,7 +205,7 @@ def read_record(trial: Path) -> dict[str, Any] | None:
     return content
 
 
-def _remove_failed(trial: Path, running: Path) -> None:
+def _remove_replaced(trial: Path, running: Path) -> None:
     """Remove a trial's folder, unless another attempt has succeeded in the meantime."""
     aside = running / f"{trial.name}.{uuid.uuid4().hex[:8]}.old"
     try:
@@ -212,7 +213,7 @@ def _remove_failed(trial: Path, running: Path) -> None:
     except FileNotFoundError:  # somebody else removed it
         return
     moved = read_record(aside)
-    if moved is not None and moved["status"] != "failed":
+    if moved is not None and moved["status"] not in REPLACED:
         try:
             aside.rename(trial)
             return

@@ -14,7 +14,8 @@ from tfrs_scaling.fit.screening import with_flags
 from tfrs_scaling.input.schema import Schema
 from tfrs_scaling.input.shards import Manifest
 from tfrs_scaling.model.accounting import forward_flops, parameters, training_flops
-from tfrs_scaling.study.trials import Trial, all_trials
+from tfrs_scaling.study.search import Need, needs_of
+from tfrs_scaling.study.trials import Trial
 from tfrs_scaling.study.workdir import Workdir
 
 # Summary tag -> column of the run table.
@@ -32,24 +33,25 @@ MEASURED = {
 
 
 def export(config: Config, manifest: Manifest, workdir: Workdir) -> pd.DataFrame:
-    """The run table of a study: a row for every trial at every rung, and one for each trial without measurements.
+    """The run table of a study: a row for every trial at every rung, and one for each trial that was not measured at
+    all of them.
 
     Raises:
         InputError: a trial that has ended lacks measurements; names its folder.
     """
-    rows = [row for trial in all_trials(config) for row in _rows(trial, config, manifest, workdir)]
+    found = needs_of(config, workdir.record)
+    rows = [row for need in found.needs for row in _rows(need, config, manifest, workdir)]
+    rows += [row for shape in found.waiting for row in _rows(Need(shape), config, manifest, workdir)]
     runs: pd.DataFrame = with_flags(pd.DataFrame(rows))
     return runs
 
 
-def _rows(trial: Trial, config: Config, manifest: Manifest, workdir: Workdir) -> list[dict[str, Any]]:
-    record = workdir.record(trial.trial_id) or {
-        "strategy": "",
-        "status": "skipped",
-        "reason": "not run yet",
-        "libraries": "",
-        "machine": "",
-    }
+NOT_RUN = {"strategy": "", "status": "skipped", "reason": "not run yet", "libraries": "", "machine": "", "rungs": ()}
+
+
+def _rows(need: Need, config: Config, manifest: Manifest, workdir: Workdir) -> list[dict[str, Any]]:
+    trial = need.trial
+    record = need.settled(workdir.record(trial.trial_id), config.ladder) or NOT_RUN
     study = workdir.read_study()
     always = {
         "study": config.study,
@@ -65,12 +67,14 @@ def _rows(trial: Trial, config: Config, manifest: Manifest, workdir: Workdir) ->
         "libraries": record["libraries"],
         "machine": record["machine"],
     }
+    rows: list[dict[str, Any]] = []
     if record["status"] != "ok":
-        return [{**always, "examples": 0, "compute": 0.0, **dict.fromkeys(MEASURED.values(), np.nan)}]
+        rows.append({**always, "examples": 0, "compute": 0.0, **dict.fromkeys(MEASURED.values(), np.nan)})
+    if record["status"] not in ("ok", "stopped"):
+        return rows
     directory = workdir.trials / trial.trial_id
     measured = read_scalars(directory)
-    rows = []
-    for examples in config.ladder:
+    for examples in config.ladder[: len(record["rungs"])] if record["status"] == "stopped" else config.ladder:
         missing = [tag for tag in MEASURED if examples not in measured.get(tag, {})]
         if missing:
             raise InputError(
@@ -82,6 +86,8 @@ def _rows(trial: Trial, config: Config, manifest: Manifest, workdir: Workdir) ->
             {
                 **always,
                 **values,
+                "status": "ok",
+                "reason": "",
                 "examples": examples,
                 "compute": float(always["flops_train"]) * examples * trial.epochs,
             }

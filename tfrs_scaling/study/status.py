@@ -96,6 +96,7 @@ def rendered(status: Status) -> RenderableType:
         "done": len(status.with_status("ok")),
         "running": len(status.running),
         "failed": len(status.with_status("failed")),
+        "stopped": len(status.with_status("stopped")),
         "skipped": len(status.with_status("skipped")),
         "to do": len(status.to_do),
     }

@@ -12,6 +12,7 @@ from tfrs_scaling.model.shape import Shape, baseline_shape, scale
 from tfrs_scaling.study.features import keep_features
 
 ONE = fractions.Fraction(1)
+START_RATE = 0.04  # learning rate at which the search for the baseline's best starts
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,11 +36,16 @@ class Trial:
     architecture: Architecture | None = None
 
     @property
-    def trial_id(self) -> str:
-        """A name for people and for folders: ``V-1_64-lr0.02-seed0``, ``VH-1_4x2-…``, ``D-1-cross-…``."""
+    def shape_id(self) -> str:
+        """A name for its shape, whatever learning rate and seed: ``V-1_64``, ``VH-1_4x2``, ``D-1-cross``."""
         multiplier = f"{self.multiplier}x{self.dim_multiplier}" if self.scheme == "VH" else str(self.multiplier)
         architecture = f"-{self.architecture}" if self.architecture else ""
-        return f"{self.scheme}-{multiplier.replace('/', '_')}{architecture}-lr{self.learning_rate:g}-seed{self.seed}"
+        return f"{self.scheme}-{multiplier.replace('/', '_')}{architecture}"
+
+    @property
+    def trial_id(self) -> str:
+        """A name for people and for folders: ``V-1_64-lr0.02-seed0``."""
+        return f"{self.shape_id}-lr{self.learning_rate:g}-seed{self.seed}"
 
     def schema(self, config: Config, schema: Schema) -> Schema:
         """The features that the trial's model sees, out of the data's."""
@@ -79,25 +85,39 @@ class Trial:
         more: its rows are passed over again, or the learning rate depends on where the training ends."""
         return self.epochs > 1 or config.training.schedule != "constant"
 
-    def trainings(self, config: Config) -> tuple[int, ...]:
-        """The steps of each training of the trial: one per data size if they are trained ``from_scratch``, else one."""
-        if self.from_scratch(config):
-            return tuple(self.epochs * steps for steps in config.ladder_steps)
-        return (config.ladder_steps[-1],)
+    def trainings(self, config: Config, rungs: int | None = None) -> tuple[int, ...]:
+        """The steps of each training of the trial, up to so many rungs (None: all): one per data size if they are
+        trained ``from_scratch``, else one."""
+        ladder = config.ladder_steps[:rungs]
+        return tuple(self.epochs * steps for steps in ladder) if self.from_scratch(config) else ladder[-1:]
 
-    def training_rows(self, config: Config) -> int:
-        """Rows trained on in all, a row counted each time."""
-        return config.training.batch_size * sum(self.trainings(config))
+    def training_rows(self, config: Config, rungs: int | None = None) -> int:
+        """Rows trained on in all, a row counted each time, up to so many rungs (None: all)."""
+        return config.training.batch_size * sum(self.trainings(config, rungs))
 
 
 def all_trials(config: Config) -> list[Trial]:
-    """Every trial of the study: the baseline once in each architecture, and each scheme's multipliers, at each learning
-    rate and seed."""
+    """Every trial of the study: each of the ``shapes`` at each learning rate and seed.
+
+    Where rates are found (``training.learning_rates: auto``), those of a study whose every shape is best at
+    ``START_RATE``; which ones it needs in fact is for ``study.search`` to say.
+    """
+    rates, seeds = config.training.learning_rates, config.sweep.seeds
+    if rates == "auto":
+        points = [(START_RATE / 2, seeds[0]), *((START_RATE, seed) for seed in seeds), (2 * START_RATE, seeds[0])]
+    else:
+        points = [(rate, seed) for rate in rates for seed in seeds]
     return [
-        Trial(scheme, multiplier, learning_rate, seed, **others)
+        dataclasses.replace(shape, learning_rate=rate, seed=seed) for shape in shapes(config) for rate, seed in points
+    ]
+
+
+def shapes(config: Config) -> list[Trial]:
+    """Every shape of the study, as its trial at ``START_RATE`` with the first seed: the baseline once in each
+    architecture, and each scheme's multipliers."""
+    return [
+        Trial(scheme, multiplier, START_RATE, config.sweep.seeds[0], **others)
         for scheme, multiplier, others in _points(config.sweep)
-        for learning_rate in config.training.learning_rates
-        for seed in config.sweep.seeds
     ]
 
 
@@ -117,7 +137,7 @@ def _points(sweep: Sweep) -> Iterator[tuple[str, fractions.Fraction, dict[str, A
 
 def why_from_scratch(config: Config) -> str:
     """Which trials train every data size from scratch, and why; empty if none does."""
-    rows = {trial.epochs: trial.training_rows(config) for trial in all_trials(config)}
+    rows = {shape.epochs: shape.training_rows(config) for shape in shapes(config)}
     reasons = []
     if config.training.schedule != "constant":
         reasons.append(

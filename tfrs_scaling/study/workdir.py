@@ -176,11 +176,6 @@ class Workdir:
         """A trial's outcome, or None if it has not ended."""
         return read_record(self.trials / trial_id)
 
-    def is_settled(self, trial_id: str) -> bool:
-        """Whether a trial has ended and a sweep will not run it again."""
-        record = self.record(trial_id)
-        return record is not None and record["status"] != "failed"
-
     def announce(self, trial_id: str | None) -> None:
         """Tell the other workers to join a trial; None: there are no more."""
         write_json(self.announcement, {"trial_id": trial_id, "attempt": uuid.uuid4().hex})

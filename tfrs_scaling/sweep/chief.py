@@ -7,16 +7,18 @@ when the chief is killed and restarted, or when a worker presumed dead turns out
 
 import concurrent.futures
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from tfrs_scaling.config import Config
 from tfrs_scaling.planning.plan import PlannedTrial
 from tfrs_scaling.study.attempts import LOST_SECONDS, Attempt, all_attempts, live_attempts, remove_debris
+from tfrs_scaling.study.search import Need
 from tfrs_scaling.study.workdir import Workdir
+from tfrs_scaling.sweep.agenda import Agenda
 from tfrs_scaling.sweep.grid import INVALID, RUNNING, STOPPED, GridOracle, served
 from tfrs_scaling.sweep.role import Role
-from tfrs_scaling.sweep.runner import Watcher, prepare_workdir
+from tfrs_scaling.sweep.runner import OnPlan, Watcher, prepare_workdir, write_plan
 from tfrs_scaling.training.loop import Progress
 
 POLL_SECONDS = 0.5  # between two looks of the chief into the folder
@@ -33,6 +35,7 @@ def lead(
     *,
     watcher: Watcher,
     say: Callable[[str], None],
+    on_plan: OnPlan = lambda _: None,
 ) -> None:
     """The chief's part of a study: serve until every trial has ended. The workdir must be locked and claimed.
 
@@ -40,9 +43,9 @@ def lead(
         InputError: the address cannot be served.
         KeyboardInterrupt: Ctrl-C was pressed; workers continue with the trials they have.
     """
-    prepare_workdir(config, workdir, planned)
+    prepare_workdir(config, workdir)
     with concurrent.futures.ThreadPoolExecutor(1) as thread:  # every method of the oracle is called in it
-        oracle = thread.submit(ChiefOracle, config, workdir, watcher, say).result()
+        oracle = thread.submit(ChiefOracle, config, workdir, watcher, say, planned, on_plan).result()
         with served(oracle, role.address, thread):
             while thread.submit(oracle.update).result():
                 time.sleep(POLL_SECONDS)
@@ -63,16 +66,18 @@ class ChiefOracle(GridOracle):
         workdir: Workdir,
         watcher: Watcher,
         say: Callable[[str], None],
+        planned: list[PlannedTrial],
+        on_plan: OnPlan = lambda _: None,
         clock: Callable[[], float] = time.monotonic,
     ):
         super().__init__(config, workdir.keras_tuner)
         self._workdir, self._watcher, self._say, self._clock = workdir, watcher, say, clock
+        self._planned, self._on_plan = planned, on_plan
+        self._agenda = Agenda(config, workdir, retry=True)
         self._beats: dict[str, tuple[int, float]] = {}  # tuner: its attempt's last beat, and when that was first seen
         self._asked: dict[str, float] = {}  # tuner not yet told that all is done: when it last asked
-        records = [workdir.record(name) for name in self.names]
-        self._failed_before = {r.get("attempt") for r in records if r and r["status"] == "failed"}
-        self.waiting = [name for name in self.names if not self._has_ended(name)]
         self._assigned: set[str] = set()  # trials that were handed out at least once
+        self._add(self._agenda.needs.values())
         for attempt in live_attempts(workdir.running):  # begun under an earlier chief
             if attempt.trial_id in self.waiting:
                 self.assign(attempt.trial_id, attempt.worker)
@@ -110,6 +115,8 @@ class ChiefOracle(GridOracle):
     def update(self) -> bool:
         """Read from the folder what has ended and which workers were lost; whether there is more to do."""
         attempts = {(attempt.worker, attempt.trial_id): attempt for attempt in all_attempts(self._workdir.running)}
+        if new := self._agenda.update():  # before trials end, lest workers find that there is nothing left to do
+            self._add(new)
         for tuner_id, name in self.running.items():
             if not self._has_ended(name) and self._is_lost(tuner_id, attempts.get((tuner_id, name))):
                 self._take_back(tuner_id, "lost")
@@ -121,6 +128,13 @@ class ChiefOracle(GridOracle):
     def has_askers(self) -> bool:
         """Whether a worker asked recently and has not been told yet that all is done."""
         return any(self._clock() - asked < FAREWELL_SECONDS for asked in self._asked.values())
+
+    def _add(self, needs: Iterable[Need]) -> None:
+        names = [need.trial.trial_id for need in needs]
+        self.add(self._agenda.needs[name].trial for name in names)
+        write_plan(self._workdir, self._agenda, self._planned, self._on_plan)
+        ended = {name for name in names if self._has_ended(name)}
+        self.waiting = [name for name in self.waiting if name not in ended]
 
     def _note_assigned(self, tuner_id: str) -> None:
         name = self.running[tuner_id]
@@ -150,8 +164,8 @@ class ChiefOracle(GridOracle):
 
     def _has_ended(self, name: str) -> bool:
         """Whether a trial has ended; if so, KerasTuner and the watcher are told its outcome."""
-        record = self._workdir.record(name)
-        if record is None or (record["status"] == "failed" and record.get("attempt") in self._failed_before):
+        record = self._agenda.outcome(name)
+        if record is None:
             return False
         self._watcher(name, record)
         self.finish(name, record)

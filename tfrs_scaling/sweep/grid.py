@@ -21,12 +21,13 @@ from keras_tuner.src.engine import conditions
 from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.config import Config
 from tfrs_scaling.fit.schemes import BASELINE, SCALED
+from tfrs_scaling.study.search import RATES
 from tfrs_scaling.study.trials import Trial
 from tfrs_scaling.sweep.runner import OBJECTIVE
 
 _Status = kt.engine.trial.TrialStatus
 RUNNING, IDLE, STOPPED, INVALID = _Status.RUNNING, _Status.IDLE, _Status.STOPPED, _Status.INVALID
-_LAYOUT = "layout"  # the tuner that is given every trial once, before any is run
+_LAYOUT = "layout"  # the tuner that is given every trial once, before it is run
 
 
 def grid(config: Config) -> kt.HyperParameters:
@@ -49,7 +50,7 @@ def grid(config: Config) -> kt.HyperParameters:
         with space.conditional_scope("scheme", ["VH"]):
             choice("multiplier_VH", own["V"])
             choice("dim_multiplier_VH", own["H"])
-    rates = list(config.training.learning_rates)
+    rates = list(RATES if config.training.learning_rates == "auto" else config.training.learning_rates)
     space.Choice("learning_rate", rates, default=rates[0])
     space.Choice("seed", list(config.sweep.seeds), default=config.sweep.seeds[0])
     return space
@@ -69,13 +70,25 @@ def trial_of(values: dict[str, Any], config: Config) -> Trial:
     )
 
 
-class GridOracle(kt.oracles.GridSearchOracle):
-    """KerasTuner's grid, generated in full at the start: which trials wait, and which tuner runs which.
+def values_of(trial: Trial, config: Config) -> dict[str, Any]:
+    """The point of the grid at which a trial is: the inverse of ``trial_of``."""
+    values: dict[str, Any] = {"scheme": trial.scheme}
+    if trial.scheme == BASELINE:
+        values["architecture"] = trial.architecture_in(config)
+    else:
+        values[f"multiplier_{trial.scheme}"] = str(trial.multiplier)
+    if trial.scheme == "VH":
+        values["dim_multiplier_VH"] = str(trial.dim_multiplier)
+    return {**values, "learning_rate": trial.learning_rate, "seed": trial.seed}
 
-    KerasTuner generates the successor of a trial when that trial ends, in case it brings new hyperparameters, and so
-    never runs more than two at a time. Here all trials are known beforehand: they are generated at once and wait in
-    KerasTuner's retry queue. What is done is known from the study's folder, so KerasTuner's own files, which are not
-    written atomically, are rewritten from it at each start.
+
+class GridOracle(kt.Oracle):
+    """KerasTuner's grid, to which points are added as results call for them: which wait, and which tuner runs which.
+
+    KerasTuner's own grid search generates the successor of a trial when that trial ends, and so never runs more than
+    two at a time, and knows no points that depend on results. Here every point is generated as soon as the study needs
+    it, and waits in KerasTuner's retry queue. What is done is known from the study's folder, so KerasTuner's own files,
+    which are not written atomically, are rewritten from it at each start.
 
     Trials have the study's names (``trial_id`` of ``study.trials.Trial``).
 
@@ -93,23 +106,50 @@ class GridOracle(kt.oracles.GridSearchOracle):
         self.verbose = 0
         shutil.rmtree(folder, ignore_errors=True)
         self._set_project_dir(str(folder.parent), folder.name)
-        self._names: dict[str, str] = {}  # by KerasTuner's id, in the order of the grid
-        while (trial := super().create_trial(_LAYOUT)).status == RUNNING:
+        self._config = config
+        self._points: list[dict[str, Any]] = []  # to be generated
+        self._names: dict[str, str] = {}  # by KerasTuner's id, in the order in which they were added
+        self._ids: dict[str, str] = {}
+        self._shapes: dict[str, str] = {}  # by name
+        self._served: dict[str, str] = {}  # the shape of each tuner's last trial
+
+    def add(self, trials: Iterable[Trial]) -> None:
+        """Add points to the grid; they wait behind all others."""
+        for trial in trials:
+            waiting, self.waiting = self.waiting, []  # else one of these would be handed out
+            self._points.append(values_of(trial, self._config))
+            made = super().create_trial(_LAYOUT)
             del self.ongoing_trials[_LAYOUT]
-            self._names[trial.trial_id] = trial_of(trial.hyperparameters.values, config).trial_id
-        self._ids = {name: trial_id for trial_id, name in self._names.items()}
-        self.waiting = self.names
+            self._names[made.trial_id], self._ids[trial.trial_id] = trial.trial_id, made.trial_id
+            self._shapes[trial.trial_id] = trial.shape_id
+            self.waiting = [*waiting, trial.trial_id]
+
+    def create_trial(self, tuner_id: str) -> Any:
+        """A trial for a tuner: the first that waits of the shape that it served last, whose process can go on; else of
+        a shape that no other serves; else the first."""
+        if tuner_id not in self.ongoing_trials and self._retry_queue:
+            mine, all_served = self._served.get(tuner_id), set(self._served.values())
+
+            def rank(name: str) -> int:
+                shape = self._shapes[name]
+                return 0 if shape == mine else 2 if shape in all_served else 1
+
+            first = min(self.waiting, key=rank)
+            self.waiting = [first, *(name for name in self.waiting if name != first)]
+        trial = super().create_trial(tuner_id)
+        if trial.status == RUNNING:
+            self._served[tuner_id] = self._shapes[self.name(trial)]
+        return trial
 
     def populate_space(self, trial_id: str) -> dict[str, Any]:
-        """As KerasTuner's, but the successor of a trial that has not ended is generated too."""
-        response: dict[str, Any] = super().populate_space(trial_id)
-        if response["status"] == RUNNING:
-            self._populate_next.append(trial_id)
-        return response
+        """KerasTuner asks for a new point when none waits."""
+        if self._points:
+            return {"status": RUNNING, "values": self._points.pop()}
+        return {"status": IDLE if self.ongoing_trials else STOPPED}
 
     @property
     def names(self) -> list[str]:
-        """All trials, in the order of the grid."""
+        """All trials, in the order in which they were added."""
         return list(self._names.values())
 
     def name(self, trial: Any) -> str:

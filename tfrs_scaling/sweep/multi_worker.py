@@ -13,8 +13,9 @@ from collections.abc import Callable
 from tfrs_scaling.config import Config
 from tfrs_scaling.hardware import Worker, count_cores
 from tfrs_scaling.input.shards import ClickData
-from tfrs_scaling.study.trials import Trial, all_trials
+from tfrs_scaling.study.search import Need
 from tfrs_scaling.study.workdir import Workdir
+from tfrs_scaling.sweep.agenda import Agenda
 from tfrs_scaling.training.isolation import IsolatedError, run_isolated
 from tfrs_scaling.training.trial import run_trial
 
@@ -35,11 +36,11 @@ def join_as_worker(
         InputError: the chief works on another study or on other data.
         KeyboardInterrupt: Ctrl-C was pressed; a running trial was ended.
     """
-    trials = {trial.trial_id: trial for trial in all_trials(config)}
     # Read before the records, so that an end announced later is seen as new.
     last = workdir.announced()
-    if all(workdir.is_settled(trial_id) for trial_id in trials):
+    if Agenda(config, workdir, retry=True).is_done():
         return
+    agenda = Agenda(config, workdir, retry=False)
     if last is not None and last["trial_id"] is not None:
         last = None  # a trial to join; if its chief is dead, the next chief will announce another one
     while True:
@@ -47,23 +48,27 @@ def join_as_worker(
         if announced is None or announced == last:
             time.sleep(WAIT_SECONDS)
             continue
-        last = announced
         if announced["trial_id"] is None:
             return
+        need = agenda.find(announced["trial_id"])
+        if need is None:  # the outcomes that call for it are not visible here yet
+            time.sleep(WAIT_SECONDS)
+            continue
+        last = announced
         data = ClickData.open(data_folder)
         workdir.check(config, data)
-        failure = _join(trials[announced["trial_id"]], config, data, workdir, worker, announced)
+        failure = _join(need, config, data, workdir, worker, announced)
         if failure:
             say(f"failed {announced['trial_id']}, on worker {worker.index}: {failure}")
 
 
 def _join(
-    trial: Trial, config: Config, data: ClickData, workdir: Workdir, worker: Worker, announced: dict[str, str]
+    need: Need, config: Config, data: ClickData, workdir: Workdir, worker: Worker, announced: dict[str, str]
 ) -> str:
     """Train with the others until the trial ends or the chief moves on; why it failed here, or nothing."""
     stop = threading.Event()
     log = workdir.root / f"worker{worker.index}.txt"
-    arguments = (trial, config, data, workdir.trials / trial.trial_id, "multi_worker", count_cores())
+    arguments = (need, config, data, workdir.trials / need.trial.trial_id, "multi_worker", count_cores())
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
         part = pool.submit(run_isolated, run_trial, arguments, log, lambda _: None, stop)
         try:

@@ -8,23 +8,24 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from tfrs_scaling.fit.runs import STATUSES
 from tfrs_scaling.training.loop import Progress as TrialProgress
 
 
 class SweepProgress:
     """A live line on a terminal, or a line per finished trial elsewhere.
 
-    ``seconds`` are the planned ones of each trial; only their ratios matter. Without a console nothing is shown live.
+    Without a console nothing is shown live.
     """
 
     def __init__(
         self,
-        seconds: Mapping[str, float],
         say: Callable[[str], None],
         console: Console | None = None,
         clock: Callable[[], float] = time.monotonic,
     ):
-        self._seconds, self._say, self._clock = seconds, say, clock
+        self._seconds: Mapping[str, float] = {}
+        self._say, self._clock = say, clock
         self._ended: dict[str, str] = {}
         self._speed: dict[str, float] = {}
         self._found_done = 0.0  # planned seconds of trials that had ended before
@@ -41,9 +42,7 @@ class SweepProgress:
             transient=True,
             disable=console is None or not console.is_terminal,
         )
-        self._task = self._bar.add_task(
-            "sweep", total=sum(seconds.values()), done=0, trials=len(seconds), speed="", left=""
-        )
+        self._task = self._bar.add_task("sweep", done=0, trials=0, speed="", left="")
 
     def __enter__(self) -> "SweepProgress":
         self._bar.start()
@@ -51,6 +50,12 @@ class SweepProgress:
 
     def __exit__(self, *_: object) -> None:
         self._bar.stop()
+
+    def plan(self, seconds: Mapping[str, float]) -> None:
+        """Take the planned seconds of each trial, whenever outcomes add some; only their ratios matter."""
+        with self._lock:
+            self._seconds = seconds
+            self._bar.update(self._task, total=sum(seconds.values()), trials=len(seconds))
 
     def update(self, trial_id: str, state: TrialProgress | Mapping[str, Any]) -> None:
         """Take a trial's progress, or its record once it has ended."""
@@ -70,23 +75,21 @@ class SweepProgress:
 
     def summary(self) -> str:
         """How many trials succeeded, failed or were skipped, and how long that took."""
-        counts = {status: list(self._ended.values()).count(status) for status in ("ok", "failed", "skipped")}
+        counts = {status: list(self._ended.values()).count(status) for status in STATUSES}
         outcomes = ", ".join(f"{count} {status}" for status, count in counts.items() if count)
         return f"{len(self._ended)} trials: {outcomes}; {(self._clock() - self._started) / 60:.1f} min"
 
     def _finish(self, trial_id: str, record: Mapping[str, Any]) -> None:
         was_run = self._speed.pop(trial_id, None) is not None
         self._ended[trial_id] = record["status"]
-        if not was_run and record["status"] == "ok":
+        if not was_run and record["status"] in ("ok", "stopped"):
             self._found_done += self._seconds[trial_id]
-        if record["status"] != "ok":
+        if record["status"] in ("failed", "skipped"):
             self._say(f"{record['status']} {trial_id}: {record['reason']}")
         elif was_run and self._bar.disable:
+            outcome = "stopped" if record["status"] == "stopped" else f"validation NE {record['validation_ne']:.4f}"
             done = sum(self._seconds[name] for name in self._ended)
-            self._say(
-                f"{len(self._ended)}/{len(self._seconds)} trials: {trial_id} validation NE "
-                f"{record['validation_ne']:.4f} {self._left(done)}"
-            )
+            self._say(f"{len(self._ended)}/{len(self._seconds)} trials: {trial_id} {outcome} {self._left(done)}")
 
     def _left(self, done: float) -> str:
         run = done - self._found_done

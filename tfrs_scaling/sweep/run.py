@@ -166,15 +166,16 @@ def _lead(
     jobs = jobs or jobs_at_once(planned, strategy)
     workdir.claim(config, data)
     how = f"{jobs} at a time" if role is None else f"handed out by the chief at {role.address}, in {workdir.root}"
-    say(f"study {config.study}: {len(planned)} trials × {len(config.ladder)} data sizes, {how}")
+    about = "about " * (config.training.learning_rates == "auto")
+    say(f"study {config.study}: {about}{len(planned)} trials × {len(config.ladder)} data sizes, {how}")
     if from_scratch := why_from_scratch(config):
         say(from_scratch)
-    with SweepProgress({p.trial.trial_id: p.seconds for p in planned}, say, console) as progress:
+    with SweepProgress(say, console) as progress:
         if role is not None:
-            lead(config, workdir, planned, role, watcher=progress.update, say=say)
+            lead(config, workdir, planned, role, watcher=progress.update, on_plan=progress.plan, say=say)
         else:
             runner = Runner(config, data, workdir, strategy=strategy, jobs=jobs, time_limit=limit, train=run_trial)
-            sweep(config, workdir, planned, runner, progress.update)
+            sweep(config, workdir, planned, runner, progress.update, progress.plan)
     say(progress.summary())
 
 

@@ -4,39 +4,52 @@ import errno
 import shutil
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.config import Config
 from tfrs_scaling.hardware import StrategyName, count_cores, on_one_gpu, usable_gpus
-from tfrs_scaling.planning.plan import PlannedTrial
+from tfrs_scaling.planning.plan import PlannedTrial, by_shape
 from tfrs_scaling.study.attempts import Heartbeat, begin, publish, remove_debris
+from tfrs_scaling.study.search import Need, Record
 from tfrs_scaling.study.workdir import Workdir, libraries, machine
+from tfrs_scaling.sweep.agenda import Agenda
 from tfrs_scaling.training.hparams import write_layout
-from tfrs_scaling.training.isolation import IsolatedError, run_isolated
+from tfrs_scaling.training.isolation import IsolatedError, Process
 
 if TYPE_CHECKING:
     from tfrs_scaling.input.shards import ClickData
     from tfrs_scaling.training.loop import Progress
+    from tfrs_scaling.training.trial import Trained
 
 OBJECTIVE = "validation_ne"
 # Generous, because plans assume a typical machine and the first trials may be slow: limits are for trials that hang.
 LIMIT_TIMES_PLANNED = 20
 LEAST_LIMIT_SECONDS = 3600.0
 
-# Trains a trial in a process of its own; with the arguments and the result of ``training.trial.run_trial``.
-Train = Callable[..., float]
+_SHARE = ("cpu", "gpu")  # strategies under which a process can run several trials
+# Trains a trial in another process; with the arguments and the result of ``training.trial.run_trial``.
+Train = Callable[..., "Trained"]
+# Called with the planned seconds of each trial.
+OnPlan = Callable[[Mapping[str, float]], None]
 # Called with a trial's id and its progress, or its record once it has ended.
-Watcher = Callable[[str, "Progress | dict[str, Any]"], None]
+Watcher = Callable[[str, "Progress | Record"], None]
 
 
-def prepare_workdir(config: Config, workdir: Workdir, planned: list[PlannedTrial]) -> None:
+def prepare_workdir(config: Config, workdir: Workdir) -> None:
     """Write what a claimed folder holds before the first trial starts."""
     remove_debris(workdir.running)
     write_layout(workdir.root, config)
-    workdir.write_plan({p.trial.trial_id: p.seconds for p in planned})
+
+
+def write_plan(workdir: Workdir, agenda: Agenda, planned: list[PlannedTrial], on_plan: OnPlan) -> None:
+    """Record the planned seconds of each trial, as far as it is known which there are."""
+    seconds, longest = {p.trial.trial_id: p.seconds for p in planned}, by_shape(planned)
+    plan = {name: seconds.get(name, longest[trial.shape_id].seconds) for name, trial in agenda.expected().items()}
+    workdir.write_plan(plan)
+    on_plan(plan)
 
 
 class Runner:
@@ -63,11 +76,12 @@ class Runner:
         self._config, self._data, self._workdir = config, data, workdir
         self._train, self._time_limit = train, time_limit
         self._threads = max(1, count_cores() // jobs)
+        self._processes: dict[int, tuple[str, Process]] = {}  # of each job, with the shape that it serves
 
     def run(
-        self, planned: PlannedTrial, job: int, worker: str, on_progress: Callable[["Progress"], None]
-    ) -> dict[str, Any]:
-        """Run a trial, and record its outcome.
+        self, need: Need, planned: PlannedTrial, job: int, worker: str, on_progress: Callable[["Progress"], None]
+    ) -> Record:
+        """Run a trial, and record its outcome; ``planned`` is a trial of its shape.
 
         Returns:
             The record that is kept: this attempt's, or that of one that succeeded earlier.
@@ -76,7 +90,7 @@ class Runner:
             InputError: the workdir cannot be written to.
             KeyboardInterrupt: ``stop`` was set.
         """
-        trial_id = planned.trial.trial_id
+        trial_id = need.trial.trial_id
         started = time.monotonic()
         try:
             directory = begin(self._workdir.running, trial_id)
@@ -94,7 +108,12 @@ class Runner:
             else:
                 try:
                     with Heartbeat(directory, trial_id, worker) as heartbeat:
-                        record[OBJECTIVE] = self._train_isolated(planned, directory, job, heartbeat, on_progress)
+                        trained = self._train_isolated(need, planned, directory, job, heartbeat, on_progress)
+                    record["rungs"] = trained.validation_ne
+                    if trained.stopped:
+                        record |= {"status": "stopped", "reason": trained.stopped, "diverged": trained.diverged}
+                    else:
+                        record[OBJECTIVE] = trained.validation_ne[-1]
                 except IsolatedError as error:
                     record |= {"status": "failed", "reason": str(error)}
                 except KeyboardInterrupt:
@@ -108,27 +127,34 @@ class Runner:
                 "again to continue"
             ) from error
 
+    def release(self, job: int) -> None:
+        """End a job's process; the job runs no more trials for now."""
+        _, process = self._processes.pop(job, ("", None))
+        if process is not None:
+            process.close()
+
     def limit(self, planned: PlannedTrial) -> float:
         """The time limit of a trial, in seconds."""
         return self._time_limit or max(LEAST_LIMIT_SECONDS, LIMIT_TIMES_PLANNED * planned.seconds)
 
     def _train_isolated(
         self,
+        need: Need,
         planned: PlannedTrial,
         directory: Path,
         job: int,
         heartbeat: Heartbeat,
         on_progress: Callable[["Progress"], None],
-    ) -> float:
+    ) -> "Trained":
         def on_report(progress: "Progress") -> None:
             heartbeat.update(progress.examples, progress.examples_per_second)
             on_progress(progress)
 
         if self.strategy == "multi_worker":
-            self._workdir.announce(planned.trial.trial_id)
+            self._workdir.announce(need.trial.trial_id)
         call: tuple[Any, ...] = (
             self._train,
-            planned.trial,
+            need,
             self._config,
             self._data,
             directory,
@@ -137,16 +163,20 @@ class Runner:
         )
         if self.strategy == "gpu":
             call = (on_one_gpu, job % max(1, usable_gpus()), *call)
-        validation_ne: float = run_isolated(
-            call[0],
-            call[1:],
-            directory / "log.txt",
-            on_report,
-            self.stop,
-            self.limit(planned),
-            on_tpu=self.strategy == "tpu",
+        process = self._process(job, need.trial.shape_id)
+        trained: Trained = process.call(
+            call[0], call[1:], directory / "log.txt", on_report, self.stop, self.limit(planned)
         )
-        return validation_ne
+        return trained
+
+    def _process(self, job: int, shape_id: str) -> Process:
+        """The job's process: the same for trials of one shape, one after the other, where they can share one."""
+        served, process = self._processes.get(job, ("", None))
+        if process is None or served != shape_id or self.strategy not in _SHARE:
+            self.release(job)
+            process = Process(on_tpu=self.strategy == "tpu")
+            self._processes[job] = shape_id, process
+        return process
 
     def _published(self, directory: Path, trial_id: str, record: dict[str, Any]) -> dict[str, Any]:
         trial = self._workdir.trials / trial_id

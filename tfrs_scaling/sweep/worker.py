@@ -13,9 +13,11 @@ from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.config import Config
 from tfrs_scaling.hardware import StrategyName
 from tfrs_scaling.input.shards import ClickData
-from tfrs_scaling.planning.plan import jobs_at_once, plan_on
-from tfrs_scaling.study.trials import all_trials
+from tfrs_scaling.planning.plan import by_shape, jobs_at_once, plan_on
+from tfrs_scaling.study.attempts import LOST_SECONDS
+from tfrs_scaling.study.search import Need, Record
 from tfrs_scaling.study.workdir import Workdir
+from tfrs_scaling.sweep.agenda import Agenda
 from tfrs_scaling.sweep.grid import RUNNING, STOPPED, OracleClient, is_away
 from tfrs_scaling.sweep.role import Role
 from tfrs_scaling.sweep.runner import OBJECTIVE, Runner, Train
@@ -56,8 +58,9 @@ def run_worker(
     chief.wait()
     data = ClickData.open(data_folder)
     workdir.check(config, data)
-    planned = {p.trial.trial_id: p for p in plan_on(config, data.manifest)}
-    jobs = jobs or jobs_at_once(list(planned.values()), strategy)
+    planned = plan_on(config, data.manifest)
+    longest = by_shape(planned)
+    jobs = jobs or jobs_at_once(planned, strategy)
     runner = Runner(
         config, data, workdir, strategy=strategy, jobs=jobs, time_limit=time_limit, train=train, stop=chief.stop
     )
@@ -65,15 +68,20 @@ def run_worker(
     incarnation = uuid.uuid4().hex[:8]  # a new one after a restart
 
     def run_trials(job: int) -> None:
+        try:
+            run_until_done(job)
+        finally:
+            runner.release(job)
+
+    def run_until_done(job: int) -> None:
         tuner_id = f"{role.name}/{job}/{incarnation}"
         while (trial := chief.next_trial(tuner_id)) is not None:
             trial_id, name = trial
-            if name not in planned:
-                raise InputError(f"{role.address}: its chief hands out {name}, which this study does not have")
-            record = workdir.record(name)  # if it is done, but the chief cannot see that yet
+            need = chief.need(name)
+            record = chief.outcome(name)  # if it is done, but the chief cannot see that yet
             if record is None or record["status"] == "failed":
                 try:
-                    record = runner.run(planned[name], job, tuner_id, lambda _: None)
+                    record = runner.run(need, longest[need.trial.shape_id], job, tuner_id, lambda _: None)
                 except KeyboardInterrupt:
                     chief.give_back(trial_id)
                     raise
@@ -90,8 +98,8 @@ class _Chief:
     def __init__(self, config: Config, role: Role, workdir: Workdir, say: Callable[[str], None], wait_seconds: float):
         self._oracle = OracleClient(role.address, config)
         self._workdir, self._say, self._wait_seconds = workdir, say, wait_seconds
-        self._address, self._trial_ids = role.address, [trial.trial_id for trial in all_trials(config)]
-        self._is_missed = False
+        self._address, self._is_missed = role.address, False
+        self._agenda, self._lock = Agenda(config, workdir, retry=False), threading.Lock()
         self.stop = threading.Event()
 
     def wait(self) -> None:
@@ -108,6 +116,27 @@ class _Chief:
                 break
             self.stop.wait(ASK_SECONDS)
         return None
+
+    def need(self, name: str) -> Need:
+        """A trial that was handed out, once this machine sees the outcomes that call for it."""
+        ends = time.monotonic() + LOST_SECONDS
+        while not self.stop.is_set():
+            with self._lock:
+                need = self._agenda.find(name)
+            if need is not None:
+                return need
+            if time.monotonic() > ends:
+                raise InputError(
+                    f"{self._address}: its chief hands out {name}, which is not called for by what "
+                    f"{self._workdir.root} holds"
+                )
+            self.stop.wait(ASK_SECONDS)
+        raise KeyboardInterrupt
+
+    def outcome(self, name: str) -> Record | None:
+        """The record of a trial that was handed out; None if it has to be run, or run again."""
+        with self._lock:
+            return self._agenda.outcome(name)
 
     def end_trial(self, trial_id: str) -> None:
         """Say that a trial has ended; its record is in the study's folder."""
@@ -133,13 +162,14 @@ class _Chief:
             if not self._is_missed:
                 self._is_missed = True
                 self._say(f"waiting for the chief at {self._address}")
-            done = sum(self._workdir.record(trial_id) is not None for trial_id in self._trial_ids)
-            if done == len(self._trial_ids):
+            with self._lock:
+                is_done, done, known = self._agenda.is_done(), self._agenda.done, len(self._agenda.needs)
+            if is_done:
                 return None
             if time.monotonic() - since > self._wait_seconds:
                 raise InputError(
                     f"the chief at {self._address} did not answer for {self._wait_seconds / 60:.0f} min; {done} of "
-                    f"{len(self._trial_ids)} trials are done and kept in {self._workdir.root}. Start the chief again "
+                    f"{known} trials are done and kept in {self._workdir.root}. Start the chief again "
                     "with its command, then this worker with its own"
                 )
             self.stop.wait(min(RETRY_SECONDS, self._wait_seconds))

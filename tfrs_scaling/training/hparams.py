@@ -8,6 +8,7 @@ from tensorboard.plugins.hparams.summary_v2 import hparams_config_pb
 from tensorboard.summary.writer.event_file_writer import EventFileWriter
 
 from tfrs_scaling.config import Config
+from tfrs_scaling.study.search import RATES
 from tfrs_scaling.study.trials import Trial, all_trials
 
 METRICS = {  # the tab shows the first five by default
@@ -42,6 +43,8 @@ def write_layout(root: Path, config: Config) -> None:
     for earlier in root.glob("events.out.tfevents.*"):
         earlier.unlink()
     points = [hyperparameters(trial, config) for trial in all_trials(config)]
+    if config.training.learning_rates == "auto":
+        points += [{**points[0], "learning_rate": rate} for rate in RATES]
     summary = hparams_config_pb(
         hparams=[
             api.HParam(name, api.Discrete(sorted({point[name] for point in points})), name.replace("_", " "))

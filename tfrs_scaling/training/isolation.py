@@ -1,4 +1,4 @@
-"""A function run in a process of its own, started in a fraction of a second.
+"""Functions run in another process, started in a fraction of a second.
 
 The processes are forked from a server that has imported TensorFlow but not started it: each is fresh, none pays for
 the import, and none can harm another. A trial on a TPU is started without the server: importing TensorFlow there takes
@@ -60,70 +60,108 @@ def _folder_for_socket() -> str:
     )
 
 
-def run_isolated(
-    function: Callable[..., Any],
-    arguments: tuple[Any, ...],
-    log: Path,
-    on_report: Callable[[Any], None],
-    stop: threading.Event,
-    limit_seconds: float = math.inf,
-    *,
-    on_tpu: bool = False,
-) -> Any:
-    """Call ``function(*arguments, report)`` in a new process and wait for it.
+class Process:
+    """A process that calls functions, one after the other; started at the first call, and again after one that failed.
 
-    Args:
-        function: importable by name; called with a function that sends reports as its last argument.
-        arguments: all but the last.
-        log: the file for the process's standard output and error.
-        on_report: called in this thread with each report.
-        stop: when it is set, the process is ended.
-        limit_seconds: a process that takes longer is ended.
-        on_tpu: the process may load the TPU's library, which no other may hold.
-
-    Returns:
-        What the function returned.
-
-    Raises:
-        IsolatedError: the function raised (the message says what), its process died (says how), or it took too long.
-        KeyboardInterrupt: ``stop`` was set.
+    ``on_tpu``: it may load the TPU's library, which no other may hold.
     """
-    context = multiprocessing.get_context("spawn") if on_tpu else _CONTEXT
-    if not on_tpu:
-        start_server()
-    receiver, sender = context.Pipe(duplex=False)
-    process = context.Process(target=_serve, args=(function, arguments, str(log), sender), daemon=True)
+
+    def __init__(self, *, on_tpu: bool = False):
+        self._on_tpu = on_tpu
+        self._process: Any = None
+        self._connection: Connection | None = None
+
+    def call(
+        self,
+        function: Callable[..., Any],
+        arguments: tuple[Any, ...],
+        log: Path,
+        on_report: Callable[[Any], None],
+        stop: threading.Event,
+        limit_seconds: float = math.inf,
+    ) -> Any:
+        """Call ``function(*arguments, report)`` there and wait for it.
+
+        Args:
+            function: importable by name; called with a function that sends reports as its last argument.
+            arguments: all but the last.
+            log: the file for the process's standard output and error during the call.
+            on_report: called in this thread with each report.
+            stop: when it is set, the process is ended.
+            limit_seconds: a call that takes longer is ended, and the process with it.
+
+        Returns:
+            What the function returned.
+
+        Raises:
+            IsolatedError: the function raised (the message says what), the process died (says how), or it took too
+                long. The process has ended.
+            KeyboardInterrupt: ``stop`` was set. The process has ended.
+        """
+        ends = time.monotonic() + limit_seconds
+        try:
+            if self._process is None or not self._process.is_alive():
+                self._start()
+            assert self._connection is not None
+            self._connection.send((function, arguments, str(log)))
+            while True:
+                if stop.is_set():
+                    raise KeyboardInterrupt
+                if time.monotonic() > ends:
+                    raise IsolatedError(
+                        f"took longer than {limit_seconds / 60:g} min and was ended; --time-limit gives it more"
+                    )
+                if not self._connection.poll(0.2):
+                    continue
+                kind, content = self._connection.recv()
+                if kind == "report":
+                    on_report(content)
+                elif kind == "returned":
+                    return content
+                else:
+                    raise IsolatedError(content)
+        except (EOFError, ConnectionError):
+            self._process.join()
+            death = _death(self._process.exitcode or 0, log)
+            self.close()
+            raise IsolatedError(death) from None
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """End the process, if there is one."""
+        if self._connection is not None:
+            self._connection.close()
+        if self._process is not None:
+            self._process.kill()  # harmless if it has ended
+            self._process.join()
+        self._process = self._connection = None
+
+    def _start(self) -> None:
+        self.close()
+        context = multiprocessing.get_context("spawn") if self._on_tpu else _CONTEXT
+        if not self._on_tpu:
+            start_server()
+        self._connection, theirs = context.Pipe()
+        self._process = context.Process(target=_serve, args=(theirs,), daemon=True)
+        try:
+            with variables(tpu_trial_environment() if self._on_tpu else {}):
+                self._process.start()
+        except (OSError, EOFError) as error:  # no process or memory left, or the server was killed at this moment
+            self._process = None
+            raise IsolatedError(f"the trial's process could not be started: {error}") from error
+        finally:
+            theirs.close()
+
+
+def run_isolated(*arguments: Any, on_tpu: bool = False) -> Any:
+    """``Process.call`` in a process of its own, which ends with the call."""
+    process = Process(on_tpu=on_tpu)
     try:
-        with variables(tpu_trial_environment() if on_tpu else {}):
-            process.start()
-    except (OSError, EOFError) as error:  # no process or memory left, or the server was killed at this moment
-        raise IsolatedError(f"the trial's process could not be started: {error}") from error
-    sender.close()
-    ends = time.monotonic() + limit_seconds
-    try:
-        while True:
-            if stop.is_set():
-                raise KeyboardInterrupt
-            if time.monotonic() > ends:
-                raise IsolatedError(
-                    f"took longer than {limit_seconds / 60:g} min and was ended; --time-limit gives it more"
-                )
-            if not receiver.poll(0.2):
-                continue
-            kind, content = receiver.recv()
-            if kind == "report":
-                on_report(content)
-            elif kind == "returned":
-                return content
-            else:
-                raise IsolatedError(content)
-    except EOFError:
-        process.join()
-        raise IsolatedError(_death(process.exitcode or 0, log)) from None
+        return process.call(*arguments)
     finally:
-        receiver.close()
-        process.kill()  # harmless if it has ended
-        process.join()
+        process.close()
 
 
 def side_by_side(work: Callable[[Item], None], items: Sequence[Item], at_a_time: int, stop: threading.Event) -> None:
@@ -155,14 +193,22 @@ def _last_words(log: Path) -> str:
     return next((f": {line[:300]}" for line in reversed(lines) if line.startswith("F0") or " F " in line[:40]), "")
 
 
-def _serve(function: Callable[..., Any], arguments: tuple[Any, ...], log: str, sender: Connection) -> None:
+def _serve(connection: Connection) -> None:
     _end_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
+    with contextlib.suppress(EOFError):  # the parent has closed its end
+        while True:
+            connection.send(_outcome(connection, *connection.recv()))
+    os._exit(0)  # skip interpreter shutdown, which TensorFlow's threads can block
+
+
+def _outcome(connection: Connection, function: Callable[..., Any], arguments: tuple[Any, ...], log: str) -> Any:
     try:
         descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
         os.dup2(descriptor, 1)
         os.dup2(descriptor, 2)
-        message = ("returned", function(*arguments, lambda content: sender.send(("report", content))))
+        os.close(descriptor)
+        message = ("returned", function(*arguments, lambda content: connection.send(("report", content))))
         sys.stdout.flush()
     except Exception as error:  # the reason goes to the run table, the traceback to the log
         message = ("raised", _reason(error))
@@ -170,9 +216,7 @@ def _serve(function: Callable[..., Any], arguments: tuple[Any, ...], log: str, s
             traceback.print_exc()
             sys.stdout.flush()
             sys.stderr.flush()
-    sender.send(message)  # last, because the receiver may kill this process
-    sender.close()
-    os._exit(0)  # skip interpreter shutdown, which TensorFlow's threads can block
+    return message
 
 
 def _reason(error: Exception) -> str:

@@ -21,6 +21,10 @@ class TrialFailedError(RuntimeError):
     """The trial cannot continue; the message is the reason that its rows will show."""
 
 
+class DivergedError(TrialFailedError):
+    """The loss became NaN or infinite."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Progress:
     """How far a trial is.
@@ -73,7 +77,7 @@ class Training:
         """Train until ``end`` steps have been made in all.
 
         Raises:
-            TrialFailedError: the loss became NaN or infinite.
+            DivergedError: the loss became NaN or infinite.
         """
         first, steps = self._done, FIRST_STEPS
         log_loss = clicks = weight = seconds = 0.0
@@ -84,7 +88,7 @@ class Training:
             step_losses, step_clicks, step_weight = (float(each) for each in sums)
             elapsed = time.perf_counter() - started
             if not np.isfinite(step_losses):
-                raise TrialFailedError(
+                raise DivergedError(
                     f"the training loss became {step_losses} between examples {self._done * self._batch_size} and "
                     f"{(self._done + steps) * self._batch_size}; a smaller learning rate may help"
                 )

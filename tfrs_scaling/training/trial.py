@@ -18,41 +18,75 @@ from tfrs_scaling.input.batches import batches
 from tfrs_scaling.input.schema import Schema
 from tfrs_scaling.input.shards import ClickData, SplitName
 from tfrs_scaling.model.accounting import parameters, training_flops
-from tfrs_scaling.model.dlrm import DLRM, make_model, stacks_tables
+from tfrs_scaling.model.dlrm import DLRM, initialise_again, make_model, stacks_tables
 from tfrs_scaling.model.embedding import ids_by_feature
 from tfrs_scaling.model.shape import Shape
+from tfrs_scaling.study.search import Need
 from tfrs_scaling.study.trials import Trial
 from tfrs_scaling.training.evaluation import evaluate, evaluation_batches, predictor
 from tfrs_scaling.training.hparams import hyperparameters
-from tfrs_scaling.training.loop import Progress, Training, TrialFailedError, Window, training_loop
+from tfrs_scaling.training.loop import DivergedError, Progress, Training, TrialFailedError, Window, training_loop
 from tfrs_scaling.training.metrics import Metrics, prior_correction
 
-# Kept until the trial's process ends: destroying TensorFlow's iterators one by one takes seconds.
-_KEEP_ALIVE: list[Any] = []
+
+@dataclasses.dataclass
+class Kept:
+    """What the trials of a shape that run in one process share: it is traced and read once.
+
+    Attributes:
+        strategy: the devices.
+        traced: the model, and its functions that train and predict; None before the first training, and where each
+            training is traced anew.
+        splits: iterators and numbers of batches of the evaluation splits.
+        trainings: those that ended.
+    """
+
+    strategy: tf.distribute.Strategy | None = None
+    traced: tuple[DLRM, Callable[..., Any], Callable[..., Any]] | None = None
+    splits: dict[SplitName, tuple[Any, int]] = dataclasses.field(default_factory=dict)
+    trainings: list[Training] = dataclasses.field(default_factory=list)
+
+
+# By shape, until the process ends: destroying TensorFlow's iterators one by one takes seconds.
+_KEPT: dict[tuple[str, ...], Kept] = {}
+
+
+@dataclasses.dataclass(frozen=True)
+class Trained:
+    """The outcome of a trial.
+
+    Attributes:
+        validation_ne: at each rung measured.
+        stopped: why it was not trained on more rows; empty if it was measured at every rung.
+        diverged: whether it was stopped because its loss became NaN or infinite.
+    """
+
+    validation_ne: tuple[float, ...]
+    stopped: str = ""
+    diverged: bool = False
 
 
 def run_trial(
-    trial: Trial,
+    need: Need,
     config: Config,
     data: ClickData,
     directory: Path,
     strategy_name: StrategyName,
     threads: int,
     report: Callable[[Progress], None],
-) -> float:
+) -> Trained:
     """Train one shape, and write its measurements as TensorBoard summaries, whose step is the number of training rows.
 
-    Must run in a process of its own: it sets TensorFlow's threads, seed and determinism for good. Under
-    ``multi_worker`` each worker calls it for the same trial: all train and measure, the chief writes.
+    Must run in a process for it and other trials of its study: it sets TensorFlow's threads and determinism for good.
+    What an earlier trial of the same shape made is used again; the measurements are the same to the last bit.
+
+    Under ``multi_worker`` each worker calls it for the same trial: all train and measure, the chief writes.
 
     ``report`` is called with the progress every few seconds. ``threads`` are the CPU threads to use.
 
-    Returns:
-        The validation NE at the last rung.
-
     Raises:
-        TrialFailedError: the loss became NaN or infinite, the replicas cannot share a batch evenly, or another worker
-            was lost.
+        TrialFailedError: the loss became NaN or infinite where the need has no limits, the replicas cannot share a
+            batch evenly, or another worker was lost.
         InputError: the strategy is ``multi_worker`` and TF_CONFIG is malformed.
     """
     started = time.perf_counter()
@@ -63,8 +97,10 @@ def run_trial(
     if strategy_name == "cpu":  # elsewhere some operations have no deterministic kernel and would refuse to run
         tf.config.experimental.enable_op_determinism()
     worker = this_worker() if strategy_name == "multi_worker" else ALONE
-    build = Build(trial, config, data, make_strategy(strategy_name), on_tpu=strategy_name == "tpu")
-    return measure_ladder(build, directory, report, worker=worker, started=started)
+    kept = _KEPT.setdefault((need.trial.shape_id, config.config_hash, str(data.folder), strategy_name), Kept())
+    kept.strategy = kept.strategy or make_strategy(strategy_name)
+    build = Build(need.trial, config, data, kept.strategy, on_tpu=strategy_name == "tpu", kept=kept)
+    return measure_ladder(build, directory, report, need=need, worker=worker, started=started)
 
 
 def measure_ladder(
@@ -72,23 +108,27 @@ def measure_ladder(
     directory: Path,
     report: Callable[[Progress], None],
     *,
+    need: Need | None = None,
     worker: Worker = ALONE,
     started: float | None = None,
-) -> float:
+) -> Trained:
     """Train and measure a trial at every rung of its ladder; see ``run_trial``.
 
     A rung is measured on the way to the next one or, if data sizes are trained ``from_scratch``, at the end of its own
     training. Both start alike: from the trial's seed, which also orders the rows.
 
-    ``started`` is the time when the trial started by ``time.perf_counter``; None: now.
+    ``need`` says where it is stopped; None: nowhere. ``started`` is the time when the trial started by
+    ``time.perf_counter``; None: now.
     """
     started = time.perf_counter() if started is None else started
     build.check_batch_size()
     trial, config = build.trial, build.config
+    need = need or Need(trial)
     evaluated: tuple[SplitName, ...] = ("test", "validation")
     splits = {split: build.evaluation(split) for split in evaluated}
     record = _Record(directory, build, worker, started)
-    validation_ne = float("nan")
+    validation_ne: list[float] = []
+    stopped, diverged = "", False
     trainings = iter(trial.trainings(config))
     training: Training | None = None
     before = 0  # the previous rung, in steps
@@ -96,19 +136,34 @@ def measure_ladder(
         with lost_worker_named(worker):
             if training is None or trial.from_scratch(config):
                 trained = 0 if training is None else training.trained
-                training = None  # free the last one's memory before the next one takes as much
-                gc.collect()
+                if training is not None:  # free its memory before the next one takes as much
+                    training = None
+                    gc.collect()
                 training = build.training(next(trainings), trained, report, together=worker.count > 1)
             last_pass = (trial.epochs - 1) * rung
-            training.train_until(last_pass + before)
-            window = training.train_until(last_pass + rung)
+            try:
+                training.train_until(last_pass + before)
+                window = training.train_until(last_pass + rung)
+            except DivergedError:
+                if not need.limits:
+                    raise
+                # Not the error's message: between which rows it was noticed differs from run to run.
+                rows = rung * config.training.batch_size
+                stopped = (
+                    f"its learning rate is too large: the training loss became NaN or infinite before {rows:,} rows"
+                )
+                diverged = True
+                break
             measured = {split: evaluate(training.predict, *rows, build.correction) for split, rows in splits.items()}
-        validation_ne = measured["validation"].ne
+        validation_ne.append(measured["validation"].ne)
         record.write(rung * config.training.batch_size, measured, window)
         before = rung
+        if stopped := need.why_stop(len(validation_ne) - 1, validation_ne[-1], config.ladder):
+            break
     record.close()
-    _KEEP_ALIVE.append((training, splits))
-    return validation_ne
+    if training is not None:
+        build.kept.trainings.append(training)
+    return Trained(tuple(validation_ne), stopped, diverged)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -117,6 +172,7 @@ class Build:
 
     Attributes:
         on_tpu: whether these are a TPU's, which takes batches of one static size and ids by feature.
+        kept: what earlier trials of the shape made, and later ones will use.
     """
 
     trial: Trial
@@ -124,6 +180,7 @@ class Build:
     data: ClickData
     strategy: tf.distribute.Strategy
     on_tpu: bool = False
+    kept: Kept = dataclasses.field(default_factory=Kept)
 
     @functools.cached_property
     def schema(self) -> Schema:
@@ -170,11 +227,35 @@ class Build:
         with self.strategy.scope():
             return make_model(self.shape, self.schema, training, self.trial.learning_rate, replica_batch_size, steps)
 
+    @property
+    def traces_once(self) -> bool:
+        """Whether a traced training can be used for another: elsewhere the number of steps, or a table's optimizer, is
+        part of it, or copies on several replicas would have to be initialised together."""
+        constant = self.config.training.schedule == "constant"
+        return (
+            constant
+            and self.strategy.num_replicas_in_sync == 1
+            and stacks_tables(self.config.training, on_tpu=self.on_tpu)
+        )
+
+    def traced(self, steps: int) -> tuple[DLRM, Callable[..., Any], Callable[..., Any]]:
+        """The model as initialised from the trial's seed, and its functions that train and predict."""
+        if self.kept.traced is not None:
+            tf.keras.utils.set_random_seed(self.trial.seed)
+            model = self.kept.traced[0]
+            initialise_again(model, self.shape, self.schema, self.config.training, self.trial.learning_rate)
+            return self.kept.traced
+        model = self.model(steps)
+        traced = model, training_loop(self.strategy, model), predictor(self.strategy, model)
+        if self.traces_once:
+            self.kept.traced = traced
+            gc.freeze()  # it stays, so garbage collections need not scan it: they took a fifth of a later trial's start
+        return traced
+
     def training(self, steps: int, trained: int, report: Callable[[Progress], None], *, together: bool) -> Training:
         """A training of so many steps, for a trial that was trained on ``trained`` rows before."""
-        model, epochs = self.model(steps), self.trial.epochs
+        (_, train_steps, predict), epochs = self.traced(steps), self.trial.epochs
         passes = self.training_rows().take(steps // epochs).repeat(epochs)
-        train_steps, predict = training_loop(self.strategy, model), predictor(self.strategy, model)
         batch_size = self.config.training.batch_size
         return Training(train_steps, predict, self.iterator(passes), batch_size, trained, report, together=together)
 
@@ -183,10 +264,12 @@ class Build:
 
         All rows count, whatever share of the negatives the trial is trained on.
         """
-        size = self.config.training.batch_size if self.on_tpu else self.config.training.evaluation_batch_size
-        rows = batches(self.data, split, size, self.shape.table_rows, train=False, schema=self.schema)
-        endless, count = evaluation_batches(rows, self.data.manifest.splits[split].rows)
-        return self.iterator(endless), count
+        if split not in self.kept.splits:
+            size = self.config.training.batch_size if self.on_tpu else self.config.training.evaluation_batch_size
+            rows = batches(self.data, split, size, self.shape.table_rows, train=False, schema=self.schema)
+            endless, count = evaluation_batches(rows, self.data.manifest.splits[split].rows)
+            self.kept.splits[split] = self.iterator(endless), count
+        return self.kept.splits[split]
 
     def iterator(self, dataset: tf.data.Dataset) -> Any:
         """The batches on the strategy's devices, their ids as the embedding layer takes them."""

@@ -12,7 +12,7 @@ class SweepBenchmark(tf.test.Benchmark):
 
     def benchmark_jobs(self) -> None:
         """Four narrow shapes, one trial at a time and two."""
-        overrides = ("examples=[65536, 131072]", "V=[]", "H=[1/8, 1/4]", "O=[]", "M=[1/4]")
+        overrides = ("examples=[65536, 131072]", "V=[]", "H=[1/8, 1/4]", "O=[]", "M=[1/4]", "seeds=[0]")
         config = read_config(STUDY, ("training.learning_rates=[0.04]", *(f"sweep.{text}" for text in overrides)))
         data = made(config)
         swept(config, data, jobs=2)  # starts the server of processes

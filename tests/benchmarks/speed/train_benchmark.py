@@ -14,6 +14,7 @@ from tfrs_scaling.input.prepare.prepare import prepare
 from tfrs_scaling.input.prepare.sources import SyntheticSource
 from tfrs_scaling.input.shards import ClickData
 from tfrs_scaling.study.export import read_scalars
+from tfrs_scaling.study.search import Need
 from tfrs_scaling.study.trials import all_trials
 from tfrs_scaling.training.evaluation import evaluate
 from tfrs_scaling.training.isolation import run_isolated
@@ -40,7 +41,7 @@ class TrainBenchmark(tf.test.Benchmark):
         started = time.perf_counter()
         evaluating = run_isolated(
             _seconds_evaluating,
-            (trial, config, data, folder, "cpu", 1),
+            (Need(trial), config, data, folder, "cpu", 1),
             folder / "log.txt",
             lambda _: None,
             threading.Event(),

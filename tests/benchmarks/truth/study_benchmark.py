@@ -29,7 +29,7 @@ from tfrs_scaling.study.export import read_scalars
 from tfrs_scaling.study.trials import Trial, all_trials
 from tfrs_scaling.study.workdir import Workdir
 
-SAMPLED_PER_RUNG = 5  # of 51 shapes and learning rates: a tenth of the grid
+SAMPLED_PER_RUNG = 5  # of the trials: a tenth or less of the grid
 
 
 class StudyBenchmark(tf.test.Benchmark):
@@ -53,15 +53,16 @@ class StudyBenchmark(tf.test.Benchmark):
         planned = plan_on(config, data.manifest, calibration.speed)
         predicted = wall_seconds((p.seconds for p in planned), jobs)
         study = default_study()
-        spent = [spent_by(study.workdir.trials / p.trial.trial_id, config.ladder) for p in planned]
+        spent = {path.parent.name: spent_by(path.parent) for path in study.workdir.trials.glob("*/trial.json")}
         print(f"\nstudy.yaml, {jobs} at a time: {study.wall:.0f} s; predicted {predicted:.0f} s")
         print(f"  after a calibration of {calibration.seconds:.0f} s")
-        steady, tracing, starting = (sum(parts) / jobs / study.wall for parts in zip(*spent, strict=True))
+        steady, tracing, starting = (sum(parts) / jobs / study.wall for parts in zip(*spent.values(), strict=True))
         print(
             f"  training and evaluation {steady:.1%} of it, tracing {tracing:.1%}, start of trials {starting:.1%}, "
             f"all else {1 - steady - tracing - starting:.1%}"
         )
-        ratios = [p.seconds / sum(of_trial) for p, of_trial in zip(planned, spent, strict=True)]
+        seconds = {p.trial.trial_id: p.seconds for p in planned}
+        ratios = [seconds[name] / sum(of_trial) for name, of_trial in spent.items() if name in seconds]
         print(f"  predicted over real by trial: {np.percentile(ratios, [0, 25, 50, 75, 100]).round(2)}")
         extras = {"predicted": predicted, "steady": steady, "tracing": tracing, "starting": starting}
         if study.peak_bytes:
@@ -107,14 +108,15 @@ def default_study() -> Swept:
     return swept(config, data, jobs_at_once(plan_on(config, data.manifest), "cpu"))
 
 
-def spent_by(directory: Path, ladder: tuple[int, ...]) -> tuple[float, float, float]:
+def spent_by(directory: Path) -> tuple[float, float, float]:
     """Seconds that a trial spent on training and evaluation, on tracing its training, and before.
 
-    A trial's first stretch of steps traces the training. What that stretch's rows take without is told by the later
-    ones, and so is what an evaluation takes.
+    A shape's first stretch of steps in a process traces the training. What that stretch's rows take without is told by
+    the later ones, and so is what an evaluation takes.
     """
     scalars = read_scalars(directory)
     wall, speed = scalars["time/wall_seconds"], scalars["time/examples_per_second"]
+    ladder = sorted(wall)
     rows = np.diff((0, *ladder))
     of_training = rows / np.array([speed[examples] for examples in ladder])
     of_evaluation = np.diff([wall[examples] for examples in ladder]) - of_training[1:]

@@ -39,7 +39,8 @@ class FakeMachine:
         if function.__name__ != "run_trial":
             self.now += 7.0  # the server's start
             return function(*arguments, on_report)
-        trial, config, _, directory, _, threads = arguments
+        need, config, _, directory, _, threads = arguments
+        trial = need.trial
         self.ran.append((trial, config, threads))
         if self.fails and trial.trial_id.startswith(self.fails):
             raise IsolatedError("ValueError: too odd")

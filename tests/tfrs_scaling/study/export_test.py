@@ -1,5 +1,6 @@
 import math
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
 import tensorflow as tf
@@ -34,7 +35,9 @@ class ExportTest(tf.test.TestCase):
         with self.workdir.locked():
             self.workdir.claim(self.config, self.data)
 
-    def finished(self, trial_id: str, ladder: tuple[int, ...] = (256, 512, 1024), loss: float = 0.0) -> None:
+    def finished(
+        self, trial_id: str, ladder: tuple[int, ...] = (256, 512, 1024), loss: float = 0.0, **others: Any
+    ) -> None:
         directory = begin(self.workdir.running, trial_id)
         scalars = {tag: {examples: 1 + loss - examples / 1e4 for examples in ladder} for tag in MEASURED}
         write_events(directory, scalars | {"test/base_ctr": dict.fromkeys(ladder, 0.25)})
@@ -42,7 +45,8 @@ class ExportTest(tf.test.TestCase):
             directory,
             self.workdir.trials / trial_id,
             {"status": "ok", "reason": "", "strategy": "cpu", "validation_ne": 1 - ladder[-1] / 1e4}
-            | {"libraries": "tensorflow 2", "machine": "one"},
+            | {"libraries": "tensorflow 2", "machine": "one"}
+            | others,
         )
 
     def test_rows_by_hand(self) -> None:
@@ -84,6 +88,44 @@ class ExportTest(tf.test.TestCase):
         self.assertEqual(chosen.to_dict(), expected | {("cross", "D"): 0.04, ("dot", "E"): 0.08})
         at_edge = runs[runs["flags"].str.contains("lr_at_edge")]
         self.assertEqual({*zip(at_edge["scheme"], at_edge["learning_rate"], strict=True)}, {("E", 0.08)})
+
+    def test_stopped_trial_has_the_rungs_it_reached_and_a_row_that_says_why(self) -> None:
+        content = tiny_content(examples=[128, 256, 512, 1024], V=["1/2"], seeds=[0, 1])
+        content["training"]["learning_rates"] = "auto"
+        config = validated(Config, content, "tiny")
+        # At the third rung .08 is worse by .002; .02 is by .004, and counts as stopped there although it went on.
+        third = {"0.04": 0.9, "0.08": 0.902, "0.02": 0.904}
+        for rate, ne in third.items():
+            rungs = [0.99, 0.95, ne, 0.8 + ne / 10][: 3 if rate == "0.08" else 4]
+            status: dict[str, Any] = {
+                "status": "stopped" if rate == "0.08" else "ok",
+                "reason": "worse",
+                "diverged": False,
+            }
+            self.finished(f"D-1-lr{rate}-seed0", config.ladder[: len(rungs)], **status, rungs=rungs)
+        runs = export(config, self.data.manifest, self.workdir)
+        write_runs(runs, self.workdir.runs)
+        rows = {name: list(zip(of["status"], of["examples"], strict=True)) for name, of in runs.groupby("trial_id")}
+        measured = [("ok", 128), ("ok", 256), ("ok", 512)]
+        waits = [("skipped", 0)]
+        self.assertEqual(
+            rows,
+            {
+                "D-1-lr0.04-seed0": [*measured, ("ok", 1024)],
+                "D-1-lr0.04-seed1": waits,
+                "D-1-lr0.08-seed0": [("stopped", 0), *measured],
+                "D-1-lr0.02-seed0": [("stopped", 0), *measured],
+                "V-1_2-lr0.04-seed0": waits,
+            },
+        )
+        stopped = runs[runs["status"] == "stopped"]
+        self.assertEqual(
+            stopped.set_index("learning_rate")["reason"].to_dict(),
+            {
+                rate: f"its learning rate is worse than another: validation NE {ne} after 512 rows, more than 0.9010"
+                for rate, ne in ((0.02, "0.9040"), (0.08, "0.9020"))
+            },
+        )
 
     def test_trial_that_was_not_run_has_a_row_that_says_so(self) -> None:
         self.finished("D-1-lr0.04-seed0")

@@ -59,7 +59,10 @@ class StatusTest(tf.test.TestCase):
         self.assertEqual(status.seconds_left, 40)
 
     def test_killed_failed_and_skipped(self) -> None:
-        over = {"a": record("ok"), "b": record("failed", "shard [3] is odd"), "c": record("skipped", "too large")}
+        over = {"b": record("failed", "shard [3] is odd"), "c": record("skipped", "too large")}
+        stopped = self.text(self.status({"a": record("stopped", "worse")}))
+        self.assertEqual(stopped.splitlines()[0], "clicks: 4 trials: 0 done, 1 stopped, 3 to do")
+        over["a"] = record("ok")
         self.assertEqual(
             self.text(self.status(over)).splitlines(),
             [

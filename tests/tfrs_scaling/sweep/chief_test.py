@@ -17,7 +17,7 @@ from tests.tfrs_scaling.sweep.multi_worker_test import free_addresses
 from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.common.files import write_json
 from tfrs_scaling.fit.runs import TIMING_COLUMNS, write_runs
-from tfrs_scaling.planning.plan import plan_on
+from tfrs_scaling.planning.plan import plan, plan_on
 from tfrs_scaling.study import attempts
 from tfrs_scaling.study.attempts import Attempt, Heartbeat, Process, begin, publish
 from tfrs_scaling.study.export import export
@@ -44,6 +44,8 @@ class ChiefTest(tf.test.TestCase):
         super().setUp()
         self.workdir = Workdir(Path(self.get_temp_dir()) / self._testMethodName)
         self.config = tiny_config(V=["1/2"], O=[2])
+        assert self.config.synthetic is not None
+        self.planned = plan(self.config, self.config.synthetic.schema(), 100)
         self.names = [trial.trial_id for trial in all_trials(self.config)]
         self.said: list[str] = []
         self.heard: list[tuple[str, Any]] = []
@@ -53,7 +55,7 @@ class ChiefTest(tf.test.TestCase):
         def watcher(name: str, state: Any) -> None:
             self.heard.append((name, state))
 
-        return ChiefOracle(self.config, self.workdir, watcher, self.said.append, clock=lambda: self.now)
+        return ChiefOracle(self.config, self.workdir, watcher, self.said.append, self.planned, clock=lambda: self.now)
 
     def publish(self, name: str, content: dict[str, Any]) -> None:
         publish(begin(self.workdir.running, name), self.workdir.trials / name, content)
@@ -168,7 +170,14 @@ class ChiefTest(tf.test.TestCase):
         for name in self.names:
             self.publish(name, record())
         (address,) = free_addresses(1)
-        lead(self.config, self.workdir, [], Role("chief", address), watcher=lambda *_: None, say=self.said.append)
+        lead(
+            self.config,
+            self.workdir,
+            self.planned,
+            Role("chief", address),
+            watcher=lambda *_: None,
+            say=self.said.append,
+        )
         self.assertLen(list(self.workdir.keras_tuner.glob("trial_*/trial.json")), 3)
 
     def test_address_in_use_is_an_input_error(self) -> None:
@@ -178,7 +187,7 @@ class ChiefTest(tf.test.TestCase):
         other.add_insecure_port(address)
         other.start()
         with self.assertRaisesRegex(InputError, f"{address}: cannot be served; KERASTUNER_ORACLE_IP"):
-            lead(self.config, self.workdir, [], Role("chief", address), watcher=print, say=print)
+            lead(self.config, self.workdir, self.planned, Role("chief", address), watcher=print, say=print)
         other.stop(0)
 
 

@@ -18,6 +18,7 @@ from tests.helpers.studies import tiny_config, tiny_content, tiny_data
 from tests.tfrs_scaling.training.isolation_test import doubled
 from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.common.files import write_json
+from tfrs_scaling.common.strict_yaml import validated
 from tfrs_scaling.config import Config
 from tfrs_scaling.fit.runs import TIMING_COLUMNS
 from tfrs_scaling.planning.plan import plan_on
@@ -71,7 +72,7 @@ class FaultsTest(tf.test.TestCase):
         workdir = Workdir(self.root / "study")
         reasons = self.reasons(self.runs(workdir, faulty_trial, config), config)
         expected = {
-            "V-1_2": r"^TrialFailedError: the training loss became (nan|inf) between examples",
+            "V-1_2": r"^DivergedError: the training loss became (nan|inf) between examples",
             "V-1_4": r"killed \(SIGKILL\): usually because the machine ran out of memory",
             "H-2": "^MemoryError: out of memory$",
             "H-1_2": "^ResourceExhaustedError: .*OOM when allocating",
@@ -144,9 +145,10 @@ class FaultsTest(tf.test.TestCase):
             self.runs(workdir, quick_trial)
 
     def test_kills_of_the_sweep_and_of_trials_leave_the_table_of_an_uninterrupted_one(self) -> None:
-        config_file = self.root / "tiny.yaml"
-        config_file.write_text(yaml.safe_dump(tiny_content(V=["1/2"], O=[2], seeds=[0, 1])))
-        config = tiny_config(V=["1/2"], O=[2], seeds=[0, 1])
+        content = tiny_content(examples=[128, 256, 512, 1024], V=["1/2", "1/4"], O=[2], seeds=[0, 1])
+        content["training"]["learning_rates"] = "auto"
+        config_file, config = self.root / "tiny.yaml", validated(Config, content, "tiny")
+        config_file.write_text(yaml.safe_dump(content))
         killed, whole = Workdir(self.root / "killed"), Workdir(self.root / "whole")
         with Siege(config_file, self.root / "data", killed, members=("",), port=0, quick=True, seed=19) as siege:
             siege.kill(3)

@@ -14,13 +14,15 @@ from tests.tfrs_scaling.sweep.multi_worker_test import free_addresses
 from tfrs_scaling.common.strict_yaml import validated
 from tfrs_scaling.config import Config
 from tfrs_scaling.study.trials import all_trials
-from tfrs_scaling.sweep.grid import IDLE, RUNNING, STOPPED, GridOracle, OracleClient, grid, served, trial_of
+from tfrs_scaling.sweep.grid import IDLE, RUNNING, STOPPED, GridOracle, OracleClient, grid, served, trial_of, values_of
 from tfrs_scaling.sweep.runner import OBJECTIVE
 
 
 class GridTest(tf.test.TestCase):
     def oracle(self, config: Config) -> GridOracle:
-        return GridOracle(config, Path(self.get_temp_dir()) / self._testMethodName)
+        oracle = GridOracle(config, Path(self.get_temp_dir()) / self._testMethodName)
+        oracle.add(all_trials(config))
+        return oracle
 
     def test_grid_is_the_union_of_the_schemes(self) -> None:
         config = tiny_config(V=["1/4", "1/2", 2], H=[2], M=["1/2", 4], seeds=[0, 1])
@@ -32,15 +34,17 @@ class GridTest(tf.test.TestCase):
         values = {"scheme": "V", "multiplier_V": "1/4", "learning_rate": 0.04, "seed": 1}
         self.assertEqual(trial_of(values, config).trial_id, "V-1_4-lr0.04-seed1")
 
-    def test_grid_s_points_are_the_trials_each_once(self) -> None:
+    def test_points_are_the_trials(self) -> None:
         axes: dict[str, Any] = {"V": ["1/2", 2], "H": [2, 4, "1/4"], "VH": True, "F": ["1/2"], "E": [2], "A": ["cross"]}
         content = tiny_content(**axes, seeds=[0, 1])
         content["training"]["learning_rates"] = [0.02, 0.04]
         config = validated(Config, content, "tiny")
-        ids = self.oracle(config).names
-        self.assertCountEqual(ids, [trial.trial_id for trial in all_trials(config)])
+        oracle, trials = self.oracle(config), all_trials(config)
+        self.assertEqual(oracle.names, [trial.trial_id for trial in trials])
         # D and cross, V, H, both, F and E; each at two rates and seeds.
-        self.assertLen(ids, (2 + 2 + 3 + 2 * 3 + 1 + 1) * 2 * 2)
+        self.assertLen(trials, (2 + 2 + 3 + 2 * 3 + 1 + 1) * 2 * 2)
+        self.assertEqual([trial_of(values_of(trial, config), config) for trial in trials], trials)
+        self.assertEqual([trial_of(t.hyperparameters.values, config) for t in oracle.trials.values()], trials)
 
     def test_trials_wait_are_handed_out_taken_back_and_finished(self) -> None:
         config = tiny_config(V=["1/2"], O=[2])
@@ -64,6 +68,18 @@ class GridTest(tf.test.TestCase):
         self.assertEqual(oracle.create_trial("a").status, STOPPED)
         self.assertEqual([t.score for t in oracle.get_best_trials()], [0.5])
 
+    def test_points_added_while_others_run_wait_behind_them(self) -> None:
+        config = tiny_config(V=["1/2"], O=[2])
+        baseline, *others = all_trials(config)
+        oracle = GridOracle(config, Path(self.get_temp_dir()) / self._testMethodName)
+        oracle.add([baseline])
+        self.assertEqual(oracle.name(oracle.create_trial("a")), baseline.trial_id)
+        self.assertEqual(oracle.create_trial("b").status, IDLE)
+        oracle.add(others)
+        oracle.finish(baseline.trial_id, {"status": "stopped", "reason": "its learning rate is worse"})
+        for tuner, trial in zip("ab", others, strict=True):
+            self.assertEqual(oracle.name(oracle.create_trial(tuner)), trial.trial_id)
+
     def test_served_trial_is_the_client_s(self) -> None:
         config = tiny_config(V=["1/2"])
         oracle = self.oracle(config)
@@ -77,13 +93,12 @@ class GridTest(tf.test.TestCase):
     def test_what_keras_tuner_does_not_document_is_still_there(self) -> None:
         """Every undocumented name that the program relies on: if one is gone, sweep/grid.py needs a new way."""
         self.assertRegex(metadata.version("keras-tuner"), r"^1\.4\.")
-        oracle = kt.oracles.GridSearchOracle(
+        oracle = kt.Oracle(
             objective=kt.Objective(OBJECTIVE, "min"), hyperparameters=grid(tiny_config()), allow_new_entries=False,
             tune_new_entries=False,
         )  # fmt: skip
         for name, kind in (
-            ("_retry_queue", list), ("_populate_next", list), ("ongoing_trials", dict), ("trials", dict),
-            ("verbose", int),
+            ("_retry_queue", list), ("ongoing_trials", dict), ("trials", dict), ("verbose", int),
         ):  # fmt: skip
             self.assertIsInstance(getattr(oracle, name), kind, name)
         self.assertTrue(callable(oracle._set_project_dir))

@@ -18,7 +18,9 @@ class ProgressTest(tf.test.TestCase):
 
     def progress(self, *, terminal: bool = False) -> SweepProgress:
         console = Console(file=self.out, force_terminal=terminal, width=100)
-        return SweepProgress(SECONDS, lambda line: print(line, file=self.out), console, lambda: self.now)
+        progress = SweepProgress(lambda line: print(line, file=self.out), console, lambda: self.now)
+        progress.plan(SECONDS)
+        return progress
 
     def test_line_per_trial_where_there_is_no_terminal(self) -> None:
         progress = self.progress()

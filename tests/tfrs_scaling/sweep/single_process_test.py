@@ -1,5 +1,7 @@
+import dataclasses
 import json
 import os
+import shutil
 import signal
 import threading
 import time
@@ -9,21 +11,24 @@ from unittest import mock
 
 import tensorflow as tf
 
+from tests.helpers.faults import quick_trial
 from tests.helpers.studies import tiny_config, tiny_content, tiny_data
 from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.common.strict_yaml import validated
 from tfrs_scaling.config import Config
 from tfrs_scaling.fit.report.report import write_report
 from tfrs_scaling.fit.runs import TIMING_COLUMNS, read_runs, write_runs
+from tfrs_scaling.fit.screening import selected_learning_rate
 from tfrs_scaling.fit.study import fit_study
 from tfrs_scaling.planning.plan import plan_on
 from tfrs_scaling.study.export import export
+from tfrs_scaling.study.search import Need
 from tfrs_scaling.study.trials import all_trials
 from tfrs_scaling.study.workdir import Workdir
 from tfrs_scaling.sweep.runner import Runner
 from tfrs_scaling.sweep.single_process import sweep
 from tfrs_scaling.training.loop import Progress
-from tfrs_scaling.training.trial import run_trial
+from tfrs_scaling.training.trial import Trained, run_trial
 
 
 class SingleProcessTest(tf.test.TestCase):
@@ -103,6 +108,30 @@ class SingleProcessTest(tf.test.TestCase):
             tables.append(self.runs(workdir))
         self.assertEqual(tables[0].replace("jobs1", ""), tables[1].replace("jobs2", ""))
 
+    def test_found_rates_are_the_same_however_many_jobs_and_after_a_break(self) -> None:
+        config = tiny_config(examples=[128, 256, 512, 1024], V=["1/2", "1/4"], O=[2], seeds=[0, 1])
+        config = dataclasses.replace(config, training=dataclasses.replace(config.training, learning_rates="auto"))
+        tables = []
+        for jobs in (1, 3):
+            workdir = Workdir(self.root / "study" / str(jobs))
+            self.sweep(workdir, config, jobs=jobs, train=quick_trial)
+            tables.append(self.runs(workdir))
+        shutil.rmtree(workdir.trials / "D-1-lr0.02-seed0")  # the best, as if killed during this trial
+        shutil.rmtree(workdir.trials / "V-1_4-lr0.01-seed0")
+        records = self.sweep(workdir, config, train=quick_trial)
+        self.assertEqual(records["run"], {"D-1-lr0.02-seed0", "V-1_4-lr0.01-seed0"})
+        self.assertEqual([*tables, self.runs(workdir)], tables[:1] * 3)
+        runs = export(*workdir.reopened(), workdir)
+        self.assertEqual(set(runs["status"]), {"ok", "stopped"})
+        write_runs(runs, workdir.runs)
+        fits = fit_study(read_runs(workdir.runs))
+        self.assertEqual((fits.missing, {point.flags for point in fits.flagged if "edge" in point.flags}), ((), set()))
+        chosen = selected_learning_rate(runs)
+        self.assertLen(chosen, 4)
+        for shape, rate in zip(chosen["scheme"], chosen["learning_rate"], strict=True):
+            rows = runs[(runs["scheme"] == shape) & (runs["learning_rate"] == rate) & (runs["status"] == "ok")]
+            self.assertEqual(set(rows["seed"]), {0, 1}, shape)
+
     def test_continues_where_it_was(self) -> None:
         workdir = Workdir(self.root / "study")
         self.sweep(workdir)
@@ -159,12 +188,12 @@ class SingleProcessTest(tf.test.TestCase):
         self.assertIsNone(workdir.record("D-1-lr0.04-seed0"))
 
 
-def _odd_trial(trial: Any, *arguments: Any) -> float:
-    if trial.scheme == "V":
+def _odd_trial(need: Need, *arguments: Any) -> Trained:
+    if need.trial.scheme == "V":
         raise InputError("shard 3 is odd")
-    if trial.scheme == "O":
+    if need.trial.scheme == "O":
         os.kill(os.getpid(), signal.SIGKILL)
-    return run_trial(trial, *arguments)
+    return run_trial(need, *arguments)
 
 
 def _endless_trial(*arguments: Any) -> float:

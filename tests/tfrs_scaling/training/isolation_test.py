@@ -15,13 +15,18 @@ import tensorflow as tf
 from tests.helpers.environment import tpu_variables
 from tests.helpers.studies import REPOSITORY
 from tfrs_scaling.common.environment import OPEN_FILES, libtpu
-from tfrs_scaling.training.isolation import IsolatedError, run_isolated
+from tfrs_scaling.training.isolation import IsolatedError, Process, run_isolated
 
 
 def doubled(number: int, report: Callable[[Any], None]) -> int:
     print("working")
     report("half way")
     return 2 * number
+
+
+def process_id(report: Callable[[Any], None]) -> int:
+    print("I am", os.getpid())
+    return os.getpid()
 
 
 def raises(report: Callable[[Any], None]) -> None:
@@ -79,6 +84,26 @@ class IsolationTest(tf.test.TestCase):
     def test_returns_reports_and_logs(self) -> None:
         self.assertEqual(self.run_isolated(doubled, 21), (42, ["half way"]))
         self.assertIn("working", self.log.read_text())
+
+    def test_calls_share_a_process_until_one_fails(self) -> None:
+        process = Process()
+        self.addCleanup(process.close)
+        logs = [self.log.with_name(f"{number}.txt") for number in range(5)]
+
+        def call(log: Path, function: Callable[..., Any], *arguments: Any) -> Any:
+            return process.call(function, arguments, log, print, threading.Event())
+
+        first, second = call(logs[0], process_id), call(logs[1], process_id)
+        self.assertEqual(first, second)
+        self.assertEqual([log.read_text() for log in logs[:2]], [f"I am {first}\n"] * 2)
+        with self.assertRaisesRegex(IsolatedError, "^ValueError: the third row is odd$"):
+            call(logs[2], raises)
+        self.assertFalse(is_alive(first))
+        third = call(logs[3], process_id)
+        self.assertNotEqual(third, first)
+        os.kill(third, signal.SIGKILL)  # while it has nothing to do: no trial fails for that
+        self.wait_for(lambda: not is_alive(third))
+        self.assertNotIn(call(logs[4], process_id), (first, third))
 
     def test_exception_is_the_reason_and_the_traceback_is_logged(self) -> None:
         with self.assertRaisesRegex(IsolatedError, "^ValueError: the third row is odd$"):

@@ -15,10 +15,12 @@ from tfrs_scaling.hardware import make_strategy
 from tfrs_scaling.input.shards import SPLITS, parse_record
 from tfrs_scaling.model.dlrm import DLRM, make_model
 from tfrs_scaling.study.export import MEASURED, read_scalars
+from tfrs_scaling.study.search import Need
 from tfrs_scaling.study.trials import Trial, all_trials
+from tfrs_scaling.training import trial as trial_module
 from tfrs_scaling.training.isolation import IsolatedError, run_isolated
 from tfrs_scaling.training.loop import Progress
-from tfrs_scaling.training.trial import Build, measure_ladder, run_trial
+from tfrs_scaling.training.trial import Build, Trained, measure_ladder, run_trial
 
 TIMED = {tag for tag, column in MEASURED.items() if column in TIMING_COLUMNS}
 
@@ -36,15 +38,15 @@ class TrialTest(tf.test.TestCase):
         directory = self.folder / name
         directory.mkdir(parents=True)
         reports: list[Progress] = []
-        validation_ne = run_isolated(
+        trained: Trained = run_isolated(
             train,
-            (trial, config, self.data, directory, "cpu", 1),
+            (Need(trial), config, self.data, directory, "cpu", 1),
             directory / "log.txt",
             reports.append,
             threading.Event(),
         )
         scalars = read_scalars(directory)
-        return {tag: values for tag, values in scalars.items() if tag not in TIMED}, validation_ne, reports
+        return {tag: values for tag, values in scalars.items() if tag not in TIMED}, trained.validation_ne[-1], reports
 
     def test_measures_every_rung_and_reports_progress(self) -> None:
         scalars, validation_ne, reports = self.run_trial(all_trials(self.config)[0], self.config, "one")
@@ -62,7 +64,7 @@ class TrialTest(tf.test.TestCase):
             config = dataclasses.replace(self.config, training=training)
             folder = self.folder / precision
             folder.mkdir()
-            arguments = (all_trials(config)[0], config, self.data, folder, "cpu", 1)
+            arguments = (Need(all_trials(config)[0]), config, self.data, folder, "cpu", 1)
             hlo = run_isolated(_product_after_trial, arguments, folder / "log.txt", print, threading.Event())
             self.assertEqual("operand_precision={highest,highest}" in hlo, asked, precision)
 
@@ -71,6 +73,34 @@ class TrialTest(tf.test.TestCase):
         self.assertEqual(
             self.run_trial(trial, self.config, "first")[:2], self.run_trial(trial, self.config, "second")[:2]
         )
+
+    def test_trials_of_a_shape_in_one_process_are_those_of_processes_of_their_own_to_the_last_bit(self) -> None:
+        config = tiny_config(examples=[256, 512], E=[2])
+        for optimizer in ("adagrad", "adam"):
+            dense: Any = {"dense_optimizer": optimizer, "dense_learning_rate": 0.01 if optimizer == "adam" else None}
+            config = dataclasses.replace(config, training=dataclasses.replace(config.training, **dense))
+            baseline, epochs = all_trials(config)
+            trials = [
+                dataclasses.replace(trial, learning_rate=rate, seed=seed)
+                for trial in (baseline, epochs)
+                for rate, seed in ((0.04, 0), (0.04, 1), (0.08, 1))
+            ]
+            self.folder = Path(self.get_temp_dir()) / f"{self._testMethodName} {optimizer}"
+            together = self.run_together([(trial, config, run_trial) for trial in trials])
+            alone = [self.run_trial(trial, config, trial.trial_id)[0] for trial in trials[2::3]]
+            self.assertEqual(together[2::3], alone)
+            self.assertLen({run["test/ne"][512] for run in together}, len(trials))
+
+    def test_functions_are_traced_once_for_a_shape(self) -> None:
+        config = tiny_config(examples=[256, 512])
+        (trial,) = all_trials(config)
+        runs = [(dataclasses.replace(trial, seed=seed), config, run_trial) for seed in range(3)]
+        directories = [self.folder / str(seed) for seed in range(3)]
+        for directory in directories:
+            directory.mkdir()
+        arguments = (runs, self.data, directories)
+        traces = run_isolated(_traces, arguments, self.folder / "log.txt", print, threading.Event())
+        self.assertEqual(traces, [1, 1])
 
     def run_together(self, runs: list[tuple[Trial, Config, Any]]) -> list[dict[str, Any]]:
         """The scalars of trials that one process runs one after the other, for speed."""
@@ -229,7 +259,14 @@ def _one_after_the_other(
     runs: list[tuple[Trial, Config, Any]], data: Any, directories: list[Path], report: Any
 ) -> None:
     for (trial, config, train), directory in zip(runs, directories, strict=True):
-        train(trial, config, data, directory, "cpu", 1, report)
+        train(Need(trial), config, data, directory, "cpu", 1, report)
+
+
+def _traces(*arguments: Any) -> list[int]:
+    _one_after_the_other(*arguments)
+    functions: list[Any]
+    ((_, *functions),) = [kept.traced for kept in trial_module._KEPT.values() if kept.traced]
+    return [function.experimental_get_tracing_count() for function in functions]
 
 
 class _StartingAsSeed0(Build):
@@ -238,8 +275,8 @@ class _StartingAsSeed0(Build):
         return Build(trial, self.config, self.data, self.strategy).model(steps)
 
 
-def _starting_as_seed_0(trial: Trial, config: Config, data: Any, directory: Path, *rest: Any) -> float:
-    return measure_ladder(_StartingAsSeed0(trial, config, data, _set_up()), directory, rest[-1])
+def _starting_as_seed_0(need: Need, config: Config, data: Any, directory: Path, *rest: Any) -> Trained:
+    return measure_ladder(_StartingAsSeed0(need.trial, config, data, _set_up()), directory, rest[-1])
 
 
 class _RatesByHand(Build):
@@ -259,8 +296,8 @@ class _RatesByHand(Build):
         return make_model(self.shape, self.schema, self.config.training, ByHand())
 
 
-def _with_rates_by_hand(trial: Trial, config: Config, data: Any, directory: Path, *rest: Any) -> float:
-    return measure_ladder(_RatesByHand(trial, config, data, _set_up()), directory, rest[-1])
+def _with_rates_by_hand(need: Need, config: Config, data: Any, directory: Path, *rest: Any) -> Trained:
+    return measure_ladder(_RatesByHand(need.trial, config, data, _set_up()), directory, rest[-1])
 
 
 class _On256RowsTwice(Build):
@@ -269,23 +306,23 @@ class _On256RowsTwice(Build):
         return rows.take(4).concatenate(rows.take(4))
 
 
-def _on_256_rows_twice(trial: Trial, config: Config, data: Any, directory: Path, *rest: Any) -> float:
-    return measure_ladder(_On256RowsTwice(trial, config, data, _set_up()), directory, rest[-1])
+def _on_256_rows_twice(need: Need, config: Config, data: Any, directory: Path, *rest: Any) -> Trained:
+    return measure_ladder(_On256RowsTwice(need.trial, config, data, _set_up()), directory, rest[-1])
 
 
 class _WithoutCorrection(Build):
     correction = 0.0
 
 
-def _without_correction(trial: Trial, config: Config, data: Any, directory: Path, *rest: Any) -> float:
-    return measure_ladder(_WithoutCorrection(trial, config, data, _set_up()), directory, rest[-1])
+def _without_correction(need: Need, config: Config, data: Any, directory: Path, *rest: Any) -> Trained:
+    return measure_ladder(_WithoutCorrection(need.trial, config, data, _set_up()), directory, rest[-1])
 
 
-def _on_two_replicas(trial: Trial, config: Config, data: Any, directory: Path, *rest: Any) -> float:
+def _on_two_replicas(need: Need, config: Config, data: Any, directory: Path, *rest: Any) -> Trained:
     half = tf.config.LogicalDeviceConfiguration()
     tf.config.set_logical_device_configuration(tf.config.list_physical_devices("CPU")[0], [half, half])
     strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
-    return measure_ladder(Build(trial, config, data, strategy), directory, rest[-1])
+    return measure_ladder(Build(need.trial, config, data, strategy), directory, rest[-1])
 
 
 def _set_up() -> tf.distribute.Strategy:

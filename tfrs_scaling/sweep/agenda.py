@@ -1,0 +1,81 @@
+"""What a study needs next, by what its folder holds."""
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+from tfrs_scaling.config import Config
+from tfrs_scaling.study.search import Need, Record, needs_of
+from tfrs_scaling.study.trials import Trial, all_trials, shapes
+from tfrs_scaling.study.workdir import Workdir
+
+
+class Agenda:
+    """The trials of a study, as far as recorded outcomes call for them.
+
+    ``retry``: failures recorded before count as not run yet; those recorded later are outcomes.
+    """
+
+    def __init__(self, config: Config, workdir: Workdir, *, retry: bool):
+        self._config, self._workdir = config, workdir
+        self._records: dict[str, dict[str, Any]] = {}
+        self._failed_before = set(_failed_attempts(workdir)) if retry else set()
+        self._searching: tuple[Trial, ...] = ()
+        self.needs: dict[str, Need] = {}  # by trial, in the order in which they became known
+        self.update()
+
+    def update(self) -> list[Need]:
+        """Read the folder; the needs that became known since the last time."""
+        found = needs_of(self._config, self._record)
+        new = [need for need in found.needs if need.trial.trial_id not in self.needs]
+        self.needs |= {need.trial.trial_id: need for need in found.needs}
+        self._searching = found.searching
+        return new
+
+    def outcome(self, name: str) -> Record | None:
+        """A trial's record; None if it has to be run, or run again."""
+        return self.needs[name].settled(self._record(name), self._config.ladder)
+
+    def find(self, name: str) -> Need | None:
+        """A need, by its trial; None if the folder does not show it yet."""
+        if name not in self.needs:
+            self.update()
+        return self.needs.get(name)
+
+    @property
+    def done(self) -> int:
+        """Trials that have ended."""
+        return sum(self.outcome(name) is not None for name in self.needs)
+
+    def is_done(self) -> bool:
+        """Whether every trial of the study has ended."""
+        self.update()
+        return not self._searching and self.done == len(self.needs)
+
+    def expected(self) -> dict[str, Trial]:
+        """The trials known, and as many others as searches in progress will probably add."""
+        trials = {name: need.trial for name, need in self.needs.items()}
+        known = Counter(trial.shape_id for trial in trials.values())
+        searching = {shape.shape_id for shape in self._searching}
+        usual = len(all_trials(self._config)) // len(shapes(self._config))
+        for trial in all_trials(self._config):
+            if trial.shape_id in searching and trial.trial_id not in trials and known[trial.shape_id] < usual:
+                trials[trial.trial_id] = trial
+                known[trial.shape_id] += 1
+        return trials
+
+    def _record(self, name: str) -> dict[str, Any] | None:
+        """A trial's record. One that no later attempt replaces is read once."""
+        record = self._records.get(name) or self._workdir.record(name)
+        if record is None or (record["status"] == "failed" and record["attempt"] in self._failed_before):
+            return None
+        if record["status"] in ("ok", "skipped"):
+            self._records[name] = record
+        return record
+
+
+def _failed_attempts(workdir: Workdir) -> Iterator[str]:
+    for folder in workdir.trials.glob("*"):
+        record = workdir.record(folder.name)
+        if record is not None and record["status"] == "failed":
+            yield record["attempt"]
