@@ -92,15 +92,15 @@ class Equal:
 def verdicts(runs: pd.DataFrame, seed: int) -> dict[str, str]:
     """What each comparison said, by its name."""
     ladders = ladders_of(runs, seed=seed)
-    said = {}
+    said: dict[str, str] = {}
     for record in rank_schemes(ladders, [], []):
         said |= {f"{record.x}: {pair.first}{pair.second}": pair.outcome for pair in record.pairs}
         leaders = [stretch.best for stretch in record.stretches if len(stretch.best) < len(record.schemes)]
         said[f"along {record.x}: leaders"] = "≈" if not leaders else "; ".join(" ".join(best) for best in leaders)
     said |= {f"effects: {e.scheme} {e.multiplier:g}": e.outcome for e in effects([ladders], "dot")}
     for zones in scheme_zones(ladders):
-        parts = enumerate((*zones.cells, *zones.table))
-        said |= {f"zones: {zones.first}{zones.second} {at}": part.outcome for at, part in parts}
+        outcomes = [*(cell.outcome for cell in zones.cells), *(row.outcome for row in zones.table)]
+        said |= {f"zones: {zones.first}{zones.second} {at}": outcome for at, outcome in enumerate(outcomes)}
     [knee] = [record for record in dimension(ladders) if record.multiplier == 1]
     larger = knee.knee_low is not None and knee.knee_low > knee.dims[0]
     return said | {"dimension: knee": "larger" if larger else "≈"}

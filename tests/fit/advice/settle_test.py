@@ -82,7 +82,9 @@ class SettlerTest(tf.test.TestCase):
     def test_the_best_learning_rate_keeps_a_neighbour_on_each_side(self) -> None:
         def rates(*tried: float) -> tuple[float, ...]:
             settle = self.settler(learning_rates=tried).distinguish(self.moved("V", 0.012), [self.moved("H", 0.010)])
-            return proposed(settle).training.learning_rates
+            found = proposed(settle).training.learning_rates
+            assert found != "auto"
+            return found
 
         self.assertEqual(rates(0.005, 0.01, 0.02, 0.04), (0.01, 0.02, 0.04))
         self.assertEqual(rates(0.005, 0.02), (0.005, 0.02, 0.08))
