@@ -74,7 +74,7 @@ class DataLine:
 
     def fit(self, column: str = "test_ne", *, level: float = 0.95) -> PowerLawFit | None:
         """The law of a column against data, the plateau found and left out; None of fewer than two places."""
-        x, y, trials, weights = (self.rows.get(name) for name in ("examples", column, "trial_id", "weight"))
+        x, y, trials, weights = *(self.rows[name] for name in ("examples", column, "trial_id")), self.rows.get("weight")
         if x.nunique() < 2:
             return None
         if self.is_frontier:

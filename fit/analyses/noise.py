@@ -194,7 +194,7 @@ def _between_seeds(rows: pd.DataFrame, points: pd.DataFrame, at: Indices) -> _Se
     alone = (shapes < 2) | (paired == 0)
     own = np.where(alone, off * np.sqrt(1 - paired), off - common)
     freedom = (1 - 1 / number) * np.where(alone, 1.0, 1 - 1 / shapes)
-    degrees = np.bincount(place, freedom, int(at.max()) + 1)
+    degrees = np.bincount(place, freedom, int(at.max()) + 1).astype(np.float64)
     if degrees.sum() < _FEWEST_SEED_DEGREES or not own.any():
         return None
     variances, prior = shrunk_variances(np.bincount(place, own**2, degrees.size) / np.maximum(degrees, 1e-9), degrees)

@@ -51,6 +51,7 @@ class GeneralisationTest(tf.test.TestCase):
     def test_the_law_of_the_test_curve_is_the_one_that_the_line_has_everywhere(self) -> None:
         curve = line([law(x) for x in LADDER], noise=1e-3)
         fit = curve.fit()
+        assert fit is not None
         [record] = generalisation([curve])
         self.assertEqual((record.test.beta, record.test.range), (fit.beta, (LADDER[0], LADDER[-1])))
         self.assertEqual(record.train.range, (LADDER[1], LADDER[-1]))
