@@ -89,7 +89,7 @@ class Equal:
         return runs.assign(test_ne=ne, validation_ne=ne)
 
 
-def verdicts(runs: pd.DataFrame, seed: int) -> dict[str, str]:
+def outcomes_of(runs: pd.DataFrame, seed: int) -> dict[str, str]:
     """What each comparison said, by its name."""
     ladders = ladders_of(runs, seed=seed)
     said: dict[str, str] = {}
@@ -99,8 +99,8 @@ def verdicts(runs: pd.DataFrame, seed: int) -> dict[str, str]:
         said[f"along {record.x}: leaders"] = "≈" if not leaders else "; ".join(" ".join(best) for best in leaders)
     said |= {f"effects: {e.scheme} {e.multiplier:g}": e.outcome for e in effects([ladders], "dot")}
     for zones in scheme_zones(ladders):
-        outcomes = [*(cell.outcome for cell in zones.cells), *(row.outcome for row in zones.table)]
-        said |= {f"zones: {zones.first}{zones.second} {at}": outcome for at, outcome in enumerate(outcomes)}
+        verdicts = [*(cell.outcome for cell in zones.cells), *(quarter.outcome for quarter in zones.table)]
+        said |= {f"zones: {zones.first}{zones.second} {at}": outcome for at, outcome in enumerate(verdicts)}
     [knee] = [record for record in dimension(ladders) if record.multiplier == 1]
     larger = knee.knee_low is not None and knee.knee_low > knee.dims[0]
     return said | {"dimension: knee": "larger" if larger else "≈"}
@@ -110,7 +110,7 @@ def any_verdicts(equal: Equal, studies: int) -> tuple[Counter[str], Counter[str]
     """In how many studies each analysis called anything different, and how often each comparison said what."""
     found, said = Counter[str](), Counter[str]()
     for seed in range(studies):
-        outcomes = verdicts(equal.study(seed), seed)
+        outcomes = outcomes_of(equal.study(seed), seed)
         told = {name: outcome for name, outcome in outcomes.items() if outcome != "≈" and "alone" not in outcome}
         found.update({name.partition(":")[0] for name in told})
         said.update(f"{name} {outcome}" for name, outcome in outcomes.items() if outcome != "≈")

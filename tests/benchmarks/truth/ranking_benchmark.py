@@ -44,9 +44,9 @@ class RankingBenchmark(tf.test.Benchmark):
     def benchmark_real_noise(self) -> None:
         """Any verdict of a study in which schemes are equal, and how often four standard errors are found."""
         axes: dict[str, tuple[str, ...]] = {
-            "examples": ("data", "parameters", "along data", "effects", "zones", "dimension")
+            "examples": ("data", "parameters", "along data", "effects", "zones", "dimension"),
+            "compute": ("compute", "along compute"),
         }
-        axes["compute"] = ("compute", "along compute")
         for name, noise in NOISES.items():
             for seeds in (1, 3):
                 for per, analyses in axes.items():
