@@ -259,7 +259,7 @@ def report_prepared(manifest: Any, out: str | Path) -> None:
         say(f"best possible NE on test: {manifest.bayes.ne:.4f} ± {manifest.bayes.ne_standard_error:.4f}")
     if manifest.rejected:
         where = join(out, REJECTED)
-        say(f"note: {manifest.rejected:,} of {manifest.read:,} rows malformed and left out, listed in {where}")
+        say(f"note: {manifest.rejected:,} malformed rows left out, listed in {where}; {manifest.read:,} were read")
 
 
 def report_described(description: Any) -> None:
