@@ -315,8 +315,9 @@ def fit_joint_law(
     each: the global optimum to the last digits, whatever the units of n, d and y.
 
     Intervals are percentiles of a bootstrap that refits every resample to its own optimum (``resampling.bootstrap``):
-    noise that the points of a group share counts as often as there are groups. ``make bench-truth
-    NAME=joint_law`` measures how often they cover.
+    noise that the points of a group share counts as often as there are groups. On grids of 4 to 12
+    trainings that share noise, 95 % intervals held the truth in 89 to 99 % of 104 each (``make bench-truth
+    NAME=worlds/joint``).
 
     Args:
         n: Parameters, positive and finite, shape (m,), in any order.
