@@ -37,7 +37,7 @@ def noise_of_ladders(kind: str, rng: np.random.Generator, ladders: int, noise: f
 
 def shares(rows: list[dict[str, bool]]) -> dict[str, float]:
     """The share of true values of each key, and its binomial error."""
-    found = {}
+    found: dict[str, float] = {}
     for key in rows[0]:
         share = float(np.mean([row[key] for row in rows]))
         found |= {key: share, f"{key} +-": float(np.sqrt(max(share * (1 - share), 0.01) / len(rows)))}

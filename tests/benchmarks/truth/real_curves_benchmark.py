@@ -167,9 +167,10 @@ def intervals(case: Case, ahead: Forecast, calibration: Calibration) -> dict[str
         if not fit.status.is_fitted:
             continue
         name, own = fit_law.__name__, float(fit.predict(x)[0])
-        found[f"{name} (assumes the form)"] = tuple(float(end[0]) for end in fit.predict_interval(x, "new"))
+        own_low, own_high = (float(end[0]) for end in fit.predict_interval(x, "new"))
+        found[f"{name} (assumes the form)"] = own_low, own_high
         if fit.status.has_floor:
-            found[f"{name} (assumes the form, status ok)"] = found[f"{name} (assumes the form)"]
+            found[f"{name} (assumes the form, status ok)"] = own_low, own_high
         about = ahead if len(fit.x) == case.x.size else forecast(fit.x, fit.y)  # its points may be fewer
         low, high = (float(end[0]) for end in about.interval(x, LEVEL, calibration))
         found[name] = min(low, own), max(high, own)
@@ -261,8 +262,8 @@ class RealCurvesBenchmark(tf.test.Benchmark):
         wholes = [case for case, _ in members if case.part == "whole"]
         rivals = prototype(wholes, [fold[case.set, case.source] for case in wholes])
         rows += [
-            {"set": row.set, "part": "whole", "function": "prototype", **scored(row.low, row.high, row.y)}
-            for row in rivals.itertuples()
+            {"set": case.set, "part": "whole", "function": "prototype", **scored(*ends)}
+            for case, ends in zip(wholes, rivals[["low", "high", "y"]].to_numpy().tolist(), strict=True)
         ]
         table = pd.DataFrame(rows)
         whole = table[table["part"] == "whole"]
@@ -274,7 +275,7 @@ class RealCurvesBenchmark(tf.test.Benchmark):
         for name in ("choose_law", "fit_power_law", "fit_learning_curve", "fit_frontier"):
             by_source = whole[whole["function"] == name].groupby(["set", "source"])
             self._report(f"by source, {name}", by_source, started, least=4)
-        reaches = pd.DataFrame([{"set": case.set, **found} for case in wholes if (found := reach(case))])
+        reaches = pd.DataFrame([{"set": case.set, **reached} for case in wholes if (reached := reach(case))])
         for collection, rows_of_set in reaches.groupby("set"):
             share, n = float(rows_of_set["inside"].mean()), len(rows_of_set)
             error = math.sqrt(max(share * (1 - share), 0.01) / n)
