@@ -167,10 +167,10 @@ def intervals(case: Case, ahead: Forecast, calibration: Calibration) -> dict[str
         if not fit.status.is_fitted:
             continue
         name, own = fit_law.__name__, float(fit.predict(x)[0])
-        lows, highs = fit.predict_interval(x, "new")
-        found[f"{name} (assumes the form)"] = float(lows[0]), float(highs[0])
+        own_low, own_high = (float(end[0]) for end in fit.predict_interval(x, "new"))
+        found[f"{name} (assumes the form)"] = own_low, own_high
         if fit.status.has_floor:
-            found[f"{name} (assumes the form, status ok)"] = found[f"{name} (assumes the form)"]
+            found[f"{name} (assumes the form, status ok)"] = own_low, own_high
         about = ahead if len(fit.x) == case.x.size else forecast(fit.x, fit.y)  # its points may be fewer
         low, high = (float(end[0]) for end in about.interval(x, LEVEL, calibration))
         found[name] = min(low, own), max(high, own)
@@ -262,8 +262,8 @@ class RealCurvesBenchmark(tf.test.Benchmark):
         wholes = [case for case, _ in members if case.part == "whole"]
         rivals = prototype(wholes, [fold[case.set, case.source] for case in wholes])
         rows += [
-            {"set": name, "part": "whole", "function": "prototype", **scored(low, high, y)}
-            for name, (low, high, y) in zip(rivals["set"], rivals[["low", "high", "y"]].to_numpy(float), strict=True)
+            {"set": case.set, "part": "whole", "function": "prototype", **scored(*ends)}
+            for case, ends in zip(wholes, rivals[["low", "high", "y"]].to_numpy().tolist(), strict=True)
         ]
         table = pd.DataFrame(rows)
         whole = table[table["part"] == "whole"]
