@@ -41,21 +41,21 @@ if TYPE_CHECKING:
     from tfrs_scaling.fit.laws.power_law import fit_power_law as fit_power_law
     from tfrs_scaling.fit.laws.seed_weights import replicate_weights as replicate_weights
     from tfrs_scaling.fit.report.report import write_report as write_report
-    from tfrs_scaling.fit.runs import COLUMNS as COLUMNS
-    from tfrs_scaling.fit.runs import TIMING_COLUMNS as TIMING_COLUMNS
-    from tfrs_scaling.fit.runs import read_runs as read_runs
-    from tfrs_scaling.fit.runs import write_runs as write_runs
-    from tfrs_scaling.fit.screening import rows_of_scheme as rows_of_scheme
-    from tfrs_scaling.fit.screening import selected_learning_rate as selected_learning_rate
-    from tfrs_scaling.fit.screening import usable_runs as usable_runs
-    from tfrs_scaling.fit.screening import with_flags as with_flags
+    from tfrs_scaling.fit.runs.run_table import COLUMNS as COLUMNS
+    from tfrs_scaling.fit.runs.run_table import TIMING_COLUMNS as TIMING_COLUMNS
+    from tfrs_scaling.fit.runs.run_table import read_runs as read_runs
+    from tfrs_scaling.fit.runs.run_table import write_runs as write_runs
+    from tfrs_scaling.fit.runs.screening import rows_of_scheme as rows_of_scheme
+    from tfrs_scaling.fit.runs.screening import selected_learning_rate as selected_learning_rate
+    from tfrs_scaling.fit.runs.screening import usable_runs as usable_runs
+    from tfrs_scaling.fit.runs.screening import with_flags as with_flags
     from tfrs_scaling.fit.study import StudyFits as StudyFits
     from tfrs_scaling.fit.study import fit_study as fit_study
 
 _MODULES = {
     "Advice": "advice.advice",
     "Allocation": "joint.allocation",
-    "COLUMNS": "runs",
+    "COLUMNS": "runs.run_table",
     "ChosenLaw": "extrapolation.choose",
     "Columns": "curves.records",
     "Comparison": "laws.comparison",
@@ -68,7 +68,7 @@ _MODULES = {
     "Return": "extrapolation.returns",
     "StudyFits": "study",
     "TableFit": "curves.records",
-    "TIMING_COLUMNS": "runs",
+    "TIMING_COLUMNS": "runs.run_table",
     "advise": "advice.advise",
     "choose_law": "extrapolation.choose",
     "compare_laws": "laws.comparison",
@@ -85,16 +85,16 @@ _MODULES = {
     "power_law_region": "laws.plateau",
     "power_law_value": "laws.functions",
     "predictive_interval": "extrapolation.predictive",
-    "read_runs": "runs",
+    "read_runs": "runs.run_table",
     "replicate_weights": "laws.seed_weights",
     "returns_at": "extrapolation.returns",
-    "rows_of_scheme": "screening",
+    "rows_of_scheme": "runs.screening",
     "samples_to_reach": "extrapolation.returns",
-    "selected_learning_rate": "screening",
-    "usable_runs": "screening",
-    "with_flags": "screening",
+    "selected_learning_rate": "runs.screening",
+    "usable_runs": "runs.screening",
+    "with_flags": "runs.screening",
     "write_report": "report.report",
-    "write_runs": "runs",
+    "write_runs": "runs.run_table",
 }
 __all__ = list(_MODULES)
 

@@ -31,9 +31,9 @@ from tfrs_scaling.fit.analyses.ranking import Ranking, rank_schemes
 from tfrs_scaling.fit.analyses.zones import Zones, scheme_zones
 from tfrs_scaling.fit.labels import FRONTIER, multiplier_label
 from tfrs_scaling.fit.laws.power_law import PowerLawFit
-from tfrs_scaling.fit.runs import is_recorded
+from tfrs_scaling.fit.runs.run_table import is_recorded
+from tfrs_scaling.fit.runs.screening import collapsed_trials, usable_runs, with_flags
 from tfrs_scaling.fit.schemes import BASELINE, SCHEMES, SIZES
-from tfrs_scaling.fit.screening import collapsed_trials, usable_runs, with_flags
 from tfrs_scaling.fit.serialization import encode, flat
 
 FORMAT = 6

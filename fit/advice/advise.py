@@ -15,9 +15,9 @@ from tfrs_scaling.fit.advice.use import DATA, Use
 from tfrs_scaling.fit.advice.uses import Uses
 from tfrs_scaling.fit.advice.words import capitalized, shape_words, short_cost, short_words
 from tfrs_scaling.fit.labels import multiplier_label
-from tfrs_scaling.fit.runs import is_recorded
+from tfrs_scaling.fit.runs.run_table import is_recorded
+from tfrs_scaling.fit.runs.screening import usable_runs
 from tfrs_scaling.fit.schemes import BASELINE
-from tfrs_scaling.fit.screening import usable_runs
 from tfrs_scaling.fit.study import StudyFits
 
 COSTS = (

@@ -10,8 +10,8 @@ import pandas as pd
 
 from tfrs_scaling.common.arrays import Array
 from tfrs_scaling.fit.analyses.ladders import RESAMPLES, Ladders
+from tfrs_scaling.fit.runs.screening import SHAPE
 from tfrs_scaling.fit.schemes import BASELINE, SCHEMES
-from tfrs_scaling.fit.screening import SHAPE
 
 How = Literal["measured", "law of data", "law of parameters", "joint law"]
 Levers = frozenset[str]

@@ -9,7 +9,7 @@ from tfrs_scaling.common.arrays import Array
 from tfrs_scaling.fit.analyses.lines import DataLine
 from tfrs_scaling.fit.extrapolation.predictive import predictive_interval
 from tfrs_scaling.fit.laws.status import FEWEST
-from tfrs_scaling.fit.screening import SHAPE
+from tfrs_scaling.fit.runs.screening import SHAPE
 from tfrs_scaling.fit.serialization import finite_or_none
 
 LAW = "alpha * examples**-beta + gamma"

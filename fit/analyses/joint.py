@@ -7,7 +7,7 @@ import pandas as pd
 from tfrs_scaling.fit.joint.allocation import MeasuredCost
 from tfrs_scaling.fit.joint.law import JointFit, fit_joint_law
 from tfrs_scaling.fit.joint.status import FEWEST_POINTS, FEWEST_SIZES
-from tfrs_scaling.fit.runs import is_recorded
+from tfrs_scaling.fit.runs.run_table import is_recorded
 from tfrs_scaling.fit.schemes import SCHEMES
 from tfrs_scaling.fit.serialization import StoredJointFit, finite_or_none
 

@@ -8,8 +8,8 @@ from tfrs_scaling.fit.laws.functions import law_at
 from tfrs_scaling.fit.laws.plateau import power_law_regions
 from tfrs_scaling.fit.laws.profile import Profile
 from tfrs_scaling.fit.laws.resampling import law_jacobian
-from tfrs_scaling.fit.runs import is_recorded
-from tfrs_scaling.fit.screening import SHAPE
+from tfrs_scaling.fit.runs.run_table import is_recorded
+from tfrs_scaling.fit.runs.screening import SHAPE
 
 _FEWEST_ON_LADDER = 5  # points from which a law and its noise can both be estimated
 _LARGEST_LEVERAGE = 0.95  # the residual of a point that the law all but passes through says nothing

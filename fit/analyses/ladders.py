@@ -15,8 +15,8 @@ from tfrs_scaling.common.arrays import Array, Indices
 from tfrs_scaling.fit.analyses.ladder_laws import ladder_laws, long_ladders, shape_points
 from tfrs_scaling.fit.analyses.noise import TrainingNoise
 from tfrs_scaling.fit.laws.resampling import inflation
+from tfrs_scaling.fit.runs.screening import SHAPE
 from tfrs_scaling.fit.schemes import BASELINE, SCHEMES
-from tfrs_scaling.fit.screening import SHAPE
 
 RESAMPLES = 1999  # percentiles of usual levels fall on one of them (Davison and Hinkley 1997)
 

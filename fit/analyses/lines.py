@@ -14,9 +14,9 @@ from tfrs_scaling.fit.laws.learning_curve import fit_learning_curve
 from tfrs_scaling.fit.laws.plateau import power_law_region
 from tfrs_scaling.fit.laws.power_law import PowerLawFit, fit_power_law
 from tfrs_scaling.fit.laws.validation import positive
-from tfrs_scaling.fit.runs import is_recorded, recorded_axes
+from tfrs_scaling.fit.runs.run_table import is_recorded, recorded_axes
+from tfrs_scaling.fit.runs.screening import SHAPE, rows_of_scheme
 from tfrs_scaling.fit.schemes import BASELINE, SCHEMES
-from tfrs_scaling.fit.screening import SHAPE, rows_of_scheme
 from tfrs_scaling.fit.serialization import StoredPowerLaw
 
 

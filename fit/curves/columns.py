@@ -10,7 +10,7 @@ from tfrs_scaling.common.arrays import Array
 from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.common.words import listed
 from tfrs_scaling.fit.curves.records import Columns
-from tfrs_scaling.fit.table_file import TableFile
+from tfrs_scaling.fit.runs.table_file import TableFile
 
 _NAMES = ("group", "seed")  # roles whose columns hold names, of whatever kind
 

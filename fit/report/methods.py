@@ -5,7 +5,7 @@ import pandas as pd
 from tfrs_scaling.common.words import human
 from tfrs_scaling.fit.labels import multiplier_label
 from tfrs_scaling.fit.report.view import About, StudyView
-from tfrs_scaling.fit.runs import is_recorded
+from tfrs_scaling.fit.runs.run_table import is_recorded
 from tfrs_scaling.fit.schemes import BASELINE, SCHEMES
 
 

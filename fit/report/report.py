@@ -24,8 +24,8 @@ from tfrs_scaling.fit.report.sections import Section, study_sections
 from tfrs_scaling.fit.report.summary import best_point, cautions, findings, scheme_effects
 from tfrs_scaling.fit.report.tables import DOUBTFUL
 from tfrs_scaling.fit.report.view import BUDGETS, StudyView, study_view
-from tfrs_scaling.fit.run_columns import COLUMNS_OF_SECTIONS, RUN_COLUMNS
-from tfrs_scaling.fit.runs import is_recorded
+from tfrs_scaling.fit.runs.columns import COLUMNS_OF_SECTIONS, RUN_COLUMNS
+from tfrs_scaling.fit.runs.run_table import is_recorded
 from tfrs_scaling.fit.schemes import BASELINE, SCHEMES
 from tfrs_scaling.fit.study import StudyFits
 

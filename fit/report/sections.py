@@ -32,8 +32,8 @@ from tfrs_scaling.fit.report.figures.schemes import Key, regrouped_figures, stud
 from tfrs_scaling.fit.report.figures.zones import zone_figure
 from tfrs_scaling.fit.report.table import Table
 from tfrs_scaling.fit.report.view import BUDGETS, StudyView
+from tfrs_scaling.fit.runs.screening import SHAPE
 from tfrs_scaling.fit.schemes import ARCHITECTURE, BASELINE, SCHEMES
-from tfrs_scaling.fit.screening import SHAPE
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,8 @@ from tfrs_scaling.fit.analyses.effects import Effect
 from tfrs_scaling.fit.analyses.ladder_laws import shape_points
 from tfrs_scaling.fit.labels import architecture_prefix, multiplier_label
 from tfrs_scaling.fit.report.view import StudyView
+from tfrs_scaling.fit.runs.screening import SHAPE
 from tfrs_scaling.fit.schemes import BASELINE, SCHEMES
-from tfrs_scaling.fit.screening import SHAPE
 
 
 @dataclass(frozen=True)

@@ -15,9 +15,9 @@ from tfrs_scaling.fit.labels import shape_name
 from tfrs_scaling.fit.laws.power_law import PowerLawFit
 from tfrs_scaling.fit.report.table import Table
 from tfrs_scaling.fit.report.tables import study_tables
-from tfrs_scaling.fit.runs import is_recorded, recorded_axes
+from tfrs_scaling.fit.runs.run_table import is_recorded, recorded_axes
+from tfrs_scaling.fit.runs.screening import SHAPE, usable_runs
 from tfrs_scaling.fit.schemes import SCHEMES
-from tfrs_scaling.fit.screening import SHAPE, usable_runs
 from tfrs_scaling.fit.study import StudyFits
 
 BUDGETS = {

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from tests.helpers.studies import REPOSITORY
 from tfrs_scaling.fit import fit_study, read_runs
-from tfrs_scaling.fit.run_columns import RUN_COLUMNS
+from tfrs_scaling.fit.runs.columns import RUN_COLUMNS
 
 GUIDE = (REPOSITORY / "fit" / "README.md").read_text()
 DLRM, TORCHREC = re.findall(r"```python\n(.*?)```", GUIDE, re.DOTALL)

@@ -20,8 +20,8 @@ from tfrs_scaling.fit.analyses.lines import frontier_points, points
 from tfrs_scaling.fit.labels import multiplier_label
 from tfrs_scaling.fit.laws.power_law import fit_power_law
 from tfrs_scaling.fit.laws.status import Status
-from tfrs_scaling.fit.runs import COLUMNS, read_runs
-from tfrs_scaling.fit.screening import usable_runs
+from tfrs_scaling.fit.runs.run_table import COLUMNS, read_runs
+from tfrs_scaling.fit.runs.screening import usable_runs
 from tfrs_scaling.fit.study import FORMAT, StudyFits, fit_study
 
 

@@ -5,7 +5,7 @@ import pandas as pd
 
 from tests.helpers.planted import planted_row
 from tfrs_scaling.fit.analyses.lines import DataLine
-from tfrs_scaling.fit.runs import COLUMNS
+from tfrs_scaling.fit.runs.run_table import COLUMNS
 
 LADDER = tuple(4000 * 2**rung for rung in range(9))
 

@@ -18,7 +18,7 @@ from tests.helpers.planted import planted_study
 from tests.helpers.studies import CONFIGS
 from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.config import read_config
-from tfrs_scaling.fit.runs import read_runs, write_runs
+from tfrs_scaling.fit.runs.run_table import read_runs, write_runs
 from tfrs_scaling.input.check import check
 from tfrs_scaling.input.logs.formats import open_log
 from tfrs_scaling.input.prepare.prepare import prepare

@@ -20,9 +20,9 @@ from tfrs_scaling.fit.analyses.lines import DataLine, LineFit, points, with_plat
 from tfrs_scaling.fit.analyses.noise import training_noise
 from tfrs_scaling.fit.labels import multiplier_label
 from tfrs_scaling.fit.laws.power_law import fit_power_law
-from tfrs_scaling.fit.runs import COLUMNS
+from tfrs_scaling.fit.runs.run_table import COLUMNS
+from tfrs_scaling.fit.runs.screening import usable_runs
 from tfrs_scaling.fit.schemes import SIZES
-from tfrs_scaling.fit.screening import usable_runs
 from tfrs_scaling.fit.study import StudyFits, fit_study
 
 NOISE = 5e-4

@@ -10,7 +10,7 @@ import pandas as pd
 
 from tests.helpers.planted import planted_row
 from tfrs_scaling.fit.analyses.ranking import Ranking
-from tfrs_scaling.fit.runs import COLUMNS
+from tfrs_scaling.fit.runs.run_table import COLUMNS
 
 DATA = tuple(5_000_000 * 2**rung for rung in range(11))
 MULTIPLIERS = {

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from tfrs_scaling.fit.laws.power_law import PowerLawFit
-from tfrs_scaling.fit.runs import COLUMNS
+from tfrs_scaling.fit.runs.run_table import COLUMNS
 from tfrs_scaling.fit.schemes import SCHEMES
 from tfrs_scaling.fit.study import StudyFits
 

@@ -13,8 +13,8 @@ from tfrs_scaling.fit.analyses.dimension import dimension
 from tfrs_scaling.fit.analyses.effects import effects
 from tfrs_scaling.fit.analyses.ranking import rank_schemes
 from tfrs_scaling.fit.analyses.zones import scheme_zones
+from tfrs_scaling.fit.runs.screening import SHAPE
 from tfrs_scaling.fit.schemes import BASELINE
-from tfrs_scaling.fit.screening import SHAPE
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ def advise(workdir: Path, text: str, as_json: bool) -> None:
     """
     from tfrs_scaling.fit.advice.advise import advise as advice_on
     from tfrs_scaling.fit.advice.budget import read_budget
-    from tfrs_scaling.fit.runs import read_runs
+    from tfrs_scaling.fit.runs.run_table import read_runs
     from tfrs_scaling.fit.study import StudyFits
 
     budget = read_budget(text)

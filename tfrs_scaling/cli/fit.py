@@ -36,8 +36,8 @@ def fit(table: Path, at: tuple[float, ...], level: float, out: Path | None, **co
     from tfrs_scaling.fit.curves.columns import chosen_columns, numbers_and_names
     from tfrs_scaling.fit.curves.page import write_table_fit
     from tfrs_scaling.fit.curves.text import table_text
-    from tfrs_scaling.fit.run_columns import REQUIRED
-    from tfrs_scaling.fit.table_file import read_table_file
+    from tfrs_scaling.fit.runs.columns import REQUIRED
+    from tfrs_scaling.fit.runs.table_file import read_table_file
 
     given = {role: name for role, name in columns.items() if name}
     file = read_table_file(table)
@@ -92,7 +92,7 @@ def report(
 
 def fit_runs(runs_path: Path) -> None:
     """Fit a run table; fits.json is written beside it."""
-    from tfrs_scaling.fit.runs import read_run_table
+    from tfrs_scaling.fit.runs.run_table import read_run_table
     from tfrs_scaling.fit.study import fit_study
 
     study_path, fits_path = runs_path.with_name("study.json"), runs_path.with_name("fits.json")
@@ -119,7 +119,7 @@ def report_of_study(workdir: Any) -> None:
 def _report_of_runs(path: Path, folder: Path, suffix: Literal["html", "png", "svg"]) -> None:
     """Write the report of a run table, and its fits."""
     from tfrs_scaling.fit.report.report import write_report
-    from tfrs_scaling.fit.runs import read_run_table
+    from tfrs_scaling.fit.runs.run_table import read_run_table
     from tfrs_scaling.fit.study import fit_study
 
     table = read_run_table(path)
@@ -146,7 +146,7 @@ def _images(
 
 def _fitted(workdir: Any) -> "tuple[pd.DataFrame, StudyFits]":
     """The run table and its fits, fitted again if another version of this program wrote them."""
-    from tfrs_scaling.fit.runs import read_runs
+    from tfrs_scaling.fit.runs.run_table import read_runs
     from tfrs_scaling.fit.study import FORMAT, StudyFits
 
     if workdir.fits.exists() and read_yaml(workdir.fits).get("format") not in (None, FORMAT):

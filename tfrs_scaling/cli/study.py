@@ -175,7 +175,7 @@ def _resumable() -> Iterator[None]:
 
 
 def _export(workdir: Any) -> None:
-    from tfrs_scaling.fit.runs import write_runs
+    from tfrs_scaling.fit.runs.run_table import write_runs
     from tfrs_scaling.study.export import export as export_runs
 
     config, manifest = workdir.reopened()

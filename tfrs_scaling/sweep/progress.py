@@ -8,7 +8,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from tfrs_scaling.fit.runs import STATUSES
+from tfrs_scaling.fit.runs.run_table import STATUSES
 from tfrs_scaling.training.loop import Progress as TrialProgress
 
 

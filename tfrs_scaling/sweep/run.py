@@ -76,7 +76,7 @@ def run_study(
         start_server()  # in the background: it takes as long as loading TensorFlow here
     with console.status("loading TensorFlow") if console else contextlib.nullcontext():
         load_tensorflow()
-    from tfrs_scaling.fit.runs import read_runs, write_runs
+    from tfrs_scaling.fit.runs.run_table import read_runs, write_runs
     from tfrs_scaling.study.export import export
     from tfrs_scaling.study.workdir import Workdir
     from tfrs_scaling.sweep.multi_worker import join_as_worker

@@ -22,8 +22,8 @@ from tfrs_scaling.fit.report.figures.parts import (
     ramp,
 )
 from tfrs_scaling.fit.report.view import StudyView
+from tfrs_scaling.fit.runs.screening import SHAPE
 from tfrs_scaling.fit.schemes import BASELINE, SCHEMES
-from tfrs_scaling.fit.screening import SHAPE
 
 Key = tuple[str, str, str]  # architecture, scheme, x
 

@@ -16,7 +16,7 @@ from tests.helpers.studies import tiny_config, tiny_content, tiny_data
 from tests.tfrs_scaling.sweep.multi_worker_test import free_addresses
 from tfrs_scaling.common.strict_yaml import validated
 from tfrs_scaling.config import Config
-from tfrs_scaling.fit.runs import TIMING_COLUMNS
+from tfrs_scaling.fit.runs.run_table import TIMING_COLUMNS
 from tfrs_scaling.planning.plan import plan_on
 from tfrs_scaling.study.workdir import Workdir
 from tfrs_scaling.sweep.runner import Runner

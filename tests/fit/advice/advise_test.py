@@ -18,7 +18,7 @@ from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.config import read_config
 from tfrs_scaling.fit.advice.advice import Advice
 from tfrs_scaling.fit.advice.advise import advise
-from tfrs_scaling.fit.runs import COLUMNS, write_runs
+from tfrs_scaling.fit.runs.run_table import COLUMNS, write_runs
 from tfrs_scaling.fit.study import fit_study
 
 CLEAR = Scenario("params=4x", {"V": 40.0, "H": 10.0}, frozenset("V"), multipliers=(1 / 4, 4.0))

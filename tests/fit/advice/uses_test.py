@@ -13,8 +13,8 @@ from tfrs_scaling.fit.analyses.held_out import HeldOut
 from tfrs_scaling.fit.analyses.joint import joint_record
 from tfrs_scaling.fit.analyses.lines import fit_lines, points
 from tfrs_scaling.fit.analyses.noise import training_noise
-from tfrs_scaling.fit.runs import COLUMNS
-from tfrs_scaling.fit.screening import usable_runs
+from tfrs_scaling.fit.runs.run_table import COLUMNS
+from tfrs_scaling.fit.runs.screening import usable_runs
 
 WIDTHS = tuple(2.0**power for power in range(-3, 5))
 

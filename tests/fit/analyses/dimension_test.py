@@ -7,7 +7,7 @@ import tensorflow as tf
 from tests.helpers.noise import ladders_of, noise
 from tests.helpers.planted import planted_row
 from tfrs_scaling.fit.analyses.dimension import dimension
-from tfrs_scaling.fit.runs import COLUMNS
+from tfrs_scaling.fit.runs.run_table import COLUMNS
 
 DIMS = (8, 16, 32, 64, 128, 256)
 LADDER = (1000, 2000, 4000, 8000, 16000, 32000)

@@ -13,7 +13,7 @@ from tests.helpers.noise import ladders_of, noise
 from tests.helpers.planted import planted_row
 from tfrs_scaling.fit.analyses.effects import Effect, effects
 from tfrs_scaling.fit.analyses.noise import TrainingNoise
-from tfrs_scaling.fit.runs import COLUMNS
+from tfrs_scaling.fit.runs.run_table import COLUMNS
 
 
 def table(*points: tuple[str, str, float, int, int, float]) -> pd.DataFrame:

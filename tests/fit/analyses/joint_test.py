@@ -7,7 +7,7 @@ import tensorflow as tf
 from tests.helpers.planted import planted_row
 from tfrs_scaling.fit.analyses.joint import joint_record, measured_cost
 from tfrs_scaling.fit.analyses.lines import points
-from tfrs_scaling.fit.runs import COLUMNS
+from tfrs_scaling.fit.runs.run_table import COLUMNS
 
 E, A, a, B, b = 0.75, 3.0, 0.4, 4.0, 0.35
 MULTIPLIERS = (1 / 16, 1 / 4, 1.0, 4.0, 16.0)

@@ -8,7 +8,7 @@ from tests.helpers.noise import ladders_of
 from tests.helpers.paper_grid import Grid, noisy, study
 from tests.helpers.planted import LADDER, planted_study
 from tfrs_scaling.fit.analyses.ladders import RESAMPLES, lowest_up_to, own_parameters, simultaneous_intervals
-from tfrs_scaling.fit.screening import usable_runs
+from tfrs_scaling.fit.runs.screening import usable_runs
 
 
 class NoiseTest(tf.test.TestCase):

@@ -8,7 +8,7 @@ from tests.helpers.paper_grid import NOISE, Grid, compute_study, noisy, outcomes
 from tests.helpers.planted import LADDER, planted_study
 from tfrs_scaling.fit.analyses.outlook import saturation
 from tfrs_scaling.fit.analyses.ranking import Ranking, rank_schemes
-from tfrs_scaling.fit.screening import usable_runs
+from tfrs_scaling.fit.runs.screening import usable_runs
 from tfrs_scaling.fit.serialization import finite_or_none, known_intervals
 from tfrs_scaling.fit.study import fit_study
 

@@ -8,7 +8,7 @@ from tests.helpers.noise import ladders_of, noise
 from tests.helpers.paper_grid import DATA, NOISE, SMALLEST, Grid, draw_signs, noisy, study, zone_study
 from tests.helpers.planted import LADDER, planted_study
 from tfrs_scaling.fit.analyses.zones import Zones, scheme_zones
-from tfrs_scaling.fit.screening import usable_runs
+from tfrs_scaling.fit.runs.screening import usable_runs
 
 OUTCOME = {1: ">", -1: "<", 0: "≈"}
 

@@ -4,7 +4,7 @@ import tensorflow as tf
 
 from tfrs_scaling.fit.curves.columns import chosen_columns, numbers_and_names
 from tfrs_scaling.fit.curves.records import Columns
-from tfrs_scaling.fit.table_file import TableFile
+from tfrs_scaling.fit.runs.table_file import TableFile
 
 
 def file_of(**columns: list[str]) -> TableFile:

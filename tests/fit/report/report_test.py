@@ -27,7 +27,7 @@ from tfrs_scaling.fit.report.sections import ranking_words
 from tfrs_scaling.fit.report.summary import best_point, cautions, findings
 from tfrs_scaling.fit.report.tables import study_tables
 from tfrs_scaling.fit.report.view import study_view
-from tfrs_scaling.fit.runs import COLUMNS, read_runs, write_runs
+from tfrs_scaling.fit.runs.run_table import COLUMNS, read_runs, write_runs
 from tfrs_scaling.fit.study import StudyFits, fit_study
 
 EVIL = '<script>alert(1)</script> "quoted" \'n \\ & 🎯 </script>'

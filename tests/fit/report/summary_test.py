@@ -10,7 +10,7 @@ from tests.helpers.planted import LADDER, planted_ne, planted_study
 from tfrs_scaling.fit.analyses.effects import Effect
 from tfrs_scaling.fit.report.summary import best_point, cautions, effect_words, next_doubling, scheme_effects
 from tfrs_scaling.fit.report.view import study_view
-from tfrs_scaling.fit.screening import usable_runs
+from tfrs_scaling.fit.runs.screening import usable_runs
 from tfrs_scaling.fit.study import fit_study
 
 

@@ -14,7 +14,7 @@ from click.testing import CliRunner
 
 from tests.helpers.studies import CONFIGS, REPOSITORY, tiny_content
 from tfrs_scaling.cli.main import COMMANDS, main
-from tfrs_scaling.fit.runs import TIMING_COLUMNS
+from tfrs_scaling.fit.runs.run_table import TIMING_COLUMNS
 
 SCHEMA = {"label": "y", "time": "t", "dense": [{"name": "d"}], "categorical": [{"name": "c", "cardinality": 4}]}
 

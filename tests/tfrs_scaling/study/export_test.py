@@ -9,8 +9,8 @@ from tests.helpers.studies import tiny_config, tiny_content, tiny_data
 from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.common.strict_yaml import validated
 from tfrs_scaling.config import Config
-from tfrs_scaling.fit.runs import read_runs, write_runs
-from tfrs_scaling.fit.screening import selected_learning_rate
+from tfrs_scaling.fit.runs.run_table import read_runs, write_runs
+from tfrs_scaling.fit.runs.screening import selected_learning_rate
 from tfrs_scaling.study.attempts import begin, publish
 from tfrs_scaling.study.export import MEASURED, export, read_scalars
 from tfrs_scaling.study.trials import all_trials

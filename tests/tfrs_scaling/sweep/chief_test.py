@@ -16,7 +16,7 @@ from tests.helpers.studies import tiny_config, tiny_content, tiny_data
 from tests.tfrs_scaling.sweep.multi_worker_test import free_addresses
 from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.common.files import write_json
-from tfrs_scaling.fit.runs import TIMING_COLUMNS, write_runs
+from tfrs_scaling.fit.runs.run_table import TIMING_COLUMNS, write_runs
 from tfrs_scaling.planning.plan import plan, plan_on
 from tfrs_scaling.study import attempts
 from tfrs_scaling.study.attempts import Attempt, Heartbeat, Process, begin, publish

@@ -20,7 +20,7 @@ from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.common.files import write_json
 from tfrs_scaling.common.strict_yaml import validated
 from tfrs_scaling.config import Config
-from tfrs_scaling.fit.runs import TIMING_COLUMNS
+from tfrs_scaling.fit.runs.run_table import TIMING_COLUMNS
 from tfrs_scaling.planning.plan import plan_on
 from tfrs_scaling.study import attempts
 from tfrs_scaling.study.export import export

@@ -16,7 +16,7 @@ from click.testing import CliRunner
 from tests.helpers.studies import REPOSITORY, tiny_config, tiny_content, tiny_data
 from tfrs_scaling.cli.main import main
 from tfrs_scaling.common.errors import InputError
-from tfrs_scaling.fit.runs import TIMING_COLUMNS
+from tfrs_scaling.fit.runs.run_table import TIMING_COLUMNS
 from tfrs_scaling.hardware import Worker
 from tfrs_scaling.study.export import MEASURED, export
 from tfrs_scaling.study.trials import all_trials

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from tests.helpers.studies import tiny_config, tiny_content, tiny_data
 from tfrs_scaling.common.errors import InputError
-from tfrs_scaling.fit.runs import COLUMNS, read_runs
+from tfrs_scaling.fit.runs.run_table import COLUMNS, read_runs
 from tfrs_scaling.input.shards import ClickData
 from tfrs_scaling.sweep import run_study
 from tfrs_scaling.sweep.run import default_workdir

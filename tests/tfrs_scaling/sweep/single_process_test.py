@@ -17,8 +17,8 @@ from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.common.strict_yaml import validated
 from tfrs_scaling.config import Config
 from tfrs_scaling.fit.report.report import write_report
-from tfrs_scaling.fit.runs import TIMING_COLUMNS, read_runs, write_runs
-from tfrs_scaling.fit.screening import selected_learning_rate
+from tfrs_scaling.fit.runs.run_table import TIMING_COLUMNS, read_runs, write_runs
+from tfrs_scaling.fit.runs.screening import selected_learning_rate
 from tfrs_scaling.fit.study import fit_study
 from tfrs_scaling.planning.plan import plan_on
 from tfrs_scaling.study.export import export

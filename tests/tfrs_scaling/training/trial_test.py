@@ -10,7 +10,7 @@ from tests.helpers.logs import synthetic_blocks
 from tests.helpers.studies import stored, tiny_config, tiny_content, tiny_data
 from tfrs_scaling.common.strict_yaml import validated
 from tfrs_scaling.config import Config, Precision
-from tfrs_scaling.fit.runs import TIMING_COLUMNS
+from tfrs_scaling.fit.runs.run_table import TIMING_COLUMNS
 from tfrs_scaling.hardware import make_strategy
 from tfrs_scaling.input.shards import SPLITS, parse_record
 from tfrs_scaling.model.dlrm import DLRM, make_model

@@ -11,8 +11,8 @@ from tests.helpers.planted import GAMMA, LADDER, line_of, planted_study
 from tfrs_scaling.fit.analyses.lines import points
 from tfrs_scaling.fit.report.figures.schemes import study_figures
 from tfrs_scaling.fit.report.view import study_view
+from tfrs_scaling.fit.runs.screening import usable_runs
 from tfrs_scaling.fit.schemes import SCHEMES
-from tfrs_scaling.fit.screening import usable_runs
 from tfrs_scaling.fit.study import fit_study
 
 

@@ -18,10 +18,10 @@ from scipy import special
 from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.common.files import write_text_atomically
 from tfrs_scaling.common.words import plural
-from tfrs_scaling.fit.run_columns import COLUMNS as COLUMNS
-from tfrs_scaling.fit.run_columns import REQUIRED, RUN_COLUMNS
+from tfrs_scaling.fit.runs.columns import COLUMNS as COLUMNS
+from tfrs_scaling.fit.runs.columns import REQUIRED, RUN_COLUMNS
+from tfrs_scaling.fit.runs.table_file import TableFile, read_table_file
 from tfrs_scaling.fit.schemes import SCHEMES, Axis
-from tfrs_scaling.fit.table_file import TableFile, read_table_file
 
 TIMING_COLUMNS = ("examples_per_second", "wall_seconds")  # differ between two runs of one study
 STATUSES = ("ok", "failed", "skipped", "stopped")  # stopped: not trained at further sizes, its rate being bad

@@ -9,8 +9,8 @@ import pandas as pd
 import tensorflow as tf
 
 from tests.helpers.planted import planted_row, planted_study
-from tfrs_scaling.fit.run_columns import REQUIRED
-from tfrs_scaling.fit.runs import (
+from tfrs_scaling.fit.runs.columns import REQUIRED
+from tfrs_scaling.fit.runs.run_table import (
     COLUMNS,
     TIMING_COLUMNS,
     is_recorded,

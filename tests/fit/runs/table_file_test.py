@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
-from tfrs_scaling.fit.table_file import TableFile, read_table_file
+from tfrs_scaling.fit.runs.table_file import TableFile, read_table_file
 
 FRAME = pd.DataFrame({"tokens": [1000, 2000, 4000], "loss": [3.5, math.nan, 2.25], "model": ["a", "b", "a"]})
 

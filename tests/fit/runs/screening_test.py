@@ -5,8 +5,14 @@ import pandas as pd
 import tensorflow as tf
 
 from tests.helpers.planted import LADDER, planted_row, planted_study
-from tfrs_scaling.fit.runs import COLUMNS
-from tfrs_scaling.fit.screening import collapsed_trials, rows_of_scheme, selected_learning_rate, usable_runs, with_flags
+from tfrs_scaling.fit.runs.run_table import COLUMNS
+from tfrs_scaling.fit.runs.screening import (
+    collapsed_trials,
+    rows_of_scheme,
+    selected_learning_rate,
+    usable_runs,
+    with_flags,
+)
 
 
 def table(*trials: tuple[float, int, list[float]]) -> pd.DataFrame:
