@@ -217,10 +217,11 @@ def _tiles(view: StudyView) -> list[_Tile]:
 
 def _calibration(view: StudyView) -> list[_Tile]:
     """Of the study's own predictions, how many fell inside their interval."""
-    made, inside = len(view.fits.held_out), sum(record.inside for record in view.fits.held_out)
-    if not made:
+    tests = view.fits.backtests
+    if not tests:
         return []
-    note = f"largest data sizes, predicted from the smaller ones, inside the {view.fits.level:.0%} interval"
+    made, inside = sum(test.made for test in tests), sum(test.inside for test in tests)
+    note = f"one and two data sizes ahead, inside the {view.fits.level:.0%} interval"
     if special.bdtr(inside, made, view.fits.level) < DOUBTFUL:
         note += ": fewer than should be, so do not trust intervals beyond the data here"
     return [_Tile("Predictions that came true", f"{inside} of {made}", note)]

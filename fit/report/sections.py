@@ -334,7 +334,8 @@ def _held_out(view: StudyView) -> list[Section]:
         "exactly; crosses are outside the interval. Do not trust longer extrapolations more than these."
     )
     figure = Figure("Measured minus predicted NE", "", caption, (View("figure-held-out", "", plot),), wide=True)
-    words, tables = (view.fits.held_out_words,), (view.tables["held_out"],)
+    words = (view.fits.held_out_words, *(test.words for test in view.fits.backtests))
+    tables = (view.tables["held_out"],)
     return [Section("held-out", "Held out", "Do the laws predict?", words, (figure,), tables)]
 
 
