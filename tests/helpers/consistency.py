@@ -15,6 +15,7 @@ Rows = list[dict[str, str]]
 _OPTION = re.compile(
     r"(?P<shape>.+): NE (?P<ne>[\d.]+), gain (?P<gain>[+-][\d.]+)(?: \((?P<low>\S+) to (?P<high>\S+)\))?; (?P<rest>.+)"
 )
+_BACKTEST = re.compile(r"Of (\d+) predictions? at \S+ times the data, (\d+) ")
 _TILE = re.compile(r"\w+ at .*×")
 _EFFECT = re.compile(
     r"(\w+) \(.+?\) at (\S+)× (lowers|raises|changes) NE by ([−+\d.]+).* from ([\d.]+) to ([\d.]+)(.*)"
@@ -31,6 +32,7 @@ class Page:
         findings: The sentences of the summary.
         budgets: Heading, headline and list items of each budget's advice.
         ranking: The text of the section with the ranking.
+        held_out: The text of the section on predictions of held-out data sizes.
     """
 
     tables: dict[str, Rows]
@@ -38,6 +40,7 @@ class Page:
     findings: list[str]
     budgets: list[tuple[str, str, list[str]]]
     ranking: str
+    held_out: str
 
 
 def read_page(text: str) -> Page:
@@ -58,6 +61,7 @@ def read_page(text: str) -> Page:
         findings=texts(section("summary").split("<details>")[0], "li"),
         budgets=[(texts(part, "h3")[0], texts(part, "p")[0], texts(part, "li")) for part in budgets],
         ranking=html.unescape(section("ranking")),
+        held_out=html.unescape(section("held-out")),
     )
 
 
@@ -87,12 +91,10 @@ def _effects(page: Page) -> Iterator[str]:
     tiles = [name for name in page.tiles if _TILE.fullmatch(name)]
     if len(found) != len(tiles):
         yield f"{len(found)} findings and {len(tiles)} tiles on effects"
-    made = len(page.tables["held_out"])
-    inside = sum(row["inside"] == "inside" for row in page.tables["held_out"])
-    if made:
-        yield from _same(
-            "predictions that came true", page.tiles["Predictions that came true"][0], f"{inside} of {made}"
-        )
+    if backtests := _BACKTEST.findall(page.held_out):
+        made, inside = (sum(int(test[at]) for test in backtests) for at in (0, 1))
+        tile, _ = page.tiles["Predictions that came true"]
+        yield from _same("predictions that came true", tile, f"{inside} of {made}")
     for scheme, multiplier, verb, change, baseline, ne, rest in (match.groups() for match in found):
         row, (value, note) = rows[scheme, multiplier], page.tiles[f"{scheme} at {multiplier}×"]
         name = f"{scheme} {multiplier}×"
