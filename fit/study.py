@@ -22,9 +22,14 @@ from tfrs_scaling.fit.analyses.effects import Effect, effects
 from tfrs_scaling.fit.analyses.generalisation import Generalisation, generalisation
 from tfrs_scaling.fit.analyses.held_out import HeldOut, held_out, held_out_words
 from tfrs_scaling.fit.analyses.joint import JointLaw, joint_record
-from tfrs_scaling.fit.analyses.ladders import Ladders, resample_ladders
 from tfrs_scaling.fit.analyses.lines import LineFit, data_lines, fit_lines, points, with_plateau
-from tfrs_scaling.fit.analyses.noise import TrainingNoise, base_architecture, training_noise, with_weights
+from tfrs_scaling.fit.analyses.noise.ladders import Ladders, resample_ladders
+from tfrs_scaling.fit.analyses.noise.training_noise import (
+    TrainingNoise,
+    base_architecture,
+    training_noise,
+    with_weights,
+)
 from tfrs_scaling.fit.analyses.outlook import Limit, Saturation, limits, saturation
 from tfrs_scaling.fit.analyses.paper import Claim, compare_with_paper
 from tfrs_scaling.fit.analyses.ranking import Ranking, rank_schemes

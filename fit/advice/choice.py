@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tfrs_scaling.fit.advice.use import DATA, Levers, Use
-from tfrs_scaling.fit.analyses.ladders import simultaneous_intervals
+from tfrs_scaling.fit.analyses.noise.ladders import simultaneous_intervals
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import pandas as pd
 from tfrs_scaling.common.words import listed
 from tfrs_scaling.fit.advice.use import ARCHITECTURE, DATA, Use
 from tfrs_scaling.fit.advice.words import shape_words
-from tfrs_scaling.fit.analyses.noise import TrainingNoise
+from tfrs_scaling.fit.analyses.noise.training_noise import TrainingNoise
 from tfrs_scaling.fit.labels import multiplier_label
 from tfrs_scaling.fit.schemes import BASELINE, SCALED
 

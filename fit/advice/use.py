@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from tfrs_scaling.common.arrays import Array
-from tfrs_scaling.fit.analyses.ladders import RESAMPLES, Ladders
+from tfrs_scaling.fit.analyses.noise.ladders import RESAMPLES, Ladders
 from tfrs_scaling.fit.runs.screening import SHAPE
 from tfrs_scaling.fit.schemes import BASELINE, SCHEMES
 

@@ -22,9 +22,9 @@ from tfrs_scaling.fit.advice.projection import (
 from tfrs_scaling.fit.advice.use import ARCHITECTURE, DATA, DRAWS, Shape, Use, measured_shapes
 from tfrs_scaling.fit.analyses.held_out import one_sided
 from tfrs_scaling.fit.analyses.joint import JointLaw, measured_cost
-from tfrs_scaling.fit.analyses.ladders import resample_ladders
 from tfrs_scaling.fit.analyses.lines import points
-from tfrs_scaling.fit.analyses.noise import base_architecture, noise_of
+from tfrs_scaling.fit.analyses.noise.ladders import resample_ladders
+from tfrs_scaling.fit.analyses.noise.training_noise import base_architecture, noise_of
 from tfrs_scaling.fit.joint.status import JointStatus
 from tfrs_scaling.fit.labels import multiplier_label
 from tfrs_scaling.fit.laws.power_law import PowerLawFit

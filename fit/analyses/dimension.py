@@ -6,8 +6,8 @@ from typing import NamedTuple
 import numpy as np
 
 from tfrs_scaling.common.arrays import Array, Indices
-from tfrs_scaling.fit.analyses.ladders import Ladders
-from tfrs_scaling.fit.analyses.noise import TrainingNoise
+from tfrs_scaling.fit.analyses.noise.ladders import Ladders
+from tfrs_scaling.fit.analyses.noise.training_noise import TrainingNoise
 from tfrs_scaling.fit.laws.uncertainty import percentiles
 
 MARGIN = 0.001  # of the best NE

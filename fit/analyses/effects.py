@@ -10,7 +10,7 @@ import pandas as pd
 
 from tfrs_scaling.common.arrays import Array
 from tfrs_scaling.common.words import plural
-from tfrs_scaling.fit.analyses.ladders import Ladders, simultaneous_intervals
+from tfrs_scaling.fit.analyses.noise.ladders import Ladders, simultaneous_intervals
 from tfrs_scaling.fit.runs.screening import SHAPE
 from tfrs_scaling.fit.schemes import ARCHITECTURE, BASELINE, SCHEMES
 

@@ -8,8 +8,8 @@ from typing import Literal
 import numpy as np
 
 from tfrs_scaling.common.arrays import Array, Indices, Mask
-from tfrs_scaling.fit.analyses.ladders import Ladders, lowest_up_to, own_parameters, simultaneous_intervals
 from tfrs_scaling.fit.analyses.lines import LineFit
+from tfrs_scaling.fit.analyses.noise.ladders import Ladders, lowest_up_to, own_parameters, simultaneous_intervals
 from tfrs_scaling.fit.analyses.outlook import EPSILON, Saturation, Verdict
 from tfrs_scaling.fit.analyses.stretches import Stretch, leading_stretches, stretch_words
 from tfrs_scaling.fit.labels import FRONTIER

@@ -8,7 +8,7 @@ import numpy as np
 
 from tfrs_scaling.common.arrays import Array
 from tfrs_scaling.common.words import COUNTS, FLOPS, human
-from tfrs_scaling.fit.analyses.ladders import Ladders, lowest_up_to, simultaneous_intervals
+from tfrs_scaling.fit.analyses.noise.ladders import Ladders, lowest_up_to, simultaneous_intervals
 from tfrs_scaling.fit.analyses.outlook import UNITS
 
 _COLUMNS = {"data": "examples", "compute": "compute"}

@@ -10,7 +10,7 @@ import numpy as np
 from scipy.interpolate import PchipInterpolator
 
 from tfrs_scaling.common.arrays import Array, Indices, Mask
-from tfrs_scaling.fit.analyses.ladders import Ladders, own_parameters, simultaneous_intervals
+from tfrs_scaling.fit.analyses.noise.ladders import Ladders, own_parameters, simultaneous_intervals
 from tfrs_scaling.fit.analyses.ranking import Outcome
 from tfrs_scaling.fit.schemes import BASELINE
 

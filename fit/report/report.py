@@ -22,7 +22,7 @@ from tfrs_scaling.fit.report.figures.phases import INSIDE, TARGET, SharedAxis, s
 from tfrs_scaling.fit.report.methods import methods
 from tfrs_scaling.fit.report.sections import Section, study_sections
 from tfrs_scaling.fit.report.summary import best_point, cautions, findings, scheme_effects
-from tfrs_scaling.fit.report.tables import DOUBTFUL
+from tfrs_scaling.fit.report.tables.columns import DOUBTFUL
 from tfrs_scaling.fit.report.view import BUDGETS, StudyView, study_view
 from tfrs_scaling.fit.runs.columns import COLUMNS_OF_SECTIONS, RUN_COLUMNS
 from tfrs_scaling.fit.runs.run_table import is_recorded

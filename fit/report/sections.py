@@ -30,7 +30,7 @@ from tfrs_scaling.fit.report.figures.forest import effects_figure, held_out_figu
 from tfrs_scaling.fit.report.figures.phases import SharedAxis
 from tfrs_scaling.fit.report.figures.schemes import Key, regrouped_figures, study_figures
 from tfrs_scaling.fit.report.figures.zones import zone_figure
-from tfrs_scaling.fit.report.table import Table
+from tfrs_scaling.fit.report.tables.table import Table
 from tfrs_scaling.fit.report.view import BUDGETS, StudyView
 from tfrs_scaling.fit.runs.screening import SHAPE
 from tfrs_scaling.fit.schemes import ARCHITECTURE, BASELINE, SCHEMES

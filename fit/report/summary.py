@@ -12,7 +12,7 @@ from tfrs_scaling.fit.advice.use import DATA
 from tfrs_scaling.fit.advice.words import gain_words
 from tfrs_scaling.fit.analyses.best import Bayes
 from tfrs_scaling.fit.analyses.effects import Effect
-from tfrs_scaling.fit.analyses.ladder_laws import shape_points
+from tfrs_scaling.fit.analyses.noise.ladder_laws import shape_points
 from tfrs_scaling.fit.labels import architecture_prefix, multiplier_label
 from tfrs_scaling.fit.report.view import StudyView
 from tfrs_scaling.fit.runs.screening import SHAPE

@@ -5,8 +5,8 @@ import re
 from tfrs_scaling.fit.advice.advice import Advice, Detail
 from tfrs_scaling.fit.report.sections import ranking_words
 from tfrs_scaling.fit.report.summary import cautions, findings
-from tfrs_scaling.fit.report.table import bullets, plain
-from tfrs_scaling.fit.report.tables import fits_table
+from tfrs_scaling.fit.report.tables.laws import fits_table
+from tfrs_scaling.fit.report.tables.table import bullets, plain
 from tfrs_scaling.fit.report.view import StudyView
 
 # Tables that have a text of their own, or that only the page shows.

@@ -13,8 +13,8 @@ from tfrs_scaling.fit.advice.advise import COSTS, advise
 from tfrs_scaling.fit.analyses.lines import frontier_points, points, with_plateau
 from tfrs_scaling.fit.labels import shape_name
 from tfrs_scaling.fit.laws.power_law import PowerLawFit
-from tfrs_scaling.fit.report.table import Table
-from tfrs_scaling.fit.report.tables import study_tables
+from tfrs_scaling.fit.report.tables.study_tables import study_tables
+from tfrs_scaling.fit.report.tables.table import Table
 from tfrs_scaling.fit.runs.run_table import is_recorded, recorded_axes
 from tfrs_scaling.fit.runs.screening import SHAPE, usable_runs
 from tfrs_scaling.fit.schemes import SCHEMES

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tfrs_scaling.common.errors import InputError
-from tfrs_scaling.input.logs.cells import Cells, Rejected
+from tfrs_scaling.input.logs.values.cells import Cells, Rejected
 from tfrs_scaling.input.schema import Schema
 
 

@@ -7,8 +7,8 @@ import re
 import numpy as np
 import pyarrow as pa
 
-from tfrs_scaling.input.logs.cells import Cells, Piece
 from tfrs_scaling.input.logs.text import Lines, TextLog
+from tfrs_scaling.input.logs.values.cells import Cells, Piece
 from tfrs_scaling.input.schema import CategoricalFeature, Schema
 
 HOUR = "hour"

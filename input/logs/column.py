@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tfrs_scaling.input.logs.lists import split_lists
+from tfrs_scaling.input.logs.values.lists import split_lists
 from tfrs_scaling.input.schema import LABEL_TEXTS, MAX_VALUES
 
 MISSING_TEXTS = ("", "NA", "N/A", "NaN", "nan", "null", "NULL", "None", "\\N")

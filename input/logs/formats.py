@@ -5,13 +5,13 @@ from collections.abc import Callable
 
 from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.input.logs.avazu import AvazuLog, avazu
-from tfrs_scaling.input.logs.cells import TFDS_PREFIX, Log
 from tfrs_scaling.input.logs.criteo import criteo, criteo_log
 from tfrs_scaling.input.logs.files import find_files
 from tfrs_scaling.input.logs.jsonl import JsonLinesLog
 from tfrs_scaling.input.logs.movielens import MovieLensLog, movielens_1m
 from tfrs_scaling.input.logs.parquet import ParquetLog
 from tfrs_scaling.input.logs.text import TextLog
+from tfrs_scaling.input.logs.values.cells import TFDS_PREFIX, Log
 from tfrs_scaling.input.schema import Schema
 
 

@@ -13,7 +13,6 @@ import pyarrow.compute as pc
 from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.common.words import listed, plural, share
 from tfrs_scaling.input.logs.arrow import is_list_type, unusable
-from tfrs_scaling.input.logs.cells import Cells, read
 from tfrs_scaling.input.logs.column import (
     LEAST_MULTI_HOT_SHARE,
     LIST_SEPARATOR,
@@ -26,7 +25,8 @@ from tfrs_scaling.input.logs.jsonl import json_keys
 from tfrs_scaling.input.logs.leaks import NOTABLE_AUC, auc_alone
 from tfrs_scaling.input.logs.parquet import parquet_file
 from tfrs_scaling.input.logs.text import looks_like_row, text_columns
-from tfrs_scaling.input.logs.times import BAD, LATEST, is_day_first, mixed_units, parse_times
+from tfrs_scaling.input.logs.values.cells import Cells, read
+from tfrs_scaling.input.logs.values.times import BAD, LATEST, is_day_first, mixed_units, parse_times
 from tfrs_scaling.input.schema import LABEL_TEXTS, MAX_VALUES, Schema
 
 # In order of preference; names are compared in lower case with underscores.

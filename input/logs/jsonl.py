@@ -11,9 +11,9 @@ import pyarrow as pa
 from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.common.locations import fingerprints
 from tfrs_scaling.input.logs.arrow import cells_of_lists, constant, list_array
-from tfrs_scaling.input.logs.cells import Cells, Piece, Rejected, missing_column
 from tfrs_scaling.input.logs.files import decompressed, partition_values, refuse_binary
 from tfrs_scaling.input.logs.lines import BLOCK_BYTES, count_lines, line_blocks
+from tfrs_scaling.input.logs.values.cells import Cells, Piece, Rejected, missing_column
 from tfrs_scaling.input.schema import Schema
 
 

@@ -11,9 +11,9 @@ import pyarrow.compute as pc
 
 from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.common.locations import fingerprints, join, opened
-from tfrs_scaling.input.logs.cells import Cells, Piece, Rejected, missing_column
 from tfrs_scaling.input.logs.lines import BLOCK_BYTES
 from tfrs_scaling.input.logs.text import Lines, TextLog
+from tfrs_scaling.input.logs.values.cells import Cells, Piece, Rejected, missing_column
 from tfrs_scaling.input.schema import CategoricalFeature, Schema
 
 RATINGS, USERS, MOVIES = "ratings.dat", "users.dat", "movies.dat"

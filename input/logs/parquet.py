@@ -11,8 +11,8 @@ import pyarrow.parquet as pq
 from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.common.locations import fingerprints, opened
 from tfrs_scaling.input.logs.arrow import binary_columns, constant
-from tfrs_scaling.input.logs.cells import Cells, Piece, missing_column
 from tfrs_scaling.input.logs.files import partition_values
+from tfrs_scaling.input.logs.values.cells import Cells, Piece, missing_column
 from tfrs_scaling.input.schema import Schema
 
 

@@ -13,7 +13,6 @@ import pyarrow.csv
 from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.common.locations import fingerprints
 from tfrs_scaling.input.logs.arrow import constant
-from tfrs_scaling.input.logs.cells import Cells, Piece, Rejected, missing_column
 from tfrs_scaling.input.logs.files import (
     HEAD_BYTES,
     decompressed,
@@ -23,6 +22,7 @@ from tfrs_scaling.input.logs.files import (
     refuse_binary,
 )
 from tfrs_scaling.input.logs.lines import BLOCK_BYTES, MAX_LINE_BYTES, count_lines, first_line, line_blocks
+from tfrs_scaling.input.logs.values.cells import Cells, Piece, Rejected, missing_column
 from tfrs_scaling.input.schema import Schema
 
 SEPARATORS = ("\t", ",", ";", "|", "\x01")  # the last is Hive's

@@ -16,7 +16,7 @@ import tensorflow_datasets as tfds
 
 from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.input.logs.arrow import cells_of_lists, list_array
-from tfrs_scaling.input.logs.cells import TFDS_PREFIX, Cells, Piece, missing_column
+from tfrs_scaling.input.logs.values.cells import TFDS_PREFIX, Cells, Piece, missing_column
 from tfrs_scaling.input.schema import Schema
 
 BLOCK_ROWS = 1 << 16

@@ -14,7 +14,7 @@ from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.common.locations import fingerprints, opened, size
 from tfrs_scaling.input.logs.arrow import cells_of_lists, list_array
-from tfrs_scaling.input.logs.cells import Cells, Piece, Rejected, missing_column
+from tfrs_scaling.input.logs.values.cells import Cells, Piece, Rejected, missing_column
 from tfrs_scaling.input.schema import Schema
 
 BLOCK_BYTES = 8 << 20

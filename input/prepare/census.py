@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 
-from tfrs_scaling.input.logs.cells import POSITION_BITS
+from tfrs_scaling.input.logs.values.cells import POSITION_BITS
 from tfrs_scaling.input.prepare.encoding import ValueCounts
 from tfrs_scaling.input.prepare.hashing import draws
 from tfrs_scaling.input.prepare.rows import Rows

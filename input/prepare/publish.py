@@ -16,7 +16,7 @@ import tfrs_scaling
 from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.common.inert import inert_line
 from tfrs_scaling.common.locations import is_remote, join, opened, size
-from tfrs_scaling.input.logs.cells import Rejected
+from tfrs_scaling.input.logs.values.cells import Rejected
 from tfrs_scaling.input.prepare.encoding import WrittenShard
 from tfrs_scaling.input.prepare.leaks import telling_features
 from tfrs_scaling.input.prepare.split import Decisions

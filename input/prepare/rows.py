@@ -9,9 +9,18 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tfrs_scaling.input.logs.cells import Cells, Rejected
-from tfrs_scaling.input.logs.lists import split_lists
-from tfrs_scaling.input.logs.times import BAD, DATE, LATEST, NUMBER, is_ambiguous, mixed_units, parse_times, unit_of
+from tfrs_scaling.input.logs.values.cells import Cells, Rejected
+from tfrs_scaling.input.logs.values.lists import split_lists
+from tfrs_scaling.input.logs.values.times import (
+    BAD,
+    DATE,
+    LATEST,
+    NUMBER,
+    is_ambiguous,
+    mixed_units,
+    parse_times,
+    unit_of,
+)
 from tfrs_scaling.input.prepare.hashing import hash_values
 from tfrs_scaling.input.schema import LABEL_TEXTS, CategoricalFeature, DenseFeature, Schema
 

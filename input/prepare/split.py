@@ -7,7 +7,7 @@ import numpy as np
 
 from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.common.words import listed, plural, share
-from tfrs_scaling.input.logs.times import mixed_units
+from tfrs_scaling.input.logs.values.times import mixed_units
 from tfrs_scaling.input.prepare.hashing import draws, fractions
 from tfrs_scaling.input.prepare.rows import Rows
 from tfrs_scaling.input.schema import Schema

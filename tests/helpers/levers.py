@@ -17,7 +17,7 @@ from tfrs_scaling.fit.advice.advise import advise
 from tfrs_scaling.fit.analyses.held_out import held_out
 from tfrs_scaling.fit.analyses.joint import joint_record
 from tfrs_scaling.fit.analyses.lines import DataLine, LineFit, points, with_plateau
-from tfrs_scaling.fit.analyses.noise import training_noise
+from tfrs_scaling.fit.analyses.noise.training_noise import training_noise
 from tfrs_scaling.fit.labels import multiplier_label
 from tfrs_scaling.fit.laws.power_law import fit_power_law
 from tfrs_scaling.fit.runs.run_table import COLUMNS

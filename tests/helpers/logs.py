@@ -4,7 +4,7 @@ import pickle  # noqa: TID251 -- of bytes made here, as Beam does with a log
 from collections.abc import Iterator
 from typing import TypeVar
 
-from tfrs_scaling.input.logs.cells import Log, Rejected, read
+from tfrs_scaling.input.logs.values.cells import Log, Rejected, read
 from tfrs_scaling.input.prepare.rows import RowParser, Rows
 from tfrs_scaling.input.prepare.synthetic import Synthetic, block_count, make_teacher, rows_of_block
 

@@ -2,8 +2,8 @@
 
 import pandas as pd
 
-from tfrs_scaling.fit.analyses.ladders import Ladders, resample_ladders
-from tfrs_scaling.fit.analyses.noise import Source, TrainingNoise, noise_of, training_noise
+from tfrs_scaling.fit.analyses.noise.ladders import Ladders, resample_ladders
+from tfrs_scaling.fit.analyses.noise.training_noise import Source, TrainingNoise, noise_of, training_noise
 
 
 def noise(sd: float, degrees: float, source: Source = "seeds", architecture: str = "dot") -> TrainingNoise:

@@ -11,8 +11,8 @@ from rich.table import Table
 from tfrs_scaling.cli.terminal import FilePath, console, located_errors, say, wait_for_tensorflow
 from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.common.words import share
-from tfrs_scaling.input.logs.cells import TFDS_PREFIX
 from tfrs_scaling.input.logs.formats import FORMATS, TextOptions, open_log
+from tfrs_scaling.input.logs.values.cells import TFDS_PREFIX
 from tfrs_scaling.input.schema import Schema
 from tfrs_scaling.training.tensorflow_startup import start_devices
 

@@ -10,7 +10,7 @@ from tests.helpers.levers import LADDER, Scenario
 from tests.helpers.noise import UNKNOWN, ladders_of, noise
 from tests.helpers.planted import planted_row
 from tfrs_scaling.fit.advice.use import ARCHITECTURE, DRAWS, Shape, measured_shapes
-from tfrs_scaling.fit.analyses.noise import TrainingNoise
+from tfrs_scaling.fit.analyses.noise.training_noise import TrainingNoise
 from tfrs_scaling.fit.runs.run_table import COLUMNS
 
 NOISE = noise(1e-3, 50)

@@ -12,7 +12,7 @@ from tfrs_scaling.fit.advice.uses import Uses
 from tfrs_scaling.fit.analyses.held_out import HeldOut
 from tfrs_scaling.fit.analyses.joint import joint_record
 from tfrs_scaling.fit.analyses.lines import fit_lines, points
-from tfrs_scaling.fit.analyses.noise import training_noise
+from tfrs_scaling.fit.analyses.noise.training_noise import training_noise
 from tfrs_scaling.fit.runs.run_table import COLUMNS
 from tfrs_scaling.fit.runs.screening import usable_runs
 

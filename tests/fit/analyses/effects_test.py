@@ -12,7 +12,7 @@ from tests.helpers.levers import NOISE, Scenario
 from tests.helpers.noise import ladders_of, noise
 from tests.helpers.planted import planted_row
 from tfrs_scaling.fit.analyses.effects import Effect, effects
-from tfrs_scaling.fit.analyses.noise import TrainingNoise
+from tfrs_scaling.fit.analyses.noise.training_noise import TrainingNoise
 from tfrs_scaling.fit.runs.run_table import COLUMNS
 
 

@@ -25,7 +25,7 @@ from tfrs_scaling.fit.extrapolation.returns import returns_at, samples_to_reach
 from tfrs_scaling.fit.report.report import write_report
 from tfrs_scaling.fit.report.sections import ranking_words
 from tfrs_scaling.fit.report.summary import best_point, cautions, findings
-from tfrs_scaling.fit.report.tables import study_tables
+from tfrs_scaling.fit.report.tables.study_tables import study_tables
 from tfrs_scaling.fit.report.view import study_view
 from tfrs_scaling.fit.runs.run_table import COLUMNS, read_runs, write_runs
 from tfrs_scaling.fit.study import StudyFits, fit_study

@@ -18,7 +18,7 @@ from tensorboard.plugins.custom_scalar import layout_pb2
 
 from tests.helpers.planted import LADDER, MULTIPLIERS, planted_ne, planted_study
 from tfrs_scaling.fit.labels import FRONTIER
-from tfrs_scaling.fit.report.table import markdown_table
+from tfrs_scaling.fit.report.tables.table import markdown_table
 from tfrs_scaling.fit.report.tensorboard import curves, layout, write_tensorboard
 from tfrs_scaling.fit.report.tensorboard_texts import tensorboard_texts
 from tfrs_scaling.fit.report.view import BUDGETS, StudyView, study_view

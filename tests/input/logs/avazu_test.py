@@ -19,8 +19,8 @@ from click.testing import CliRunner
 from tests.helpers.logs import contents, parsed, sent
 from tfrs_scaling.cli.main import main
 from tfrs_scaling.input.logs.avazu import AvazuLog, avazu
-from tfrs_scaling.input.logs.cells import Log, read
 from tfrs_scaling.input.logs.formats import open_log
+from tfrs_scaling.input.logs.values.cells import Log, read
 from tfrs_scaling.input.prepare.hashing import hash_values
 from tfrs_scaling.input.schema import CategoricalFeature, Schema
 from tfrs_scaling.input.shards import ClickData

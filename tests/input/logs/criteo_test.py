@@ -5,9 +5,9 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from tfrs_scaling.input.logs.cells import read
 from tfrs_scaling.input.logs.criteo import criteo
 from tfrs_scaling.input.logs.formats import open_log
+from tfrs_scaling.input.logs.values.cells import read
 
 
 class CriteoTest(tf.test.TestCase):

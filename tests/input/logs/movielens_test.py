@@ -17,9 +17,9 @@ from tests.helpers.logs import contents, parsed, sent
 from tests.helpers.studies import CONFIGS, REPOSITORY
 from tfrs_scaling.cli.main import main
 from tfrs_scaling.common.errors import InputError
-from tfrs_scaling.input.logs.cells import read
 from tfrs_scaling.input.logs.formats import open_log
 from tfrs_scaling.input.logs.movielens import MovieLensLog, movielens_1m
+from tfrs_scaling.input.logs.values.cells import read
 from tfrs_scaling.input.schema import CategoricalFeature, Schema
 from tfrs_scaling.input.shards import ClickData
 

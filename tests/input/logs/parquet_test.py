@@ -15,9 +15,9 @@ from absl.testing import parameterized
 
 from tests.helpers.studies import CONFIGS, REPOSITORY
 from tfrs_scaling.common.errors import InputError
-from tfrs_scaling.input.logs.cells import Log, Rejected, read
 from tfrs_scaling.input.logs.parquet import ParquetLog
 from tfrs_scaling.input.logs.text import TextLog
+from tfrs_scaling.input.logs.values.cells import Log, Rejected, read
 from tfrs_scaling.input.prepare.prepare import prepare
 from tfrs_scaling.input.prepare.rows import RowParser, Rows
 from tfrs_scaling.input.prepare.sources import LogSource

@@ -20,9 +20,9 @@ import tensorflow as tf
 from absl.testing import parameterized
 
 from tfrs_scaling.common.errors import InputError
-from tfrs_scaling.input.logs.cells import POSITION_BITS, Cells, read
 from tfrs_scaling.input.logs.lines import BLOCK_BYTES, MAX_LINE_BYTES
 from tfrs_scaling.input.logs.text import TextLog, text_columns
+from tfrs_scaling.input.logs.values.cells import POSITION_BITS, Cells, read
 from tfrs_scaling.input.schema import CategoricalFeature, DenseFeature, Schema
 
 SCHEMA = Schema("label", (CategoricalFeature("user", 10),), (DenseFeature("age"),))

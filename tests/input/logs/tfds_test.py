@@ -21,9 +21,9 @@ from tests.helpers.logs import contents, parsed, sent
 from tfrs_scaling.cli.main import main
 from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.input.logs import tfds as tfds_log
-from tfrs_scaling.input.logs.cells import read
 from tfrs_scaling.input.logs.formats import open_log
 from tfrs_scaling.input.logs.tfds import TfdsLog
+from tfrs_scaling.input.logs.values.cells import read
 from tfrs_scaling.input.schema import CategoricalFeature, DenseFeature, Schema
 from tfrs_scaling.input.shards import ClickData
 

@@ -8,7 +8,7 @@ import dataclasses
 import numpy as np
 import tensorflow as tf
 
-from tfrs_scaling.input.logs.cells import POSITION_BITS
+from tfrs_scaling.input.logs.values.cells import POSITION_BITS
 from tfrs_scaling.input.prepare.census import KEPT, Census, row_hashes
 from tfrs_scaling.input.prepare.rows import Rows
 

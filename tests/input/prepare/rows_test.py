@@ -13,7 +13,7 @@ import tensorflow as tf
 from absl.testing import parameterized
 
 from tests.helpers import reference
-from tfrs_scaling.input.logs.cells import Cells, Rejected
+from tfrs_scaling.input.logs.values.cells import Cells, Rejected
 from tfrs_scaling.input.prepare.rows import ParsedRows, RowParser, Rows
 from tfrs_scaling.input.schema import CategoricalFeature, DenseFeature, Schema
 

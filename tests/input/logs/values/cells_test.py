@@ -5,7 +5,7 @@ import pyarrow as pa
 import tensorflow as tf
 
 from tfrs_scaling.common.errors import InputError
-from tfrs_scaling.input.logs.cells import Cells, Rejected, Rejects, missing_column
+from tfrs_scaling.input.logs.values.cells import Cells, Rejected, Rejects, missing_column
 
 
 class CellsTest(tf.test.TestCase):

@@ -10,7 +10,7 @@ import pyarrow as pa
 import tensorflow as tf
 from absl.testing import parameterized
 
-from tfrs_scaling.input.logs.lists import split_lists
+from tfrs_scaling.input.logs.values.lists import split_lists
 
 
 def _split(cell: str, separator: str) -> list[str | None]:

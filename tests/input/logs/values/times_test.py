@@ -12,7 +12,7 @@ import pyarrow as pa
 import tensorflow as tf
 from absl.testing import parameterized
 
-from tfrs_scaling.input.logs.times import BAD, DATE, NUMBER, is_day_first, mixed_units, parse_times
+from tfrs_scaling.input.logs.values.times import BAD, DATE, NUMBER, is_day_first, mixed_units, parse_times
 
 NOON = 1593878903  # 2020-07-04 16:08:23 UTC
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import tensorflow as tf
 
-from tfrs_scaling.fit.report.table import Cell, Column, Ends, Kind, Table
+from tfrs_scaling.fit.report.tables.table import Cell, Column, Ends, Kind, Table
 
 
 @dataclass(frozen=True)

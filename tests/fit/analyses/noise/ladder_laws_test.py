@@ -3,7 +3,7 @@
 import pandas as pd
 
 from tests.helpers.planted import planted_row
-from tfrs_scaling.fit.analyses.ladder_laws import shape_points
+from tfrs_scaling.fit.analyses.noise.ladder_laws import shape_points
 from tfrs_scaling.fit.runs.run_table import COLUMNS
 
 import tensorflow as tf  # isort: skip -- after tfrs_scaling, which chooses the Keras it comes with

@@ -10,8 +10,14 @@ from scipy import stats
 from tests.helpers.levers import LADDER, NOISE, Scenario
 from tests.helpers.planted import planted_row
 from tests.helpers.training_noise import Equal, RealNoise
-from tfrs_scaling.fit.analyses.ladders import resample_ladders
-from tfrs_scaling.fit.analyses.noise import TrainingNoise, base_architecture, noise_of, training_noise, with_weights
+from tfrs_scaling.fit.analyses.noise.ladders import resample_ladders
+from tfrs_scaling.fit.analyses.noise.training_noise import (
+    TrainingNoise,
+    base_architecture,
+    noise_of,
+    training_noise,
+    with_weights,
+)
 from tfrs_scaling.fit.runs.run_table import COLUMNS
 from tfrs_scaling.fit.study import fit_study
 

@@ -5,7 +5,7 @@ import tensorflow as tf
 
 from tfrs_scaling.fit.analyses.lines import LineFit
 from tfrs_scaling.fit.laws.power_law import PowerLawFit, fit_power_law
-from tfrs_scaling.fit.report.tables import fits_table
+from tfrs_scaling.fit.report.tables.laws import fits_table
 
 LADDER = np.repeat(1000.0 * 2.0 ** np.arange(9), 2)
 TRUE = 0.2 * (LADDER / 1000) ** -0.3 + 0.78

@@ -12,7 +12,7 @@ from scipy import special
 
 from tfrs_scaling.common.arrays import Array, Indices
 from tfrs_scaling.common.words import human
-from tfrs_scaling.fit.analyses.ladder_laws import ladder_laws, long_ladders, shape_points
+from tfrs_scaling.fit.analyses.noise.ladder_laws import ladder_laws, long_ladders, shape_points
 from tfrs_scaling.fit.laws.seed_weights import shrunk_variances
 from tfrs_scaling.fit.runs.screening import SHAPE
 

@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 
 from tfrs_scaling.common.arrays import Array, Indices
-from tfrs_scaling.fit.analyses.ladder_laws import ladder_laws, long_ladders, shape_points
-from tfrs_scaling.fit.analyses.noise import TrainingNoise
+from tfrs_scaling.fit.analyses.noise.ladder_laws import ladder_laws, long_ladders, shape_points
+from tfrs_scaling.fit.analyses.noise.training_noise import TrainingNoise
 from tfrs_scaling.fit.laws.resampling import inflation
 from tfrs_scaling.fit.runs.screening import SHAPE
 from tfrs_scaling.fit.schemes import BASELINE, SCHEMES

@@ -7,7 +7,7 @@ import tensorflow as tf
 from tests.helpers.noise import ladders_of
 from tests.helpers.paper_grid import Grid, noisy, study
 from tests.helpers.planted import LADDER, planted_study
-from tfrs_scaling.fit.analyses.ladders import RESAMPLES, lowest_up_to, own_parameters, simultaneous_intervals
+from tfrs_scaling.fit.analyses.noise.ladders import RESAMPLES, lowest_up_to, own_parameters, simultaneous_intervals
 from tfrs_scaling.fit.runs.screening import usable_runs
 
 

@@ -1,0 +1,1 @@
+"""The tables of a report: records as rows, for the page, CSV files and TensorBoard."""

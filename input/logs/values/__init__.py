@@ -1,0 +1,1 @@
+"""How the text of a cell becomes a number, a time, a list of ids."""
