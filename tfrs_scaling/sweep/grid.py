@@ -153,8 +153,8 @@ class GridOracle(kt.Oracle):
         return list(self._names.values())
 
     def name(self, trial: Any) -> str:
-        """The study's name of one of KerasTuner's trials."""
-        return self._names[trial.trial_id]
+        """The study's name of one of KerasTuner's trials, or of one that a client names by it."""
+        return self._names.get(trial.trial_id, trial.trial_id)
 
     @property
     def waiting(self) -> list[str]:
@@ -178,6 +178,7 @@ class GridOracle(kt.Oracle):
     def take_back(self, tuner_id: str) -> str:
         """Let a tuner's trial wait again, before all others; its name."""
         name = self.name(self.ongoing_trials.pop(tuner_id))
+        self._served.pop(tuner_id, None)
         self.waiting = [name, *self.waiting]
         return name
 
@@ -248,9 +249,12 @@ class OracleClient:
         values = {name: getattr(v, v.WhichOneof("kind")) for name, v in trial.hyperparameters.values.values.items()}
         return status, trial.trial_id, trial_of(values, self._config).trial_id
 
-    def end_trial(self, trial_id: str, timeout: float, *, give_back: bool = False) -> None:
-        """Say that a trial has ended, or was given back to be run by another worker."""
-        trial = protos.get_proto().Trial(trial_id=trial_id)
+    def end_trial(self, name: str, timeout: float, *, give_back: bool = False) -> None:
+        """Say that a trial, by the study's name, has ended, or was given back to be run by another worker.
+
+        An oracle that was started again may have another id for it: ids follow the order in which points were added.
+        """
+        trial = protos.get_proto().Trial(trial_id=name)
         if give_back:
             trial.status = _Status.to_proto(INVALID)
         self._stub.EndTrial(self._service.EndTrialRequest(trial=trial), timeout=timeout)

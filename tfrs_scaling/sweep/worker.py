@@ -76,18 +76,18 @@ def run_worker(
     def run_until_done(job: int) -> None:
         tuner_id = f"{role.name}/{job}/{incarnation}"
         while (trial := chief.next_trial(tuner_id)) is not None:
-            trial_id, name = trial
+            _, name = trial
             need = chief.need(name)
             record = chief.outcome(name)  # if it is done, but the chief cannot see that yet
             if record is None or record["status"] == "failed":
                 try:
                     record = runner.run(need, longest[need.trial.shape_id], job, tuner_id, lambda _: None)
                 except KeyboardInterrupt:
-                    chief.give_back(trial_id)
+                    chief.give_back(name)
                     raise
             outcome = f"validation NE {record[OBJECTIVE]:.4f}" if record["status"] == "ok" else record["reason"]
             say(f"{record['status']} {name}: {outcome}")
-            chief.end_trial(trial_id)
+            chief.end_trial(name)
 
     side_by_side(run_trials, range(jobs), jobs, chief.stop)
 

@@ -7,6 +7,7 @@ from typing import Any
 from unittest import mock
 
 import grpc
+import keras_tuner as kt
 import pandas as pd
 import tensorflow as tf
 import yaml
@@ -151,6 +152,15 @@ class ChiefTest(tf.test.TestCase):
         given.status = INVALID
         chief.end_trial(given)
         self.assertEqual(chief.name(chief.create_trial("other/0/y")), self.names[0])
+
+    def test_trial_that_a_worker_names_ends_whatever_id_a_restarted_chief_gave_it(self) -> None:
+        chief = self.chief()
+        chief.create_trial("w/0/x")
+        self.publish(self.names[0], record())
+        named = kt.engine.trial.Trial(kt.HyperParameters(), trial_id=self.names[0])
+        chief.end_trial(named)
+        self.assertEqual(chief.running, {})
+        chief.end_trial(kt.engine.trial.Trial(kt.HyperParameters(), trial_id="not known yet"))
 
     def test_restarted_chief_continues_where_it_was(self) -> None:
         self.publish(self.names[0], record())
