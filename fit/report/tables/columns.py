@@ -106,4 +106,5 @@ def threshold(epsilon: float) -> str:
 
 
 def percent(share: float | None) -> float | None:
+    """A share in percent."""
     return None if share is None else 100 * share
