@@ -26,12 +26,16 @@ class Place:
     Attributes:
         config: Path of its configuration, as a shell takes it.
         workdir: Folder for further runs, as a shell takes it.
+        data: Folder of its data, as a shell takes it; empty where the configuration makes them.
         training_rows: How many rows there are to train on; None where that is not known.
+        finds_rates: Whether its configuration leaves the learning rates to be found.
     """
 
     config: str = "CONFIG"
     workdir: str = "ANOTHER"
+    data: str = ""
     training_rows: int | None = None
+    finds_rates: bool = False
 
 
 @dataclass(frozen=True)
@@ -53,7 +57,8 @@ class Settle:
     def command(self) -> tuple[str, ...]:
         """The parts of the command that starts the runs, which a line break may separate."""
         values = (f"--set '{override}'" for override in self.overrides)
-        return (f"tfrs-scaling study {self.place.config} --workdir {self.place.workdir}", *values)
+        data = f" --data {self.place.data}" if self.place.data else ""
+        return (f"tfrs-scaling study {self.place.config}{data} --workdir {self.place.workdir}", *values)
 
 
 class Settler:
@@ -108,7 +113,7 @@ class Settler:
         return Settle(
             f"More seeds would settle it: seed{'s' * (len(further) > 1)} {listed(further)} of {names} at "
             f"{self._baseline.examples:,} examples, in addition to those measured.",
-            (*self._shapes(uses), _override("seeds", seeds), self._learning_rates(uses)),
+            (*self._shapes(uses), _override("seeds", seeds), *self._learning_rates(uses)),
             self._place,
         )
 
@@ -118,7 +123,7 @@ class Settler:
         others = [_override(scheme, []) for scheme in self._schemes() if scheme != use.scheme]
         return Settle(
             f"A larger multiplier would settle it: {use.scheme} at {beyond}×.",
-            (_override(use.scheme, [label, beyond]), *others, self._learning_rates([use])),
+            (_override(use.scheme, [label, beyond]), *others, *self._learning_rates([use])),
             self._place,
         )
 
@@ -139,7 +144,7 @@ class Settler:
         limit = "if the log has that many rows" if rows is None else f"of the {rows:,} rows there are"
         return Settle(
             f"More data would settle it: {names} at {listed(f'{size:,}' for size in there)} examples, {limit}.",
-            (*self._shapes(uses), _override("examples", [*ladder, *there]), self._learning_rates(uses)),
+            (*self._shapes(uses), _override("examples", [*ladder, *there]), *self._learning_rates(uses)),
             self._place,
         )
 
@@ -170,15 +175,18 @@ class Settler:
         further = max(number - len(self._seeds), 0)
         return [*self._seeds, *range(self._seeds[-1] + 1, self._seeds[-1] + 1 + further)]
 
-    def _learning_rates(self, uses: Sequence[Use]) -> str:
-        """The learning rates selected for these shapes, and their neighbours, so that the best has one on each side."""
+    def _learning_rates(self, uses: Sequence[Use]) -> tuple[str, ...]:
+        """The learning rates selected for these shapes, and their neighbours, so that the best has one on each side;
+        nothing where rates are found."""
+        if self._place.finds_rates:
+            return ()
         wanted = {(use.architecture, use.scheme, use.multiplier) for use in (*uses, self._baseline)}
         keys = self._rows[["architecture", "scheme", "multiplier"]].itertuples(index=False, name=None)
         chosen = self._rows["learning_rate"][[key in wanted for key in keys]]
         step = self._tried[-1] / self._tried[-2] if len(self._tried) > 1 else _RATE_STEP
         around = [self._tried[0] / step, *self._tried, self._tried[-1] * step]
         low, high = (around.index(float(rate)) for rate in (chosen.min(), chosen.max()))
-        return f"training.learning_rates=[{', '.join(f'{rate:.4g}' for rate in around[low - 1 : high + 2])}]"
+        return (f"training.learning_rates=[{', '.join(f'{rate:.4g}' for rate in around[low - 1 : high + 2])}]",)
 
 
 def _override(name: str, values: Iterable[object]) -> str:

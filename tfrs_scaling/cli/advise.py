@@ -1,12 +1,18 @@
 """The command that answers: where should the next unit of a budget go?"""
 
 import json
+import shlex
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from tfrs_scaling.cli.terminal import FolderPath, located_errors, say
 from tfrs_scaling.common.errors import InputError
+
+if TYPE_CHECKING:
+    from tfrs_scaling.fit.advice.settle import Place
+    from tfrs_scaling.study.workdir import Workdir
 
 
 @click.command()
@@ -30,13 +36,32 @@ def advise(workdir: Path, text: str, as_json: bool) -> None:
     from tfrs_scaling.fit.advice.budget import read_budget
     from tfrs_scaling.fit.runs.run_table import read_runs
     from tfrs_scaling.fit.study import StudyFits
+    from tfrs_scaling.study.workdir import Workdir
 
     budget = read_budget(text)
     for name, command in (("runs.csv", f"export {workdir}"), ("fits.json", f"fit {workdir / 'runs.csv'}")):
         if not (workdir / name).exists():
             raise InputError(f"{workdir}: has no {name}; run `tfrs-scaling {command}` first")
-    advice = advice_on(read_runs(workdir / "runs.csv"), StudyFits.read(workdir / "fits.json"), budget)
+    fits = StudyFits.read(workdir / "fits.json")
+    advice = advice_on(read_runs(workdir / "runs.csv"), fits, budget, place=_place(Workdir(workdir)))
     if as_json:
         say(json.dumps(advice.to_dict(), indent=1, ensure_ascii=False))
     else:
         say(str(advice))
+
+
+def _place(workdir: "Workdir") -> "Place | None":
+    """Where the study came from; None of a folder that holds no more than its results."""
+    from tfrs_scaling.fit.advice.settle import Place
+
+    if not workdir.config.exists():
+        return None
+    config, manifest = workdir.reopened()
+    folder = str(workdir.read_study().get("data_folder", "DATA"))
+    return Place(
+        config=shlex.quote(str(workdir.config)),
+        workdir=shlex.quote(f"{workdir.root}-further"),
+        data="" if config.synthetic is not None else shlex.quote(folder),
+        training_rows=manifest.splits["train"].rows,
+        finds_rates=config.training.learning_rates == "auto",
+    )

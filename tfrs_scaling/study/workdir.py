@@ -1,6 +1,7 @@
 """A study's folder: what it was started with, the outcome of each trial, and which processes work in it.
 
 study.json           configuration, data and software
+config.yaml          the configuration alone, for further studies
 manifest.json        of the data
 plan.json            the planned seconds of each trial
 running/ID.TOKEN/    an attempt at a trial: event file, log.txt, attempt.json
@@ -23,9 +24,11 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import yaml
+
 import tfrs_scaling
 from tfrs_scaling.common.errors import InputError
-from tfrs_scaling.common.files import write_json
+from tfrs_scaling.common.files import write_json, write_text_atomically
 from tfrs_scaling.common.strict_yaml import read_yaml, validated
 from tfrs_scaling.hardware import count_cores
 from tfrs_scaling.study.attempts import Process, read_record
@@ -63,6 +66,7 @@ class Workdir:
         self.trials = root / "trials"
         self.keras_tuner = root / "keras_tuner"
         self.study = root / "study.json"
+        self.config = root / "config.yaml"
         self.plan = root / "plan.json"
         self.manifest = root / "manifest.json"
         self.announcement = root / "announced.json"
@@ -116,11 +120,13 @@ class Workdir:
         if self.study.exists():
             self.check(config, data)
             return
+        write_text_atomically(self.config, yaml.safe_dump(config.to_dict(), sort_keys=False, allow_unicode=True))
         study = {
             "name": config.study,
             "config": config.to_dict(),
             "config_hash": config.config_hash,
             "data": describe(data.manifest),
+            "data_folder": data.folder,
             "data_hash": data.manifest.data_hash,
             "code_version": tfrs_scaling.__version__,
             "libraries": libraries(),
