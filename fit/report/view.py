@@ -10,6 +10,7 @@ import pandas as pd
 from tfrs_scaling.common.words import human
 from tfrs_scaling.fit.advice.advice import Advice
 from tfrs_scaling.fit.advice.advise import COSTS, advise
+from tfrs_scaling.fit.advice.settle import Place
 from tfrs_scaling.fit.analyses.lines import frontier_points, points, with_plateau
 from tfrs_scaling.fit.labels import shape_name
 from tfrs_scaling.fit.laws.power_law import PowerLawFit
@@ -87,7 +88,8 @@ class StudyView:
         """The advice for each of ``BUDGETS``; empty where nothing was measured, or costs are not recorded."""
         if self.chosen.empty or not all(is_recorded(self.runs, name) for name in COSTS):
             return {}
-        return {budget: advise(self.runs, self.fits, budget) for budget in BUDGETS}
+        place = Place(training_rows=self.about.rows.get("train"))
+        return {budget: advise(self.runs, self.fits, budget, place=place) for budget in BUDGETS}
 
     @property
     def has_several_architectures(self) -> bool:

@@ -70,7 +70,9 @@ class SettlerTest(tf.test.TestCase):
         grown = dataclasses.replace(self.moved("V", 0.02), levers=frozenset(["V", "data"]), examples=10_000_000)
 
         def settle(rows: int) -> Settle:
-            return self.settler(place=Place("a.yaml", "b", rows)).distinguish(grown, [self.moved("V", 0.01)])
+            return self.settler(place=Place("a.yaml", "b", training_rows=rows)).distinguish(
+                grown, [self.moved("V", 0.01)]
+            )
 
         self.assertEqual(proposed(settle(3_000_000)).sweep.examples, (*LADDER, 2_560_000))
         self.assertEqual(proposed(settle(2_000_000)).sweep.examples, (*LADDER, 2_000_000))
@@ -78,6 +80,12 @@ class SettlerTest(tf.test.TestCase):
         none = settle(LADDER[-1])
         self.assertEmpty(none.overrides)
         self.assertIn("Collect more rows first", none.runs)
+
+    def test_rates_that_are_found_are_not_given(self) -> None:
+        place = Place("a.yaml", "b", "logs/data", finds_rates=True)
+        settle = self.settler(place=place).distinguish(self.moved("V", 0.012), [self.moved("H", 0.010)])
+        self.assertEqual(settle.command[0], "tfrs-scaling study a.yaml --data logs/data --workdir b")
+        self.assertNotIn("learning_rates", " ".join(settle.command))
 
     def test_the_best_learning_rate_keeps_a_neighbour_on_each_side(self) -> None:
         def rates(*tried: float) -> tuple[float, ...]:
