@@ -93,8 +93,12 @@ def goodness(law: Callable[[Record], PowerLawFit | None]) -> tuple[Column[Record
     def shown(record: Record) -> str:
         return ", ".join(f"{name} p = {value:.2g}" for name, value in p_values(record).items())
 
+    def smallest(record: Record) -> str:
+        found = p_values(record)
+        return f"{min(found, key=lambda name: found[name])} p = {min(found.values()):.2g}" if found else ""
+
     return (
-        Column("form", "Form", form, "verdict", why=shown, note=shown),
+        Column("form", "Form", form, "verdict", why=shown, note=smallest),
         Column("lack_of_fit", "Lack of fit, p", lambda r: p_values(r).get("lack of fit"), "number", csv_only=True),
         Column("residual_runs_p", "Runs test, p", lambda r: p_values(r).get("runs"), "number", csv_only=True),
     )
