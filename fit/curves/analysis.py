@@ -10,7 +10,7 @@ import pandas as pd
 
 from tfrs_scaling.common.arrays import Array
 from tfrs_scaling.common.errors import InputError
-from tfrs_scaling.common.words import five_digits, plural
+from tfrs_scaling.common.words import five_digits, listed, plural
 from tfrs_scaling.fit.curves.records import (
     Columns,
     CurveComparison,
@@ -19,13 +19,14 @@ from tfrs_scaling.fit.curves.records import (
     Prediction,
     TableFit,
 )
+from tfrs_scaling.fit.curves.rows import LARGEST, SMALLEST, training_labels, usable_rows
 from tfrs_scaling.fit.extrapolation.choose import ChosenLaw, choose_law
 from tfrs_scaling.fit.joint.law import fit_joint_law
 from tfrs_scaling.fit.joint.status import FEWEST_POINTS, FEWEST_SIZES
 from tfrs_scaling.fit.laws.comparison import compare_laws
 from tfrs_scaling.fit.laws.learning_curve import fit_learning_curve
 from tfrs_scaling.fit.laws.power_law import PowerLawFit
-from tfrs_scaling.fit.laws.status import FEWEST
+from tfrs_scaling.fit.laws.status import FEWEST, Status
 
 FACTORS = (2.0, 4.0, 10.0)  # times the largest x
 _MOST_PLACES = 50  # of one training; a log of every step has thousands, which say no more
@@ -33,6 +34,7 @@ _STEPS = 1000  # a mean is of a thousandth of the steps at least
 _MOST_COMPARED = 8  # curves: 28 pairs
 _BUDGETS = (1.0, 10.0, 100.0)  # times the largest compute
 _FLOPS = 6.0  # per parameter and example
+_CORRELATED = "neighbouring points miss the power law in the same direction"
 
 
 def fit_table(
@@ -47,8 +49,8 @@ def fit_table(
     """Fit the curves of a table.
 
     Args:
-        frame: The columns named in ``columns``; numbers, but for ``group`` and ``seed``. A row without a loss, or
-            without a place, is left out.
+        frame: The columns named in ``columns``; numbers, but for ``group`` and ``seed``. A row with an empty field, or
+            at x = 0, is left out, and a notice says so; a row without a seed is a training of its own.
         columns: Which column holds what.
         at: Places at which to predict the loss; by default 2, 4 and 10 times each curve's largest x.
         level: Confidence level of all intervals, between 0 and 1.
@@ -59,7 +61,9 @@ def fit_table(
         The laws, predictions and comparisons.
 
     Raises:
-        InputError: a column is missing, or a value is not positive; the message names column, row and value.
+        InputError: a column is missing, repeated or named in two roles, a value is not a positive number between
+            1e-100 and 1e100 (0 is allowed of the loss), a place of ``at`` is not, or there are too few rows for a joint
+            law and no curves; the message names column, row and value.
 
     Example:
         >>> import pandas as pd
@@ -69,24 +73,45 @@ def fit_table(
         >>> round(curve.law.beta, 3), round(curve.predictions[0].loss, 2)
         (0.3, 2.06)
     """
-    used, notices = _checked(frame, columns, source)
+    used, notices = usable_rows(frame, columns, source)
+    for place in at:
+        if not SMALLEST <= place <= LARGEST:
+            raise InputError(
+                f"{source}: the loss cannot be predicted at {place:g}; name places from {SMALLEST:g} to {LARGEST:g}"
+            )
+    trainings = training_labels(used, columns)
     curves: list[CurveFit] = []
+    single = []
     if columns.x:
         names = used[columns.group].map(_name) if columns.group else pd.Series("", index=used.index)
         for name in dict.fromkeys(names):
-            points, averaged = _thinned(used[names == name], columns)
+            rows = names == name
+            points, averaged = _thinned(used[rows], trainings[rows], columns)
             if averaged:
                 notices.append(averaged if not name else f"{name}: {averaged}")
+            if rows.sum() > 1 and trainings[rows].nunique() == 1:
+                single.append(name)
             curves.append(_curve(name, points, columns, at, level, seed))
         if len(curves) > _MOST_COMPARED:
             notices.append(
                 f"{len(curves)} curves are too many pairs to compare; give a table of up to {_MOST_COMPARED}"
             )
-        if not columns.seed:
-            notices.append(
-                "every row counts as a training of its own; rows of one training err together, and --seed names the "
-                "column that says which training a row belongs to"
-            )
+    if single:
+        notices.append(_one_training(single, curves, columns))
+    if not columns.seed:
+        notices.append(
+            "every row counts as a training of its own; rows of one training err together, and --seed names the "
+            "column that says which training a row belongs to"
+        )
+    joint = None
+    if columns.n and columns.d:
+        too_few = _too_few(used, columns)
+        if too_few and not columns.x:
+            raise InputError(f"{source}: {too_few}")
+        if too_few:
+            notices.append(too_few)
+        else:
+            joint = _joint(used, trainings, columns, level, seed)
     return TableFit(
         source=source,
         columns=columns,
@@ -95,46 +120,32 @@ def fit_table(
         notices=tuple(notices),
         curves=tuple(curves),
         comparisons=_compared(curves, level, seed) if len(curves) <= _MOST_COMPARED else (),
-        joint=_joint(used, columns, level, seed) if columns.n and columns.d else None,
+        joint=joint,
     )
 
 
-def _checked(frame: pd.DataFrame, columns: Columns, source: str) -> tuple[pd.DataFrame, list[str]]:
-    """The rows that can be used, and what is said of the others."""
-    given = {role: name for role, name in vars(columns).items() if name}
-    missing = [name for name in given.values() if name not in frame]
-    if missing:
-        raise InputError(f"{source}: has no column {missing[0]!r}; it has {', '.join(map(str, frame.columns))}")
-    if not columns.x and not (columns.n and columns.d):
-        raise InputError(f"{source}: name what the loss is a function of: x, or both n and d")
-    numeric = [name for role, name in given.items() if role not in ("group", "seed")]
-    empty = frame[list(given.values())].isna().any(axis=1)
-    used = frame[~empty]
-    if used.empty:
-        raise InputError(f"{source}: no row has a value in all of {', '.join(given.values())}")
-    for name in dict.fromkeys(numeric):
-        values = used[name].to_numpy(dtype=np.float64)
-        bad = ~((values >= 0) if name == columns.y else (values > 0)) | ~np.isfinite(values)
-        if bad.any():
-            row = int(np.flatnonzero(~empty)[int(np.argmax(bad))])
-            rule = "0 or above" if name == columns.y else "above 0"
-            raise InputError(f"{source}: row {row + 1}, column {name}: {values[bad][0]:g} must be finite and {rule}")
-    notices = [f"{plural(int(empty.sum()), 'row')} with an empty field left out"] if empty.any() else []
-    return used.reset_index(drop=True), notices
+def _one_training(single: Sequence[str], curves: Sequence[CurveFit], columns: Columns) -> str:
+    """What intervals are for, where all rows of a curve are of one training."""
+    if not columns.group:
+        rows = "all rows are of one training"
+    elif len(single) == len(curves):
+        rows = f"all rows of each {columns.group} are of one training"
+    else:
+        rows = f"all rows of {listed(single)} are of one training each"
+    return f"{rows}: intervals are for that training alone"
 
 
 def _name(value: object) -> str:
-    return five_digits(value) if isinstance(value, float) else str(value)
+    if not isinstance(value, float):
+        return str(value)
+    short = five_digits(value)
+    return short if float(short.replace(",", "")) == value else repr(float(value))
 
 
-def _thinned(rows: pd.DataFrame, columns: Columns) -> tuple[pd.DataFrame, str]:
+def _thinned(rows: pd.DataFrame, trainings: pd.Series, columns: Columns) -> tuple[pd.DataFrame, str]:
     """The rows of a curve, neighbours averaged in a training of very many, and what is said of that."""
-    key = rows[columns.seed].astype("str") if columns.seed else pd.Series("", index=rows.index)
-    own = pd.DataFrame(
-        {"x": rows[columns.x].astype("float64"), "y": rows[columns.y].astype("float64"), "training": key}
-    )
-    if not columns.seed:
-        own["training"] = np.arange(len(own)).astype("str")
+    own = pd.DataFrame({"x": rows[columns.x], "y": rows[columns.y], "training": trainings})
+    key = trainings if columns.seed else pd.Series("", index=rows.index)
     if own.groupby(key)["x"].nunique().max() <= _MOST_PLACES:
         return own.assign(weight=1.0), ""
     parts = [_averaged(training) for _, training in own.groupby(key, sort=False)]
@@ -176,8 +187,16 @@ def _curve(name: str, points: pd.DataFrame, columns: Columns, at: Sequence[float
         why = f"{columns.x} has {plural(places, 'different value')}, and a law needs {FEWEST}"
     elif (y <= 0).any():
         why = f"{columns.y} is 0 somewhere, which no law of ln {columns.y} describes"
+    elif law is not None and law.status is Status.NOT_MONOTONE:
+        why = f"{columns.y} rises somewhere, which no law that falls describes"
     else:
-        chosen = choose_law(x, y)
+        try:
+            chosen = choose_law(x, y)
+        except ValueError as error:  # x or y span too much
+            why = str(error)
+    if chosen is not None and law is not None and law.status is Status.CORRELATED_RESIDUALS and chosen.extrapolates:
+        reasons = f"{chosen.why.removesuffix('extrapolates')}not to be extrapolated: {_CORRELATED}"
+        chosen = replace(chosen, extrapolates=False, why=reasons)
     predictions: tuple[Prediction, ...] = ()
     if chosen is not None:
         wanted = np.array([*at] or [factor * x.max() for factor in FACTORS], dtype=np.float64)
@@ -216,17 +235,20 @@ def _compared(curves: Sequence[CurveFit], level: float, seed: int) -> tuple[Curv
     return tuple(found)
 
 
-def _joint(used: pd.DataFrame, columns: Columns, level: float, seed: int) -> JointCurves:
+def _too_few(used: pd.DataFrame, columns: Columns) -> str:
+    """What a law of parameters and data lacks; empty for nothing."""
+    n, d = used[columns.n].nunique(), used[columns.d].nunique()
+    if len(used) >= FEWEST_POINTS and min(n, d) >= FEWEST_SIZES:
+        return ""
+    return (
+        f"a law of {columns.n} and {columns.d} needs {FEWEST_POINTS} rows and {FEWEST_SIZES} different values of each; "
+        f"there are {len(used)} rows, {n} {columns.n} and {d} {columns.d}"
+    )
+
+
+def _joint(used: pd.DataFrame, trainings: pd.Series, columns: Columns, level: float, seed: int) -> JointCurves:
     n, d = (used[name].to_numpy(dtype=np.float64) for name in (columns.n, columns.d))
-    sizes = min(np.unique(n).size, np.unique(d).size)
-    if len(used) < FEWEST_POINTS or sizes < FEWEST_SIZES:
-        raise InputError(
-            f"a law of {columns.n} and {columns.d} needs {FEWEST_POINTS} rows and {FEWEST_SIZES} different values of "
-            f"each; there are {len(used)} rows, {np.unique(n).size} {columns.n} and {np.unique(d).size} {columns.d}"
-        )
-    names = [name for name in (columns.group, columns.seed) if name]
-    training = used[names].astype("str").agg(" ".join, axis=1) if columns.seed else None
-    fit = fit_joint_law(n, d, used[columns.y], groups=training, level=level, seed=seed)
+    fit = fit_joint_law(n, d, used[columns.y], groups=trainings if columns.seed else None, level=level, seed=seed)
     if not fit.status.has_split:
         return JointCurves(fit, ())
     largest = math.exp(float(np.log(_FLOPS * n * d).max()))

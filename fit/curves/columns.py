@@ -1,6 +1,7 @@
 """Which columns of a file hold a curve."""
 
 import difflib
+import re
 from collections.abc import Mapping
 
 import numpy as np
@@ -12,14 +13,17 @@ from tfrs_scaling.common.words import listed
 from tfrs_scaling.fit.curves.records import Columns
 from tfrs_scaling.fit.runs.table_file import TableFile
 
+_LOSS = re.compile(r"loss|error|entropy|perplexity|(?<![a-z])(ne|ce|bce|nll|ppl|bpb|err|m[as]e|rmse)(?![a-z])")
+_CLEAR = 100.0  # times: a ratio so much larger is a resource's
 _NAMES = ("group", "seed")  # roles whose columns hold names, of whatever kind
 
 
 def chosen_columns(file: TableFile, given: Mapping[str, str]) -> Columns:
     """The columns that a user names, or the two of a file that has no others.
 
-    Of two, x is the one with the larger ratio of largest to smallest value: the resource spans orders of magnitude,
-    the loss does not.
+    Of two, y is the one that is named like a loss, such as ``val_loss``, ``test_ne`` or ``error``. If none or both are,
+    x is the one with the larger ratio of largest to smallest value, by a factor of 100 or more: a resource spans orders
+    of magnitude, a loss does not.
 
     Args:
         file: The table.
@@ -47,7 +51,16 @@ def chosen_columns(file: TableFile, given: Mapping[str, str]) -> Columns:
             f"{file.path}: name the columns of the curve: --x COLUMN (tokens, examples, FLOPs) and --y COLUMN (the "
             f"loss). {_there_are(file)}"
         )
-    x, y = sorted(numeric, key=lambda name: _ratio(file.numbers(name)), reverse=True)
+    losses = [name for name in numeric if _LOSS.search(name.lower())]
+    if len(losses) == 1:
+        return Columns(x=next(name for name in numeric if name not in losses), y=losses[0])
+    ratios = {name: _ratio(file.numbers(name)) for name in numeric}
+    y, x = sorted(numeric, key=lambda name: ratios[name])
+    if ratios[x] < _CLEAR * ratios[y]:
+        raise InputError(
+            f"{file.path}: neither the names nor the values of {x} and {y} say which is the loss; name the columns: "
+            f"--x COLUMN (tokens, examples, FLOPs) and --y COLUMN (the loss)"
+        )
     return Columns(x=x, y=y)
 
 
@@ -75,6 +88,7 @@ def _there_are(file: TableFile) -> str:
 
 
 def _ratio(values: Array) -> float:
-    """Largest by smallest value; 0 where a value is not above 0."""
-    known = values[np.isfinite(values)]
-    return float(known.max() / known.min()) if known.size and known.min() > 0 else 0.0
+    """Largest by smallest of the values above 0; 1 where there are none."""
+    positive = values[values > 0]
+    with np.errstate(over="ignore"):
+        return float(positive.max() / positive.min()) if positive.size else 1.0

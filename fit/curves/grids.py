@@ -7,6 +7,8 @@ from tfrs_scaling.common.words import FLOPS, UNKNOWN, five_digits, human, plural
 from tfrs_scaling.fit.curves.records import CurveComparison, CurveFit, JointCurves, TableFit
 from tfrs_scaling.fit.extrapolation.predictive import ALLOWS_WRONG_FORM, ASSUMES_FORM
 from tfrs_scaling.fit.joint.allocation import FLOPS_PER_PARAMETER
+from tfrs_scaling.fit.laws.power_law import PowerLawFit
+from tfrs_scaling.fit.laws.status import Status
 
 _LEAST_SHARE = 0.05  # of a law in the average, to be named
 _KINDS = {
@@ -35,15 +37,13 @@ class Grid:
 def source_words(table: TableFit) -> str:
     """What was read: file, rows, and which column was taken for what."""
     names = table.columns
-    roles = (
-        ("", names.y),
-        ("against", names.x),
-        ("a curve for each", names.group),
-        ("a training for each", names.seed),
-    )
-    taken = ", ".join(f"{role} {name}" if role != "" else name for role, name in roles if name)
-    over = f"; {names.y} over {names.n} and {names.d}" if names.n and names.d else ""
-    return f"{table.source}: {plural(table.rows, 'row')}; {taken.replace(', against', ' against', 1)}{over}"
+    subjects = [names.x] if names.x else []
+    if names.n and names.d:
+        subjects.append(f"{names.n} and {names.d}{' together' if names.x else ''}")
+    words = [f"{names.y} against {', and against '.join(subjects)}"]
+    words += [f"a curve for each {names.group}"] if names.group else []
+    words += [f"a training for each {names.seed}"] if names.seed else []
+    return f"{table.source}: {plural(table.rows, 'row')}; {', '.join(words)}"
 
 
 def law_grid(table: TableFit) -> Grid:
@@ -54,21 +54,19 @@ def law_grid(table: TableFit) -> Grid:
     for curve in table.curves:
         law, name = curve.law, curve.name or names.y
         if law is None or not law.status.is_fitted:
-            rows.append((name, str(len(curve.x)), *[UNKNOWN] * 6, "too few points"))
+            rows.append((name, str(len(curve.x)), *[UNKNOWN] * 6, str(Status.TOO_FEW_POINTS)))
             continue
-        cells = [
-            text
-            for parameter in ("beta", "gamma")
-            for text in (
-                five_digits(getattr(law, parameter)),
-                " to ".join(map(five_digits, law.interval[parameter]))
-                if parameter == "gamma" or law.status.has_exponent
-                else UNKNOWN,
-            )
-        ]
+        beta = _estimate(law, "beta") if law.status.has_exponent else [UNKNOWN] * 2
+        cells = [*beta, *_estimate(law, "gamma")]
         p_values = (p_value(law.lack_of_fit), p_value(law.residual_runs_p))
-        rows.append((name, str(law.n), *cells, *p_values, law.status.words))
-    return Grid(f"{names.y} ≈ α·{names.x}^−β + γ", header, tuple(rows))
+        rows.append((name, str(law.n), *cells, *p_values, str(law.status)))
+    statuses = dict.fromkeys(curve.law.status for curve in table.curves if curve.law is not None)
+    words = tuple(f"{status}: {status.meaning}" for status in statuses)
+    return Grid(f"{names.y} ≈ α·{names.x}^−β + γ", header, tuple(rows), words)
+
+
+def _estimate(law: PowerLawFit, parameter: str) -> list[str]:
+    return [five_digits(getattr(law, parameter)), " to ".join(map(five_digits, law.interval[parameter]))]
 
 
 def prediction_grid(table: TableFit) -> Grid:
@@ -95,7 +93,11 @@ def chosen_words(curve: CurveFit) -> str:
         return f"No extrapolation: {curve.why_none}."
     shares = ", ".join(f"{share:.0%} {name}" for name, share in law.shares.items() if share >= _LEAST_SHARE)
     held_out = "" if math.isnan(law.holdout_error) else f"; held-out points were missed by {law.holdout_error:.2%}"
-    verdict = "" if law.extrapolates else f" Do not rely on it: {law.why.partition('not to be extrapolated: ')[2]}."
+    verdict = ""
+    if not law.extrapolates:
+        verdict = f" Do not rely on it: {law.why.partition('not to be extrapolated: ')[2]}."
+    elif curve.law is not None and not curve.law.status.has_floor:
+        verdict = f" The average is not the power law above, whose status ({curve.law.status}) allows no extrapolation."
     return f"Predicted by an average of laws: {shares}{held_out}.{verdict}"
 
 
@@ -136,8 +138,8 @@ def split_grid(table: TableFit, joint: JointCurves) -> Grid:
         ("FLOPs", names.n, *ends, names.d, *ends, names.y, *ends),
         tuple(rows),
         (
-            f"1, 10 and 100 times the largest compute in the table, at {FLOPS_PER_PARAMETER:g} FLOPs per {names.n} and "
-            f"{names.d}; beyond the table it assumes that the law has the right form.",
+            f"1, 10 and 100 times the largest compute in the table, which is taken to be {FLOPS_PER_PARAMETER:g} × "
+            f"{names.n} × {names.d} FLOPs; beyond the table it assumes that the law has the right form.",
         ),
     )
 

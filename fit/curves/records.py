@@ -17,7 +17,8 @@ class Columns:
         y: The loss.
         x: What the loss is a function of, such as tokens or examples.
         group: The curve that a row belongs to, such as the model.
-        seed: The training that a row belongs to: rows of one training are not independent of each other.
+        seed: The training that a row belongs to, among those of its group and n: rows of one training are not
+            independent of each other.
         n: Parameters, for the law of parameters and data.
         d: Examples or tokens, likewise.
     """
@@ -58,7 +59,8 @@ class CurveFit:
         x: The points that were fitted, in the order of the table, or averages of neighbours.
         y: Their losses.
         law: None where there are fewer than two different x.
-        chosen: The law that extrapolates; None of fewer than four different x, or of losses of 0.
+        chosen: The law that extrapolates; None of fewer than four different x, or of losses that are 0 or rise. It
+            does not extrapolate where the residuals of ``law`` are correlated.
         predictions: By ``chosen``, beyond the largest x.
         why_none: Why there is no ``chosen``; else empty.
     """
@@ -116,7 +118,7 @@ class TableFit:
         notices: What was assumed or left out, a sentence each.
         curves: One per group, in the order of the table.
         comparisons: Of every pair of curves.
-        joint: None where no columns of parameters and data were named.
+        joint: None where no columns of parameters and data were named, or these have too few rows beside curves.
     """
 
     source: str

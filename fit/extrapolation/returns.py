@@ -109,7 +109,7 @@ class Reach(Printable):
                 "reached at": f"x = {five_digits(self.x)}, {100 * self.level:g} % interval {low} to {high}, "
                 f"which {self.kind}",
                 "reachable": f"{'yes' if self.reachable else 'no'} "
-                f"(probability that it is not {self.unreachable_probability:.2g}, if the form is right)",
+                f"(probability of never reaching it: {self.unreachable_probability:.2g}, if the form is right)",
             }
         )
 
@@ -209,7 +209,7 @@ def samples_to_reach(fit: PowerLawFit, loss: float) -> Reach:
         >>> print(samples_to_reach(fit, 0.82))
         loss        0.82
         reached at  x = 219,710, 95 % interval 97,406 to inf, which allows for the form being wrong
-        reachable   yes (probability that it is not 2.6e-06, if the form is right)
+        reachable   yes (probability of never reaching it: 2.6e-06, if the form is right)
     """
     check_fitted("fit", fit)
     loss = one_positive("loss", loss)

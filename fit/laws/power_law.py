@@ -162,10 +162,14 @@ class PowerLawFit(Stored, Printable):
 
     def summary(self) -> str:
         """The parameters with their intervals, the status and the quality of the fit, as a table of text."""
-        parameters = {"alpha": self.alpha, "beta": self.beta, "gamma": self.gamma}
-        table = estimates(parameters, self.interval, self.level) + "\n\n" if self.status.is_fitted else ""
+        parameters, interval = {"alpha": self.alpha, "beta": self.beta, "gamma": self.gamma}, dict(self.interval)
+        if not self.status.has_exponent:  # such as a bound of the search
+            parameters |= {"alpha": math.nan, "beta": math.nan}
+            interval |= {"alpha": (math.nan, math.nan), "beta": (math.nan, math.nan)}
+        table = estimates(parameters, interval, self.level) + "\n\n" if self.status.is_fitted else ""
+        degrees = f"{five_digits(self.noise_degrees)} degree{'' if self.noise_degrees == 1 else 's'} of freedom"
         quality = {
-            "noise": f"{five_digits(self.noise)}, {five_digits(self.noise_degrees)} degrees of freedom",
+            "noise": f"{five_digits(self.noise)}, {degrees}",
             "R²": five_digits(self.r2),
             "lack of fit": _p_value(self.lack_of_fit),
             "residual runs": _p_value(self.residual_runs_p),

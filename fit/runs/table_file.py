@@ -19,6 +19,7 @@ from tfrs_scaling.common.errors import InputError
 _MISSING = ("", "nan", "na", "n/a", "null", "none")  # in lower case
 _UNNAMED = re.compile(r"(Unnamed: \d+|__index_level_\d+__)?")  # the index that pandas wrote beside the columns
 _DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+")
+_THOUSANDS = re.compile(r"0|[1-9]\d{0,2}(\.\d{3})*")
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 
 
@@ -45,6 +46,7 @@ class TableFile:
         Raises:
             InputError: a value is not a finite number; the message names file, row, column and value.
         """
+        self._refuse_thousands(name)
         values = np.empty(self.rows)
         for row, value in enumerate(self.columns[name]):
             number = self._number(value)
@@ -60,6 +62,7 @@ class TableFile:
         Raises:
             InputError: as ``numbers``.
         """
+        self._refuse_thousands(name)
         found = []
         for row, value in enumerate(self.columns[name]):
             number = self._whole_number(value)
@@ -80,6 +83,16 @@ class TableFile:
     def is_empty(self, name: str) -> bool:
         """Whether every field of a column is empty."""
         return all(_is_missing(value) for value in self.columns[name])
+
+    def _refuse_thousands(self, name: str) -> None:
+        """Refuse a column whose points may separate thousands or decimals: 1.000 is 1 or 1000."""
+        texts = [value.strip() for value in self.columns[name] if isinstance(value, str) and not _is_missing(value)]
+        pointed = [text for text in texts if "." in text]
+        if self.decimal_comma and pointed and all(map(_THOUSANDS.fullmatch, texts)):
+            raise InputError(
+                f"{self.path}: column {name}: {pointed[0]!r} may be {pointed[0].replace('.', '')} or have decimals; "
+                "write numbers without a point between thousands, and decimals with a comma"
+            )
 
     def _whole_number(self, value: Any) -> int | None:
         if isinstance(value, str) and value.strip().lstrip("+-").isdecimal():
@@ -121,7 +134,11 @@ def read_table_file(path: str | os.PathLike[str]) -> TableFile:
         first = text.lstrip("\r\n").partition("\n")[0]
         separator = max(",\t;", key=first.count)
         lines = list(csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True))
-    except (csv.Error, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
+        raise InputError(
+            f"{name}: neither Parquet nor readable as delimited text in UTF-8 ({error}); save it as UTF-8"
+        ) from error
+    except csv.Error as error:
         raise InputError(f"{name}: neither Parquet nor readable as delimited text ({error})") from error
     lines = [line for line in lines if len(line) > 1 or "".join(line).strip()]
     if not lines:
@@ -129,7 +146,8 @@ def read_table_file(path: str | os.PathLike[str]) -> TableFile:
     header, rows = [field.strip() for field in lines[0]], [line for line in lines[1:] if any(map(str.strip, line))]
     for number, row in enumerate(rows, start=1):
         if len(row) != len(header):
-            raise InputError(f"{name}: row {number} has {len(row)} fields, the header {len(header)}")
+            hint = "; the first line must be the header: delete the lines above it" if number == 1 else ""
+            raise InputError(f"{name}: row {number} has {len(row)} fields, the header {len(header)}{hint}")
     columns = [(column, [row[at] for row in rows]) for at, column in enumerate(header)]
     return _named(name, columns, len(rows), separator == ";")
 

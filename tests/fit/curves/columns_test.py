@@ -16,8 +16,19 @@ FOUR = file_of(model=["a", "b"], params=["1", "2"], tokens=["5", "6"], loss=["3"
 
 
 class ColumnsTest(tf.test.TestCase):
-    def test_of_two_the_resource_is_the_one_that_spans_more(self) -> None:
+    def test_of_two_the_loss_is_the_one_named_so(self) -> None:
         self.assertEqual(chosen_columns(TWO, {}), Columns(x="steps", y="loss"))
+        for name in ("val_loss", "test_ne", "error", "Perplexity", "cross entropy", "trainLoss"):
+            file = file_of(**{"epoch": ["1", "2", "10"], name: ["0.5", "0.1", "0.001"]})
+            self.assertEqual(chosen_columns(file, {}), Columns(x="epoch", y=name))
+
+    def test_of_two_without_such_a_name_the_resource_spans_more(self) -> None:
+        file = file_of(quality=["5", "3", "2"], tokens=["0", "10", "10000"])
+        self.assertEqual(chosen_columns(file, {}), Columns(x="tokens", y="quality"))
+        for names in (("epoch", "value"), ("one_loss", "other_loss")):
+            unclear = file_of(**dict(zip(names, (["1", "2", "10"], ["0.5", "0.1", "0.01"]), strict=True)))
+            with self.assertRaisesRegex(ValueError, "mine.csv: neither the names nor .* --x COLUMN .* --y COLUMN"):
+                chosen_columns(unclear, {})
 
     def test_named_columns_are_taken(self) -> None:
         given = {"x": "tokens", "y": "loss", "group": "model"}

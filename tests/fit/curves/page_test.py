@@ -6,12 +6,15 @@ import re
 import tempfile
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import tensorflow as tf
 
 from tests.fit.curves.analysis_test import planted
 from tests.helpers import browser
 from tfrs_scaling.common.words import five_digits
 from tfrs_scaling.fit.curves.analysis import fit_table
+from tfrs_scaling.fit.curves.grids import law_grid
 from tfrs_scaling.fit.curves.page import render_table_fit, write_table_fit
 from tfrs_scaling.fit.curves.records import Columns, TableFit
 from tfrs_scaling.fit.curves.text import table_text
@@ -61,6 +64,26 @@ class TableFitOutputTest(tf.test.TestCase):
         self.assertRegex(
             table_text(fit_table(frame, Columns(x="tokens", y="loss"))), "Do not rely on it: 5 different x"
         )
+
+    def test_what_the_law_does_not_allow_is_said_everywhere(self) -> None:
+        x = 1e3 * np.arange(1, 41)
+        loss = 2 + 30 * x**-0.4 + 0.003 * np.sin(np.arange(40) / 5)
+        table = fit_table(pd.DataFrame({"tokens": x, "loss": loss}), Columns(x="tokens", y="loss"))
+        folder = Path(self.get_temp_dir()) / "correlated"
+        write_table_fit(table, folder)
+        page = (folder / "fit.html").read_text()
+        for text in (table_text(table), page):
+            self.assertIn("Do not rely on it: neighbouring points miss the power law in the same direction.", text)
+            self.assertIn("correlated_residuals: Neighbouring points", text)
+        self.assertNotIn("dashed", page.partition('id="figure"')[2].partition("<script")[2])
+        self.assertFalse(json.loads((folder / "fit.json").read_text())["curves"][0]["chosen"]["extrapolates"])
+
+    def test_an_exponent_at_a_bound_of_the_search_is_not_shown(self) -> None:
+        frame = pd.DataFrame({"tokens": 1e3 * 2.0 ** np.arange(9), "loss": 2.0})
+        table = fit_table(frame, Columns(x="tokens", y="loss"))
+        [row] = law_grid(table).rows
+        self.assertEqual((row[2:4], row[-1]), (("–", "–"), "flat"))
+        self.assertRegex(table_text(table), r"beta +– +– +–")
 
 
 class PageTest(browser.PageTestCase):

@@ -63,6 +63,16 @@ class TableFileTest(tf.test.TestCase):
             with self.assertRaisesRegex(ValueError, f"row 1, column {column}: .* is not a number"):
                 read_table_file(parquet).numbers(column)
 
+    def test_points_that_may_separate_thousands_are_refused(self) -> None:
+        for values in (("1.000", "2.000", "16.000"), ("500", "", "1.000"), ("1.000.000", "2.000.000", "0")):
+            file = self.read("tokens;loss\n" + "".join(f"{value};2,5\n" for value in values))
+            for read in (file.numbers, file.whole_numbers):
+                with self.assertRaisesRegex(ValueError, "column tokens: '1.0.*without a point between thousands"):
+                    read("tokens")
+        for values in (("0.125", "1.250", "2.500"), ("1.000", "2.25", "4.5")):
+            file = self.read("tokens;loss\n" + "".join(f"{value};2,5\n" for value in values))
+            self.assertAllEqual(file.numbers("tokens"), [float(value) for value in values])
+
     def test_what_is_no_table_is_refused(self) -> None:
         for content, message in (
             (b"", "the file is empty"),
@@ -71,6 +81,8 @@ class TableFileTest(tf.test.TestCase):
             (b"a,b\n1\n", "row 1 has 1 fields, the header 2"),
             (b'a,b\n1,"2\n', "delimited text"),
             (b"\x1f\x8b\x08\x00\xff", "neither Parquet nor readable as delimited text"),
+            ("größe,b\n1,2\n".encode("latin-1"), "save it as UTF-8"),
+            (b"My experiment\n\na,b\n1,2\n", "delete the lines above it"),
             (b"PAR1 and no more", "not readable as Parquet"),
             (b",,\n1,2,3\n", "no column has a name"),
         ):
