@@ -256,15 +256,15 @@ def _resampled_losses(candidates: _Candidates, xs: Array, ys: Array, rng: np.ran
     multipliers = rng.standard_normal((REPLICATES, trainings.size))
     alone = np.array([groups.size == 1 for groups in candidates.trainings])
     squares, degrees = 0.0, 0
+    # One factor for all configurations: of several with few degrees of freedom each, one would always be far off, and
+    # the frontier of the resample would be that one. Its degrees are those of the configurations on the frontier.
+    factor = inflation(max(_replicate_degrees(candidates), 1), rng)
     for configuration in np.unique(candidates.configuration):
         ladder = np.flatnonzero(candidates.configuration == configuration)
         points = candidates.cost[ladder], candidates.loss[ladder], candidates.weight[ladder]
         centre[ladder], rss, left = _ladder_law(*points)
         if alone[ladder].all():
             squares, degrees = squares + rss, degrees + left
-        several = {tuple(candidates.trainings[place]) for place in ladder if not alone[place]}
-        if several:
-            factor = inflation(sum(len(groups) - 1 for groups in several), rng)
         for place in ladder[~alone[ladder]]:
             number = candidates.trainings[place].size
             drawn = multipliers[:, np.searchsorted(trainings, candidates.trainings[place])] * factor
@@ -277,6 +277,17 @@ def _resampled_losses(candidates: _Candidates, xs: Array, ys: Array, rng: np.ran
         noise = rng.standard_normal(shocks.shape) * factor * np.sqrt(squares / max(degrees, 1))
         shocks[:, alone] = noise[:, alone] / np.sqrt(candidates.weight[alone])
     return np.maximum(centre + shocks, 0.0)
+
+
+def _replicate_degrees(candidates: _Candidates) -> int:
+    """Degrees of freedom between the trainings of each configuration, over those on the frontier."""
+    on_frontier = set(candidates.configuration[pareto_frontier(candidates.cost, candidates.loss)].tolist())
+    several = {
+        (configuration, tuple(groups))
+        for configuration, groups in zip(candidates.configuration.tolist(), candidates.trainings, strict=True)
+        if groups.size > 1 and configuration in on_frontier
+    }
+    return sum(len(groups) - 1 for _, groups in several)
 
 
 def _ladder_law(xs: Array, ys: Array, weights: Array) -> tuple[Array, float, int]:
