@@ -5,7 +5,7 @@ import fractions
 from collections.abc import Iterator
 from typing import Any
 
-from tfrs_scaling.config import Architecture, Config, Sweep
+from tfrs_scaling.config import Architecture, Config, Sweep, Training
 from tfrs_scaling.fit.schemes import BASELINE, SCALED
 from tfrs_scaling.input.schema import Schema, scaled_size
 from tfrs_scaling.model.shape import Shape, baseline_shape, scale
@@ -133,6 +133,12 @@ def _points(sweep: Sweep) -> Iterator[tuple[str, fractions.Fraction, dict[str, A
         for multiplier in sweep.multipliers("V"):
             for dim_multiplier in sweep.multipliers("H"):
                 yield "VH", multiplier, {"dim_multiplier": dim_multiplier}
+
+
+def traces_once(training: Training) -> bool:
+    """Whether a training traced on one device can be used for another of its shape: elsewhere the number of steps, or a
+    table's optimizer, is part of it."""
+    return training.schedule == "constant" and training.embedding_layer == "stacked"
 
 
 def why_from_scratch(config: Config) -> str:

@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Iterator
-from typing import Any
 
 from tfrs_scaling.config import Config
 from tfrs_scaling.study.search import Need, Record, needs_of
@@ -13,12 +12,15 @@ from tfrs_scaling.study.workdir import Workdir
 class Agenda:
     """The trials of a study, as far as recorded outcomes call for them.
 
+    Between two updates a record stays as it was when it was first read: otherwise a trial could count as ended before
+    the trials that its outcome calls for are known.
+
     ``retry``: failures recorded before count as not run yet; those recorded later are outcomes.
     """
 
     def __init__(self, config: Config, workdir: Workdir, *, retry: bool):
         self._config, self._workdir = config, workdir
-        self._records: dict[str, dict[str, Any]] = {}
+        self._records: dict[str, Record | None] = {}
         self._failed_before = set(_failed_attempts(workdir)) if retry else set()
         self._searching: tuple[Trial, ...] = ()
         self.needs: dict[str, Need] = {}  # by trial, in the order in which they became known
@@ -26,6 +28,7 @@ class Agenda:
 
     def update(self) -> list[Need]:
         """Read the folder; the needs that became known since the last time."""
+        self._records = {name: record for name, record in self._records.items() if _is_final(record)}
         found = needs_of(self._config, self._record)
         new = [need for need in found.needs if need.trial.trial_id not in self.needs]
         self.needs |= {need.trial.trial_id: need for need in found.needs}
@@ -33,13 +36,12 @@ class Agenda:
         return new
 
     def outcome(self, name: str) -> Record | None:
-        """A trial's record; None if it has to be run, or run again."""
+        """A trial's record at the last update; None if it has to be run, or run again."""
         return self.needs[name].settled(self._record(name), self._config.ladder)
 
     def find(self, name: str) -> Need | None:
         """A need, by its trial; None if the folder does not show it yet."""
-        if name not in self.needs:
-            self.update()
+        self.update()  # also of a need that is known: its limits may have changed
         return self.needs.get(name)
 
     @property
@@ -64,14 +66,19 @@ class Agenda:
                 known[trial.shape_id] += 1
         return trials
 
-    def _record(self, name: str) -> dict[str, Any] | None:
-        """A trial's record. One that no later attempt replaces is read once."""
-        record = self._records.get(name) or self._workdir.record(name)
-        if record is None or (record["status"] == "failed" and record["attempt"] in self._failed_before):
-            return None
-        if record["status"] in ("ok", "skipped"):
-            self._records[name] = record
-        return record
+    def _record(self, name: str) -> Record | None:
+        if name not in self._records:
+            record = self._workdir.record(name)
+            is_retried = (
+                record is not None and record["status"] == "failed" and record["attempt"] in self._failed_before
+            )
+            self._records[name] = None if is_retried else record
+        return self._records[name]
+
+
+def _is_final(record: Record | None) -> bool:
+    """Whether no later attempt replaces a record."""
+    return record is not None and record["status"] in ("ok", "skipped")
 
 
 def _failed_attempts(workdir: Workdir) -> Iterator[str]:

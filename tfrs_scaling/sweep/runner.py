@@ -14,6 +14,7 @@ from tfrs_scaling.hardware import StrategyName, count_cores, on_one_gpu, usable_
 from tfrs_scaling.planning.plan import PlannedTrial, by_shape
 from tfrs_scaling.study.attempts import Heartbeat, begin, publish, remove_debris
 from tfrs_scaling.study.search import Need, Record
+from tfrs_scaling.study.trials import traces_once
 from tfrs_scaling.study.workdir import Workdir, libraries, machine
 from tfrs_scaling.sweep.agenda import Agenda
 from tfrs_scaling.training.hparams import write_layout
@@ -172,7 +173,8 @@ class Runner:
     def _process(self, job: int, shape_id: str) -> Process:
         """The job's process: the same for trials of one shape, one after the other, where they can share one."""
         served, process = self._processes.get(job, ("", None))
-        if process is None or served != shape_id or self.strategy not in _SHARE:
+        shares = self.strategy in _SHARE and traces_once(self._config.training)  # else each would leave its model there
+        if process is None or served != shape_id or not shares:
             self.release(job)
             process = Process(on_tpu=self.strategy == "tpu")
             self._processes[job] = shape_id, process

@@ -22,7 +22,7 @@ from tfrs_scaling.model.dlrm import DLRM, initialise_again, make_model, stacks_t
 from tfrs_scaling.model.embedding import ids_by_feature
 from tfrs_scaling.model.shape import Shape
 from tfrs_scaling.study.search import Need
-from tfrs_scaling.study.trials import Trial
+from tfrs_scaling.study.trials import Trial, traces_once
 from tfrs_scaling.training.evaluation import evaluate, evaluation_batches, predictor
 from tfrs_scaling.training.hparams import hyperparameters
 from tfrs_scaling.training.loop import DivergedError, Progress, Training, TrialFailedError, Window, training_loop
@@ -229,14 +229,9 @@ class Build:
 
     @property
     def traces_once(self) -> bool:
-        """Whether a traced training can be used for another: elsewhere the number of steps, or a table's optimizer, is
-        part of it, or copies on several replicas would have to be initialised together."""
-        constant = self.config.training.schedule == "constant"
-        return (
-            constant
-            and self.strategy.num_replicas_in_sync == 1
-            and stacks_tables(self.config.training, on_tpu=self.on_tpu)
-        )
+        """Whether a traced training can be used for another: copies on several replicas would have to be initialised
+        together."""
+        return traces_once(self.config.training) and self.strategy.num_replicas_in_sync == 1 and not self.on_tpu
 
     def traced(self, steps: int) -> tuple[DLRM, Callable[..., Any], Callable[..., Any]]:
         """The model as initialised from the trial's seed, and its functions that train and predict."""

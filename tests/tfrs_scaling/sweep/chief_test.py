@@ -38,6 +38,18 @@ def record(status: str = "ok", ne: float = 0.5) -> dict[str, Any]:
     return {"status": status, "reason": "", "validation_ne": ne if status == "ok" else None, "attempt": str(ne)}
 
 
+class BusyWorkdir(Workdir):
+    """A folder in which a record appears right after the chief looked for it."""
+
+    about_to_come: dict[str, dict[str, Any]] | None = None
+
+    def record(self, trial_id: str) -> dict[str, Any] | None:
+        found = super().record(trial_id)
+        if self.about_to_come and trial_id in self.about_to_come:
+            publish(begin(self.running, trial_id), self.trials / trial_id, self.about_to_come.pop(trial_id))
+        return found
+
+
 class ChiefTest(tf.test.TestCase):
     """What the chief hands out, to workers that a test plays."""
 
@@ -85,6 +97,19 @@ class ChiefTest(tf.test.TestCase):
         self.publish(self.names[0], record())
         chief.update()
         self.assertEqual(chief.get_trial(trial.trial_id).status, "COMPLETED")
+
+    def test_record_that_comes_during_an_update_ends_no_study_in_the_middle_of_its_search(self) -> None:
+        training = dataclasses.replace(self.config.training, learning_rates="auto")
+        self.config = dataclasses.replace(self.config, training=training)
+        self.workdir = BusyWorkdir(self.workdir.root)
+        chief = self.chief()
+        first = chief.create_trial("w0/0/x")
+        self.workdir.about_to_come = {self.names[0]: record() | {"rungs": [0.5] * len(self.config.ladder)}}
+        self.assertEqual(chief.create_trial("w1/0/y").status, "IDLE")
+        self.assertIsNotNone(Workdir(self.workdir.root).record(self.names[0]))
+        self.assertTrue(chief.update())
+        self.assertEqual(chief.get_trial(first.trial_id).status, "COMPLETED")
+        self.assertEqual(chief.create_trial("w1/0/y").status, "RUNNING")
 
     def test_silent_worker_s_trial_goes_to_another_and_counts_once_if_it_was_only_slow(self) -> None:
         chief = self.chief()

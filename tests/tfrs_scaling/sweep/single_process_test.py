@@ -132,6 +132,14 @@ class SingleProcessTest(tf.test.TestCase):
             rows = runs[(runs["scheme"] == shape) & (runs["learning_rate"] == rate) & (runs["status"] == "ok")]
             self.assertEqual(set(rows["seed"]), {0, 1}, shape)
 
+    def test_trials_of_a_shape_share_a_process_where_they_can_share_a_model(self) -> None:
+        for changed, processes in (({}, 1), ({"schedule": "linear"}, 2), ({"embedding_layer": "tfrs"}, 2)):
+            config = tiny_config(seeds=[0, 1])
+            config = dataclasses.replace(config, training=dataclasses.replace(config.training, **changed))
+            workdir = Workdir(self.root / f"study {changed}")
+            self.sweep(workdir, config, train=_trial_that_names_its_process)
+            self.assertLen({path.read_text() for path in workdir.trials.glob("*/process")}, processes, changed)
+
     def test_continues_where_it_was(self) -> None:
         workdir = Workdir(self.root / "study")
         self.sweep(workdir)
@@ -194,6 +202,11 @@ def _odd_trial(need: Need, *arguments: Any) -> Trained:
     if need.trial.scheme == "O":
         os.kill(os.getpid(), signal.SIGKILL)
     return run_trial(need, *arguments)
+
+
+def _trial_that_names_its_process(need: Need, config: Config, data: Any, directory: Path, *_: Any) -> Trained:
+    (directory / "process").write_text(str(os.getpid()))
+    return Trained((0.5,))
 
 
 def _endless_trial(*arguments: Any) -> float:
