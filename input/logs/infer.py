@@ -117,7 +117,14 @@ def infer(
             notes.append(f"{column.name}: numbers the rows, so it is left out")
             continue
         column.taken_as = "dense" if column.is_dense() else "multi-hot" if column.separator else "categorical"
-        if column.taken_as == "multi-hot" and column.may_be_decimal():
+        if not column.is_number and column.may_be_thousands():
+            example = min(value for value in column.values if "," in value).strip()
+            notes.append(
+                f"warning: {column.name}: the comma of {example} may be one of thousands, a decimal one, or stand between "
+                f"ids; it is read as {column.taken_as}. If of thousands, write the numbers without it; if decimal, move "
+                'the column to "dense", with "decimal_comma": true'
+            )
+        elif column.taken_as == "multi-hot" and column.may_be_decimal():
             notes.append(
                 f"{column.name}: read as lists of up to two numbers; if the comma is a decimal one, move it to "
                 '"dense", with "decimal_comma": true'

@@ -224,6 +224,26 @@ class InferTest(parameterized.TestCase, tf.test.TestCase):
         self.assertEqual(guess.columns[2].taken_as, "multi-hot")
         self.assertRegex("\n".join(guess.notes), "tags: read as lists of up to two numbers; if the comma is a decimal")
 
+    @parameterized.parameters(("thousands",), ("pairs",))
+    def test_commas_that_may_be_of_thousands_are_no_decimal_ones(self, kind: str) -> None:
+        rng = np.random.default_rng(0)
+        log = pd.DataFrame({"click": np.arange(COUNT) % 2, "user": np.arange(COUNT) // 7})
+        if kind == "thousands":
+            log["price"] = [f"{int(price):,}" for price in rng.exponential(1500, COUNT)]
+        else:
+            log["price"] = [f"{a},{b}" for a, b in zip(rng.integers(1, 10, COUNT), rng.integers(500, 540, COUNT))]
+        guess = infer(self._written(log, ".csv"))
+        self.assertNotIn("decimal_comma", guess.text)
+        self.assertRegex("\n".join(guess.notes), "warning: price: the comma of .* one of thousands, a decimal one, or")
+
+    def test_blanks_around_separators_make_no_other_ids(self) -> None:
+        rng = np.random.default_rng(0)
+        lists = [" | ".join(map(str, rng.choice(30, 3, replace=False))) for _ in range(COUNT)]
+        log = pd.DataFrame({"click": np.arange(COUNT) % 2, "tags": lists})
+        schema, _ = self._schema(self._written(log, ".csv"))
+        feature = schema.categorical[0]
+        self.assertEqual((feature.cardinality, feature.max_values, feature.separator), (30 + 1, 3, "|"))
+
     def test_bytes_are_no_feature_and_another_encoding_is_named(self) -> None:
         rng = np.random.default_rng(0)
         log = pd.DataFrame({"click": np.arange(COUNT) % 2, "user": np.arange(COUNT) // 7})
