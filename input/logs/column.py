@@ -14,15 +14,16 @@ from tfrs_scaling.input.schema import LABEL_TEXTS, MAX_VALUES
 
 MISSING_TEXTS = ("", "NA", "N/A", "NaN", "nan", "null", "NULL", "None", "\\N")
 ID_NAMES = re.compile(r"(^|_)(id|ids|code|zip)$", re.IGNORECASE)
-SEPARATORS = ("|", ";", ",", "^", " ")
+SEPARATORS = ("|", ";", ",", "^", "\x02", " ")  # \x02 is Hive's
 LIST_SEPARATOR = "\x1f"  # between values of lists, while they are read
 # Integers with few distinct values are more likely names (months, weekdays, slots) than measurements, and so are those
 # that use nearly every number between the smallest and the largest (consecutive user numbers).
 FEWEST_DENSE_VALUES = 50
 DENSEST_NUMBERING = 0.9
 LEAST_MULTI_HOT_SHARE = 0.05
-_BRACKETS = r"(?s)^\s*[\[({].*[\])}]\s*$"
+_BRACKETS = r"(?s)^\s*(?:array\()?[\[({].*[\])}]\s*$"
 _COMMA_NUMBER = re.compile(r"\s*[-+]?(\d+(,\d+)?|,\d+)\s*")
+_THOUSANDS = re.compile(r"\s*[-+]?[1-9]\d{0,2}(,\d{3})+(\.\d+)?\s*")
 _INDEX_OF_PANDAS = re.compile(r"__index_level_\d+__|Unnamed: \d+|index")
 _INDEX_NAMES = re.compile(rf"{_INDEX_OF_PANDAS.pattern}|row_?(id|number|num|no)?")
 
@@ -152,12 +153,17 @@ class Column:
         most = self.tokens.get(",", (set(), 0, 0))[1]
         return most == 2 and not (self.is_list or self.bracketed) and all(map(_COMMA_NUMBER.fullmatch, self.values))
 
+    def may_be_thousands(self) -> bool:
+        """Whether every comma of the values may separate thousands, as in 1,234: then it may also be a decimal one."""
+        with_comma = [value for value in self.values if "," in value]
+        return bool(with_comma) and not self.is_list and all(map(_THOUSANDS.fullmatch, with_comma))
+
     def has_decimal_commas(self) -> bool:
-        """Whether commas stand for decimal points, rather than between two ids.
+        """Whether commas stand for decimal points, rather than between two ids or before thousands.
 
         Ids have neither signs nor leading zeros, and those behind a comma are as long as those before it.
         """
-        if not self.may_be_decimal():
+        if not self.may_be_decimal() or self.may_be_thousands():
             return False
         parts = [value.strip().lstrip("+-").partition(",") for value in self.values]
         wholes = {len(whole) for whole, _, _ in parts}
@@ -165,8 +171,7 @@ class Column:
         return (
             any(value.strip()[0] in "+-" for value in self.values)
             or any(len(fraction) > 1 and fraction[0] == "0" for _, _, fraction in parts)
-            or (len(fractions) == 1 and bool(wholes - fractions))
-            or max(fractions) > max(wholes) + 2
+            or (len(fractions) == 1 and max(fractions) <= 2 and bool(wholes - fractions))
         )
 
     def is_dense(self) -> bool:

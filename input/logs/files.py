@@ -43,6 +43,8 @@ _OTHERS = {
     b"7z\xbc\xaf": "a 7z archive; unpack it",
     b"Rar!": "a RAR archive; unpack it",
     b"\x04\x22\x4d\x18": "an lz4 file; unpack it",
+    b"\xff\xfe\0\0": "UTF-32 text; give --encoding utf-32",  # before UTF-16, whose mark it begins with
+    b"\0\0\xfe\xff": "UTF-32 text; give --encoding utf-32",
     b"\xff\xfe": "UTF-16 text; give --encoding utf-16",
     b"\xfe\xff": "UTF-16 text; give --encoding utf-16",
 }
@@ -53,22 +55,28 @@ def find_files(given: tuple[str, ...]) -> tuple[str, ...]:
 
     A folder stands for the files in it and below, but for names that begin with ``_`` or ``.`` (Spark's ``_SUCCESS``);
     for its ``.inter`` files alone if it has any (RecBole). Files out of a folder or a pattern are in natural order,
-    ``day_2`` before ``day_10``. So are given files whose names differ in numbers alone: a shell sorts them as text.
+    ``day_2`` before ``day_10``. So are given paths that differ in numbers alone, or are sorted as text, as a shell does
+    it; any other order was chosen by hand and is kept.
 
     Raises:
         InputError: a path does not exist, is a pipe, or stands for no file.
     """
-    kept = [path for path in given if not _MARKERS.fullmatch(PurePath(path).name)] or given
+    kept = [path for path in given if not _MARKERS.fullmatch(PurePath(path).name)] or list(given)
+    if kept == sorted(kept):
+        kept.sort(key=natural_key)
     found = [file for path in kept for file in _expanded(path)]
-    if len({re.sub(r"\d+", "0", path) for path in found}) == 1:
+    if len({re.sub(r"\d+", "0", str(PurePath(path))) for path in found}) == 1:
         found.sort(key=natural_key)
     return tuple(found)
 
 
-def natural_key(path: str) -> list[tuple[int, int, str]]:
-    """A key that sorts numbers within texts by value."""
-    parts = re.split(r"(\d+)", path)
-    return [(0, int(part), part) if part.isdecimal() and part.isascii() else (1, 0, part) for part in parts if part]
+def natural_key(path: str) -> list[list[tuple[int, int, str]]]:
+    """A key that sorts paths folder by folder, and numbers within names by value."""
+    names = (re.split(r"(\d+)", name) for name in PurePath(path).parts)
+    return [
+        [(0, int(part), part) if part.isdecimal() and part.isascii() else (1, 0, part) for part in parts if part]
+        for parts in names
+    ]
 
 
 def partition_values(path: str) -> dict[str, str | None]:

@@ -37,11 +37,16 @@ LABEL_NAMES = (
     "bought", "is_like", "like", "liked", "long_view", "is_long_view", "is_favorite", "favorite", "response", "outcome",
 )  # fmt: skip
 RATING_NAMES = ("rating", "ratings", "score", "stars", "overall", "watch_ratio")
-TIME_NAMES = re.compile(
-    r"(^|_)(ts|time|timestamp|time_stamp|date_?time|unix_?time|unix_?timestamp|review_time|utc)(_(ms|us|ns|s|sec|utc))?$"
+_TIME = r"(ts|time|timestamp|time_stamp|date_?time|unix_?time|unix_?timestamp|review_time|utc)(_(ms|us|ns|s|sec|utc))?$"
+_DATE = r"(date|day|dt|hour|created_at|updated_at|logged_at|created|at)$"
+# From the names that say most to those that say least; numbers under the first are times of any origin.
+TIME_NAMES = tuple(map(re.compile, (rf"^(event_)?{_TIME}", rf"_{_TIME}", rf"^{_DATE}", rf"_{_DATE}")))
+# Durations, and moments of a user's or an item's life rather than of the row.
+OTHER_TIMES = re.compile(
+    r"(^|_)(watch|dwell|play|view|load|wait|response|session|stay)_time(_(ms|us|ns|s|sec))?$"
+    r"|(^|_)(sign_?up|birth|release|regist\w*|upload|publish\w*)_?(time|timestamp|ts|date|day|dt|at)(_|$)"
 )
-DATE_NAMES = re.compile(r"(^|_)(date|day|dt|hour|created_at|updated_at|logged_at|created|at)$")
-FIRST_EPOCH_SECOND = 10**8  # smaller integers, of a column named date or hour, are parts of a date
+FIRST_EPOCH_SECOND = 10**8  # in 1973; smaller numbers are parts of a date, durations or counters
 SAMPLE_ROWS = 100_000
 
 
@@ -117,7 +122,14 @@ def infer(
             notes.append(f"{column.name}: numbers the rows, so it is left out")
             continue
         column.taken_as = "dense" if column.is_dense() else "multi-hot" if column.separator else "categorical"
-        if column.taken_as == "multi-hot" and column.may_be_decimal():
+        if not column.is_number and column.may_be_thousands():
+            example = min(value for value in column.values if "," in value).strip()
+            notes.append(
+                f"warning: {column.name}: the comma of {example} may be one of thousands, a decimal one, or stand "
+                f"between ids; it is read as {column.taken_as}. If of thousands, write the numbers without it; if "
+                'decimal, move the column to "dense", with "decimal_comma": true'
+            )
+        elif column.taken_as == "multi-hot" and column.may_be_decimal():
             notes.append(
                 f"{column.name}: read as lists of up to two numbers; if the comma is a decimal one, move it to "
                 '"dense", with "decimal_comma": true'
@@ -183,7 +195,10 @@ def _blocks(
         names, lists = list(several), {name for name in several if several[name]}
     elif kind == "jsonl":
         keys = json_keys(first, text.encoding)
-        names, lists = list(keys), {name for name in keys if keys[name]}
+        for name in (name for name in keys if keys[name] == "nested"):
+            notes.append(f"{name}: holds objects or lists of lists, which no cell can, so it is left out")
+        names = [name for name in keys if keys[name] != "nested"]
+        lists = {name for name in names if keys[name] == "list"}
     else:
         names = list(text.columns or text_columns(first, text.delimiter, text.encoding))
         for place, name in enumerate(names, 1):
@@ -298,34 +313,61 @@ def _take_label(columns: list[Column], label: str | None, at_least: float | None
 
 
 def _take_time(columns: list[Column], notes: list[str]) -> None:
-    def is_time(column: Column) -> bool:
-        if column.taken_as != "left out" or column.missing or len(column.values) < 2:
-            return False
-        name = column.plain_name
-        if column.is_number:
-            return bool(TIME_NAMES.search(name)) or bool(DATE_NAMES.search(name) and column.low >= FIRST_EPOCH_SECOND)
-        if not (TIME_NAMES.search(name) or DATE_NAMES.search(name)):
-            return False
-        return bool((parse_times(pa.array(sorted(column.values)))[1] != BAD).all())
-
-    for column in columns:
-        if is_time(column) and column.is_integer and (mixed := mixed_units(_integers(column))):
-            notes.append(
-                f"warning: {column.name}: {listed(mixed)} are mixed, and prepare refuses that: write all in one unit"
-            )
-    found = sorted(filter(is_time, columns), key=lambda column: TIME_NAMES.search(column.plain_name) is None)
-    if found:
-        found[0].taken_as = "time"
-        if any(map(is_day_first, found[0].values)):
-            notes.append(f"{found[0].name}: dates such as {min(found[0].values)} are read as day, month, year")
+    """Find the column of times."""
+    named = [c for c in columns if c.taken_as == "left out" and len(c.values) > 1 and _time_rank(c) < len(TIME_NAMES)]
+    found, others = [], []
+    for column in sorted(named, key=_time_rank):
+        why = _why_no_time(column, notes)
+        if why:
+            others.append(f"{column.name}: named like a time, but {why}")
+        else:
+            found.append(column)
+    if not found:
+        notes.append(
+            "no column of times found, so prepare will split at random; if there is one, name it in the schema as "
+            '"time"'
+        )
+        notes += others
         return
-    notes.append(
-        'no column of times found, so prepare will split at random; if there is one, name it in the schema as "time"'
-    )
-    for column in columns:
-        if column.taken_as == "left out" and TIME_NAMES.search(column.plain_name) and len(column.values) > 1:
-            example = min(column.values)
-            notes.append(f"{column.name}: named like a time, but not every row holds a time that is read ({example!r})")
+    found[0].taken_as = "time"
+    if any(map(is_day_first, found[0].values)):
+        notes.append(f"{found[0].name}: dates such as {min(found[0].values)} are read as day, month, year")
+    if len(found) > 1:
+        notes.append(
+            f"{found[0].name}: taken as the time of each row, by which prepare splits; it also could be "
+            f"{' or '.join(column.name for column in found[1:])}"
+        )
+
+
+def _time_rank(column: Column) -> int:
+    """The place of the first of ``TIME_NAMES`` that the column has; their number if it has none."""
+    matches = (rank for rank, names in enumerate(TIME_NAMES) if names.search(column.plain_name))
+    return next(matches, len(TIME_NAMES))
+
+
+def _why_no_time(column: Column, notes: list[str]) -> str:
+    """Why a column that is named like a time is none; empty if it is one. Mixed times are noted."""
+    if OTHER_TIMES.search(column.plain_name):
+        return 'its name is one of a duration or of another event; if it is when the row happened, name it as "time"'
+    if column.missing:
+        return f"{plural(column.missing, 'row')} of {column.rows:,} without a value, and every row needs one"
+    mixed: list[str] = []
+    if column.is_number:
+        times = _integers(column)
+        if _time_rank(column) > 0 and np.median(times) < FIRST_EPOCH_SECOND:
+            return 'its numbers are too small for times since 1970; if they grow with time, name it as "time"'
+        mixed = mixed_units(times)
+    else:
+        texts = sorted(column.values)
+        kinds = parse_times(pa.array(texts))[1]
+        if (kinds == BAD).any():
+            return f"not every row holds a time that is read ({texts[int(np.argmax(kinds == BAD))]!r})"
+        mixed = ["numbers", "dates"] if len(set(kinds.tolist())) > 1 else []
+    if mixed:
+        notes.append(
+            f"warning: {column.name}: {listed(mixed)} are mixed, and prepare refuses that: write all in one unit"
+        )
+    return ""
 
 
 def _integers(column: Column) -> np.ndarray:

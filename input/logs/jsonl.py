@@ -2,8 +2,9 @@
 
 import dataclasses
 import json
+from collections import Counter
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -22,8 +23,8 @@ class JsonLinesLog:
     """Files of JSON objects, one on each line, compressed or not (see ``decompressed``).
 
     A key that is absent or null is a missing value; true and false are 1 and 0; a list holds a multi-hot feature's
-    values. A line that is no object, or has an object for a value, is malformed. A schema's column may be in the names
-    of the file's folders (Hive).
+    values. A line that is no object, or has an object for a value, is malformed; a blank one is no row. A schema's
+    column may be in the names of the file's folders (Hive).
 
     Attributes:
         schema: the keys to read; others are ignored.
@@ -74,6 +75,8 @@ class JsonLinesLog:
         lines = piece.content.split(b"\n")
         rows, ordinals, malformed = [], [], []
         for place, row in enumerate(_objects(piece.content)):
+            if row is None:
+                continue
             column = ""
             if isinstance(row, str):
                 why = row
@@ -102,25 +105,37 @@ class JsonLinesLog:
         return fingerprints(self.files)
 
 
-def json_keys(path: str, encoding: str | None = None) -> dict[str, bool]:
-    """The keys of a file's objects, in order of appearance, and whether a row has a list of each.
+def json_keys(path: str, encoding: str | None = None) -> dict[str, Literal["value", "list", "nested"]]:
+    """The keys of a file's objects, in order of appearance, and what they hold.
+
+    ``nested`` where half of the values or more are objects or lists of lists; else ``list`` where one is a list.
 
     Raises:
         InputError: the file cannot be read.
     """
-    lists: dict[str, bool] = {}
+    counts: dict[str, Counter[str]] = {}
     with decompressed(path, encoding) as stream:
         for block, _ in line_blocks(stream, path):
             for row in _objects(block):
-                if isinstance(row, dict):
-                    for name, value in row.items():
-                        lists[name] = lists.get(name, False) or isinstance(value, list)
-    return lists
+                for name, value in row.items() if isinstance(row, dict) else ():
+                    kind = "nested" if _is_nested(value) else "list" if isinstance(value, list) else "value"
+                    counts.setdefault(name, Counter()).update([kind] if value is not None else [])
+    return {
+        name: "nested"
+        if found["nested"] and 2 * found["nested"] >= found.total()
+        else "list"
+        if found["list"]
+        else "value"
+        for name, found in counts.items()
+    }
 
 
-def _objects(block: bytes) -> Iterator[dict[str, Any] | str]:
-    """The object on each line, or why there is none."""
+def _objects(block: bytes) -> Iterator[dict[str, Any] | str | None]:
+    """The object on each line, or why there is none; None for a blank line."""
     for line in block.split(b"\n")[: count_lines(block)]:
+        if not line.strip():
+            yield None
+            continue
         try:
             # Numbers stay as they are written, whatever their length.
             row = json.loads(line.decode("utf-8-sig"), parse_int=str, parse_float=str)

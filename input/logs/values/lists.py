@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 _BRACKETED = rb"(?s)^\s*[\[({]([^\[\](){}]*)[\])}]\s*$"
+_ARRAY = rb"(?s)^\s*array\((\[.*\])(?:,\s*dtype=[^)]*)?\)\s*$"  # NumPy's repr
 _NULLS = (b"", b"None", b"null", b"nan", b"NaN")  # in brackets and without quotes
 _TOKEN = {
     ",": re.compile(r"""'((?:[^'\\]|\\.)*)'|"((?:[^"\\]|\\.)*)"|([^,'"]*[^,'"\s])"""),
@@ -18,8 +19,8 @@ _TOKEN = {
 def split_lists(cells: pa.Array, separator: str) -> pa.ListArray:
     """The values of each cell.
 
-    Separators at a cell's end count for nothing. Where the separator is a comma or a blank, so do blanks around values,
-    and a cell may be a list of Python, JSON or NumPy: ``[1, 7]``, ``['a', 'b']``, ``{1, 7}``, ``[1 7]``.
+    Blanks around values and separators at a cell's ends count for nothing. Where the separator is a comma or a blank, a
+    cell may be a list of Python, JSON or NumPy: ``[1, 7]``, ``['a', 'b']``, ``{1, 7}``, ``[1 7]``, ``array([1, 7])``.
 
     Args:
         cells: binary [n], without nulls.
@@ -31,11 +32,15 @@ def split_lists(cells: pa.Array, separator: str) -> pa.ListArray:
     """
     by = separator.strip(" ") or " "
     if by not in _TOKEN:
-        if pc.any(pc.ends_with(cells, separator)).as_py():
-            cells = pc.replace_substring_regex(cells, f"(?:{re.escape(separator)})+$".encode(), b"")
-        return pc.split_pattern(cells, separator.encode())
+        quoted = re.escape(by)
+        padding = rf"^(?:\s|{quoted})+|(?:\s|{quoted})+$"
+        if pc.any(pc.match_substring_regex(cells, padding)).as_py():
+            cells = pc.replace_substring_regex(cells, padding.encode(), b"")
+        if pc.any(pc.match_substring_regex(cells, rf"\s{quoted}|{quoted}\s")).as_py():
+            return pc.split_pattern_regex(cells, rf"\s*{quoted}\s*".encode())
+        return pc.split_pattern(cells, by.encode())
     encoded = cells.dictionary_encode()  # logs repeat their values, and few are distinct
-    distinct = encoded.dictionary
+    distinct = pc.replace_substring_regex(encoded.dictionary, _ARRAY, rb"\1")
     bracketed = pc.match_substring_regex(distinct, _BRACKETED)
     inner = pc.replace_substring_regex(distinct, _BRACKETED, rb"\1")
     inner = pc.replace_substring_regex(inner, rb"^\s+|[\s,]+$" if by == "," else rb"^\s+|\s+$", b"")

@@ -8,6 +8,9 @@ BAD, NUMBER, DATE = 0, 1, 2
 LATEST = 2**62
 # A unit's times since 1970 lie, from 1973 to 2286, between a number and a hundred times it.
 _UNITS = {"seconds": 10**8, "milliseconds": 10**11, "microseconds": 10**14, "nanoseconds": 10**17}
+_DIGITS = "dates of 8 digits"  # 20200704; as seconds they would all be of August or September 1970
+# A counter over several units' ranges has many more values between these than in the smallest of them.
+_MOST_OUTSIDE = 4
 
 _CLOCK = (
     r"(?P<hour>\d{1,2}):(?P<minute>\d{2})(?::(?P<second>\d{2})(?:[.,]\d+)?)?"
@@ -64,19 +67,32 @@ def parse_times(texts: pa.Array) -> tuple[np.ndarray, np.ndarray]:
 
 
 def unit_of(times: np.ndarray) -> np.ndarray:
-    """The unit of each time (int64 [n]) since 1970, by its size: a name of one, or empty; str [n]."""
-    names = np.full(len(times), "", "<U12")
+    """The unit of each time (int64 [n]) since 1970, by its size: a name of one, or empty; str [n].
+
+    Numbers that write a date as 20200704 are a unit of their own.
+    """
+    names = np.full(len(times), "", f"<U{len(_DIGITS)}")
     for name, low in _UNITS.items():
         names[(times >= low) & (times < 100 * low)] = name
+    month, day = times // 100 % 100, times % 100
+    is_date = (times >= 19000101) & (times <= 21001231) & (month >= 1) & (month <= 12) & (day >= 1) & (day <= 31)
+    names[is_date] = _DIGITS
     return names
 
 
 def mixed_units(times: np.ndarray) -> list[str]:
-    """The units of times since 1970 (int64 [n]) if they are of several, else none; times of no unit may be any."""
-    if not len(times) or times.max() < _UNITS["milliseconds"] or times.min() >= times.max() // 10:
+    """The units of times since 1970 (int64 [n]) if they are of several, else none.
+
+    A few times of no unit, such as a 1 for a time that is not known, do not matter; many are a counter's.
+    """
+    if not len(times) or times.max() < _UNITS["seconds"] or times.min() >= times.max() // 10:
         return []
-    found = np.unique(unit_of(times[times > 0])).tolist()
-    return sorted(found, key=list(_UNITS).index) if len(found) > 1 and "" not in found else []
+    names, counts = np.unique(unit_of(np.unique(times[times > 0])), return_counts=True)
+    found = dict(zip(names.tolist(), counts.tolist(), strict=True))
+    outside = found.pop("", 0)
+    if len(found) < 2 or outside > _MOST_OUTSIDE * min(found.values()):
+        return []
+    return sorted(found, key=[*_UNITS, _DIGITS].index)
 
 
 def is_day_first(text: str) -> bool:

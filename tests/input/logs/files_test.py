@@ -38,6 +38,25 @@ class FilesTest(tf.test.TestCase):
         march, april = self._made("march.csv", "april.csv")
         self.assertEqual(self._found(march, april), ["march.csv", "april.csv"])
 
+    def test_order_of_a_shell_is_natural_and_one_by_hand_is_kept(self) -> None:
+        for shell, natural in (
+            (["day=10/part-0-b7", "day=9/part-0-a3"], ["day=9/part-0-a3", "day=10/part-0-b7"]),
+            (["day_10.csv.gz", "day_2.csv"], ["day_2.csv", "day_10.csv.gz"]),
+            (["logs/a", "logs2/a"], ["logs/a", "logs2/a"]),
+        ):
+            self.assertEqual(self._found(*self._made(*shell)), natural)
+        by_hand = ["y_11_b.csv", "y_9_a.csv", "y_10_c.csv"]
+        self.assertEqual(self._found(*self._made(*by_hand)), by_hand)
+        self._made("d_10.csv", "d_9.csv")
+        given = f"{self.folder}/d_10.csv", f"{self.folder}/./d_9.csv"
+        self.assertEqual(find_files(given), given[::-1])
+        with tempfile.TemporaryDirectory() as other:  # a path relative to the working folder may begin with ./
+            relative = os.path.relpath(other)
+            for name in ("d_10.csv", "d_9.csv"):
+                (Path(other) / name).write_bytes(b"x")
+            given = f"{relative}/d_10.csv", f"./{relative}/d_9.csv"
+            self.assertEqual(find_files(given), given[::-1])
+
     def test_folder_stands_for_its_files(self) -> None:
         names = ["d=10/part-0", "d=2/part-0", "_SUCCESS", ".part-0.crc", "_temporary/0/part-0", "d=2/.x"]
         files = self._made(*names)
@@ -72,6 +91,9 @@ class FilesTest(tf.test.TestCase):
         for content in (path.read_bytes(), gzip.compress(path.read_bytes())):
             path.write_bytes(content)
             self.assertEqual(file_kind(str(path)), "tfrecord")
+        path.write_bytes("a,b\n".encode("utf-32"))
+        with self.assertRaisesRegex(InputError, "is UTF-32 text; give --encoding utf-32"):
+            file_kind(str(path))
         for text, kind in ((b'\xef\xbb\xbf {"a": 1}\n', "jsonl"), (b"a,b\n", "csv"), (b"", "csv")):
             path.write_bytes(pa.compress(text, codec="zstd", asbytes=True) if text else text)
             self.assertEqual(file_kind(str(path)), kind)

@@ -224,6 +224,73 @@ class InferTest(parameterized.TestCase, tf.test.TestCase):
         self.assertEqual(guess.columns[2].taken_as, "multi-hot")
         self.assertRegex("\n".join(guess.notes), "tags: read as lists of up to two numbers; if the comma is a decimal")
 
+    @parameterized.parameters(("thousands",), ("pairs",))
+    def test_commas_that_may_be_of_thousands_are_no_decimal_ones(self, kind: str) -> None:
+        rng = np.random.default_rng(0)
+        log = pd.DataFrame({"click": np.arange(COUNT) % 2, "user": np.arange(COUNT) // 7})
+        if kind == "thousands":
+            log["price"] = [f"{int(price):,}" for price in rng.exponential(1500, COUNT)]
+        else:
+            log["price"] = [
+                f"{a},{b}" for a, b in zip(rng.integers(1, 10, COUNT), rng.integers(500, 540, COUNT), strict=True)
+            ]
+        guess = infer(self._written(log, ".csv"))
+        self.assertNotIn("decimal_comma", guess.text)
+        self.assertRegex("\n".join(guess.notes), "warning: price: the comma of .* one of thousands, a decimal one, or")
+
+    def test_blanks_around_separators_make_no_other_ids(self) -> None:
+        rng = np.random.default_rng(0)
+        lists = [" | ".join(map(str, rng.choice(30, 3, replace=False))) for _ in range(COUNT)]
+        log = pd.DataFrame({"click": np.arange(COUNT) % 2, "tags": lists})
+        schema, _ = self._schema(self._written(log, ".csv"))
+        feature = schema.categorical[0]
+        self.assertEqual((feature.cardinality, feature.max_values, feature.separator), (30 + 1, 3, "|"))
+
+    def test_durations_and_other_dates_are_not_the_time_of_a_row(self) -> None:
+        rng = np.random.default_rng(0)
+        log = pd.DataFrame({"click": np.arange(COUNT) % 2, "user": np.arange(COUNT) // 7})
+        log["watch_time"], log["playTimeMs"] = rng.integers(0, 900, COUNT), rng.integers(10**8, 10**10, COUNT)
+        log["reaction_time"] = rng.exponential(3, COUNT)
+        log["signup_date"] = [f"20{year}-05-01" for year in rng.integers(10, 24, COUNT)]
+        schema, notes = self._notes(log)
+        self.assertNotIn("time", schema)
+        for name in ("watch_time", "playTimeMs", "signup_date"):
+            self.assertIn(f"{name}: named like a time, but its name is one of a duration or of another event", notes)
+        self.assertIn("reaction_time: named like a time, but its numbers are too small for times since 1970", notes)
+        log["modified_time"] = log["date"] = pd.date_range("2020-01-01", periods=COUNT, freq="h").astype(str)
+        schema, notes = self._notes(log)
+        self.assertEqual(schema["time"], "modified_time")
+        self.assertIn(
+            "modified_time: taken as the time of each row, by which prepare splits; it also could be date", notes
+        )
+        self.assertEqual(self._notes(log.drop(columns="modified_time"))[0]["time"], "date")
+        log["ts"] = np.arange(COUNT) * 3 + 1  # of another origin
+        self.assertEqual(self._notes(log)[0]["time"], "ts")
+
+    def test_time_that_one_row_lacks_and_times_of_several_forms(self) -> None:
+        log = pd.DataFrame({"click": np.arange(COUNT) % 2, "user": np.arange(COUNT) // 7})
+        log["ts"] = [str(1_700_000_000 + i) for i in range(COUNT - 1)] + [""]
+        _, notes = self._notes(log)
+        self.assertIn("ts: named like a time, but 1 row of 2,000 without a value, and every row needs one", notes)
+        for odd, mixed in (("20200704", "seconds and dates of 8 digits"), ("2020-07-04", "numbers and dates")):
+            log.loc[COUNT - 1, "ts"] = odd
+            self.assertIn(f"warning: ts: {mixed} are mixed, and prepare refuses that", self._notes(log)[1])
+
+    def test_nested_keys_of_json_lines_are_left_out_and_blank_lines_no_rows(self) -> None:
+        path = Path(tempfile.mkdtemp(dir=self.get_temp_dir())) / "log.jsonl"
+        rows = [
+            {"click": i % 2, "user": f"u{i % 7}", "tags": ["a", "b"][: 1 + i % 3 % 2], "geo": {"x": i}, "m": [[1], [i]]}
+            for i in range(60)
+        ]
+        rows[9]["user"] = {"id": 1}  # a faulty row, not a nested key
+        path.write_text("\n\n".join(map(json.dumps, rows)))
+        self.assertEqual(self._schema(path)[1], {"click": "label", "user": "categorical", "tags": "multi-hot"})
+        guess = infer(path)
+        self.assertEqual(guess.columns[0].rows, 59)
+        for name in ("geo", "m"):
+            self.assertIn(f"{name}: holds objects or lists of lists, which no cell can, so it is left out", guess.notes)
+        self.assertRegex("\n".join(guess.notes), "1 malformed row skipped, the first in .*line 19 ")
+
     def test_bytes_are_no_feature_and_another_encoding_is_named(self) -> None:
         rng = np.random.default_rng(0)
         log = pd.DataFrame({"click": np.arange(COUNT) % 2, "user": np.arange(COUNT) // 7})

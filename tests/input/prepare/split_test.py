@@ -145,6 +145,10 @@ class SplitTest(parameterized.TestCase, tf.test.TestCase):
         rows = _rows(100, time=np.where(np.arange(100) < 60, seconds, seconds * 10**6))
         with self.assertRaisesRegex(InputError, "column 'ts': seconds and microseconds are mixed.*write all times in"):
             decide(rows, SCHEMA, Request("time"))
+        # Dates of 8 digits in one file, and dates with hyphens, which are seconds by now, in another.
+        rows = _rows(100, time=np.where(np.arange(100) < 60, seconds, 20200704))
+        with self.assertRaisesRegex(InputError, "column 'ts': seconds and dates of 8 digits are mixed"):
+            decide(rows, SCHEMA, Request("time"))
 
 
 class CountsTest(parameterized.TestCase, tf.test.TestCase):

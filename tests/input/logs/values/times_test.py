@@ -56,6 +56,13 @@ class TimesTest(parameterized.TestCase, tf.test.TestCase):
         for counter in (np.arange(0, 10**12, 10**9 - 7), np.array([], np.int64), np.array([20200704160823, 20200705])):
             self.assertEqual(mixed_units(counter), [])
 
+    def test_odd_times_hide_no_mixture_and_dates_of_8_digits_are_no_seconds(self) -> None:
+        seconds = NOON + np.arange(9)
+        self.assertEqual(mixed_units(np.concatenate([[1], seconds, seconds[:2] * 1000])), ["seconds", "milliseconds"])
+        self.assertEqual(mixed_units(np.append(seconds, 20200704)), ["seconds", "dates of 8 digits"])
+        for single in (np.append(seconds, [1, 19999999]), np.array([20200704, 20200705]), np.arange(1, 10**9, 10**4)):
+            self.assertEqual(mixed_units(single), [])
+
     def test_day_first(self) -> None:
         self.assertTrue(is_day_first("06.07.2020 12:00"))
         self.assertFalse(is_day_first("2020.07.06"))
