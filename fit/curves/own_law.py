@@ -59,8 +59,8 @@ class LawStatus(StrEnum):
 _MEANING = {
     LawStatus.OK: "The points bound every parameter.",
     LawStatus.AT_BOUND: "A parameter is at its bound: the form, or the bound, is not the points'.",
-    LawStatus.CORRELATED_RESIDUALS: "Neighbouring points miss the form in the same direction: it is another one, or their "
-    "noise is shared; the intervals are too narrow, do not extrapolate it.",
+    LawStatus.CORRELATED_RESIDUALS: "Neighbouring points miss the form in the same direction: it is the wrong one, or "
+    "their noise is shared; the intervals are too narrow, do not extrapolate it.",
     LawStatus.UNIDENTIFIED: "The points do not bound every parameter: do not extrapolate the form.",
     LawStatus.TOO_FEW_POINTS: "No more points than parameters: nothing says how well the form fits.",
 }
@@ -106,8 +106,8 @@ class LawFit(Stored, Printable):
     def predict_interval(self, x: ArrayLike, kind: Literal["mean", "new"] = "mean") -> tuple[Array, Array]:
         """Interval at x, by the form's gradient at the optimum.
 
-        It assumes the form. Beyond the data nothing is known of the form's error, so it is too narrow there wherever the
-        form is wrong; ``predictive_interval`` allows for that, of a power law.
+        It assumes the form. Beyond the data nothing is known of the form's error: where the form is wrong, the interval
+        is too narrow there. ``predictive_interval`` allows for that, of a power law.
 
         Args:
             x: Places, any shape.
@@ -147,7 +147,7 @@ class LawFit(Stored, Printable):
         return f"y = {shown}(x, {', '.join(self.parameters)})\n\n{table}\n\n{facts(about)}"
 
     def plot(self) -> Any:
-        """A Bokeh figure of the points and the form with its band; the axis of x is logarithmic if all x are above 0."""
+        """A Bokeh figure of the points and the form with its band; the axis is logarithmic if all x are above 0."""
         sound = self.status is LawStatus.OK
         band = self.predict_interval if sound else None
         return law_figure(f"Fit, status {self.status}", self.x, self.y, self.predict, band, extrapolated=False)
@@ -184,7 +184,7 @@ def fit_law(
         f: The form: x of shape (n,) and p numbers to y of shape (n,), real. It may return NaN where it is not defined.
         x: Finite, shape (n,).
         y: Finite, shape (n,), n > p for intervals.
-        start: A guess of each parameter, in the order of f's arguments, or by name; needed unless all bounds are finite.
+        start: A guess of each parameter, in the order of f's arguments, or by name; optional if all bounds are finite.
         bounds: (low, high) of each parameter, in the same order, or by name.
         weights: Relative precisions (1 / variance) >= 0, shape (n,); equal if not given. A point of weight 0 is left
             out.

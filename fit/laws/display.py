@@ -97,7 +97,7 @@ def law_figure(
     *,
     extrapolated: bool,
 ) -> Any:
-    """A Bokeh figure of points, their law (dashed beyond the data) and its band; the axis of x is logarithmic if it can.
+    """A Bokeh figure of points, their law (dashed beyond the data) and its band; the axis of x is logarithmic if x > 0.
 
     The band ends with the data: beyond them it would assume that the form is right, which is what fails there.
 

@@ -8,6 +8,7 @@ import tensorflow as tf
 from scipy import stats
 
 from tfrs_scaling.common.arrays import Array
+from tfrs_scaling.fit.curves.figure import power_law_plot
 from tfrs_scaling.fit.curves.own_law import LawStatus, fit_law
 from tfrs_scaling.fit.laws.power_law import fit_power_law
 
@@ -174,6 +175,8 @@ class FitLawTest(tf.test.TestCase):
             fit_law(lambda x, a: np.array([a, a]), X, Y, start=[1])
         with self.assertRaisesRegex(ValueError, "f has no finite values at start"):
             fit_law(lambda x, a: x * np.nan, X, Y, start=[1])
+        with self.assertRaisesRegex(TypeError, "'measured' is a LawFit; power_law_plot draws a PowerLawFit"):
+            power_law_plot(fit_law(power, X, Y, start=[1, 1, 1]))  # type: ignore[arg-type]
         with self.assertRaisesRegex(ValueError, "f needs a by keyword"):
             fit_law(lambda x, *, a: x * a, X, Y, start=[1])
         with self.assertRaisesRegex(ValueError, "f returned complex numbers"):
