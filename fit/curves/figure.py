@@ -86,8 +86,8 @@ def power_law_plot(laws: PowerLawFit | Mapping[str, PowerLawFit], *, x_name: str
     for name, law in named.items():
         if not isinstance(law, PowerLawFit):
             raise TypeError(
-                f"{name!r} is a {type(law).__name__}; power_law_plot draws a PowerLawFit, or several by name; other fits "
-                "have a method plot()"
+                f"{name!r} is a {type(law).__name__}; power_law_plot draws a PowerLawFit, or several by name; other "
+                "fits have a method plot()"
             )
     tooltips = [("", "@name"), (plain(x_name), "@x_text"), (plain(y_name), "@ne{0.00000}")]
     plot = blank_figure(plain(x_name), plain(y_name), tooltips, x_axis_type="log")

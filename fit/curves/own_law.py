@@ -97,7 +97,7 @@ class LawFit(Stored, Printable):
     @property
     def residual_runs_p(self) -> float:
         """The p value of a runs test of the residuals, averaged at each x; NaN where they are rounding errors."""
-        return _residual_runs_p(*map(np.array, (self.x, self.y, self.weights)), self.predict(self.x))
+        return _residual_runs_p(np.array(self.x), np.array(self.y), np.array(self.weights), self.predict(self.x))
 
     def predict(self, x: ArrayLike) -> Array:
         """The fitted form at x: float64, the shape of x."""

@@ -139,7 +139,7 @@ class FitLawTest(tf.test.TestCase):
     def test_finite_bounds_need_no_start(self) -> None:
         given = fit_law(power, X, Y, start=[1, 0.5, 0.5])
         for bounds in ([(0, 1e3), (0, 5), (0, 2)], {"gamma": (0, 2), "alpha": (1e-3, 1e3), "beta": (0.01, 5)}):
-            found = fit_law(power, X, Y, bounds=bounds)  # type: ignore[arg-type]
+            found = fit_law(power, X, Y, bounds=bounds)
             self.assertAllClose([*found.parameters.values()], [*given.parameters.values()], rtol=1e-5)
             self.assertEqual(found.status, LawStatus.OK)
 
