@@ -15,11 +15,15 @@ if TYPE_CHECKING:
     from tfrs_scaling.fit.curves.figure import power_law_plot as power_law_plot
     from tfrs_scaling.fit.curves.own_law import LawFit as LawFit
     from tfrs_scaling.fit.curves.own_law import fit_law as fit_law
+    from tfrs_scaling.fit.curves.page import render_table_fit as render_table_fit
+    from tfrs_scaling.fit.curves.page import write_table_fit as write_table_fit
     from tfrs_scaling.fit.curves.records import Columns as Columns
+    from tfrs_scaling.fit.curves.records import CurveFit as CurveFit
     from tfrs_scaling.fit.curves.records import TableFit as TableFit
     from tfrs_scaling.fit.extrapolation.choose import LAWS as LAWS
     from tfrs_scaling.fit.extrapolation.choose import ChosenLaw as ChosenLaw
     from tfrs_scaling.fit.extrapolation.choose import choose_law as choose_law
+    from tfrs_scaling.fit.extrapolation.predictive import PredictiveInterval as PredictiveInterval
     from tfrs_scaling.fit.extrapolation.predictive import predictive_interval as predictive_interval
     from tfrs_scaling.fit.extrapolation.returns import Reach as Reach
     from tfrs_scaling.fit.extrapolation.returns import Return as Return
@@ -39,8 +43,8 @@ if TYPE_CHECKING:
     from tfrs_scaling.fit.laws.plateau import power_law_region as power_law_region
     from tfrs_scaling.fit.laws.power_law import PowerLawFit as PowerLawFit
     from tfrs_scaling.fit.laws.power_law import fit_power_law as fit_power_law
-    from tfrs_scaling.fit.laws.seed_weights import replicate_weights as replicate_weights
     from tfrs_scaling.fit.report.report import write_report as write_report
+    from tfrs_scaling.fit.runs.columns import RUN_COLUMNS as RUN_COLUMNS
     from tfrs_scaling.fit.runs.run_table import COLUMNS as COLUMNS
     from tfrs_scaling.fit.runs.run_table import TIMING_COLUMNS as TIMING_COLUMNS
     from tfrs_scaling.fit.runs.run_table import read_runs as read_runs
@@ -59,11 +63,14 @@ _MODULES = {
     "ChosenLaw": "extrapolation.choose",
     "Columns": "curves.records",
     "Comparison": "laws.comparison",
+    "CurveFit": "curves.records",
     "JointFit": "joint.law",
     "LAWS": "extrapolation.choose",
     "LawFit": "curves.own_law",
     "MeasuredCost": "joint.allocation",
     "PowerLawFit": "laws.power_law",
+    "PredictiveInterval": "extrapolation.predictive",
+    "RUN_COLUMNS": "runs.columns",
     "Reach": "extrapolation.returns",
     "Return": "extrapolation.returns",
     "StudyFits": "study",
@@ -86,7 +93,7 @@ _MODULES = {
     "power_law_value": "laws.functions",
     "predictive_interval": "extrapolation.predictive",
     "read_runs": "runs.run_table",
-    "replicate_weights": "laws.seed_weights",
+    "render_table_fit": "curves.page",
     "returns_at": "extrapolation.returns",
     "rows_of_scheme": "runs.screening",
     "samples_to_reach": "extrapolation.returns",
@@ -95,6 +102,7 @@ _MODULES = {
     "with_flags": "runs.screening",
     "write_report": "report.report",
     "write_runs": "runs.run_table",
+    "write_table_fit": "curves.page",
 }
 __all__ = list(_MODULES)
 

@@ -69,6 +69,10 @@ def power_law_plot(laws: PowerLawFit | Mapping[str, PowerLawFit], *, x_name: str
         x_name: What x is.
         y_name: What the loss is.
 
+    Raises:
+        TypeError: one of them is the fit of another form.
+        ValueError: there is none.
+
     Example:
         >>> from tfrs_scaling.fit import fit_power_law
         >>> x = [1_000, 2_000, 4_000, 8_000, 16_000, 32_000]
@@ -76,9 +80,15 @@ def power_law_plot(laws: PowerLawFit | Mapping[str, PowerLawFit], *, x_name: str
         >>> plot.xaxis[0].axis_label
         'tokens'
     """
-    named = {"measured": laws} if isinstance(laws, PowerLawFit) else dict(laws)
+    named = dict(laws) if isinstance(laws, Mapping) else {"measured": laws}
     if not named:
         raise ValueError("there is no law to draw; give one or more")
+    for name, law in named.items():
+        if not isinstance(law, PowerLawFit):
+            raise TypeError(
+                f"{name!r} is a {type(law).__name__}; power_law_plot draws a PowerLawFit, or several by name; other "
+                "fits have a method plot()"
+            )
     tooltips = [("", "@name"), (plain(x_name), "@x_text"), (plain(y_name), "@ne{0.00000}")]
     plot = blank_figure(plain(x_name), plain(y_name), tooltips, x_axis_type="log")
     plot.xaxis.formatter = human_ticks()

@@ -1,8 +1,7 @@
 """Fit a form of one's own, ``y = f(x, *parameters)``: the best of many optima, and profile-likelihood intervals."""
 
-import inspect
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from enum import StrEnum
 from typing import Any, Literal
@@ -14,6 +13,7 @@ from scipy import optimize, special
 from tfrs_scaling.common.arrays import Array, Interval
 from tfrs_scaling.common.json_numbers import to_json
 from tfrs_scaling.common.words import five_digits
+from tfrs_scaling.fit.curves.own_law_arguments import Bounds, Start, checked_bounds, parameter_names, starts
 from tfrs_scaling.fit.laws.display import (
     PROFILE_INTERVALS,
     Printable,
@@ -23,13 +23,18 @@ from tfrs_scaling.fit.laws.display import (
     facts,
     law_figure,
 )
-from tfrs_scaling.fit.laws.status import runs_test
-from tfrs_scaling.fit.laws.validation import check_alignment, check_columns, check_level_and_seed, finite, not_negative
+from tfrs_scaling.fit.laws.status import CORRELATED, ROUNDING, runs_test
+from tfrs_scaling.fit.laws.validation import (
+    check_alignment,
+    check_columns,
+    check_level_and_seed,
+    finite,
+    not_negative,
+    weighted,
+)
 
 Form = Callable[..., Any]
 
-_STARTS = 30  # besides the given one
-_SPREAD = 2.0  # standard deviation of the logarithm of a start's parameter over the given one
 _DOUBLINGS = 12  # of the distance from the optimum within which the end of an interval is looked for
 _EXACT = 1e-12  # relative misfit that is rounding
 _POLISHED = 3  # of the optima found
@@ -41,6 +46,7 @@ class LawStatus(StrEnum):
 
     OK = "ok"
     AT_BOUND = "at_bound"
+    CORRELATED_RESIDUALS = "correlated_residuals"
     UNIDENTIFIED = "unidentified"
     TOO_FEW_POINTS = "too_few_points"
 
@@ -53,6 +59,8 @@ class LawStatus(StrEnum):
 _MEANING = {
     LawStatus.OK: "The points bound every parameter.",
     LawStatus.AT_BOUND: "A parameter is at its bound: the form, or the bound, is not the points'.",
+    LawStatus.CORRELATED_RESIDUALS: "Neighbouring points miss the form in the same direction: it is the wrong one, or "
+    "their noise is shared; the intervals are too narrow, do not extrapolate it.",
     LawStatus.UNIDENTIFIED: "The points do not bound every parameter: do not extrapolate the form.",
     LawStatus.TOO_FEW_POINTS: "No more points than parameters: nothing says how well the form fits.",
 }
@@ -70,7 +78,7 @@ class LawFit(Stored, Printable):
         rss: Weighted sum of squares of the residuals; the unit of y squared.
         noise: Standard deviation of one measurement of weight 1, from ``rss`` and n - p degrees of freedom.
         r2: Share of the weighted variance of y that the form explains; NaN where y does not vary.
-        x: As given, and so are y and weights.
+        x: As given, without points of weight 0, and so are y and weights (1 on average).
     """
 
     form: Form
@@ -88,16 +96,18 @@ class LawFit(Stored, Printable):
 
     @property
     def residual_runs_p(self) -> float:
-        """The p value of a runs test of the residuals in the order of x; see ``runs_test``."""
-        order = np.argsort(self.x, kind="stable")
-        return runs_test((np.array(self.y) - self.predict(self.x))[order])
+        """The p value of a runs test of the residuals, averaged at each x; NaN where they are rounding errors."""
+        return _residual_runs_p(np.array(self.x), np.array(self.y), np.array(self.weights), self.predict(self.x))
 
     def predict(self, x: ArrayLike) -> Array:
         """The fitted form at x: float64, the shape of x."""
         return _values(self.form, finite("x", x), np.array([*self.parameters.values()]))
 
     def predict_interval(self, x: ArrayLike, kind: Literal["mean", "new"] = "mean") -> tuple[Array, Array]:
-        """Interval at x, by the form's gradient at the optimum. It assumes that the form is right.
+        """Interval at x, by the form's gradient at the optimum.
+
+        It assumes the form. Beyond the data nothing is known of the form's error: where the form is wrong, the interval
+        is too narrow there. ``predictive_interval`` allows for that, of a power law.
 
         Args:
             x: Places, any shape.
@@ -130,13 +140,14 @@ class LawFit(Stored, Printable):
             "residual runs": "" if math.isnan(runs) else f"p = {runs:.2g}",
             "correlations": correlation_words([*self.parameters], self.correlation),
             "intervals": PROFILE_INTERVALS,
+            "predictions": "predict_interval assumes the form; beyond the data nothing is known of its error",
         }
         shown = "<lambda>" if name == "<lambda>" else name
         table = estimates(self.parameters, self.interval, self.level)
         return f"y = {shown}(x, {', '.join(self.parameters)})\n\n{table}\n\n{facts(about)}"
 
     def plot(self) -> Any:
-        """A Bokeh figure of the points and the form with its band; x must be above 0."""
+        """A Bokeh figure of the points and the form with its band; the axis is logarithmic if all x are above 0."""
         sound = self.status is LawStatus.OK
         band = self.predict_interval if sound else None
         return law_figure(f"Fit, status {self.status}", self.x, self.y, self.predict, band, extrapolated=False)
@@ -155,26 +166,28 @@ def fit_law(
     x: ArrayLike,
     y: ArrayLike,
     *,
-    start: Sequence[float] | Mapping[str, float],
-    bounds: Sequence[tuple[float, float]] | None = None,
+    start: Start | None = None,
+    bounds: Bounds | None = None,
     weights: ArrayLike | None = None,
     level: float = 0.95,
     seed: int = 0,
 ) -> LawFit:
     """Fit ``y = f(x, *parameters)`` by weighted least squares.
 
-    The best of 31 local optima is taken, found from the start and from random places around it. An interval holds all
+    The best of 31 local optima is taken, found from the start and random places around it, or from random places within
+    the bounds if there is no start. An interval holds all
     values of a parameter at which the others can still be chosen so that the residual sum of squares is within
     ``1 + F / (n - p)`` of the least (profile likelihood, Bates and Watts 1988); it assumes independent noise of one
     size, and that the form is right.
 
     Args:
-        f: The form: x of shape (n,) and p numbers to y of shape (n,). It may return NaN where it is not defined.
+        f: The form: x of shape (n,) and p numbers to y of shape (n,), real. It may return NaN where it is not defined.
         x: Finite, shape (n,).
         y: Finite, shape (n,), n > p for intervals.
-        start: A guess of each parameter, in the order of f's arguments, or by name.
-        bounds: (low, high) of each parameter, in the same order.
-        weights: Relative precisions (1 / variance) >= 0, shape (n,); equal if not given.
+        start: A guess of each parameter, in the order of f's arguments, or by name; optional if all bounds are finite.
+        bounds: (low, high) of each parameter, in the same order, or by name.
+        weights: Relative precisions (1 / variance) >= 0, shape (n,); equal if not given. A point of weight 0 is left
+            out.
         level: Confidence level of the intervals.
         seed: Seed of the random starts.
 
@@ -182,8 +195,9 @@ def fit_law(
         The fit; mind its ``status``.
 
     Raises:
-        ValueError: x or y is not finite or not aligned, there are fewer points than parameters, the start is not within
-            the bounds, or f has no finite value at any start.
+        ValueError: x or y is not finite or not aligned, all weights are 0, there are fewer points than parameters, the
+            start is not within the bounds, there is neither a start nor finite bounds, f needs arguments by keyword,
+            returns complex numbers or has no finite values at any start.
 
     Example:
         >>> import numpy as np
@@ -195,19 +209,25 @@ def fit_law(
         {'top': 9.93, 'half': 3.92}
         >>> [round(end, 1) for end in law.interval["half"]]
         [3.3, 4.7]
+        >>> same = fit_law(saturating, x, law.y, bounds={"top": (1, 100), "half": (0, 50)})
+        >>> {name: round(value, 2) for name, value in same.parameters.items()}
+        {'top': 9.93, 'half': 3.92}
     """
     check_level_and_seed(level, seed)
     check_alignment(x=x, y=y, weights=weights)
     xs, ys = finite("x", x), finite("y", y)
     ws = np.ones_like(xs) if weights is None else not_negative("weights", weights)
     check_columns(x=xs, y=ys, weights=ws)
-    names, first = _named_start(f, start)
-    low, high = _checked_bounds(names, first, bounds)
-    if xs.size < first.size:
-        raise ValueError(f"there are {xs.size} points for {first.size} parameters; give at least as many")
-    problem = _Problem(f, xs, ys, np.sqrt(ws / ws.mean()), low, high)
-    best = problem.optimum(first, np.random.default_rng(seed))
-    degrees = xs.size - first.size
+    used = weighted(ws)
+    xs, ys, ws = xs[used], ys[used], ws[used] / ws[used].mean()
+    names = parameter_names(f, start, bounds)
+    low, high = checked_bounds(names, bounds)
+    places = starts(names, start, low, high, np.random.default_rng(seed))
+    if xs.size < len(names):
+        raise ValueError(f"there are {xs.size} points for {len(names)} parameters; give at least as many")
+    problem = _Problem(f, xs, ys, np.sqrt(ws), low, high)
+    best = problem.optimum(places)
+    degrees = xs.size - len(names)
     interval = dict.fromkeys(names, (-math.inf, math.inf))
     if degrees:
         quantile = float(special.stdtrit(degrees, (1 + level) / 2)) ** 2
@@ -215,21 +235,22 @@ def fit_law(
         interval = dict(zip(names, ends, strict=True))
     noise = math.sqrt(best.rss / degrees) if degrees else math.nan
     covariance = _covariance(problem.jacobian(best.theta), noise)
+    runs_p = _residual_runs_p(xs, ys, ws, _values(f, xs, best.theta))
     mean = np.average(ys, weights=ws)
-    total = float(np.sum(ws / ws.mean() * (ys - mean) ** 2))
+    total = float(np.sum(ws * (ys - mean) ** 2))
     return LawFit(
         form=f,
         parameters=dict(zip(names, best.theta.tolist(), strict=True)),
         interval=interval,
-        correlation=_correlation(covariance, first.size),
+        correlation=_correlation(covariance, len(names)),
         level=level,
         rss=best.rss,
         noise=noise,
         r2=1 - best.rss / total if total > 0 else math.nan,
-        status=_status(best.theta, low, high, [*interval.values()], degrees),
+        status=_status(best.theta, low, high, [*interval.values()], degrees, runs_p),
         x=tuple(xs.tolist()),
         y=tuple(ys.tolist()),
-        weights=tuple((ws / ws.mean()).tolist()),
+        weights=tuple(ws.tolist()),
     )
 
 
@@ -279,16 +300,15 @@ class _Problem:
         theta[free] = found.x
         return _Optimum(theta, 2 * float(found.cost))
 
-    def optimum(self, start: Array, rng: np.random.Generator) -> _Optimum:
-        """The best local optimum from the start and places around it."""
-        size = np.where(start == 0, 1.0, np.abs(start))
-        factors = np.exp(_SPREAD * rng.standard_normal((_STARTS, start.size)))
-        around = np.where(start == 0, size * (factors - 1), start * factors)
-        starts = [start, *np.clip(around, self.low, self.high)]
+    def optimum(self, starts: Array) -> _Optimum:
+        """The best local optimum from several starts, shape (k, p)."""
         usable = [each for each in starts if np.isfinite(_values(self.form, self.x, each)).all()]
         if not usable:
-            raise ValueError(f"f has no finite values at start = {start.tolist()}; give a start where it has")
-        everything = np.full(start.size, True)
+            raise ValueError(
+                f"f has no finite values at start = {starts[0].tolist()}, nor at {len(starts) - 1} other places; "
+                "give a start where it has"
+            )
+        everything = np.full(starts.shape[1], True)
         with np.errstate(all="ignore"):
             rough = sorted((self.local(each, everything, exact=False) for each in usable), key=lambda found: found.rss)
             polished = (self.local(found.theta, everything) for found in rough[:_POLISHED])
@@ -351,7 +371,10 @@ class _Problem:
 
 def _values(f: Form, x: Array, theta: Array) -> Array:
     with np.errstate(all="ignore"):
-        values = np.asarray(f(x, *theta.tolist()), dtype=np.float64)
+        returned = np.asarray(f(x, *theta.tolist()))
+    if returned.dtype.kind == "c":
+        raise ValueError("f returned complex numbers; it must return real ones, or NaN where it is not defined")
+    values = returned.astype(np.float64)
     if values.shape not in ((), x.shape):
         raise ValueError(f"f returned shape {values.shape} for x of shape {x.shape}; it must return one y for each x")
     return np.broadcast_to(values, x.shape)
@@ -387,46 +410,27 @@ def _correlation(covariance: Array | None, size: int) -> tuple[tuple[float, ...]
     return tuple(map(tuple, (covariance / np.outer(deviation, deviation)).tolist()))
 
 
-def _status(theta: Array, low: Array, high: Array, ends: Sequence[Interval], degrees: int) -> LawStatus:
+def _residual_runs_p(x: Array, y: Array, weights: Array, fitted: Array) -> float:
+    """``runs_test`` of the residuals, averaged at each x; NaN where they are rounding errors."""
+    residuals = y - fitted
+    if np.abs(residuals).max() < ROUNDING * np.abs(y).max():
+        return math.nan
+    _, at = np.unique(x, return_inverse=True)
+    return runs_test(np.bincount(at, weights * residuals) / np.bincount(at, weights))
+
+
+def _status(
+    theta: Array, low: Array, high: Array, ends: Sequence[Interval], degrees: int, residual_runs_p: float
+) -> LawStatus:
     if not degrees:
         return LawStatus.TOO_FEW_POINTS
     reach = 1e-9 * np.maximum(np.abs(theta), 1e-12)
     if ((theta - low <= reach) | (high - theta <= reach)).any():
         return LawStatus.AT_BOUND
+    if residual_runs_p < CORRELATED:
+        return LawStatus.CORRELATED_RESIDUALS
     at_ends = [
         math.isinf(a) or math.isinf(b) or a == bottom or b == top
         for (a, b), bottom, top in zip(ends, low, high, strict=True)
     ]
     return LawStatus.UNIDENTIFIED if any(at_ends) else LawStatus.OK
-
-
-def _named_start(f: Form, start: Sequence[float] | Mapping[str, float]) -> tuple[list[str], Array]:
-    try:
-        kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-        declared = [name for name, each in inspect.signature(f).parameters.items() if each.kind in kinds][1:]
-    except (TypeError, ValueError):  # a built-in without a signature
-        declared = []
-    if isinstance(start, Mapping):
-        if set(start) != set(declared):
-            raise ValueError(f"start names {', '.join(start)}; f takes {', '.join(declared) or 'no named parameters'}")
-        return declared, finite("start", [start[name] for name in declared])
-    values = finite("start", start)
-    if values.ndim != 1 or values.size == 0:
-        raise ValueError(f"start has shape {values.shape}; give one number for each parameter of f")
-    if declared and len(declared) != values.size:
-        raise ValueError(f"start has {values.size} values; f takes {len(declared)}: {', '.join(declared)}")
-    return declared or [f"p{at}" for at in range(values.size)], values
-
-
-def _checked_bounds(
-    names: Sequence[str], start: Array, bounds: Sequence[tuple[float, float]] | None
-) -> tuple[Array, Array]:
-    if bounds is None:
-        return np.full(start.size, -np.inf), np.full(start.size, np.inf)
-    pairs = np.asarray(bounds, dtype=np.float64)
-    if pairs.shape != (start.size, 2):
-        raise ValueError(f"bounds have shape {pairs.shape}; give (low, high) for each of {', '.join(names)}")
-    for name, value, (low, high) in zip(names, start.tolist(), pairs.tolist(), strict=True):
-        if not low < high or not low <= value <= high:
-            raise ValueError(f"{name}: start {value:g} must lie within bounds {low:g} to {high:g}, low below high")
-    return pairs[:, 0], pairs[:, 1]

@@ -93,9 +93,10 @@ def average_of(curve: Curve) -> Average:
 
 def _shapes(u: Array, beta: Array, shift: Array, floor: Array) -> Array:
     """``ln`` of each law, shape (k,), at each u, shape (m,), in units of its value at u = 0: shape (k, m)."""
-    logs = np.log(np.exp(u) + shift[:, None]) - np.log1p(shift)[:, None]
-    falls = np.exp(-beta[:, None] * logs)
-    return np.asarray(np.log(np.maximum(floor[:, None] + (1 - floor[:, None]) * falls, 1e-300)))
+    with np.errstate(divide="ignore"):
+        log_shift, log_floor = np.log(shift), np.log(floor)  # -inf without a shift or a floor
+    logs = np.logaddexp(u, log_shift[:, None]) - np.log1p(shift)[:, None]
+    return np.logaddexp(log_floor[:, None], np.log1p(-floor)[:, None] - beta[:, None] * logs)
 
 
 def _recent(residuals: Array, w: Array) -> tuple[Array, Array, Array]:

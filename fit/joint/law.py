@@ -20,6 +20,7 @@ from tfrs_scaling.fit.joint.surface import Objective, Surface, surface_of
 from tfrs_scaling.fit.joint.validation import broadcast, checked_joint_points
 from tfrs_scaling.fit.laws.display import Printable, Stored, estimates, facts, plane_figure
 from tfrs_scaling.fit.laws.functions import joint_law
+from tfrs_scaling.fit.laws.resampling import has_clusters
 from tfrs_scaling.fit.laws.uncertainty import percentiles
 from tfrs_scaling.fit.laws.validation import check_level_and_seed, one_positive
 
@@ -210,6 +211,8 @@ class JointFit(Stored, Printable):
         about = {"status": f"{self.status}: {self.status.meaning}", "points": str(len(self.y)), **ranges}
         if not self.status.is_fitted:
             return f"L(n, d) = E + A / n**a + B / d**b\n\n{facts(about)}"
+        units = "trainings" if has_clusters(np.array(self.groups)) else "points"
+        about["intervals"] = f"bootstrap: the form is right, and {units} are independent of each other"
         about["objective"] = f"{self.objective} {five_digits(self.objective_value)}"
         return f"L(n, d) = E + A / n**a + B / d**b\n\n{table}\n\n{facts(about)}"
 

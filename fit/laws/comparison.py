@@ -15,6 +15,7 @@ from tfrs_scaling.fit.laws.power_law import PowerLawFit, check_fitted
 from tfrs_scaling.fit.laws.profile import at_bounds, least_over_beta, profile_of
 from tfrs_scaling.fit.laws.resampled_laws import resample_fit
 from tfrs_scaling.fit.laws.resampling import has_clusters, inflation
+from tfrs_scaling.fit.laws.status import ROUNDING
 from tfrs_scaling.fit.laws.uncertainty import f_quantile, percentiles
 from tfrs_scaling.fit.laws.validation import check_level_and_seed
 
@@ -173,7 +174,6 @@ class _Side:
         self.best = fit.profile.optimum()
         self.factor = (fit.profile.scale / unit) ** 2
         self.least = float(self.best.rss[0]) * self.factor
-        self.floor = fit.profile.floor * self.factor
 
     def rss(self, betas: Array) -> Array:
         """The residual sum of squares of the best law for each exponent, shape (k,)."""
@@ -188,7 +188,7 @@ def _by_f_tests(first: PowerLawFit, second: PowerLawFit, level: float) -> tuple[
     """
     unit = max(first.profile.scale, second.profile.scale)
     sides = _Side(first, unit), _Side(second, unit)
-    separate = max(sum(side.least for side in sides), sum(side.floor for side in sides))
+    separate = max(sum(side.least for side in sides), (first.n + second.n) * ROUNDING**2)
     degrees = first.n + second.n - 6
     one_law = _rss_of_one_law(first, second, unit)
     curve = float(special.fdtrc(3, degrees, max(one_law - separate, 0.0) / 3 / (separate / degrees)))

@@ -97,7 +97,7 @@ def law_figure(
     *,
     extrapolated: bool,
 ) -> Any:
-    """A Bokeh figure of points, their law (dashed beyond the data) and its band, over a logarithmic axis of x.
+    """A Bokeh figure of points, their law (dashed beyond the data) and its band; the axis of x is logarithmic if x > 0.
 
     The band ends with the data: beyond them it would assume that the form is right, which is what fails there.
 
@@ -111,14 +111,15 @@ def law_figure(
     """
     from bokeh.plotting import figure  # fitting must not wait for Bokeh
 
-    plot = figure(title=title, x_axis_type="log", x_axis_label="x", y_axis_label="loss", width=640, height=400)
+    axis, spaced = ("log", np.geomspace) if min(x) > 0 else ("linear", np.linspace)
+    plot = figure(title=title, x_axis_type=axis, x_axis_label="x", y_axis_label="loss", width=640, height=400)
     if predict is not None:
-        inside = np.geomspace(min(x), max(x), 200)
-        beyond = np.geomspace(max(x), _AHEAD * max(x), 50)
+        inside = spaced(min(x), max(x), 200)
         if band is not None:
             plot.varea(inside, *band(inside), fill_color=_COLOUR, fill_alpha=0.2)
         plot.line(inside, predict(inside), color=_COLOUR, line_width=2)
         if extrapolated:
+            beyond = spaced(max(x), _AHEAD * max(x), 50)
             plot.line(beyond, predict(beyond), color=_COLOUR, line_width=2, line_dash="dashed")
     plot.scatter(list(x), list(y), size=8, color=_COLOUR)
     return plot

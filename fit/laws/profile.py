@@ -320,11 +320,11 @@ def least_over_beta(objective: Callable[[Array], Array], known: ArrayLike, place
         places: Size of the logarithmic grid, whose best place is refined.
     """
     betas = np.unique(np.append(np.geomspace(BETA_MIN, BETA_MAX, places), known))
-    for _ in range(5):
+    for _ in range(8):
         values = objective(betas)
         at = int(np.argmin(values))
         low, high = betas[max(at - 1, 0)], betas[min(at + 1, betas.size - 1)]
-        betas = low * (high / low) ** np.linspace(0.0, 1.0, 21)
+        betas = np.unique(np.append(low * (high / low) ** np.linspace(0.0, 1.0, 21), betas[at]))
     return float(values[at])
 
 

@@ -1,54 +1,11 @@
-"""Weights from replicates: the precision of the points at each x, estimated from their seeds."""
+"""Variances of a few seeds each, shrunk towards a common one."""
 
 import math
 
 import numpy as np
-from numpy.typing import ArrayLike
 from scipy import special
 
 from tfrs_scaling.common.arrays import Array
-from tfrs_scaling.fit.laws.validation import check_alignment, check_columns, finite, positive
-
-
-@np.errstate(under="ignore")
-def replicate_weights(x: ArrayLike, y: ArrayLike) -> Array:
-    """Weights for ``fit_power_law`` from the variance of the replicates at each x.
-
-    A variance estimated from two or three seeds is so uncertain that its inverse is a worse weight than none. Each is
-    therefore shrunk towards a common variance, the more so the better chance alone explains their differences
-    (empirical Bayes, Smyth 2004): where all x are equally noisy, all weights are 1.
-
-    Args:
-        x: Positive and finite, shape (n,); replicates share an x.
-        y: Losses, finite, shape (n,).
-
-    Returns:
-        Relative precisions, 1 on average, shape (n,); an x without replicates has the common variance.
-
-    Raises:
-        ValueError: NaN or infinite values, an x <= 0, unequal lengths, or no points.
-
-    Example:
-        >>> replicate_weights([1, 1, 1, 2, 2, 2], [0.9, 0.8, 0.7, 0.500, 0.501, 0.502]).round(2)
-        array([0., 0., 0., 2., 2., 2.])
-        >>> replicate_weights([1, 1, 2, 2], [0.90, 0.92, 0.80, 0.81])  # no more than chance
-        array([1., 1., 1., 1.])
-    """
-    check_alignment(x=x, y=y)
-    xs, ys = positive("x", x), finite("y", y)
-    check_columns(x=xs, y=ys)
-    _, at, counts = np.unique(xs, return_inverse=True, return_counts=True)
-    if (counts > 1).sum() < 2:
-        return np.ones_like(xs)
-    unit = float(np.abs(ys).max()) or 1.0
-    means = np.bincount(at, ys / unit) / counts
-    squares = np.bincount(at, (ys / unit - means[at]) ** 2)
-    own = (counts - 1).astype(np.float64)
-    shrunk, prior = shrunk_variances(squares / np.maximum(own, 1.0), own)
-    if math.isinf(prior):
-        return np.ones_like(xs)
-    weights = 1 / shrunk[at]
-    return np.asarray(weights / weights.mean())
 
 
 def shrunk_variances(variances: Array, degrees: Array) -> tuple[Array, float]:

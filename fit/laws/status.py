@@ -91,8 +91,8 @@ class Goodness(TypedDict):
     residual_runs_p: float
 
 
-_CORRELATED = 0.01  # p value of the runs test
-_ROUNDING = 1e-9  # misfit, relative to the largest loss, whose signs mean nothing
+CORRELATED = 0.01  # p value of the runs test
+ROUNDING = 1e-9  # misfit, relative to the largest loss, whose signs mean nothing
 
 FEWEST = 4  # different x: one more than the law has parameters
 
@@ -131,7 +131,7 @@ def judge(
         return Status.FLAT
     if any(at_bounds(best.beta)):
         return Status.BETA_AT_BOUND
-    if residual_runs_p < _CORRELATED:
+    if residual_runs_p < CORRELATED:
         return Status.CORRELATED_RESIDUALS
     low, high = interval["gamma"]
     observed = profile.scale * float(np.ptp(profile.y))
@@ -246,7 +246,7 @@ def _lack_of_fit(profile: Profile, rss: float, groups: Indices) -> float:
 def _runs_of_residuals(profile: Profile, best: Solutions) -> float:
     """``runs_test`` of a fit's residuals, averaged at each x; NaN too where they are rounding errors."""
     residuals = profile.y - best.losses(profile.distance)
-    if np.abs(residuals).max() < _ROUNDING:
+    if np.abs(residuals).max() < ROUNDING:
         return math.nan
     _, first, at = np.unique(profile.distance, return_index=True, return_inverse=True)
     return runs_test(_place_means(profile, residuals, at)[first])

@@ -57,9 +57,7 @@ def checked_points(
     ws = np.ones_like(xs) if weights is None else not_negative("weights", weights)
     check_columns(x=xs, y=ys, weights=ws)
     labels = labelled("groups", groups, xs.size)
-    if not (ws > 0).any():
-        raise ValueError("weights are all 0; at least one point needs a positive weight")
-    counts = ws > 0
+    counts = weighted(ws)
     xs, ys, ws, labels = xs[counts], ys[counts], ws[counts], labels[counts]
     if ws.max() / _WIDEST > ws.min():
         raise ValueError(
@@ -71,6 +69,18 @@ def checked_points(
     order = np.lexsort((labels, ws, ys, xs))  # the result must not depend on the order of the points
     ws = ws / ws.max()
     return Points(xs[order], ys[order], (ws / ws.mean())[order], numbered(labels[order]))
+
+
+def weighted(weights: Array) -> Mask:
+    """Which points have a weight above 0, shape (n,).
+
+    Raises:
+        ValueError: none has.
+    """
+    above = weights > 0
+    if not above.any():
+        raise ValueError("weights are all 0; at least one point needs a positive weight")
+    return above
 
 
 def numbered(labels: NDArray[Any]) -> Indices:

@@ -24,7 +24,7 @@ from tfrs_scaling.fit.report.sections import Section, study_sections
 from tfrs_scaling.fit.report.summary import best_point, cautions, findings, scheme_effects
 from tfrs_scaling.fit.report.tables.columns import DOUBTFUL
 from tfrs_scaling.fit.report.view import BUDGETS, StudyView, study_view
-from tfrs_scaling.fit.runs.columns import COLUMNS_OF_SECTIONS, RUN_COLUMNS
+from tfrs_scaling.fit.runs.columns import COLUMNS_OF_SECTIONS, sentence_without
 from tfrs_scaling.fit.runs.run_table import is_recorded
 from tfrs_scaling.fit.schemes import BASELINE, SCHEMES
 from tfrs_scaling.fit.study import StudyFits
@@ -121,8 +121,7 @@ def _why_no_answer(view: StudyView) -> str:
 
 def _unrecorded(view: StudyView) -> list[str]:
     """What the study lacks because its run table does not record a column, a sentence each."""
-    lacking = [name for name in COLUMNS_OF_SECTIONS if not is_recorded(view.runs, name)]
-    return [f"Without the column {name}: {RUN_COLUMNS[name].without}." for name in lacking]
+    return [sentence_without(name) for name in COLUMNS_OF_SECTIONS if not is_recorded(view.runs, name)]
 
 
 def report_figures(view: StudyView) -> dict[str, Any]:

@@ -35,7 +35,7 @@ RUN_COLUMNS: dict[str, Column] = {
     "scheme": Column("str", _SCHEME, ""),
     "multiplier": Column("float64", "by how much it is scaled: 1 for the baseline D, 4 for four times its size", ""),
     "seed": Column("int64", "seed of the initial weights and the order of the rows", "one seed; noise is guessed"),
-    "learning_rate": Column("float64", "learning rate", "no rate is selected, and none is flagged"),
+    "learning_rate": Column("float64", "learning rate", "no selection of learning rates, and no flag lr_at_edge"),
     "examples": Column("int64", "different training rows seen so far", ""),
     "epochs": Column("int64", "passes over them", "1; for scheme E the multiplier"),
     "embedding_dim": Column("int64", "embedding dimension", "no best dimension"),
@@ -62,7 +62,7 @@ RUN_COLUMNS: dict[str, Column] = {
     "train_ne": Column("float64", "NE of the training rows, before learning from them", "no training against test"),
     # Rows count by their weight, as in every mean here.
     "base_ctr": Column("float64", "mean label of the test split", "no scheme N"),
-    "examples_per_second": Column("float64", "training speed", f"from wall_seconds; without both {_ADVICE}"),
+    "examples_per_second": Column("float64", "training speed", f"{_ADVICE}, unless wall_seconds gives it"),
     "wall_seconds": Column("float64", "time of training so far", "from examples_per_second"),
     "strategy": Column("str", "device or distribution strategy", _PROVENANCE),
     "status": Column("str", "ok, failed or skipped", "ok; failed where test_ne is empty"),
@@ -80,5 +80,10 @@ REQUIRED = tuple(name for name, column in RUN_COLUMNS.items() if not column.with
 COLUMNS_OF_SECTIONS = tuple(
     name
     for name, column in RUN_COLUMNS.items()
-    if column.dtype != "str" and column.without.startswith(("no ", "from wall")) and name != "base_ctr"
+    if column.dtype != "str" and column.without.startswith("no ") and name != "base_ctr"
 )
+
+
+def sentence_without(name: str) -> str:
+    """What the report lacks without one of COLUMNS_OF_SECTIONS, as a sentence."""
+    return f"The table has no column {name}, so the report has {RUN_COLUMNS[name].without}."

@@ -19,7 +19,7 @@ from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.common.files import write_text_atomically
 from tfrs_scaling.common.words import plural
 from tfrs_scaling.fit.runs.columns import COLUMNS as COLUMNS
-from tfrs_scaling.fit.runs.columns import REQUIRED, RUN_COLUMNS
+from tfrs_scaling.fit.runs.columns import COLUMNS_OF_SECTIONS, REQUIRED, RUN_COLUMNS, sentence_without
 from tfrs_scaling.fit.runs.table_file import TableFile, read_table_file
 from tfrs_scaling.fit.schemes import SCHEMES, Axis
 
@@ -49,15 +49,12 @@ class RunTable:
 
     @property
     def notices(self) -> list[str]:
-        """What was ignored, and what a report loses by the columns that are absent: a sentence each."""
+        """What was ignored, and which sections a report lacks by the columns that are absent: a sentence each."""
         said = []
         for name in self.ignored:
-            near = difflib.get_close_matches(name, self.absent, n=1)
-            said.append(f"column {name!r} is ignored{f'; did you mean {near[0]!r}?' if near else ''}")
-        lost: dict[str, list[str]] = {}
-        for name in self.absent:
-            lost.setdefault(RUN_COLUMNS[name].without, []).append(name)
-        return [*said, *(f"no {', '.join(names)}: {without}" for without, names in lost.items())]
+            near = _nearest(name, self.absent)
+            said.append(f"column {name!r} is ignored{f'; did you mean {near!r}?' if near else ''}")
+        return [*said, *(sentence_without(name) for name in COLUMNS_OF_SECTIONS if not is_recorded(self.runs, name))]
 
 
 def read_runs(path: str | os.PathLike[str]) -> pd.DataFrame:
@@ -65,7 +62,7 @@ def read_runs(path: str | os.PathLike[str]) -> pd.DataFrame:
 
     Args:
         path: A CSV, TSV or Parquet file with the columns ``scheme``, ``multiplier``, ``examples`` and ``test_ne``, and
-            any others of ``run_columns.RUN_COLUMNS``, which says what each is for and what is assumed without it. An
+            any others of ``fit.RUN_COLUMNS``, which says what each is for and what is assumed without it. An
             empty number is NaN.
 
     Returns:
@@ -167,15 +164,32 @@ def _is_number(name: str) -> bool:
 
 
 def _check_required(present: Iterable[str], file: TableFile) -> None:
-    missing = [name for name in REQUIRED if name not in present]
-    if {"test_log_loss", "base_ctr"} <= set(present):
-        missing = [name for name in missing if name != "test_ne"]
+    instead_of_ne = {"test_log_loss", "base_ctr"} <= set(present)
+    needed = [name for name in REQUIRED if name not in present and not (name == "test_ne" and instead_of_ne)]
+    missing = [name for name in needed if name not in file.columns]
     if missing:
-        needs = "".join(f"\n  {name}: {RUN_COLUMNS[name].meaning}" for name in missing)
+        others = [name for name in file.columns if name not in COLUMNS]
+        hints = {name: _nearest(name, others) for name in missing}
+        needs = "".join(
+            f"\n  {name}: {RUN_COLUMNS[name].meaning}" + f" (is it the column {hints[name]!r}?)" * bool(hints[name])
+            for name in missing
+        )
         raise InputError(
             f"{file.path}: a run table needs {plural(len(missing), 'more column')}:{needs}\n"
             f"It has: {', '.join(file.columns)}. To fit one curve of it: tfrs-scaling fit {file.path} --x X --y Y"
         )
+    if file.rows == 0:
+        raise InputError(
+            f"{file.path}: there are no rows below the header; a run table needs one for each measured point"
+        )
+    if needed:
+        raise InputError(f"{file.path}: column {needed[0]} is empty: no row holds its {RUN_COLUMNS[needed[0]].meaning}")
+
+
+def _nearest(name: str, candidates: Iterable[str]) -> str:
+    """The candidate that a misspelt name most likely means, whatever its case; empty if none is near."""
+    lowered = {candidate.lower(): candidate for candidate in candidates}
+    return lowered.get(next(iter(difflib.get_close_matches(name.lower(), lowered, n=1)), ""), "")
 
 
 def _column(file: TableFile, name: str) -> "pd.Series[Any]":
@@ -268,6 +282,9 @@ def _validated(runs: pd.DataFrame, source: str) -> pd.DataFrame:
     rules: list[tuple[str, pd.Series[Any], str]] = [
         (name, ~runs[name].isin(values), f"must be one of {', '.join(values)}") for name, values in _ALLOWED.items()
     ]
+    share = runs["base_ctr"]  # where it gives test_ne, a wrong one shows there first
+    outside = ok & ((share <= 0) | (share >= 1)) & (has["base_ctr"] | ~np.isfinite(runs["test_ne"]))
+    rules.append(("base_ctr", outside, "must lie between 0 and 1: it is the mean label"))
     rules += [
         (name, ok & ~np.isfinite(runs[name]), "must be finite where status is ok") for name in _FLOATS if has[name]
     ]
@@ -278,7 +295,7 @@ def _validated(runs: pd.DataFrame, source: str) -> pd.DataFrame:
     ]
     positive = ("examples", "epochs", "params_total", "flops_forward", "flops_train", "test_ne", "validation_ne")
     rules += [(name, ok & ~(runs[name] > 0), "must be above 0 where status is ok") for name in positive if has[name]]
-    rules += [(name, runs[name] < 0, "must be 0 or above") for name in (*_PARTS, "examples")]
+    rules += [(name, runs[name] < 0, "must be 0 or above") for name in (*_PARTS, "examples", *TIMING_COLUMNS)]
     flops, parts = runs["flops_train"].astype("float64") * runs["examples"] * runs["epochs"], runs[_PARTS].sum(axis=1)
     # Another trainer may know the parameters of its tables, and no other part of the total.
     in_parts = parts != runs["params_total"] if is_recorded(runs, "params_overarch") else parts > runs["params_total"]

@@ -23,14 +23,15 @@ if TYPE_CHECKING:
 @click.option("--n", help="Column of parameters: with --d, a law of both and the best split of compute.")
 @click.option("--d", help="Column of examples or tokens, for the same law.")
 @click.option("--at", multiple=True, type=click.FloatRange(min=0, min_open=True), help="Predict the loss at this x.")
-@click.option("--level", type=click.FloatRange(0.5, 0.999), default=0.95, show_default=True, help="Of all intervals.")
+@click.option("--level", type=click.FloatRange(0.5, 0.999), help="Of all intervals.  [default: 0.95]")
 @click.option("--out", type=FolderPath, help="Write a page with the figure, fit.html, and fit.json to this folder.")
 @located_errors
-def fit(table: Path, at: tuple[float, ...], level: float, out: Path | None, **columns: str | None) -> None:
+def fit(table: Path, at: tuple[float, ...], level: float | None, out: Path | None, **columns: str | None) -> None:
     """Fit scaling laws: of a run table, or of the curves in any CSV, TSV or Parquet file.
 
-    A run table (columns scheme, multiplier, examples, test_ne) gives fits.json beside it. Of any other table name the
-    columns: tfrs-scaling fit log.csv --x tokens --y loss --group model. A file of two columns needs no names.
+    A run table (columns scheme, multiplier, examples, test_ne) takes no options: runs.csv gives fits.json beside it,
+    NAME.csv gives NAME-fits.json. Of any other table name the columns: tfrs-scaling fit log.csv --x tokens --y loss
+    --group model. A file of two columns needs no names.
     """
     from tfrs_scaling.fit.curves.analysis import fit_table
     from tfrs_scaling.fit.curves.columns import chosen_columns, numbers_and_names
@@ -42,10 +43,19 @@ def fit(table: Path, at: tuple[float, ...], level: float, out: Path | None, **co
     given = {role: name for role, name in columns.items() if name}
     file = read_table_file(table)
     if not given and set(REQUIRED) <= set(file.columns):
+        options = {"--at": bool(at), "--level": level is not None, "--out": out is not None}
+        unused = ", ".join(name for name, is_given in options.items() if is_given)
+        if unused:
+            raise click.UsageError(
+                f"{table} is a run table, which takes no {unused}; name columns (--x examples --y test_ne) to fit its "
+                f"curves, or write its report: tfrs-scaling report --runs {table}"
+            )
         fit_runs(table)
         return
     chosen = chosen_columns(file, given)
-    found = fit_table(numbers_and_names(file, chosen), chosen, at=at, level=level, source=str(table))
+    found = fit_table(
+        numbers_and_names(file, chosen), chosen, at=at, level=0.95 if level is None else level, source=str(table)
+    )
     say(table_text(found).rstrip())
     if out is not None:
         write_table_fit(found, out)
@@ -91,19 +101,9 @@ def report(
 
 
 def fit_runs(runs_path: Path) -> None:
-    """Fit a run table; fits.json is written beside it."""
-    from tfrs_scaling.fit.runs.run_table import read_run_table
-    from tfrs_scaling.fit.study import fit_study
-
-    study_path, fits_path = runs_path.with_name("study.json"), runs_path.with_name("fits.json")
-    data = read_yaml(study_path)["data"] if study_path.exists() else {}
-    table = read_run_table(runs_path)
-    study = fit_study(
-        table.runs, bayes_ne=data.get("bayes_ne"), bayes_ne_standard_error=data.get("bayes_ne_standard_error")
-    )
-    study.write(fits_path)
-    for notice in table.notices:
-        say(f"note: {notice}")
+    """Fit a run table; its fits are written beside it, as fits.json only where it is the runs.csv of a folder."""
+    fits_path = runs_path.with_name("fits.json" if _is_of_study(runs_path) else f"{runs_path.stem}-fits.json")
+    _fitted_table(runs_path, fits_path)
     say(f"{fits_path}: written")
 
 
@@ -119,20 +119,40 @@ def report_of_study(workdir: Any) -> None:
 def _report_of_runs(path: Path, folder: Path, suffix: Literal["html", "png", "svg"]) -> None:
     """Write the report of a run table, and its fits."""
     from tfrs_scaling.fit.report.report import write_report
+
+    folder.mkdir(parents=True, exist_ok=True)
+    runs, study = _fitted_table(path, folder / "fits.json")
+    if suffix == "html":
+        write_report(runs, study, folder / "report.html", about=_about(path))
+        say(f"report: {folder / 'report.html'}")
+    else:
+        _images(runs, study, folder / "figures", _about(path), suffix)
+
+
+def _fitted_table(path: Path, fits_path: Path) -> "tuple[pd.DataFrame, StudyFits]":
+    """A run table and its fits, which are written; says what the table lacks."""
     from tfrs_scaling.fit.runs.run_table import read_run_table
     from tfrs_scaling.fit.study import fit_study
 
-    table = read_run_table(path)
-    study = fit_study(table.runs)
-    folder.mkdir(parents=True, exist_ok=True)
-    study.write(folder / "fits.json")
+    table, data = read_run_table(path), _about(path).get("data", {})
+    study = fit_study(
+        table.runs, bayes_ne=data.get("bayes_ne"), bayes_ne_standard_error=data.get("bayes_ne_standard_error")
+    )
+    study.write(fits_path)
     for notice in table.notices:
         say(f"note: {notice}")
-    if suffix == "html":
-        write_report(table.runs, study, folder / "report.html")
-        say(f"report: {folder / 'report.html'}")
-    else:
-        _images(table.runs, study, folder / "figures", {}, suffix)
+    return table.runs, study
+
+
+def _is_of_study(path: Path) -> bool:
+    """Whether the other files of a study's folder, such as study.json, belong to a run table beside them."""
+    return path.name == "runs.csv"
+
+
+def _about(path: Path) -> dict[str, Any]:
+    """What the study.json beside the runs.csv of a study says; empty for any other run table."""
+    study_path = path.with_name("study.json")
+    return dict(read_yaml(study_path)) if _is_of_study(path) and study_path.exists() else {}
 
 
 def _images(

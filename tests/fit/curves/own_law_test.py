@@ -8,6 +8,7 @@ import tensorflow as tf
 from scipy import stats
 
 from tfrs_scaling.common.arrays import Array
+from tfrs_scaling.fit.curves.figure import power_law_plot
 from tfrs_scaling.fit.curves.own_law import LawStatus, fit_law
 from tfrs_scaling.fit.laws.power_law import fit_power_law
 
@@ -118,6 +119,35 @@ class FitLawTest(tf.test.TestCase):
         weighted = fit_law(power, X, Y, start=[1, 0.5, 0.5], weights=weights)
         self.assertAllClose(list(weighted.parameters.values()), list(repeated.parameters.values()), rtol=1e-6)
 
+    def test_points_of_weight_0_do_not_count(self) -> None:
+        weights = np.where(np.arange(X.size) < 5, 1.0, 0.0)
+        law = fit_law(power, X, np.where(weights > 0, Y, 99.0), start=[1, 0.5, 0.5], weights=weights)
+        alone = fit_law(power, X[:5], Y[:5], start=[1, 0.5, 0.5])
+        self.assertEqual(law.to_dict(), alone.to_dict())
+        with self.assertRaisesRegex(ValueError, "weights are all 0"):
+            fit_law(power, X, Y, start=[1, 0.5, 0.5], weights=0 * X)
+
+    def test_a_form_that_bends_otherwise_than_the_points_is_not_sound(self) -> None:
+        x = np.geomspace(1, 100, 40)
+        wrong = fit_law(line, x, np.log(x), start=[0, 1])
+        self.assertEqual(wrong.status, LawStatus.CORRELATED_RESIDUALS)
+        self.assertLess(wrong.residual_runs_p, 0.01)
+        exact = fit_law(line, x, 3 + 2 * x, start=[0, 1])
+        self.assertEqual(exact.status, LawStatus.OK)  # the signs of rounding errors mean nothing
+        self.assertTrue(math.isnan(exact.residual_runs_p))
+
+    def test_finite_bounds_need_no_start(self) -> None:
+        given = fit_law(power, X, Y, start=[1, 0.5, 0.5])
+        for bounds in ([(0, 1e3), (0, 5), (0, 2)], {"gamma": (0, 2), "alpha": (1e-3, 1e3), "beta": (0.01, 5)}):
+            found = fit_law(power, X, Y, bounds=bounds)
+            self.assertAllClose([*found.parameters.values()], [*given.parameters.values()], rtol=1e-5)
+            self.assertEqual(found.status, LawStatus.OK)
+
+    def test_x_of_any_sign_is_drawn_on_a_linear_axis(self) -> None:
+        law = fit_law(line, [-1, 0, 1, 2], [1, 2, 3.1, 4], start=[1, 1])
+        self.assertEqual(type(law.plot().xaxis[0]).__name__, "LinearAxis")
+        self.assertEqual(type(fit_law(power, X, Y, start=[1, 0.5, 0.5]).plot().xaxis[0]).__name__, "LogAxis")
+
     def test_shown_whole(self) -> None:
         law = fit_law(power, X, Y, start=[1, 0.5, 0.5])
         text = str(law)
@@ -129,8 +159,12 @@ class FitLawTest(tf.test.TestCase):
 
     def test_mistakes_are_named(self) -> None:
         for arguments, message in (
-            ({"start": [1, 2]}, "start has 2 values; f takes 3: alpha, beta, gamma"),
-            ({"start": {"a": 1}}, "start names a; f takes alpha, beta, gamma"),
+            ({"start": [1, 2]}, r"start has shape \(2,\); f takes 3 parameters: alpha, beta, gamma"),
+            ({"start": {"a": 1}}, "start: a; f takes alpha, beta, gamma"),
+            ({"start": [1, 2, 3], "bounds": {"a": (0, 1)}}, "bounds: a; f takes alpha, beta, gamma"),
+            ({"bounds": [(0, 9), (0, math.inf), (0, 9)]}, "beta: give start, or a finite lower and upper bound"),
+            ({}, "alpha, beta, gamma: give start"),
+            ({"bounds": [(9, 1), (0, 1), (0, 9)]}, "alpha: bounds 9 to 1; the first must be below the second"),
             ({"start": [1, 2, 3], "bounds": [(0, 1)] * 2}, r"bounds have shape \(2, 2\)"),
             ({"start": [1, 2, 3], "bounds": [(0, 9), (0, 1), (0, 9)]}, "beta: start 2 must lie within bounds 0 to 1"),
             ({"start": [math.nan, 1, 1]}, "start.0. is nan"),
@@ -141,6 +175,12 @@ class FitLawTest(tf.test.TestCase):
             fit_law(lambda x, a: np.array([a, a]), X, Y, start=[1])
         with self.assertRaisesRegex(ValueError, "f has no finite values at start"):
             fit_law(lambda x, a: x * np.nan, X, Y, start=[1])
+        with self.assertRaisesRegex(TypeError, "'measured' is a LawFit; power_law_plot draws a PowerLawFit"):
+            power_law_plot(fit_law(power, X, Y, start=[1, 1, 1]))  # type: ignore[arg-type]
+        with self.assertRaisesRegex(ValueError, "f needs a by keyword"):
+            fit_law(lambda x, *, a: x * a, X, Y, start=[1])
+        with self.assertRaisesRegex(ValueError, "f returned complex numbers"):
+            fit_law(lambda x, a: x * (a + 1j), X, Y, start=[1])
         with self.assertRaisesRegex(ValueError, "2 points for 3 parameters"):
             fit_law(power, X[:2], Y[:2], start=[1, 1, 1])
 

@@ -218,6 +218,15 @@ class BadInputTest(tf.test.TestCase):
         with self.assertRaisesRegex(ValueError, r"x\[1\] is -2"):
             choose_law(LADDER, y).predict([1, -2])
 
+    def test_x_far_from_the_data_warns_of_nothing(self) -> None:
+        law = choose_law(LADDER, PLANTED["power + constant"](LADDER))
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            far, near = law.predict([1e-300, 1.0])
+            high = law.predict_interval(1e-300).high
+        self.assertGreater(far, near)
+        self.assertGreater(high, near)
+
     def test_any_curve_gives_finite_predictions_without_a_warning(self) -> None:
         rng = np.random.default_rng(0)
         with warnings.catch_warnings(), np.errstate(all="raise"):

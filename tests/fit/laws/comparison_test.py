@@ -81,6 +81,17 @@ class CompareTest(tf.test.TestCase):
         with self.assertRaisesRegex(ValueError, r"x\[0\] is 1000; it must lie between 4000 and"):
             found.difference(LADDER)
 
+    def test_curves_without_noise_are_the_same_law_or_are_not(self) -> None:
+        first, same, other = (
+            fit_power_law(x, 3 * x**-beta + 2) for x, beta in ((LADDER, 0.3), (LADDER, 0.3), (LADDER, 0.301))
+        )
+        longer = fit_power_law(3 * LADDER, 3 * (3 * LADDER) ** -0.3 + 2)
+        for second in (same, longer):
+            found = compare_laws(first, second)
+            self.assertFalse(found.different)
+            self.assertGreater(found.p_value, 0.99)
+        self.assertTrue(compare_laws(first, other).different)
+
     def test_what_cannot_be_compared_is_refused(self) -> None:
         far = fit_power_law(LADDER * 1e6, noisy(9).y)
         with self.assertRaisesRegex(ValueError, "without a common range"):

@@ -160,6 +160,14 @@ class RunTableTest(tf.test.TestCase):
         write_runs(runs, again)
         pd.testing.assert_frame_equal(read_runs(again), runs)
 
+    def test_notices_are_the_sections_that_are_lacking(self) -> None:
+        self.outsiders("wall_seconds", "params_total").assign(Seed=0).to_csv(self.path, index=False)
+        notices = read_run_table(self.path).notices
+        self.assertEqual(notices[0], "column 'Seed' is ignored; did you mean 'seed'?")
+        self.assertIn("The table has no column train_ne, so the report has no training against test.", notices)
+        for name in ("params_total", "examples_per_second", "study", "strategy"):
+            self.assertNotRegex(" ".join(notices), rf"no column {name}\b")
+
     def test_each_further_column_adds_its_axes(self) -> None:
         for columns, axes in (
             (["params_total"], {"V": ("data", "parameters"), "O": ("data",)}),
@@ -196,6 +204,7 @@ class RunTableTest(tf.test.TestCase):
 
     def test_an_outsiders_mistakes_are_named(self) -> None:
         rows = self.outsiders()
+        log_loss = rows.rename(columns={"test_ne": "test_log_loss"})
         for wrong, message in (
             (rows.drop(columns=["scheme", "test_ne"]), r"2 more columns:\n  scheme: what is scaled: D .*\n  test_ne: "),
             (
@@ -203,6 +212,16 @@ class RunTableTest(tf.test.TestCase):
                 f"row {len(rows) + 1}, column examples: .* is repeated .* a column seed says which",
             ),
             (rows.assign(params_total=[7, *[0] * (len(rows) - 1)]), "column params_total: 0 must be above 0"),
+            (
+                rows.rename(columns={"scheme": "Scheme"}),
+                "scheme: what is scaled.* .is it the column 'Scheme'",
+            ),
+            (rows.assign(test_ne=np.nan), "column test_ne is empty: no row holds its normalized entropy"),
+            (rows.head(0), "there are no rows below the header"),
+            (log_loss.assign(base_ctr=30), "row 1, column base_ctr: 30.0 must lie between 0 and 1"),
+            (log_loss.assign(base_ctr=0), "row 1, column base_ctr: 0.0 must lie between 0 and 1"),
+            (rows.assign(wall_seconds=-1), "row 1, column wall_seconds: -1.0 must be 0 or above"),
+            (rows.assign(seed=["", *[0] * (len(rows) - 1)]), "row 1, column seed: is empty"),
             (rows.assign(test_auc=[0.7, *[np.nan] * (len(rows) - 1)]), "column test_auc: nan must be finite"),
         ):
             wrong.to_csv(self.path, index=False)

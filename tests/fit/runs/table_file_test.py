@@ -54,7 +54,7 @@ class TableFileTest(tf.test.TestCase):
         ):
             with self.assertRaisesRegex(ValueError, message):
                 self.read(f"loss\n1\n{value}\n").numbers("loss")
-        for value in ("1.5", "", "1e400", "true"):
+        for value in ("1.5", "1e400", "true"):
             with self.assertRaisesRegex(ValueError, f"row 1, column n: '{value}' is not a whole number"):
                 self.read(f"n,m\n{value},1\n").whole_numbers("n")
         parquet = self.path.with_suffix(".parquet")

@@ -52,12 +52,30 @@ class FitCommandsTest(tf.test.TestCase):
         code, output = self.invoke("report", "--runs", self.table)
         self.assertEqual(code, 0, output)
         self.assertIn("note: column 'note' is ignored", output)
-        self.assertIn("no params_total: no laws of parameters, zones or joint laws, and no advice", output)
+        self.assertIn("note: The table has no column params_total, so the report has no laws of parameters", output)
         page = (self.folder / "mine-report" / "report.html").read_text()
-        self.assertIn("Without the column params_total: no laws of parameters", page)
+        self.assertIn("The table has no column params_total, so the report has no laws of parameters", page)
         self.assertIn("not where a budget should go", page)
         code, output = self.invoke("fit", self.table)
-        self.assertEqual((code, json.loads((self.folder / "fits.json").read_text())["best"]["scheme"]), (0, "V"))
+        fits = json.loads((self.folder / "mine-fits.json").read_text())
+        self.assertEqual((code, fits["best"]["scheme"]), (0, "V"))
+        code, output = self.invoke("fit", self.table, "--out", self.folder / "zzz", "--level", "0.9", "--at", "3")
+        self.assertEqual(code, 2)
+        self.assertIn("is a run table, which takes no --at, --level, --out", output)
+
+    def test_study_json_belongs_to_the_runs_csv_beside_it(self) -> None:
+        runs = planted_study(schemes="D")[REQUIRED].drop_duplicates(["multiplier", "examples"])
+        (self.folder / "study.json").write_text('{"name": "planted", "data": {"bayes_ne": 0.7}}')
+        for name, paths in (
+            ("runs.csv", ("fits.json", "runs-report/fits.json")),
+            ("other.csv", ("other-fits.json", "other-report/fits.json")),
+        ):
+            runs.to_csv(self.folder / name, index=False)
+            self.assertEqual(self.invoke("fit", self.folder / name)[0], 0)
+            self.assertEqual(self.invoke("report", "--runs", self.folder / name)[0], 0)
+            for path in paths:
+                best = json.loads((self.folder / path).read_text())["best"]
+                self.assertEqual((best["bayes"] or {}).get("bayes_ne"), 0.7 if name == "runs.csv" else None)
 
     def test_a_table_without_its_columns_says_what_they_are_for(self) -> None:
         planted_study(schemes="V")[["scheme", "examples", "seed"]].to_csv(self.table)
