@@ -257,7 +257,7 @@ class ClusterTest(tf.test.TestCase):
             self.workdir.claim(self.config, self.data)
         chief = threading.Thread(
             target=lead,
-            args=(self.config, self.workdir, [], Role("chief", address)),
+            args=(self.config, self.workdir, plan_on(self.config, self.data.manifest), Role("chief", address)),
             kwargs={"watcher": lambda *_: None, "say": lambda _: None},
         )
         chief.start()
