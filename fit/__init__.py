@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from tfrs_scaling.fit.curves.figure import power_law_plot as power_law_plot
     from tfrs_scaling.fit.curves.own_law import LawFit as LawFit
     from tfrs_scaling.fit.curves.own_law import fit_law as fit_law
-    from tfrs_scaling.fit.curves.page import render_table_fit as render_table_fit
     from tfrs_scaling.fit.curves.page import write_table_fit as write_table_fit
     from tfrs_scaling.fit.curves.records import Columns as Columns
     from tfrs_scaling.fit.curves.records import CurveFit as CurveFit
@@ -93,7 +92,6 @@ _MODULES = {
     "power_law_value": "laws.functions",
     "predictive_interval": "extrapolation.predictive",
     "read_runs": "runs.run_table",
-    "render_table_fit": "curves.page",
     "returns_at": "extrapolation.returns",
     "rows_of_scheme": "runs.screening",
     "samples_to_reach": "extrapolation.returns",

@@ -67,7 +67,7 @@ class TableFile:
         for row, value in enumerate(self.columns[name]):
             number = self._whole_number(value)
             if number is None:
-                wrong = "is empty" if _is_missing(value) else f"{_shown(value)} is not a whole number"
+                wrong = "the field is empty" if _is_missing(value) else f"{_shown(value)} is not a whole number"
                 raise InputError(f"{self.path}: row {row + 1}, column {name}: {wrong}")
             found.append(number)
         return found

@@ -50,6 +50,10 @@ class DisplayTest(tf.test.TestCase):
             np.tile(LADDER, 3), np.tile(y, 3) + np.repeat([0, 1e-4, 2e-4], 9), groups=[*"aaabbbccc"] * 3
         )
         self.assertIn("wild cluster bootstrap", str(grouped))
+        n, d = (values.ravel() for values in np.meshgrid([1e5, 1e6, 1e7], LADDER[:4]))
+        for groups, units in ((None, "points"), (n, "trainings")):
+            joint = fit_joint_law(n, d, 0.5 + 30 * n**-0.3 + 4 * d**-0.25, groups=groups, resamples=100)
+            self.assertIn(f"bootstrap: the form is right, and {units} are independent", str(joint))
 
 
 if __name__ == "__main__":

@@ -221,7 +221,7 @@ class RunTableTest(tf.test.TestCase):
             (log_loss.assign(base_ctr=30), "row 1, column base_ctr: 30.0 must lie between 0 and 1"),
             (log_loss.assign(base_ctr=0), "row 1, column base_ctr: 0.0 must lie between 0 and 1"),
             (rows.assign(wall_seconds=-1), "row 1, column wall_seconds: -1.0 must be 0 or above"),
-            (rows.assign(seed=["", *[0] * (len(rows) - 1)]), "row 1, column seed: is empty"),
+            (rows.assign(seed=["", *[0] * (len(rows) - 1)]), "row 1, column seed: the field is empty"),
             (rows.assign(test_auc=[0.7, *[np.nan] * (len(rows) - 1)]), "column test_auc: nan must be finite"),
         ):
             wrong.to_csv(self.path, index=False)

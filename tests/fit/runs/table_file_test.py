@@ -57,6 +57,8 @@ class TableFileTest(tf.test.TestCase):
         for value in ("1.5", "1e400", "true"):
             with self.assertRaisesRegex(ValueError, f"row 1, column n: '{value}' is not a whole number"):
                 self.read(f"n,m\n{value},1\n").whole_numbers("n")
+        with self.assertRaisesRegex(ValueError, "row 1, column n: the field is empty"):
+            self.read("n,m\n,1\n").whole_numbers("n")
         parquet = self.path.with_suffix(".parquet")
         pd.DataFrame({"day": pd.to_datetime(["2026-01-01"]), "flag": [True]}).to_parquet(parquet)
         for column in ("day", "flag"):
