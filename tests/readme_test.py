@@ -26,7 +26,7 @@ class ReadmeTest(tf.test.TestCase):
         for command in set(re.findall(r"tfrs-scaling ([a-z]+)", PAGES)):
             self.assertIn(command, COMMANDS)
         for path in set(
-            re.findall(r"\b(?:tuner_configs|tests|input|fit|tfrs_scaling(?!/blob)|colab)/[\w./]+\w", PAGES)
+            re.findall(r"\b(?:tuner_configs|tests|input|fit|tfrs_scaling(?!/blob)|colab)/[\w./-]+\w", PAGES)
         ):
             self.assertTrue((REPOSITORY / path).exists(), path)
 
