@@ -104,7 +104,8 @@ def plan(
             config, data, planned, Path(folder), strategy=chosen, jobs=jobs, on_progress=status.update
         )
     planned = planned_at(calibration.speed)
-    say(f"{config.study}: {len(planned)} trials × {len(config.ladder)} data sizes")
+    about = "about " if config.training.learning_rates == "auto" else ""
+    say(f"{config.study}: {about}{len(planned)} trials × {len(config.ladder)} data sizes")
     console.print(trial_table(planned))
     for sentence in sentences(config, planned, calibration, jobs, price, preparing):
         say(sentence)

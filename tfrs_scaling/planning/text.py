@@ -72,10 +72,9 @@ def sentences(
             f"  learning rates are found: here every shape is best at {START_RATE:g}, and half and twice of it are "
             "stopped; each further rate adds a trial"
         )
-    first = START_RATE if rates == "auto" else rates[0]
-    with_one_rate = [p.seconds for p in runnable if p.trial.learning_rate == first]
+    with_one_rate = [p.seconds for p in runnable if rates == "auto" or p.trial.learning_rate == rates[0]]
     with_one_seed = [p.seconds for p in runnable if p.trial.seed == seeds[0]]
-    tried = len({p.trial.learning_rate for p in planned})
+    tried = 1 if rates == "auto" else len(rates)  # found rates are no choice between few and many
     for name, count, with_one in (("learning rates", tried, with_one_rate), ("seeds", len(seeds), with_one_seed)):
         if count > 1 and trials:
             saved = trials - wall_seconds(with_one, jobs)

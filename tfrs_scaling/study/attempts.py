@@ -12,25 +12,26 @@ import contextlib
 import dataclasses
 import errno
 import json
+import math
 import os
 import platform
 import shutil
 import threading
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import psutil
 
+from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.common.files import write_json
 
 BEAT_SECONDS = 5.0
 # A worker that shows no activity for this long counts as dead. A network file system may show changes a minute late.
 LOST_SECONDS = 120.0
 DEBRIS_SECONDS = 24 * 3600.0
-REPLACED = ("failed", "stopped")  # outcomes that a later attempt at the trial replaces
 
 
 @dataclasses.dataclass(frozen=True)
@@ -165,17 +166,24 @@ def remove_debris(running: Path) -> None:
             shutil.rmtree(directory, ignore_errors=True)
 
 
-def publish(directory: Path, trial: Path, record: dict[str, Any]) -> dict[str, Any]:
-    """End an attempt: its folder becomes the trial's, unless another attempt has already succeeded.
+def publish(
+    directory: Path, trial: Path, record: dict[str, Any], is_enough: Callable[[dict[str, Any]], bool] = lambda _: True
+) -> dict[str, Any]:
+    """End an attempt: its folder becomes the trial's, unless that of another attempt is kept.
 
-    A failed or stopped trial is replaced, a successful one is kept.
+    A failed trial is replaced; so is one whose record ``is_enough`` refuses: it was stopped where it should not be.
 
     Returns:
-        The record that is kept: this one, or that of an attempt that succeeded earlier.
+        The record that is kept: this one, or that of an earlier attempt.
 
     Raises:
         OSError: it cannot be written.
+        InputError: the earlier record was damaged.
     """
+
+    def is_kept(there: dict[str, Any] | None) -> bool:
+        return there is not None and there["status"] != "failed" and is_enough(there)
+
     write_json(directory / "trial.json", record, durably=True)
     for path in directory.iterdir():
         _sync(path)
@@ -190,22 +198,57 @@ def publish(directory: Path, trial: Path, record: dict[str, Any]) -> dict[str, A
             _sync(trial.parent)
             return record
         there = read_record(trial)
-        if there is not None and there["status"] not in REPLACED:
+        if there is not None and is_kept(there):
             shutil.rmtree(directory)
             return there
-        _remove_replaced(trial, directory.parent)
+        _remove_replaced(trial, directory.parent, is_kept)
 
 
 def read_record(trial: Path) -> dict[str, Any] | None:
-    """A trial's outcome, or None if it has not ended."""
+    """A trial's outcome, or None if it has not ended.
+
+    Raises:
+        InputError: the file was damaged or edited; says what to do.
+    """
+    path = trial / "trial.json"
     try:
-        content: dict[str, Any] = json.loads((trial / "trial.json").read_text(encoding="utf-8"))
+        record: Any = json.loads(path.read_text(encoding="utf-8"))
+        why = _fault(record)
     except FileNotFoundError:
         return None
-    return content
+    except (ValueError, RecursionError) as error:
+        why = f"not JSON: {error}"
+    if why:
+        raise InputError(f"{path}: {why}; delete the folder {trial}, and the same command runs this trial again")
+    checked: dict[str, Any] = record
+    return checked
 
 
-def _remove_replaced(trial: Path, running: Path) -> None:
+def _fault(record: Any) -> str:
+    """What is wrong with the content of a trial.json; empty if nothing is."""
+    if not isinstance(record, dict):
+        return "not an object"
+    status = record.get("status")
+    if status not in ("ok", "stopped", "failed", "skipped"):
+        return f"status: {status!r} is none of ok, stopped, failed, skipped"
+    types: dict[str, type] = {"reason": str}
+    if status == "failed":
+        types["attempt"] = str
+    if status == "stopped":
+        types["diverged"] = bool
+    for name, wanted in types.items():
+        if not isinstance(record.get(name), wanted):
+            return f"{name}: {record.get(name)!r} where a {wanted.__name__} is expected"
+    is_old = status == "ok" and "rungs" not in record  # earlier versions recorded none
+    if status in ("ok", "stopped") and not is_old:
+        rungs = record.get("rungs")
+        are_numbers = isinstance(rungs, list) and all(type(ne) in (int, float) and math.isfinite(ne) for ne in rungs)
+        if not are_numbers or (status == "ok" and not rungs):
+            return f"rungs: {rungs!r} where the validation NE at each data size is expected"
+    return ""
+
+
+def _remove_replaced(trial: Path, running: Path, is_kept: Callable[[dict[str, Any] | None], bool]) -> None:
     """Remove a trial's folder, unless another attempt has succeeded in the meantime."""
     aside = running / f"{trial.name}.{uuid.uuid4().hex[:8]}.old"
     try:
@@ -213,7 +256,7 @@ def _remove_replaced(trial: Path, running: Path) -> None:
     except FileNotFoundError:  # somebody else removed it
         return
     moved = read_record(aside)
-    if moved is not None and moved["status"] not in REPLACED:
+    if is_kept(moved):
         try:
             aside.rename(trial)
             return

@@ -19,6 +19,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.config import Config
 from tfrs_scaling.fit.schemes import BASELINE
 from tfrs_scaling.study.trials import ONE, START_RATE, Trial, all_trials, shapes
@@ -50,10 +51,18 @@ class Need:
         """The trial's record, cut where it is to be stopped; None if it has to be run, or run again.
 
         It was not stopped where it is to be, or the other way round, if other trials had failed and were run again.
+
+        Raises:
+            InputError: the record does not fit the ladder.
         """
         if record is None or record["status"] not in ("ok", "stopped") or not self.limits:
             return record
-        measured = record["rungs"]
+        measured = record.get("rungs", ())
+        if len(measured) > len(ladder) or (record["status"] == "ok" and len(measured) < len(ladder)):
+            raise InputError(
+                f"trials/{self.trial.trial_id}/trial.json: rungs: {len(measured)} values, but the study has "
+                f"{len(ladder)} data sizes; delete this folder, and the same command runs the trial again"
+            )
         for rung, ne in enumerate(measured):
             if why := self.why_stop(rung, ne, ladder):
                 return {**record, "status": "stopped", "reason": why, "rungs": measured[: rung + 1]}

@@ -24,7 +24,7 @@ class Status:
 
     Attributes:
         planned: planned seconds of each trial, by id, in the order of the grid.
-        running: attempts in progress, at trials that have not ended or failed before.
+        running: attempts in progress, at trials that have not ended, or failed or were stopped before.
         sweep: whether a sweep or a chief is running; None if that cannot be seen from this machine.
         now: Unix time.
     """
@@ -83,7 +83,7 @@ def read_status(workdir: Workdir) -> Status:
         study=study["name"],
         planned=planned,
         ended=ended,
-        running=[a for a in running if ended.get(a.trial_id, {}).get("status", "failed") == "failed"],
+        running=[a for a in running if ended.get(a.trial_id, {}).get("status") in (None, "failed", "stopped")],
         examples=study["config"]["sweep"]["examples"][-1],
         sweep=False if owner is None else owner.is_alive(),
         now=now,

@@ -26,14 +26,15 @@ class Agenda:
         self.needs: dict[str, Need] = {}  # by trial, in the order in which they became known
         self.update()
 
-    def update(self) -> list[Need]:
-        """Read the folder; the needs that became known since the last time."""
+    def update(self) -> list[Need] | None:
+        """Read the folder; the needs that became known since the last time, or None if ``expected`` did not change."""
         self._records = {name: record for name, record in self._records.items() if _is_final(record)}
         found = needs_of(self._config, self._record)
         new = [need for need in found.needs if need.trial.trial_id not in self.needs]
         self.needs |= {need.trial.trial_id: need for need in found.needs}
+        has_changed = bool(new) or found.searching != self._searching
         self._searching = found.searching
-        return new
+        return new if has_changed else None
 
     def outcome(self, name: str) -> Record | None:
         """A trial's record at the last update; None if it has to be run, or run again."""

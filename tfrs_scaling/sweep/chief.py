@@ -115,7 +115,8 @@ class ChiefOracle(GridOracle):
     def update(self) -> bool:
         """Read from the folder what has ended and which workers were lost; whether there is more to do."""
         attempts = {(attempt.worker, attempt.trial_id): attempt for attempt in all_attempts(self._workdir.running)}
-        if new := self._agenda.update():  # before trials end, lest workers find that there is nothing left to do
+        new = self._agenda.update()  # before trials end, lest workers find that there is nothing left to do
+        if new is not None:
             self._add(new)
         for tuner_id, name in self.running.items():
             if not self._has_ended(name) and self._is_lost(tuner_id, attempts.get((tuner_id, name))):

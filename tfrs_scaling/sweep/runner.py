@@ -121,7 +121,7 @@ class Runner:
                     shutil.rmtree(directory, ignore_errors=True)
                     raise
             record["seconds"] = round(time.monotonic() - started, 3)
-            return self._published(directory, trial_id, record)
+            return self._published(directory, need, record)
         except OSError as error:
             raise InputError(
                 f"{self._workdir.root}: cannot be written: {error.strerror}; fix this, then run the same command "
@@ -180,10 +180,14 @@ class Runner:
             self._processes[job] = shape_id, process
         return process
 
-    def _published(self, directory: Path, trial_id: str, record: dict[str, Any]) -> dict[str, Any]:
-        trial = self._workdir.trials / trial_id
+    def _published(self, directory: Path, need: Need, record: dict[str, Any]) -> dict[str, Any]:
+        trial = self._workdir.trials / need.trial.trial_id
+
+        def is_enough(there: Record) -> bool:
+            return need.settled(there, self._config.ladder) is not None
+
         try:
-            return publish(directory, trial, record)
+            return publish(directory, trial, record, is_enough)
         except OSError as error:
             if error.errno not in (errno.ENOSPC, errno.EDQUOT):
                 raise
@@ -191,4 +195,5 @@ class Runner:
             for path in directory.glob("events.out.tfevents.*"):
                 path.unlink()
             reason = f"{error.strerror} in {self._workdir.root}"
-            return publish(directory, trial, record | {"status": "failed", "reason": reason, OBJECTIVE: None})
+            failed = record | {"status": "failed", "reason": reason, OBJECTIVE: None}
+            return publish(directory, trial, failed, is_enough)

@@ -62,7 +62,7 @@ def sweep(
         with lock:
             watcher(name, record)
             new = agenda.update()  # before the trial ends, lest other jobs find that there is nothing left to do
-            if new:
+            if new is not None:
                 add(new)
             oracle.finish(name, record)
 

@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import functools
 import gc
+import math
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -144,17 +145,19 @@ def measure_ladder(
             try:
                 training.train_until(last_pass + before)
                 window = training.train_until(last_pass + rung)
+                measured = {
+                    split: evaluate(training.predict, *rows, build.correction) for split, rows in splits.items()
+                }
+                if not math.isfinite(measured["validation"].ne):
+                    raise DivergedError("the validation NE became NaN or infinite; a smaller learning rate may help")
             except DivergedError:
                 if not need.limits:
                     raise
                 # Not the error's message: between which rows it was noticed differs from run to run.
                 rows = rung * config.training.batch_size
-                stopped = (
-                    f"its learning rate is too large: the training loss became NaN or infinite before {rows:,} rows"
-                )
+                stopped = f"its learning rate is too large: the loss became NaN or infinite before {rows:,} rows"
                 diverged = True
                 break
-            measured = {split: evaluate(training.predict, *rows, build.correction) for split, rows in splits.items()}
         validation_ne.append(measured["validation"].ne)
         record.write(rung * config.training.batch_size, measured, window)
         before = rung

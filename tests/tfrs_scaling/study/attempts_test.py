@@ -12,6 +12,7 @@ from unittest import mock
 import tensorflow as tf
 
 from tests.helpers.studies import REPOSITORY
+from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.common.files import write_json
 from tfrs_scaling.study import attempts
 from tfrs_scaling.study.attempts import (
@@ -26,7 +27,8 @@ from tfrs_scaling.study.attempts import (
 )
 
 OK = {"status": "ok", "reason": ""}
-FAILED = {"status": "failed", "reason": "odd"}
+FAILED = {"status": "failed", "reason": "odd", "attempt": "D-1.0"}
+STOPPED = {"status": "stopped", "reason": "worse", "rungs": [0.75], "diverged": False}
 
 
 class AttemptsTest(tf.test.TestCase):
@@ -65,6 +67,34 @@ class AttemptsTest(tf.test.TestCase):
         self.assertEqual(publish(self.attempt("d"), self.trial, FAILED), OK)
         self.assertEqual(self.counts(), (OK, "c"))
         self.assertEqual(list(self.running.iterdir()), [])
+
+    def test_late_failure_never_takes_the_place_of_a_stopped_trial(self) -> None:
+        publish(self.attempt("a"), self.trial, STOPPED)
+        self.assertEqual(publish(self.attempt("b"), self.trial, FAILED), STOPPED)
+        self.assertEqual(self.counts(), (STOPPED, "a"))
+        # One that should not have been stopped gives way to what comes of it when it is run again.
+        self.assertEqual(publish(self.attempt("c"), self.trial, FAILED, lambda there: False), FAILED)
+        self.assertEqual(self.counts(), (FAILED, "c"))
+
+    def test_damaged_record_is_refused_with_its_file_and_what_to_do(self) -> None:
+        for content, why in (
+            ('{"status": "ok"', "not JSON: .* line 1"),
+            ("[" * 100_000, "not JSON: "),
+            ("[]", "not an object"),
+            (json.dumps(OK | {"status": "fine"}), "status: 'fine' is none of ok, stopped, failed, skipped"),
+            (json.dumps({"status": "ok"}), "reason: None where a str is expected"),
+            (json.dumps(OK | {"rungs": []}), r"rungs: \[\] where"),
+            (json.dumps(OK | {"rungs": [0.5, float("nan")]}), r"rungs: \[0.5, nan\] where"),
+            (json.dumps(STOPPED | {"diverged": None}), "diverged: None where a bool is expected"),
+            (json.dumps(FAILED | {"attempt": None}), "attempt: None where a str is expected"),
+        ):
+            self.trial.mkdir(parents=True, exist_ok=True)
+            (self.trial / "trial.json").write_text(content)
+            with self.assertRaisesRegex(InputError, f"D-1/trial.json: {why}.*; delete the folder .*D-1, and"):
+                read_record(self.trial)
+        for good in (OK, OK | {"rungs": [0.5]}, STOPPED, STOPPED | {"rungs": [], "diverged": True}):
+            (self.trial / "trial.json").write_text(json.dumps(good))
+            self.assertEqual(read_record(self.trial), good)
 
     def test_success_that_comes_between_is_put_back(self) -> None:
         publish(self.attempt("old"), self.trial, FAILED)

@@ -8,6 +8,7 @@ from typing import Any
 import tensorflow as tf
 
 from tests.helpers.studies import tiny_config
+from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.config import Config
 from tfrs_scaling.study.search import MARGIN, RATES, Need, Needs, needs_of, neighbour, waiting_for
 from tfrs_scaling.study.trials import Trial, all_trials, shapes
@@ -224,6 +225,13 @@ class SearchTest(tf.test.TestCase):
             study = Study(auto(), planted(lambda _: 0.005, cost=cost))
             study.finish()
             self.assertLen(study.rates("D-1"), tried)
+
+    def test_record_that_does_not_fit_the_ladder_is_refused(self) -> None:
+        for rungs in ([], [0.5], [0.5] * (len(LADDER) + 1)):
+            study = Study(auto(), planted(lambda _: 0.04))
+            study.records["D-1-lr0.04-seed0"] = {"status": "ok", "reason": "", "rungs": rungs}
+            with self.assertRaisesRegex(InputError, f"seed0/trial.json: rungs: {len(rungs)} values.* 6 data"):
+                study.needs()
 
     def test_margin_is_what_a_rate_may_be_worse_by(self) -> None:
         for above, stopped in ((0.9 * MARGIN, False), (1.1 * MARGIN, True)):

@@ -88,6 +88,8 @@ class StatusTest(tf.test.TestCase):
             workdir.claim(config, tiny_data(config, workdir.root.with_name("data")))
             workdir.write_plan(PLANNED)
             publish(begin(workdir.running, "a"), workdir.trials / "a", record("ok"))
+            stopped = record("stopped") | {"rungs": [], "diverged": True}
+            publish(begin(workdir.running, "b"), workdir.trials / "b", stopped)  # and now it is run again
             ended = dataclasses.replace(Process.this(), started=1.0)
             for name, process in (("b", Process.this()), ("c", ended)):
                 attempt = Attempt(name, "job0", process, began=0.0, at=0.0)

@@ -116,6 +116,9 @@ class SingleProcessTest(tf.test.TestCase):
             workdir = Workdir(self.root / "study" / str(jobs))
             self.sweep(workdir, config, jobs=jobs, train=quick_trial)
             tables.append(self.runs(workdir))
+            self.assertEqual(
+                set(json.loads(workdir.plan.read_text())), {path.name for path in workdir.trials.iterdir()}
+            )
         shutil.rmtree(workdir.trials / "D-1-lr0.02-seed0")  # the best, as if killed during this trial
         shutil.rmtree(workdir.trials / "V-1_4-lr0.01-seed0")
         records = self.sweep(workdir, config, train=quick_trial)
@@ -133,7 +136,12 @@ class SingleProcessTest(tf.test.TestCase):
             self.assertEqual(set(rows["seed"]), {0, 1}, shape)
 
     def test_trials_of_a_shape_share_a_process_where_they_can_share_a_model(self) -> None:
-        for changed, processes in (({}, 1), ({"schedule": "linear"}, 2), ({"embedding_layer": "tfrs"}, 2)):
+        cases: list[tuple[dict[str, Any], int]] = [
+            ({}, 1),
+            ({"schedule": "linear"}, 2),
+            ({"embedding_layer": "tfrs"}, 2),
+        ]
+        for changed, processes in cases:
             config = tiny_config(seeds=[0, 1])
             config = dataclasses.replace(config, training=dataclasses.replace(config.training, **changed))
             workdir = Workdir(self.root / f"study {changed}")

@@ -1,0 +1,33 @@
+import dataclasses
+from typing import Any
+
+import tensorflow as tf
+
+from tests.helpers.studies import tiny_config
+from tfrs_scaling.config import Config
+from tfrs_scaling.planning.calibration import Calibration
+from tfrs_scaling.planning.cost import TYPICAL
+from tfrs_scaling.planning.plan import plan
+from tfrs_scaling.planning.text import sentences
+
+
+def text(config: Config) -> str:
+    assert config.synthetic is not None
+    planned = plan(config, config.synthetic.schema(), 100)
+    return "\n".join(sentences(config, planned, Calibration(TYPICAL, {}, 0.0, 0.0), 1, None, 0.0))
+
+
+class TextTest(tf.test.TestCase):
+    def test_share_of_given_rates_and_none_of_rates_that_are_found(self) -> None:
+        cases: list[tuple[Any, bool]] = [((0.02, 0.04), True), ("auto", False)]
+        for rates, says in cases:
+            config = tiny_config(V=["1/2"], seeds=[0, 1])
+            config = dataclasses.replace(config, training=dataclasses.replace(config.training, learning_rates=rates))
+            lines = text(config)
+            self.assertEqual("learning rates account for" in lines, says)
+            self.assertEqual("learning rates are found" in lines, not says)
+            self.assertIn("2 seeds account for", lines)
+
+
+if __name__ == "__main__":
+    tf.test.main()
