@@ -144,9 +144,9 @@ class SingleProcessTest(tf.test.TestCase):
         for changed, processes in cases:
             config = tiny_config(seeds=[0, 1])
             config = dataclasses.replace(config, training=dataclasses.replace(config.training, **changed))
-            workdir = Workdir(self.root / f"{training.schedule} {training.embedding_layer}")
+            workdir = Workdir(self.root / f"study {changed}")
             self.sweep(workdir, config, train=_trial_that_names_its_process)
-            self.assertLen({path.read_text() for path in workdir.trials.glob("*/process")}, processes, training)
+            self.assertLen({path.read_text() for path in workdir.trials.glob("*/process")}, processes, changed)
 
     def test_continues_where_it_was(self) -> None:
         workdir = Workdir(self.root / "study")
