@@ -19,6 +19,7 @@ MAX_VALUES = 1000
 # What a label may be written as, in any case, and whether it is a click.
 LABEL_TEXTS = {"true": True, "false": False, "t": True, "f": False, "yes": True, "no": False, "y": True, "n": False}
 LABEL_TEXTS |= {f"{digit}{zeros}": digit == 1 for digit in (0, 1) for zeros in ("", *(f".{'0' * n}" for n in range(7)))}
+NOTABLE_REPEATS = 0.05  # share of the rows that equal another, beyond those expected
 Name = Annotated[str, pydantic.Field(min_length=1, max_length=200)]
 
 
@@ -123,6 +124,17 @@ class Schema:
             start += feature.max_values
         return slots
 
+    def possible_rows(self, vocabulary_sizes: dict[str, int]) -> float:
+        """How many different rows there can be; infinite with numbers, times or several values of a feature in a row.
+
+        Args:
+            vocabulary_sizes: distinct values per ``vocabulary`` feature; another has ``cardinality`` of them.
+        """
+        if self.dense or self.time or self.weight or any(feature.max_values > 1 for feature in self.categorical):
+            return math.inf
+        sizes = (vocabulary_sizes.get(feature.name, feature.cardinality) + 1.0 for feature in self.categorical)
+        return 2 * math.prod(sizes)
+
     def to_dict(self) -> dict[str, Any]:
         """The schema as plain JSON values, for ``Schema.from_dict``."""
         plain: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(self)))
@@ -145,6 +157,19 @@ class Schema:
             InputError: names the file, the key, and what is wrong.
         """
         return Schema.from_dict(read_yaml(path), str(path))
+
+
+def repeats_by_chance(rows: int, possible: float) -> float:
+    """The share of ``rows`` that are expected to equal an earlier one if each is drawn from ``possible`` ones.
+
+    All are equally likely here; the more they differ, the more of them repeat.
+
+    >>> f"{repeats_by_chance(1000, 10):.2f} {repeats_by_chance(1000, 1000):.2f} {repeats_by_chance(1000, math.inf):.2f}"
+    '0.99 0.37 0.00'
+    """
+    if not rows or math.isinf(possible):
+        return 0.0
+    return 1 + possible / rows * math.expm1(-rows / possible)
 
 
 def scaled_size(size: int, multiplier: Fraction) -> int:

@@ -20,14 +20,13 @@ from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.common.locations import fingerprint, is_remote, join, opened, size
 from tfrs_scaling.common.strict_yaml import parse_mapping, validated
 from tfrs_scaling.common.words import listed, share
-from tfrs_scaling.input.schema import STRICT, Schema
+from tfrs_scaling.input.schema import NOTABLE_REPEATS, STRICT, Schema, repeats_by_chance
 
 FORMAT_VERSION = 3
 MANIFEST = "manifest.json"
 REJECTED = "rejected.tsv"
 ROWS_PER_RECORD = 4096
 RECORDS_PER_SHARD = 64
-NOTABLE_REPEATS = 0.05  # share of the rows that equal another
 PADDING = -1  # in the id matrix, fills the slots that a multi-hot row does not use
 SplitName = Literal["train", "validation", "test"]
 SPLITS: tuple[SplitName, ...] = ("train", "validation", "test")
@@ -182,7 +181,8 @@ class Manifest:
         once = {raw.sha256: raw for raw in self.sources if raw.rows}.values()
         for files in _groups([(raw.rows_hash, raw.file) for raw in once]):
             words.append(f"{listed(files)} hold the same rows: they are in the data {len(files)} times")
-        if self.sources and self.repeated > NOTABLE_REPEATS:
+        by_chance = repeats_by_chance(self.read - self.rejected, self.schema.possible_rows(self.vocabulary_sizes))
+        if self.sources and self.repeated > by_chance + NOTABLE_REPEATS:
             words.append(
                 f"{share(self.repeated)} of the rows equal an earlier one in every column of the schema: was a part of "
                 "the log read twice?"

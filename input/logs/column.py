@@ -22,6 +22,8 @@ FEWEST_DENSE_VALUES = 50
 DENSEST_NUMBERING = 0.9
 LEAST_MULTI_HOT_SHARE = 0.05
 _BRACKETS = r"(?s)^\s*(?:array\()?[\[({].*[\])}]\s*$"
+_NESTED = r"^\s*[\[({]\s*[\[({]"
+_CLOCK_OR_DATE = re.compile(r"\d{1,2}:\d\d(:\d\d.*)?|(\d{4}/\d\d?/\d\d?|\d\d?/\d\d?/\d{4}).*|.*://.*")
 _COMMA_NUMBER = re.compile(r"\s*[-+]?(\d+(,\d+)?|,\d+)\s*")
 _THOUSANDS = re.compile(r"\s*[-+]?[1-9]\d{0,2}(,\d{3})+(\.\d+)?\s*")
 _INDEX_OF_PANDAS = re.compile(r"__index_level_\d+__|Unnamed: \d+|index")
@@ -43,6 +45,7 @@ class Column:
         tokens: per separator, the distinct parts that values split into, the largest number of parts of a value, and
             how many values have several.
         bracketed: how many values are in brackets.
+        nested: how many of these are lists of lists.
         is_number, is_integer: whether all values are.
         undecodable: how many values are not UTF-8 text.
         decimal_comma: whether commas were replaced by points in what was added.
@@ -61,6 +64,7 @@ class Column:
     values: set[str] = dataclasses.field(default_factory=set)
     tokens: dict[str, tuple[set[str], int, int]] = dataclasses.field(default_factory=dict)
     bracketed: int = 0
+    nested: int = 0
     is_number: bool = True
     is_integer: bool = True
     counts_rows: bool = True
@@ -102,6 +106,7 @@ class Column:
     def _add_tokens(self, present: pa.Array) -> None:
         bracketed = pc.match_substring_regex(present, _BRACKETS)
         self.bracketed += pc.sum(bracketed).as_py() or 0
+        self.nested += pc.sum(pc.match_substring_regex(present, _NESTED)).as_py() or 0
         for separator in (LIST_SEPARATOR,) if self.is_list else SEPARATORS:
             holds = pc.match_substring(present, separator)
             several = present.filter(holds if self.is_list else pc.or_(holds, bracketed))
@@ -120,6 +125,8 @@ class Column:
         if self.is_list:
             return LIST_SEPARATOR
         present = self.rows - self.missing
+        if self.holds_nested_lists():
+            return None
         in_brackets = present > 0 and self.bracketed >= 0.9 * present
         for separator, (tokens, most, count) in sorted(self.tokens.items(), key=lambda item: -item[1][1]):
             # Blanks are between words, too; names that hold a digit are ids.
@@ -143,6 +150,21 @@ class Column:
     def distinct(self) -> int:
         """The number of distinct values, or of distinct parts if the values are lists."""
         return len(self.parts)
+
+    def holds_nested_lists(self) -> bool:
+        """Whether enough values for a list column are lists of lists, which no feature can hold."""
+        return self.nested > LEAST_MULTI_HOT_SHARE * (self.rows - self.missing)
+
+    def unusual_separator(self) -> str | None:
+        """A separator of lists that is more often a part of names, if the values may be lists under it."""
+        if self.is_list or self.separator is not None or all(map(_CLOCK_OR_DATE.fullmatch, self.values)):
+            return None
+        for separator in ("/", ":"):
+            several = [value for value in self.values if separator in value]
+            parts = {part for value in several for part in value.split(separator)}
+            if len(several) >= LEAST_MULTI_HOT_SHARE * len(self.values) and 0 < len(parts) <= len(self.values):
+                return separator
+        return None
 
     def is_label(self) -> bool:
         """Whether each value says that a row is a click, or that it is not, and some say either."""

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +15,6 @@ from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.common.words import listed, plural, share
 from tfrs_scaling.input.logs.arrow import is_list_type, unusable
 from tfrs_scaling.input.logs.column import (
-    LEAST_MULTI_HOT_SHARE,
     LIST_SEPARATOR,
     MISSING_TEXTS,
     Column,
@@ -24,10 +24,10 @@ from tfrs_scaling.input.logs.formats import TextOptions, open_log
 from tfrs_scaling.input.logs.jsonl import json_keys
 from tfrs_scaling.input.logs.leaks import NOTABLE_AUC, auc_alone
 from tfrs_scaling.input.logs.parquet import parquet_file
-from tfrs_scaling.input.logs.text import looks_like_row, text_columns
+from tfrs_scaling.input.logs.text import looks_like_row, text_columns, unusual_separator
 from tfrs_scaling.input.logs.values.cells import Cells, read
 from tfrs_scaling.input.logs.values.times import BAD, LATEST, is_day_first, mixed_units, parse_times
-from tfrs_scaling.input.schema import LABEL_TEXTS, MAX_VALUES, Schema
+from tfrs_scaling.input.schema import LABEL_TEXTS, MAX_VALUES, NOTABLE_REPEATS, Schema, repeats_by_chance
 
 # In order of preference; names are compared in lower case with underscores.
 LABEL_NAMES = (
@@ -134,6 +134,16 @@ def infer(
                 f"{column.name}: read as lists of up to two numbers; if the comma is a decimal one, move it to "
                 '"dense", with "decimal_comma": true'
             )
+        if column.holds_nested_lists():
+            notes.append(
+                f"warning: {column.name}: holds lists of lists, and each is read as one value; a feature holds one "
+                "list: write it as [1, 2, 3]"
+            )
+        elif (by := column.unusual_separator()) is not None:
+            notes.append(
+                f"{column.name}: read as one value a row; if {by!r} separates several, give the feature "
+                f'"max_values" and "separator": "{by}"'
+            )
         if column.numbers_rows_in_any_order():
             notes.append(f"{column.name}: another whole number in every row; leave it out if it only numbers the rows")
     if not any(column.taken_as in ("categorical", "multi-hot") for column in found):
@@ -220,7 +230,8 @@ def _everything(path: str, names: list[str], lists: set[str]) -> Schema:
     """A schema that reads every column; the roles do not matter."""
     label = next((name for name in names if name not in lists), None)
     if label is None or len(names) < 2:
-        raise InputError(f"{path}: a click log has a label and at least one feature; the columns are {names}")
+        hint = unusual_separator(names[0]) if len(names) == 1 else ""
+        raise InputError(f"{path}: a click log has a label and at least one feature; the columns are {names}{hint}")
     repeated = sorted({name for name in names if names.count(name) > 1})
     if repeated:
         raise InputError(f"{path}: the column {repeated[0]!r} appears twice; rename one")
@@ -404,7 +415,8 @@ def _suspicions(sample: pa.Table, columns: list[Column], label: str, at_least: f
             + ("; it is left out" if enough else "")
         )
     repeated = 1 - sample.group_by(sample.column_names).aggregate([]).num_rows / max(1, len(sample))
-    if repeated > LEAST_MULTI_HOT_SHARE:
+    possible = math.prod(float(len(column.values) + (column.missing > 0)) for column in columns)
+    if repeated > repeats_by_chance(len(sample), possible) + NOTABLE_REPEATS:
         first = f" (the first {len(sample):,})" if len(sample) == SAMPLE_ROWS else ""
         notes.append(
             f"{share(repeated)} of the rows{first} repeat another in every column: was a part of the log read twice?"

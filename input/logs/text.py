@@ -4,6 +4,7 @@ import csv
 import dataclasses
 import io
 import re
+import shlex
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -222,7 +223,8 @@ def _header(
                     )
             error = missing_column(f"{path}, line 1 (separator {separator!r})", column, found)
             if not looks_like_row(max(split.values(), key=len)):
-                raise error
+                hint = unusual_separator(header) if max(map(len, split.values())) == 1 else ""
+                raise InputError(f"{error}{hint}")
             if earlier is not None:
                 raise InputError(
                     f"{path}, line 1: looks like a row, and {earlier} begins with a header line; give every file the "
@@ -255,7 +257,23 @@ def _split(header: str, candidates: Sequence[str], path: str) -> dict[str, list[
     try:
         return {by: next(_csv_reader([header], by)) for by in candidates}
     except csv.Error as error:
-        raise InputError(f"{path}, line 1: not a header line: {error}") from None
+        raise InputError(f"{path}, line 1: not a header line: {_in_our_words(error)}") from None
+
+
+def _in_our_words(error: csv.Error) -> str:
+    if str(error).startswith("new-line character"):  # and goes on with advice on how to call Python
+        return (
+            "a carriage return without a line feed; if all lines end so, convert the file: tr '\\r' '\\n' < OLD > NEW"
+        )
+    return str(error)
+
+
+def unusual_separator(header: str) -> str:
+    """A hint, to be appended to an error, for a header that no usual separator splits; empty if there is none."""
+    if "::" in header:
+        return r"; is the separator '::'? Replace it by a tab: sed 's/::/\t/g' OLD > NEW"
+    found = next((by for by in " ~^\x02" if by in header.strip()), None)
+    return "" if found is None else f"; is the separator {found!r}? Give it with --separator {shlex.quote(found)}"
 
 
 def _csv_reader(lines: list[str], separator: str) -> Iterator[list[str]]:
@@ -384,8 +402,8 @@ def _not_a_row(line: bytes, columns: int, separator: str) -> str:
     try:
         # After an open quote, the second line becomes part of the first one's last value.
         first, *second = _csv_reader([text + "\n", "second"], separator)
-    except csv.Error as error:  # "new-line character seen in unquoted field - do you need ...", for a lone \r
-        return str(error).partition(" - ")[0]
+    except csv.Error as error:
+        return _in_our_words(error)
     if not second:
         return _OPEN_QUOTE
     found = len(first) or columns  # pyarrow handles blank lines

@@ -108,7 +108,9 @@ class InferTest(parameterized.TestCase, tf.test.TestCase):
         ("", "no header line"),
         ("a\n1\n0\n", "a label and at least one feature"),
         ("a,b,a\n1,2,3\n", "the column 'a' appears twice"),
-        ("a,b\r1,2\r", "line 1: not a header line"),
+        ("a,b\r1,2\r", "line 1: not a header line: a carriage return without a line feed; .* convert the file: tr"),
+        ("click user\n1 a\n0 b\n", "the columns are .*; is the separator ' '. Give it with --separator ' '"),
+        ("click::user\n1::a\n0::b\n", "the columns are .*; is the separator '::'. Replace it by a tab: sed"),
     )
     def test_what_has_no_schema_says_why(self, text: str, message: str) -> None:
         path = Path(tempfile.mkdtemp(dir=self.get_temp_dir())) / "log.csv"
@@ -290,6 +292,33 @@ class InferTest(parameterized.TestCase, tf.test.TestCase):
         for name in ("geo", "m"):
             self.assertIn(f"{name}: holds objects or lists of lists, which no cell can, so it is left out", guess.notes)
         self.assertRegex("\n".join(guess.notes), "1 malformed row skipped, the first in .*line 19 ")
+
+    def test_lists_of_lists_and_unusual_separators_are_noted(self) -> None:
+        rng = np.random.default_rng(0)
+        log = pd.DataFrame({"click": rng.integers(0, 2, COUNT), "user": np.arange(COUNT) // 7})
+        lists = rng.integers(0, 20, (COUNT, 3)).tolist()
+        log["nested"] = [f"[{values[:2]}, {values[2:]}]" for values in lists]
+        for name, by in (("slashes", "/"), ("colons", ":"), ("hive", "\x02")):
+            log[name] = [by.join(map(str, values)) for values in lists]
+        log["numpy"] = [repr(np.array(values)) for values in lists]
+        log["clock"] = [f"{a % 24}:{a % 60:02d}" for a, _, _ in lists]
+        path = self._written(log, ".csv")
+        schema, taken = self._schema(path)
+        self.assertEqual({name for name in taken if taken[name] == "multi-hot"}, {"hive", "numpy"})
+        self.assertEqual({f.cardinality for f in schema.categorical if f.max_values > 1}, {20 + 1})
+        notes = "\n".join(infer(path).notes)
+        self.assertIn("warning: nested: holds lists of lists, and each is read as one value", notes)
+        for name, by in (("slashes", "/"), ("colons", ":")):
+            self.assertIn(f"{name}: read as one value a row; if '{by}' separates several, give the feature", notes)
+        self.assertNotIn("clock: read", notes)
+
+    def test_rows_that_repeat_by_chance_are_not_noted(self) -> None:
+        rng = np.random.default_rng(0)
+        log = pd.DataFrame({"click": rng.integers(0, 2, COUNT), "user": rng.integers(0, 40, COUNT)})
+        self.assertNotIn("repeat another", self._notes(log)[1])
+        log["item"] = rng.integers(0, 400, COUNT)
+        self.assertNotIn("repeat another", self._notes(log)[1])
+        self.assertIn("repeat another", self._notes(pd.concat([log] * 2))[1])
 
     def test_bytes_are_no_feature_and_another_encoding_is_named(self) -> None:
         rng = np.random.default_rng(0)

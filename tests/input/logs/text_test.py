@@ -134,7 +134,7 @@ class TextLogTest(parameterized.TestCase, tf.test.TestCase):
         ("blank", b"\n1,a,2\n", "line 1: no header line"),
         ("not_utf8", b"label,us\xe9r,age\n", "line 1: not UTF-8 text (byte 8)"),
         ("too_long", b"x" * (MAX_LINE_BYTES + 1), "line 1: more than 16 MiB of line"),
-        ("carriage_returns", b"label,user,age\r1,a,2\r", "line 1: not a header line: new-line character"),
+        ("carriage_returns", b"label,user,age\r1,a,2\r", "line 1: not a header line: a carriage return without a line"),
     )
     def test_header_mistakes(self, content: bytes, message: str) -> None:
         actual = self._refused(self._file(content))
