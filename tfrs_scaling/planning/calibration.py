@@ -238,7 +238,9 @@ def excerpt(data: ClickData, rows: Mapping[SplitName, int], folder: Path, report
         columns = {key: np.concatenate([group[key] for group in groups])[: max(1, rows[name])] for key in groups[0]}
         shard = write_shard(str(folder), name, 0, 1, columns)
         splits[name] = Split(shard.rows, int(columns["label"].sum()), (shard,))
-    (folder / MANIFEST).write_text(dataclasses.replace(data.manifest, splits=splits).to_json(), encoding="utf-8")
+    read = sum(split.rows for split in splits.values())
+    few = dataclasses.replace(data.manifest, splits=splits, read=read, dropped=0, rejected=0)
+    (folder / MANIFEST).write_text(few.to_json(), encoding="utf-8")
     return ClickData.open(folder)
 
 

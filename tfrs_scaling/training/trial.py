@@ -37,7 +37,7 @@ class Kept:
     Attributes:
         strategy: the devices.
         traced: the model, and its functions that train and predict; None before the first training, and where each
-            training is traced anew.
+            training is traced again.
         splits: iterators and numbers of batches of the evaluation splits.
         trainings: those that ended.
     """

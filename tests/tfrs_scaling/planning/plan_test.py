@@ -76,7 +76,9 @@ class PlanTest(tf.test.TestCase):
         config = read_config(CONFIGS / "paper.yaml")
         assert config.synthetic is not None
         planned = plan(config, config.synthetic.schema(), 0)
-        self.assertEqual(len(planned), (40 - 3) * len(config.training.learning_rates))  # four grids share a baseline
+        shapes = 40 - 3  # four grids share a baseline
+        self.assertEqual(config.training.learning_rates, "auto")
+        self.assertEqual(len(planned), shapes * (3 + 2))  # three rates with the first seed, the best with two others
         largest = max(planned, key=lambda p: p.parameters)
         self.assertEqual((largest.trial.scheme, largest.trial.multiplier), ("H", 16))
 
