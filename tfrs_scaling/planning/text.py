@@ -6,6 +6,9 @@ from rich.table import Table
 
 from tfrs_scaling.common.words import FLOPS, duration, gib, human
 from tfrs_scaling.config import Config
+from tfrs_scaling.fit.analyses.lines import inner_points
+from tfrs_scaling.fit.laws.status import FEWEST
+from tfrs_scaling.fit.schemes import BASELINE, SCALED, SCHEMES
 from tfrs_scaling.planning.calibration import Calibration
 from tfrs_scaling.planning.cost import wall_seconds
 from tfrs_scaling.planning.plan import PlannedTrial
@@ -48,6 +51,7 @@ def sentences(
     yield f"data sizes: {', '.join(f'{size:,}' for size in config.ladder)} (whole batches)"
     if why := why_from_scratch(config):
         yield why
+    yield from _frontiers(config, planned)
     yield "FLOPs are per example: of a prediction, and of training it (forward and backward)"
     for trial_id, reason in calibration.left_out.items():
         yield f"not measured: {trial_id}: {reason}"
@@ -81,3 +85,18 @@ def sentences(
             yield f"  {count} {name} account for {saved / wall:.0%}; with one it would take {duration(wall - saved)}"
     if price is not None:
         yield f"  cost: {wall / 3600 * price:,.2f} at {price:g} an hour"
+
+
+def _frontiers(config: Config, planned: list[PlannedTrial]) -> Iterator[str]:
+    """Which schemes' grids are too small for a law of compute, for those that change it."""
+    for scheme in SCALED:
+        own = {p.flops_train for p in planned if p.trial.scheme == scheme}
+        if not own or "compute" not in SCHEMES[scheme].axes:
+            continue
+        baseline = {p.flops_train for p in planned if p.trial.scheme == BASELINE and p.trial.architecture is None}
+        inside = inner_points(sorted(own | baseline), config.ladder)
+        if inside < FEWEST:
+            yield (
+                f"{scheme}: expect no law of compute, which takes {FEWEST} points of a frontier inside the grid; this one "
+                f"has about {inside}: more multipliers, on both sides of 1, or more data sizes give one"
+            )

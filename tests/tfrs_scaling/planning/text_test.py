@@ -28,6 +28,13 @@ class TextTest(tf.test.TestCase):
             self.assertEqual("learning rates are found" in lines, not says)
             self.assertIn("2 seeds account for", lines)
 
+    def test_grid_too_small_for_a_law_of_compute_is_named(self) -> None:
+        small = tiny_config(H=[2, 4], V=["1/2"])  # the baseline is the smallest, so one model only lies inside
+        self.assertIn("H: expect no law of compute", text(small))
+        self.assertNotIn("V: expect", text(small))  # V changes no FLOPs
+        ladder = [128 * 2**rung for rung in range(8)]
+        self.assertNotIn("expect no law", text(tiny_config(H=["1/8", "1/4", "1/2", 2, 4, 8], examples=ladder)))
+
 
 if __name__ == "__main__":
     tf.test.main()
