@@ -97,6 +97,6 @@ def _frontiers(config: Config, planned: list[PlannedTrial]) -> Iterator[str]:
         inside = inner_points(sorted(own | baseline), config.ladder)
         if inside < FEWEST:
             yield (
-                f"{scheme}: expect no law of compute, which takes {FEWEST} points of a frontier inside the grid; this one "
-                f"has about {inside}: more multipliers, on both sides of 1, or more data sizes give one"
+                f"{scheme}: expect no law of compute, which takes {FEWEST} points of a frontier inside the grid; this "
+                f"one has about {inside}: more multipliers on both sides of 1, or more data sizes, give one"
             )
