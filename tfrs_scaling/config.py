@@ -18,7 +18,7 @@ from tfrs_scaling.fit.schemes import SCALED, SCHEMES
 from tfrs_scaling.input.prepare.synthetic import Synthetic
 from tfrs_scaling.input.schema import STRICT
 
-Architecture = Literal["dot", "cross"]
+Architecture = Literal["dot", "cross", "mlp", "linear"]
 Precision = Literal["float32", "tf32", "bfloat16"]
 Width = Annotated[int, pydantic.Field(ge=1, le=2**20)]
 
@@ -86,7 +86,9 @@ class Model:
         interaction: width of the dense-sparse interaction layer between interaction and over-arch; 0: none.
         overarch: widths of the over-arch's hidden layers; the logit follows them.
         architecture: how vectors interact. ``dot``: dot products of all pairs, beside the bottom vector (DLRM, Naumov
-            et al. 2019). ``cross``: a cross network over all vectors side by side (DCN-v2, Wang et al. 2021).
+            et al. 2019). ``cross``: a cross network over all vectors side by side (DCN-v2, Wang et al. 2021). ``mlp``:
+            not at all before the over-arch, which sees them side by side. ``linear``, in ``sweep.A`` alone: logistic
+            regression on the same rows, a weight for each row of a table and each dense feature.
         cross_layers: layers of the cross network.
         cross_rank: rank of their matrices; 0: any.
         tables: settings of a categorical feature's table, by feature, where they differ from the default.
@@ -226,6 +228,8 @@ class Config:
                 f"sweep.examples[0]: {self.sweep.examples[0]} rows are less than one batch "
                 f"(training.batch_size {self.training.batch_size})"
             )
+        if self.model.architecture == "linear":
+            raise ValueError("model.architecture: linear has no size to scale; name it in sweep.A, beside another")
         if self.model.architecture in self.sweep.A:
             raise ValueError(
                 f"sweep.A: {self.model.architecture} is model.architecture, which is always trained; name others"

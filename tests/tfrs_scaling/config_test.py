@@ -127,9 +127,16 @@ class ConfigTest(tf.test.TestCase, parameterized.TestCase):
 
     def test_other_architectures_are_others(self) -> None:
         self.assertEqual(validated(Config, tiny_content(A=["cross"]), "tiny").sweep.A, ("cross",))
-        for wrong, why in ((["dot"], "sweep.A: dot is model.architecture"), (["mlp"], r"sweep\.A\[0\]")):
+        for wrong, why in ((["dot"], "sweep.A: dot is model.architecture"), (["none"], r"sweep\.A\[0\]")):
             with self.assertRaisesRegex(InputError, why):
                 validated(Config, tiny_content(A=wrong), "tiny")
+
+    def test_linear_model_stands_beside_another(self) -> None:
+        self.assertEqual(validated(Config, tiny_content(A=["linear", "mlp"]), "tiny").sweep.A, ("linear", "mlp"))
+        content = tiny_content()
+        content["model"]["architecture"] = "linear"
+        with self.assertRaisesRegex(InputError, "model.architecture: linear has no size to scale"):
+            validated(Config, content, "tiny")
 
     def test_crossing_needs_both_factors(self) -> None:
         self.assertTrue(validated(Config, tiny_content(V=[2], H=[2], VH=True), "tiny").sweep.VH)

@@ -18,8 +18,8 @@ class Count:
 
     Attributes:
         embedding: the tables, and the pooling of multi-hot embeddings.
-        interaction: projections of tables of other dimensions, dot products or cross network, and the dense-sparse
-            interaction layer.
+        interaction: projections of tables of other dimensions, dot products, cross network or sum, and the
+            dense-sparse interaction layer.
     """
 
     embedding: int
@@ -71,14 +71,15 @@ def training_flops(shape: Shape, schema: Schema) -> Count:
 
     The backward pass of a matrix product is two such products (for weights and for inputs), so the two passes take
     three; only the first bottom layer needs no gradient of its inputs, and the dot interaction, a product of the
-    vectors with themselves, needs one product backward and not two. A bias is added once, and its gradient summed once.
+    vectors with themselves, needs one product backward and not two, and a sum none. A bias is added once, and its
+    gradient summed once.
     """
     inputs, outputs, *_ = shape.bottom_widths(schema)
     return Count(
         embedding=3 * _pooled(shape, schema),
         bottom=_dense(shape.bottom_widths(schema), products=3, additions=2) - 2 * inputs * outputs,
         interaction=6 * _projected(shape)
-        + (2 if shape.architecture == "dot" else 3) * _interacting(shape, schema)
+        + {"dot": 2, "cross": 3, "mlp": 0, "linear": 1}[shape.architecture] * _interacting(shape, schema)
         + _dense(_interaction_widths(shape, schema), products=3, additions=2),
         overarch=_dense(_overarch_widths(shape, schema), products=3, additions=2),
     )
@@ -103,6 +104,8 @@ def _interaction_widths(shape: Shape, schema: Schema) -> tuple[int, ...]:
 
 
 def _overarch_widths(shape: Shape, schema: Schema) -> tuple[int, ...]:
+    if shape.architecture == "linear":
+        return ()
     return (shape.interaction or shape.interacted_width(schema), *shape.overarch, 1)
 
 
@@ -121,9 +124,14 @@ def _cross_weights(shape: Shape, schema: Schema, bias: int) -> int:
 
 
 def _interacting(shape: Shape, schema: Schema) -> int:
-    """FLOPs of the dot products, or of the cross network, one example forward."""
-    if shape.architecture == "dot":
-        return 2 * (1 + len(schema.categorical)) ** 2 * shape.embedding_dim
+    """FLOPs of the dot products, of the cross network or of the sum, one example forward."""
+    match shape.architecture:
+        case "dot":
+            return 2 * (1 + len(schema.categorical)) ** 2 * shape.embedding_dim
+        case "mlp":
+            return 0
+        case "linear":
+            return len(schema.categorical)
     # Of each layer's x0 * (W x + b) + x: a product and two sums besides the matrix product.
     return 2 * _cross_weights(shape, schema, bias=0) + 3 * shape.cross_layers * shape.interacted_width(schema)
 
@@ -169,11 +177,12 @@ def training_memory(shape: Shape, schema: Schema, training: Training, replicas: 
     slots = SLOTS[training.table_optimizer] * count.embedding + SLOTS[training.dense_optimizer] * dense
     vectors = (1 + len(schema.categorical)) * shape.embedding_dim
     looked_up = sum(len(slots) * dim for slots, dim in zip(schema.slots, shape.table_dims, strict=True))
-    interacting = (
-        (1 + len(schema.categorical)) ** 2
-        if shape.architecture == "dot"
-        else 3 * shape.cross_layers * shape.interacted_width(schema)
-    )
+    interacting = {
+        "dot": (1 + len(schema.categorical)) ** 2,
+        "cross": 3 * shape.cross_layers * shape.interacted_width(schema),
+        "mlp": vectors,
+        "linear": 1,
+    }[shape.architecture]
     stacks = (shape.bottom_widths(schema), _interaction_widths(shape, schema), _overarch_widths(shape, schema))
     neighbours = max(looked_up + vectors, *(sum(pair) for stack in stacks for pair in pairwise(stack)))
     activations = sum(sum(stack) for stack in stacks) + looked_up + vectors + interacting

@@ -7,7 +7,7 @@ from tfrs_scaling.config import Precision, Training
 from tfrs_scaling.input.batches import Batch
 from tfrs_scaling.input.schema import Schema
 from tfrs_scaling.model.embedding import StackedEmbedding, TFRSEmbedding, features_by_dim
-from tfrs_scaling.model.interaction import CrossInteraction, DotInteraction
+from tfrs_scaling.model.interaction import CrossInteraction, DotInteraction, NoInteraction, Sum
 from tfrs_scaling.model.optimizers import dense_optimizer, table_optimizer
 from tfrs_scaling.model.shape import Shape
 
@@ -17,7 +17,8 @@ class DLRM(tfrs.models.Model):
 
     Its weights are created here and not at the first call, where each replica would draw different ones.
 
-    Whatever the ``precision`` of the dense layers' arithmetic, weights, tables, logits and losses are float32.
+    Whatever the ``precision`` of the dense layers' arithmetic, weights, tables, logits and losses are float32. A linear
+    model is one whose embeddings are numbers: their sum with a linear function of the dense features is the logit.
     """
 
     def __init__(
@@ -33,19 +34,16 @@ class DLRM(tfrs.models.Model):
         )
         self.embedding = embedding
         self.projection = Projection(shape)
-        self.bottom = _mlp(shape.bottom_widths(schema), "bottom", policy)
+        linear = shape.architecture == "linear"
+        self.bottom = _mlp(shape.bottom_widths(schema), "bottom", policy, None if linear else "relu")
         interacted = shape.interacted_width(schema)
-        self.interact = (
-            DotInteraction()
-            if shape.architecture == "dot"
-            else CrossInteraction(interacted, shape.cross_layers, shape.cross_rank)
-        )
+        self.interact = _interaction(shape, interacted)
         # A separate stack, so that its parameters are not counted with the over-arch's.
         self.interaction = _mlp(
             (interacted, shape.interaction) if shape.interaction else (interacted,), "interaction", policy
         )
         self.overarch = _mlp((shape.interaction or interacted, *shape.overarch), "overarch", policy)
-        self.logit = tf.keras.layers.Dense(1, name="logit")
+        self.logit = tf.keras.layers.Activation("linear") if linear else tf.keras.layers.Dense(1, name="logit")
         self.logit.build(self.overarch.output_shape)
 
     @property
@@ -182,9 +180,23 @@ def _mean_square_kept(shape: tf.TensorShape, dtype: tf.DType = None, **_: object
     return tf.keras.initializers.RandomNormal(stddev=shape[1] ** -0.5)(shape, dtype)
 
 
-def _mlp(widths: tuple[int, ...], name: str, policy: tf.keras.mixed_precision.Policy) -> tf.keras.Sequential:
+def _interaction(shape: Shape, width: int) -> tf.keras.layers.Layer:
+    match shape.architecture:
+        case "dot":
+            return DotInteraction()
+        case "cross":
+            return CrossInteraction(width, shape.cross_layers, shape.cross_rank)
+        case "mlp":
+            return NoInteraction()
+        case "linear":
+            return Sum()
+
+
+def _mlp(
+    widths: tuple[int, ...], name: str, policy: tf.keras.mixed_precision.Policy, activation: str | None = "relu"
+) -> tf.keras.Sequential:
     # He's initialisation is the one made for ReLU (He et al. 2015); narrow stacks die less often under it.
     layers = [
-        tf.keras.layers.Dense(width, "relu", kernel_initializer="he_normal", dtype=policy) for width in widths[1:]
+        tf.keras.layers.Dense(width, activation, kernel_initializer="he_normal", dtype=policy) for width in widths[1:]
     ]
     return tf.keras.Sequential([tf.keras.Input((widths[0],)), *layers], name=name)

@@ -1,4 +1,4 @@
-"""How a DLRM's vectors interact: dot products of all pairs (DLRM), or a cross network (DCN-v2)."""
+"""How a DLRM's vectors interact: dot products of all pairs (DLRM), a cross network (DCN-v2), or not at all."""
 
 import numpy as np
 import tensorflow as tf
@@ -44,8 +44,27 @@ class CrossInteraction(tf.keras.layers.Layer):
 
     def call(self, bottom: tf.Tensor, vectors: tf.Tensor) -> tf.Tensor:
         """[batch, (n + 1) dim] of the bottom vector [batch, dim] and the embeddings [batch, n, dim]."""
-        side_by_side = tf.reshape(vectors, (-1, vectors.shape[1] * vectors.shape[2]))
-        return self.network(tf.concat([bottom, side_by_side], axis=1))
+        return self.network(_side_by_side(bottom, vectors))
+
+
+class NoInteraction(tf.keras.layers.Layer):
+    """All vectors side by side."""
+
+    def call(self, bottom: tf.Tensor, vectors: tf.Tensor) -> tf.Tensor:
+        """[batch, (n + 1) dim] of the bottom vector [batch, dim] and the embeddings [batch, n, dim]."""
+        return _side_by_side(bottom, vectors)
+
+
+class Sum(tf.keras.layers.Layer):
+    """The sum of all vectors: of one number each, the logit of a linear model."""
+
+    def call(self, bottom: tf.Tensor, vectors: tf.Tensor) -> tf.Tensor:
+        """[batch, dim] of the bottom vector [batch, dim] and the embeddings [batch, n, dim]."""
+        return bottom + tf.reduce_sum(vectors, axis=1)
+
+
+def _side_by_side(bottom: tf.Tensor, vectors: tf.Tensor) -> tf.Tensor:
+    return tf.concat([bottom, tf.reshape(vectors, (-1, vectors.shape[1] * vectors.shape[2]))], axis=1)
 
 
 def _with_dots(bottom: tf.Tensor, vectors: tf.Tensor) -> tf.Tensor:

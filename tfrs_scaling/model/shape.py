@@ -43,16 +43,25 @@ class Shape:
     def interacted_width(self, schema: Schema) -> int:
         """Width of the interaction's output."""
         vectors = 1 + len(schema.categorical)
-        if self.architecture == "cross":
-            return vectors * self.embedding_dim
-        return self.embedding_dim + vectors * (vectors - 1) // 2
+        match self.architecture:
+            case "dot":
+                return self.embedding_dim + vectors * (vectors - 1) // 2
+            case "linear":
+                return 1
+        return vectors * self.embedding_dim
 
 
 def baseline_shape(model: Model, schema: Schema) -> Shape:
-    """The shape at multiplier 1: a table of ``cardinality`` rows per categorical feature."""
+    """The shape at multiplier 1: a table of ``cardinality`` rows per categorical feature.
+
+    A linear model has as many rows, of one number, and no other layer than the one of the dense features.
+    """
+    rows = tuple(feature.cardinality for feature in schema.categorical)
+    if model.architecture == "linear":
+        return Shape(rows, embedding_dim=1, bottom=(), interaction=0, overarch=(), architecture="linear")
     tables = [model.tables.get(feature.name, Table()) for feature in schema.categorical]
     return Shape(
-        table_rows=tuple(feature.cardinality for feature in schema.categorical),
+        table_rows=rows,
         embedding_dim=model.embedding_dim,
         bottom=model.bottom,
         interaction=model.interaction,

@@ -67,6 +67,8 @@ class Trial:
 
     def embedding_dim(self, config: Config) -> int:
         """The embedding dimension of the trial's model, whatever the data."""
+        if self.architecture_in(config) == "linear":
+            return 1
         multiplier = self.multiplier if self.scheme == "H" else self.dim_multiplier
         return scaled_size(config.model.embedding_dim, multiplier)
 

@@ -36,6 +36,7 @@ MIXED = Schema(
     (DenseFeature("x"), DenseFeature("z")),
 )
 MIXED_SHAPE = Shape((5, 4, 3, 6), 4, (5,), 6, (7, 3), table_dims=(4, 2, 3, 2), pooling=("mean", "sum", "mean", "mean"))
+LINEAR_SHAPE = Shape((5, 4, 3, 6), 1, (), 0, (), architecture="linear")
 
 
 def mixed_batch(rows: int, seed: int = 0) -> dict[str, tf.Tensor]:
@@ -95,6 +96,26 @@ class DLRMTest(tf.test.TestCase, parameterized.TestCase):
         expected = (top @ model.logit.kernel.numpy() + model.logit.bias.numpy())[:, 0]
         self.assertAllClose(model(data), expected, rtol=1e-5, atol=1e-6)
 
+    def test_linear_logits_equal_a_numpy_model(self) -> None:
+        model, data = self.built(LINEAR_SHAPE, MIXED), mixed_batch(9)
+        a, m, b, c = (table.numpy()[:, 0] for table in model.embedding.embeddings())
+        (layer,) = model.bottom.layers
+        logits = data["dense"].numpy() @ layer.kernel.numpy()[:, 0] + layer.bias.numpy()[0]
+        ids = data["ids"].numpy()
+        logits += a[ids[:, 0]] + b[ids[:, 4]] + c[ids[:, 5]]
+        logits += [np.mean([m[i] for i in row if i >= 0]) for row in ids[:, 1:4]]
+        self.assertLess(logits.min(), 0)  # nothing is cut off at 0
+        self.assertAllClose(model(data), logits, rtol=1e-5, atol=1e-6)
+
+    def test_mlp_sees_the_vectors_side_by_side(self) -> None:
+        model, data = self.built(dataclasses.replace(SHAPE, architecture="mlp")), batch(6)
+        table_a, table_b = (table.numpy() for table in model.embedding.embeddings())
+        a, b = table_a[data["ids"].numpy()[:, 0]], table_b[data["ids"].numpy()[:, 1]]
+        vectors = np.concatenate([stack(model.bottom, data["dense"].numpy()), a, b], 1)
+        top = stack(model.overarch, stack(model.interaction, vectors))
+        expected = (top @ model.logit.kernel.numpy() + model.logit.bias.numpy())[:, 0]
+        self.assertAllClose(model(data), expected, rtol=1e-5, atol=1e-6)
+
     def test_without_interaction_layer_the_overarch_sees_the_dots(self) -> None:
         model = self.built(Shape((3, 4), 2, (3,), 0, (3,)))
         self.assertEqual(model.overarch.layers[0].kernel.shape, (2 + 3, 3))
@@ -111,6 +132,8 @@ class DLRMTest(tf.test.TestCase, parameterized.TestCase):
         ("mixed_dimensions", MIXED_SHAPE, MIXED, mixed_batch),
         ("cross", dataclasses.replace(MIXED_SHAPE, architecture="cross", cross_layers=2), MIXED, mixed_batch),
         ("cross_low_rank", dataclasses.replace(SHAPE, architecture="cross", cross_rank=2), SCHEMA, batch),
+        ("mlp", dataclasses.replace(MIXED_SHAPE, architecture="mlp"), MIXED, mixed_batch),
+        ("linear", LINEAR_SHAPE, MIXED, mixed_batch),
     )
     def test_gradients_equal_finite_differences_in_float64(self, shape: Shape, schema: Schema, rows: Any) -> None:
         tf.keras.backend.set_floatx("float64")

@@ -4,7 +4,7 @@ import fractions
 import tensorflow as tf
 
 from tests.helpers.studies import CONFIGS
-from tfrs_scaling.config import read_config
+from tfrs_scaling.config import Model, Table, read_config
 from tfrs_scaling.fit.schemes import SCALED
 from tfrs_scaling.input.schema import CategoricalFeature, Schema
 from tfrs_scaling.model.shape import Shape, baseline_shape, scale
@@ -34,6 +34,12 @@ class ShapeTest(tf.test.TestCase):
             scaled = scale(cross, scheme, fractions.Fraction(1, 2))
             self.assertEqual((scaled.embedding_dim, scaled.cross_layers, scaled.cross_rank), (16, 2, 4))
         self.assertEqual(scale(cross, "H", fractions.Fraction(2)).interacted_width(FEATURES), 5 * 32)
+
+    def test_linear_model_has_a_number_for_each_row_and_no_hidden_layer(self) -> None:
+        model = Model(16, (64,), 8, (32,), architecture="linear", tables={"c1": Table(dim=4)})
+        shape = baseline_shape(model, FEATURES)
+        self.assertEqual(shape, Shape((10, 11, 12, 13), 1, (), 0, (), architecture="linear"))
+        self.assertEqual((shape.bottom_widths(FEATURES), shape.interacted_width(FEATURES)), ((1, 1), 1))
 
     def test_overarch_alone(self) -> None:
         self.assertEqual(
