@@ -5,8 +5,9 @@ from collections.abc import Callable
 import numpy as np
 import tensorflow as tf
 
+from tfrs_scaling.input.manifest import SplitName
 from tfrs_scaling.input.schema import Schema
-from tfrs_scaling.input.shards import PADDING, ClickData, SplitName, parse_record, record_bytes
+from tfrs_scaling.input.shards import PADDING, ClickData, parse_record, record_bytes
 
 Batch = dict[str, tf.Tensor]
 READ_BYTES = 256 << 10  # buffer size of a file, TFRecordDataset's default

@@ -7,7 +7,8 @@ import tensorflow as tf
 
 from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.common.locations import fingerprint, join, opened
-from tfrs_scaling.input.shards import PADDING, REJECTED, SPLITS, ClickData, Shard, Split, parse_record
+from tfrs_scaling.input.manifest import SPLITS, Shard, Split
+from tfrs_scaling.input.shards import PADDING, REJECTED, ClickData, parse_record
 
 _ADVICE = "prepare the data again"
 

@@ -12,10 +12,11 @@ import tensorflow as tf
 
 from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.input.describe.frequency import Collisions, Tally, Zipf, collisions, fit_zipf, thinned
+from tfrs_scaling.input.manifest import SPLITS, Manifest, SplitName, describe
 from tfrs_scaling.input.prepare.hashing import MISSING, hash_values
 from tfrs_scaling.input.prepare.rows import ID_BITS
 from tfrs_scaling.input.schema import CategoricalFeature, scaled_size
-from tfrs_scaling.input.shards import PADDING, SPLITS, ClickData, Manifest, SplitName, describe, parse_record
+from tfrs_scaling.input.shards import PADDING, ClickData, parse_record
 
 MULTIPLIERS = (Fraction(1, 64), Fraction(1, 16), Fraction(1, 4), Fraction(1))
 BINS = 50

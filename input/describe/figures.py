@@ -9,7 +9,7 @@ from bokeh.models import ColumnDataSource, FixedTicker, Label, LegendItem, Span
 from tfrs_scaling.common.figures import INK, MUTED, add_legend, blank_figure, human_ticks, log_ticks, tint
 from tfrs_scaling.common.palette import BLUE, GREEN, VERMILION, Colours
 from tfrs_scaling.input.describe.description import FeatureSummary, TimeBin
-from tfrs_scaling.input.shards import SPLITS, SplitName
+from tfrs_scaling.input.manifest import SPLITS, SplitName
 
 _SPLIT_COLOURS: dict[SplitName, Colours] = {
     "train": BLUE,

@@ -10,7 +10,7 @@ from tfrs_scaling.common.page import render_page
 from tfrs_scaling.common.words import UNKNOWN, human, number, share
 from tfrs_scaling.input.describe.description import BINS, MULTIPLIERS, Description, FeatureSummary, Rate, TimeBin
 from tfrs_scaling.input.describe.figures import SPLIT_NAMES, curve_figure, time_figure, time_unit
-from tfrs_scaling.input.shards import SplitName
+from tfrs_scaling.input.manifest import SplitName
 
 _NOTABLE = 0.05
 

@@ -22,6 +22,7 @@ from apache_beam.pvalue import AsDict, AsSingleton
 from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.common.locations import join, opened
 from tfrs_scaling.input.logs.values.cells import Rejected, Rejects
+from tfrs_scaling.input.manifest import SPLITS, SplitName
 from tfrs_scaling.input.prepare.census import KEPT, Census
 from tfrs_scaling.input.prepare.encoding import ValueCounts, Vocabulary, WrittenShard, count_values, write_rows
 from tfrs_scaling.input.prepare.publish import Prepared
@@ -38,7 +39,6 @@ from tfrs_scaling.input.prepare.spill import (
 )
 from tfrs_scaling.input.prepare.split import DROPPED, Decisions, Request, check_counts, count_splits, decide
 from tfrs_scaling.input.schema import Schema
-from tfrs_scaling.input.shards import SPLITS, SplitName
 
 # The values of a feature are counted in 2**VALUE_RANGE_BITS ranges of their hashes, on different machines.
 VALUE_RANGE_BITS = 6

@@ -4,11 +4,12 @@ import dataclasses
 
 import numpy as np
 
+from tfrs_scaling.input.manifest import Shard, SplitName
 from tfrs_scaling.input.prepare.hashing import MISSING
 from tfrs_scaling.input.prepare.rows import NO_CODE, Rows
 from tfrs_scaling.input.prepare.split import Decisions
 from tfrs_scaling.input.schema import CategoricalFeature, Schema
-from tfrs_scaling.input.shards import PADDING, Shard, SplitName, write_shard
+from tfrs_scaling.input.shards import PADDING, write_shard
 
 
 @dataclasses.dataclass(frozen=True)

@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import fcntl
+import logging
 import math
 import os
 import shutil
@@ -17,14 +18,9 @@ from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.common.inert import inert_line
 from tfrs_scaling.common.locations import is_remote, join, opened, size
 from tfrs_scaling.input.logs.values.cells import Rejected
-from tfrs_scaling.input.prepare.encoding import WrittenShard
-from tfrs_scaling.input.prepare.leaks import telling_features
-from tfrs_scaling.input.prepare.split import Decisions
-from tfrs_scaling.input.schema import Schema
-from tfrs_scaling.input.shards import (
+from tfrs_scaling.input.manifest import (
     FORMAT_VERSION,
     MANIFEST,
-    REJECTED,
     SPLITS,
     Bayes,
     Manifest,
@@ -32,8 +28,12 @@ from tfrs_scaling.input.shards import (
     Split,
     SplitName,
     short_hash,
-    write_tfds_metadata,
 )
+from tfrs_scaling.input.prepare.encoding import WrittenShard
+from tfrs_scaling.input.prepare.leaks import telling_features
+from tfrs_scaling.input.prepare.split import Decisions
+from tfrs_scaling.input.schema import Schema
+from tfrs_scaling.input.shards import REJECTED
 
 _INNER_DRAFT = ".partial"
 WRITE_ERRORS = (OSError, tf.errors.OpError)
@@ -248,6 +248,13 @@ def _bayes(test: Split, written: list[WrittenShard]) -> Bayes:
 
 
 def _write_metadata(draft: str, manifest: Manifest) -> None:
+    try:
+        from tfrs_scaling.input.tfds_metadata import write_tfds_metadata  # takes a second, and does not load everywhere
+    except Exception as error:  # whatever a library of its own raises: protobuf's VersionError is derived from nothing
+        logging.getLogger(__name__).warning(
+            "TensorFlow Datasets does not load here (%s), so it cannot open these data; nothing else needs it", error
+        )
+        return
     if not is_remote(draft):
         write_tfds_metadata(Path(draft), manifest)
         return

@@ -7,10 +7,10 @@ from typing import Any, Protocol
 
 from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.input.logs.values.cells import Log, Piece
+from tfrs_scaling.input.manifest import RawFile, short_hash
 from tfrs_scaling.input.prepare.rows import ParsedRows, RowParser
 from tfrs_scaling.input.prepare.synthetic import Synthetic, block_count, make_teacher, rows_of_block
 from tfrs_scaling.input.schema import Schema
-from tfrs_scaling.input.shards import RawFile, short_hash
 
 
 class Source(Protocol):

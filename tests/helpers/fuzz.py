@@ -21,10 +21,11 @@ from tfrs_scaling.config import read_config
 from tfrs_scaling.fit.runs.run_table import read_runs, write_runs
 from tfrs_scaling.input.check import check
 from tfrs_scaling.input.logs.formats import open_log
+from tfrs_scaling.input.manifest import MANIFEST
 from tfrs_scaling.input.prepare.prepare import prepare
 from tfrs_scaling.input.prepare.sources import LogSource
 from tfrs_scaling.input.schema import CategoricalFeature, DenseFeature, Schema
-from tfrs_scaling.input.shards import MANIFEST, ClickData
+from tfrs_scaling.input.shards import ClickData
 
 SCHEMA = Schema(
     "click",

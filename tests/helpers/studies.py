@@ -12,21 +12,12 @@ from tfrs_scaling.common.locations import join
 from tfrs_scaling.common.strict_yaml import validated
 from tfrs_scaling.config import Config
 from tfrs_scaling.input import shards
+from tfrs_scaling.input.manifest import FORMAT_VERSION, MANIFEST, Manifest, RawFile, Split, SplitName, short_hash
 from tfrs_scaling.input.prepare.prepare import prepare
 from tfrs_scaling.input.prepare.rows import ParsedRows, Rows
 from tfrs_scaling.input.prepare.sources import SyntheticSource
 from tfrs_scaling.input.schema import CategoricalFeature, Schema
-from tfrs_scaling.input.shards import (
-    FORMAT_VERSION,
-    MANIFEST,
-    ClickData,
-    Manifest,
-    RawFile,
-    Split,
-    SplitName,
-    short_hash,
-    write_shard,
-)
+from tfrs_scaling.input.shards import ClickData, write_shard
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 CONFIGS = REPOSITORY / "tuner_configs"

@@ -18,11 +18,12 @@ from tensorflow.python.data.experimental.ops import distribute
 
 from tests.helpers.studies import RowsSource, stored
 from tfrs_scaling.input.batches import batches
+from tfrs_scaling.input.manifest import SPLITS, SplitName
 from tfrs_scaling.input.prepare.prepare import prepare
 from tfrs_scaling.input.prepare.rows import NO_CODE, Rows
 from tfrs_scaling.input.prepare.split import Sizes
 from tfrs_scaling.input.schema import CategoricalFeature, DenseFeature, Schema
-from tfrs_scaling.input.shards import SPLITS, ClickData, SplitName
+from tfrs_scaling.input.shards import ClickData
 from tfrs_scaling.training.isolation import run_isolated
 
 SCHEMA = Schema(

@@ -12,12 +12,12 @@ from absl.testing import parameterized
 from tests.helpers.studies import tiny_config
 from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.common.locations import fingerprint
-from tfrs_scaling.input import shards
 from tfrs_scaling.input.check import check
+from tfrs_scaling.input.manifest import MANIFEST, SPLITS
 from tfrs_scaling.input.prepare.prepare import prepare
 from tfrs_scaling.input.prepare.sources import SyntheticSource
 from tfrs_scaling.input.prepare.split import Sizes
-from tfrs_scaling.input.shards import SPLITS, ClickData
+from tfrs_scaling.input.shards import ClickData
 
 SHARD = "clicks-train.tfrecord-00001-of-00013"
 
@@ -50,7 +50,7 @@ class CheckTest(parameterized.TestCase, tf.test.TestCase):
         return folder
 
     def _manifest(self, folder: Path, change: Callable[[Any], None]) -> None:
-        path = folder / shards.MANIFEST
+        path = folder / MANIFEST
         content = json.loads(path.read_text())
         change(content)
         path.write_text(json.dumps(content))

@@ -17,12 +17,12 @@ from absl.testing import parameterized
 
 from tests.helpers.studies import RowsSource
 from tfrs_scaling.common.errors import InputError
-from tfrs_scaling.input import shards
+from tfrs_scaling.input.manifest import SPLITS, Manifest, RawFile, describe, short_hash
 from tfrs_scaling.input.prepare.prepare import prepare
 from tfrs_scaling.input.prepare.rows import NO_CODE, Rows
 from tfrs_scaling.input.prepare.split import Sizes
 from tfrs_scaling.input.schema import CategoricalFeature, DenseFeature, Schema
-from tfrs_scaling.input.shards import ClickData, Manifest, RawFile, describe, shard_count, short_hash
+from tfrs_scaling.input.shards import ClickData, shard_count
 
 SCHEMA = Schema(
     "click",
@@ -63,7 +63,7 @@ class ShardsTest(parameterized.TestCase, tf.test.TestCase):
         expected = {t: (y, i) for t, y, i in zip(log.time, log.label, _ids(log).tolist(), strict=True)}  # type: ignore[arg-type]
         builder = tfds.builder_from_directory(str(folder))
         seen = []
-        for split in shards.SPLITS:
+        for split in SPLITS:
             groups = list(tfds.as_numpy(builder.as_dataset(split=split, shuffle_files=False)))
             records = sum(shard.records for shard in manifest.splits[split].shards)
             self.assertEqual(builder.info.splits[split].num_examples, records)
@@ -228,7 +228,7 @@ class ShardsTest(parameterized.TestCase, tf.test.TestCase):
         about = describe(manifest)
         self.assertEqual(about["description"], "a.csv, b.csv, split at random")
         self.assertEqual(sum(about["rows"].values()), COUNT)
-        clicks = sum(about["rows"][name] * about["base_ctr"][name] for name in shards.SPLITS)
+        clicks = sum(about["rows"][name] * about["base_ctr"][name] for name in SPLITS)
         self.assertAllClose(clicks, int(_log().label.sum()))
         self.assertIsNone(about["bayes_ne"])
 

@@ -25,8 +25,9 @@ from tfrs_scaling.hardware import (
     usable_gpus,
 )
 from tfrs_scaling.input.batches import batches
+from tfrs_scaling.input.manifest import SPLITS
 from tfrs_scaling.input.schema import CategoricalFeature, Schema
-from tfrs_scaling.input.shards import SPLITS, ClickData
+from tfrs_scaling.input.shards import ClickData
 from tfrs_scaling.model.dlrm import DLRM
 from tfrs_scaling.model.embedding import TFRSEmbedding, ids_by_feature
 from tfrs_scaling.study.trials import Trial, all_trials

@@ -235,7 +235,8 @@ def _prepare_synthetic(config_path: Path, out: str, **options: Any) -> Any:
 def report_prepared(manifest: Any, out: str | Path) -> None:
     """Print what was prepared: splits, CTRs, and notes."""
     from tfrs_scaling.common.locations import join
-    from tfrs_scaling.input.shards import REJECTED, SPLIT_WORDS, SPLITS
+    from tfrs_scaling.input.manifest import SPLIT_WORDS, SPLITS
+    from tfrs_scaling.input.shards import REJECTED
 
     title = escape(f"{out}, split {SPLIT_WORDS[manifest.split_by]}")
     table = Table("split", "rows", "CTR", title=title, title_justify="left", min_width=60)

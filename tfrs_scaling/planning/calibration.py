@@ -15,10 +15,11 @@ import tensorflow as tf
 from tfrs_scaling.config import Config
 from tfrs_scaling.fit.schemes import BASELINE
 from tfrs_scaling.hardware import StrategyName, make_strategy
+from tfrs_scaling.input.manifest import MANIFEST, SPLITS, Split, SplitName
 from tfrs_scaling.input.prepare.prepare import prepare
 from tfrs_scaling.input.prepare.sources import SyntheticSource
 from tfrs_scaling.input.prepare.synthetic import Synthetic
-from tfrs_scaling.input.shards import MANIFEST, SPLITS, ClickData, Split, SplitName, parse_record, write_shard
+from tfrs_scaling.input.shards import ClickData, parse_record, write_shard
 from tfrs_scaling.planning.cost import TYPICAL, Measured, Speed, Work, fitted_speed
 from tfrs_scaling.planning.plan import PlannedTrial, rows_left
 from tfrs_scaling.study.export import read_scalars

@@ -8,8 +8,8 @@ from tfrs_scaling.common.words import gib
 from tfrs_scaling.config import Config
 from tfrs_scaling.fit.schemes import BASELINE
 from tfrs_scaling.hardware import StrategyName, count_cores, memory_limit, usable_gpus
+from tfrs_scaling.input.manifest import SPLITS, Manifest, Split
 from tfrs_scaling.input.schema import Schema
-from tfrs_scaling.input.shards import SPLITS, Manifest, Split
 from tfrs_scaling.model.accounting import parameters, training_memory
 from tfrs_scaling.model.shape import check_tables
 from tfrs_scaling.planning.cost import TYPICAL, Speed, Work, work_of

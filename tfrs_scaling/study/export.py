@@ -11,8 +11,8 @@ from tensorboard.util import tensor_util
 from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.config import Config
 from tfrs_scaling.fit.runs.screening import with_flags
+from tfrs_scaling.input.manifest import Manifest
 from tfrs_scaling.input.schema import Schema
-from tfrs_scaling.input.shards import Manifest
 from tfrs_scaling.model.accounting import forward_flops, parameters, training_flops
 from tfrs_scaling.study.search import Need, needs_of
 from tfrs_scaling.study.trials import Trial

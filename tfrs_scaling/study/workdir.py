@@ -35,7 +35,8 @@ from tfrs_scaling.study.attempts import Process, read_record
 
 if TYPE_CHECKING:  # these load TensorFlow or SciPy, which reading a folder does not need
     from tfrs_scaling.config import Config
-    from tfrs_scaling.input.shards import ClickData, Manifest
+    from tfrs_scaling.input.manifest import Manifest
+    from tfrs_scaling.input.shards import ClickData
 
 LIBRARIES = ("tensorflow", "tf-keras", "tensorflow-recommenders", "keras-tuner", "numpy", "scipy", "bokeh")
 
@@ -115,7 +116,7 @@ class Workdir:
         Raises:
             InputError: lists what differs.
         """
-        from tfrs_scaling.input.shards import describe
+        from tfrs_scaling.input.manifest import describe
 
         if self.study.exists():
             self.check(config, data)
@@ -169,7 +170,7 @@ class Workdir:
             InputError: the folder holds no study, or its files were edited by hand.
         """
         from tfrs_scaling.config import Config
-        from tfrs_scaling.input.shards import Manifest
+        from tfrs_scaling.input.manifest import Manifest
 
         config = validated(Config, self.read_study()["config"], f"{self.study}, config")
         return config, validated(Manifest, read_yaml(self.manifest), str(self.manifest))

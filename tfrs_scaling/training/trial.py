@@ -16,8 +16,9 @@ from tensorboard.plugins.hparams import api as hparams_api
 from tfrs_scaling.config import Config
 from tfrs_scaling.hardware import ALONE, StrategyName, Worker, make_strategy, this_worker
 from tfrs_scaling.input.batches import batches
+from tfrs_scaling.input.manifest import SplitName
 from tfrs_scaling.input.schema import Schema
-from tfrs_scaling.input.shards import ClickData, SplitName
+from tfrs_scaling.input.shards import ClickData
 from tfrs_scaling.model.accounting import parameters, training_flops
 from tfrs_scaling.model.dlrm import DLRM, initialise_again, make_model, stacks_tables
 from tfrs_scaling.model.embedding import ids_by_feature

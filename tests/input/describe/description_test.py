@@ -19,20 +19,9 @@ from scipy import stats
 from tfrs_scaling.cli.main import main
 from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.input.describe.description import Description, describe_data, wilson_interval
+from tfrs_scaling.input.manifest import FORMAT_VERSION, MANIFEST, SPLITS, Manifest, Split, SplitName, short_hash
 from tfrs_scaling.input.schema import CategoricalFeature, DenseFeature, Schema
-from tfrs_scaling.input.shards import (
-    FORMAT_VERSION,
-    MANIFEST,
-    ROWS_PER_RECORD,
-    SPLITS,
-    ClickData,
-    Manifest,
-    Split,
-    SplitName,
-    column_specs,
-    short_hash,
-    write_shard,
-)
+from tfrs_scaling.input.shards import ROWS_PER_RECORD, ClickData, column_specs, write_shard
 
 ROWS: dict[SplitName, int] = {"train": 6000, "validation": 400, "test": 900}
 CATEGORICAL = (CategoricalFeature("user", 500, "id"), CategoricalFeature("tags", 40, "vocabulary", 1, 3, "|"))

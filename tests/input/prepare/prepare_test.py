@@ -30,14 +30,14 @@ from tests.helpers.studies import (
     source_of,
 )
 from tfrs_scaling.common.errors import InputError
-from tfrs_scaling.input import shards
 from tfrs_scaling.input.check import check
 from tfrs_scaling.input.logs.text import TextLog
+from tfrs_scaling.input.manifest import MANIFEST, SPLITS, Manifest, RawFile, SplitName, describe
 from tfrs_scaling.input.prepare.prepare import prepare
 from tfrs_scaling.input.prepare.sources import LogSource
 from tfrs_scaling.input.prepare.split import Sizes
 from tfrs_scaling.input.schema import CategoricalFeature, DenseFeature, Schema
-from tfrs_scaling.input.shards import SPLITS, ClickData, Manifest, SplitName
+from tfrs_scaling.input.shards import REJECTED, ClickData
 
 
 def _by_shuffle_key(numbers: Any, seed: int = 0) -> list[int]:
@@ -86,7 +86,7 @@ class PrepareTest(parameterized.TestCase, tf.test.TestCase):
         schema = Schema("y", (CategoricalFeature("c", 9), CategoricalFeature("not", 3)), (DenseFeature("d"),))
         folder, manifest = self._from_csv("\n".join(["y,c,not,d", *rows]), schema)
         self.assertEqual(manifest.telling, {"not": 1.0, "d": 1.0})
-        self.assertRegex(shards.describe(manifest)["description"], "warning: d alone tells the label .AUC 1.000")
+        self.assertRegex(describe(manifest)["description"], "warning: d alone tells the label .AUC 1.000")
         path = str(folder.with_name("log.csv"))
         twice = prepare(LogSource(TextLog(schema, (path, path), ",")), folder.with_name("twice"))
         self.assertIn("log.csv and log.csv hold the same bytes: their rows are in the data 2 times", twice.warnings)
@@ -109,12 +109,12 @@ class PrepareTest(parameterized.TestCase, tf.test.TestCase):
         self.assertGreater(manifest.dropped, 500)
         self.assertEqual(sum(s.rows for s in manifest.splits.values()) + manifest.dropped, 3956)
         list(check(ClickData.open(folder)))
-        rejected = folder / shards.REJECTED
+        rejected = folder / REJECTED
         rejected.write_text("".join(rejected.read_text().splitlines(keepends=True)[:-1]))
         with self.assertRaisesRegex(InputError, "rejected.tsv: lists 43 rows, the manifest has 44"):
             list(check(ClickData.open(folder)))
-        text = (folder / shards.MANIFEST).read_text()
-        (folder / shards.MANIFEST).write_text(text.replace('"read": 4000', '"read": 4001'))
+        text = (folder / MANIFEST).read_text()
+        (folder / MANIFEST).write_text(text.replace('"read": 4000', '"read": 4001'))
         with self.assertRaisesRegex(InputError, "read: 4001 rows, and the splits hold"):
             ClickData.open(folder)
 
@@ -443,7 +443,7 @@ class PrepareTest(parameterized.TestCase, tf.test.TestCase):
         for source in (source_of(), source_of(numbered(0))):
             with self.assertRaisesRegex(InputError, "the log: no rows"):
                 prepare(source, folder)
-        named = RowsSource(BY_NUMBER, (), (shards.RawFile("a.csv", 0, ""), shards.RawFile("b.csv", 0, "")))
+        named = RowsSource(BY_NUMBER, (), (RawFile("a.csv", 0, ""), RawFile("b.csv", 0, "")))
         with self.assertRaisesRegex(InputError, r"a\.csv, b\.csv: no rows"):
             prepare(named, folder)
         with self.assertRaisesRegex(InputError, "the validation split is empty"):

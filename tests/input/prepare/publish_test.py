@@ -20,9 +20,11 @@ from tests.helpers import reference
 from tests.helpers.studies import folder_bytes, numbered, source_of, tiny_config
 from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.common.locations import join, opened
+from tfrs_scaling.input import tfds_metadata
 from tfrs_scaling.input.batches import batches
 from tfrs_scaling.input.check import check
 from tfrs_scaling.input.logs.text import TextLog
+from tfrs_scaling.input.manifest import SPLITS
 from tfrs_scaling.input.prepare import prepare as preparation
 from tfrs_scaling.input.prepare import publish as publishing
 from tfrs_scaling.input.prepare import spill
@@ -30,7 +32,7 @@ from tfrs_scaling.input.prepare.prepare import prepare
 from tfrs_scaling.input.prepare.sources import LogSource, SyntheticSource
 from tfrs_scaling.input.prepare.split import Sizes
 from tfrs_scaling.input.schema import CategoricalFeature, Schema
-from tfrs_scaling.input.shards import REJECTED, SPLITS, ClickData
+from tfrs_scaling.input.shards import REJECTED, ClickData
 
 
 def _held_out(count: int) -> int:
@@ -199,7 +201,7 @@ class PublishTest(parameterized.TestCase, tf.test.TestCase):
             (preparation, "count_splits", 0),
             (preparation, "write_rows", 0),
             (preparation, "write_rows", 2),
-            (publishing, "write_tfds_metadata", 0),
+            (tfds_metadata, "write_tfds_metadata", 0),
             (publishing, "_write_rejected", 0),
             (publishing, "_move", 0),
         ]
@@ -225,6 +227,18 @@ class PublishTest(parameterized.TestCase, tf.test.TestCase):
         prepare(source_of(numbered(500)), undisturbed)
         self.assertEqual(ClickData.open(folder).manifest, manifest)
         self.assertEqual(folder_bytes(folder), folder_bytes(undisturbed))
+
+    def test_data_are_whole_where_tensorflow_datasets_does_not_load(self) -> None:
+        folder, without = self._folder(), self._folder()
+        prepare(source_of(numbered(200)), folder)
+        broken = mock.patch.dict("sys.modules", {"tfrs_scaling.input.tfds_metadata": None})
+        with broken, self.assertLogs("tfrs_scaling.input.prepare.publish", "WARNING") as log:
+            prepare(source_of(numbered(200)), without)
+        self.assertIn("TensorFlow Datasets does not load here", log.output[0])
+        lacking = {"dataset_info.json", "features.json"}
+        self.assertEqual({*folder_bytes(folder)} - {*folder_bytes(without)}, lacking)
+        self.assertEqual(ClickData.open(without), ClickData(str(without), ClickData.open(folder).manifest))
+        self.assertEqual([*check(ClickData.open(without))], [*check(ClickData.open(folder))])
 
     # -- elsewhere
 

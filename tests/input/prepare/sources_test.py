@@ -11,9 +11,9 @@ import tensorflow as tf
 from tests.helpers.logs import synthetic_blocks
 from tests.helpers.studies import tiny_config
 from tfrs_scaling.input.logs.text import TextLog
+from tfrs_scaling.input.manifest import RawFile
 from tfrs_scaling.input.prepare.sources import LogSource, SyntheticSource
 from tfrs_scaling.input.schema import CategoricalFeature, DenseFeature, Schema
-from tfrs_scaling.input.shards import RawFile
 
 SCHEMA = Schema("y", (CategoricalFeature("c", 3, "id"),), (DenseFeature("d"),))
 

@@ -12,10 +12,10 @@ from scipy import stats
 
 from tests.helpers import reference
 from tfrs_scaling.common.errors import InputError
+from tfrs_scaling.input.manifest import SPLITS
 from tfrs_scaling.input.prepare.rows import Rows
 from tfrs_scaling.input.prepare.split import DROPPED, Decisions, Request, check_counts, count_splits, decide
 from tfrs_scaling.input.schema import CategoricalFeature, DenseFeature, Schema
-from tfrs_scaling.input.shards import SPLITS
 
 SCHEMA = Schema("click", (CategoricalFeature("c", 2, "id"),), time="ts")
 TRAIN, VALIDATION, TEST = range(3)

@@ -8,7 +8,8 @@ import tensorflow as tf
 
 from tests.helpers.studies import read_split, tiny_config, tiny_data
 from tfrs_scaling.config import Config
-from tfrs_scaling.input.shards import SPLITS, ClickData
+from tfrs_scaling.input.manifest import SPLITS
+from tfrs_scaling.input.shards import ClickData
 from tfrs_scaling.planning.calibration import Calibration, Machine, calibrate, excerpt, shapes_to_measure
 from tfrs_scaling.planning.cost import TYPICAL, RowSeconds, Speed, work_of
 from tfrs_scaling.planning.plan import plan_on

@@ -8,7 +8,7 @@ from tests.helpers.studies import CONFIGS, tiny_config, tiny_content, tiny_data
 from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.common.strict_yaml import validated
 from tfrs_scaling.config import Config, read_config
-from tfrs_scaling.input.shards import Split
+from tfrs_scaling.input.manifest import Split
 from tfrs_scaling.planning.cost import TYPICAL
 from tfrs_scaling.planning.plan import jobs_at_once, plan, plan_on, rows_left
 from tfrs_scaling.study.trials import all_trials

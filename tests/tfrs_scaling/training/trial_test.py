@@ -12,7 +12,8 @@ from tfrs_scaling.common.strict_yaml import validated
 from tfrs_scaling.config import Config, Precision
 from tfrs_scaling.fit.runs.run_table import TIMING_COLUMNS
 from tfrs_scaling.hardware import make_strategy
-from tfrs_scaling.input.shards import SPLITS, parse_record
+from tfrs_scaling.input.manifest import SPLITS
+from tfrs_scaling.input.shards import parse_record
 from tfrs_scaling.model.dlrm import DLRM, make_model
 from tfrs_scaling.study.export import MEASURED, read_scalars
 from tfrs_scaling.study.search import Need
