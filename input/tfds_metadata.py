@@ -2,10 +2,9 @@
 
 from pathlib import Path
 
-import tensorflow_datasets as tfds
-
 from tfrs_scaling.input.manifest import Manifest
 from tfrs_scaling.input.shards import column_specs
+from tfrs_scaling.input.tfds_library import tfds
 
 
 def write_tfds_metadata(folder: Path, manifest: Manifest) -> None:

@@ -101,7 +101,10 @@ def open_log(
             )
         schema = own_schema()
     if is_tfds:
-        from tfrs_scaling.input.logs.tfds import TfdsLog
+        try:
+            from tfrs_scaling.input.logs.tfds import TfdsLog
+        except Exception as error:  # whatever a library of its own raises
+            raise InputError(f"{name}: TensorFlow Datasets does not load here: {error}") from error
 
         return TfdsLog.open(name, schema, tfds_dir)
     return FORMATS[name].open(files if name == "movielens-1m" else find_files(files), schema, text)

@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import tensorflow as tf
-import tensorflow_datasets as tfds
 
 from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.input.logs.arrow import cells_of_lists, list_array
 from tfrs_scaling.input.logs.values.cells import TFDS_PREFIX, Cells, Piece, missing_column
 from tfrs_scaling.input.schema import Schema
+from tfrs_scaling.input.tfds_library import tfds
 
 BLOCK_ROWS = 1 << 16
 # No colon before the name: for a namespace, such as huggingface's, TFDS would download code and run it.

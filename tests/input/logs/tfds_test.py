@@ -210,7 +210,7 @@ class TfdsTest(parameterized.TestCase, tf.test.TestCase):
             def download_and_prepare(self) -> None:
                 raise ConnectionError("no route to files.grouplens.org")
 
-        with mock.patch.object(tfds, "builder", lambda *_, **__: Unreachable()):
+        with mock.patch.object(tfds.public_api, "builder", lambda *_, **__: Unreachable()):
             said = self._refused("tfds:movielens/1m-ratings")
         self.assertEqual(said, "tfds:movielens/1m-ratings: TFDS cannot provide it: no route to files.grouplens.org")
 

@@ -6,6 +6,7 @@
 import multiprocessing
 import os
 import shutil
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -231,8 +232,9 @@ class PublishTest(parameterized.TestCase, tf.test.TestCase):
     def test_data_are_whole_where_tensorflow_datasets_does_not_load(self) -> None:
         folder, without = self._folder(), self._folder()
         prepare(source_of(numbered(200)), folder)
-        broken = mock.patch.dict("sys.modules", {"tfrs_scaling.input.tfds_metadata": None})
+        broken = mock.patch.dict("sys.modules", {"tensorflow_datasets": None, "tfrs_scaling.input.tfds_library": None})
         with broken, self.assertLogs("tfrs_scaling.input.prepare.publish", "WARNING") as log:
+            sys.modules.pop("tfrs_scaling.input.tfds_metadata", None)
             prepare(source_of(numbered(200)), without)
         self.assertIn("TensorFlow Datasets does not load here", log.output[0])
         lacking = {"dataset_info.json", "features.json"}
