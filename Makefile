@@ -8,7 +8,7 @@ INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --con
 INSTALL_TFRS = @test $$(uname) != Darwin || $(INSTALL) --no-deps 'tensorflow-recommenders>=0.7.7'
 PYTEST = $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: help study test test-fast setup lint bench bench-truth clean
+.PHONY: help study test test-fast setup lint bench bench-truth notebooks clean
 
 help: ## list these targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -43,6 +43,13 @@ define benchmarks
 	$(BIN)/python -m $$(echo $${file%.py} | tr / .) --benchmark_filter=$(or $(word 2,$(subst /, ,$(NAME))),.) || exit 1; \
 done
 endef
+
+# What they hold already is replaced.
+notebooks: ## REPO=owner/name: write the address on GitHub into the notebooks, and badges into the README
+	@case "$(REPO)" in ?*/?*) ;; *) echo "say which repository: make notebooks REPO=owner/name"; exit 1;; esac
+	sed -i.old -E 's#(REPOSITORY = \\")[^\]*#\1https://github.com/$(REPO)#' colab/*.ipynb
+	sed -i.old -E 's#^(\| \[([a-z_]+)\]\(colab/[a-z_]+\.ipynb\))[^|]*#\1 [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/$(REPO)/blob/main/colab/\2.ipynb) #' README.md
+	@rm README.md.old colab/*.old
 
 clean: ## remove .venv and caches
 	rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache

@@ -109,6 +109,7 @@ def first_cell_does(name: str, colab: bool) -> list[str]:
     )
     transformer: Any = TransformerManager  # has no types
     code = transformer().transform_cell(next(c for c in notebook(name).cells if c.cell_type == "code").source)
+    code = code.replace('REPOSITORY = ""', 'REPOSITORY = "https://github.com/me/mine"')
     with mock.patch.dict(sys.modules, {"google.colab": types.ModuleType("google.colab")} if colab else {}):
         exec(code, {"get_ipython": lambda: shell})  # noqa: S102 -- ours
     return did
@@ -132,13 +133,23 @@ class ColabTest(tf.test.TestCase):
             self.assertTrue(installed)
             self.assertTrue(all(line.startswith("%pip install -q ") for line in installed))
 
-    def test_readme_links_the_repository_that_the_notebooks_clone(self) -> None:
-        readme = (REPOSITORY / "README.md").read_text()
+    def test_make_notebooks_writes_the_repository_s_address(self) -> None:
+        folder = Path(self.get_temp_dir()) / "copy"
+        shutil.copytree(REPOSITORY / "colab", folder / "colab")
+        for name in ("Makefile", "README.md"):
+            shutil.copy(REPOSITORY / name, folder)
+        refused = subprocess.run(["make", "notebooks"], cwd=folder, capture_output=True, text=True, check=False)
+        self.assertIn("make notebooks REPO=owner/name", refused.stdout)
+        for repository in ("me/first", "we/scaling-laws"):
+            subprocess.run(["make", "notebooks", f"REPO={repository}"], cwd=folder, capture_output=True, check=True)
+        readme = (folder / "README.md").read_text()
         for path in NOTEBOOKS:
-            clone = first_cell_does(path.stem, colab=True)[1]
-            owner = clone.removeprefix("!git clone -q https://github.com/").removesuffix("/tfrs_scaling")
-            link = f"https://colab.research.google.com/github/{owner}/tfrs_scaling/blob/main/colab/{path.name}"
-            self.assertIn(link, readme)
+            written = nbformat.read(folder / "colab" / path.name, 4)
+            self.assertIn('REPOSITORY = "https://github.com/we/scaling-laws"', "".join(c.source for c in written.cells))
+            link = f"https://colab.research.google.com/github/we/scaling-laws/blob/main/colab/{path.name}"
+            self.assertEqual(readme.count(link), 1)
+        self.assertNotIn("me/first", readme)
+        self.assertFalse([*folder.rglob("*.old")])
 
     def test_quickstart(self) -> None:
         folder, shown = quickstart()
