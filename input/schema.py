@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 import pydantic
 from pydantic.dataclasses import dataclass
 
+from tfrs_scaling.common.shipped import find_shipped
 from tfrs_scaling.common.strict_yaml import read_yaml, validated
 
 STRICT = pydantic.ConfigDict(extra="forbid", allow_inf_nan=False)
@@ -151,11 +152,12 @@ class Schema:
 
     @staticmethod
     def read(path: Path) -> "Schema":
-        """The schema in a JSON file.
+        """The schema in a JSON file, or of a name that comes with the package, such as ``movielens``.
 
         Raises:
             InputError: names the file, the key, and what is wrong.
         """
+        path = find_shipped(path, "schemas/*.json")
         return Schema.from_dict(read_yaml(path), str(path))
 
 

@@ -13,6 +13,7 @@ import pydantic
 from pydantic.dataclasses import dataclass
 
 from tfrs_scaling.common.errors import InputError
+from tfrs_scaling.common.shipped import find_shipped
 from tfrs_scaling.common.strict_yaml import parse_yaml, read_yaml, validated
 from tfrs_scaling.fit.schemes import SCALED, SCHEMES
 from tfrs_scaling.input.prepare.synthetic import Synthetic
@@ -263,7 +264,8 @@ def read_config(source: Path | str | Mapping[str, Any] | Config, overrides: Sequ
     """A validated configuration.
 
     Args:
-        source: a YAML file; or what one would hold; or a configuration.
+        source: a YAML file, or the name of one that comes with the package, such as ``smoke``; or what one would hold;
+            or a configuration.
         overrides: ``key.key=value`` texts, the value in YAML; each replaces the value in ``source``.
 
     Raises:
@@ -275,7 +277,8 @@ def read_config(source: Path | str | Mapping[str, Any] | Config, overrides: Sequ
         given = source.to_dict() if isinstance(source, Config) else dict(source)
         content, name = copy.deepcopy(given), "the configuration"
     else:
-        content, name = read_yaml(Path(source)), str(source)
+        path = find_shipped(Path(source), "*.yaml")
+        content, name = read_yaml(path), str(path)
     for override in overrides:
         _override(content, override)
     return validated(Config, content, f"{name} with --set" if overrides else name)

@@ -9,6 +9,9 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from tests.helpers.studies import REPOSITORY
+from tfrs_scaling.common.errors import InputError
+from tfrs_scaling.config import read_config
+from tfrs_scaling.input.schema import Schema
 
 # Packages whose files lie in the folder tensorflow/; two of them overwrite each other's.
 OWNERS = {
@@ -74,6 +77,20 @@ class PackagingTest(tf.test.TestCase):
                 if (needed.marker is None or needed.marker.evaluate({"extra": ""})) and name not in brought:
                     self.assertIn(name, there, package)
                     self.assertTrue(needed.specifier.contains(there[name]), f"{package}: {needed}")
+
+    def test_configurations_and_schemas_come_with_the_package_by_name(self) -> None:
+        setup = configparser.ConfigParser()
+        setup.read(REPOSITORY / "setup.cfg")
+        package = REPOSITORY / "tfrs_scaling"
+        patterns = setup["options.package_data"]["tfrs_scaling"].split(", ")
+        shipped = {path.name for pattern in patterns for path in package.glob(pattern)}
+        self.assertContainsSubset({"smoke.yaml", "study.yaml", "movielens.json"}, shipped)
+        self.assertEqual(read_config("smoke"), read_config(REPOSITORY / "tuner_configs" / "smoke.yaml"))
+        self.assertEqual(Schema.read(Path("movielens")).label, "label")
+        with self.assertRaisesRegex(InputError, "smok: there is no such file; with the package come bench, .*smoke"):
+            read_config("smok")
+        with self.assertRaisesRegex(InputError, "click: there is no such file; with the package come flights, movie"):
+            Schema.read(Path("click"))
 
     def test_documented_command_names_the_file(self) -> None:
         command = "pip install --no-deps -r tpu-constraints.txt -e ."
