@@ -3,7 +3,6 @@
 import dataclasses
 import json
 import math
-import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -24,29 +23,11 @@ from tfrs_scaling.input.logs.formats import TextOptions, open_log
 from tfrs_scaling.input.logs.jsonl import json_keys
 from tfrs_scaling.input.logs.leaks import NOTABLE_AUC, auc_alone
 from tfrs_scaling.input.logs.parquet import parquet_file
+from tfrs_scaling.input.logs.roles import take_label, take_time
 from tfrs_scaling.input.logs.text import looks_like_row, text_columns, unusual_separator
 from tfrs_scaling.input.logs.values.cells import Cells, read
-from tfrs_scaling.input.logs.values.times import BAD, LATEST, is_day_first, mixed_units, parse_times
 from tfrs_scaling.input.schema import LABEL_TEXTS, MAX_VALUES, NOTABLE_REPEATS, Schema, repeats_by_chance
 
-# In order of preference; names are compared in lower case with underscores.
-LABEL_NAMES = (
-    "label", "labels", "target", "y", "click", "clicked", "clicks", "is_click", "is_clicked", "clk", "is_clk",
-    "has_click", "was_clicked", "click_flag", "click_label", "ad_click", "ctr_label", "label_click", "is_attributed",
-    "converted", "conversion", "is_conversion", "is_converted", "purchased", "is_purchase", "purchase", "is_buy", "buy",
-    "bought", "is_like", "like", "liked", "long_view", "is_long_view", "is_favorite", "favorite", "response", "outcome",
-)  # fmt: skip
-RATING_NAMES = ("rating", "ratings", "score", "stars", "overall", "watch_ratio")
-_TIME = r"(ts|time|timestamp|time_stamp|date_?time|unix_?time|unix_?timestamp|review_time|utc)(_(ms|us|ns|s|sec|utc))?$"
-_DATE = r"(date|day|dt|hour|created_at|updated_at|logged_at|created|at)$"
-# From the names that say most to those that say least; numbers under the first are times of any origin.
-TIME_NAMES = tuple(map(re.compile, (rf"^(event_)?{_TIME}", rf"_{_TIME}", rf"^{_DATE}", rf"_{_DATE}")))
-# Durations, and moments of a user's or an item's life rather than of the row.
-OTHER_TIMES = re.compile(
-    r"(^|_)(watch|dwell|play|view|load|wait|response|session|stay)_time(_(ms|us|ns|s|sec))?$"
-    r"|(^|_)(sign_?up|birth|release|regist\w*|upload|publish\w*)_?(time|timestamp|ts|date|day|dt|at)(_|$)"
-)
-FIRST_EPOCH_SECOND = 10**8  # in 1973; smaller numbers are parts of a date, durations or counters
 SAMPLE_ROWS = 100_000
 
 
@@ -104,8 +85,8 @@ def infer(
         notes.append(
             f"{plural(len(malformed), 'malformed row')} skipped, the first in {malformed[0]}; prepare lists them"
         )
-    label_column = _take_label(found, label, label_at_least, path, notes)
-    _take_time(found, notes)
+    label_column = take_label(found, label, label_at_least, path, notes)
+    take_time(found, notes)
     is_text = text.columns is not None or file_kind(files[0], text.encoding) in ("csv", "jsonl")
     for column in found:
         if column.taken_as != "left out" or len(column.values) < 2:
@@ -271,118 +252,6 @@ def _header_is_row(columns: list[Column], file: str, text: TextOptions) -> bool:
     names = [column.name for column in columns]
     among_values = sum(column.name in column.values for column in columns)
     return looks_like_row(names) or 2 * among_values > len(names)
-
-
-def _take_label(columns: list[Column], label: str | None, at_least: float | None, path: str, notes: list[str]) -> str:
-    """Find the label; returns its name."""
-    labels = [c for c in columns if c.is_label()]
-    binary = [c for c in labels if not c.missing]
-    usual = [c for name in LABEL_NAMES for c in columns if c.plain_name == name]
-    if label is not None:
-        named = next((c for c in columns if c.name == label), None)
-        if named is None:
-            raise InputError(f"{path}: there is no column {label!r}; it has {', '.join(c.name for c in columns)}")
-    else:
-        ratings = [c for name in RATING_NAMES for c in columns if c.plain_name == name]
-        named = next((c for c in usual if c in binary), None) or next((c for c in usual if c in labels), None)
-        if named is None:  # a column of the right name with other values says more than one of 0 and 1 of another name
-            named = next((c for c in (*usual, *([] if binary and at_least is None else ratings)) if c.is_number), None)
-        if named is None and binary:
-            shown = listed(repr(c.name) for c in binary[:5])
-            raise InputError(
-                f"{path}: no column has a label's usual name, such as 'label' or 'click'; give --label NAME. "
-                f"Of 0 and 1 {'is' if len(binary) == 1 else 'are'} {shown}"
-            )
-        if named is None:
-            raise InputError(
-                f"{path}: no column holds only 0 and 1, so none can be the label; add such a column, or give --label "
-                "NAME and --label-at-least NUMBER for one of ratings"
-            )
-    if at_least is None and named in labels and named.missing:
-        notes.append(
-            f"warning: {named.name}: {plural(named.missing, 'row')} without a label, which prepare rejects: write 0 if "
-            f"no label means no click, or leave them out with --max-bad-rows {named.missing}"
-        )
-    if at_least is None and named not in labels:
-        shown = ", ".join(sorted(named.values)[:5])
-        advice = (
-            "; if numbers from a limit up are clicks, give it with --label-at-least (the schema's key "
-            f'"label_at_least"){": 1 where labels are -1 and 1" if named.low == -1 else ""}'
-            if named.is_number and not named.missing
-            else ""
-        )
-        raise InputError(
-            f"{path}, column {named.name!r}: a label is 0 or 1 in every row; this column holds {shown}"
-            + (f" and {named.missing:,} missing values" if named.missing else "")
-            + ("; if no value means no click, write 0 there" if named.missing and len(named.values) == 1 else "")
-            + advice
-        )
-    if at_least is not None and (not named.is_number or named.missing):
-        raise InputError(f"{path}, column {named.name!r}: --label-at-least needs a number in every row")
-    named.taken_as = "label"
-    return named.name
-
-
-def _take_time(columns: list[Column], notes: list[str]) -> None:
-    """Find the column of times."""
-    named = [c for c in columns if c.taken_as == "left out" and len(c.values) > 1 and _time_rank(c) < len(TIME_NAMES)]
-    found, others = [], []
-    for column in sorted(named, key=_time_rank):
-        why = _why_no_time(column, notes)
-        if why:
-            others.append(f"{column.name}: named like a time, but {why}")
-        else:
-            found.append(column)
-    if not found:
-        notes.append(
-            "no column of times found, so prepare will split at random; if there is one, name it in the schema as "
-            '"time"'
-        )
-        notes += others
-        return
-    found[0].taken_as = "time"
-    if any(map(is_day_first, found[0].values)):
-        notes.append(f"{found[0].name}: dates such as {min(found[0].values)} are read as day, month, year")
-    if len(found) > 1:
-        notes.append(
-            f"{found[0].name}: taken as the time of each row, by which prepare splits; it also could be "
-            f"{' or '.join(column.name for column in found[1:])}"
-        )
-
-
-def _time_rank(column: Column) -> int:
-    """The place of the first of ``TIME_NAMES`` that the column has; their number if it has none."""
-    matches = (rank for rank, names in enumerate(TIME_NAMES) if names.search(column.plain_name))
-    return next(matches, len(TIME_NAMES))
-
-
-def _why_no_time(column: Column, notes: list[str]) -> str:
-    """Why a column that is named like a time is none; empty if it is one. Mixed times are noted."""
-    if OTHER_TIMES.search(column.plain_name):
-        return 'its name is one of a duration or of another event; if it is when the row happened, name it as "time"'
-    if column.missing:
-        return f"{plural(column.missing, 'row')} of {column.rows:,} without a value, and every row needs one"
-    mixed: list[str] = []
-    if column.is_number:
-        times = _integers(column)
-        if _time_rank(column) > 0 and np.median(times) < FIRST_EPOCH_SECOND:
-            return 'its numbers are too small for times since 1970; if they grow with time, name it as "time"'
-        mixed = mixed_units(times)
-    else:
-        texts = sorted(column.values)
-        kinds = parse_times(pa.array(texts))[1]
-        if (kinds == BAD).any():
-            return f"not every row holds a time that is read ({texts[int(np.argmax(kinds == BAD))]!r})"
-        mixed = ["numbers", "dates"] if len(set(kinds.tolist())) > 1 else []
-    if mixed:
-        notes.append(
-            f"warning: {column.name}: {listed(mixed)} are mixed, and prepare refuses that: write all in one unit"
-        )
-    return ""
-
-
-def _integers(column: Column) -> np.ndarray:
-    return np.array([float(value) for value in column.values]).clip(-LATEST, LATEST).astype(np.int64)
 
 
 def _suspicions(sample: pa.Table, columns: list[Column], label: str, at_least: float | None) -> list[str]:
