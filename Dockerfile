@@ -1,0 +1,11 @@
+# docker build -t tfrs-scaling .                              for CPUs
+# docker build -t tfrs-scaling-gpu --build-arg EXTRAS=[gpu] . with CUDA's libraries, for NVIDIA GPUs (run with --gpus all)
+# docker run --rm -v "$PWD:/work" tfrs-scaling study smoke
+FROM python:3.12-slim
+ARG EXTRAS=""
+WORKDIR /opt/tfrs_scaling
+COPY . .
+RUN pip install --no-cache-dir --constraint constraints.txt ".${EXTRAS}" && useradd --create-home --uid 1000 study
+USER study
+WORKDIR /work
+ENTRYPOINT ["tfrs-scaling"]
