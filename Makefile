@@ -30,7 +30,7 @@ lint: .venv/installed-for-tests ## formatting, style, types, and which package m
 	$(BIN)/lint-imports --no-cache --no-logo
 	$(BIN)/mypy
 
-# NAME=dlrm runs dlrm_benchmark.py alone, NAME=dlrm/rows the benchmarks in it whose names contain "rows".
+# NAME=dlrm runs dlrm_benchmark.py alone, NAME=dlrm/rows the benchmarks in it whose names contain "rows"; FLAGS are its.
 bench: .venv/installed-for-tests ## speed, in 5 minutes; NAME=dlrm or NAME=dlrm/rows: a part of it
 	$(call benchmarks,speed)
 
@@ -40,7 +40,7 @@ bench-truth: .venv/installed-for-tests ## how often intervals and advice are rig
 define benchmarks
 @for file in tests/benchmarks/$(1)/$(or $(firstword $(subst /, ,$(NAME))),*)_benchmark.py; do \
 	test -e $$file || { echo "no $$file; there are: $(notdir $(wildcard tests/benchmarks/$(1)/*_benchmark.py))"; exit 1; }; \
-	$(BIN)/python -m $$(echo $${file%.py} | tr / .) --benchmark_filter=$(or $(word 2,$(subst /, ,$(NAME))),.) || exit 1; \
+	$(BIN)/python -m $$(echo $${file%.py} | tr / .) --benchmark_filter=$(or $(word 2,$(subst /, ,$(NAME))),.) $(FLAGS) || exit 1; \
 done
 endef
 

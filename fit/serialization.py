@@ -64,7 +64,7 @@ def _reader(kind: type[Fit]) -> Callable[[Any], Fit]:
             return content
         try:
             return kind.from_dict(content)
-        except AttributeError as error:  # a list where an object is expected
+        except (AttributeError, OverflowError) as error:  # a list where an object is expected, or 10**400
             raise ValueError(f"not a fit ({error})") from error
 
     return read

@@ -236,7 +236,7 @@ class StudyFits:
         try:
             text = Path(path).read_text(encoding="utf-8")
             content = json.loads(text)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise InputError(f"{path}: not readable as JSON ({error}); fit the runs again") from error
         if not isinstance(content, dict) or content.get("format") != FORMAT:
             raise InputError(f"{path}: not the fits of format {FORMAT}; fit the runs again")

@@ -40,15 +40,23 @@ def _clicks(data: ClickData, shard: Shard) -> int:
     rows = records = clicks = 0
     try:
         for record in tf.data.TFRecordDataset(path):
-            columns = parse_record(record, data.manifest.schema)
-            label, ids = columns["label"].numpy(), columns["ids"].numpy()
+            columns = {name: c.numpy() for name, c in parse_record(record, data.manifest.schema).items()}
+            label, ids = columns["label"], columns["ids"]
+            if len({len(column) for column in columns.values()}) > 1:
+                raise InputError(f"{path}, record {records}: its columns hold different numbers of rows; {_ADVICE}")
             if label.max(initial=0) > 1 or ids.min(initial=0) < PADDING:
                 raise InputError(f"{path}, record {records}: holds a label above 1 or a negative id; {_ADVICE}")
-            if "dense" in columns and not np.isfinite(columns["dense"].numpy()).all():
-                raise InputError(f"{path}, record {records}: holds a dense value that is not finite; {_ADVICE}")
+            for name in {"dense", "weight"} & set(columns):
+                if not np.isfinite(columns[name]).all() or (name == "weight" and columns[name].min(initial=0) < 0):
+                    raise InputError(
+                        f"{path}, record {records}: holds a {name} value that is not finite, or a negative weight; "
+                        f"{_ADVICE}"
+                    )
             rows, records, clicks = rows + len(label), records + 1, clicks + int(label.sum())
     except tf.errors.OpError as error:
         raise InputError(f"{path}, record {records}: cannot be read ({error.message}); {_ADVICE}") from None
+    except UnicodeDecodeError:  # TensorFlow, about a record that is not an example
+        raise InputError(f"{path}, record {records}: is not an example; {_ADVICE}") from None
     if sha256 != shard.sha256:
         raise InputError(f"{path}: its SHA-256 is {sha256}, the manifest has {shard.sha256}; {_ADVICE}")
     if (rows, records) != (shard.rows, shard.records):

@@ -5,6 +5,8 @@ import dataclasses
 import fractions
 import hashlib
 import json
+import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -22,15 +24,32 @@ from tfrs_scaling.input.schema import STRICT
 Architecture = Literal["dot", "cross", "mlp", "linear"]
 Precision = Literal["float32", "tf32", "bfloat16"]
 Width = Annotated[int, pydantic.Field(ge=1, le=2**20)]
+Widths = Annotated[tuple[Width, ...], pydantic.Field(max_length=100)]
+Rows = Annotated[int, pydantic.Field(ge=1, le=2**40)]
+Seed = Annotated[int, pydantic.Field(ge=0, lt=2**31)]
+BatchSize = Annotated[int, pydantic.Field(ge=1, le=2**24)]
+
+LARGEST_MULTIPLIER = 2**20
+LONGEST_MULTIPLIER = 40  # characters: it is part of the names of folders
+MOST_TRIALS = 100_000
+# An exponent of more digits would make a number that fills the memory.
+_NUMBER = re.compile(r"[-+]?[0-9._]+(/[0-9]+|[eE][-+]?[0-9]{1,2})?")
 
 
 def _multiplier(value: Any) -> fractions.Fraction:
+    text = str(value)
     try:
-        number = fractions.Fraction(str(value))
+        if len(text) > LONGEST_MULTIPLIER or not _NUMBER.fullmatch(text):
+            raise ValueError
+        number = fractions.Fraction(text)
     except (ValueError, ZeroDivisionError):
-        raise ValueError(f"{value!r} is not a multiplier: write 4, 0.25 or 1/4") from None
-    if isinstance(value, bool) or number <= 0 or number == 1:
+        raise ValueError(f"{text[:80]!r} is not a multiplier: write 4, 0.25 or 1/4") from None
+    if number <= 0 or number == 1:
         raise ValueError(f"{value!r}: a multiplier is above 0 and not 1 (the baseline itself is always trained)")
+    if not fractions.Fraction(1, LARGEST_MULTIPLIER) <= number <= LARGEST_MULTIPLIER:
+        raise ValueError(f"{value!r}: a multiplier is between 1/{LARGEST_MULTIPLIER} and {LARGEST_MULTIPLIER}")
+    if len(str(number)) > LONGEST_MULTIPLIER:
+        raise ValueError(f"{value!r}: has too many digits for the name of a folder; round it")
     return number
 
 
@@ -46,9 +65,8 @@ _Share = Annotated[fractions.Fraction, pydantic.PlainValidator(_share), pydantic
 _Epochs = Annotated[int, pydantic.Field(ge=2, le=1000)]
 # The type of a scheme's multipliers, by the kind in its row of SCHEMES.
 _MULTIPLIERS: dict[str, Any] = {
-    "size": tuple[_Multiplier, ...],
-    "share": tuple[_Share, ...],
-    "epochs": tuple[_Epochs, ...],
+    kind: Annotated[tuple[type_, ...], pydantic.Field(max_length=1000)]  # type: ignore[valid-type]
+    for kind, type_ in (("size", _Multiplier), ("share", _Share), ("epochs", _Epochs))
 }
 
 
@@ -56,8 +74,8 @@ _MULTIPLIERS: dict[str, Any] = {
 _LearningRates = Annotated[
     Annotated[Literal["auto"], pydantic.Tag("function-auto")]
     | Annotated[
-        tuple[Annotated[float, pydantic.Field(gt=0, le=1e3)], ...],
-        pydantic.Field(min_length=1),
+        tuple[Annotated[float, pydantic.Field(ge=1e-12, le=1e3)], ...],
+        pydantic.Field(min_length=1, max_length=1000),
         pydantic.Tag("function-list"),
     ],
     pydantic.Discriminator(lambda value: "function-auto" if isinstance(value, str) else "function-list"),
@@ -96,9 +114,9 @@ class Model:
     """
 
     embedding_dim: Width
-    bottom: tuple[Width, ...]
+    bottom: Widths
     interaction: Annotated[int, pydantic.Field(ge=0, le=2**20)]
-    overarch: tuple[Width, ...]
+    overarch: Widths
     architecture: Architecture = "dot"
     cross_layers: Annotated[int, pydantic.Field(ge=1, le=100)] = 3
     cross_rank: Annotated[int, pydantic.Field(ge=0, le=2**20)] = 0
@@ -134,28 +152,30 @@ class Training:
             TPU evaluates in batches of ``batch_size``.
     """
 
-    batch_size: Annotated[int, pydantic.Field(ge=1)]
+    batch_size: BatchSize
     learning_rates: _LearningRates
     schedule: Literal["constant", "linear", "cosine"] = "constant"
     table_optimizer: Literal["adagrad", "sgd"] = "adagrad"
     dense_optimizer: Literal["adagrad", "sgd", "adam"] = "adagrad"
-    dense_learning_rate: Annotated[float, pydantic.Field(gt=0, le=1e3)] | None = None
-    accumulator: Annotated[float, pydantic.Field(ge=0)] = 1e-8
-    embedding_range: Annotated[float, pydantic.Field(gt=0)] = 0.05
+    dense_learning_rate: Annotated[float, pydantic.Field(ge=1e-12, le=1e3)] | None = None
+    accumulator: Annotated[float, pydantic.Field(ge=0, le=1e6)] = 1e-8
+    embedding_range: Annotated[float, pydantic.Field(ge=1e-12, le=1e3)] = 0.05
     embedding_layer: Literal["stacked", "tfrs"] = "stacked"
     precision: Precision = "float32"
-    evaluation_batch_size: Annotated[int, pydantic.Field(ge=1)] = 4096
+    evaluation_batch_size: BatchSize = 4096
 
     def __post_init__(self) -> None:
-        if self.learning_rates != "auto" and len(set(self.learning_rates)) < len(self.learning_rates):
-            raise ValueError("learning_rates: a value is repeated")
+        if self.learning_rates != "auto":
+            alike = Counter(f"{rate:g}" for rate in self.learning_rates)
+            if repeated := [text for text, count in alike.items() if count > 1]:
+                raise ValueError(f"learning_rates: {repeated[0]} is repeated; six digits name a trial")
         if self.dense_optimizer == "adam" and self.dense_learning_rate is None:
             raise ValueError("dense_optimizer adam needs a dense_learning_rate of its own; 0.001 is usual")
         if self.embedding_layer == "tfrs" and self.table_optimizer == "adagrad" and self.accumulator == 0:
             raise ValueError("accumulator: TPUEmbedding (embedding_layer tfrs) refuses 0 for Adagrad; 1e-8 is as good")
 
 
-_Examples = Annotated[tuple[Annotated[int, pydantic.Field(ge=1)], ...], pydantic.Field(min_length=1)]
+_Examples = Annotated[tuple[Rows, ...], pydantic.Field(min_length=1, max_length=1000)]
 # One key per scheme that has multipliers of its own, in the order of SCHEMES; ``examples`` keeps its place before them.
 _Ladders: Any = dataclasses.make_dataclass(
     "_Ladders",
@@ -188,8 +208,8 @@ class Sweep(_Ladders):
     examples: _Examples
     VH: bool = False
     A: tuple[Architecture, ...] = ()
-    seeds: Annotated[tuple[Annotated[int, pydantic.Field(ge=0, lt=2**31)], ...], pydantic.Field(min_length=1)] = (0,)
-    feature_seed: Annotated[int, pydantic.Field(ge=0)] = 0
+    seeds: Annotated[tuple[Seed, ...], pydantic.Field(min_length=1, max_length=1000)] = (0,)
+    feature_seed: Seed = 0
 
     def __post_init__(self) -> None:
         if list(self.examples) != sorted(set(self.examples)):
@@ -235,6 +255,11 @@ class Config:
             raise ValueError(
                 f"sweep.A: {self.model.architecture} is model.architecture, which is always trained; name others"
             )
+        rates = 1 if self.training.learning_rates == "auto" else len(self.training.learning_rates)
+        own = {scheme: len(self.sweep.multipliers(scheme)) for scheme in SCALED}
+        shapes = 1 + len(self.sweep.A) + sum(own.values()) + self.sweep.VH * own["V"] * own["H"]
+        if (trials := shapes * rates * len(self.sweep.seeds)) > MOST_TRIALS:
+            raise ValueError(f"sweep: {trials:,} trials, more than {MOST_TRIALS:,}; leave some out")
         steps = self.ladder_steps
         if len(set(steps)) < len(steps):
             raise ValueError("sweep.examples: two sizes are the same number of whole batches")

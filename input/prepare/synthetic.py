@@ -33,7 +33,6 @@ from tfrs_scaling.input.schema import STRICT, CategoricalFeature, DenseFeature, 
 
 BLOCK_ROWS = 1 << 16
 BINS = 1 << 16  # of a feature's index; a power of two makes a number in [0, 1) times BINS exact
-Positive = Annotated[int, pydantic.Field(ge=1)]
 Spread = Annotated[float, pydantic.Field(ge=0, le=100)]
 
 
@@ -74,7 +73,7 @@ class Synthetic:
         seed: seed of the teacher and the rows.
     """
 
-    rows: Positive
+    rows: Annotated[int, pydantic.Field(ge=1, le=2**40)]
     features: Annotated[tuple[SyntheticFeature, ...], pydantic.Field(min_length=1)]
     dense: Annotated[int, pydantic.Field(ge=0, le=1000)] = 4
     ctr: Annotated[float, pydantic.Field(gt=0, lt=1)] = 0.25
@@ -83,7 +82,7 @@ class Synthetic:
     interaction_spread: Spread = 1.0
     dense_spread: Spread = 0.5
     drift: Spread = 0.0
-    drift_rows: Positive = 1_000_000
+    drift_rows: Annotated[int, pydantic.Field(ge=1, le=2**40)] = 1_000_000
     seed: Annotated[int, pydantic.Field(ge=0, lt=2**63)] = 0
 
     def __post_init__(self) -> None:

@@ -6,6 +6,7 @@ import io
 import json
 import re
 import tempfile
+import time
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import tensorflow as tf
 
+from tests.helpers.fuzz_state import StateFuzz
 from tests.helpers.logs import parsed
 from tests.helpers.planted import planted_study
 from tests.helpers.studies import CONFIGS
@@ -77,10 +79,14 @@ class Fuzz:
         self._data = {path.name: path.read_bytes() for path in (folder / "data").iterdir()}
         write_runs(planted_study(schemes="V"), folder / "runs.csv")
         self._tables = {"runs": (folder / "runs.csv").read_bytes(), "config": (CONFIGS / "smoke.yaml").read_bytes()}
-        self.kinds = [*self._inputs, "manifest", "shard", *self._tables]
+        self._state = StateFuzz(folder, mutated)
+        self._own_kinds = [*self._inputs, "manifest", "shard", *self._tables]
+        self.kinds = [*self._own_kinds, *self._state.kinds]
 
     def try_one(self, kind: str, seed: int) -> bool:
         """Whether the damaged input was still read; anything but an ``InputError`` and wrong counts are raised."""
+        if kind not in self._own_kinds:
+            return self._state.try_one(kind, seed)
         rng = np.random.default_rng([seed, self.kinds.index(kind)])
         try:
             if kind in ("manifest", "shard"):
@@ -178,16 +184,22 @@ def _tfrecord(path: Path) -> bytes:
     return path.read_bytes()
 
 
-def run(tries: int) -> dict[str, tuple[int, int]]:
-    """Per kind, how often it was damaged and how often it was still read, ``tries`` in all."""
+def run(tries: int, first: int = 0) -> dict[str, tuple[int, int]]:
+    """Per kind, how often it was damaged and how often it was still read: ``tries`` in all, seeded from ``first`` on.
+
+    Raises:
+        AssertionError: one of them took longer than ten seconds. What a reader raises, other than an ``InputError``, is
+            raised too; a note gives the seed.
+    """
     with tempfile.TemporaryDirectory() as folder:
         fuzz = Fuzz(Path(folder))
         kinds = fuzz.kinds
         counts = dict.fromkeys(kinds, (0, 0))
-        for seed in range(tries):
-            kind = kinds[seed % len(kinds)]
+        for seed in range(first, first + tries):
+            kind, began = kinds[seed % len(kinds)], time.monotonic()
             try:
                 read = fuzz.try_one(kind, seed)
+                assert time.monotonic() - began < 10, "takes too long"
             except BaseException as error:
                 error.add_note(f"{kind}, seed {seed}")
                 raise

@@ -4,15 +4,17 @@ import tensorflow as tf
 
 from tests.helpers import fuzz
 
+TRIES = 400
+
 
 class FuzzTest(tf.test.TestCase):
-    """Three hundred damaged inputs."""
-
     def test_damage_is_an_error_in_words_or_costs_its_rows_alone(self) -> None:
-        counts = fuzz.run(300)
-        self.assertEqual(sum(tried for tried, _ in counts.values()), 300)
+        counts = fuzz.run(TRIES)
+        self.assertEqual(sum(tried for tried, _ in counts.values()), TRIES)
         for kind in ("csv", "jsonl"):
             self.assertGreater(counts[kind][1], 8, counts)  # most damage costs a row
+        for kind in ("lock", "attempt.json"):  # a broken sign of life is none
+            self.assertEqual(*counts[kind], kind)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,10 @@
+import copy
 import fractions
 import textwrap
+import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import tensorflow as tf
 from absl.testing import parameterized
@@ -81,6 +85,34 @@ class ConfigTest(tf.test.TestCase, parameterized.TestCase):
         for wrong in (1, "2/2", 0, -2, "1/0", "half", True):
             with self.assertRaisesRegex(InputError, r"sweep\.V"):
                 validated(Config, tiny_content(V=[wrong]), "tiny")
+
+    def test_every_number_has_a_range(self) -> None:
+        """Numbers without end, of every kind, at every place of a whole configuration: refused, and at once."""
+        content = read_config(CONFIGS / "paper.yaml").to_dict()
+        content["training"] |= {"learning_rates": [0.01, 0.02], "dense_learning_rate": 0.1}
+        content["sweep"] |= {"V": ["1/2", 4], "H": [2], "N": ["1/2"], "E": [2], "F": ["1/3"]}
+        content["model"]["tables"] = {"x": {"dim": 4}}
+        content["synthetic"] = tiny_content()["synthetic"] | {"rank": 4, "ctr": 0.5, "drift": 1.0, "drift_rows": 9}
+        validated(Config, content, "whole")
+        places = list(_numbers(content))
+        self.assertGreater(len(places), 40)
+        started = time.monotonic()
+        for place in places:
+            for huge in (1e308, 10**400, 10**19, -1e308, 1e400, "1e99999999", "1e400", "9" * 50, "1/" + "9" * 30):
+                with self.assertRaises(InputError, msg=f"{place}: {huge}"):
+                    validated(Config, _replaced(content, place, huge), "changed")
+        self.assertLess(time.monotonic() - started, 30)
+
+    def test_names_of_trials_differ_and_fit(self) -> None:
+        content = tiny_content()
+        content["training"]["learning_rates"] = [0.0123456, 0.01234561]
+        with self.assertRaisesRegex(InputError, "learning_rates: 0.0123456 is repeated; six digits name a trial"):
+            validated(Config, content, "tiny")
+        with self.assertRaisesRegex(InputError, r"sweep\.V\[0\]: .* too many digits for the name of a folder"):
+            validated(Config, tiny_content(V=["0.1234567890123456789012345"]), "tiny")
+        with self.assertRaisesRegex(InputError, "sweep: 101,000 trials, more than 100,000"):
+            multipliers = [f"1/{number}" for number in range(2, 102)]
+            validated(Config, tiny_content(V=multipliers, seeds=list(range(1000))), "tiny")
 
     def test_adam_wants_a_learning_rate_of_its_own(self) -> None:
         content = tiny_content()
@@ -184,6 +216,24 @@ class ConfigTest(tf.test.TestCase, parameterized.TestCase):
         self.assertEqual(with_baseline["O"], powers(-8, 5))
         self.assertEqual(with_baseline["M"], powers(-3, 3))
         self.assertEqual(list(config.sweep.examples), [5_000_000 * 2**k for k in range(11)])
+
+
+def _numbers(content: Any, place: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """The places of all numbers, also of those written as text."""
+    if isinstance(content, dict | list):
+        for key, item in content.items() if isinstance(content, dict) else enumerate(content):
+            yield from _numbers(item, (*place, key))
+    elif type(content) in (int, float) or (isinstance(content, str) and content[0].isdigit()):
+        yield place
+
+
+def _replaced(content: Any, place: tuple[Any, ...], value: Any) -> Any:
+    changed = copy.deepcopy(content)
+    inner = changed
+    for key in place[:-1]:
+        inner = inner[key]
+    inner[place[-1]] = value
+    return changed
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from tfrs_scaling.cli.terminal import FilePath, FolderPath, located_errors, say, wait_for_tensorflow
-from tfrs_scaling.common.strict_yaml import read_yaml
+from tfrs_scaling.common.errors import InputError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -151,8 +151,10 @@ def _is_of_study(path: Path) -> bool:
 
 def _about(path: Path) -> dict[str, Any]:
     """What the study.json beside the runs.csv of a study says; empty for any other run table."""
-    study_path = path.with_name("study.json")
-    return dict(read_yaml(study_path)) if _is_of_study(path) and study_path.exists() else {}
+    from tfrs_scaling.study.workdir import Workdir
+
+    workdir = Workdir(path.parent)
+    return workdir.read_study() if _is_of_study(path) and workdir.study.exists() else {}
 
 
 def _images(
@@ -165,11 +167,14 @@ def _images(
 
 
 def _fitted(workdir: Any) -> "tuple[pd.DataFrame, StudyFits]":
-    """The run table and its fits, fitted again if another version of this program wrote them."""
+    """The run table and its fits, fitted again if they are damaged or another version of this program wrote them."""
     from tfrs_scaling.fit.runs.run_table import read_runs
-    from tfrs_scaling.fit.study import FORMAT, StudyFits
+    from tfrs_scaling.fit.study import StudyFits
 
-    if workdir.fits.exists() and read_yaml(workdir.fits).get("format") not in (None, FORMAT):
-        say(f"{workdir.fits}: of another version, so the runs are fitted again")
-        fit_runs(workdir.runs)
-    return read_runs(workdir.runs), StudyFits.read(workdir.fits)
+    runs = read_runs(workdir.runs)
+    try:
+        return runs, StudyFits.read(workdir.fits)
+    except InputError as error:
+        say(f"note: {error}: doing so now")
+    fit_runs(workdir.runs)
+    return runs, StudyFits.read(workdir.fits)

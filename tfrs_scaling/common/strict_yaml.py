@@ -104,6 +104,33 @@ def read_yaml(path: Path) -> dict[str, Any]:
     return parse_mapping(content, str(path))
 
 
+def read_state(cls: type[T], path: Path, remedy: str) -> T:
+    """What this program wrote into a JSON file, as ``validated`` makes it; the file may be damaged, or a stranger's.
+
+    Args:
+        cls: a (pydantic) dataclass, or a type of mapping.
+        path: the file.
+        remedy: what the user can do about a file that is not as it was written.
+
+    Raises:
+        InputError: the file cannot be read, or holds something else; ends with the remedy.
+        FileNotFoundError: there is none.
+    """
+    try:
+        content = json.loads(path.read_bytes(), object_pairs_hook=_once, parse_constant=_refused)
+        if not isinstance(content, dict):
+            raise InputError(f"{path}: should hold an object, holds {_kind(content)}")
+        return validated(cls, content, str(path))
+    except InputError as error:
+        raise InputError(f"{error}; {remedy}") from None
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}; {remedy}") from None
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path}: not JSON: {error}; {remedy}") from None
+
+
 def parse_mapping(content: bytes, source: str) -> dict[str, Any]:
     """The mapping in the bytes of a YAML or JSON file.
 

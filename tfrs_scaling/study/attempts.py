@@ -8,11 +8,8 @@ attempts at one trial (a worker presumed dead may only have been slow) one is ke
 TensorFlow.
 """
 
-import contextlib
 import dataclasses
 import errno
-import json
-import math
 import os
 import platform
 import shutil
@@ -21,12 +18,15 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import psutil
+import pydantic
+from pydantic.dataclasses import dataclass
 
 from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.common.files import write_json
+from tfrs_scaling.common.strict_yaml import read_state
 
 BEAT_SECONDS = 5.0
 # A worker that shows no activity for this long counts as dead. A network file system may show changes a minute late.
@@ -34,37 +34,45 @@ LOST_SECONDS = 120.0
 DEBRIS_SECONDS = 24 * 3600.0
 
 
-@dataclasses.dataclass(frozen=True)
+STATE = pydantic.ConfigDict(extra="forbid", allow_inf_nan=False)
+Seconds = Annotated[float, pydantic.Field(ge=0, le=1e12)]
+Number = Annotated[int, pydantic.Field(ge=0, le=2**62)]
+# What a file names as one is the name of a folder.
+TrialId = Annotated[str, pydantic.Field(pattern=r"^[^/\x00]{1,255}$")]
+
+
+@dataclass(frozen=True, config=STATE)
 class Process:
     """A process, described so that others can tell whether it is still alive.
 
     Attributes:
         space: the machine's boot and PID namespace, within which ids are unique. Containers may share a host's name.
-        started: Unix time; ids are reused.
+        started: when it started, since ids are reused: in ticks since boot, which no step of the clock changes; Unix
+            time where the system does not tell them.
     """
 
     host: str
     space: str
-    pid: int
+    pid: Annotated[int, pydantic.Field(ge=1, lt=2**31)]
     started: float
 
     @classmethod
     def this(cls) -> "Process":
         """The calling process."""
-        return cls(platform.node(), _space(), os.getpid(), psutil.Process().create_time())
+        return cls(platform.node(), _space(), os.getpid(), _started(os.getpid()))
 
     def is_alive(self) -> bool | None:
         """Whether it is alive; None if it cannot be seen from here."""
         if (self.host, self.space) != (platform.node(), _space()):
             return None
         try:
-            found = psutil.Process(self.pid)
-            return abs(found.create_time() - self.started) < 1 and found.status() != psutil.STATUS_ZOMBIE
-        except psutil.NoSuchProcess:
+            is_zombie = psutil.Process(self.pid).status() == psutil.STATUS_ZOMBIE
+            return _started(self.pid) == self.started and not is_zombie
+        except (psutil.NoSuchProcess, FileNotFoundError, ProcessLookupError):
             return False
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclass(frozen=True, config=STATE)
 class Attempt:
     """What attempt.json says.
 
@@ -76,24 +84,22 @@ class Attempt:
         beat: how often it has been written; grows while the process lives.
     """
 
-    trial_id: str
+    trial_id: TrialId
     worker: str
     process: Process
-    began: float
-    at: float
-    beat: int = 0
-    examples: int = 0
-    examples_per_second: float = 0.0
+    began: Seconds
+    at: Seconds
+    beat: Number = 0
+    examples: Number = 0
+    examples_per_second: Seconds = 0.0
 
     @classmethod
-    def read(cls, path: Path) -> "Attempt":
-        """The attempt that a file describes.
-
-        Raises:
-            OSError: it cannot be read.
-        """
-        content = json.loads(path.read_text(encoding="utf-8"))
-        return cls(**{**content, "process": Process(**content["process"])})
+    def read(cls, directory: Path) -> "Attempt | None":
+        """The attempt in a folder; None without a sign of life: it has ended, or its file was damaged."""
+        try:
+            return read_state(cls, directory / "attempt.json", "")
+        except (InputError, FileNotFoundError):  # whoever lives writes it again within seconds
+            return None
 
 
 class Heartbeat:
@@ -140,9 +146,9 @@ def begin(running: Path, trial_id: str) -> Path:
 
 def all_attempts(running: Path) -> Iterator[Attempt]:
     """Attempts in progress, and those left by processes that were killed."""
-    for path in running.glob("*/attempt.json"):
-        with contextlib.suppress(FileNotFoundError):  # it has ended, and its folder was moved
-            yield Attempt.read(path)
+    for directory in running.glob("*"):
+        if (attempt := Attempt.read(directory)) is not None:
+            yield attempt
 
 
 def live_attempts(running: Path) -> Iterator[Attempt]:
@@ -158,10 +164,10 @@ def remove_debris(running: Path) -> None:
     for directory in list(running.glob("*")):
         try:
             age = time.time() - max(path.stat().st_mtime for path in (directory, *directory.iterdir()))
-            state = directory / "attempt.json"
-            alive = Attempt.read(state).process.is_alive() if state.exists() else None
-        except OSError:
+        except OSError:  # it has just ended
             continue
+        attempt = Attempt.read(directory)
+        alive = None if attempt is None else attempt.process.is_alive()
         if alive is False or (alive is None and age > DEBRIS_SECONDS):
             shutil.rmtree(directory, ignore_errors=True)
 
@@ -185,7 +191,7 @@ def publish(
         return there is not None and there["status"] != "failed" and is_enough(there)
 
     write_json(directory / "trial.json", record, durably=True)
-    for path in directory.iterdir():
+    for path in (*directory.iterdir(), directory):
         _sync(path)
     trial.parent.mkdir(exist_ok=True)
     while True:
@@ -204,48 +210,51 @@ def publish(
         _remove_replaced(trial, directory.parent, is_kept)
 
 
+@dataclass(frozen=True, config=STATE)
+class Outcome:
+    """What trial.json says.
+
+    Attributes:
+        reason: why it was not measured at every rung; else empty.
+        attempt: the attempt's folder, by which one failure differs from the next.
+        rungs: validation NE at each rung measured; earlier versions recorded none where all were.
+        diverged: of a stopped trial, whether its loss became NaN or infinite.
+        validation_ne: at the last rung, of a trial that was measured at all.
+    """
+
+    status: Literal["ok", "stopped", "failed", "skipped"]
+    reason: str
+    strategy: str
+    libraries: str
+    machine: str
+    code_version: str = ""
+    attempt: str = ""
+    rungs: tuple[float, ...] | None = None
+    diverged: bool | None = None
+    validation_ne: float | None = None
+    seconds: Seconds = 0.0
+
+    def __post_init__(self) -> None:
+        if self.status == "failed" and not self.attempt:
+            raise ValueError("attempt: is missing")
+        if self.status == "stopped" and (self.rungs is None or self.diverged is None):
+            raise ValueError("rungs or diverged: is missing")
+        if self.status == "ok" and (self.rungs == () or self.validation_ne is None):
+            raise ValueError("rungs or validation_ne: is missing")
+
+
 def read_record(trial: Path) -> dict[str, Any] | None:
     """A trial's outcome, or None if it has not ended.
 
     Raises:
         InputError: the file was damaged or edited; says what to do.
     """
-    path = trial / "trial.json"
+    remedy = f"delete the folder {trial}, and the same command runs this trial again"
     try:
-        record: Any = json.loads(path.read_text(encoding="utf-8"))
-        why = _fault(record)
+        outcome = dataclasses.asdict(read_state(Outcome, trial / "trial.json", remedy))
     except FileNotFoundError:
         return None
-    except (ValueError, RecursionError) as error:
-        why = f"not JSON: {error}"
-    if why:
-        raise InputError(f"{path}: {why}; delete the folder {trial}, and the same command runs this trial again")
-    checked: dict[str, Any] = record
-    return checked
-
-
-def _fault(record: Any) -> str:
-    """What is wrong with the content of a trial.json; empty if nothing is."""
-    if not isinstance(record, dict):
-        return "not an object"
-    status = record.get("status")
-    if status not in ("ok", "stopped", "failed", "skipped"):
-        return f"status: {status!r} is none of ok, stopped, failed, skipped"
-    types: dict[str, type] = {"reason": str}
-    if status == "failed":
-        types["attempt"] = str
-    if status == "stopped":
-        types["diverged"] = bool
-    for name, wanted in types.items():
-        if not isinstance(record.get(name), wanted):
-            return f"{name}: {record.get(name)!r} where a {wanted.__name__} is expected"
-    is_old = status == "ok" and "rungs" not in record  # earlier versions recorded none
-    if status in ("ok", "stopped") and not is_old:
-        rungs = record.get("rungs")
-        are_numbers = isinstance(rungs, list) and all(type(ne) in (int, float) and math.isfinite(ne) for ne in rungs)
-        if not are_numbers or (status == "ok" and not rungs):
-            return f"rungs: {rungs!r} where the validation NE at each data size is expected"
-    return ""
+    return {name: value for name, value in outcome.items() if value is not None}
 
 
 def _remove_replaced(trial: Path, running: Path, is_kept: Callable[[dict[str, Any] | None], bool]) -> None:
@@ -272,6 +281,15 @@ def _sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _started(pid: int) -> float:
+    """When a process started, as ``Process.started`` has it."""
+    if not Path("/proc/self/stat").exists():
+        return psutil.Process(pid).create_time()
+    # After the command's name, which may hold spaces and parentheses itself.
+    fields = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
+    return float(fields[19])
 
 
 def _space() -> str:

@@ -5,7 +5,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
+from tensorboard.compat.proto.types_pb2 import DT_FLOAT
 from tensorboard.util import tensor_util
 
 from tfrs_scaling.common.errors import InputError
@@ -46,7 +48,8 @@ def export(config: Config, manifest: Manifest, workdir: Workdir) -> pd.DataFrame
     return runs
 
 
-NOT_RUN = {"strategy": "", "status": "skipped", "reason": "not run yet", "libraries": "", "machine": "", "rungs": ()}
+NOT_RUN = {"strategy": "", "status": "skipped", "reason": "not run yet", "rungs": ()}
+NOT_RUN |= {"code_version": "", "libraries": "", "machine": ""}
 
 
 def _rows(need: Need, config: Config, manifest: Manifest, workdir: Workdir) -> list[dict[str, Any]]:
@@ -63,7 +66,7 @@ def _rows(need: Need, config: Config, manifest: Manifest, workdir: Workdir) -> l
         "flags": "",
         "config_hash": study["config_hash"],
         "data_hash": study["data_hash"],
-        "code_version": study["code_version"],
+        "code_version": record["code_version"] or study["code_version"],  # earlier versions recorded the study's alone
         "libraries": record["libraries"],
         "machine": record["machine"],
     }
@@ -121,13 +124,22 @@ def read_scalars(directory: Path) -> dict[str, dict[int, float]]:
     """Per tag, the value at each step, from a folder's event files.
 
     Summaries are float32; each value is read as the shortest decimal that represents it.
+
+    Raises:
+        InputError: a file was damaged; says what to do.
     """
     scalars: dict[str, dict[int, float]] = {}
     for path in sorted(directory.glob("events.out.tfevents.*")):
-        for event in EventFileLoader(str(path)).Load():
-            for value in event.summary.value:
-                if value.HasField("tensor") and value.metadata.plugin_data.plugin_name in ("scalars", ""):
-                    number = tensor_util.make_ndarray(value.tensor)
-                    if number.shape == () and number.dtype == np.float32:
+        try:
+            for event in EventFileLoader(str(path)).Load():
+                for value in event.summary.value:
+                    is_scalar = value.metadata.plugin_data.plugin_name in ("scalars", "")
+                    # Its shape first: one of a few bytes can stand for gigabytes.
+                    if is_scalar and value.tensor.dtype == DT_FLOAT and not value.tensor.tensor_shape.dim:
+                        number = tensor_util.make_ndarray(value.tensor)
                         scalars.setdefault(value.tag, {})[event.step] = float(str(number[()]))
+        except (DecodeError, ValueError) as error:
+            raise InputError(
+                f"{path}: not the events of a trial ({error}); delete the folder {directory}, and run the sweep again"
+            ) from None
     return scalars

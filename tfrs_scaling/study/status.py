@@ -11,8 +11,6 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from tfrs_scaling.common.errors import InputError
-from tfrs_scaling.common.strict_yaml import read_yaml
 from tfrs_scaling.common.words import duration
 from tfrs_scaling.study.attempts import Attempt, live_attempts
 from tfrs_scaling.study.workdir import Workdir
@@ -72,9 +70,7 @@ def read_status(workdir: Workdir) -> Status:
         InputError: no sweep was started there.
     """
     study, now = workdir.read_study(), time.time()
-    if not workdir.plan.exists():
-        raise InputError(f"{workdir.root}: no plan.json, so no trial was started in this folder")
-    planned = {name: float(seconds) for name, seconds in read_yaml(workdir.plan).items()}
+    planned = workdir.read_plan()
     running = [attempt for attempt in live_attempts(workdir.running) if attempt.trial_id in planned]
     records = {name: workdir.record(name) for name in planned}
     ended = {name: record for name, record in records.items() if record is not None}

@@ -22,16 +22,18 @@ import uuid
 from collections.abc import Iterator, Mapping
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
+import pydantic
 import yaml
+from pydantic.dataclasses import dataclass
 
 import tfrs_scaling
 from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.common.files import write_json, write_text_atomically
-from tfrs_scaling.common.strict_yaml import read_yaml, validated
+from tfrs_scaling.common.strict_yaml import read_state, validated
 from tfrs_scaling.hardware import count_cores
-from tfrs_scaling.study.attempts import Process, read_record
+from tfrs_scaling.study.attempts import STATE, Number, Process, TrialId, read_record
 
 if TYPE_CHECKING:  # these load TensorFlow or SciPy, which reading a folder does not need
     from tfrs_scaling.config import Config
@@ -56,6 +58,55 @@ def _version(library: str) -> str:
 def machine() -> str:
     """What about this machine can change results."""
     return f"{platform.machine()} {count_cores()} cores {platform.system()}"
+
+
+Planned = Annotated[float, pydantic.Field(gt=0, le=1e12)]
+
+
+@dataclass(frozen=True, config=STATE)
+class Data:
+    """What study.json says about the data, as ``input.shards.describe`` makes it."""
+
+    rows: dict[str, Number]
+    base_ctr: dict[str, float]
+    bayes_ne: float | None
+    bayes_ne_standard_error: float | None
+    description: str
+
+
+@dataclass(frozen=True, config=STATE)
+class Study:
+    """What study.json says.
+
+    Attributes:
+        name: the study's.
+        config: the configuration, as ``Config.to_dict`` writes it.
+        code_version, libraries, machine: those that started it; each trial records its own.
+    """
+
+    name: str
+    config: dict[str, Any]
+    config_hash: str
+    data: Data
+    data_folder: str
+    data_hash: str
+    code_version: str
+    libraries: str
+    machine: str
+
+    def __post_init__(self) -> None:
+        sweep = self.config.get("sweep")
+        sizes = sweep.get("examples") if isinstance(sweep, dict) else None
+        if not isinstance(sizes, list) or not sizes or not all(type(size) is int and size > 0 for size in sizes):
+            raise ValueError(f"config.sweep.examples: {sizes!r} where the data sizes are expected")
+
+
+@dataclass(frozen=True, config=STATE)
+class Announcement:
+    """What announced.json says: the trial to join, None if there are no more; and which time it was announced."""
+
+    trial_id: TrialId | None
+    attempt: str
 
 
 class Workdir:
@@ -106,8 +157,8 @@ class Workdir:
     def lock_owner(self) -> Process | None:
         """The process that locked this folder last, which may have ended."""
         try:
-            return Process(**json.loads((self.root / ".lock").read_text(encoding="utf-8")))
-        except (OSError, ValueError):  # never locked, or being locked at this moment
+            return read_state(Process, self.root / ".lock", "")
+        except (InputError, FileNotFoundError):  # never locked, or being locked at this moment
             return None
 
     def claim(self, config: "Config", data: "ClickData") -> None:
@@ -133,8 +184,8 @@ class Workdir:
             "libraries": libraries(),
             "machine": machine(),
         }
-        self.manifest.write_text(data.manifest.to_json(), encoding="utf-8")
-        write_json(self.study, study)
+        write_text_atomically(self.manifest, data.manifest.to_json())
+        write_json(self.study, study, durably=True)
 
     def check(self, config: "Config", data: "ClickData") -> None:
         """Refuse a folder that holds a different study.
@@ -159,9 +210,11 @@ class Workdir:
         Raises:
             InputError: the folder holds no study.
         """
-        if not self.study.exists():
-            raise InputError(f"{self.root}: no study.json, so no sweep was started in this folder")
-        return read_yaml(self.study)
+        remedy = "put back what was there, or choose another --workdir"
+        try:
+            return dataclasses.asdict(read_state(Study, self.study, remedy))
+        except FileNotFoundError:
+            raise InputError(f"{self.root}: no study.json, so no sweep was started in this folder") from None
 
     def reopened(self) -> "tuple[Config, Manifest]":
         """The study's configuration, and the manifest of its data.
@@ -173,23 +226,46 @@ class Workdir:
         from tfrs_scaling.input.manifest import Manifest
 
         config = validated(Config, self.read_study()["config"], f"{self.study}, config")
-        return config, validated(Manifest, read_yaml(self.manifest), str(self.manifest))
+        remedy = "copy the manifest.json of its data there"
+        try:
+            return config, read_state(Manifest, self.manifest, remedy)
+        except FileNotFoundError:
+            raise InputError(f"{self.manifest}: is missing; {remedy}") from None
 
     def write_plan(self, seconds: Mapping[str, float]) -> None:
         """Record the trials and the planned seconds of each, for ``status``."""
         write_json(self.plan, dict(seconds))
 
+    def read_plan(self) -> dict[str, float]:
+        """The planned seconds of each trial.
+
+        Raises:
+            InputError: no trial was started, or the file was damaged.
+        """
+        try:
+            return read_state(dict[TrialId, Planned], self.plan, "delete it, and run the same command again")
+        except FileNotFoundError:
+            raise InputError(f"{self.root}: no plan.json, so no trial was started in this folder") from None
+
     def record(self, trial_id: str) -> dict[str, Any] | None:
         """A trial's outcome, or None if it has not ended."""
         return read_record(self.trials / trial_id)
+
+    def code_versions(self) -> set[str]:
+        """The versions of this program that ran the trials which have ended, as far as they recorded it."""
+        records = (self.record(folder.name) for folder in self.trials.glob("*"))
+        return {record["code_version"] for record in records if record is not None} - {""}
 
     def announce(self, trial_id: str | None) -> None:
         """Tell the other workers to join a trial; None: there are no more."""
         write_json(self.announcement, {"trial_id": trial_id, "attempt": uuid.uuid4().hex})
 
-    def announced(self) -> dict[str, Any] | None:
+    def announced(self) -> Announcement | None:
         """The last announcement, or None if there was none."""
-        return read_yaml(self.announcement) if self.announcement.exists() else None
+        try:
+            return read_state(Announcement, self.announcement, "delete it, and run the same command on every worker")
+        except FileNotFoundError:
+            return None
 
 
 def _differences(key: str, before: Any, now: Any) -> Iterator[tuple[str, Any, Any]]:

@@ -14,7 +14,7 @@ from tfrs_scaling.config import Config
 from tfrs_scaling.hardware import Worker, count_cores
 from tfrs_scaling.input.shards import ClickData
 from tfrs_scaling.study.search import Need
-from tfrs_scaling.study.workdir import Workdir
+from tfrs_scaling.study.workdir import Announcement, Workdir
 from tfrs_scaling.sweep.agenda import Agenda
 from tfrs_scaling.training.isolation import IsolatedError, run_isolated
 from tfrs_scaling.training.trial import run_trial
@@ -41,16 +41,16 @@ def join_as_worker(
     if Agenda(config, workdir, retry=True).is_done():
         return
     agenda = Agenda(config, workdir, retry=False)
-    if last is not None and last["trial_id"] is not None:
+    if last is not None and last.trial_id is not None:
         last = None  # a trial to join; if its chief is dead, the next chief will announce another one
     while True:
         announced = workdir.announced()
         if announced is None or announced == last:
             time.sleep(WAIT_SECONDS)
             continue
-        if announced["trial_id"] is None:
+        if announced.trial_id is None:
             return
-        need = agenda.find(announced["trial_id"])
+        need = agenda.find(announced.trial_id)
         if need is None:  # the outcomes that call for it are not visible here yet
             time.sleep(WAIT_SECONDS)
             continue
@@ -59,11 +59,11 @@ def join_as_worker(
         workdir.check(config, data)
         failure = _join(need, config, data, workdir, worker, announced)
         if failure:
-            say(f"failed {announced['trial_id']}, on worker {worker.index}: {failure}")
+            say(f"failed {announced.trial_id}, on worker {worker.index}: {failure}")
 
 
 def _join(
-    need: Need, config: Config, data: ClickData, workdir: Workdir, worker: Worker, announced: dict[str, str]
+    need: Need, config: Config, data: ClickData, workdir: Workdir, worker: Worker, announced: Announcement
 ) -> str:
     """Train with the others until the trial ends or the chief moves on; why it failed here, or nothing."""
     stop = threading.Event()

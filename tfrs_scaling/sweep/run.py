@@ -170,6 +170,11 @@ def _lead(
     say(f"study {config.study}: {about}{len(planned)} trials × {len(config.ladder)} data sizes, {how}")
     if from_scratch := why_from_scratch(config):
         say(from_scratch)
+    if earlier := workdir.code_versions() - {tfrs_scaling.__version__}:
+        say(
+            f"note: {workdir.trials} holds trials of version {', '.join(sorted(earlier))}; those that follow are of "
+            f"{tfrs_scaling.__version__}. The column code_version of runs.csv says which is which"
+        )
     with SweepProgress(say, console) as progress:
         if role is not None:
             lead(config, workdir, planned, role, watcher=progress.update, on_plan=progress.plan, say=say)

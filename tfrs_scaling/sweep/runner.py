@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import tfrs_scaling
 from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.config import Config
 from tfrs_scaling.hardware import StrategyName, count_cores, on_one_gpu, usable_gpus
@@ -100,6 +101,7 @@ class Runner:
                 "strategy": self.strategy,
                 "status": "ok",
                 "reason": "",
+                "code_version": tfrs_scaling.__version__,
                 "libraries": libraries(),
                 "machine": machine(),
                 OBJECTIVE: None,

@@ -206,7 +206,7 @@ class CommandLineTest(tf.test.TestCase):
         (workdir / "fits.json").write_text('{"format": 3}')
         code, output = self.invoke("report", workdir)
         self.assertEqual(code, 0, output)
-        self.assertIn("of another version, so the runs are fitted again", output)
+        self.assertIn("not the fits of format 6; fit the runs again: doing so now", output)
         self.assertEqual((workdir / "fits.json").read_bytes(), fits)
         self.assertEqual((workdir / "report.html").read_bytes(), page)
 

@@ -26,9 +26,17 @@ from tfrs_scaling.study.attempts import (
     remove_debris,
 )
 
-OK = {"status": "ok", "reason": ""}
-FAILED = {"status": "failed", "reason": "odd", "attempt": "D-1.0"}
-STOPPED = {"status": "stopped", "reason": "worse", "rungs": [0.75], "diverged": False}
+HERE = {
+    "strategy": "cpu",
+    "libraries": "numpy 2",
+    "machine": "one",
+    "code_version": "1",
+    "attempt": "D-1.0",
+    "seconds": 2.0,
+}
+OK = HERE | {"status": "ok", "reason": "", "validation_ne": 0.5}
+FAILED = HERE | {"status": "failed", "reason": "odd"}
+STOPPED = HERE | {"status": "stopped", "reason": "worse", "rungs": (0.75,), "diverged": False}
 
 
 class AttemptsTest(tf.test.TestCase):
@@ -54,9 +62,9 @@ class AttemptsTest(tf.test.TestCase):
 
     def test_of_two_successes_the_first_is_kept(self) -> None:
         slow, quick = self.attempt("slow"), self.attempt("quick")
-        publish(quick, self.trial, OK | {"by": "quick"})
-        self.assertEqual(publish(slow, self.trial, OK | {"by": "slow"}), OK | {"by": "quick"})
-        self.assertEqual(self.counts(), (OK | {"by": "quick"}, "quick"))
+        publish(quick, self.trial, OK | {"attempt": "quick"})
+        self.assertEqual(publish(slow, self.trial, OK | {"attempt": "slow"}), OK | {"attempt": "quick"})
+        self.assertEqual(self.counts(), (OK | {"attempt": "quick"}, "quick"))
         self.assertEqual(list(self.running.iterdir()), [])
 
     def test_failure_gives_way_and_never_takes_the_place_of_a_success(self) -> None:
@@ -80,19 +88,21 @@ class AttemptsTest(tf.test.TestCase):
         for content, why in (
             ('{"status": "ok"', "not JSON: .* line 1"),
             ("[" * 100_000, "not JSON: "),
-            ("[]", "not an object"),
-            (json.dumps(OK | {"status": "fine"}), "status: 'fine' is none of ok, stopped, failed, skipped"),
-            (json.dumps({"status": "ok"}), "reason: None where a str is expected"),
-            (json.dumps(OK | {"rungs": []}), r"rungs: \[\] where"),
-            (json.dumps(OK | {"rungs": [0.5, float("nan")]}), r"rungs: \[0.5, nan\] where"),
-            (json.dumps(STOPPED | {"diverged": None}), "diverged: None where a bool is expected"),
-            (json.dumps(FAILED | {"attempt": None}), "attempt: None where a str is expected"),
+            ("[]", "should hold an object, holds a list"),
+            (json.dumps(OK | {"status": "fine"}), "status: input should be 'ok', .*, got 'fine'"),
+            (json.dumps({**OK, "reason": None}), "reason: input should be a valid string, got None"),
+            (json.dumps(OK | {"by": 1}), "unknown key 'by'"),
+            (json.dumps(OK | {"rungs": []}), "rungs or validation_ne: is missing"),
+            (json.dumps(OK | {"rungs": [0.5, float("nan")]}), "not JSON: NaN is not JSON"),
+            (json.dumps(OK | {"rungs": [0.5, 10**400]}), r"rungs\[1\]: input should be a finite number"),
+            (json.dumps(STOPPED | {"diverged": None}), "rungs or diverged: is missing"),
+            (json.dumps(FAILED | {"attempt": ""}), "attempt: is missing"),
         ):
             self.trial.mkdir(parents=True, exist_ok=True)
             (self.trial / "trial.json").write_text(content)
             with self.assertRaisesRegex(InputError, f"D-1/trial.json: {why}.*; delete the folder .*D-1, and"):
                 read_record(self.trial)
-        for good in (OK, OK | {"rungs": [0.5]}, STOPPED, STOPPED | {"rungs": [], "diverged": True}):
+        for good in (OK, OK | {"rungs": (0.5,)}, STOPPED, STOPPED | {"rungs": (), "diverged": True}):
             (self.trial / "trial.json").write_text(json.dumps(good))
             self.assertEqual(read_record(self.trial), good)
 
@@ -113,14 +123,14 @@ class AttemptsTest(tf.test.TestCase):
 
     def test_many_at_once_leave_one_whole_success(self) -> None:
         publish(self.attempt("old"), self.trial, FAILED)
-        records = [(self.attempt(str(n)), (OK if n % 2 else FAILED) | {"by": str(n)}) for n in range(20)]
+        records = [(self.attempt(str(n)), (OK if n % 2 else FAILED) | {"attempt": str(n)}) for n in range(20)]
         threads = [threading.Thread(target=publish, args=(d, self.trial, record)) for d, record in records]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
         record, mark = self.counts()
-        self.assertEqual(record, OK | {"by": mark})
+        self.assertEqual(record, OK | {"attempt": mark})
         self.assertEqual(list(self.running.iterdir()), [])
 
     def test_beats_tell_progress_while_it_lives(self) -> None:
@@ -142,6 +152,7 @@ class AttemptsTest(tf.test.TestCase):
         this = Process.this()
         self.assertIs(this.is_alive(), True)
         self.assertIs(dataclasses.replace(this, started=this.started - 60).is_alive(), False)
+        self.assertIs(dataclasses.replace(this, pid=2**30).is_alive(), False)
         self.assertIsNone(dataclasses.replace(this, host="elsewhere").is_alive())
         code = (
             "import dataclasses, json; from tfrs_scaling.study.attempts import Process\n"

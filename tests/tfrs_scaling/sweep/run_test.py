@@ -6,6 +6,7 @@ from unittest import mock
 import pandas as pd
 import tensorflow as tf
 
+import tfrs_scaling
 from tests.helpers.studies import tiny_config, tiny_content, tiny_data
 from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.fit.runs.run_table import COLUMNS, read_runs
@@ -33,10 +34,16 @@ class RunStudyTest(tf.test.TestCase):
         self.assertLen([line for line in self.said if "validation NE" in line], 2)
         self.assertIn("2 trials: 2 ok", self.said[-2])
 
-        last = max(workdir.glob("trials/*/trial.json"), key=lambda path: path.stat().st_mtime)
+        first, last = sorted(workdir.glob("trials/*/trial.json"), key=lambda path: path.stat().st_mtime)
         last.unlink()  # as if killed during this trial
+        first.write_text(
+            first.read_text().replace(f'"code_version": "{tfrs_scaling.__version__}"', '"code_version": "0.0.9"')
+        )
         before = {path: path.stat().st_mtime for path in workdir.glob("trials/*/trial.json")}
-        again = run_study(content, workdir=workdir, jobs=1, say=None)
+        again = run_study(content, workdir=workdir, jobs=1, say=self.said.append)
+        self.assertTrue(any("holds trials of version 0.0.9; those that follow are of" in line for line in self.said))
+        versions = again.groupby("trial_id")["code_version"].unique().map(list).to_dict()
+        self.assertEqual(versions, {first.parent.name: ["0.0.9"], last.parent.name: [tfrs_scaling.__version__]})
         pd.testing.assert_series_equal(again["test_ne"], runs["test_ne"])
         self.assertEqual({path: path.stat().st_mtime for path in before}, before)
         with self.assertRaisesRegex(InputError, "holds another study"):
