@@ -168,8 +168,17 @@ class ChosenLaw(Stored, Printable):
         return f"{facts(about)}\n\n{columns(rows)}"
 
     def plot(self) -> Any:
-        """A Bokeh figure of the points and the predictions, up to 4 times the largest x if these may be trusted."""
-        return law_figure(f"Chosen law: {self.name}", self.x, self.y, self.predict, extrapolated=self.extrapolates)
+        """A Bokeh figure of the points, and of the predictions with the interval of a further measurement.
+
+        They go up to 4 times the largest x if they may be trusted.
+        """
+
+        def band(x: Array) -> tuple[Array, Array]:
+            interval = self.predict_interval(x)
+            return interval.low, interval.high
+
+        title = f"Chosen law: {self.name}"
+        return law_figure(title, self.x, self.y, self.predict, band, extrapolated=self.extrapolates, band_ahead=True)
 
     def to_dict(self) -> dict[str, Any]:
         """All fields as JSON: numbers at full precision, null for NaN."""
