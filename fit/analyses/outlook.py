@@ -231,9 +231,10 @@ def _half_gap(line: LineFit, floor: float, gap: float) -> tuple[HalfGap, str]:
     between = f"{low / largest:.3g}× or more"
     if math.isfinite(high) and high:
         between = f"{low / largest:.3g}× to {high / largest:.3g}×"
+    bound = f"and no model gets below the Bayes NE, {floor:.4f}, " if floor > fit.gamma else ""
     words = (
-        f"its law levels off at {fit.gamma:.4f} ({level} interval {gamma_low:.4f} to {gamma_high:.4f}), "
-        f"{f'and no model gets below the Bayes NE, {floor:.4f}, ' * (floor > fit.gamma)}so {gap:.4f} is left. Half of that, NE {reach.loss:.4f}, takes {reach.x / largest:.3g} times the "
+        f"its law levels off at {fit.gamma:.4f} ({level} interval {gamma_low:.4f} to {gamma_high:.4f}), {bound}so "
+        f"{gap:.4f} is left. Half of that, NE {reach.loss:.4f}, takes {reach.x / largest:.3g} times the "
         f"{UNITS[line.x]} ({level} interval {between})"
     )
     if reach.unreachable_probability > (1 - fit.level) / 2:
