@@ -260,8 +260,8 @@ def fit_law(
     covariance = covariance_of(problem.jacobian(best.theta), noise, problem.residuals(best.theta), labels)
     if degrees and clustered and covariance is not None:
         half = float(special.stdtrit(labels.max(), (1 + level) / 2)) * np.sqrt(np.diag(covariance))
-        ends = np.maximum(best.theta - half, low), np.minimum(best.theta + half, high)
-        interval = dict(zip(names, zip(*(end.tolist() for end in ends), strict=True), strict=True))
+        lows, highs = np.maximum(best.theta - half, low), np.minimum(best.theta + half, high)
+        interval = dict(zip(names, zip(lows.tolist(), highs.tolist(), strict=True), strict=True))
     runs_p = _residual_runs_p(xs, ys, ws, values_of(f, xs, best.theta))
     mean = np.average(ys, weights=ws)
     total = float(np.sum(ws * (ys - mean) ** 2))
