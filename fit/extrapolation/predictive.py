@@ -171,12 +171,19 @@ def degrees_of_freedom(points: int | Array, calibration: Calibration) -> float |
 
 def missed_per_doubling(backtests: Sequence[Backtest], calibration: Calibration) -> float:
     """Root mean square of the misses per doubling, pooled with those of the population."""
+    return float(pooled_misses(sum(map(squared_miss, backtests)), len(backtests), calibration))
+
+
+def squared_miss(test: Backtest) -> float:
+    """The mean squared miss of a backtest per doubling."""
+    grown = (test.distance / math.log(2.0)) ** (2 * MISS_GROWTH)
+    return float((test.error**2).sum() / grown.sum())
+
+
+def pooled_misses(squares: float | Array, origins: float | Array, calibration: Calibration) -> float | Array:
+    """Root mean square of the sum of the squared misses of so many origins, pooled with the population's."""
     number = calibration.prior_origins
-    total = number * calibration.population**2
-    for test in backtests:
-        grown = (test.distance / math.log(2.0)) ** (2 * MISS_GROWTH)
-        total, number = total + float((test.error**2).sum() / grown.sum()), number + 1
-    return math.sqrt(total / number)
+    return ((number * calibration.population**2 + squares) / (number + origins)) ** 0.5
 
 
 @np.errstate(under="ignore")
