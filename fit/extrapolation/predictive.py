@@ -12,7 +12,15 @@ witnesses geometrically and grows with the distance:
 
 The constants are maximum likelihood over 343 public curves (LCDB 1.1, ColPret; whole, cut, and thinned to ladders; each
 curve counts once). The factor is then conformal (Vovk et al. 2005): 95 % of their last unseen points lie inside.
-``make bench-truth NAME=real_curves`` fits them again, and measures how often intervals cover on sources left out.
+``make bench-truth NAME=real_curves`` fits them again, in eight folds of sources. On the sources left out 95 % intervals
+held the last unseen point of 343 curves in 95.0 % about ``choose_law``, 95.6 % about ``fit_power_law``, 95.9 % about
+``fit_learning_curve`` (binomial error 1.2 %) and 92.4 +- 1.5 % of 316 about ``fit_frontier``; intervals that assume the
+form, in 74, 61 and 58 % about the last three. Of the sources with ten curves or more the least is 9 of 11.
+
+The interval is wide for a clean curve of the right form: at 4 times the data it held all of 480 simulated ones. Public
+curves do not show beforehand whether they will surprise: the error at the last point, divided by ``spread``, has a 95th
+percentile of 4 to 8 whatever their backtests, scatter or number of points say, where simulated curves have 2.0. Where
+the form is known to be right, ``fit.predict_interval(x, "new")`` is the narrower one.
 """
 
 import math
