@@ -330,7 +330,7 @@ def fit_study(
         noise=noises,
         lines=lines,
         saturation=saturated,
-        limits=tuple(limits(lines)),
+        limits=tuple(limits(lines, bayes_ne)),
         ranking=ranking,
         zones=zones,
         best=best_scheme(lines, bayes_ne, bayes_ne_standard_error or 0.0),

@@ -46,6 +46,13 @@ def chosen_columns(file: TableFile, given: Mapping[str, str]) -> Columns:
     if has_curve or (has_plane and "x" not in given):
         return Columns(**given)
     numeric = [name for name in file.columns if file.is_numeric(name)]
+    if not given and len(file.columns) == 1:
+        raise InputError(
+            f"{file.path}: there is one column, {next(iter(file.columns))!r}; separate columns by commas, tabs or "
+            "semicolons, and make a table of a log first: fit/README.md shows how"
+        )
+    if not given and len(file.columns) == 2 and len(numeric) == 1:
+        file.numbers(next(name for name in file.columns if name not in numeric))  # which names the first wrong value
     if given or len(file.columns) != 2 or len(numeric) != 2:
         raise InputError(
             f"{file.path}: name the columns of the curve: --x COLUMN (tokens, examples, FLOPs) and --y COLUMN (the "

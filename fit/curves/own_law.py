@@ -1,19 +1,21 @@
 """Fit a form of one's own, ``y = f(x, *parameters)``: the best of many optima, and profile-likelihood intervals."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from enum import StrEnum
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import optimize, special
+from scipy import special
 
 from tfrs_scaling.common.arrays import Array, Interval
 from tfrs_scaling.common.json_numbers import to_json
 from tfrs_scaling.common.words import five_digits
 from tfrs_scaling.fit.curves.own_law_arguments import Bounds, Start, checked_bounds, parameter_names, starts
+from tfrs_scaling.fit.curves.own_law_search import Form, Problem, covariance_of, jacobian_of, values_of
+from tfrs_scaling.fit.extrapolation.predictive import ASSUMES_FORM, PredictiveInterval, forecast_of_points
 from tfrs_scaling.fit.laws.display import (
     PROFILE_INTERVALS,
     Printable,
@@ -23,22 +25,18 @@ from tfrs_scaling.fit.laws.display import (
     facts,
     law_figure,
 )
-from tfrs_scaling.fit.laws.status import CORRELATED, ROUNDING, runs_test
+from tfrs_scaling.fit.laws.resampling import has_clusters
+from tfrs_scaling.fit.laws.status import CORRELATED, FEWEST, ROUNDING, runs_test
 from tfrs_scaling.fit.laws.validation import (
     check_alignment,
     check_columns,
     check_level_and_seed,
     finite,
+    labelled,
     not_negative,
+    numbered,
     weighted,
 )
-
-Form = Callable[..., Any]
-
-_DOUBLINGS = 12  # of the distance from the optimum within which the end of an interval is looked for
-_EXACT = 1e-12  # relative misfit that is rounding
-_POLISHED = 3  # of the optima found
-_LARGEST = 1e8  # residual, as a multiple of the largest y: beyond it a form is as wrong as can be
 
 
 class LawStatus(StrEnum):
@@ -56,6 +54,7 @@ class LawStatus(StrEnum):
         return _MEANING[self]
 
 
+_CLUSTER_INTERVALS = "Student's t by CR2: the form is right and nearly linear, and trainings are independent"
 _MEANING = {
     LawStatus.OK: "The points bound every parameter.",
     LawStatus.AT_BOUND: "A parameter is at its bound: the form, or the bound, is not the points'.",
@@ -73,12 +72,13 @@ class LawFit(Stored, Printable):
     Attributes:
         form: ``f(x, *parameters)``.
         parameters: By name.
-        interval: Profile-likelihood intervals by name; an end that neither the points nor a bound give is infinite.
+        interval: Intervals by name, as ``fit_law`` says; an end that neither the points nor a bound give is infinite.
         correlation: Of the estimates, shape (p, p), from the Jacobian at the optimum.
         rss: Weighted sum of squares of the residuals; the unit of y squared.
         noise: Standard deviation of one measurement of weight 1, from ``rss`` and n - p degrees of freedom.
         r2: Share of the weighted variance of y that the form explains; NaN where y does not vary.
         x: As given, without points of weight 0, and so are y and weights (1 on average).
+        groups: The group of each point, numbered from 0.
     """
 
     form: Form
@@ -93,6 +93,7 @@ class LawFit(Stored, Printable):
     x: tuple[float, ...]
     y: tuple[float, ...]
     weights: tuple[float, ...]
+    groups: tuple[int, ...]
 
     @property
     def residual_runs_p(self) -> float:
@@ -101,13 +102,12 @@ class LawFit(Stored, Printable):
 
     def predict(self, x: ArrayLike) -> Array:
         """The fitted form at x: float64, the shape of x."""
-        return _values(self.form, finite("x", x), np.array([*self.parameters.values()]))
+        return values_of(self.form, finite("x", x), np.array([*self.parameters.values()]))
 
     def predict_interval(self, x: ArrayLike, kind: Literal["mean", "new"] = "mean") -> tuple[Array, Array]:
         """Interval at x, by the form's gradient at the optimum.
 
-        It assumes the form. Beyond the data nothing is known of the form's error: where the form is wrong, the interval
-        is too narrow there. ``predictive_interval`` allows for that, of a power law.
+        It assumes the form: beyond the data see ``predictive_interval``.
 
         Args:
             x: Places, any shape.
@@ -119,14 +119,26 @@ class LawFit(Stored, Printable):
         if kind not in ("mean", "new"):
             raise ValueError(f"kind is {kind!r}; it must be 'mean' or 'new'")
         places, theta = finite("x", x), np.array([*self.parameters.values()])
-        covariance, degrees = self._covariance(theta), len(self.x) - theta.size
+        covariance, degrees = self._covariance(theta), self._degrees
         if covariance is None or degrees < 1:
             return np.full(places.shape, -np.inf), np.full(places.shape, np.inf)
-        slopes = _jacobian(lambda t: _values(self.form, places.ravel(), t), theta)
+        slopes = jacobian_of(lambda t: values_of(self.form, places.ravel(), t), theta)
         variance = np.einsum("ij,jk,ik->i", slopes, covariance, slopes) + (kind == "new") * self.noise**2
         half = float(special.stdtrit(degrees, (1 + self.level) / 2)) * np.sqrt(variance).reshape(places.shape)
         middle = self.predict(places)
         return middle - half, middle + half
+
+    def predictive_interval(self, x: ArrayLike) -> PredictiveInterval:
+        """The interval of one further measurement at x, as ``fit.predictive_interval`` gives it of a power law.
+
+        Beyond the data it allows for the form being wrong. That takes x and losses above 0 and four different x;
+        without them it assumes the form.
+        """
+        places = finite("x", x)
+        low, high = self.predict_interval(places, "new")
+        if min(*self.x, *self.y, *places.ravel()) <= 0 or len(set(self.x)) < FEWEST:
+            return PredictiveInterval(low, high, ASSUMES_FORM)
+        return forecast_of_points(self.x, self.y).beyond_data(places, low, self.predict(places), high, self.level)
 
     def summary(self) -> str:
         """The parameters with their intervals and correlations, the status and the quality of the fit, as text."""
@@ -139,8 +151,8 @@ class LawFit(Stored, Printable):
             "R²": five_digits(self.r2),
             "residual runs": "" if math.isnan(runs) else f"p = {runs:.2g}",
             "correlations": correlation_words([*self.parameters], self.correlation),
-            "intervals": PROFILE_INTERVALS,
-            "predictions": "predict_interval assumes the form; beyond the data nothing is known of its error",
+            "intervals": _CLUSTER_INTERVALS if has_clusters(np.array(self.groups)) else PROFILE_INTERVALS,
+            "predictions": "predict_interval assumes the form, predictive_interval allows for it being wrong",
         }
         shown = "<lambda>" if name == "<lambda>" else name
         table = estimates(self.parameters, self.interval, self.level)
@@ -156,9 +168,16 @@ class LawFit(Stored, Printable):
         """All fields but the form as JSON: numbers at full precision, null for NaN and infinities."""
         return {field.name: to_json(getattr(self, field.name)) for field in fields(self) if field.name != "form"}
 
+    @property
+    def _degrees(self) -> int:
+        groups = np.array(self.groups)
+        return int(groups.max()) if has_clusters(groups) else len(self.x) - len(self.parameters)
+
     def _covariance(self, theta: Array) -> Array | None:
-        root = np.sqrt(np.array(self.weights))[:, None]
-        return _covariance(root * _jacobian(lambda t: _values(self.form, np.array(self.x), t), theta), self.noise)
+        x, root = np.array(self.x), np.sqrt(np.array(self.weights))
+        jacobian = root[:, None] * jacobian_of(lambda t: values_of(self.form, x, t), theta)
+        residuals = root * (np.array(self.y) - values_of(self.form, x, theta))
+        return covariance_of(jacobian, self.noise, residuals, np.array(self.groups))
 
 
 def fit_law(
@@ -169,16 +188,18 @@ def fit_law(
     start: Start | None = None,
     bounds: Bounds | None = None,
     weights: ArrayLike | None = None,
+    groups: Iterable[Any] | None = None,
     level: float = 0.95,
     seed: int = 0,
 ) -> LawFit:
     """Fit ``y = f(x, *parameters)`` by weighted least squares.
 
     The best of 31 local optima is taken, found from the start and random places around it, or from random places within
-    the bounds if there is no start. An interval holds all
-    values of a parameter at which the others can still be chosen so that the residual sum of squares is within
-    ``1 + F / (n - p)`` of the least (profile likelihood, Bates and Watts 1988); it assumes independent noise of one
-    size, and that the form is right.
+    the bounds if there is no start. An interval holds all values of a parameter at which the others can still be chosen
+    so that the residual sum of squares is within ``1 + F / (n - p)`` of the least (profile likelihood, Bates and Watts
+    1988); it assumes independent noise of one size, and that the form is right. Where points are grouped, it is the
+    estimate and Student's t for one degree of freedom fewer than groups, times a standard error that allows for noise
+    shared within a group (CR2, Bell and McCaffrey 2002).
 
     Args:
         f: The form: x of shape (n,) and p numbers to y of shape (n,), real. It may return NaN where it is not defined.
@@ -188,6 +209,7 @@ def fit_law(
         bounds: (low, high) of each parameter, in the same order, or by name.
         weights: Relative precisions (1 / variance) >= 0, shape (n,); equal if not given. A point of weight 0 is left
             out.
+        groups: A label for each point, such as its training, as in ``fit_power_law``.
         level: Confidence level of the intervals.
         seed: Seed of the random starts.
 
@@ -214,28 +236,33 @@ def fit_law(
         {'top': 9.93, 'half': 3.92}
     """
     check_level_and_seed(level, seed)
-    check_alignment(x=x, y=y, weights=weights)
+    check_alignment(x=x, y=y, weights=weights, groups=groups)
     xs, ys = finite("x", x), finite("y", y)
     ws = np.ones_like(xs) if weights is None else not_negative("weights", weights)
     check_columns(x=xs, y=ys, weights=ws)
     used = weighted(ws)
+    labels = numbered(labelled("groups", groups, xs.size)[used])
     xs, ys, ws = xs[used], ys[used], ws[used] / ws[used].mean()
     names = parameter_names(f, start, bounds)
     low, high = checked_bounds(names, bounds)
     places = starts(names, start, low, high, np.random.default_rng(seed))
     if xs.size < len(names):
         raise ValueError(f"there are {xs.size} points for {len(names)} parameters; give at least as many")
-    problem = _Problem(f, xs, ys, np.sqrt(ws), low, high)
+    problem = Problem(f, xs, ys, np.sqrt(ws), low, high)
     best = problem.optimum(places)
     degrees = xs.size - len(names)
-    interval = dict.fromkeys(names, (-math.inf, math.inf))
-    if degrees:
+    interval, clustered = dict.fromkeys(names, (-math.inf, math.inf)), has_clusters(labels)
+    if degrees and not clustered:
         quantile = float(special.stdtrit(degrees, (1 + level) / 2)) ** 2
         best, ends = problem.profiled(best, quantile / degrees)
         interval = dict(zip(names, ends, strict=True))
     noise = math.sqrt(best.rss / degrees) if degrees else math.nan
-    covariance = _covariance(problem.jacobian(best.theta), noise)
-    runs_p = _residual_runs_p(xs, ys, ws, _values(f, xs, best.theta))
+    covariance = covariance_of(problem.jacobian(best.theta), noise, problem.residuals(best.theta), labels)
+    if degrees and clustered and covariance is not None:
+        half = float(special.stdtrit(labels.max(), (1 + level) / 2)) * np.sqrt(np.diag(covariance))
+        lows, highs = np.maximum(best.theta - half, low), np.minimum(best.theta + half, high)
+        interval = dict(zip(names, zip(lows.tolist(), highs.tolist(), strict=True), strict=True))
+    runs_p = _residual_runs_p(xs, ys, ws, values_of(f, xs, best.theta))
     mean = np.average(ys, weights=ws)
     total = float(np.sum(ws * (ys - mean) ** 2))
     return LawFit(
@@ -251,156 +278,8 @@ def fit_law(
         x=tuple(xs.tolist()),
         y=tuple(ys.tolist()),
         weights=tuple(ws.tolist()),
+        groups=tuple(labels.tolist()),
     )
-
-
-@dataclass(frozen=True)
-class _Optimum:
-    theta: Array
-    rss: float
-
-
-@dataclass(frozen=True)
-class _Problem:
-    """Points, a form and the bounds of its parameters; ``root`` holds the square roots of the weights."""
-
-    form: Form
-    x: Array
-    y: Array
-    root: Array
-    low: Array
-    high: Array
-
-    def residuals(self, theta: Array) -> Array:
-        """Weighted residuals; large where the form is not defined, so that no step goes there."""
-        values, largest = _values(self.form, self.x, theta) - self.y, _LARGEST * (1 + float(np.abs(self.y).max()))
-        return self.root * np.clip(np.where(np.isnan(values), largest, values), -largest, largest)
-
-    def jacobian(self, theta: Array) -> Array:
-        """Of the weighted residuals, shape (n, p)."""
-        return _jacobian(self.residuals, theta)
-
-    def local(self, start: Array, free: Array, *, exact: bool = True) -> _Optimum:
-        """The local optimum from a start, over the parameters that ``free``, shape (p,), marks."""
-        if not free.any():
-            return _Optimum(start, float(np.sum(self.residuals(start) ** 2)))
-
-        def residuals(some: Array) -> Array:
-            theta = start.copy()
-            theta[free] = some
-            return self.residuals(theta)
-
-        inside = np.clip(start, self.low, self.high)[free]
-        tolerance, steps = (1e-13, 200) if exact else (1e-6, 40)
-        found = optimize.least_squares(
-            residuals, inside, "3-point" if exact else "2-point", (self.low[free], self.high[free]), x_scale="jac",
-            xtol=tolerance, ftol=tolerance, gtol=tolerance, max_nfev=steps,
-        )  # fmt: skip
-        theta = start.copy()
-        theta[free] = found.x
-        return _Optimum(theta, 2 * float(found.cost))
-
-    def optimum(self, starts: Array) -> _Optimum:
-        """The best local optimum from several starts, shape (k, p)."""
-        usable = [each for each in starts if np.isfinite(_values(self.form, self.x, each)).all()]
-        if not usable:
-            raise ValueError(
-                f"f has no finite values at start = {starts[0].tolist()}, nor at {len(starts) - 1} other places; "
-                "give a start where it has"
-            )
-        everything = np.full(starts.shape[1], True)
-        with np.errstate(all="ignore"):
-            rough = sorted((self.local(each, everything, exact=False) for each in usable), key=lambda found: found.rss)
-            polished = (self.local(found.theta, everything) for found in rough[:_POLISHED])
-            return min(polished, key=lambda found: found.rss)
-
-    def profiled(self, best: _Optimum, excess: float) -> tuple[_Optimum, list[Interval]]:
-        """The interval of each parameter; and the optimum, should one better be met on the way."""
-        while True:
-            ends = []
-            for at in range(best.theta.size):
-                pair = [self._end(best, at, sign, excess) for sign in (-1, 1)]
-                better = [end for end in pair if isinstance(end, _Optimum)]
-                if better:
-                    best = self.local(better[0].theta, np.full(best.theta.size, True))
-                    break
-                ends.append((float(pair[0]), float(pair[1])))  # type: ignore[arg-type]  # no optimum among them
-            else:
-                return best, ends
-
-    def _end(self, best: _Optimum, at: int, sign: int, excess: float) -> float | _Optimum:
-        """One end of the interval of a parameter, or an optimum that is better than the best."""
-        floor = self.x.size * (_EXACT * (1 + float(np.abs(self.y).max()))) ** 2
-        limit = max(best.rss, floor) * (1 + excess)
-        free, middle = np.arange(best.theta.size) != at, float(best.theta[at])
-        bound = float(self.high[at] if sign > 0 else self.low[at])
-        covariance = _covariance(self.jacobian(best.theta), math.sqrt(max(best.rss, floor) * excess))
-        step = math.sqrt(covariance[at, at]) if covariance is not None else 0.1 * abs(middle)
-        step = step if 0 < step < math.inf else 0.1 * abs(middle) or 0.1
-        warm, inside, outside = best.theta, middle, math.nan
-        found = best
-
-        def above(value: float) -> float:
-            nonlocal found
-            theta = warm.copy()
-            theta[at] = value
-            with np.errstate(all="ignore"):
-                found = self.local(theta, free)
-            return found.rss - limit
-
-        for doubling in range(_DOUBLINGS):
-            value = middle + sign * step * 2.0**doubling
-            value = min(value, bound) if sign > 0 else max(value, bound)
-            if above(value) > 0:
-                outside = value
-                break
-            if found.rss < best.rss * (1 - 1e-9) - floor:
-                return found
-            warm, inside = found.theta, value
-            if value == bound:
-                return bound
-        if math.isnan(outside):
-            return sign * math.inf
-        tolerance = 1e-7 * abs(outside - middle)
-        return (
-            float(optimize.brentq(above, inside, outside, xtol=max(tolerance, 5e-324), rtol=1e-12))
-            if (above(inside) < 0)
-            else inside
-        )
-
-
-def _values(f: Form, x: Array, theta: Array) -> Array:
-    with np.errstate(all="ignore"):
-        returned = np.asarray(f(x, *theta.tolist()))
-    if returned.dtype.kind == "c":
-        raise ValueError("f returned complex numbers; it must return real ones, or NaN where it is not defined")
-    values = returned.astype(np.float64)
-    if values.shape not in ((), x.shape):
-        raise ValueError(f"f returned shape {values.shape} for x of shape {x.shape}; it must return one y for each x")
-    return np.broadcast_to(values, x.shape)
-
-
-def _jacobian(function: Callable[[Array], Array], theta: Array) -> Array:
-    """Central differences, shape (n, p)."""
-    steps = np.cbrt(np.finfo(np.float64).eps) * np.maximum(np.abs(theta), 1e-8)
-    columns = []
-    for at, step in enumerate(steps):
-        shift = np.zeros_like(theta)
-        shift[at] = step
-        columns.append((function(theta + shift) - function(theta - shift)) / (2 * step))
-    return np.stack(columns, axis=1)
-
-
-def _covariance(jacobian: Array, noise: float) -> Array | None:
-    """Of the estimates; None where the points do not determine them."""
-    scale = np.sqrt((jacobian**2).sum(axis=0))
-    if not np.isfinite(jacobian).all() or (scale == 0).any():
-        return None
-    _, values, right = np.linalg.svd(jacobian / scale, full_matrices=False)
-    if values[-1] < 1e-10 * values[0]:
-        return None
-    inverse = (right.T / values**2) @ right / np.outer(scale, scale)
-    return np.asarray(noise**2 * inverse)
 
 
 def _correlation(covariance: Array | None, size: int) -> tuple[tuple[float, ...], ...]:

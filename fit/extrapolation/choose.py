@@ -27,7 +27,9 @@ _AICC_POWER = 0.25  # weight of the fit to all points, where that of the holdout
 _AS_GOOD, _NEGLIGIBLE = 1.5, 5e-4  # holdout errors up to 1.5 times the smallest, or 0.05 % above, count as equal
 _LARGEST_MISS, _LARGEST_SPREAD, _FEWEST_TO_TRUST = 0.1, 0.1, 6
 _AHEAD = np.array([math.log(4.0)])
-_AVERAGE_PRIOR = 200.0  # prior weight of the Bayesian average, where that of most candidates is 1
+# Prior weight of the Bayesian average, where that of most candidates is 1. Of 0, 10, 30, 100, 200, 1000 ... 1e9, eight
+# folds of the sources of 343 public curves choose 200 five times and 100 three times for the other folds.
+_AVERAGE_PRIOR = 200.0
 
 
 @dataclass(frozen=True)
@@ -168,8 +170,17 @@ class ChosenLaw(Stored, Printable):
         return f"{facts(about)}\n\n{columns(rows)}"
 
     def plot(self) -> Any:
-        """A Bokeh figure of the points and the predictions, up to 4 times the largest x if these may be trusted."""
-        return law_figure(f"Chosen law: {self.name}", self.x, self.y, self.predict, extrapolated=self.extrapolates)
+        """A Bokeh figure of the points, and of the predictions with the interval of a further measurement.
+
+        They go up to 4 times the largest x if they may be trusted.
+        """
+
+        def band(x: Array) -> tuple[Array, Array]:
+            interval = self.predict_interval(x)
+            return interval.low, interval.high
+
+        title = f"Chosen law: {self.name}"
+        return law_figure(title, self.x, self.y, self.predict, band, extrapolated=self.extrapolates, band_ahead=True)
 
     def to_dict(self) -> dict[str, Any]:
         """All fields as JSON: numbers at full precision, null for NaN."""
@@ -247,7 +258,7 @@ def choose_law(x: ArrayLike, y: ArrayLike) -> ChosenLaw:
     On 343 public curves, predicted to twice their data, the mean root mean squared ``ln`` error is 0.049 (250 curves of
     classifiers) and 0.023 (93 of language models), 0.0023 +- 0.0019 and 0.0014 +- 0.0014 less than without the average,
     and the predictions are 0.3 % and 0.0 % too low instead of 1.0 % and 0.5 %. On curves planted from the candidates'
-    own laws the average does harm: the error is a third larger.
+    own laws the average does harm: 0.028 instead of 0.020 (232 cuts of 120 curves).
 
     Args:
         x: Data, parameters or compute: positive and finite, shape (n,), in any order; repeats are averaged.

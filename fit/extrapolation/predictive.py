@@ -12,7 +12,15 @@ witnesses geometrically and grows with the distance:
 
 The constants are maximum likelihood over 343 public curves (LCDB 1.1, ColPret; whole, cut, and thinned to ladders; each
 curve counts once). The factor is then conformal (Vovk et al. 2005): 95 % of their last unseen points lie inside.
-``make bench-truth NAME=real_curves`` fits them again, and measures how often intervals cover on sources left out.
+``make bench-truth NAME=real_curves`` fits them again, in eight folds of sources. On the sources left out 95 % intervals
+held the last unseen point of 343 curves in 95.0 % about ``choose_law``, 95.6 % about ``fit_power_law``, 95.9 % about
+``fit_learning_curve`` (binomial error 1.2 %) and 92.4 +- 1.5 % of 316 about ``fit_frontier``; intervals that assume the
+form, in 74, 61 and 58 % about the last three. Of the sources with ten curves or more the least is 9 of 11.
+
+The interval is wide for a clean curve of the right form: at 4 times the data it held all of 480 simulated ones. Public
+curves do not show beforehand whether they will surprise: the error at the last point, divided by ``spread``, has a 95th
+percentile of 4 to 8 whatever their backtests, scatter or number of points say, where simulated curves have 2.0. Where
+the form is known to be right, ``fit.predict_interval(x, "new")`` is the narrower one.
 """
 
 import math
@@ -171,12 +179,19 @@ def degrees_of_freedom(points: int | Array, calibration: Calibration) -> float |
 
 def missed_per_doubling(backtests: Sequence[Backtest], calibration: Calibration) -> float:
     """Root mean square of the misses per doubling, pooled with those of the population."""
+    return float(pooled_misses(sum(map(squared_miss, backtests)), len(backtests), calibration))
+
+
+def squared_miss(test: Backtest) -> float:
+    """The mean squared miss of a backtest per doubling."""
+    grown = (test.distance / math.log(2.0)) ** (2 * MISS_GROWTH)
+    return float((test.error**2).sum() / grown.sum())
+
+
+def pooled_misses(squares: float | Array, origins: float | Array, calibration: Calibration) -> float | Array:
+    """Root mean square of the sum of the squared misses of so many origins, pooled with the population's."""
     number = calibration.prior_origins
-    total = number * calibration.population**2
-    for test in backtests:
-        grown = (test.distance / math.log(2.0)) ** (2 * MISS_GROWTH)
-        total, number = total + float((test.error**2).sum() / grown.sum()), number + 1
-    return math.sqrt(total / number)
+    return ((number * calibration.population**2 + squares) / (number + origins)) ** 0.5
 
 
 @np.errstate(under="ignore")

@@ -96,18 +96,20 @@ def law_figure(
     band: Callable[[Array], tuple[Array, Array]] | None = None,
     *,
     extrapolated: bool,
+    band_ahead: bool = False,
 ) -> Any:
     """A Bokeh figure of points, their law (dashed beyond the data) and its band; the axis of x is logarithmic if x > 0.
 
-    The band ends with the data: beyond them it would assume that the form is right, which is what fails there.
+    A band that assumes that the form is right ends with the data, as beyond them that is what fails.
 
     Args:
         title: Title of the figure.
         x: The points' x.
         y: The points' losses.
         predict: The law, if it is to be drawn: x of shape (k,) to losses.
-        band: The lower and upper end of its interval within the data, likewise.
+        band: The lower and upper end of its interval, likewise.
         extrapolated: Whether the law is drawn up to 4 times the largest x.
+        band_ahead: Whether the band goes as far, as one may that allows for the form being wrong.
     """
     from bokeh.plotting import figure  # fitting must not wait for Bokeh
 
@@ -120,6 +122,8 @@ def law_figure(
         plot.line(inside, predict(inside), color=_COLOUR, line_width=2)
         if extrapolated:
             beyond = spaced(max(x), _AHEAD * max(x), 50)
+            if band is not None and band_ahead:
+                plot.varea(beyond, *band(beyond), fill_color=_COLOUR, fill_alpha=0.2)
             plot.line(beyond, predict(beyond), color=_COLOUR, line_width=2, line_dash="dashed")
     plot.scatter(list(x), list(y), size=8, color=_COLOUR)
     return plot

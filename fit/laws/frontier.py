@@ -103,9 +103,12 @@ def fit_frontier(
         seed: Seed of the resampling, >= 0.
 
     Returns:
-        The fit of the frontier's points, which are its ``x`` and ``y`` and count as independent. A frontier on which
-        a single configuration lies is that configuration's ladder: the fit is then that of all its points by
-        ``fit_learning_curve`` or, where ``plateau`` is given, of those off it by ``fit_power_law``.
+        The fit of the frontier's points, which are its ``x`` and ``y`` and count as independent. Where several
+        configurations are about equal, the least loss is a lucky one and the law too low (by 1.2 standard deviations
+        of a point, of five equal ladders with one seed). The intervals allow for that, the law does not: on 40 studies
+        of five equal ladders the 95 % band held the truth at 90 +- 5 % of the points with one seed, 87 +- 5 % with
+        three. A frontier on which a single configuration lies is that configuration's ladder: the fit is then that of
+        all its points by ``fit_learning_curve`` or, where ``plateau`` is given, of those off it by ``fit_power_law``.
 
     Raises:
         ValueError: NaN or infinite values, a cost <= 0, a negative loss, unequal lengths, fewer than two
@@ -233,6 +236,7 @@ def _resampled_laws(candidates: _Candidates, xs: Array, ys: Array, find_plateau:
     measured = [values / scale for values in candidates.measured]
     candidates = replace(candidates, loss=candidates.loss / scale, measured=measured)
     losses = _resampled_losses(candidates, xs, ys / scale, np.random.default_rng(seed))
+    losses = losses + _luck(candidates, losses)
     frontiers = [pareto_frontier(candidates.cost, row) for row in losses]
     if not find_plateau:
         off = [members[~candidates.plateau[members]] for members in frontiers]
@@ -248,6 +252,27 @@ def _resampled_laws(candidates: _Candidates, xs: Array, ys: Array, find_plateau:
     first = logs[rows, starts]
     distance = np.where(weights > 0, logs - first[:, None], 0.0)
     return Profile(distance, curves, weights, scale).optima().at_x0(scale, log_x0 - first[:, None])
+
+
+def _luck(candidates: _Candidates, losses: Array) -> Array:
+    """How much too low the least loss at each cost is for being the least of several noisy ones, shape (m,).
+
+    It is measured on the resamples, whose configurations are first drawn together: differences between those that may
+    be the best are themselves part noise (the positive-part estimate of James and Stein 1961).
+    """
+    luck = np.zeros(losses.shape[1])
+    centre, variance = np.median(losses, axis=0), losses.var(axis=0)
+    _, number, sizes = np.unique(candidates.configuration, return_inverse=True, return_counts=True)
+    variance = variance * np.minimum(3 / sizes[number], 1.0)  # of a law of three parameters, at its points
+    for cost in np.unique(candidates.cost):
+        here = np.flatnonzero(candidates.cost == cost)
+        error = float(variance[here].mean())
+        rivals = here[centre[here] - centre[here].min() <= 3 * math.sqrt(2 * error)]
+        about = centre[rivals] - centre[rivals].mean()
+        squares = float((about**2).sum())
+        noise = about * min(error * (rivals.size - 1) / squares, 1.0) if squares > 0 else about
+        luck[here] = (centre[rivals] - noise).min() - np.median((losses[:, rivals] - noise).min(axis=1))
+    return luck
 
 
 def _resampled_losses(candidates: _Candidates, xs: Array, ys: Array, rng: np.random.Generator) -> Array:

@@ -55,7 +55,8 @@ class PowerLawFit(Stored, Printable):
             small where the law is wrong. NaN without replicates.
         residual_runs_p: The p value of a runs test of the residuals, averaged at each x; NaN where it cannot be judged.
             Small where neighbours err in the same direction, as they do about a law of the wrong form and along one
-            training; it needs no replicates.
+            training. It needs no replicates, but 16 or more different x: as residuals of three parameters change their
+            sign three times or more, those of fewer x cannot show a correlation at the 1 % level.
         weights: Relative precisions, mean 1, shape (n,), as those of x and y.
         groups: The group of each point, numbered from 0 in order of appearance, shape (n,).
         robust: Whether this is Huber's estimate.

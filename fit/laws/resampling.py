@@ -84,18 +84,30 @@ def resample(
     if factor is None:
         factor = inflation(number - 1 if clustered else left, rng)
     if clustered:
-        corrected = np.empty_like(residuals)
-        for group in range(number):
-            members = groups == group
-            values, vectors = np.linalg.eigh(np.eye(int(members.sum())) - basis[members] @ basis[members].T)
-            inverse = np.where(values > 1e-8, 1 / np.sqrt(np.maximum(values, 1e-8)), 0.0)
-            corrected[members] = (vectors * inverse * (vectors.T @ residuals[members])).sum(axis=1)
-        shocks = rng.standard_normal((REPLICATES, number))[:, groups] * corrected
-        noise, degrees = _scatter(corrected, groups)
+        residuals = corrected(residuals, basis, groups)
+        shocks = rng.standard_normal((REPLICATES, number))[:, groups] * residuals
+        noise, degrees = _scatter(residuals, groups)
     else:
         noise, degrees = float(np.sqrt(np.sum(residuals**2) / left)), float(left)
         shocks = rng.standard_normal((REPLICATES, y.size)) * noise
     return Resamples(np.maximum(fitted + shocks * factor / root, 0.0), noise, degrees)
+
+
+def corrected(residuals: Array, basis: Array, groups: Indices) -> Array:
+    """Residuals times ``(I - H)**-0.5``, by group: freed of what the fit took of them (CR2).
+
+    Args:
+        residuals: Weighted residuals, shape (n,).
+        basis: An orthonormal basis of the columns of their Jacobian, shape (n, p).
+        groups: The group of each point, numbered from 0, shape (n,).
+    """
+    found = np.empty_like(residuals)
+    for group in range(int(groups.max()) + 1):
+        members = groups == group
+        values, vectors = np.linalg.eigh(np.eye(int(members.sum())) - basis[members] @ basis[members].T)
+        inverse = np.where(values > 1e-8, 1 / np.sqrt(np.maximum(values, 1e-8)), 0.0)
+        found[members] = (vectors * inverse * (vectors.T @ residuals[members])).sum(axis=1)
+    return found
 
 
 def _scatter(residuals: Array, groups: Indices) -> tuple[float, float]:

@@ -18,6 +18,7 @@ from tfrs_scaling.common.errors import InputError
 
 _MISSING = ("", "nan", "na", "n/a", "null", "none")  # in lower case
 _UNNAMED = re.compile(r"(Unnamed: \d+|__index_level_\d+__)?")  # the index that pandas wrote beside the columns
+_NUMBER = re.compile(r"[+-]?(\d+([.,]\d*)?|[.,]\d+)(e[+-]?\d+)?", re.IGNORECASE)
 _DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+")
 _THOUSANDS = re.compile(r"0|[1-9]\d{0,2}(\.\d{3})*")
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
@@ -130,6 +131,8 @@ def read_table_file(path: str | os.PathLike[str]) -> TableFile:
     name, content = str(path), Path(path).read_bytes()
     if content.startswith(b"PAR1"):
         return _parquet(name, content)
+    if content.startswith(b"\x1f\x8b"):
+        raise InputError(f"{name}: compressed by gzip; decompress it (gunzip) first")
     try:
         text = content.decode("utf-16" if content.startswith(_UTF16) else "utf-8-sig")
         first = text.lstrip("\r\n").partition("\n")[0]
@@ -145,6 +148,8 @@ def read_table_file(path: str | os.PathLike[str]) -> TableFile:
     if not lines:
         raise InputError(f"{name}: the file is empty")
     header, rows = [field.strip() for field in lines[0]], [line for line in lines[1:] if any(map(str.strip, line))]
+    if all(map(_NUMBER.fullmatch, header)):
+        raise InputError(f"{name}: the first line, {separator.join(header)}, holds numbers; it must name the columns")
     for number, row in enumerate(rows, start=1):
         if len(row) != len(header):
             hint = "; the first line must be the header: delete the lines above it" if number == 1 else ""

@@ -37,12 +37,11 @@ def fit(table: Path, at: tuple[float, ...], level: float | None, out: Path | Non
     from tfrs_scaling.fit.curves.columns import chosen_columns, numbers_and_names
     from tfrs_scaling.fit.curves.page import write_table_fit
     from tfrs_scaling.fit.curves.text import table_text
-    from tfrs_scaling.fit.runs.columns import REQUIRED
     from tfrs_scaling.fit.runs.table_file import read_table_file
 
     given = {role: name for role, name in columns.items() if name}
     file = read_table_file(table)
-    if not given and set(REQUIRED) <= set(file.columns):
+    if not given and {"scheme", "multiplier"} <= set(file.columns):
         options = {"--at": bool(at), "--level": level is not None, "--out": out is not None}
         unused = ", ".join(name for name, is_given in options.items() if is_given)
         if unused:

@@ -28,7 +28,8 @@ from tfrs_scaling.fit.extrapolation.predictive import (
     degrees_of_freedom,
     forecast,
     half_widths,
-    missed_per_doubling,
+    pooled_misses,
+    squared_miss,
 )
 
 import tensorflow as tf  # isort: skip -- after tfrs_scaling, which chooses the Keras it comes with
@@ -101,7 +102,9 @@ class Calibrator:
         size = np.array([case.ahead_x.size for case, _ in members])
         self.owner, self.last = np.repeat(np.arange(len(members)), size), np.cumsum(size) - 1
         self.points = np.array([ahead.curve.u.size for _, ahead in members])[self.owner]
-        self.backtests = [ahead.backtests for _, ahead in members]
+        backtests = [ahead.backtests for _, ahead in members]
+        self.squares = np.array([sum(map(squared_miss, tests)) for tests in backtests])[self.owner]
+        self.origins = np.array([len(tests) for tests in backtests])[self.owner]
         self.distance = np.concatenate([np.log(case.ahead_x / ahead.curve.x_end) for case, ahead in members])
         found = [ahead.average.predict(np.log(case.ahead_x / ahead.curve.x_end)) for case, ahead in members]
         middle, self.spread = (np.concatenate(parts) for parts in zip(*found, strict=True))
@@ -113,7 +116,7 @@ class Calibrator:
 
     def half_widths(self, calibration: Calibration) -> np.ndarray:
         """Half the width of the interval at every unseen point."""
-        missed = np.array([missed_per_doubling(tests, calibration) for tests in self.backtests])[self.owner]
+        missed = pooled_misses(self.squares, self.origins, calibration)
         return half_widths(self.distance, self.spread, missed, self.points, LEVEL, calibration)
 
     def fitted(self) -> Calibration:

@@ -86,6 +86,18 @@ class LimitsTest(tf.test.TestCase):
         for said in ("0.8033", "0.7800", "10.1 times the examples"):
             self.assertIn(said, found.words)
 
+    def test_nothing_is_promised_below_the_bayes_ne(self) -> None:
+        fit, best = law(), 0.2 * 128**-0.3 + 0.78
+        (found,) = limits([line(fit)], bayes_ne=0.80)
+        assert found.half_gap is not None
+        self.assertAllClose([found.gap, found.half_gap.ne], [best - 0.80, (best + 0.80) / 2], atol=1e-4)
+        self.assertAllClose(found.half_gap.x, X[0] * (0.2 / ((best + 0.80) / 2 - 0.78)) ** (1 / 0.3), rtol=0.02)
+        self.assertIn("no model gets below the Bayes NE, 0.8000", found.words)
+        (found,) = limits([line(fit)], bayes_ne=best + 1e-4)
+        self.assertIsNone(found.half_gap)
+        self.assertIn("at the Bayes NE", found.words)
+        self.assertEqual(limits([line(fit)], bayes_ne=0.7), limits([line(fit)]))
+
     def test_an_uncertain_floor_leaves_the_end_open_and_says_so(self) -> None:
         (found,) = limits([line(law(beta=0.5, gamma=0.78, noise=1e-3, seed=3))])
         half = found.half_gap

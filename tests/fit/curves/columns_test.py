@@ -47,6 +47,15 @@ class ColumnsTest(tf.test.TestCase):
             with self.assertRaisesRegex(ValueError, message):
                 chosen_columns(FOUR, given)
 
+    def test_what_keeps_a_file_from_being_a_curve_is_named(self) -> None:
+        for file, message in (
+            (file_of(tokens=["10", "20"], loss=["5.00%", "4.1%"]), "row 1, column loss: '5.00%' is not a number"),
+            (file_of(tokens=["1,000", "20"], loss=["5", "4"]), "row 1, column tokens: '1,000' is not a number"),
+            (file_of(**{"tokens loss": ["10 3"]}), "there is one column, 'tokens loss'; separate columns by commas"),
+        ):
+            with self.assertRaisesRegex(ValueError, message):
+                chosen_columns(file, {})
+
     def test_a_header_alone_is_no_curve(self) -> None:
         with self.assertRaisesRegex(ValueError, "a header and no rows"):
             chosen_columns(file_of(x=[], y=[]), {})

@@ -10,6 +10,7 @@ from scipy import stats
 from tfrs_scaling.common.arrays import Array
 from tfrs_scaling.fit.curves.figure import power_law_plot
 from tfrs_scaling.fit.curves.own_law import LawStatus, fit_law
+from tfrs_scaling.fit.extrapolation.predictive import ASSUMES_FORM, predictive_interval
 from tfrs_scaling.fit.laws.power_law import fit_power_law
 
 # StRD, nonlinear regression (itl.nist.gov/div898/strd): form, x, y, start, certified parameters, deviations and rss.
@@ -102,6 +103,29 @@ class FitLawTest(tf.test.TestCase):
             self.assertAllClose(law.parameters[name], getattr(own, name), rtol=1e-6)
             self.assertAllClose(law.interval[name], own.interval[name], rtol=1e-3)
         self.assertAllClose(law.residual_runs_p, own.residual_runs_p)
+
+    def test_noise_that_trainings_share_is_that_of_the_mean_of_trainings(self) -> None:
+        """Trainings of the same x: the line of all is that of their own lines' means, with their standard error."""
+        x, rng = np.arange(1.0, 7.0), np.random.default_rng(0)
+        ys = 3 - 0.5 * x + rng.normal(0, 0.5, (4, 1)) + rng.normal(0, 0.1, (4, 6))
+        law = fit_law(line, np.tile(x, 4), ys.ravel(), start=[1, 1], groups=np.repeat([*"abcd"], 6))
+        each = np.array([np.polyfit(x, y, 1)[::-1] for y in ys])
+        half = stats.t.ppf(0.975, 3) * each.std(axis=0, ddof=1) / 2
+        for at, (low, high) in enumerate(law.interval.values()):
+            self.assertAllClose((low, high), each.mean(axis=0)[at] + np.array([-1, 1]) * half[at], rtol=1e-6)
+        self.assertIn("CR2", str(law))
+        alone = fit_law(line, x, ys[0], start=[1, 1], groups=["a"] * 6)
+        self.assertEqual(alone.interval, fit_law(line, x, ys[0], start=[1, 1]).interval)
+
+    def test_beyond_the_data_the_form_may_be_wrong(self) -> None:
+        law, own = fit_law(power, X, Y, start=[1, 0.5, 0.5]), fit_power_law(X, Y)
+        places = np.array([X[3], 4 * X[-1]])
+        found, known = law.predictive_interval(places), predictive_interval(own, places)
+        assert known is not None
+        self.assertEqual(found.kind, known.kind)
+        self.assertAllClose([found.low[1], found.high[1]], [known.low[1], known.high[1]], rtol=1e-6)
+        self.assertAllClose(found.low[0], law.predict_interval(places, "new")[0][0])
+        self.assertEqual(fit_law(line, [-1, 0, 1, 2], Y[:4], start=[1, 1]).predictive_interval(9).kind, ASSUMES_FORM)
 
     def test_status_says_what_the_points_do_not_determine(self) -> None:
         bounded = fit_law(power, X, Y, start=[1, 0.2, 0.1], bounds=[(0, 10), (0, 0.25), (0, 1)])

@@ -27,12 +27,20 @@ class DisplayTest(tf.test.TestCase):
         falling = 0.2 * (LADDER / 1000) ** -0.3 + 0.78
         self.assertLen(fit_power_law(LADDER, falling).plot().renderers, 4)  # band, law, extrapolation, points
         self.assertLen(fit_power_law(LADDER, falling[::-1]).plot().renderers, 1)
-        self.assertLen(choose_law(LADDER, falling).plot().renderers, 3)
+        self.assertLen(choose_law(LADDER, falling).plot().renderers, 5)  # a band beyond the data too
 
     def test_band_of_noise_ends_with_the_data(self) -> None:
         figure = fit_power_law(LADDER, 0.2 * (LADDER / 1000) ** -0.3 + 0.78).plot()
         band = next(each for each in figure.renderers if type(each.glyph).__name__ == "VArea")
         self.assertAllClose(max(band.data_source.data["x"]), LADDER[-1])
+
+    def test_band_that_allows_for_the_form_goes_on(self) -> None:
+        law = choose_law(LADDER, 0.2 * (LADDER / 1000) ** -0.3 + 0.78)
+        bands = [each.data_source.data for each in law.plot().renderers if type(each.glyph).__name__ == "VArea"]
+        ahead = law.predict_interval(4 * LADDER[-1])
+        self.assertAllClose(
+            [bands[1]["x"][-1], bands[1]["y1"][-1], bands[1]["y2"][-1]], [4 * LADDER[-1], ahead.low, ahead.high]
+        )
 
     def test_lines_of_equal_loss_are_those_of_the_law(self) -> None:
         n, d = (values.ravel() for values in np.meshgrid([1e5, 1e6, 1e7], LADDER[:4]))

@@ -80,6 +80,17 @@ class FitFrontierTest(tf.test.TestCase):
                 covered[2] += bool(low <= true.predict(2 * cost.max()) <= high)
             self.assertAllGreaterEqual(covered / 60, 0.85)  # 95 % less three standard errors
 
+    def test_equal_shapes_whose_luck_the_frontier_takes(self) -> None:
+        """The least of five noisy losses is too low by 1.2 standard deviations; the interval must know."""
+        data, rng, inside = 10_000 * 2.0 ** np.arange(8), np.random.default_rng(2), 0.0
+        cost, shape = np.tile(data, 5), np.repeat(np.arange(5), 8)
+        truth = 0.70 + 0.15 * (data / 1e4) ** -0.35
+        for _ in range(10):
+            loss = np.tile(truth, 5) + rng.normal(0, 5e-4, 40)
+            low, high = fit_frontier(cost, loss, configurations=shape, plateau=np.zeros(40)).predict_interval(data)
+            inside += float(np.mean((low <= truth) & (truth <= high))) / 10
+        self.assertGreater(inside, 0.7)
+
     def test_plateau_given_and_found(self) -> None:
         x = 1000.0 * 2.0 ** np.arange(10)
         curve = np.minimum(0.4 * (x / 1000) ** -0.3 + 0.6, [0.92, 0.915] + [1.0] * 8)

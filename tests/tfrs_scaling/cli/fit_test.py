@@ -43,6 +43,10 @@ class FitCommandsTest(tf.test.TestCase):
         code, output = self.invoke("fit", self.table, "--x", "tokens", "--y", "loss")
         self.assertEqual(code, 1)
         self.assertIn("mine.csv: row 2, column loss: 'much' is not a number", output)
+        self.table.write_text("scheme,multiplier,examples\nD,1,1000\n")
+        code, output = self.invoke("fit", self.table)
+        self.assertEqual(code, 1)
+        self.assertIn("a run table needs 1 more column: test_ne", output)
         self.assertEqual(self.invoke("report")[0], 2)
 
     def test_a_run_table_of_another_trainer_becomes_a_report(self) -> None:
