@@ -71,7 +71,6 @@ def pairs_table(ranking: Sequence[Ranking]) -> Table[tuple[Ranking, Pair]]:
             Column("at", "At x", lambda r: r[1].at, "count"),
             Column("why", "Why", lambda r: r[1].why, "words"),
         ),
-        folded=True,
     )
 
 
@@ -165,7 +164,6 @@ def effects_table(records: Sequence[Effect]) -> Table[Effect]:
         ),
         "lower, higher: by more than the noise, all rows considered. (alone): only when no other row is looked at, as "
         "the answer compares an option with the baseline.",
-        folded=True,
     )
 
 
@@ -186,7 +184,6 @@ def noise_table(noises: Sequence[TrainingNoise]) -> Table[tuple[TrainingNoise, i
         ),
         "By how much the NE of one training varies by chance: all comparisons of measured shapes on this page use it. "
         "Least difference: from it on, two trainings differ by more than the noise (95 %, no others looked at).",
-        folded=True,
     )  # fmt: skip
 
 
@@ -212,7 +209,6 @@ def held_out_table(records: Sequence[HeldOut]) -> Table[HeldOut]:
             Column("relative_error_percent", "Error, %", lambda r: 100 * r.relative_error, "number"),
             Column("law", "Law", lambda r: r.law),
         ),
-        folded=True,
     )
 
 

@@ -56,7 +56,6 @@ def phases_table(saturation: Sequence[Saturation]) -> Table[Saturation]:
                 lambda r: (r.low, r.high),
             ),
         ),
-        folded=True,
     )  # fmt: skip
 
 
@@ -165,7 +164,6 @@ def path_table(records: Sequence[JointLaw]) -> Table[tuple[JointLaw, PathStep]]:
             Column("d", "Training examples", lambda r: r[1].d, "count"),
             Column("ne", "NE", lambda r: r[1].ne, "estimate", lambda r: (r[1].low, r[1].high)),
         ),
-        folded=True,
     )
 
 
@@ -216,5 +214,4 @@ def fits_table(lines: Sequence[LineFit]) -> Table[LineFit]:
         "β: how fast NE falls with x; γ: the level that no amount of x gets below. Extrapolate a curve only where the "
         f"verdict is sound. {FORM} Intervals of parameters assume that the form is right, and that trainings (by "
         "profile likelihood: measurements) are independent; predictions beyond the data allow for it being wrong.",
-        folded=True,
     )  # fmt: skip
