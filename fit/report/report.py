@@ -14,6 +14,7 @@ from tfrs_scaling.common.json_numbers import to_json
 from tfrs_scaling.common.page import render_page, script_safe
 from tfrs_scaling.common.words import human, interval, listed, signed
 from tfrs_scaling.fit.advice.advise import COSTS
+from tfrs_scaling.fit.advice.budget import BUDGETS
 from tfrs_scaling.fit.analyses.outlook import EPSILON
 from tfrs_scaling.fit.labels import architecture_suffix, has_several_architectures, multiplier_label, shape_name
 from tfrs_scaling.fit.laws.power_law import PowerLawFit
@@ -23,7 +24,7 @@ from tfrs_scaling.fit.report.methods import methods
 from tfrs_scaling.fit.report.sections import Section, study_sections
 from tfrs_scaling.fit.report.summary import best_point, cautions, findings, scheme_effects
 from tfrs_scaling.fit.report.tables.columns import DOUBTFUL
-from tfrs_scaling.fit.report.view import BUDGETS, StudyView, study_view
+from tfrs_scaling.fit.report.view import StudyView, study_view
 from tfrs_scaling.fit.runs.columns import COLUMNS_OF_SECTIONS, sentence_without
 from tfrs_scaling.fit.runs.run_table import is_recorded
 from tfrs_scaling.fit.schemes import BASELINE, SCHEMES

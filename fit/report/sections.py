@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 
 from tfrs_scaling.common.words import listed
+from tfrs_scaling.fit.advice.budget import BUDGETS
 from tfrs_scaling.fit.advice.words import short_words
 from tfrs_scaling.fit.analyses.dimension import MARGIN, BestDimension
 from tfrs_scaling.fit.analyses.effects import Effect
@@ -31,7 +32,7 @@ from tfrs_scaling.fit.report.figures.phases import SharedAxis
 from tfrs_scaling.fit.report.figures.schemes import Key, regrouped_figures, study_figures
 from tfrs_scaling.fit.report.figures.zones import zone_figure
 from tfrs_scaling.fit.report.tables.table import Table
-from tfrs_scaling.fit.report.view import BUDGETS, StudyView
+from tfrs_scaling.fit.report.view import StudyView
 from tfrs_scaling.fit.runs.screening import SHAPE
 from tfrs_scaling.fit.schemes import ARCHITECTURE, BASELINE, SCHEMES
 
