@@ -6,15 +6,17 @@ from typing import Any
 
 from scipy import special
 
-from tfrs_scaling.common.words import duration, interval, signed
+from tfrs_scaling.common.words import FLOPS, duration, human, interval, signed
 from tfrs_scaling.fit.advice.advice import Advice, Detail
+from tfrs_scaling.fit.advice.budget import BUDGETS
 from tfrs_scaling.fit.advice.choice import Option
+from tfrs_scaling.fit.advice.savings import Savings
 from tfrs_scaling.fit.advice.use import Use
 from tfrs_scaling.fit.advice.words import capitalized, short_words
 from tfrs_scaling.fit.analyses.noise.training_noise import noise_of
 from tfrs_scaling.fit.report.figures.decision import decision_figure, verdict_words
 from tfrs_scaling.fit.report.tables.columns import DOUBTFUL
-from tfrs_scaling.fit.report.view import BUDGETS, StudyView
+from tfrs_scaling.fit.report.view import StudyView
 
 _MOST_SHOWN = 8  # options
 _AXES = {  # by resource of the budget: the cost of an option on the x axis of its figure, and its name
@@ -160,6 +162,29 @@ def _numbers(advice: Advice, view: StudyView) -> tuple[Number, ...]:
         Number("Test NE", f"{use.ne:.4f}", f"instead of {baseline.ne:.4f}"),
         Number("Compute", compute, f"{parameters} parameters, {time} time ({hours})"),
     )
+
+
+def saved_numbers(saved: Savings) -> tuple[Number, ...]:
+    """What the cheapest shape that may stand in for the baseline costs and loses."""
+    use, baseline = saved.use.cost, saved.baseline.cost
+    note = "within the noise" if saved.low <= 0 <= saved.high else ""
+    if math.isfinite(saved.low):
+        note = f"{saved.level:.0%} interval {interval(saved.low, saved.high, signed)}{', ' * bool(note)}{note}"
+    return (
+        Number(
+            "Compute", f"{saved.share_of_compute:.0%}", f"{human(use['compute'], FLOPS)} FLOPs instead of "
+            f"{human(baseline['compute'], FLOPS)}",
+        ),
+        Number(
+            "Parameters", f"{saved.share_of_parameters:.0%}", f"{use['params']:,.0f} instead of "
+            f"{baseline['params']:,.0f}",
+        ),
+        Number(
+            "Time of training", f"{saved.share_of_hours:.0%}", f"{duration(use['hours'] * 3600)} instead of "
+            f"{duration(baseline['hours'] * 3600)} on the study's machine",
+        ),
+        Number("Change of NE", signed(saved.change), note or "the noise of one training is unknown"),
+    )  # fmt: skip
 
 
 def _confidence(advice: Advice, view: StudyView) -> tuple[str, str]:

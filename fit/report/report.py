@@ -17,7 +17,7 @@ from tfrs_scaling.fit.advice.advise import COSTS
 from tfrs_scaling.fit.analyses.outlook import EPSILON
 from tfrs_scaling.fit.labels import architecture_suffix, has_several_architectures
 from tfrs_scaling.fit.laws.power_law import PowerLawFit
-from tfrs_scaling.fit.report.decision import Decision, decisions
+from tfrs_scaling.fit.report.decision import Decision, decisions, saved_numbers
 from tfrs_scaling.fit.report.figures.parts import UNITS
 from tfrs_scaling.fit.report.figures.phases import INSIDE, TARGET, SharedAxis, shared_axes
 from tfrs_scaling.fit.report.header import facts
@@ -103,7 +103,8 @@ def render_report(view: StudyView) -> str:
         level=f"{view.fits.level:.0%}",
         no_answer=_why_no_answer(view),
         cautions=cautions(view),
-        savings=None,
+        savings=view.savings,
+        saved=saved_numbers(view.savings) if view.savings else (),
         sections=sections,
         appendix=appendix(view),
         absent=[*(words for name, words in _ABSENT.items() if not getattr(view.fits, name)), *_unrecorded(view)],

@@ -10,6 +10,8 @@ import pandas as pd
 from tfrs_scaling.common.words import human
 from tfrs_scaling.fit.advice.advice import Advice
 from tfrs_scaling.fit.advice.advise import COSTS, advise
+from tfrs_scaling.fit.advice.budget import BUDGETS
+from tfrs_scaling.fit.advice.savings import Savings, savings
 from tfrs_scaling.fit.advice.settle import Place
 from tfrs_scaling.fit.analyses.lines import frontier_points, points, with_plateau
 from tfrs_scaling.fit.analyses.noise.training_noise import noise_of
@@ -22,12 +24,6 @@ from tfrs_scaling.fit.runs.run_table import is_recorded, recorded_axes
 from tfrs_scaling.fit.runs.screening import SHAPE, usable_runs
 from tfrs_scaling.fit.schemes import SCHEMES
 from tfrs_scaling.fit.study import StudyFits
-
-BUDGETS = {
-    "compute=10x": "With 10 times the compute",
-    "data=2x": "With twice the data",
-    "params=4x": "With 4 times the parameters",
-}
 
 
 @dataclass(frozen=True)
@@ -110,6 +106,11 @@ class StudyView:
             return {}
         place = Place(training_rows=self.about.rows.get("train"))
         return {budget: advise(self.runs, self.fits, budget, place=place) for budget in BUDGETS}
+
+    @cached_property
+    def savings(self) -> Savings | None:
+        """What can be saved; None where that is not known."""
+        return savings(self.runs, self.fits)
 
     @property
     def has_several_architectures(self) -> bool:

@@ -4,6 +4,7 @@ compute in both groupings (the paper's Figures 2, 4, 5 and 6)."""
 import pandas as pd
 
 from tfrs_scaling.common.words import listed
+from tfrs_scaling.fit.advice.budget import BUDGETS
 from tfrs_scaling.fit.advice.words import short_words
 from tfrs_scaling.fit.analyses.effects import Effect
 from tfrs_scaling.fit.labels import FRONTIER, architecture_suffix, has_several_architectures
@@ -14,7 +15,7 @@ from tfrs_scaling.fit.report.figures.law import excess_figure, residual_figure
 from tfrs_scaling.fit.report.figures.quality import quality_figure
 from tfrs_scaling.fit.report.figures.schemes import frontiers_figure, scheme_figure, schemes_of
 from tfrs_scaling.fit.report.sections.section import Drawing, Figure, Section, View, id_suffix, one_view
-from tfrs_scaling.fit.report.view import BUDGETS, StudyView
+from tfrs_scaling.fit.report.view import StudyView
 from tfrs_scaling.fit.schemes import ARCHITECTURE, BASELINE, SCHEMES
 
 
