@@ -45,6 +45,11 @@ class Saturation:
     high: float | None
     why: str
 
+    @property
+    def compared(self) -> str:
+        """The gain beside the threshold: ``0.75 % < 1 %``."""
+        return gain_words(self.gain, self.epsilon)
+
 
 @dataclass(frozen=True)
 class HalfGap:
@@ -75,7 +80,7 @@ class Limit:
         x: data, parameters or compute.
         best_ne: The lowest NE measured.
         gamma: The floor; None where nothing was fitted.
-        gap: best_ne less gamma; None where the floor is not known.
+        gap: best_ne less gamma, or less the Bayes NE where that is higher; None where the floor is not known.
         half_gap: None where the gap is not known, or within the noise.
     """
 
@@ -107,6 +112,14 @@ _NO_FLOOR = WITHOUT_LAW | {
     Status.CORRELATED_RESIDUALS: "neighbouring points miss the law in the same direction, so its form is in doubt",
     Status.GAMMA_UNIDENTIFIED: "the points do not say where the curve levels off",
 }
+
+
+def gain_words(gain: float | None, epsilon: float) -> str:
+    """The gain of the next doubling beside the threshold, in the digits that show which is larger."""
+    if gain is None:
+        return f"against {100 * epsilon:g} %"
+    digits = next((digits for digits in (2, 3, 4) if round(100 * gain, digits) != round(100 * epsilon, digits)), 5)
+    return f"{100 * gain:.{digits}f} % {'<' if gain < epsilon else '≥'} {100 * epsilon:g} %"
 
 
 def saturation(lines: Iterable[LineFit], *, epsilon: float = EPSILON) -> list[Saturation]:
@@ -176,19 +189,20 @@ def _saturation(line: LineFit, epsilon: float) -> Saturation:
     )
 
 
-def limits(lines: Iterable[LineFit]) -> list[Limit]:
+def limits(lines: Iterable[LineFit], bayes_ne: float | None = None) -> list[Limit]:
     """How far the best model of each frontier is from the floor of its law, and what closing half of that would take.
 
     Args:
         lines: The lines of a study; those that are not frontiers are passed over.
+        bayes_ne: The lowest NE that any model can reach, where it is known: a floor below it is not believed.
 
     Returns:
         One record for each frontier, in the same order.
     """
-    return [_limit(line) for line in lines if line.is_frontier]
+    return [_limit(line, bayes_ne or 0.0) for line in lines if line.is_frontier]
 
 
-def _limit(line: LineFit) -> Limit:
+def _limit(line: LineFit, bayes_ne: float) -> Limit:
     fit = line.fit
     best = float(line.means[1].min())
     gamma_low, gamma_high = fit.interval["gamma"]
@@ -211,25 +225,28 @@ def _limit(line: LineFit) -> Limit:
     )
     if why:
         return unknown
-    gap = best - fit.gamma
+    floor = max(fit.gamma, bayes_ne)
+    gap = best - floor
     if gap <= fit.noise:
-        words = f"{name}, at the floor of its law, {fit.gamma:.4f}, to within the noise of a measurement"
+        what = "the floor of its law" if floor == fit.gamma else "the Bayes NE"
+        words = f"{name}, at {what}, {floor:.4f}, to within the noise of a measurement"
         return replace(unknown, gap=gap, words=f"{words}: nothing is left to gain that way.")
-    half, words = _half_gap(line, gap)
+    half, words = _half_gap(line, floor, gap)
     return replace(unknown, gap=gap, half_gap=half, words=f"{name}; {words}.")
 
 
-def _half_gap(line: LineFit, gap: float) -> tuple[HalfGap, str]:
+def _half_gap(line: LineFit, floor: float, gap: float) -> tuple[HalfGap, str]:
     """What halving the gap takes, and the same in words."""
     fit, largest = line.fit, max(line.fit.x)
-    reach = samples_to_reach(fit, fit.gamma + gap / 2)
+    reach = samples_to_reach(fit, floor + gap / 2)
     low, high = reach.interval
     level, (gamma_low, gamma_high) = f"{fit.level:.0%}", fit.interval["gamma"]
     between = f"{low / largest:.3g}× or more"
     if math.isfinite(high) and high:
         between = f"{low / largest:.3g}× to {high / largest:.3g}×"
+    below = "" if floor == fit.gamma else f"below the Bayes NE {floor:.4f}, which nothing gets below, "
     words = (
-        f"its law levels off at {fit.gamma:.4f} ({level} interval {gamma_low:.4f} to {gamma_high:.4f}), so "
+        f"its law levels off at {fit.gamma:.4f} ({level} interval {gamma_low:.4f} to {gamma_high:.4f}), {below}so "
         f"{gap:.4f} is left. Half of that, NE {reach.loss:.4f}, takes {reach.x / largest:.3g} times the "
         f"{UNITS[line.x]} ({level} interval {between})"
     )

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from tfrs_scaling.common.words import FLOPS, duration, human
+from tfrs_scaling.common.words import FLOPS, duration, human, plural
 from tfrs_scaling.fit.report.view import StudyView
 from tfrs_scaling.fit.runs.run_table import is_recorded
 
@@ -25,10 +25,10 @@ def facts(view: StudyView) -> list[Fact]:
     found.append(Fact("Rows", ", ".join(f"{name} {count:,}" for name, count in about.rows.items())))
     rates = runs["base_ctr"].dropna()
     found.append(Fact("Click-through rate", f"{rates.iloc[0]:.4f} (test)" if len(rates) else ""))
-    found.append(Fact("Trials", f"{runs['trial_id'].nunique():,} over {runs['seed'].nunique()} seeds"))
+    found.append(Fact("Trials", f"{runs['trial_id'].nunique():,}, {plural(runs['seed'].nunique(), 'seed')}"))
     found.append(Fact("Cost of the study", cost_words(runs)))
     found.append(Fact("Machine", names(runs, "machine")))
-    found.append(Fact("Code", " ".join(filter(None, (names(runs, "code_version"), about.commit)))))
+    found.append(Fact("Code", names(runs, "code_version")))
     found.append(Fact("Command", about.command, is_code=True))
     return [fact for fact in found if fact.text]
 

@@ -37,14 +37,12 @@ class About:
         bayes_ne: The lowest NE that any model can reach, where that is known.
         settings: Blocks of settings: a title, and pairs of dotted name and text.
         date: When the study began.
-        commit: Of the code.
-        command: What runs the study again.
+        command: What runs it again.
     """
 
     name: str
     description: str = ""
     date: str = ""
-    commit: str = ""
     command: str = ""
     rows: Mapping[str, int] = field(default_factory=dict)
     bayes_ne: float | None = None
@@ -176,7 +174,6 @@ def read_about(content: Mapping[str, Any], default_name: str) -> About:
         name=str(content.get("name") or default_name),
         description=str(data.get("description") or ""),
         date=str(content.get("date") or ""),
-        commit=str(content.get("commit") or ""),
         command=str(content.get("command") or ""),
         rows=data.get("rows") or {},
         bayes_ne=data.get("bayes_ne"),

@@ -118,7 +118,7 @@ def generalisation_figure(record: Generalisation, rows: pd.DataFrame) -> Any:
             curve = power_law_value(places, alpha=law.alpha, beta=law.beta, gamma=law.gamma)
             drawn.append(add_line(plot, places, curve, colours, line_width=2))
         items.append(LegendItem(label=f"{split} NE", renderers=drawn))
-    return finish(plot, items, None, rows["examples"].to_list(), reach=1.25)
+    return finish(plot, items, None, rows["examples"].to_list(), reach=1.25, height=290)
 
 
 def architectures_figure(lines: Mapping[str, tuple[pd.DataFrame, PowerLawFit | None]], bayes_ne: float | None) -> Any:
@@ -170,7 +170,7 @@ def joint_figure(record: JointLaw) -> Any:
         line = add_line(plot, route["x"], route["y"], TRAIN, line_width=3)
         stops = mark(plot, _texts(route), TRAIN, "diamond", y="y", size=11)
         items.append(LegendItem(label="compute-optimal path", renderers=[stops, line]))
-    legend_below(plot, items, 420)
+    legend_below(plot, items, 330)
     return plot
 
 
@@ -179,7 +179,7 @@ def _contours(plot: Any, fit: JointFit, bottom: float, top: float) -> LegendItem
     ns = np.geomspace(plot.x_range.start, plot.x_range.end, 80)
     xs, ys = list[list[float]](), list[list[float]]()
     labels: dict[str, list[Any]] = {"x": [], "y": [], "text": []}
-    for level in np.unique(np.quantile(fit.predict(fit.n, fit.d), np.linspace(0.05, 0.95, 7)).round(3)):
+    for level in np.unique(np.quantile(fit.predict(fit.n, fit.d), np.linspace(0.05, 0.95, 5)).round(3)):
         d = fit.examples_for(ns, level)
         seen = (d >= bottom) & (d <= top)
         if seen.sum() > 1:

@@ -99,5 +99,7 @@ def _option(plot: Any, at: int, option: Option, place: float, baseline: Use, is_
 def verdict_words(option: Option) -> str:
     """How an option compares with the baseline."""
     if option.beats_baseline:
-        return "beats the baseline"
-    return "worse than the baseline" if option.high < 0 else "within the noise"
+        return "beats now"
+    if option.low > 0:
+        return "gains (alone)"
+    return "worse than now" if option.high < 0 else "within noise"

@@ -225,8 +225,9 @@ def finish(
     *,
     reach: float = EXTRAPOLATION,
     wide: bool = False,
+    height: int = 345,
 ) -> Any:
-    """Ranges set by the points in sight (a wide band must not flatten them), the Bayes NE, the legend.
+    """Ranges set by the points and curves in sight (a wide band must not flatten them), the Bayes NE, the legend.
 
     Args:
         plot: The figure.
@@ -235,10 +236,11 @@ def finish(
         places: Every x that must be visible.
         reach: How far beyond the largest x the axis goes.
         wide: Whether the figure is as wide as the page.
+        height: Pixels of the plot of any other.
     """
     start, end = 0.8 * float(min(places)), float(max(places)) * reach
     log_range(plot, start, end)
-    shown = [each for item in items for each in item.renderers if isinstance(each.glyph, Scatter)]
+    shown = [each for item in items for each in item.renderers if isinstance(each.glyph, Scatter | Line)]
     if bayes_ne is not None:
         shown.append(add_line(plot, [start, end], [bayes_ne] * 2, MUTED, line_dash="dotted", line_width=1.5))
         name = Label(
@@ -247,7 +249,7 @@ def finish(
         tint(name, text_color=MUTED)
         plot.add_layout(name)
     plot.y_range = DataRange1d(renderers=shown, only_visible=True, range_padding=0.15)
-    legend_below(plot, items, 300 if wide else 345, wide=wide)
+    legend_below(plot, items, 300 if wide else height, wide=wide)
     return plot
 
 

@@ -76,10 +76,13 @@ def _joint(view: StudyView) -> list[Figure]:
     )
     caption = (
         "Thin lines connect points of equal NE according to the law. Where they are horizontal, more parameters do not "
-        "help; where they are vertical, more data do not. Diamonds: the split of a compute budget (a tenth to ten "
-        "times the largest measured) with the lowest NE by the law, whatever the noise; hover for the budget. Beyond "
-        "the measured points it is extrapolation."
+        "help; where they are vertical, more data do not."
     )
+    if any(law.path for law in drawn):
+        caption += (
+            " Diamonds: the split of a compute budget (a tenth to ten times the largest measured) with the lowest NE "
+            "by the law, whatever the noise; hover for the budget. Beyond the measured points it is extrapolation."
+        )
     return [Figure("Equal NE over parameters and data", "", caption, views)]
 
 

@@ -26,7 +26,7 @@ def _zones(view: StudyView) -> list[Figure]:
         first, second = zone.first, zone.second
         caption = (
             f"{first}: {SCHEMES[first].words}; {second}: {SCHEMES[second].words}. Each cell compares both with that "
-            "many parameters, trained on that many examples. Between a scheme's measured sizes NE is interpolated, by a "
+            "many parameters, trained on that many examples. Between a scheme's measured sizes NE is interpolated by a "
             "monotone cubic along its parameters; beyond them nothing is compared. A letter names the scheme whose NE "
             f"is lower by more than the margin ({zone.margin:g}) and the noise; ≈ means that neither is."
         )

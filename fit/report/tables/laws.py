@@ -19,7 +19,6 @@ from tfrs_scaling.fit.report.tables.columns import (
     goodness,
     parameter,
     percent,
-    threshold,
 )
 from tfrs_scaling.fit.report.tables.table import Column, Kind, Table, Value
 from tfrs_scaling.fit.serialization import finite_or_none
@@ -48,7 +47,7 @@ def phases_table(saturation: Sequence[Saturation]) -> Table[Saturation]:
             Column("elasticity", "Local exponent", lambda r: r.elasticity, "number"),
             Column(
                 "saturated", "Saturated", lambda r: r.saturated, "verdict", why=lambda r: r.why,
-                note=lambda r: threshold(r.epsilon),
+                note=lambda r: r.compared,
             ),
             Column("probability", "Probability of saturation", lambda r: r.probability, "number"),
             Column(
