@@ -5,7 +5,7 @@ import io
 import math
 import string
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Generic, Literal, TypeVar
 
 from tfrs_scaling.common.words import FLOPS, UNKNOWN, compact, human, interval
@@ -86,14 +86,15 @@ class Column(Generic[Shown]):
             return Cell(text)
         order = float(value) if math.isfinite(value) else None
         if self.interval is None:
-            return Cell(_count(value) if self.kind == "count" else _number(value), order=order)
+            text = _count(value) if self.kind == "count" else _number(value)
+            return Cell(text, order=order if text != UNKNOWN else None)
         low, high = self.interval(record)
         if self.kind == "amount":
             text, small = _count(value), interval(low, _end(high), _count_or_less)
         else:
             write = _digits_of(float(value), low, high)
             text, small = write(float(value)), interval(low, high, write)
-        return Cell(text, small if text != UNKNOWN else "", order=order)
+        return Cell(text, small, order=order) if text != UNKNOWN else Cell(text)
 
 
 def _number(value: float) -> str:
@@ -152,7 +153,7 @@ class Cell:
     small: str = ""
     look: str = ""
     title: str = ""
-    order: float | None = None
+    order: float | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)
