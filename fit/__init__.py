@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from tfrs_scaling.fit.advice.advice import Advice as Advice
     from tfrs_scaling.fit.advice.advise import advise as advise
+    from tfrs_scaling.fit.advice.savings import Savings as Savings
+    from tfrs_scaling.fit.advice.savings import savings as savings
     from tfrs_scaling.fit.curves.analysis import fit_table as fit_table
     from tfrs_scaling.fit.curves.figure import power_law_plot as power_law_plot
     from tfrs_scaling.fit.curves.own_law import LawFit as LawFit
@@ -72,6 +74,7 @@ _MODULES = {
     "RUN_COLUMNS": "runs.columns",
     "Reach": "extrapolation.returns",
     "Return": "extrapolation.returns",
+    "Savings": "advice.savings",
     "StudyFits": "study",
     "TableFit": "curves.records",
     "TIMING_COLUMNS": "runs.run_table",
@@ -95,6 +98,7 @@ _MODULES = {
     "returns_at": "extrapolation.returns",
     "rows_of_scheme": "runs.screening",
     "samples_to_reach": "extrapolation.returns",
+    "savings": "advice.savings",
     "selected_learning_rate": "runs.screening",
     "usable_runs": "runs.screening",
     "with_flags": "runs.screening",

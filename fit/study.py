@@ -31,7 +31,8 @@ from tfrs_scaling.fit.analyses.noise.training_noise import (
     with_weights,
 )
 from tfrs_scaling.fit.analyses.outlook import Limit, Saturation, limits, saturation
-from tfrs_scaling.fit.analyses.paper import Claim, compare_with_paper
+from tfrs_scaling.fit.analyses.paper.claim import Claim
+from tfrs_scaling.fit.analyses.paper.compare import compare_with_paper
 from tfrs_scaling.fit.analyses.ranking import Ranking, rank_schemes
 from tfrs_scaling.fit.analyses.zones import Zones, scheme_zones
 from tfrs_scaling.fit.labels import FRONTIER, multiplier_label
@@ -347,7 +348,7 @@ def fit_study(
         held_out_words=held_out_words(predictions, level=level),
         backtests=tuple(backtests(ladders, predictions, level=level)),
         effects=tuple(effects(resampled, base, level=level)),
-        paper=tuple(compare_with_paper(lines, saturated, ranking, dimensions, generalisations)),
+        paper=tuple(compare_with_paper(lines, saturated, ranking, dimensions, generalisations, zones)),
     )
 
 

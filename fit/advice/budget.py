@@ -14,6 +14,11 @@ RESOURCES = {
     "params": "parameters",
     "hours": "hours of training",
 }
+BUDGETS = {  # that are answered where none is named: as typed, and in words
+    "compute=10x": "With 10 times the compute",
+    "data=2x": "With twice the data",
+    "params=4x": "With 4 times the parameters",
+}
 _GROWS_DATA = ("compute", "data", "hours")
 _UNITS = {"": 1.0, "k": 1e3, "K": 1e3, "M": 1e6, "G": 1e9, "B": 1e9, "T": 1e12, "P": 1e15}
 _NUMBER = re.compile(r"([0-9]+(?:\.[0-9]*)?(?:[eE][+-]?[0-9]+)?|\.[0-9]+)([kKMGBTP]?)([x×]?)")

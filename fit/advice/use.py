@@ -1,7 +1,7 @@
 """One way to train, with its cost, its expected NE and the uncertainty of it; and the measured shapes to train."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 
 from tfrs_scaling.common.arrays import Array
-from tfrs_scaling.fit.analyses.noise.ladders import RESAMPLES, Ladders
+from tfrs_scaling.fit.analyses.noise.ladders import RESAMPLES, Ladders, resample_ladders
+from tfrs_scaling.fit.analyses.noise.training_noise import TrainingNoise, base_architecture, noise_of
 from tfrs_scaling.fit.runs.screening import SHAPE
 from tfrs_scaling.fit.schemes import BASELINE, SCHEMES
 
@@ -144,20 +145,42 @@ class Shape:
         )
 
 
-def measured_shapes(
-    rows: pd.DataFrame, architecture: str, examples: int, ladders: Mapping[str, Ladders]
-) -> list[Shape]:
-    """The shapes of an architecture that were trained on so many examples, and the baselines of the others.
+@dataclass(frozen=True)
+class MeasuredShapes:
+    """The shapes trained at the baseline's largest data size, and the baseline.
 
-    Args:
-        rows: The rows that may carry a fit.
+    Attributes:
         architecture: The architecture whose shapes were studied.
         examples: The baseline's largest data size.
-        ladders: Ladders of each architecture in the rows.
+        noise: Noise of one training.
+        shapes: The shapes of the architecture, the baseline among them, and the baselines of the others.
+        baseline: The baseline as it was trained.
     """
+
+    architecture: str
+    examples: int
+    noise: TrainingNoise
+    shapes: tuple[Shape, ...]
+    baseline: Use
+
+
+def measured_shapes(rows: pd.DataFrame, noises: Iterable[TrainingNoise]) -> MeasuredShapes:
+    """The shapes of a study that were trained on as many examples as the baseline at most.
+
+    Args:
+        rows: The rows that may carry a fit, as ``usable_runs`` returns them; there is a baseline among them.
+        noises: Noise of each architecture.
+    """
+    baselines = rows[rows["scheme"] == BASELINE]
+    architecture = base_architecture(rows[rows["architecture"].isin(baselines["architecture"])])
+    examples = int(baselines.loc[baselines["architecture"] == architecture, "examples"].max())
+    found = {name: noise_of(name, noises) for name in sorted(rows["architecture"].unique())}
+    ladders = {name: resample_ladders(rows, noise) for name, noise in found.items()}
     there = rows[rows["examples"] == examples]
     there = there[(there["architecture"] == architecture) | (there["scheme"] == BASELINE)]
-    return [_measured_shape(shape, architecture, ladders) for _, shape in there.groupby(SHAPE, sort=True)]
+    shapes = tuple(_measured_shape(shape, architecture, ladders) for _, shape in there.groupby(SHAPE, sort=True))
+    baseline = next(shape for shape in shapes if not shape.levers).measured(examples)
+    return MeasuredShapes(architecture, examples, found[architecture], shapes, baseline)
 
 
 def _measured_shape(rows: pd.DataFrame, architecture: str, ladders: Mapping[str, Ladders]) -> Shape:

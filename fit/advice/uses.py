@@ -23,8 +23,6 @@ from tfrs_scaling.fit.advice.use import ARCHITECTURE, DATA, DRAWS, Shape, Use, m
 from tfrs_scaling.fit.analyses.held_out import one_sided
 from tfrs_scaling.fit.analyses.joint import JointLaw, measured_cost
 from tfrs_scaling.fit.analyses.lines import points
-from tfrs_scaling.fit.analyses.noise.ladders import resample_ladders
-from tfrs_scaling.fit.analyses.noise.training_noise import base_architecture, noise_of
 from tfrs_scaling.fit.joint.status import JointStatus
 from tfrs_scaling.fit.labels import multiplier_label
 from tfrs_scaling.fit.laws.power_law import PowerLawFit
@@ -59,18 +57,12 @@ class Uses:
     def __init__(self, rows: pd.DataFrame, study: StudyFits, budget: Budget, *, seed: int = 0):
         self.study, self.budget, self._rows = study, budget, rows
         self._rng = np.random.default_rng(seed)
-        baselines = rows[rows["scheme"] == BASELINE]
-        self._architecture = base_architecture(rows[rows["architecture"].isin(baselines["architecture"])])
-        self._examples = int(baselines.loc[baselines["architecture"] == self._architecture, "examples"].max())
-        self.noise = noise_of(self._architecture, study.noise)
-        ladders = {
-            name: resample_ladders(rows, noise_of(name, study.noise)) for name in sorted(rows["architecture"].unique())
-        }
-        shapes = measured_shapes(rows, self._architecture, self._examples, ladders)
-        shapes = [shape for shape in shapes if SCHEMES[shape.scheme].is_option]
+        measured = measured_shapes(rows, study.noise)
+        self._architecture, self._examples, self.noise = measured.architecture, measured.examples, measured.noise
+        shapes = [shape for shape in measured.shapes if SCHEMES[shape.scheme].is_option]
         self.full = _full(shapes)
         self._shapes = [shape for shape in shapes if shape.multiplier <= self.full.get(shape.scheme, math.inf)]
-        self.baseline = next(shape for shape in self._shapes if not shape.levers).measured(self._examples)
+        self.baseline = measured.baseline
         self.allowed = budget.allowed(self.baseline.cost)
 
     def all(self) -> list[Use]:

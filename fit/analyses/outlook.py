@@ -45,6 +45,11 @@ class Saturation:
     high: float | None
     why: str
 
+    @property
+    def compared(self) -> str:
+        """The gain beside the threshold: ``0.75 % < 1 %``."""
+        return gain_words(self.gain, self.epsilon)
+
 
 @dataclass(frozen=True)
 class HalfGap:
@@ -107,6 +112,14 @@ _NO_FLOOR = WITHOUT_LAW | {
     Status.CORRELATED_RESIDUALS: "neighbouring points miss the law in the same direction, so its form is in doubt",
     Status.GAMMA_UNIDENTIFIED: "the points do not say where the curve levels off",
 }
+
+
+def gain_words(gain: float | None, epsilon: float) -> str:
+    """The gain of the next doubling beside the threshold, in the digits that show which is larger."""
+    if gain is None:
+        return f"against {100 * epsilon:g} %"
+    digits = next((digits for digits in (2, 3, 4) if round(100 * gain, digits) != round(100 * epsilon, digits)), 5)
+    return f"{100 * gain:.{digits}f} % {'<' if gain < epsilon else '≥'} {100 * epsilon:g} %"
 
 
 def saturation(lines: Iterable[LineFit], *, epsilon: float = EPSILON) -> list[Saturation]:

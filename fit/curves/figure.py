@@ -51,9 +51,8 @@ def curves_figure(table: TableFit) -> Any:
         }
         points = mark(plot, columns, colours, MARKERS[rank % len(MARKERS)])
         items.append(LegendItem(label=plain(curve.name or names.y), renderers=[points, *law], index=len(curve.x) - 1))
-    losses = [loss for curve in table.curves for loss in (*curve.y, *(at.loss for at in curve.predictions))]
     places = [x for curve in table.curves for x in curve.x]
-    finish(plot, items, losses, None, places, reach=_REACH)
+    finish(plot, items, None, places, reach=_REACH)
     plot.height += _HIGHER
     return plot
 
@@ -104,8 +103,7 @@ def power_law_plot(laws: PowerLawFit | Mapping[str, PowerLawFit], *, x_name: str
         }
         points = mark(plot, columns, colours, MARKERS[rank % len(MARKERS)])
         items.append(LegendItem(label=plain(name), renderers=[points, *drawn], index=law.n - 1))
-    losses = [loss for law in named.values() for loss in law.y]
-    return finish(plot, items, losses, None, [x for law in named.values() for x in law.x])
+    return finish(plot, items, None, [x for law in named.values() for x in law.x])
 
 
 def _law(plot: Any, curve: CurveFit, level: float, colours: Colours) -> list[Any]:

@@ -10,37 +10,28 @@ PAPER = {
     "parameters": "Figure 6",
     "compute": "Figure 5",
 }
+ZONES = {("V", "H"): "Figure 7", ("O", "M"): "Figure 8"}
 AXES = {
     "data": "data",
     "parameters": "parameters",
     "non-embedding": "parameters outside the tables",
     "compute": "compute",
 }
+GROUPS = {"data": "Data", "parameters": "Parameters", "compute": "Compute"}
 VIEWS = {  # the usual grouping and the other one
     "data": ("by model size", "by data size"),
     "parameters": ("by data size", "by model size"),
     "compute": ("by model size", "by data size"),
 }
-CAPTIONS = {
-    "data": "One line per multiplier, from the smallest to the largest. Where a line flattens, more data bring little; "
-    "lines that fan out to the right show that larger models make better use of more data.",
-    "parameters": "One line per data size. Where a line is level, more parameters of this kind do not help at that "
-    "data size.",
-    "compute": "One line per multiplier; compute is training FLOPs per example times examples. The frontier shows "
-    "how large a model to train for a given budget.",
-}
-REGROUPED = {
-    "data": " By data size: how much the models differ at each.",
-    "parameters": " By model size: what each gains from more data.",
-    "compute": " By data size: what larger models gain at each; a line that rises to the right has passed its optimum.",
-}
+QUALITY = {"test_auc": "AUC", "test_calibration": "Calibration"}
 HOW = (
-    " Ringed: the Pareto frontier. Thick, with a band: its law and interval. Dashed: extrapolation; its paler band "
-    "allows for the law being wrong. Hollow: on the plateau, not fitted."
+    "Ringed: the Pareto frontier. Thick, with a band: its law and interval. Dashed: extrapolation; its paler band "
+    "allows for the law being wrong. Hollow: on the plateau, not fitted. Against data or compute, more brings little "
+    "where a line flattens; against parameters, more do not help at a data size whose line is level."
 )
-ALL = {
-    "data": "The frontier of every scheme: for each data size, the best shape of that scheme. The lowest curve "
-    "makes the best use of data. Bands are the intervals of the laws; where they overlap, the laws do not distinguish "
-    "the schemes.",
-    "compute": "The frontier of every scheme that changes compute: its lowest NE for each budget.",
-}
+LAW = " log (NE − γ): what the frontier's law can still remove, a straight line if it is one, and its residuals below."
+ALL = (
+    "The frontier of every scheme: its lowest NE for each data size, or for each compute budget. Bands are the "
+    "intervals of the laws; where they overlap, the laws do not distinguish the schemes. AUC (higher is better) and "
+    "calibration (mean prediction by mean label, 1 is best) are those of the same models."
+)

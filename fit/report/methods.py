@@ -4,8 +4,8 @@ import pandas as pd
 
 from tfrs_scaling.common.words import human
 from tfrs_scaling.fit.labels import multiplier_label
+from tfrs_scaling.fit.report.header import cost_words, names
 from tfrs_scaling.fit.report.view import About, StudyView
-from tfrs_scaling.fit.runs.run_table import is_recorded
 from tfrs_scaling.fit.schemes import BASELINE, SCHEMES
 
 
@@ -76,8 +76,8 @@ def _fitted(level: float) -> str:
 
 
 def _provenance(runs: pd.DataFrame) -> str:
-    hours = runs.groupby("trial_id")["wall_seconds"].max().sum() / 3600
-    took = f" All trials together took {hours:.2g} hours of training." if is_recorded(runs, "wall_seconds") else ""
+    cost = cost_words(runs)
+    took = f" All trials together: {cost}." if cost else ""
     return (
         f"Code {_names(runs, 'code_version')}; configuration {_names(runs, 'config_hash')}; data "
         f"{_names(runs, 'data_hash')}; libraries: {_names(runs, 'libraries')}; machines: {_names(runs, 'machine')}."
@@ -86,4 +86,4 @@ def _provenance(runs: pd.DataFrame) -> str:
 
 
 def _names(runs: pd.DataFrame, column: str) -> str:
-    return ", ".join(sorted(value for value in runs[column].unique() if value)) or "not recorded"
+    return names(runs, column) or "not recorded"

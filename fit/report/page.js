@@ -94,7 +94,7 @@ function showNumbers() {
     cells.forEach((text, at) => {
       const cell = document.createElement("td")
       if (at === 2 || at > 3) cell.className = "n"
-      cell.dataset.label = document.querySelectorAll("#levers-now th")[at].textContent
+      cell.dataset.label = document.querySelectorAll("#levers-now thead th")[at].textContent
       cell.textContent = text
       row.append(cell)
     })
@@ -116,6 +116,7 @@ if (epsilon) {
 }
 
 document.addEventListener("figure-drawn", ({target: element, detail: root}) => {
+  fitLegend(element, root)
   for (const {data_source: source} of pointsIn(root))
     source.selected.properties.indices.change.connect(() => changed(root))
   if (selection.size) { linking = true; show(root); linking = false }
@@ -123,21 +124,55 @@ document.addEventListener("figure-drawn", ({target: element, detail: root}) => {
   if (group) move(root, group, element.id.startsWith("lever-ne") ? "ne" : "gain")
 })
 
-// Print what the answer rests on.
-addEventListener("beforeprint", () => {
-  for (const details of document.querySelectorAll(".budget details:not(:has(pre))")) details.open = true
-})
-
-// Views of one figure. The two figures of the section with the sliders change their views together.
+// Views that share a place. Those of a section marked data-together change together.
+function choose(place, at) {
+  place.querySelectorAll(":scope > .view").forEach((view, number) => { view.hidden = number !== at })
+  place.querySelectorAll("[data-shows]").forEach((each, number) => each.setAttribute("aria-pressed", number === at))
+}
 for (const button of document.querySelectorAll("[data-shows]")) button.addEventListener("click", () => {
-  const buttons = [...button.parentElement.children], at = buttons.indexOf(button)
-  const both = button.closest("section").querySelector(".controls") ? button.closest(".figures") : null
-  for (const figure of both ? both.children : [button.closest("figure")]) {
-    figure.querySelectorAll(".view").forEach((view, number) => { view.hidden = number !== at })
-    figure.querySelectorAll("[data-shows]").forEach((each, number) => each.setAttribute("aria-pressed", number === at))
-  }
+  const place = button.closest("[data-views]"), at = [...place.querySelectorAll("[data-shows]")].indexOf(button)
+  const together = button.closest("[data-together]")
+  for (const each of together ? together.querySelectorAll("[data-views]") : [place]) choose(each, at)
   drawAll()
 })
+
+// A legend has as many columns as there is room for; what a line more or less takes is added to the figure.
+const LEGEND_COLUMN = 150, LEGEND_ROW = 26
+function fitLegend(element, root) {
+  const legend = root.below.find((model) => model.type === "Legend")
+  if (!legend) return
+  const number = legend.items.length, room = Math.max(2, Math.floor((element.clientWidth - 60) / LEGEND_COLUMN))
+  const columns = Math.min(room, number), rows = (count) => Math.ceil(number / count)
+  if (rows(columns) === rows(legend.ncols)) return
+  root.height += LEGEND_ROW * (rows(columns) - rows(legend.ncols))
+  legend.ncols = columns
+  element.style.minHeight = `${root.height}px`
+}
+
+// Sorting: by the number behind a cell where there is one, else by its text; unknown values last.
+for (const head of document.querySelectorAll(".sortable th")) head.querySelector("button").addEventListener("click", () => {
+  const up = head.getAttribute("aria-sort") !== "ascending", at = [...head.parentElement.children].indexOf(head)
+  for (const other of head.parentElement.children) other.removeAttribute("aria-sort")
+  head.setAttribute("aria-sort", up ? "ascending" : "descending")
+  const body = head.closest("table").tBodies[0], key = (row) => row.cells[at].dataset.order
+  const compared = (one, two) => {
+    const [a, b] = [key(one), key(two)]
+    if (a !== undefined && b !== undefined) return (a - b) * (up ? 1 : -1)
+    if ((a === undefined) !== (b === undefined)) return a === undefined ? 1 : -1
+    return one.cells[at].textContent.localeCompare(two.cells[at].textContent, "en", {numeric: true}) * (up ? 1 : -1)
+  }
+  body.append(...[...body.rows].sort(compared))
+})
+
+// The index says where the reader is.
+const links = new Map([...document.querySelectorAll("nav a")].map((link) => [link.hash.slice(1), link]))
+const inView = new IntersectionObserver((seen) => {
+  for (const each of seen) if (each.isIntersecting) {
+    for (const link of links.values()) link.removeAttribute("aria-current")
+    links.get(each.target.id)?.setAttribute("aria-current", "true")
+  }
+}, {rootMargin: "-30% 0px -60% 0px"})
+document.querySelectorAll("section").forEach((section) => inView.observe(section))
 
 for (const button of document.querySelectorAll("[data-table]")) button.addEventListener("click", () => {
   const link = document.createElement("a"), name = button.dataset.table

@@ -1,5 +1,6 @@
 """The report: one HTML page that needs nothing but a browser, and its tables as CSV."""
 
+import math
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -7,26 +8,28 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from scipy import special
 
 from tfrs_scaling.common.files import write_text_atomically
 from tfrs_scaling.common.json_numbers import to_json
 from tfrs_scaling.common.page import render_page, script_safe
-from tfrs_scaling.common.words import human, interval, listed, signed
+from tfrs_scaling.common.words import listed
 from tfrs_scaling.fit.advice.advise import COSTS
 from tfrs_scaling.fit.analyses.outlook import EPSILON
-from tfrs_scaling.fit.labels import architecture_suffix, has_several_architectures, multiplier_label, shape_name
+from tfrs_scaling.fit.labels import architecture_suffix, has_several_architectures
 from tfrs_scaling.fit.laws.power_law import PowerLawFit
+from tfrs_scaling.fit.report.decision import Decision, decisions, saved_numbers
 from tfrs_scaling.fit.report.figures.parts import UNITS
 from tfrs_scaling.fit.report.figures.phases import INSIDE, TARGET, SharedAxis, shared_axes
+from tfrs_scaling.fit.report.header import facts
 from tfrs_scaling.fit.report.methods import methods
-from tfrs_scaling.fit.report.sections import Section, study_sections
-from tfrs_scaling.fit.report.summary import best_point, cautions, findings, scheme_effects
-from tfrs_scaling.fit.report.tables.columns import DOUBTFUL
-from tfrs_scaling.fit.report.view import BUDGETS, StudyView, study_view
+from tfrs_scaling.fit.report.sections.appendix import appendix
+from tfrs_scaling.fit.report.sections.order import study_sections
+from tfrs_scaling.fit.report.sections.section import Section, drawings_of
+from tfrs_scaling.fit.report.summary import best_point, cautions
+from tfrs_scaling.fit.report.view import StudyView, study_view
 from tfrs_scaling.fit.runs.columns import COLUMNS_OF_SECTIONS, sentence_without
 from tfrs_scaling.fit.runs.run_table import is_recorded
-from tfrs_scaling.fit.schemes import BASELINE, SCHEMES
+from tfrs_scaling.fit.schemes import SCHEMES
 from tfrs_scaling.fit.study import StudyFits
 
 _TEMPLATE = Path(__file__).with_name("page.html.j2")
@@ -87,23 +90,24 @@ def render_report(view: StudyView) -> str:
     """The report as HTML."""
     target = _target_slider(view)
     axes = shared_axes(view, target.value)
-    sections = study_sections(view, axes)
+    sections, answers = study_sections(view, axes), decisions(view)
     return render_page(
         _TEMPLATE,
-        _figures(sections),
+        _drawn(answers, sections),
         kind="scaling report",
         name=view.about.name,
         description=view.about.description,
+        facts=facts(view),
         data=script_safe(_page_data(view, axes, target)),
-        sections=sections,
-        advice=[(BUDGETS[budget], advice) for budget, advice in view.advice.items()],
-        tiles=_tiles(view),
-        findings=findings(view),
+        decisions=answers,
+        level=f"{view.fits.level:.0%}",
         no_answer=_why_no_answer(view),
-        absent=[*(words for name, words in _ABSENT.items() if not getattr(view.fits, name)), *_unrecorded(view)],
         cautions=cautions(view),
-        fits=[view.tables["noise"], view.tables["fits"]],
-        left_out=[view.tables[name] for name in ("missing", "collapsed", "flagged")],
+        savings=view.savings,
+        saved=saved_numbers(view.savings) if view.savings else (),
+        sections=sections,
+        appendix=appendix(view),
+        absent=[*(words for name, words in _ABSENT.items() if not getattr(view.fits, name)), *_unrecorded(view)],
         methods=methods(view),
         settings=view.about.settings,
     )
@@ -126,11 +130,12 @@ def _unrecorded(view: StudyView) -> list[str]:
 
 def report_figures(view: StudyView) -> dict[str, Any]:
     """Every figure of the report by the id of its element, in the order of the page."""
-    return _figures(study_sections(view, shared_axes(view, _target_slider(view).value)))
+    return _drawn(decisions(view), study_sections(view, shared_axes(view, _target_slider(view).value)))
 
 
-def _figures(sections: Iterable[Section]) -> dict[str, Any]:
-    return {each.element: each.plot for section in sections for figure in section.figures for each in figure.views}
+def _drawn(answers: Iterable[Decision], sections: Iterable[Section]) -> dict[str, Any]:
+    first = {answer.element: answer.plot for answer in answers if answer.plot is not None}
+    return first | drawings_of(sections)
 
 
 @dataclass(frozen=True)
@@ -143,26 +148,18 @@ class _Slider:
     value: float
 
 
-@dataclass(frozen=True)
-class _Tile:
-    """A number in large print, its name above and a note below."""
-
-    name: str
-    value: str
-    note: str
-
-
 def _target_slider(view: StudyView) -> _Slider:
     """The slider of the target NE: from below the lowest floor to the highest NE."""
     best, fits = best_point(view.chosen), [line.fit for line in view.fits.lines]
     if best is None or not fits:
         return _Slider(min=0.0, max=1.0, step=0.0005, value=0.5)
     floors = [fit.gamma for fit in fits if fit.status.has_floor and fit.gamma > 0.5 * best.ne]
+    possible = view.about.bayes_ne or 0.0  # nothing is promised below it
     return _Slider(
-        min=round(min([0.96 * best.ne, *floors]) - 0.001, 3),
+        min=max(round(min([0.96 * best.ne, *floors]) - 0.001, 3), math.ceil(1e4 * possible) / 1e4),
         max=round(max(loss for fit in fits for loss in fit.y), 3),
         step=0.0005,
-        value=round(TARGET * best.ne, 4),
+        value=round(max(TARGET * best.ne, possible), 4),
     )
 
 
@@ -197,30 +194,3 @@ def _law_data(scheme: str, fit: PowerLawFit) -> Any:
             "words": fit.status.words,
         }
     )  # fmt: skip
-
-
-def _tiles(view: StudyView) -> list[_Tile]:
-    best = best_point(view.chosen)
-    if best is None:
-        return []
-    shape = "baseline" if best.scheme == BASELINE else shape_name(best.scheme, best.multiplier)
-    tiles = [_Tile("Lowest test NE", f"{best.ne:.4f}", f"{shape} at {human(best.examples)} examples")]
-    for effect in scheme_effects(view.fits.effects, best.architecture):
-        ends = interval(effect.low, effect.high, signed)
-        note = f"{ends or 'interval unknown'}; NE against the baseline at {human(effect.examples)} examples"
-        note += ", within the noise" * (effect.outcome == "≈" and bool(ends))
-        name = f"{effect.scheme} at {multiplier_label(effect.multiplier)}×"
-        tiles.append(_Tile(name, signed(effect.change), note))
-    return [*tiles, *_calibration(view)]
-
-
-def _calibration(view: StudyView) -> list[_Tile]:
-    """Of the study's own predictions, how many fell inside their interval."""
-    tests = view.fits.backtests
-    if not tests:
-        return []
-    made, inside = sum(test.made for test in tests), sum(test.inside for test in tests)
-    note = f"one and two data sizes ahead, inside the {view.fits.level:.0%} interval"
-    if special.bdtr(inside, made, view.fits.level) < DOUBTFUL:
-        note += ": fewer than should be, so do not trust intervals beyond the data here"
-    return [_Tile("Predictions that came true", f"{inside} of {made}", note)]

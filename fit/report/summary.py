@@ -10,7 +10,6 @@ from tfrs_scaling.common.words import interval, signed
 from tfrs_scaling.fit.advice.advice import Advice
 from tfrs_scaling.fit.advice.use import DATA
 from tfrs_scaling.fit.advice.words import gain_words
-from tfrs_scaling.fit.analyses.best import Bayes
 from tfrs_scaling.fit.analyses.effects import Effect
 from tfrs_scaling.fit.analyses.noise.ladder_laws import shape_points
 from tfrs_scaling.fit.labels import architecture_prefix, multiplier_label
@@ -68,22 +67,29 @@ def findings(view: StudyView) -> list[str]:
         words += [prefix + effect_words(effect, view.fits.level) for effect in effects]
     if view.advice:  # none where costs are not recorded
         words.append(next_doubling(view.advice["data=2x"], view))
-    words += [
+    return [*words, *noise_words(view), *bayes_words(view)]
+
+
+def noise_words(view: StudyView) -> list[str]:
+    """The noise of one training, a sentence for each architecture."""
+    return [
         f"{architecture_prefix(noise.architecture, view.has_several_architectures)}The noise of one training is "
         f"{noise.words}."
         for noise in view.fits.noise
     ]
-    if view.fits.best is not None and view.fits.best.bayes is not None:
-        words.append(_bayes_words(view.fits.best.scheme, view.fits.best.bayes))
-    return words
 
 
-def _bayes_words(scheme: str, bayes: Bayes) -> str:
+def bayes_words(view: StudyView) -> list[str]:
+    """The Bayes NE beside the floor of the best scheme, where it is known."""
+    best = view.fits.best
+    if best is None or best.bayes is None:
+        return []
+    bayes = best.bayes
     floor = "an unknown level" if bayes.gamma is None else f"{bayes.gamma:.4f}"
-    return (
-        f"The Bayes NE of these data is {bayes.bayes_ne:.4f} (standard error {bayes.standard_error:.4f}); "
-        f"the data frontier of {scheme} levels off at {floor}: {bayes.why}."
-    )
+    return [
+        f"The Bayes NE of these data, which no model can get below, is {bayes.bayes_ne:.4f} (standard error "
+        f"{bayes.standard_error:.4f}); the data frontier of {best.scheme} levels off at {floor}: {bayes.why}."
+    ]
 
 
 def next_doubling(advice: Advice | None, view: StudyView) -> str:
@@ -136,6 +142,11 @@ def cautions(view: StudyView) -> list[str]:
         (point.architecture, point.scheme, point.multiplier) for point in fits.flagged if "lr_at_edge" in point.flags
     }
     shapes = runs[SHAPE].drop_duplicates()
+    if runs["learning_rate"].nunique() == 1:
+        words.append(
+            "One learning rate was tried. Each shape has a best one of its own, so part of what looks like scale may "
+            "be learning rate."
+        )
     if edge:
         words.append(
             f"{len(edge)} of {len(shapes)} shapes did best at the smallest or largest learning rate of the grid. A "

@@ -3,7 +3,7 @@
 import re
 
 from tfrs_scaling.fit.advice.advice import Advice, Detail
-from tfrs_scaling.fit.report.sections import ranking_words
+from tfrs_scaling.fit.report.sections.evidence import ranking_words
 from tfrs_scaling.fit.report.summary import cautions, findings
 from tfrs_scaling.fit.report.tables.laws import fits_table
 from tfrs_scaling.fit.report.tables.table import bullets, plain

@@ -10,22 +10,20 @@ import pandas as pd
 from tfrs_scaling.common.words import human
 from tfrs_scaling.fit.advice.advice import Advice
 from tfrs_scaling.fit.advice.advise import COSTS, advise
+from tfrs_scaling.fit.advice.budget import BUDGETS
+from tfrs_scaling.fit.advice.savings import Savings, savings
 from tfrs_scaling.fit.advice.settle import Place
 from tfrs_scaling.fit.analyses.lines import frontier_points, points, with_plateau
+from tfrs_scaling.fit.analyses.noise.training_noise import noise_of
 from tfrs_scaling.fit.labels import shape_name
 from tfrs_scaling.fit.laws.power_law import PowerLawFit
+from tfrs_scaling.fit.report.tables.quality import quality_table
 from tfrs_scaling.fit.report.tables.study_tables import study_tables
 from tfrs_scaling.fit.report.tables.table import Table
 from tfrs_scaling.fit.runs.run_table import is_recorded, recorded_axes
 from tfrs_scaling.fit.runs.screening import SHAPE, usable_runs
 from tfrs_scaling.fit.schemes import SCHEMES
 from tfrs_scaling.fit.study import StudyFits
-
-BUDGETS = {
-    "compute=10x": "With 10 times the compute",
-    "data=2x": "With twice the data",
-    "params=4x": "With 4 times the parameters",
-}
 
 
 @dataclass(frozen=True)
@@ -38,10 +36,14 @@ class About:
         rows: Number of rows in each split.
         bayes_ne: The lowest NE that any model can reach, where that is known.
         settings: Blocks of settings: a title, and pairs of dotted name and text.
+        date: When the study began.
+        command: What runs it again.
     """
 
     name: str
     description: str = ""
+    date: str = ""
+    command: str = ""
     rows: Mapping[str, int] = field(default_factory=dict)
     bayes_ne: float | None = None
     settings: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = ()
@@ -81,7 +83,19 @@ class StudyView:
     @cached_property
     def tables(self) -> dict[str, Table[Any]]:
         """Every table by name."""
-        return study_tables(self.fits)
+        return study_tables(self.fits) | {"quality": quality_table(self.chosen)}
+
+    def error(self, architecture: str, examples: float, trainings: int) -> float:
+        """Half the width of the interval of a mean NE of so many trainings; NaN where the noise is unknown."""
+        noise = noise_of(architecture, self.fits.noise)
+        return noise.quantile((1 + self.fits.level) / 2) * noise.error(examples, trainings)
+
+    def errors(self, architecture: str, frontier: pd.DataFrame) -> list[float]:
+        """``error`` of each point of ``frontiers``."""
+        return [
+            self.error(architecture, float(str(examples)), len(key.split("\n")))
+            for examples, key in zip(frontier["examples"], frontier["key"], strict=True)
+        ]
 
     @cached_property
     def advice(self) -> dict[str, Advice]:
@@ -90,6 +104,11 @@ class StudyView:
             return {}
         place = Place(training_rows=self.about.rows.get("train"))
         return {budget: advise(self.runs, self.fits, budget, place=place) for budget in BUDGETS}
+
+    @cached_property
+    def savings(self) -> Savings | None:
+        """What can be saved; None where that is not known."""
+        return savings(self.runs, self.fits)
 
     @property
     def has_several_architectures(self) -> bool:
@@ -154,6 +173,8 @@ def read_about(content: Mapping[str, Any], default_name: str) -> About:
     return About(
         name=str(content.get("name") or default_name),
         description=str(data.get("description") or ""),
+        date=str(content.get("date") or ""),
+        command=str(content.get("command") or ""),
         rows=data.get("rows") or {},
         bayes_ne=data.get("bayes_ne"),
         settings=tuple((title, tuple(_flat(block))) for title, block in blocks.items() if block),

@@ -12,14 +12,37 @@ from tfrs_scaling.fit.report.report import render_report
 from tfrs_scaling.fit.report.view import StudyView
 
 Rows = list[dict[str, str]]
-_OPTION = re.compile(
-    r"(?P<shape>.+): NE (?P<ne>[\d.]+), gain (?P<gain>[+-][\d.]+)(?: \((?P<low>\S+) to (?P<high>\S+)\))?; (?P<rest>.+)"
-)
 _BACKTEST = re.compile(r"Of (\d+) predictions? at \S+ times the data, (\d+) ")
-_TILE = re.compile(r"\w+ at .*×")
-_EFFECT = re.compile(
-    r"(\w+) \(.+?\) at (\S+)× (lowers|raises|changes) NE by ([−+\d.]+).* from ([\d.]+) to ([\d.]+)(.*)"
-)
+_COUNTED = re.compile(r"(\d+) of (\d+) predictions of this study")
+
+
+@dataclass(frozen=True)
+class Option:
+    """A row of the options."""
+
+    name: str
+    gain: str
+    interval: str
+    compute: str
+    parameters: str
+    verdict: str
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The answer to one budget, as a reader sees it.
+
+    Attributes:
+        numbers: Value and note by name.
+        chosen: Name of the option in bold; empty for none.
+    """
+
+    title: str
+    headline: str
+    numbers: dict[str, tuple[str, str]]
+    confidence: str
+    options: tuple[Option, ...]
+    chosen: str
 
 
 @dataclass(frozen=True)
@@ -28,47 +51,65 @@ class Page:
 
     Attributes:
         tables: Rows by column, of every table.
-        tiles: Value and note of each tile, by name.
-        findings: The sentences of the summary.
-        budgets: Heading, headline and list items of each budget's advice.
-        ranking: The text of the section with the ranking.
-        held_out: The text of the section on predictions of held-out data sizes.
+        answers: The answer to each budget.
+        saved: Value and note by name, of what can be saved; empty where that is not known.
+        evidence: The text of the section with the ranking.
+        trust: The text of the section on predictions of held-out data sizes.
     """
 
     tables: dict[str, Rows]
-    tiles: dict[str, tuple[str, str]]
-    findings: list[str]
-    budgets: list[tuple[str, str, list[str]]]
-    ranking: str
-    held_out: str
+    answers: tuple[Answer, ...]
+    saved: dict[str, tuple[str, str]]
+    evidence: str
+    trust: str
 
 
 def read_page(text: str) -> Page:
     """The parts of a report's HTML."""
     data = json.loads(text.split('id="report">')[1].split("</script>")[0])
 
-    def texts(part: str, tag: str) -> list[str]:
-        return [html.unescape(found) for found in re.findall(rf"<{tag}[^>]*>(.*?)</{tag}>", part, re.DOTALL)]
-
     def section(name: str) -> str:
         return text.partition(f'<section id="{name}"')[2].partition("</section>")[0]
 
-    tiles = [texts(tile, "p") for tile in section("summary").split('<div class="tile">')[1:]]
-    budgets = section("answer").split('<div class="budget">')[1:]
     return Page(
         tables={name: list(csv.DictReader(io.StringIO(table))) for name, table in data["tables"].items()},
-        tiles={name: (value, note) for name, value, note, *_ in tiles},
-        findings=texts(section("summary").split("<details>")[0], "li"),
-        budgets=[(texts(part, "h3")[0], texts(part, "p")[0], texts(part, "li")) for part in budgets],
-        ranking=html.unescape(section("ranking")),
-        held_out=html.unescape(section("held-out")),
+        answers=tuple(_answer(part) for part in section("answer").split('<div class="view decision"')[1:]),
+        saved=_numbers(section("save")),
+        evidence=html.unescape(section("evidence")),
+        trust=html.unescape(section("trust")),
     )
+
+
+def _texts(part: str, tag: str) -> list[str]:
+    """What the elements of a tag say, without the tags inside."""
+    found = re.findall(rf"<{tag}\b[^>]*>(.*?)</{tag}>", part, re.DOTALL)
+    return [" ".join(html.unescape(re.sub(r"<[^>]+>", " ", each)).split()) for each in found]
+
+
+def _numbers(part: str) -> dict[str, tuple[str, str]]:
+    tiles = [_texts(tile, "p") for tile in part.split('<div class="tile">')[1:]]
+    return {name: (value, note) for name, value, note, *_ in tiles}
+
+
+def _answer(part: str) -> Answer:
+    rows = re.findall(
+        r"<tr( class=\"answer\")?>(.*?)</tr>", part.partition("<tbody>")[2].partition("</tbody>")[0], re.S
+    )
+    options = []
+    for _, row in rows:
+        (name,), (gain, *cells) = _texts(row, "th"), _texts(row, "td")
+        value, _, ends = gain.partition(" ")
+        options.append(Option(name.partition(" ")[2], value, ends, *cells))
+    title, headline = _texts(part, "p")[:2]
+    chosen = [option.name for (bold, _), option in zip(rows, options, strict=True) if bold]
+    confidence = " ".join(text for text in _texts(part, "p") if text.startswith("Confidence"))
+    return Answer(title, headline, _numbers(part), confidence, tuple(options), "".join(chosen))
 
 
 def contradictions(view: StudyView) -> list[str]:
     """Everything in which the report of a study contradicts itself, a sentence each."""
     page = read_page(render_report(view))
-    return [*_effects(page), *_options(page), *_doubling(page), *_laws(page), *_answers(view, page), *_best(page)]
+    return [*_options(page), *_headline(page), *_saved(view, page), *_laws(page), *_answers(view, page), *_trust(page)]
 
 
 def _four(number: str) -> str:
@@ -85,63 +126,69 @@ def _effect_rows(page: Page) -> dict[tuple[str, str], dict[str, str]]:
     return {(row["scheme"], row["multiplier"]): row for row in page.tables["effects"]}
 
 
-def _effects(page: Page) -> Iterator[str]:
-    """Tiles and findings against the table of effects."""
-    rows, found = _effect_rows(page), [match for words in page.findings if (match := _EFFECT.search(words))]
-    tiles = [name for name in page.tiles if _TILE.fullmatch(name)]
-    if len(found) != len(tiles):
-        yield f"{len(found)} findings and {len(tiles)} tiles on effects"
-    if backtests := _BACKTEST.findall(page.held_out):
-        made, inside = (sum(int(test[at]) for test in backtests) for at in (0, 1))
-        tile, _ = page.tiles["Predictions that came true"]
-        yield from _same("predictions that came true", tile, f"{inside} of {made}")
-    for scheme, multiplier, verb, change, baseline, ne, rest in (match.groups() for match in found):
-        row, (value, note) = rows[scheme, multiplier], page.tiles[f"{scheme} at {multiplier}×"]
-        name = f"{scheme} {multiplier}×"
-        yield from _same(f"change of {name}", change, value, _four(row["change"]))
-        yield from _same(f"NE of {name}", ne, _four(row["ne"]))
-        yield from _same(f"NE of the baseline of {name}", baseline, _four(row["baseline"]))
-        for end in ("change_low", "change_high"):
-            shown = _four(row[end]).lstrip("-")
-            if shown not in note or shown not in rest:
-                yield f"{end} of {name}, {shown}, is not in {note!r} and {rest!r}"
-        verdicts = {verb == "changes", "within the noise" in note, row["outcome"] == "≈"}
-        if len(verdicts) > 1:
-            yield f"{name}: {verb}, {note}, {row['outcome']}"
-
-
 def _options(page: Page) -> Iterator[str]:
-    """Measured options of every budget against the table of effects."""
-    rows = _effect_rows(page)
-    for title, _, items in page.budgets:
-        for found in (match for item in items if (match := _OPTION.fullmatch(item))):
-            shape = re.fullmatch(r"(\w) at (\S+)×", found["shape"])
+    """Measured options of every budget against the table of effects; what several budgets share, in each of them."""
+    rows, seen = _effect_rows(page), dict[str, Option]()
+    for answer in page.answers:
+        for option in answer.options:
+            name, other = f"{answer.title}, {option.name}", seen.setdefault(option.name, option)
+            for field in ("gain", "compute", "parameters"):
+                yield from _same(f"{field}: {name}", getattr(option, field), getattr(other, field))
+            shape = re.fullmatch(r"(\w) at (\S+)×", option.name)
             row = rows.get((shape[1], shape[2])) if shape else None
             if row is None:  # with more data, or not measured
                 continue
-            name = f"{title}, {found['shape']}"
-            yield from _same(f"NE: {name}", found["ne"], _four(row["ne"]))
-            yield from _same(f"gain: {name}", found["gain"], _four(row["change"]))
-            beats = "not distinguishable" not in found["rest"]
+            yield from _same(f"gain: {name}", option.gain, _four(row["change"]))
+            beats = option.verdict in ("beats now", "gains (alone)")
             allowed = ("lower", "lower (alone)") if beats else ("lower (alone)", "≈", "higher (alone)", "higher")
             if row["outcome"] not in allowed:
-                yield f"{name}: {found['rest']}, but the effect is {row['outcome']}"
+                yield f"{name}: {option.verdict}, but the effect is {row['outcome']}"
 
 
-def _doubling(page: Page) -> Iterator[str]:
-    """What twice the data bring, in the findings and among the options of every budget that pays for just that."""
-    sentence = next((words for words in page.findings if words.startswith("With 2 times the data")), "")
-    if not sentence:
+def _headline(page: Page) -> Iterator[str]:
+    """The numbers in large print against the option in bold."""
+    for answer in page.answers:
+        chosen = next((option for option in answer.options if option.name == answer.chosen), None)
+        if chosen is None:
+            if answer.headline.startswith("Do this"):
+                yield f"{answer.title}: {answer.headline}, and no option in bold"
+            continue
+        gain, compute, (ne, instead) = (answer.numbers[name] for name in ("NE gained", "Compute", "Test NE"))
+        yield from _same(f"{answer.title}: gain", chosen.gain, gain[0])
+        yield from _same(f"{answer.title}: compute", chosen.compute, compute[0])
+        if chosen.interval and chosen.interval not in gain[1]:
+            yield f"{answer.title}: {chosen.interval} is not in {gain[1]}"
+        left = float(instead.removeprefix("instead of ")) - float(ne) - float(gain[0].replace("−", "-"))
+        if abs(left) > 1.5e-4:
+            yield f"{answer.title}: {ne}, {instead}, is no gain of {gain[0]}"
+        if chosen.verdict != "beats now":
+            yield f"{answer.title}: the answer is {chosen.verdict}"
+
+
+def _saved(view: StudyView, page: Page) -> Iterator[str]:
+    """What can be saved against the effects."""
+    saved = view.savings
+    if saved is None:
         return
-    found = re.findall(r"\d\.\d{4}", sentence)
-    ne, baseline, gain = found[:3]
-    for row in page.tables["effects"]:
-        yield from _same("NE of the baseline and of twice its data", baseline, _four(row["baseline"]))
-    for title, _, items in page.budgets:
-        for option in (match for item in items if (match := _OPTION.fullmatch(item))):
-            if option["shape"] == "2× the data":
-                yield from _same(f"NE with twice the data, {title}", ne, option["ne"])
-                yield from _same(f"gain of twice the data, {title}", gain, option["gain"])
+    rows = [row for row in page.tables["effects"] if row["ne"] == repr(saved.use.ne)]
+    value, note = page.saved["Change of NE"]
+    for row in rows[:1]:
+        yield from _same(f"change of {saved.use.scheme}", value, _four(row["change"]))
+        if row["change_low"] and _four(row["change_low"]).lstrip("-") not in note:
+            yield f"{row['change_low']} is not in {note}"
+        if saved.verdict == "save" and row["outcome"] == "higher" and saved.high > saved.margin:
+            yield f"{saved.answer} But the effect is higher"
+    if not rows:
+        yield f"{saved.answer} It is no effect"
+
+
+def _trust(page: Page) -> Iterator[str]:
+    """How many predictions came true, beside the answer and in the section on it."""
+    tests = _BACKTEST.findall(page.trust)
+    inside, made = sum(int(test[1]) for test in tests), sum(int(test[0]) for test in tests)
+    for answer in page.answers:
+        for counted in _COUNTED.findall(answer.confidence):
+            yield from _same(f"predictions that came true, {answer.title}", "of".join(counted), f"{inside}of{made}")
 
 
 def _laws(page: Page) -> Iterator[str]:
@@ -160,15 +207,19 @@ def _laws(page: Page) -> Iterator[str]:
             yield from _same(f"{name} of {key}", row[name], fits[key][name])
         for name in ("saturated", "gain_percent"):
             yield from _same(f"{name} of {key}", row[name], phases[key][name])
+    for row in page.tables["generalisation"]:
+        key = row["scheme"], "training examples"
+        if row["line"] == "frontier" and key in fits:
+            yield from _same(f"beta of {key} beside training", row["test_beta"], fits[key]["beta"])
     for row in page.tables["limits"]:
         key = row["scheme"], row["against"]
         yield from _same(f"floor of {key}", row["gamma"], fits[key]["gamma"])
         if _four(row["best_ne"]) not in row["words"]:
             yield f"lowest NE of {key}: {row['best_ne']} is not in {row['words']!r}"
     for row in page.tables["paper"]:
-        if row["claim"].startswith("saturated") and row["ours"] != "none" and "0.1%" not in row["ours"]:
+        if row["claim"].startswith("saturated") and row["ours"] != "none" and "0.1 %" not in row["ours"]:
             yield f"{row['claim']}: {row['ours']} does not say for which threshold"
-        if row["claim"].startswith("schemes against") and row["ours"] != "none" and row["ours"] not in page.ranking:
+        if row["claim"].startswith("schemes against") and row["ours"] != "none" and row["ours"] not in page.evidence:
             yield f"{row['claim']}: {row['ours']} is not the ranking"
 
 
@@ -186,7 +237,7 @@ def _answers(view: StudyView, page: Page) -> Iterator[str]:
             for pair in ranking.pairs:
                 behind = (pair.second, "<") if pair.first == use.scheme else (pair.first, ">")
                 lost = use.scheme in (pair.first, pair.second) and pair.outcome == behind[1]
-                if lost and f"{pair.first} {pair.outcome} {pair.second} against {ranking.x}" not in page.ranking:
+                if lost and f"{pair.first} {pair.outcome} {pair.second} against {ranking.x}" not in page.evidence:
                     yield f"{advice.answer}: {ranking.text} against {ranking.x}, without a word on why"
         for zone in view.fits.zones:
             cells = [cell for cell in zone.cells if cell.examples == advice.baseline.examples]
@@ -196,10 +247,3 @@ def _answers(view: StudyView, page: Page) -> Iterator[str]:
             near = abs(cell.parameters / use.cost["params"] - 1) < 0.05
             if near and cell.outcome == ("<" if use.scheme == zone.first else ">"):
                 yield f"{advice.answer}: {zone.first} {cell.outcome} {zone.second} with {cell.parameters:,.0f}"
-
-
-def _best(page: Page) -> Iterator[str]:
-    """The lowest NE of the tiles against the limits."""
-    best = [row["best_ne"] for row in page.tables["limits"] if row["against"] == "training examples"]
-    if best and page.tiles:
-        yield from _same("lowest NE", page.tiles["Lowest test NE"][0], _four(min(best)))

@@ -14,9 +14,12 @@ from tests.helpers.planted_answers import study_fits
 from tests.helpers.worlds import World
 from tfrs_scaling.fit.advice.advice import Advice
 from tfrs_scaling.fit.advice.advise import advise
+from tfrs_scaling.fit.advice.savings import savings
+from tfrs_scaling.fit.analyses.effects import effects
 from tfrs_scaling.fit.analyses.held_out import held_out
 from tfrs_scaling.fit.analyses.joint import joint_record
 from tfrs_scaling.fit.analyses.lines import DataLine, LineFit, points, with_plateau
+from tfrs_scaling.fit.analyses.noise.ladders import resample_ladders
 from tfrs_scaling.fit.analyses.noise.training_noise import training_noise
 from tfrs_scaling.fit.labels import multiplier_label
 from tfrs_scaling.fit.laws.power_law import fit_power_law
@@ -27,6 +30,7 @@ from tfrs_scaling.fit.study import StudyFits, fit_study
 
 NOISE = 5e-4
 LADDER = tuple(10_000 * 2**rung for rung in range(8))
+DOUBLING = 0.2 * ((LADDER[-2] / LADDER[0]) ** -0.3 - (LADDER[-1] / LADDER[0]) ** -0.3)  # of NE, by a scenario's data
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,6 +134,18 @@ def needed_fits(runs: pd.DataFrame, *, extrapolates: bool = True) -> StudyFits:
     )
 
 
+def savings_fits(runs: pd.DataFrame) -> StudyFits:
+    """The fits of a study that ``savings`` looks at."""
+    chosen = with_plateau(usable_runs(runs).reset_index(drop=True))
+    noises = training_noise(chosen)
+    fit = DataLine("dot", "D", "1", False, chosen[chosen["scheme"] == "D"]).fit()
+    return study_fits(
+        noise=noises,
+        effects=tuple(effects([resample_ladders(chosen, noise) for noise in noises], "dot")),
+        lines=() if fit is None else (LineFit("dot", "D", "data", "1", fit),),
+    )
+
+
 SCENARIOS = {
     "best by 4, others at 0": Scenario("params=4x", {"V": 4.0}, frozenset("V"), seeds=3),
     "best by 4, second at 4": Scenario("params=4x", {"V": 8.0, "H": 4.0}, frozenset("V"), seeds=3),
@@ -163,3 +179,21 @@ def right_share(scenario: Scenario, simulations: int, *, seed: int) -> tuple[flo
         right += levers == scenario.right
         said["not enough evidence" if levers is None else "+".join(sorted(levers))] += 1
     return right / simulations, said
+
+
+_LOSS = DOUBLING / Scenario("params=4x", {}, None, offset=2e-3, seeds=3).unit
+LOSES_THE_MARGIN = Scenario(
+    "params=4x", {"V": 9 * _LOSS, "H": 9 * _LOSS, "O": 3 * _LOSS, "M": _LOSS}, None, offset=2e-3, seeds=3,
+    multipliers=(1 / 4, 4.0),
+)  # fmt: skip
+
+
+def savings_said(scenario: Scenario, simulations: int, *, seed: int) -> Counter[str]:
+    """How often ``savings`` gave each verdict."""
+    rng, said = np.random.default_rng(seed), Counter[str]()
+    for _ in range(simulations):
+        runs = scenario.study(rng)
+        saved = savings(runs, savings_fits(runs))
+        if saved is not None:
+            said[saved.verdict] += 1
+    return said

@@ -12,7 +12,7 @@ from tfrs_scaling.fit.analyses.effects import Effect
 from tfrs_scaling.fit.analyses.generalisation import Generalisation, SplitLaw
 from tfrs_scaling.fit.analyses.held_out import LAW, HeldOut
 from tfrs_scaling.fit.analyses.outlook import HalfGap, Limit, Saturation
-from tfrs_scaling.fit.analyses.paper import Claim
+from tfrs_scaling.fit.analyses.paper.claim import Claim
 from tfrs_scaling.fit.analyses.ranking import Outcome, Pair, Ranking, SchemeLaw
 from tfrs_scaling.fit.analyses.stretches import Stretch
 from tfrs_scaling.fit.analyses.zones import Cell, Quarter, Zones

@@ -11,7 +11,10 @@ from tfrs_scaling.cli.terminal import FolderPath, located_errors, say
 from tfrs_scaling.common.errors import InputError
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from tfrs_scaling.fit.advice.settle import Place
+    from tfrs_scaling.fit.study import StudyFits
     from tfrs_scaling.study.workdir import Workdir
 
 
@@ -20,34 +23,65 @@ if TYPE_CHECKING:
 @click.option(
     "--budget",
     "text",
-    required=True,
     metavar="RESOURCE=AMOUNT",
     help="What may be spent: compute, data, params or hours, as a multiple of what the baseline used (compute=10x) or "
-    "absolute (params=2M, hours=12); several are joined by commas.",
+    "absolute (params=2M, hours=12); several are joined by commas. [default: each of compute=10x, data=2x, params=4x]",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON.")
+@click.option("--save", is_flag=True, help="Say instead what a smaller shape would save.")
+@click.option("--price", type=click.FloatRange(min=0), help="Of an hour of the study's machine, with --save.")
+@click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON; a list of several.")
 @located_errors
-def advise(workdir: Path, text: str, as_json: bool) -> None:
+def advise(workdir: Path, text: str | None, save: bool, price: float | None, as_json: bool) -> None:
     """Say where a budget should go, by a finished study's runs.csv and fits.json.
 
     The answer may be "not enough evidence", with the runs that would settle it. Either way the exit status is 0.
     """
     from tfrs_scaling.fit.advice.advise import advise as advice_on
-    from tfrs_scaling.fit.advice.budget import read_budget
+    from tfrs_scaling.fit.advice.budget import BUDGETS, read_budget
     from tfrs_scaling.fit.runs.run_table import read_runs
     from tfrs_scaling.fit.study import StudyFits
     from tfrs_scaling.study.workdir import Workdir
 
-    budget = read_budget(text)
+    if save and text is not None:
+        raise click.UsageError("--save asks what can be saved, --budget what to spend: give one of them")
+    if price is not None and not save:
+        raise click.UsageError("--price is that of --save")
+    budgets = [read_budget(budget) for budget in ([text] if text is not None else BUDGETS)]
     for name, command in (("runs.csv", f"export {workdir}"), ("fits.json", f"fit {workdir / 'runs.csv'}")):
         if not (workdir / name).exists():
             raise InputError(f"{workdir}: has no {name}; run `tfrs-scaling {command}` first")
-    fits = StudyFits.read(workdir / "fits.json")
-    advice = advice_on(read_runs(workdir / "runs.csv"), fits, budget, place=_place(Workdir(workdir)))
+    runs, fits = read_runs(workdir / "runs.csv"), StudyFits.read(workdir / "fits.json")
+    if save:
+        _say_savings(runs, fits, price, as_json)
+        return
+    place = _place(Workdir(workdir))
+    answers = [advice_on(runs, fits, budget, place=place) for budget in budgets]
     if as_json:
-        say(json.dumps(advice.to_dict(), indent=1, ensure_ascii=False))
+        records = [advice.to_dict() for advice in answers]
+        _say_json(records[0] if text is not None else records)
+    elif text is not None:
+        say(str(answers[0]))
     else:
-        say(str(advice))
+        for advice in answers:
+            say("\n".join([f"{BUDGETS[advice.budget]}:", advice.answer, *advice.reasons, ""]))
+        say(
+            f"tfrs-scaling advise {shlex.quote(str(workdir))} --budget {answers[0].budget} adds the options, what "
+            "would change the answer, and the runs that would settle it."
+        )
+
+
+def _say_savings(runs: "pd.DataFrame", fits: "StudyFits", price: float | None, as_json: bool) -> None:
+    from tfrs_scaling.fit.advice.savings import savings
+
+    saved = savings(runs, fits, price=price)
+    if as_json:
+        _say_json(None if saved is None else saved.to_dict())
+    else:
+        say("Nothing to compare: no shape cheaper than the baseline was measured." if saved is None else str(saved))
+
+
+def _say_json(content: object) -> None:
+    say(json.dumps(content, indent=1, ensure_ascii=False))
 
 
 def _place(workdir: "Workdir") -> "Place | None":

@@ -50,6 +50,7 @@ def blank_figure(x_label: str, y_label: str, tooltips: list[tuple[str, str]], **
         sizing_mode="stretch_width", min_width=240, tools=tools, toolbar_location="above", output_backend="canvas",
         x_axis_label=x_label, y_axis_label=y_label, **options,
     )  # fmt: skip
+    plot.toolbar_inner = True
     plot.toolbar.logo = None
     plot.toolbar.active_drag = None  # a finger that scrolls the page must not drag the plot
     plot.toolbar.autohide = True

@@ -41,6 +41,21 @@ async function drawAll() {
   await Promise.all(begun.values())
   document.body.dataset.drawn = "true"
 }
+// The page counts as loaded once its figures are drawn, so that a browser which prints it straight from load finds
+// them: a page waits for its frames, and this one is not done until it is closed.
+const unloaded = document.createElement("iframe")
+unloaded.hidden = true
+unloaded.title = "loading"
+document.body.append(unloaded)
+unloaded.contentDocument.open()
+async function load() {
+  try {
+    await drawAll()
+  } finally {
+    unloaded.contentDocument.close()
+    unloaded.remove()
+  }
+}
 const sight = new IntersectionObserver((seen) => {
   for (const each of seen) if (each.isIntersecting) draw(each.target)
 }, {rootMargin: "300px"})
@@ -72,4 +87,4 @@ document.querySelectorAll(".plot").forEach((place) => sight.observe(place))
 dark.addEventListener("change", paint)
 paper.addEventListener("change", paint)
 addEventListener("beforeprint", toPaper)
-requestAnimationFrame(() => setTimeout(drawAll, 0))
+setTimeout(load, 0)

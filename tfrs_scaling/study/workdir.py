@@ -15,9 +15,11 @@ findings/            what TensorBoard shows about the study as a whole
 
 import contextlib
 import dataclasses
+import datetime
 import fcntl
 import json
 import platform
+import shlex
 import uuid
 from collections.abc import Iterator, Mapping
 from importlib import metadata
@@ -175,6 +177,8 @@ class Workdir:
         write_text_atomically(self.config, yaml.safe_dump(config.to_dict(), sort_keys=False, allow_unicode=True))
         study = {
             "name": config.study,
+            "date": datetime.date.today().isoformat(),
+            "command": self._command(config, data.folder),
             "config": config.to_dict(),
             "config_hash": config.config_hash,
             "data": describe(data.manifest),
@@ -186,6 +190,11 @@ class Workdir:
         }
         write_text_atomically(self.manifest, data.manifest.to_json())
         write_json(self.study, study, durably=True)
+
+    def _command(self, config: "Config", data_folder: str) -> str:
+        """The command that runs the study again, in another folder."""
+        data = f" --data {shlex.quote(data_folder)}" if config.synthetic is None else ""
+        return f"tfrs-scaling study {shlex.quote(str(self.config))}{data} --workdir ANOTHER"
 
     def check(self, config: "Config", data: "ClickData") -> None:
         """Refuse a folder that holds a different study.

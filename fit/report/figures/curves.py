@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from bokeh.models import FixedTicker, LegendItem, MultiLine, Scatter, Text
+from bokeh.models import DataRange1d, FixedTicker, LegendItem, MultiLine, Scatter, Segment, Text
 
 from tfrs_scaling.common.figures import INK, human_ticks, log_ticks, tint
 from tfrs_scaling.common.palette import BLUE, VERMILION
@@ -38,12 +38,15 @@ from tfrs_scaling.fit.schemes import SCHEMES
 TEST, TRAIN = BLUE, VERMILION
 
 
-def dimension_figure(records: Sequence[BestDimension], keys: Sequence[Sequence[str]]) -> Any:
+def dimension_figure(
+    records: Sequence[BestDimension], keys: Sequence[Sequence[str]], errors: Sequence[Sequence[float]]
+) -> Any:
     """NE against the embedding dimension, a line per multiplier of the rows, with the best dimension and the knee.
 
     Args:
         records: Records of ``dimension`` for one architecture.
         keys: For each record, the trials behind each of its points.
+        errors: For each record, half the width of the interval of each NE; NaN where the noise is unknown.
     """
     tooltips = [("rows", "@name"), ("embedding dimension", "@x{0}"), ("NE", "@ne{0.00000}"), ("note", "@note")]
     plot = empty_figure("data", "embedding dimension", tooltips)
@@ -60,6 +63,11 @@ def dimension_figure(records: Sequence[BestDimension], keys: Sequence[Sequence[s
         }
         drawn = [add_line(plot, dims, record.ne, colours, line_width=1.5)]
         drawn.insert(0, mark(plot, columns, colours, MARKERS[rank % len(MARKERS)]))
+        half = np.nan_to_num(np.asarray(errors[rank], dtype=np.float64))
+        ends = {"x": dims, "low": (record.ne - half).tolist(), "high": (record.ne + half).tolist()}
+        bars = add(plot, Segment(x0="x", x1="x", y0="low", y1="high", line_width=1), ends)
+        tint(bars.glyph, line_color=colours)
+        drawn.append(bars)
         for shape, size, dim, low, high in (
             ("star", 18, record.best, record.best_low, record.best_high),
             ("circle", 17, record.knee, record.knee_low, record.knee_high),
@@ -72,9 +80,9 @@ def dimension_figure(records: Sequence[BestDimension], keys: Sequence[Sequence[s
             tint(ring.glyph, line_color=INK)
             drawn.append(ring)
         items.append(LegendItem(label=f"rows {name}", renderers=drawn))
-    losses = [ne for record in records for ne in record.ne]
     places = sorted({float(dim) for record in records for dim in record.dims})
-    finish(plot, items, losses, None, places, reach=1.25)
+    finish(plot, items, None, places, reach=1.25, wide=True)
+    plot.y_range = DataRange1d(only_visible=True)  # with the bars
     plot.xaxis.ticker = plot.xgrid[0].ticker = FixedTicker(ticks=places)
     return plot
 
@@ -88,7 +96,7 @@ def generalisation_figure(record: Generalisation, rows: pd.DataFrame) -> Any:
     """
     tooltips = [("trial", "@trial"), ("NE", "@ne{0.00000}"), ("examples", "@x_text"), ("split", "@split")]
     plot = empty_figure("data", AXIS_NAMES["data"], tooltips, "normalized entropy")
-    items, losses = [], list[float]()
+    items = []
     for split, law, column, colours, marker in (
         ("test", record.test, "test_ne", TEST, "circle"),
         ("train", record.train, "train_ne", TRAIN, "square"),
@@ -110,8 +118,7 @@ def generalisation_figure(record: Generalisation, rows: pd.DataFrame) -> Any:
             curve = power_law_value(places, alpha=law.alpha, beta=law.beta, gamma=law.gamma)
             drawn.append(add_line(plot, places, curve, colours, line_width=2))
         items.append(LegendItem(label=f"{split} NE", renderers=drawn))
-        losses += columns["ne"]
-    return finish(plot, items, losses, None, rows["examples"].to_list(), reach=1.25)
+    return finish(plot, items, None, rows["examples"].to_list(), reach=1.25, height=290)
 
 
 def architectures_figure(lines: Mapping[str, tuple[pd.DataFrame, PowerLawFit | None]], bayes_ne: float | None) -> Any:
@@ -129,9 +136,8 @@ def architectures_figure(lines: Mapping[str, tuple[pd.DataFrame, PowerLawFit | N
         law = [] if fit is None else [*add_band(plot, fit, colours), *add_curve(plot, fit, colours, width=2)]
         marks = add_points(plot, rows, "data", colours, MARKERS[rank % len(MARKERS)], fit)
         items.append(LegendItem(label=architecture, renderers=[marks, *law], index=len(rows) - 1))
-    losses = [ne for rows, _ in lines.values() for ne in rows["test_ne"]]
     places = [place for rows, _ in lines.values() for place in rows["data"]]
-    return finish(plot, items, losses, bayes_ne, places)
+    return finish(plot, items, bayes_ne, places, wide=True)
 
 
 def joint_figure(record: JointLaw) -> Any:
@@ -164,7 +170,7 @@ def joint_figure(record: JointLaw) -> Any:
         line = add_line(plot, route["x"], route["y"], TRAIN, line_width=3)
         stops = mark(plot, _texts(route), TRAIN, "diamond", y="y", size=11)
         items.append(LegendItem(label="compute-optimal path", renderers=[stops, line]))
-    legend_below(plot, items, 420)
+    legend_below(plot, items, 330)
     return plot
 
 
@@ -173,7 +179,7 @@ def _contours(plot: Any, fit: JointFit, bottom: float, top: float) -> LegendItem
     ns = np.geomspace(plot.x_range.start, plot.x_range.end, 80)
     xs, ys = list[list[float]](), list[list[float]]()
     labels: dict[str, list[Any]] = {"x": [], "y": [], "text": []}
-    for level in np.unique(np.quantile(fit.predict(fit.n, fit.d), np.linspace(0.05, 0.95, 7)).round(3)):
+    for level in np.unique(np.quantile(fit.predict(fit.n, fit.d), np.linspace(0.05, 0.95, 5)).round(3)):
         d = fit.examples_for(ns, level)
         seen = (d >= bottom) & (d <= top)
         if seen.sum() > 1:

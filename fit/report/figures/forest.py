@@ -92,6 +92,8 @@ def held_out_figure(records: Sequence[HeldOut], names: Sequence[str]) -> Any:
         (False, "x", VERMILION, "outside it"),
     ):
         rows = [at for at, record in enumerate(records) if record.inside is inside]
+        if not rows:
+            continue
         columns = {
             "x": [records[at].measured - records[at].predicted for at in rows],
             "y": [-at for at in rows],
@@ -110,7 +112,7 @@ def held_out_figure(records: Sequence[HeldOut], names: Sequence[str]) -> Any:
 
 def _rows_figure(names: Sequence[str], x_label: str, tooltips: list[tuple[str, str]]) -> Any:
     """A figure with a name for each row, the first at the top, and a line at zero."""
-    plot = blank_figure(x_label, "", tooltips, height=120 + max(24 * len(names), 120))
+    plot = blank_figure(x_label, "", tooltips, height=120 + max(21 * len(names), 120))
     plot.y_range.update(start=0.6 - len(names), end=0.6)
     plot.yaxis.ticker = FixedTicker(ticks=sorted(-at for at in range(len(names))))  # labels are laid out in this order
     plot.yaxis.major_label_overrides = {-at: name for at, name in enumerate(names)}
@@ -127,6 +129,6 @@ def _bars(plot: Any, ends: Sequence[Any], places: Sequence[float], colours: Colo
     source = ColumnDataSource(
         {"low": [e[0] for e in closed], "high": [e[1] for e in closed], "y": [e[2] for e in closed]}
     )
-    bar = plot.segment("low", "y", "high", "y", source=source, line_width=2.5, line_alpha=0.75)
+    bar = plot.segment("low", "y", "high", "y", source=source, line_width=2.5)
     tint(bar.glyph, line_color=colours)
     return bar

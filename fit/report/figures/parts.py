@@ -14,11 +14,11 @@ import pandas as pd
 from bokeh.models import (
     BoxSelectTool,
     ColumnDataSource,
+    DataRange1d,
     FixedTicker,
     Label,
     Line,
     Scatter,
-    Span,
     TapTool,
     VArea,
 )
@@ -194,9 +194,7 @@ def add_curve(plot: Any, fit: PowerLawFit, colours: Colours, width: float) -> li
     curves = []
     for start, end, dash in pieces:
         places = np.geomspace(start, end, 40)
-        curves.append(
-            add_line(plot, places, fit.predict(places), colours, line_dash=dash, line_width=width, line_alpha=0.9)
-        )
+        curves.append(add_line(plot, places, fit.predict(places), colours, line_dash=dash, line_width=width))
     return curves
 
 
@@ -222,42 +220,43 @@ def add_band(plot: Any, fit: PowerLawFit, colours: Colours) -> list[Any]:
 def finish(
     plot: Any,
     items: list[Any],
-    losses: Sequence[float],
     bayes_ne: float | None,
     places: Sequence[float],
     *,
     reach: float = EXTRAPOLATION,
+    wide: bool = False,
+    height: int = 345,
 ) -> Any:
-    """Ranges set by the points (a wide band must not flatten them), the floor, the legend.
+    """Ranges set by the points and curves in sight (a wide band must not flatten them), the Bayes NE, the legend.
 
     Args:
         plot: The figure.
-        items: Items of its legend.
-        losses: Every NE that must be visible.
+        items: Items of its legend; hiding one fits the y axis to the others.
         bayes_ne: Drawn as a dotted line where known.
         places: Every x that must be visible.
         reach: How far beyond the largest x the axis goes.
+        wide: Whether the figure is as wide as the page.
+        height: Pixels of the plot of any other.
     """
-    seen = [*losses, bayes_ne] if bayes_ne is not None else [*losses]
-    height = (max(seen) - min(seen)) or 0.1
-    plot.y_range.update(start=min(seen) - 0.15 * height, end=max(seen) + 0.06 * height)
-    log_range(plot, 0.8 * float(min(places)), float(max(places)) * reach)
+    start, end = 0.8 * float(min(places)), float(max(places)) * reach
+    log_range(plot, start, end)
+    shown = [each for item in items for each in item.renderers if isinstance(each.glyph, Scatter | Line)]
     if bayes_ne is not None:
-        floor = Span(location=bayes_ne, dimension="width", line_dash="dotted", line_width=1.5)
+        shown.append(add_line(plot, [start, end], [bayes_ne] * 2, MUTED, line_dash="dotted", line_width=1.5))
         name = Label(
             x=8, x_units="screen", y=bayes_ne, y_offset=3, text=f"Bayes NE {bayes_ne:.4f}", text_font_size="12px"
         )
-        tint(floor, line_color=MUTED)
         tint(name, text_color=MUTED)
-        plot.add_layout(floor)
         plot.add_layout(name)
-    legend_below(plot, items, 345)
+    plot.y_range = DataRange1d(renderers=shown, only_visible=True, range_padding=0.15)
+    legend_below(plot, items, 300 if wide else height, wide=wide)
     return plot
 
 
-def legend_below(plot: Any, items: list[Any], height: int) -> None:
-    """A legend that may be long without eating the plot, which gets this many pixels."""
-    columns = 4 if len(items) > 5 else 3
+def legend_below(plot: Any, items: list[Any], height: int, *, wide: bool = False) -> None:
+    """A legend that may be long without eating the plot, which gets this many pixels; the page's script gives it as
+    many columns as there is room for."""
+    columns = 8 if wide else 4 if len(items) > 5 else 3
     plot.height = height + 26 * math.ceil(len(items) / columns)
     add_legend(plot, items, columns)
 
@@ -269,10 +268,11 @@ def log_range(plot: Any, start: float, end: float) -> None:
 
 
 def ramp(rank: int, count: int) -> Colours:
-    """The colours of the rank-th of count ordered lines, the pale end off white, the dark end off black."""
+    """The colours of the rank-th of count ordered lines: each has a contrast of 3 or more with the page (WCAG 1.4.11),
+    the first of a light page with white at the pale end, of a dark page with black at the dark end."""
     share = rank / max(count - 1, 1)
     palette = viridis(256)
-    return palette[round(10 + 180 * share)], palette[round(80 + 165 * share)]
+    return palette[round(10 + 135 * share)], palette[round(95 + 150 * share)]
 
 
 def short(values: Iterable[float]) -> list[float]:

@@ -104,11 +104,6 @@ def goodness(law: Callable[[Record], PowerLawFit | None]) -> tuple[Column[Record
     )
 
 
-def threshold(epsilon: float) -> str:
-    """What counts as saturated: the same verdict with another threshold may differ."""
-    return f"below {epsilon:.1%} per doubling"
-
-
 def percent(share: float | None) -> float | None:
     """A share in percent."""
     return None if share is None else 100 * share

@@ -6,12 +6,13 @@ from tfrs_scaling.fit.analyses.dimension import BestDimension
 from tfrs_scaling.fit.analyses.effects import Effect
 from tfrs_scaling.fit.analyses.held_out import HeldOut
 from tfrs_scaling.fit.analyses.noise.training_noise import TrainingNoise
-from tfrs_scaling.fit.analyses.paper import Claim
+from tfrs_scaling.fit.analyses.outlook import gain_words
+from tfrs_scaling.fit.analyses.paper.claim import Claim
 from tfrs_scaling.fit.analyses.ranking import Pair, Ranking, SchemeLaw
 from tfrs_scaling.fit.analyses.zones import Cell, Quarter, Zones
 from tfrs_scaling.fit.labels import FRONTIER, axis_name, line_name, multiplier_label
 from tfrs_scaling.fit.laws.power_law import PowerLawFit
-from tfrs_scaling.fit.report.tables.columns import ARCHITECTURE, FORM, SCHEME, goodness, parameter, percent, threshold
+from tfrs_scaling.fit.report.tables.columns import ARCHITECTURE, FORM, SCHEME, goodness, parameter, percent
 from tfrs_scaling.fit.report.tables.table import Column, Table
 from tfrs_scaling.fit.study import StudyFits
 
@@ -45,7 +46,7 @@ def ranking_table(study: StudyFits) -> Table[tuple[Ranking, SchemeLaw]]:
                 lambda r: r[1].saturated,
                 "verdict",
                 why=lambda r: r[1].why,
-                note=lambda r: threshold(r[1].epsilon),
+                note=lambda r: gain_words(r[1].gain, r[1].epsilon),
             ),
             Column("gain_percent", "Next doubling, % of NE", lambda r: percent(r[1].gain), "number"),
         ),
@@ -71,7 +72,6 @@ def pairs_table(ranking: Sequence[Ranking]) -> Table[tuple[Ranking, Pair]]:
             Column("at", "At x", lambda r: r[1].at, "count"),
             Column("why", "Why", lambda r: r[1].why, "words"),
         ),
-        folded=True,
     )
 
 
@@ -165,7 +165,6 @@ def effects_table(records: Sequence[Effect]) -> Table[Effect]:
         ),
         "lower, higher: by more than the noise, all rows considered. (alone): only when no other row is looked at, as "
         "the answer compares an option with the baseline.",
-        folded=True,
     )
 
 
@@ -186,7 +185,6 @@ def noise_table(noises: Sequence[TrainingNoise]) -> Table[tuple[TrainingNoise, i
         ),
         "By how much the NE of one training varies by chance: all comparisons of measured shapes on this page use it. "
         "Least difference: from it on, two trainings differ by more than the noise (95 %, no others looked at).",
-        folded=True,
     )  # fmt: skip
 
 
@@ -212,7 +210,6 @@ def held_out_table(records: Sequence[HeldOut]) -> Table[HeldOut]:
             Column("relative_error_percent", "Error, %", lambda r: 100 * r.relative_error, "number"),
             Column("law", "Law", lambda r: r.law),
         ),
-        folded=True,
     )
 
 

@@ -19,7 +19,6 @@ from tfrs_scaling.fit.report.tables.columns import (
     goodness,
     parameter,
     percent,
-    threshold,
 )
 from tfrs_scaling.fit.report.tables.table import Column, Kind, Table, Value
 from tfrs_scaling.fit.serialization import finite_or_none
@@ -48,7 +47,7 @@ def phases_table(saturation: Sequence[Saturation]) -> Table[Saturation]:
             Column("elasticity", "Local exponent", lambda r: r.elasticity, "number"),
             Column(
                 "saturated", "Saturated", lambda r: r.saturated, "verdict", why=lambda r: r.why,
-                note=lambda r: threshold(r.epsilon),
+                note=lambda r: r.compared,
             ),
             Column("probability", "Probability of saturation", lambda r: r.probability, "number"),
             Column(
@@ -56,7 +55,6 @@ def phases_table(saturation: Sequence[Saturation]) -> Table[Saturation]:
                 lambda r: (r.low, r.high),
             ),
         ),
-        folded=True,
     )  # fmt: skip
 
 
@@ -165,7 +163,6 @@ def path_table(records: Sequence[JointLaw]) -> Table[tuple[JointLaw, PathStep]]:
             Column("d", "Training examples", lambda r: r[1].d, "count"),
             Column("ne", "NE", lambda r: r[1].ne, "estimate", lambda r: (r[1].low, r[1].high)),
         ),
-        folded=True,
     )
 
 
@@ -216,5 +213,4 @@ def fits_table(lines: Sequence[LineFit]) -> Table[LineFit]:
         "β: how fast NE falls with x; γ: the level that no amount of x gets below. Extrapolate a curve only where the "
         f"verdict is sound. {FORM} Intervals of parameters assume that the form is right, and that trainings (by "
         "profile likelihood: measurements) are independent; predictions beyond the data allow for it being wrong.",
-        folded=True,
     )  # fmt: skip

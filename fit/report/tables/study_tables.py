@@ -92,4 +92,4 @@ def _flagged_table(points: Sequence[FlaggedPoint]) -> Table[FlaggedPoint]:
         "is the smallest or largest of the grid. collapsed: as above."
     )
     title = f"Flagged points: {len(points) or 'none'}"
-    return Table("flagged", title, points, columns if points else (), note, folded=True)
+    return Table("flagged", title, points, columns if points else (), note)

@@ -5,7 +5,7 @@ import io
 import math
 import string
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Generic, Literal, TypeVar
 
 from tfrs_scaling.common.words import FLOPS, UNKNOWN, compact, human, interval
@@ -84,15 +84,17 @@ class Column(Generic[Shown]):
             return Cell(words or UNKNOWN, note, look=_LOOKS.get(words, "no"), title=why)
         if not self.is_numeric or value is None or isinstance(value, str):
             return Cell(text)
+        order = float(value) if math.isfinite(value) else None
         if self.interval is None:
-            return Cell(_count(value) if self.kind == "count" else _number(value))
+            text = _count(value) if self.kind == "count" else _number(value)
+            return Cell(text, order=order if text != UNKNOWN else None)
         low, high = self.interval(record)
         if self.kind == "amount":
             text, small = _count(value), interval(low, _end(high), _count_or_less)
         else:
             write = _digits_of(float(value), low, high)
             text, small = write(float(value)), interval(low, high, write)
-        return Cell(text, small if text != UNKNOWN else "")
+        return Cell(text, small, order=order) if text != UNKNOWN else Cell(text)
 
 
 def _number(value: float) -> str:
@@ -137,12 +139,21 @@ def _digits_of(value: float, low: float | None, high: float | None) -> Callable[
 
 @dataclass(frozen=True)
 class Cell:
-    """A cell of the page: its text, the small print below, the look of a verdict, what it says when pointed at."""
+    """A cell of the page.
+
+    Attributes:
+        text: What it says.
+        small: The small print below.
+        look: The look of a verdict.
+        title: What a verdict says when pointed at.
+        order: The number to sort the column by; None: by the text.
+    """
 
     text: str
     small: str = ""
     look: str = ""
     title: str = ""
+    order: float | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)
@@ -155,7 +166,6 @@ class Table(Generic[Record]):
         records: The records shown, one per row.
         columns: Columns of the table.
         note: A sentence on how to read it.
-        folded: Whether the page shows it only when asked.
         hidden: Whether the page offers it as CSV alone.
         listed_by: Where there is no room for a table, as in TensorBoard, a table with sentences becomes a list of
             them, each after the columns of these keys. None: it stays a table.
@@ -166,7 +176,6 @@ class Table(Generic[Record]):
     records: Sequence[Record]
     columns: tuple[Column[Record], ...]
     note: str = ""
-    folded: bool = False
     hidden: bool = False
     listed_by: tuple[str, ...] | None = None
 

@@ -18,6 +18,7 @@ from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.config import read_config
 from tfrs_scaling.fit.advice.advice import Advice
 from tfrs_scaling.fit.advice.advise import advise
+from tfrs_scaling.fit.advice.budget import BUDGETS
 from tfrs_scaling.fit.runs.run_table import COLUMNS, write_runs
 from tfrs_scaling.fit.study import fit_study
 
@@ -139,7 +140,12 @@ class WholeStudyTest(tf.test.TestCase):
         self.assertEqual((code, json.loads(output)["verdict"]), (0, "do"))
         code, output = said("--budget", "compte=4x")
         self.assertEqual((code, "did you mean 'compute'" in output), (1, True))
-        self.assertEqual(said()[0], 2)
+        code, output = said()
+        self.assertEqual(code, 0)
+        for budget, words in BUDGETS.items():
+            self.assertIn(f"{words}:\n{self.advice(budget).answer}\n", output)
+        code, output = said("--json")
+        self.assertEqual([answer["budget"] for answer in json.loads(output)], list(BUDGETS))
 
 
 class PartialStudyTest(tf.test.TestCase):

@@ -7,7 +7,7 @@ import pandas as pd
 import tensorflow as tf
 
 from tests.helpers.levers import LADDER, Scenario
-from tests.helpers.noise import UNKNOWN, ladders_of, noise
+from tests.helpers.noise import UNKNOWN, noise
 from tests.helpers.planted import planted_row
 from tfrs_scaling.fit.advice.use import ARCHITECTURE, DRAWS, Shape, measured_shapes
 from tfrs_scaling.fit.analyses.noise.training_noise import TrainingNoise
@@ -19,8 +19,7 @@ NOISE = noise(1e-3, 50)
 def shapes_of(rows: pd.DataFrame, known: TrainingNoise = NOISE) -> dict[tuple[str, float], Shape]:
     """By scheme and multiplier; those of other architectures left out."""
     names = sorted(rows["architecture"].unique())
-    ladders = {name: ladders_of(rows, dataclasses.replace(known, architecture=name)) for name in names}
-    found = measured_shapes(rows, "dot", LADDER[-1], ladders)
+    found = measured_shapes(rows, [dataclasses.replace(known, architecture=name) for name in names]).shapes
     return {(shape.scheme, shape.multiplier): shape for shape in found if ARCHITECTURE not in shape.levers}
 
 

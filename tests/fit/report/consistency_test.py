@@ -39,10 +39,12 @@ class ConsistencyTest(tf.test.TestCase):
         runs = planted(WINNER, 0)
         view = study_view(runs, fit_study(runs))
         view.advice  # noqa: B018 -- computed before the effects change
-        effects = tuple(dataclasses.replace(effect, ne=effect.ne + 1e-3, outcome="≈") for effect in view.fits.effects)
+        effects = tuple(
+            dataclasses.replace(effect, change=effect.change + 1e-3, outcome="≈") for effect in view.fits.effects
+        )
         other = dataclasses.replace(view, fits=dataclasses.replace(view.fits, effects=effects))
         found = contradictions(other)
-        self.assertTrue(any(sentence.startswith("NE: ") for sentence in found), found)
+        self.assertTrue(any(sentence.startswith("gain: ") for sentence in found), found)
         self.assertTrue(any("but the effect is ≈" in sentence for sentence in found), found)
 
 

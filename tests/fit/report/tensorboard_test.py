@@ -17,11 +17,12 @@ from tensorboard.plugin_util import markdown_to_safe_html
 from tensorboard.plugins.custom_scalar import layout_pb2
 
 from tests.helpers.planted import LADDER, MULTIPLIERS, planted_ne, planted_study
+from tfrs_scaling.fit.advice.budget import BUDGETS
 from tfrs_scaling.fit.labels import FRONTIER
 from tfrs_scaling.fit.report.tables.table import markdown_table
 from tfrs_scaling.fit.report.tensorboard import curves, layout, write_tensorboard
 from tfrs_scaling.fit.report.tensorboard_texts import tensorboard_texts
-from tfrs_scaling.fit.report.view import BUDGETS, StudyView, study_view
+from tfrs_scaling.fit.report.view import StudyView, study_view
 from tfrs_scaling.fit.study import fit_study
 
 EVIL = (

@@ -86,7 +86,9 @@ class RecordsTest(tf.test.TestCase):
         self.assertLen(labels(zone_figure(only)), 1)
 
     def test_dimension_marks_best_and_knee(self) -> None:
-        plot = dimension_figure(answers().dimension, [["t"] * 4] * 3)
+        plot = dimension_figure(answers().dimension, [["t"] * 4] * 3, [[0.001] * 4] * 3)
+        bars = glyphs(plot, "Segment")[0].data_source.data
+        self.assertAllClose(np.subtract(bars["high"], bars["low"]), [0.002] * 4)
         rings = [r for r in glyphs(plot, "Scatter") if "key" not in r.data_source.data]
         self.assertEqual([r.data_source.data["x"][0] for r in rings], [16.0, 16.0] * 3)
         self.assertEqual(plot.xaxis[0].ticker.ticks, [4.0, 8.0, 16.0, 32.0])

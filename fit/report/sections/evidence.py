@@ -1,0 +1,160 @@
+"""The evidence by lever: what each multiplier changes, how the schemes compare, and NE along data, parameters and
+compute in both groupings (the paper's Figures 2, 4, 5 and 6)."""
+
+import pandas as pd
+
+from tfrs_scaling.common.words import listed
+from tfrs_scaling.fit.advice.budget import BUDGETS
+from tfrs_scaling.fit.advice.words import short_words
+from tfrs_scaling.fit.analyses.effects import Effect
+from tfrs_scaling.fit.labels import FRONTIER, architecture_suffix, has_several_architectures
+from tfrs_scaling.fit.report.captions import ALL, GROUPS, HOW, LAW, PAPER, QUALITY, TITLES, VIEWS
+from tfrs_scaling.fit.report.figures.curves import architectures_figure
+from tfrs_scaling.fit.report.figures.forest import effects_figure
+from tfrs_scaling.fit.report.figures.law import excess_figure, residual_figure
+from tfrs_scaling.fit.report.figures.quality import quality_figure
+from tfrs_scaling.fit.report.figures.schemes import frontiers_figure, scheme_figure, schemes_of
+from tfrs_scaling.fit.report.sections.section import Drawing, Figure, Section, View, id_suffix, one_view
+from tfrs_scaling.fit.report.view import StudyView
+from tfrs_scaling.fit.schemes import ARCHITECTURE, BASELINE, SCHEMES
+
+
+def evidence(view: StudyView) -> list[Section]:
+    """One section; none where there is nothing to show."""
+    figures = [*_effects(view)]
+    for architecture in view.architectures:
+        figures += _side_by_side(view, architecture)
+    figures += _architectures(view)
+    own = [(name, scheme) for name in view.architectures for scheme in schemes_of(view, name)]
+    figures += [_scheme(view, *which, f"{HOW}{LAW}" * (which == own[0])) for which in own]
+    words = (*ranking_words(view), *ranking_against_answers(view))
+    if not figures and not words:
+        return []
+    return [Section("evidence", "Evidence", "What each lever does", words, tuple(figures))]
+
+
+def ranking_words(view: StudyView) -> list[str]:
+    """The order of the schemes along each axis, a sentence each: where the axis ends, and along it."""
+    several = has_several_architectures(view.fits.ranking)
+    words = []
+    for ranking in view.fits.ranking:
+        prefix = f"{ranking.architecture + ', against' if several else 'Against'} {ranking.x}"
+        along = f" where they end; along it: {ranking.along}" if ranking.along else ""
+        words.append(f"{prefix}: {ranking.text}{along}.")
+    return words
+
+
+def ranking_against_answers(view: StudyView) -> list[str]:
+    """Why a ranking does not confirm an answer that scales one scheme: a sentence for each such answer."""
+    words = []
+    for budget, advice in view.advice.items():
+        if advice.do is None or advice.baseline is None:
+            continue
+        use, baseline = advice.do.use, advice.baseline
+        pairs = [
+            (ranking.x, pair)
+            for ranking in view.fits.ranking
+            for pair in ranking.pairs
+            if ranking.architecture == use.architecture and use.scheme in (pair.first, pair.second)
+        ]
+        otherwise = [
+            f"{pair.first} {pair.outcome} {pair.second} against {x}"
+            for x, pair in pairs
+            if pair.difference is not None and pair.outcome != (">" if use.scheme == pair.first else "<")
+        ]
+        if otherwise:
+            words.append(
+                f"{BUDGETS[budget]} the answer is {short_words(use, baseline)}, although {listed(otherwise)}: a "
+                "ranking compares the frontiers of two schemes where both end, all pairs together; an answer compares "
+                "single options within its budget."
+            )
+    return words
+
+
+def _effects(view: StudyView) -> list[Figure]:
+    effects = view.fits.effects
+    if not effects:
+        return []
+    plot = effects_figure(effects, [_trials_of_effect(view.chosen, effect) for effect in effects])
+    caption = (
+        "Each shape against its baseline at the largest data size of both. Bars are intervals that hold for all rows "
+        "together: where one crosses 0, the effect is within the noise, unless the table says (alone)."
+    )
+    return [Figure("Change of NE against the baseline", "", caption, (one_view("figure-effects", plot),))]
+
+
+def _side_by_side(view: StudyView, architecture: str) -> list[Figure]:
+    """The frontiers of all schemes; AUC and calibration of those against data beside their NE."""
+    suffix = id_suffix(view.architectures, architecture)
+    fitted = list(view.fitted(architecture))
+    views = []
+    # The parameters of V, H and F are all of them, those of O and M some: they do not share an axis.
+    for x in ("data", "compute"):
+        shown = [scheme for scheme in fitted if (architecture, scheme, x) in view.frontiers]
+        if len(shown) > 1 or (shown and x == "data"):
+            plot = frontiers_figure(view, architecture, shown, x)
+            views.append(one_view(f"figure-all-{x}{suffix}", plot, TITLES[x]))
+    for column, label in QUALITY.items():
+        shown = [scheme for scheme in fitted if (architecture, scheme, "data") in view.frontiers]
+        if shown and view.chosen[column].notna().any():
+            plot = quality_figure(view, architecture, shown, column)
+            views.append(one_view(f"figure-all-{column.removeprefix('test_')}{suffix}", plot, label))
+    if not views:
+        return []
+    title = "Schemes side by side" + architecture_suffix(architecture, bool(suffix))
+    return [Figure(title, f"{PAPER['data']}, {PAPER['compute']}", ALL, tuple(views))]
+
+
+def _scheme(view: StudyView, architecture: str, scheme: str, how: str) -> Figure:
+    """One scheme along every axis it has, in both groupings, and the law of its frontier; how to read that."""
+    suffix = id_suffix(view.architectures, architecture)
+    views: list[View] = []
+    papers = []
+    for x in SCHEMES[scheme].axes:
+        if (architecture, scheme, x) not in view.frontiers:
+            continue
+        name = f"figure-{scheme}-{x}{suffix}"
+        usual, other = VIEWS[x]
+        views.append(one_view(name, scheme_figure(view, architecture, scheme, x), usual, GROUPS[x]))
+        papers.append(PAPER[x])
+        if scheme != BASELINE:
+            plot = scheme_figure(view, architecture, scheme, x, regrouped=True)
+            views.append(one_view(f"{name}-regrouped", plot, other, GROUPS[x]))
+        law = view.law(architecture, scheme, x, FRONTIER if scheme != BASELINE else "1")
+        if law is not None and law.status.has_exponent and law.gamma < min(law.y):
+            frontier = view.frontiers[architecture, scheme, x]
+            errors = view.errors(architecture, frontier)
+            plots = (
+                Drawing(f"{name}-law", excess_figure(frontier, x, scheme, law)),
+                Drawing(f"{name}-residuals", residual_figure(frontier, x, scheme, law, errors)),
+            )
+            views.append(View("log (NE − γ)", plots, GROUPS[x]))
+    where = architecture_suffix(architecture, bool(suffix))
+    caption = f"{how}{SCHEMES[scheme].caption}".strip()
+    title = f"{scheme}: {SCHEMES[scheme].words}{where}"
+    return Figure(title, ", ".join(dict.fromkeys(papers)), caption, tuple(views), layout="wide")
+
+
+def _architectures(view: StudyView) -> list[Figure]:
+    """The baselines of several architectures."""
+    compared = view.fits.architectures
+    if not compared:
+        return []
+    names = sorted({name for record in compared for name in (record.first, record.second)})
+    lines = {name: (view.points[name, BASELINE], view.law(name, BASELINE, "data", "1")) for name in names}
+    caption = (
+        "The baseline of each architecture. Parallel curves differ by a factor of data; curves that diverge or cross "
+        "have different exponents."
+    )
+    plot = architectures_figure(lines, view.about.bayes_ne)
+    return [Figure("Architectures", "", caption, (one_view("figure-architectures", plot),), layout="wide")]
+
+
+def _trials_of_effect(chosen: pd.DataFrame, effect: Effect) -> str:
+    same = (
+        (chosen["architecture"] == effect.architecture)
+        & (chosen["scheme"] == (BASELINE if effect.scheme == ARCHITECTURE else effect.scheme))
+        & (chosen["multiplier"] == effect.multiplier)
+        & (chosen["embedding_dim"] == effect.embedding_dim)
+    )
+    return "\n".join(sorted(set(chosen.loc[same, "trial_id"])))
