@@ -76,7 +76,7 @@ def advise(
             "There is no measured baseline (scheme D at 1×), and every option is compared with that.",
             settle=Settle("Every study trains the baseline: find out why it failed here, and start the study again."),
         )
-    uses = Uses(rows, study, budget, seed=seed)
+    uses = Uses(rows, study, budget, own_rows_from=place and place.own_rows_from, seed=seed)
     found = uses.all()
     if not found:
         why = (
@@ -178,7 +178,7 @@ def _alternative(choice: Choice, do: Option, baseline: Use) -> list[str]:
 def _cautions(uses: Uses, choice: Choice | None = None, use: Use | None = None) -> tuple[str, ...]:
     """What weakens an answer from this study."""
     cautions = [
-        f"{scheme} above {multiplier_label(multiplier)}× adds no parameters: no ids share a row any more."
+        f"V above {multiplier_label(multiplier)}× can add nothing: no two ids share a row any more."
         if scheme == "V"
         else f"{scheme} above {multiplier_label(multiplier)}× adds no parameters."
         for scheme, multiplier in uses.full.items()

@@ -29,6 +29,7 @@ class Place:
         data: Folder of its data, as a shell takes it; empty where the configuration makes them.
         training_rows: How many rows there are to train on; None where that is not known.
         finds_rates: Whether its configuration leaves the learning rates to be found.
+        own_rows_from: The multiplier of V from which every id has a row of its own; None where that is not known.
     """
 
     config: str = "CONFIG"
@@ -36,6 +37,7 @@ class Place:
     data: str = ""
     training_rows: int | None = None
     finds_rates: bool = False
+    own_rows_from: float | None = None
 
 
 @dataclass(frozen=True)

@@ -32,6 +32,7 @@ class About:
         description: Description of the data; empty where unknown.
         rows: Number of rows in each split.
         bayes_ne: The lowest NE that any model can reach, where that is known.
+        own_rows_from: The multiplier of V from which every id has a row of its own, where that is known.
         settings: Blocks of settings: a title, and pairs of dotted name and text.
     """
 
@@ -39,6 +40,7 @@ class About:
     description: str = ""
     rows: Mapping[str, int] = field(default_factory=dict)
     bayes_ne: float | None = None
+    own_rows_from: float | None = None
     settings: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = ()
 
 
@@ -83,7 +85,7 @@ class StudyView:
         """The advice for each of ``BUDGETS``; empty where nothing was measured, or costs are not recorded."""
         if self.chosen.empty or not all(is_recorded(self.runs, name) for name in COSTS):
             return {}
-        place = Place(training_rows=self.about.rows.get("train"))
+        place = Place(training_rows=self.about.rows.get("train"), own_rows_from=self.about.own_rows_from)
         return {budget: advise(self.runs, self.fits, budget, place=place) for budget in BUDGETS}
 
     @property
@@ -140,7 +142,7 @@ def _named(frontier: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
 def read_about(content: Mapping[str, Any], default_name: str) -> About:
     """What the caller knows of a study, as ``write_report`` takes it, in its parts."""
     data = content.get("data") or {}
-    shown_elsewhere = {"description", "bayes_ne", "bayes_ne_standard_error"}
+    shown_elsewhere = {"description", "bayes_ne", "bayes_ne_standard_error", "own_rows_from"}
     blocks = {
         "Data": {key: value for key, value in data.items() if key not in shown_elsewhere and value is not None},
         "Configuration": content.get("config") or {},
@@ -151,6 +153,7 @@ def read_about(content: Mapping[str, Any], default_name: str) -> About:
         description=str(data.get("description") or ""),
         rows=data.get("rows") or {},
         bayes_ne=data.get("bayes_ne"),
+        own_rows_from=data.get("own_rows_from"),
         settings=tuple((title, tuple(_flat(block))) for title, block in blocks.items() if block),
     )
 
