@@ -35,11 +35,13 @@ class Choice:
         options: Every option, lowest expected NE first.
         answer: The cheapest use that beats the baseline and that no other beats; None where none beats the baseline.
         open: The other options that beat the baseline and are not distinguishable from the best, lowest NE first.
+        no_better: Dearer uses of the answer's levers that may be as good, and are not distinguishable from it.
     """
 
     options: tuple[Option, ...]
     answer: Option | None
     open: tuple[Option, ...]
+    no_better: tuple[Use, ...] = ()
 
 
 def choose(uses: Sequence[Use], baseline: Use, *, level: float = 0.95) -> Choice:
@@ -51,7 +53,7 @@ def choose(uses: Sequence[Use], baseline: Use, *, level: float = 0.95) -> Choice
     that is not distinguishable there from another, no dearer in anything, is not the answer, however far its law may
     be followed. Of the other winners that none beats the cheapest is the answer: what a dearer one would add is not
     seen. A shape that was not measured has to beat those that were, and a smaller one than the baseline's on more data
-    the baseline on more data: it is cheap, and extrapolated further.
+    the baseline on more data, where any winner does: it is cheap, and extrapolated further.
 
     Args:
         uses: One or more, without the baseline.
@@ -59,7 +61,7 @@ def choose(uses: Sequence[Use], baseline: Use, *, level: float = 0.95) -> Choice
         level: Confidence level of the options' intervals and of the tests.
     """
     winners = [use for use in uses if is_lower(use, baseline, uses, level=level)]
-    safe = [use for use in winners if _is_safe(use, uses, baseline, level)]
+    safe = [use for use in winners if _is_safe(use, uses, baseline, level)] or winners
     may_be_best = _unbeaten(safe, level)
     needed = _without_dearer(safe, baseline, level)
     unbeaten = _unbeaten(needed, level)
@@ -81,6 +83,11 @@ def choose(uses: Sequence[Use], baseline: Use, *, level: float = 0.95) -> Choice
         options=tuple(options),
         answer=next((option for option in options if option.use is answer), None),
         open=tuple(o for o in options if o.use is not answer and _among(o.use, [*unbeaten, *may_be_best])),
+        no_better=tuple(
+            use
+            for use in may_be_best
+            if answer is not None and use.levers == answer.levers and use.expense(baseline) > answer.expense(baseline)
+        ),
     )
 
 
