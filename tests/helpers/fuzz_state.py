@@ -21,7 +21,8 @@ from tfrs_scaling.fit.report.report import write_report
 from tfrs_scaling.fit.runs.run_table import read_runs, write_runs
 from tfrs_scaling.fit.study import StudyFits, fit_study
 from tfrs_scaling.input.check import check
-from tfrs_scaling.input.shards import MANIFEST, ClickData
+from tfrs_scaling.input.manifest import MANIFEST
+from tfrs_scaling.input.shards import ClickData
 from tfrs_scaling.study.attempts import Heartbeat, begin, publish, remove_debris
 from tfrs_scaling.study.export import MEASURED, export
 from tfrs_scaling.study.search import needs_of

@@ -87,6 +87,7 @@ def _say_json(content: object) -> None:
 def _place(workdir: "Workdir") -> "Place | None":
     """Where the study came from; None of a folder that holds no more than its results."""
     from tfrs_scaling.fit.advice.settle import Place
+    from tfrs_scaling.study.own_rows import own_rows_from
 
     if not workdir.config.exists():
         return None
@@ -98,4 +99,5 @@ def _place(workdir: "Workdir") -> "Place | None":
         data="" if config.synthetic is not None else shlex.quote(folder),
         training_rows=manifest.splits["train"].rows,
         finds_rates=config.training.learning_rates == "auto",
+        own_rows_from=own_rows_from(config, manifest),
     )
