@@ -22,6 +22,7 @@ from tfrs_scaling.fit.analyses.effects import Effect, effects
 from tfrs_scaling.fit.analyses.generalisation import Generalisation, generalisation
 from tfrs_scaling.fit.analyses.held_out import HeldOut, held_out, held_out_words
 from tfrs_scaling.fit.analyses.joint import JointLaw, joint_record
+from tfrs_scaling.fit.analyses.learning_rates import LearningRates, learning_rates
 from tfrs_scaling.fit.analyses.lines import LineFit, data_lines, fit_lines, points, with_plateau
 from tfrs_scaling.fit.analyses.noise.ladders import Ladders, resample_ladders
 from tfrs_scaling.fit.analyses.noise.training_noise import (
@@ -42,7 +43,7 @@ from tfrs_scaling.fit.runs.screening import collapsed_trials, usable_runs, with_
 from tfrs_scaling.fit.schemes import BASELINE, SCHEMES, SIZES
 from tfrs_scaling.fit.serialization import encode, flat
 
-FORMAT = 6
+FORMAT = 7
 
 
 @dataclass(frozen=True)
@@ -94,7 +95,9 @@ class StudyFits:
 
     Attributes:
         level: Confidence level of all intervals.
+        base: The architecture that is scaled, or scaled most; empty where nothing was measured.
         noise: Noise of one training, for each architecture.
+        rates: What the choice of the learning rate does to each shape that was measured at several.
         lines: The law of every line and frontier.
         saturation: Saturation of every line.
         limits: Limits of every frontier.
@@ -116,7 +119,9 @@ class StudyFits:
     """
 
     level: float
+    base: str
     noise: tuple[TrainingNoise, ...]
+    rates: tuple[LearningRates, ...]
     lines: tuple[LineFit, ...]
     saturation: tuple[Saturation, ...]
     limits: tuple[Limit, ...]
@@ -157,7 +162,7 @@ class StudyFits:
             multiplier: Multiplier of the line, such as 0.25 or 4.
             line: Name of the line, such as "1/4", a data size where x is ``parameters``, or "frontier", the default
                 where neither is given.
-            architecture: Needed where the study has several.
+            architecture: The one that is scaled, unless it is given.
 
         Returns:
             The law; mind its ``status``.
@@ -176,12 +181,10 @@ class StudyFits:
         if multiplier is not None and line is not None:
             raise ValueError("give either multiplier or line, not both")
         name = line or (FRONTIER if multiplier is None else multiplier_label(multiplier))
-        names = sorted({known.architecture for known in self.lines})
-        if architecture is None and len(names) > 1:
-            raise KeyError(f"the study has several architectures, {', '.join(names)}: name one")
-        found = self.find(scheme=scheme, x=x, line=name, architecture=architecture or "".join(names))
+        which = architecture or self.base
+        found = self.find(scheme=scheme, x=x, line=name, architecture=which)
         if found is None:
-            raise KeyError(f"no line {name} of {scheme} against {x}; {self._lines_of(scheme, architecture)}")
+            raise KeyError(f"no line {name} of {scheme} against {x}; {self._lines_of(scheme, which)}")
         return found.fit
 
     def to_frame(self, name: str) -> pd.DataFrame:
@@ -252,9 +255,9 @@ class StudyFits:
     def _index(self) -> dict[tuple[str, str, str, str], LineFit]:
         return {(line.architecture, line.scheme, line.x, line.line): line for line in self.lines}
 
-    def _lines_of(self, scheme: str, architecture: str | None) -> str:
+    def _lines_of(self, scheme: str, architecture: str) -> str:
         """The lines of a scheme, in words."""
-        ours = [line for line in self.lines if line.scheme == scheme and architecture in (None, line.architecture)]
+        ours = [line for line in self.lines if (line.scheme, line.architecture) == (scheme, architecture)]
         if not ours:
             return f"there are lines of {', '.join(sorted({line.scheme for line in self.lines})) or 'no scheme'}"
         along = ((x, sorted(line.line for line in group)) for x, group in groupby(ours, key=lambda line: line.x))
@@ -328,7 +331,9 @@ def fit_study(
     flagged = with_flags(runs)
     return StudyFits(
         level=level,
+        base=base,
         noise=noises,
+        rates=tuple(learning_rates(runs)) if is_recorded(runs, "learning_rate") else (),
         lines=lines,
         saturation=saturated,
         limits=tuple(limits(lines, bayes_ne)),

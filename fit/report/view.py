@@ -23,7 +23,7 @@ from tfrs_scaling.fit.report.tables.study_tables import study_tables
 from tfrs_scaling.fit.report.tables.table import Table
 from tfrs_scaling.fit.runs.run_table import is_recorded, recorded_axes
 from tfrs_scaling.fit.runs.screening import SHAPE, usable_runs
-from tfrs_scaling.fit.schemes import SCHEMES
+from tfrs_scaling.fit.schemes import BASELINE, SCHEMES
 from tfrs_scaling.fit.study import StudyFits
 
 
@@ -114,8 +114,8 @@ class StudyView:
 
     @property
     def has_several_architectures(self) -> bool:
-        """Whether there are several architectures, so that names must say which."""
-        return len(self.architectures) > 1
+        """Whether several architectures are scaled, so that names must say which."""
+        return len({line.architecture for line in self.fits.lines if line.scheme != BASELINE}) > 1
 
     def law(self, architecture: str, scheme: str, x: str, line: str) -> PowerLawFit | None:
         """The law of a line; None where it has none."""

@@ -10,7 +10,7 @@ _GROUPS = {  # names of tables
     "The schemes": ("table1", "table1_pairs", "effects", "quality", "architectures"),
     "Limits and phases": ("phases", "limits", "joint_law", "compute_optimal"),
     "Zones": ("table2", "zones", "dimension"),
-    "Every fit, and how good it is": ("fits", "held_out", "generalisation", "noise"),
+    "Every fit, and how good it is": ("fits", "held_out", "generalisation", "noise", "learning_rates"),
     "Left out or flagged": ("missing", "collapsed", "flagged"),
 }
 

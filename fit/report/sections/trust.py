@@ -18,14 +18,24 @@ from tfrs_scaling.fit.report.sections.section import Figure, Section, View, one_
 from tfrs_scaling.fit.report.summary import noise_words
 from tfrs_scaling.fit.report.view import StudyView
 from tfrs_scaling.fit.runs.screening import SHAPE
+from tfrs_scaling.fit.schemes import BASELINE
 
 
 def trust(view: StudyView) -> list[Section]:
     """One section; none where there is nothing to check a law by."""
     figures = (*_held_out(view), *_generalisation(view), *_joint(view))
     tests = (view.fits.held_out_words, *(test.words for test in view.fits.backtests)) if view.fits.held_out else ()
-    words = (*tests, *noise_words(view))
+    words = (*tests, *noise_words(view), *_rates(view))
     return [Section("trust", "Trust", "Do the laws predict?", words, figures)] if figures else []
+
+
+def _rates(view: StudyView) -> list[str]:
+    """What one learning rate for all data sizes does to the baseline's law."""
+    return [
+        f"One learning rate serves all data sizes of a shape. {record.words}"
+        for record in view.fits.rates
+        if (record.architecture, record.scheme) == (view.fits.base, BASELINE)
+    ]
 
 
 def _held_out(view: StudyView) -> list[Figure]:

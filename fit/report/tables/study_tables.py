@@ -24,6 +24,7 @@ from tfrs_scaling.fit.report.tables.laws import (
     path_table,
     phases_table,
 )
+from tfrs_scaling.fit.report.tables.learning_rates import rates_table
 from tfrs_scaling.fit.report.tables.table import Column, Table
 from tfrs_scaling.fit.study import CollapsedTrial, FlaggedPoint, MissingTrial, StudyFits
 
@@ -48,6 +49,7 @@ def study_tables(study: StudyFits) -> dict[str, Table[Any]]:
         architectures_table(study.architectures),
         effects_table(study.effects),
         noise_table(study.noise),
+        rates_table(study.rates),
         held_out_table(study.held_out),
         paper_table(study.paper),
         fits_table(study.lines),
