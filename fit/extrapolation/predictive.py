@@ -19,8 +19,9 @@ form, in 74, 61 and 58 % about the last three. Of the sources with ten curves or
 
 The interval is wide for a clean curve of the right form: at 4 times the data it held all of 480 simulated ones. Public
 curves do not show beforehand whether they will surprise: the error at the last point, divided by ``spread``, has a 95th
-percentile of 4 to 8 whatever their backtests, scatter or number of points say, where simulated curves have 2.0. Where
-the form is known to be right, ``fit.predict_interval(x, "new")`` is the narrower one.
+percentile of 4 to 8 whatever their backtests, scatter or number of points say, where simulated curves have 2.0. At 0.57
+times the width, which would hold 99 % of the simulated ones, 83 % of the public ones would be held. Where the form is
+known to be right, ``fit.predict_interval(x, "new")`` is the narrower one.
 """
 
 import math

@@ -13,9 +13,10 @@ from tfrs_scaling.fit.laws.power_law import PowerLawFit, fit_points
 from tfrs_scaling.fit.laws.profile import Profile, profile_of
 from tfrs_scaling.fit.laws.resampling import average_per_x, has_clusters, law_jacobian, resample
 from tfrs_scaling.fit.laws.status import FEWEST
-from tfrs_scaling.fit.laws.validation import check_level_and_seed, checked_points
+from tfrs_scaling.fit.laws.validation import Points, check_level_and_seed, checked_points
 
 PLATEAU = "with little data the loss stays on a plateau, and the power law starts after it (Hestness et al. 2017)"
+_MOST_RESAMPLED = 300  # different x: neighbours on a denser curve are averaged before it is resampled
 CERTAIN = 0.95  # share of resamples: if as many choose the same points, the choice hardly changes a 95 % interval
 
 
@@ -67,16 +68,38 @@ def fit_learning_curve(
     region = points.where(at >= start)
     why, resampled_laws = "", None
     if places.size - start >= FEWEST:
-        x0_distance = float(np.mean(np.log(region.x)) - np.log(points.x[0]))
-        profile = profile_of(points.x, points.y, points.weights)
-        starts, laws = _resampled_laws(profile, at, start, points.groups, seed, x0_distance)
-        agree = float(np.mean(starts == start))
+        few, part, first = points, at, start
+        if places.size > _MOST_RESAMPLED:
+            part = at * _MOST_RESAMPLED // places.size
+            first = start * _MOST_RESAMPLED // places.size
+            few, part = _averaged(points, part)
+        x0_distance = float(np.mean(np.log(region.x)) - np.log(few.x[0]))
+        profile = profile_of(few.x, few.y, few.weights)
+        starts, laws = _resampled_laws(profile, part, first, few.groups, seed, x0_distance)
+        agree = float(np.mean(starts == first))
         if start:
             why = f"{PLATEAU}; {agree:.0%} of resampled curves leave out the same points"
         if has_clusters(points.groups) or agree < CERTAIN:
             resampled_laws = laws
     fit = fit_points(region, robust=robust, level=level, seed=seed, resampled_laws=resampled_laws)
     return replace(fit, left_out=tuple(places[:start].tolist()), why_left_out=why)
+
+
+def _averaged(points: Points, part: Indices) -> tuple[Points, Indices]:
+    """The mean of each part of a curve, group by group if these are clusters, and the part of each mean.
+
+    Args:
+        points: Sorted by x, shape (n,).
+        part: The number of the stretch of x that each is in, from 0 without gaps, shape (n,).
+    """
+    group = points.groups if has_clusters(points.groups) else np.zeros_like(points.groups)
+    key = part * (int(group.max()) + 1) + group
+    kept, first, at = np.unique(key, return_index=True, return_inverse=True)
+    w = points.weights
+    weights, places = np.bincount(at, w), np.exp(np.bincount(part, w * np.log(points.x)) / np.bincount(part, w))
+    groups = group[first] if has_clusters(points.groups) else np.arange(kept.size)
+    y = np.bincount(at, w * points.y) / weights
+    return Points(places[part[first]], y, weights / weights.mean(), groups), part[first]
 
 
 def _resampled_laws(

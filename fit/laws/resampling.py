@@ -104,9 +104,10 @@ def corrected(residuals: Array, basis: Array, groups: Indices) -> Array:
     found = np.empty_like(residuals)
     for group in range(int(groups.max()) + 1):
         members = groups == group
-        values, vectors = np.linalg.eigh(np.eye(int(members.sum())) - basis[members] @ basis[members].T)
-        inverse = np.where(values > 1e-8, 1 / np.sqrt(np.maximum(values, 1e-8)), 0.0)
-        found[members] = (vectors * inverse * (vectors.T @ residuals[members])).sum(axis=1)
+        vectors, values, _ = np.linalg.svd(basis[members], full_matrices=False)
+        unexplained = 1 - values**2  # in these directions; 1 in all others
+        inverse = np.where(unexplained > 1e-8, 1 / np.sqrt(np.maximum(unexplained, 1e-8)), 0.0)
+        found[members] = residuals[members] + vectors @ ((inverse - 1) * (vectors.T @ residuals[members]))
     return found
 
 

@@ -88,6 +88,17 @@ class LearningCurveTest(tf.test.TestCase):
         with self.assertRaisesRegex(ValueError, r"y\[0\] is nan"):
             fit_learning_curve(LADDER, np.full(9, np.nan))
 
+    def test_a_dense_curve_is_resampled_as_its_averages_are(self) -> None:
+        rng, x = np.random.default_rng(0), np.geomspace(1e3, 1e7, 600)
+        ys = 0.7 + 0.3 * (x / 1e3) ** -0.3 + rng.normal(0, 2e-3, (3, 1)) + rng.normal(0, 4e-3, (3, 600))
+        dense = fit_learning_curve(np.tile(x, 3), ys.ravel(), groups=np.repeat([*"abc"], 600))
+        means = ys.reshape(3, 300, 2).mean(axis=2)
+        logs = np.exp(np.log(x).reshape(300, 2).mean(axis=1))
+        averaged = fit_learning_curve(np.tile(logs, 3), means.ravel(), groups=np.repeat([*"abc"], 300))
+        for name in ("beta", "gamma"):
+            self.assertAllClose(getattr(dense, name), getattr(averaged, name), rtol=1e-3)
+            self.assertAllClose(dense.interval[name], averaged.interval[name], rtol=2e-3)
+
 
 if __name__ == "__main__":
     tf.test.main()
