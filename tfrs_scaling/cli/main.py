@@ -25,6 +25,7 @@ COMMANDS = {
         "Write report.html and its tables: of a study's folder, or of a run table. Or the figures as images.",
     ),
     "study": ("study:study", "Sweep, export, fit, report and advise: the whole study."),
+    "compare": ("compare:compare", "Say what changed from one study to another."),
     "advise": ("advise:advise", "Say where a budget should go, by a finished study's runs.csv and fits.json."),
 }
 

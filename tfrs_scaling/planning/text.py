@@ -23,17 +23,17 @@ def shape_table(planned: Sequence[PlannedTrial]) -> Table:
     table = Table(box=None, padding=(0, 2, 0, 0))
     for name in ("shape", "rates", "seeds", "parameters", "FLOPs", "training", "memory", "time"):
         table.add_column(name, justify="left" if name == "shape" else "right", no_wrap=True)
-    for shape_id, trials in _by_shape(planned).items():
-        first = trials[0]
+    for shape_id, own in _by_shape(planned).items():
+        first = own[0]
         table.add_row(
             shape_id,
-            str(len({p.trial.learning_rate for p in trials})),
-            str(len({p.trial.seed for p in trials})),
+            str(len({p.trial.learning_rate for p in own})),
+            str(len({p.trial.seed for p in own})),
             f"{first.parameters:,}",
             human(first.flops_forward, FLOPS),
             human(first.flops_train, FLOPS),
-            gib(max(p.bytes for p in trials)),
-            "" if first.too_large else duration(sum(p.seconds for p in trials)),
+            gib(max(p.bytes for p in own)),
+            "" if first.too_large else duration(sum(p.seconds for p in own)),
             style="red" if first.too_large else None,
         )
     return table
@@ -58,9 +58,9 @@ def sentences(
 
     ``price`` is that of an hour; ``preparing`` are the seconds that making the study's data takes, 0 if they exist.
     """
-    for shape_id, trials in _by_shape(planned).items():
-        if trials[0].too_large:
-            yield f"too large: {shape_id}: {trials[0].too_large}"
+    for shape_id, own in _by_shape(planned).items():
+        if own[0].too_large:
+            yield f"too large: {shape_id}: {own[0].too_large}"
     yield f"data sizes: {', '.join(f'{size:,}' for size in config.ladder)} (whole batches)"
     if why := why_from_scratch(config):
         yield why
