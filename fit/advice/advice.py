@@ -90,6 +90,14 @@ class Advice:
         return tuple(reasons)
 
     @property
+    def decision(self) -> tuple[str, str]:
+        """Two lines: the answer with what it would bring; and what it costs, or what can be done with too few rows."""
+        if self.do is None:
+            return self.answer, self.reasons[0]
+        gain, cost, *_ = self.reasons
+        return f"{self.answer} {gain}", (self._until_then or [cost])[0]
+
+    @property
     def _until_then(self) -> list[str]:
         """What can be done with the rows there are, where these are too few."""
         if self.rows is None or self.baseline is None:

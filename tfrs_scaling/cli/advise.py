@@ -70,6 +70,25 @@ def advise(workdir: Path, text: str | None, save: bool, price: float | None, as_
         )
 
 
+def say_decision(workdir: "Workdir") -> None:
+    """Print a finished study's decision on the first of the usual budgets; nothing where costs are unknown."""
+    from tfrs_scaling.fit.advice.advise import COSTS
+    from tfrs_scaling.fit.advice.advise import advise as advice_on
+    from tfrs_scaling.fit.advice.budget import BUDGETS
+    from tfrs_scaling.fit.runs.run_table import is_recorded, read_runs
+    from tfrs_scaling.fit.study import StudyFits
+
+    runs = read_runs(workdir.runs)
+    if not all(is_recorded(runs, name) for name in COSTS):  # nothing was measured
+        return
+    budget, words = next(iter(BUDGETS.items()))
+    advice = advice_on(runs, StudyFits.read(workdir.fits), budget, place=_place(workdir))
+    first, second = advice.decision
+    say(f"{words}: {first[:1].lower()}{first[1:]}")
+    say(second)
+    say(f"other budgets, and what can be saved: tfrs-scaling advise {shlex.quote(str(workdir.root))} [--save]")
+
+
 def _say_savings(runs: "pd.DataFrame", fits: "StudyFits", price: float | None, as_json: bool) -> None:
     from tfrs_scaling.fit.advice.savings import savings
 

@@ -1,5 +1,6 @@
 """Event files -> the run table."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from tfrs_scaling.fit.runs.screening import with_flags
 from tfrs_scaling.input.manifest import Manifest
 from tfrs_scaling.input.schema import Schema
 from tfrs_scaling.model.accounting import forward_flops, parameters, training_flops
+from tfrs_scaling.study.attempts import EVENT_FILES, KEPT, SHOWN
 from tfrs_scaling.study.search import Need, needs_of
 from tfrs_scaling.study.trials import Trial
 from tfrs_scaling.study.workdir import Workdir
@@ -120,6 +122,21 @@ def _trial_columns(trial: Trial, config: Config, data_schema: Schema) -> dict[st
     }
 
 
+def copy_events(workdir: Workdir, folder: Path) -> int:
+    """Copy each trial's event file to where TensorBoard shows it, in a folder for each trial; how many there are.
+
+    Raises:
+        OSError: the folder cannot be written.
+    """
+    copied = 0
+    for path in sorted(workdir.trials.glob(f"*/{EVENT_FILES}")):
+        place = folder / path.parent.name
+        place.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, place / path.name.replace(KEPT, SHOWN))
+        copied += 1
+    return copied
+
+
 def read_scalars(directory: Path) -> dict[str, dict[int, float]]:
     """Per tag, the value at each step, from a folder's event files.
 
@@ -129,7 +146,7 @@ def read_scalars(directory: Path) -> dict[str, dict[int, float]]:
         InputError: a file was damaged; says what to do.
     """
     scalars: dict[str, dict[int, float]] = {}
-    for path in sorted(directory.glob("events.out.tfevents.*")):
+    for path in sorted(directory.glob(EVENT_FILES)):
         try:
             for event in EventFileLoader(str(path)).Load():
                 for value in event.summary.value:

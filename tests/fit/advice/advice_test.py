@@ -42,6 +42,12 @@ class AdviceTest(tf.test.TestCase):
         self.assertEqual(told.to_dict()["now"]["scheme"], "H")
         self.assertIsNone(DO.to_dict()["now"])
 
+    def test_the_decision_is_two_of_its_lines(self) -> None:
+        self.assertEqual(DO.decision, (f"{DO.answer} {DO.reasons[0]}", DO.reasons[1]))
+        told = dataclasses.replace(DO, rows=1500)
+        self.assertEqual(told.decision, (DO.decision[0], told.reasons[2]))
+        self.assertEqual(OPEN.decision, (OPEN.answer, OPEN.why))
+
     def test_runs_that_cannot_be_started_are_a_reason_and_others_a_command(self) -> None:
         self.assertEqual(OPEN.reasons, ("Why not.", "No runs would settle it."))
         self.assertEmpty(OPEN.details)
