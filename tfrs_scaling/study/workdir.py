@@ -17,6 +17,7 @@ import contextlib
 import dataclasses
 import fcntl
 import json
+import os
 import platform
 import uuid
 from collections.abc import Iterator, Mapping
@@ -136,11 +137,15 @@ class Workdir:
         try:
             self.root.mkdir(parents=True, exist_ok=True)
             lock = (self.root / ".lock").open("a+", encoding="utf-8")
+            folder = os.open(self.root, os.O_RDONLY)
         except OSError as error:
             raise InputError(f"{self.root}: cannot be written: {error.strerror}") from None
-        with lock:
+        with lock, contextlib.ExitStack() as stack:
+            stack.callback(os.close, folder)
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                # The folder too, as the file may be deleted; a network file system may lock files alone.
+                _lock_if_possible(folder)
             except BlockingIOError:
                 owner = self.lock_owner()
                 who = f", process {owner.pid} on {owner.host}" if owner else ""
@@ -265,6 +270,15 @@ class Workdir:
             return read_state(Announcement, self.announcement, "delete it, and run the same command on every worker")
         except FileNotFoundError:
             return None
+
+
+def _lock_if_possible(folder: int) -> None:
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise
+    except OSError:
+        return
 
 
 def _differences(key: str, before: Any, now: Any) -> Iterator[tuple[str, Any, Any]]:
