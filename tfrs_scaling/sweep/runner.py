@@ -69,9 +69,10 @@ def write_errors_located(workdir: Workdir) -> Iterator[None]:
     except BrokenPipeError:  # the terminal's
         raise
     except (OSError, tf.errors.OpError) as error:
-        why = f"{error.strerror}: {error.filename}" if isinstance(error, OSError) else error.message
+        why = error.message if isinstance(error, tf.errors.OpError) else error.strerror
+        where = getattr(error, "filename", None) or workdir.root  # TensorFlow's message names the file
         raise InputError(
-            f"{workdir.root}: cannot be written ({why}); fix this, then run the same command again to continue"
+            f"{where}: cannot be written: {why}; fix this, then run the same command again to continue"
         ) from error
 
 
