@@ -144,7 +144,7 @@ class Workdir:
             stack.callback(os.close, folder)
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                # The folder too, as the file may be deleted; a network file system may lock files alone.
+                # The folder too, as the file may be deleted.
                 _lock_if_possible(folder)
             except BlockingIOError:
                 owner = self.lock_owner()
@@ -273,11 +273,16 @@ class Workdir:
 
 
 def _lock_if_possible(folder: int) -> None:
+    """Lock an open folder, unless its file system cannot lock folders.
+
+    Raises:
+        BlockingIOError: another process holds the lock.
+    """
     try:
         fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         raise
-    except OSError:
+    except OSError:  # NFS locks files that are open for writing
         return
 
 
