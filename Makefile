@@ -8,7 +8,7 @@ INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --con
 INSTALL_TFRS = @test $$(uname) != Darwin || $(INSTALL) --no-deps 'tensorflow-recommenders>=0.7.7'
 PYTEST = $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: help study test test-fast setup lint bench bench-truth notebooks clean
+.PHONY: help study test test-fast setup lint bench bench-truth siege notebooks clean
 
 help: ## list these targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -43,6 +43,9 @@ define benchmarks
 	$(BIN)/python -m $$(echo $${file%.py} | tr / .) --benchmark_filter=$(or $(word 2,$(subst /, ,$(NAME))),.) $(FLAGS) || exit 1; \
 done
 endef
+
+siege: .venv/installed-for-tests ## kills, full disks, limits and broken files for a quarter of an hour; FLAGS=--seed=7
+	$(BIN)/python -m tests.siege $(FLAGS)
 
 # What they hold already is replaced.
 notebooks: ## REPO=owner/name: write the address on GitHub into the notebooks, and badges into the README

@@ -1,6 +1,8 @@
 """What a child process sees. Imports no TensorFlow, which on a TPU would look for its library."""
 
 import os
+import signal
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,3 +13,11 @@ def tpu_variables(report: Callable[[Any], None]) -> tuple[dict[str, str], list[s
     names = ("TPU_LOAD_LIBRARY", "TPU_NAME", "PJRT_", "NEXT_", "TF_PLUGGABLE")
     command = Path("/proc/self/cmdline").read_bytes().decode().split("\0")
     return {name: value for name, value in os.environ.items() if name.startswith(names)}, command
+
+
+def outlives_a_stop(report: Callable[[Any], None]) -> str:
+    """How readily Linux kills this process, after signals that would end it."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        os.kill(os.getpid(), number)
+    time.sleep(0.1)
+    return Path("/proc/self/oom_score_adj").read_text().strip()

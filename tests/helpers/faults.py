@@ -4,11 +4,13 @@ import contextlib
 import dataclasses
 import math
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+import unittest
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -96,15 +98,28 @@ def greedy_trial(need: Need, config: Config, data: ClickData, directory: Path, *
     return quick_trial(need, config, data, directory, *rest)
 
 
-def command_line() -> None:
-    """The command line, one core's, with ``quick_trial`` in place of trials if QUICK_TRIALS is set."""
+def hungry_trial(need: Need, *rest: Any) -> Trained:
+    """V takes memory until there is no more, the others are quick."""
+    taken = []
+    while need.trial.scheme == "V":
+        taken.append(b"x" * (16 << 20))
+    return quick_trial(need, *rest)
+
+
+def command_line(arguments: Sequence[str] | None = None) -> None:
+    """The command line, one core's.
+
+    TRIALS names a function of this module in place of the training of trials; CLOCK_STEP is added to the wall clock.
+    """
     from tfrs_scaling.cli.main import main
 
+    step, clock = float(os.environ.get("CLOCK_STEP", "0")), time.time
     with contextlib.ExitStack() as patches:
         patches.enter_context(mock.patch("os.cpu_count", return_value=1))
-        if os.environ.get("QUICK_TRIALS"):
-            patches.enter_context(mock.patch("tfrs_scaling.training.trial.run_trial", quick_trial))
-        main()
+        patches.enter_context(mock.patch("time.time", lambda: clock() + step))
+        if name := os.environ.get("TRIALS"):
+            patches.enter_context(mock.patch("tfrs_scaling.training.trial.run_trial", globals()[name]))
+        main(arguments)
 
 
 class Siege:
@@ -142,7 +157,7 @@ class Siege:
 
     def start(self, member: str, command: str = "study") -> "subprocess.Popen[str]":
         """Start a member of the study, or one that works alone where it has no name."""
-        environment = {**os.environ, "OMP_NUM_THREADS": "1", "QUICK_TRIALS": "1" if self._quick else ""}
+        environment = {**os.environ, "OMP_NUM_THREADS": "1", "TRIALS": "quick_trial" if self._quick else ""}
         if member:
             environment |= {
                 "KERASTUNER_TUNER_ID": member,
@@ -213,3 +228,68 @@ def trial_processes(sweep: int) -> Iterator[int]:
     with contextlib.suppress(psutil.NoSuchProcess):
         for server in psutil.Process(sweep).children():
             yield from (trial.pid for trial in server.children())
+
+
+@contextlib.contextmanager
+def small_disk(folder: Path, mebibytes: int) -> Iterator[None]:
+    """A file system of so many MiB, mounted at a new folder.
+
+    Raises:
+        SkipTest: it takes root, or another way to mount one.
+    """
+    folder.mkdir(parents=True)
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={mebibytes}m", "tmpfs", str(folder)]
+    if not shutil.which("mount") or subprocess.run(mount, capture_output=True, check=False).returncode:
+        raise unittest.SkipTest("needs the right to mount a small file system")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "--lazy", folder], check=True)
+
+
+@contextlib.contextmanager
+def memory_group() -> Iterator["MemoryGroup"]:
+    """A new control group, in which memory can be limited.
+
+    Raises:
+        SkipTest: the system has none, or it takes root.
+    """
+    name = f"tfrs-scaling-test-{os.getpid()}-{time.monotonic_ns()}"
+    for root, limit, usage in (
+        ("/sys/fs/cgroup/memory", "memory.limit_in_bytes", "memory.usage_in_bytes"),
+        ("/sys/fs/cgroup", "memory.max", "memory.current"),
+    ):
+        folder = Path(root, name)
+        with contextlib.suppress(OSError):
+            folder.mkdir()
+            if (folder / limit).exists():
+                try:
+                    yield MemoryGroup(folder, limit, usage)
+                    return
+                finally:
+                    with contextlib.suppress(OSError):  # of a killed process the kernel still holds pages
+                        folder.rmdir()
+            folder.rmdir()
+    raise unittest.SkipTest("needs control groups of memory, and the right to make one")
+
+
+@dataclasses.dataclass(frozen=True)
+class MemoryGroup:
+    """A control group of Linux, version 1 or 2."""
+
+    folder: Path
+    limit: str
+    usage: str
+
+    def used(self) -> int:
+        """Bytes."""
+        return int((self.folder / self.usage).read_text())
+
+    def set_limit(self, limit: int | None) -> None:
+        """Limit what its processes use together, in bytes; None: not at all."""
+        unlimited = "-1" if "limit" in self.limit else "max"
+        (self.folder / self.limit).write_text(unlimited if limit is None else str(limit))
+
+    def enter(self) -> None:
+        """Move this process into it, and so those that it will start."""
+        (self.folder / "cgroup.procs").write_text("0")

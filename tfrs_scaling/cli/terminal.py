@@ -41,8 +41,14 @@ def located_errors(command: Callable[P, None]) -> Callable[P, None]:
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> None:
         try:
             command(*args, **kwargs)
+        except BrokenPipeError:  # `| head -1` has what it wants; click ends the command
+            raise
         except (InputError, OSError) as error:
             raise click.ClickException(inert(str(error))) from None
+        except Exception as error:
+            if not type(error).__module__.startswith("tensorflow."):  # its writers have errors of their own
+                raise
+            raise click.ClickException(inert(f"{type(error).__name__}: {error}")) from None
 
     return wrapped
 

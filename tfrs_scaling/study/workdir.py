@@ -18,6 +18,7 @@ import dataclasses
 import datetime
 import fcntl
 import json
+import os
 import platform
 import shlex
 import uuid
@@ -140,11 +141,15 @@ class Workdir:
         try:
             self.root.mkdir(parents=True, exist_ok=True)
             lock = (self.root / ".lock").open("a+", encoding="utf-8")
+            folder = os.open(self.root, os.O_RDONLY)
         except OSError as error:
             raise InputError(f"{self.root}: cannot be written: {error.strerror}") from None
-        with lock:
+        with lock, contextlib.ExitStack() as stack:
+            stack.callback(os.close, folder)
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                # The folder too, as the file may be deleted.
+                _lock_if_possible(folder)
             except BlockingIOError:
                 owner = self.lock_owner()
                 who = f", process {owner.pid} on {owner.host}" if owner else ""
@@ -276,6 +281,20 @@ class Workdir:
             return read_state(Announcement, self.announcement, "delete it, and run the same command on every worker")
         except FileNotFoundError:
             return None
+
+
+def _lock_if_possible(folder: int) -> None:
+    """Lock an open folder, unless its file system cannot lock folders.
+
+    Raises:
+        BlockingIOError: another process holds the lock.
+    """
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise
+    except OSError:  # NFS locks files that are open for writing
+        return
 
 
 def _differences(key: str, before: Any, now: Any) -> Iterator[tuple[str, Any, Any]]:

@@ -104,7 +104,10 @@ class GridOracle(kt.Oracle):
             max_consecutive_failed_trials=2**31,  # a failed trial is a row of the table, not a reason to stop
         )
         self.verbose = 0
-        shutil.rmtree(folder, ignore_errors=True)
+        if folder.is_dir():
+            shutil.rmtree(folder)
+        else:
+            folder.unlink(missing_ok=True)
         self._set_project_dir(str(folder.parent), folder.name)
         self._config = config
         self._points: list[dict[str, Any]] = []  # to be generated

@@ -80,6 +80,7 @@ def run_study(
     from tfrs_scaling.study.export import export
     from tfrs_scaling.study.workdir import Workdir
     from tfrs_scaling.sweep.multi_worker import join_as_worker
+    from tfrs_scaling.sweep.runner import write_errors_located
     from tfrs_scaling.sweep.worker import run_worker
 
     place = Workdir(Path(workdir or default_workdir(settings)))
@@ -88,7 +89,7 @@ def run_study(
     longest = f"{time_limit:g} min" if time_limit else "20 times its planned time, at least an hour"
     say, who = say or (lambda _: None), f"study {settings.study}: {chosen} ({why})"
     if leads:
-        with place.locked():
+        with place.locked(), write_errors_located(place):
             if data is None:
                 _make_clicks(settings, folder, place, say, console)
             if role is None:
@@ -100,10 +101,11 @@ def run_study(
     else:
         say(f"{who}, joins the chief's trials in {place.root}")
         join_as_worker(settings, folder, place, this_worker(), say)
-    runs = export(*place.reopened(), place)
-    if leads:
-        write_runs(runs, place.runs)
-        say(f"{place.runs}: {len(runs)} rows")
+    with write_errors_located(place):
+        runs = export(*place.reopened(), place)
+        if leads:
+            write_runs(runs, place.runs)
+            say(f"{place.runs}: {len(runs)} rows")
     if (runs["status"] != "ok").all():
         first = runs.sort_values("status", kind="stable").iloc[0]  # of those that failed, if any did
         counts = ", ".join(f"{count} {status}" for status, count in runs["status"].value_counts().items())

@@ -1,10 +1,11 @@
 """Trials run in processes of their own, by a sweep and by a worker alike."""
 
+import contextlib
 import errno
 import shutil
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -54,6 +55,27 @@ def write_plan(workdir: Workdir, agenda: Agenda, planned: list[PlannedTrial], on
     on_plan(plan)
 
 
+@contextlib.contextmanager
+def write_errors_located(workdir: Workdir) -> Iterator[None]:
+    """Turn what a full or read-only disk makes of any writer, TensorFlow's and KerasTuner's included, into words.
+
+    Raises:
+        InputError: the workdir cannot be written to.
+    """
+    import tensorflow as tf
+
+    try:
+        yield
+    except BrokenPipeError:  # the terminal's
+        raise
+    except (OSError, tf.errors.OpError) as error:
+        why = error.message if isinstance(error, tf.errors.OpError) else error.strerror
+        where = getattr(error, "filename", None) or workdir.root  # TensorFlow's message names the file
+        raise InputError(
+            f"{where}: cannot be written: {why}; fix this, then run the same command again to continue"
+        ) from error
+
+
 class Runner:
     """Runs the trials of a study, several at a time; each leaves a complete record or none.
 
@@ -94,7 +116,7 @@ class Runner:
         """
         trial_id = need.trial.trial_id
         started = time.monotonic()
-        try:
+        with write_errors_located(self._workdir):
             directory = begin(self._workdir.running, trial_id)
             record: dict[str, Any] = {
                 "attempt": directory.name,
@@ -124,11 +146,6 @@ class Runner:
                     raise
             record["seconds"] = round(time.monotonic() - started, 3)
             return self._published(directory, need, record)
-        except OSError as error:
-            raise InputError(
-                f"{self._workdir.root}: cannot be written: {error.strerror}; fix this, then run the same command "
-                "again to continue"
-            ) from error
 
     def release(self, job: int) -> None:
         """End a job's process; the job runs no more trials for now."""

@@ -10,6 +10,7 @@ import contextlib
 import math
 import multiprocessing
 import multiprocessing.forkserver
+import multiprocessing.resource_tracker
 import os
 import signal
 import sys
@@ -17,12 +18,12 @@ import tempfile
 import threading
 import time
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any, TypeVar
 
-from tfrs_scaling.common.environment import tpu_trial_environment, variables
+from tfrs_scaling.common.environment import offer_to_be_killed, tpu_trial_environment, variables
 from tfrs_scaling.common.errors import InputError
 
 Item = TypeVar("Item")
@@ -43,10 +44,23 @@ def start_server() -> None:
     with _STARTING:  # jobs start it side by side
         before = tempfile.tempdir
         tempfile.tempdir = _folder_for_socket()
+        multiprocessing.resource_tracker.ensure_running()  # which unblocks them, and which the server would start
         try:
-            multiprocessing.forkserver.ensure_running()
+            with _stops_blocked():
+                multiprocessing.forkserver.ensure_running()
         finally:
             tempfile.tempdir = before
+
+
+@contextlib.contextmanager
+def _stops_blocked() -> Iterator[None]:
+    """Processes started within never receive Ctrl-C, nor the SIGTERM of systemd and SLURM, which reach a whole group:
+    the parent decides, and they end with it."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _folder_for_socket() -> str:
@@ -146,7 +160,7 @@ class Process:
         self._connection, theirs = context.Pipe()
         self._process = context.Process(target=_serve, args=(theirs,), daemon=True)
         try:
-            with variables(tpu_trial_environment() if self._on_tpu else {}):
+            with variables(tpu_trial_environment() if self._on_tpu else {}), _stops_blocked():
                 self._process.start()
         except (OSError, EOFError) as error:  # no process or memory left, or the server was killed at this moment
             self._process = None
@@ -195,7 +209,7 @@ def _last_words(log: Path) -> str:
 
 def _serve(connection: Connection) -> None:
     _end_with_parent()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
+    offer_to_be_killed(1000)
     with contextlib.suppress(EOFError):  # the parent has closed its end
         while True:
             connection.send(_outcome(connection, *connection.recv()))

@@ -2,8 +2,10 @@
 
 import gc
 
+from tfrs_scaling.common.environment import offer_to_be_killed
 from tfrs_scaling.training.tensorflow_startup import load_tensorflow, startup_chatter_dropped
 
+offer_to_be_killed(500)  # what is forked from here starts with it
 load_tensorflow()
 with startup_chatter_dropped():
     import tfrs_scaling.training.trial  # noqa: F401

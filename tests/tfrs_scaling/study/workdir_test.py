@@ -25,6 +25,9 @@ class WorkdirTest(tf.test.TestCase):
         with self.workdir.locked():
             done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
             self.assertIn(f"another sweep is running in this folder, process {os.getpid()} on ", done.stderr)
+            (self.workdir.root / ".lock").unlink()
+            done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
+            self.assertIn("another sweep is running in this folder", done.stderr)
         self.assertEqual(subprocess.run(command, cwd=REPOSITORY, check=False).returncode, 0)
 
     def test_another_study_is_refused_with_the_difference(self) -> None:

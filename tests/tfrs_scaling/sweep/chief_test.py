@@ -35,7 +35,8 @@ from tfrs_scaling.training.trial import run_trial
 
 
 def record(status: str = "ok", ne: float = 0.5) -> dict[str, Any]:
-    return {"status": status, "reason": "", "validation_ne": ne if status == "ok" else None, "attempt": str(ne)}
+    where = {"strategy": "cpu", "libraries": "", "machine": "", "attempt": str(ne)}
+    return {"status": status, "reason": "", "validation_ne": ne if status == "ok" else None, **where}
 
 
 class BusyWorkdir(Workdir):

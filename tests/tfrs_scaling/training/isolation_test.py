@@ -12,7 +12,7 @@ from unittest import mock
 
 import tensorflow as tf
 
-from tests.helpers.environment import tpu_variables
+from tests.helpers.environment import outlives_a_stop, tpu_variables
 from tests.helpers.studies import REPOSITORY
 from tfrs_scaling.common.environment import OPEN_FILES, libtpu
 from tfrs_scaling.training.isolation import IsolatedError, Process, run_isolated
@@ -124,6 +124,12 @@ class IsolationTest(tf.test.TestCase):
             self.run_isolated(leaves)
         with self.assertRaisesRegex(IsolatedError, "SIGABRT; .*: F0000 .*Unknown flag in XLA_FLAGS: --nothing$"):
             self.run_isolated(aborts)
+
+    def test_stop_of_the_whole_group_is_the_parent_s_to_handle_and_memory_is_taken_from_the_child(self) -> None:
+        self.assertEqual(self.run_isolated(outlives_a_stop)[0], "1000")
+        self.assertEqual(run_isolated(outlives_a_stop, (), self.log, print, threading.Event(), on_tpu=True), "1000")
+        self.assertNotEqual(Path("/proc/self/oom_score_adj").read_text().strip(), "1000")
+        self.assertNotIn(signal.SIGTERM, signal.pthread_sigmask(signal.SIG_BLOCK, []))
 
     def test_trial_on_a_tpu_is_spawned_with_the_library_that_others_leave_alone(self) -> None:
         given = {"TPU_LOAD_LIBRARY": "0", "TPU_NAME": "local"}
