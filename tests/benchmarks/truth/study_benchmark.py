@@ -1,4 +1,4 @@
-"""The default study against its plan, and against the same grid as separate KerasTuner trials.
+"""The default study against its plan, its stated answer, and the same grid as separate KerasTuner trials.
 
 ``STUDY_WORKDIR=FOLDER`` makes ``default_study`` look at a finished study of ``tuner_configs/study.yaml`` there, run
 without a break, and not run one, which takes minutes.
@@ -25,9 +25,17 @@ from tfrs_scaling.input.shards import ClickData
 from tfrs_scaling.planning.calibration import calibrate
 from tfrs_scaling.planning.cost import wall_seconds
 from tfrs_scaling.planning.plan import jobs_at_once, plan_on
-from tfrs_scaling.study.export import read_scalars
+from tfrs_scaling.study.export import export, read_scalars
 from tfrs_scaling.study.trials import Trial, all_trials
 from tfrs_scaling.study.workdir import Workdir
+
+# What the head of study.yaml says: by how much a shape, or half the data, changes test NE at the top.
+EXPECTED = {
+    "V 4": (-0.022, -0.004), "H 4": (-0.022, -0.003), "O 4": (-0.019, -0.001), "M 4": (-0.027, -0.008),
+    "V 1/4": (0.0, 0.02), "H 1/4": (0.03, 0.07), "O 1/4": (0.0, 0.02), "M 1/4": (0.05, 0.09),
+    "half the data": (0.001, 0.02),
+}  # fmt: skip
+OTHER_CLICKS = (1, 2)  # seeds of the generator
 
 SAMPLED_PER_RUNG = 5  # of the trials: a tenth or less of the grid
 
@@ -71,6 +79,26 @@ class StudyBenchmark(tf.test.Benchmark):
             extras |= {"peak_mib": study.peak_bytes / 2**20, "predicted_peak_mib": largest / 2**20}
         self.report_benchmark(iters=len(planned), wall_time=study.wall, name="default_study", extras=extras)
 
+    def benchmark_answer(self) -> None:
+        """Whether the default study finds what its head says."""
+        changes = changes_at_top(default_study().workdir)
+        print()
+        for name, (low, high) in EXPECTED.items():
+            said = "as stated" if low <= changes[name] <= high else "NOT as stated"
+            print(f"  {name}: {changes[name]:+.4f}, {low:+.3f} to {high:+.3f}: {said}")
+        inside = sum(low <= changes[name] <= high for name, (low, high) in EXPECTED.items())
+        self.report_benchmark(iters=len(EXPECTED), name="answer", extras={"as_stated": inside})
+
+    def benchmark_answer_on_other_clicks(self) -> None:
+        """By how much each lever changes NE on clicks of other seeds of the generator: minutes for each."""
+        for seed in OTHER_CLICKS:
+            config = read_config(STUDY, [f"synthetic.seed={seed}"])
+            data = made(config)
+            changes = changes_at_top(swept(config, data, jobs_at_once(plan_on(config, data.manifest), "cpu")).workdir)
+            print(f"\nseed {seed}: " + ", ".join(f"{name} {changes[name]:+.4f}" for name in EXPECTED))
+            up = sum(changes[f"{scheme} 4"] < 0 for scheme in "VHOM")
+            self.report_benchmark(iters=4, name=f"other_clicks_{seed}", extras={"levers_that_pay": up})
+
     def benchmark_separate_trials(self) -> None:
         """The same grid as one KerasTuner trial, with the stock model under Keras' fit, per shape, rate and data size.
 
@@ -106,6 +134,21 @@ def default_study() -> Swept:
     config = read_config(STUDY)
     data = made(config)
     return swept(config, data, jobs_at_once(plan_on(config, data.manifest), "cpu"))
+
+
+def changes_at_top(workdir: Workdir) -> dict[str, float]:
+    """Test NE, a mean over seeds, less the baseline's at the largest data size: of shapes, and of half the data."""
+    config, manifest = workdir.reopened()
+    runs = export(config, manifest, workdir)
+    by = ["scheme", "multiplier", "learning_rate", "examples"]
+    points = runs[runs["status"] == "ok"].groupby(by)["test_ne"].agg(["size", "mean"])
+    # Every seed is trained at the rate found alone.
+    ne = points.loc[points["size"] == len(config.sweep.seeds), "mean"].droplevel("learning_rate")
+    half, top = config.ladder[-2:]
+    baseline = ne["D", 1.0, top]
+    shapes = {f"{scheme} {text}": (scheme, size) for scheme in "VHOM" for text, size in (("1/4", 0.25), ("4", 4.0))}
+    changes = {name: float(ne[(*shape, top)] - baseline) for name, shape in shapes.items()}
+    return changes | {"half the data": float(ne["D", 1.0, half] - baseline)}
 
 
 def spent_by(directory: Path) -> tuple[float, float, float]:

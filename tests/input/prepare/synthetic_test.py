@@ -37,7 +37,7 @@ from tfrs_scaling.input.prepare.synthetic import (
 
 FEATURES = (
     SyntheticFeature("user", 1000, 500, 1.1),
-    SyntheticFeature("item", 300, 300, 0.8),
+    SyntheticFeature("item", 300, 300, 0.8, waves=True),
     SyntheticFeature("place", 20, 20, 0.0),
 )
 SETTINGS = Synthetic(rows=BLOCK_ROWS + 5000, features=FEATURES, seed=7)
@@ -104,16 +104,16 @@ class SyntheticTest(parameterized.TestCase, tf.test.TestCase):
         self.assertLen(fewer.label, count)
         self.assertTrue(_equal(fewer, more.take(np.arange(count))))
 
-    def test_rows_are_those_of_the_first_version(self) -> None:
+    def test_rows_stay_what_they_are(self) -> None:
         # A study's data must not change under it. Ids and labels to the bit; a mathematical library may round the
         # last digit of the others differently.
         rows = _rows(SETTINGS)
         columns = (rows.label, rows.codes.astype(np.int32))
         digests = [hashlib.sha256(column.tobytes()).hexdigest()[:16] for column in columns]
-        self.assertEqual(digests, ["9900a9f92dad5273", "d961bd473fa080f9"])
+        self.assertEqual(digests, ["e6b4fde0c3002982", "14614dc3a62239f2"])
         position = np.arange(1, SETTINGS.rows + 1)
-        self.assertAllClose(position @ _probability(rows), 617002554.8185143, rtol=1e-12, atol=0)
-        self.assertAllClose((position @ rows.dense).sum(), 9919286597.18879, rtol=1e-12, atol=0)
+        self.assertAllClose(position @ _probability(rows), 622340092.263014, rtol=1e-12, atol=0)
+        self.assertAllClose((position @ rows.dense).sum(), -5357344.563939553, rtol=0, atol=1e-3)
 
     def test_blocks_in_any_order_and_process_are_the_same(self) -> None:
         settings = dataclasses.replace(DRIFTING, rows=3 * BLOCK_ROWS + 5)
@@ -167,7 +167,8 @@ class SyntheticTest(parameterized.TestCase, tf.test.TestCase):
 
     @parameterized.parameters(
         SETTINGS,
-        dataclasses.replace(SETTINGS, dense=0, rank=1),
+        dataclasses.replace(SETTINGS, dense=0, rank=1, waves=3),
+        dataclasses.replace(SETTINGS, dense=0, features=FEATURES[:1]),  # no wave has an input
         dataclasses.replace(SETTINGS, features=FEATURES[:1], dense=1),
         dataclasses.replace(SETTINGS, drift=1.5, drift_rows=20),
     )
@@ -177,17 +178,20 @@ class SyntheticTest(parameterized.TestCase, tf.test.TestCase):
         for i in range(50):
             ranks = [rank_of_id[f][int(rows.codes[i, f])] for f in range(len(settings.features))]
             logit = teacher.bias
+            inputs = list(rows.dense[i])
             for f, rank in enumerate(ranks):
-                logit += teacher.effects[f][rank]
+                logit += teacher.scales[0] * teacher.effects[f][rank]
+                inputs.append(teacher.effects[f][rank] if settings.features[f].waves else 0.0)
             for f, g in itertools.combinations(range(len(ranks)), 2):
-                logit += sum(
+                logit += teacher.scales[1] * sum(
                     a * b for a, b in zip(teacher.vectors[f][ranks[f]], teacher.vectors[g][ranks[g]], strict=True)
                 )
+            for w in range(settings.waves):
+                angle = sum(turn * x for turn, x in zip(teacher.turns[:, w], inputs, strict=True))
+                logit += teacher.scales[2] * teacher.amplitudes[w] * math.sin(angle + teacher.phases[w])
             for drifts, rank in zip(teacher.drifts, ranks, strict=False):  # none without drift
                 cosine, sine, rate = drifts[rank]
                 logit += cosine * math.cos(rate * i) + sine * math.sin(rate * i)
-            for slope, x in zip(teacher.slopes, rows.dense[i], strict=True):
-                logit += slope * math.log(1 + x)
             self.assertAllClose(_probability(rows)[i], 1 / (1 + math.exp(-logit)), rtol=1e-9, atol=0)
 
     def test_labels_follow_the_probabilities(self) -> None:
@@ -198,22 +202,44 @@ class SyntheticTest(parameterized.TestCase, tf.test.TestCase):
             z = (rows.label[tenth] - p[tenth]).sum() / (p[tenth] * (1 - p[tenth])).sum() ** 0.5
             self.assertLess(abs(z), 4.5)
 
-    def test_dense_spread_is_as_stated(self) -> None:
-        variance = integrate.quad(lambda x: math.log1p(x) ** 2 * math.exp(-x), 0, 100)[0]
-        variance -= integrate.quad(lambda x: math.log1p(x) * math.exp(-x), 0, 100)[0] ** 2
-        slopes = make_teacher(dataclasses.replace(SETTINGS, dense_spread=0.7)).slopes
-        self.assertAllClose((variance * (slopes**2).sum()) ** 0.5, 0.7, rtol=1e-3)
+    @parameterized.product(part=(0, 1, 2), stated=(0.3, 2.5), zipf=(0.0, 1.5))
+    def test_spreads_over_rows_are_as_stated(self, part: int, stated: float, zipf: float) -> None:
+        # Set on one block and measured on another; the fourth moments of these parts allow some percent.
+        features = tuple(SyntheticFeature(f"f{i}", 200, 200, zipf, waves=i < 2) for i in range(6))
+        names = ("effect_spread", "interaction_spread", "wave_spread")
+        spreads: dict[str, Any] = {name: stated if k == part else 0.0 for k, name in enumerate(names)}
+        logits = _logits(_rows(Synthetic(rows=BLOCK_ROWS, features=features, seed=3, **spreads)))
+        self.assertAllClose(logits.std(), stated, rtol=0.03, atol=0)
 
-    @parameterized.parameters((0.5, 2.0), (1.5, 0.25))
-    def test_spreads_are_as_stated(self, effect: float, interaction: float) -> None:
-        # Without a dominant id, the spread over rows is close to the stated one: uniform ids here.
-        features = tuple(SyntheticFeature(f"f{i}", 2000, 2000, 0.0) for i in range(6))
-        for part, stated in (("effect", effect), ("interaction", interaction)):
-            spreads = {f"{name}_spread": 0.0 for name in ("effect", "interaction", "dense")} | {
-                f"{part}_spread": stated
-            }
-            p = _probability(_rows(Synthetic(rows=20_000, features=features, seed=3, **spreads)))  # type: ignore[arg-type]
-            self.assertAllClose(np.log(p / (1 - p)).std(), stated, rtol=0.1, atol=0)
+    @parameterized.parameters(1, 3, 7)
+    def test_interactions_have_the_rank_stated(self, rank: int) -> None:
+        # One more for the bias; an embedding as long as the vectors, and a bias, can express all of it.
+        features = tuple(SyntheticFeature(name, 20, 20, 0.0) for name in ("user", "item"))
+        only = Synthetic(BLOCK_ROWS, features, dense=0, rank=rank, effect_spread=0.0, wave_spread=0.0, seed=4)
+        rows = _rows(only)
+        matrix = np.full((20, 20), np.nan)
+        matrix[rows.codes[:, 0].astype(int), rows.codes[:, 1].astype(int)] = _logits(rows)
+        singular = np.linalg.svd(matrix, compute_uv=False)
+        self.assertEqual(int((singular > 1e-9 * singular[0]).sum()), rank + 1)
+
+    @parameterized.parameters(0.1, 1.0, 2.0)
+    def test_frequency_takes_waves_from_linear_to_not_as_stein_says(self, frequency: float) -> None:
+        features = (SyntheticFeature("user", 2, 2),)
+        settings = Synthetic(
+            BLOCK_ROWS, features, dense=3, effect_spread=0.0, wave_spread=1.0, frequency=frequency, waves=64, seed=7
+        )
+        teacher, rows = make_teacher(settings), _rows(settings)
+        turns = teacher.turns[:3]
+        length = (turns**2).sum(axis=0)
+        self.assertAllClose(length.mean() ** 0.5, frequency, rtol=0.25, atol=0)  # 64 lengths, of 3 squares each
+        # E[x sin(<t, x> + phase)] = t exp(-|t|^2 / 2) cos(phase) for normal x (Stein's lemma).
+        expected = turns @ (teacher.scales[2] * teacher.amplitudes * np.exp(-length / 2) * np.cos(teacher.phases))
+        logits = _logits(rows)
+        slopes = ((logits - logits.mean()) @ rows.dense) / BLOCK_ROWS
+        self.assertAllClose(slopes, expected, rtol=0, atol=5 * 2**0.5 / BLOCK_ROWS**0.5)
+        linear = (expected**2).sum() / logits.var()
+        self.assertEqual(linear > 0.95, frequency == 0.1)
+        self.assertEqual(linear < 0.5, frequency > 0.1)
 
     def test_drift_leaves_ids_and_dense_values_and_numbers_the_rows(self) -> None:
         still, drifting = _rows(SETTINGS), _rows(DRIFTING)
@@ -285,8 +311,8 @@ class SyntheticTest(parameterized.TestCase, tf.test.TestCase):
         ("plain", {}),
         ("rare_clicks", {"ctr": 0.03}),
         ("many_clicks", {"ctr": 0.8}),
-        ("no_signal", {"effect_spread": 0.0, "interaction_spread": 0.0, "dense_spread": 0.0}),
-        ("strong_signal", {"effect_spread": 3.0, "interaction_spread": 2.0}),
+        ("no_signal", {"effect_spread": 0.0, "interaction_spread": 0.0, "wave_spread": 0.0}),
+        ("strong_signal", {"effect_spread": 3.0, "interaction_spread": 2.0, "wave_spread": 2.0}),
         ("one_feature_no_dense", {"features": FEATURES[:1], "dense": 0}),
         ("drift", {"drift": 2.0, "drift_rows": 5000}),
     )
@@ -334,6 +360,9 @@ class SyntheticTest(parameterized.TestCase, tf.test.TestCase):
         ("no_features", {"features": []}, "features: "),
         ("endless_seed", {"seed": 2**200}, "seed: "),
         ("same_name", {"features": [{"name": "a", "ids": 5, "rows": 5}] * 2}, "two columns would be named 'a'"),
+        ("no_waves", {"waves": 0}, "waves: "),
+        ("frequency_0", {"frequency": 0.0}, "frequency: "),
+        ("spread_below_0", {"wave_spread": -1.0}, "wave_spread: "),
         ("drift_nan", {"drift": float("nan")}, "drift: input should be a finite number"),
         ("drift_in_no_rows", {"drift": 1.0, "drift_rows": 0}, "drift_rows: "),
         ("time_name", {"drift": 1.0, "features": [{"name": "time", "ids": 5, "rows": 5}]}, "would be named 'time'"),
