@@ -56,6 +56,9 @@ if TYPE_CHECKING:
     from tfrs_scaling.fit.runs.screening import with_flags as with_flags
     from tfrs_scaling.fit.study import StudyFits as StudyFits
     from tfrs_scaling.fit.study import fit_study as fit_study
+    from tfrs_scaling.fit.study_comparison import FinishedStudy as FinishedStudy
+    from tfrs_scaling.fit.study_comparison import StudyComparison as StudyComparison
+    from tfrs_scaling.fit.study_comparison import compare_studies as compare_studies
 
 _MODULES = {
     "Advice": "advice.advice",
@@ -65,6 +68,7 @@ _MODULES = {
     "Columns": "curves.records",
     "Comparison": "laws.comparison",
     "CurveFit": "curves.records",
+    "FinishedStudy": "study_comparison",
     "JointFit": "joint.law",
     "LAWS": "extrapolation.choose",
     "LawFit": "curves.own_law",
@@ -75,12 +79,14 @@ _MODULES = {
     "Reach": "extrapolation.returns",
     "Return": "extrapolation.returns",
     "Savings": "advice.savings",
+    "StudyComparison": "study_comparison",
     "StudyFits": "study",
     "TableFit": "curves.records",
     "TIMING_COLUMNS": "runs.run_table",
     "advise": "advice.advise",
     "choose_law": "extrapolation.choose",
     "compare_laws": "laws.comparison",
+    "compare_studies": "study_comparison",
     "fit_frontier": "laws.frontier",
     "fit_joint_law": "joint.law",
     "fit_law": "curves.own_law",

@@ -6,6 +6,7 @@ from html import escape
 from typing import Any, Literal
 
 from tfrs_scaling.common.json_numbers import to_json
+from tfrs_scaling.common.words import listed
 from tfrs_scaling.fit.advice.choice import Option
 from tfrs_scaling.fit.advice.settle import Settle
 from tfrs_scaling.fit.advice.use import Use
@@ -48,6 +49,8 @@ class Advice:
             measured.
         do: What to do; None where there is not enough evidence.
         options: The best use of each lever, and of levers combined; lowest expected NE first.
+        now: Where there are too few rows for what to do: what to do with those there are; None where that is nothing.
+        rows: How many rows there are to train on, where they are too few for what to do; else None.
         changes: What would change the answer, one sentence each.
         settle: The runs that would settle what is open; None where nothing is.
     """
@@ -60,6 +63,8 @@ class Advice:
     options: tuple[Option, ...] = ()
     changes: tuple[str, ...] = ()
     settle: Settle | None = None
+    now: Option | None = None
+    rows: int | None = None
 
     @property
     def verdict(self) -> Verdict:
@@ -79,19 +84,43 @@ class Advice:
         reasons = [self.why]
         if self.baseline is not None and self.do is not None:
             gain, cost = gain_words(self.do, self.baseline, self.level), cost_words(self.do.use, self.baseline)
-            reasons = [gain, f"It costs {cost}.", self.why]
+            reasons = [gain, f"It costs {cost}.", *self._until_then, self.why]
         if self.settle is not None and not self.settle.overrides:
             reasons.append(self.settle.runs)
         return tuple(reasons)
+
+    @property
+    def decision(self) -> tuple[str, str]:
+        """Two lines: the answer with what it would bring; and what it costs, or what can be done with too few rows."""
+        if self.do is None:
+            return self.answer, self.reasons[0]
+        gain, cost, *_ = self.reasons
+        return f"{self.answer} {gain}", (self._until_then or [cost])[0]
+
+    @property
+    def _until_then(self) -> list[str]:
+        """What can be done with the rows there are, where these are too few."""
+        if self.rows is None or self.baseline is None:
+            return []
+        few = f"There are {self.rows:,} rows to train on: collect the others first."
+        if self.now is None:
+            return [f"{few} Until then nothing is seen to help."]
+        words, gain = use_words(self.now.use, self.baseline), gain_words(self.now, self.baseline, self.level)
+        return [f"{few} Until then: {words}. {gain}"]
 
     @property
     def details(self) -> tuple[Detail, ...]:
         """The options, what would change the answer, and the command that would settle it: those there are."""
         details = []
         if self.baseline is not None and self.options:
-            rows = [option_words(option, self.baseline) for option in self.options[:_SHOWN]]
-            if len(self.options) > _SHOWN:
-                rows.append(f"{len(self.options) - _SHOWN} more, with smaller expected gains")
+            worse = [option for option in self.options if option.high < 0]
+            others = [option for option in self.options if not option.high < 0]
+            rows = [option_words(option, self.baseline) for option in others[:_SHOWN]]
+            if len(others) > _SHOWN:
+                rows.append(f"{len(others) - _SHOWN} more, with smaller expected gains")
+            if worse:
+                names = listed(short_words(option.use, self.baseline) for option in worse)
+                rows.append(f"worse than the baseline: {names}")
             summary = f"Options for {self.budget}, against the baseline on {self.baseline.examples:,} examples"
             details.append(Detail(summary, tuple(rows)))
         if self.changes:
@@ -122,6 +151,8 @@ class Advice:
             "reasons": list(self.reasons),
             "baseline": None if baseline is None else _use_record(baseline, baseline),
             "do": None if self.do is None or baseline is None else _option_record(self.do, baseline),
+            "now": None if self.now is None or baseline is None else _option_record(self.now, baseline),
+            "rows": self.rows,
             "options": [] if baseline is None else [_option_record(option, baseline) for option in self.options],
             "changes": list(self.changes),
             "settle": self.settle and {"runs": self.settle.runs, "overrides": list(self.settle.overrides)},

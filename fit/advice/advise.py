@@ -76,7 +76,7 @@ def advise(
             "There is no measured baseline (scheme D at 1×), and every option is compared with that.",
             settle=Settle("Every study trains the baseline: find out why it failed here, and start the study again."),
         )
-    uses = Uses(rows, study, budget, seed=seed)
+    uses = Uses(rows, study, budget, own_rows_from=None if place is None else place.own_rows_from, seed=seed)
     found = uses.all()
     if not found:
         why = (
@@ -88,7 +88,11 @@ def advise(
     settler = Settler(rows, uses.noise, uses.baseline, learning_rates=runs["learning_rate"].unique(), place=place)
     if choice.answer is None:
         return _undecided(choice, uses, settler)
-    return _decided(choice, choice.answer, uses, settler, place)
+    now = None
+    if not settler.can_be_trained(choice.answer.use):
+        there = [use for use in found if settler.can_be_trained(use)]
+        now = choose(there, uses.baseline, level=level).answer if there else None
+    return _decided(choice, choice.answer, now, uses, settler, place)
 
 
 def _undecided(choice: Choice, uses: Uses, settler: Settler) -> Advice:
@@ -99,21 +103,21 @@ def _undecided(choice: Choice, uses: Uses, settler: Settler) -> Advice:
         uses.baseline,
         options=choice.options,
         changes=_cautions(uses, choice),
-        settle=settler.distinguish(choice.options[0].use, [uses.baseline]),
+        settle=settler.distinguish(_first(choice.options, settler).use, [uses.baseline]),
     )
 
 
-def _decided(choice: Choice, do: Option, uses: Uses, settler: Settler, place: Place | None) -> Advice:
+def _decided(
+    choice: Choice, do: Option, now: Option | None, uses: Uses, settler: Settler, place: Place | None
+) -> Advice:
     better = [option for option in choice.open if option.gain > do.gain]
-    changes = [*_open_words(better, do, uses.baseline), *_alternative(choice, do, uses.baseline)]
-    settle = settler.distinguish(better[0].use, [do.use]) if better else None
+    changes = [*_no_better_words(choice, uses.baseline), *_open_words(better, do, uses.baseline)]
+    settle = settler.distinguish(_first(better, settler).use, [do.use]) if better else None
     if do.use.affordable:
         changes.append(
             f"The budget would pay for {do.use.affordable:,.0f} examples, but the law is extrapolated no further than "
             f"{do.use.examples:,}."
         )
-    if place is not None and place.training_rows is not None and do.use.examples > place.training_rows:
-        changes.append(f"There are {place.training_rows:,} rows to train on: collect the others first.")
     if uses.is_largest(do.use):
         larger = settler.larger_multiplier(do.use)
         changes.append(
@@ -130,7 +134,14 @@ def _decided(choice: Choice, do: Option, uses: Uses, settler: Settler, place: Pl
         choice.options,
         (*changes, *_cautions(uses, choice, do.use)),
         settle,
+        now,
+        None if settler.can_be_trained(do.use) or place is None else place.training_rows,
     )
+
+
+def _first(options: Sequence[Option], settler: Settler) -> Option:
+    """The first option that there are rows for; the first of all where there is none."""
+    return next((option for option in options if settler.can_be_trained(option.use)), options[0])
 
 
 def _why_this(choice: Choice, uses: Uses) -> str:
@@ -155,6 +166,15 @@ def _why_open(choice: Choice, uses: Uses) -> str:
     return f"No option is distinguishable from the baseline{bound}; the noise of one training is {uses.noise.words}."
 
 
+def _no_better_words(choice: Choice, baseline: Use) -> list[str]:
+    """The dearer uses of the answer's levers, which are not seen to add anything."""
+    if not choice.no_better:
+        return []
+    names = listed(dict.fromkeys(capitalized(short_words(use, baseline)) for use in choice.no_better))
+    costs = "costs" if len(choice.no_better) == 1 else "cost"
+    return [f"{names} {costs} more, and what that adds is within the noise."]
+
+
 def _open_words(better: Sequence[Option], do: Option, baseline: Use) -> list[str]:
     """The options that may be better than the answer, and what they cost."""
     words = [
@@ -165,20 +185,10 @@ def _open_words(better: Sequence[Option], do: Option, baseline: Use) -> list[str
     return [*words, f"{len(better) - _MOST_OPEN} more may be better."] if len(better) > _MOST_OPEN else words
 
 
-def _alternative(choice: Choice, do: Option, baseline: Use) -> list[str]:
-    """How far behind the best of the options is that are not as good."""
-    others = [o for o in choice.options if o.use is not do.use and not any(o is other for other in choice.open)]
-    behind = [option for option in others if option.gain < do.gain and not option.use.levers >= do.use.levers]
-    if not behind:
-        return []
-    name, more = capitalized(short_words(behind[0].use, baseline)), do.gain - behind[0].gain
-    return [f"{name} is the next best: it would have to gain {more:.4f} more than expected."]
-
-
 def _cautions(uses: Uses, choice: Choice | None = None, use: Use | None = None) -> tuple[str, ...]:
     """What weakens an answer from this study."""
     cautions = [
-        f"{scheme} above {multiplier_label(multiplier)}× adds no parameters: no ids share a row any more."
+        f"V above {multiplier_label(multiplier)}× can add nothing: no two ids share a row any more."
         if scheme == "V"
         else f"{scheme} above {multiplier_label(multiplier)}× adds no parameters."
         for scheme, multiplier in uses.full.items()

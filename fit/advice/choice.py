@@ -35,11 +35,13 @@ class Choice:
         options: Every option, lowest expected NE first.
         answer: The cheapest use that beats the baseline and that no other beats; None where none beats the baseline.
         open: The other options that beat the baseline and are not distinguishable from the best, lowest NE first.
+        no_better: Dearer uses of the answer's levers that may be as good, and are not distinguishable from it.
     """
 
     options: tuple[Option, ...]
     answer: Option | None
     open: tuple[Option, ...]
+    no_better: tuple[Use, ...] = ()
 
 
 def choose(uses: Sequence[Use], baseline: Use, *, level: float = 0.95) -> Choice:
@@ -47,9 +49,11 @@ def choose(uses: Sequence[Use], baseline: Use, *, level: float = 0.95) -> Choice
 
     A use wins if it beats the baseline, and is beaten if another winner beats it: each by a two-sided test that pays
     for having picked one of many, as it is about the largest of their deviations. Measured uses and those that laws
-    promise are tested apart, as the errors of laws have longer tails. Of the winners that none beats the cheapest is
-    the answer: what a dearer one would add is not seen. A shape that was not measured has to beat those that were, and
-    a smaller one than the baseline's on more data the baseline on more data: it is cheap, and extrapolated further.
+    promise are tested apart, as the errors of laws have longer tails. Shapes are compared on the same data first: one
+    that is not distinguishable there from another, no dearer in anything, is not the answer, however far its law may
+    be followed. Of the other winners that none beats the cheapest is the answer: what a dearer one would add is not
+    seen. A shape that was not measured has to beat those that were, and a smaller one than the baseline's on more data
+    the baseline on more data, where any winner does: it is cheap, and extrapolated further.
 
     Args:
         uses: One or more, without the baseline.
@@ -57,7 +61,10 @@ def choose(uses: Sequence[Use], baseline: Use, *, level: float = 0.95) -> Choice
         level: Confidence level of the options' intervals and of the tests.
     """
     winners = [use for use in uses if is_lower(use, baseline, uses, level=level)]
-    unbeaten = _unbeaten([use for use in winners if _is_safe(use, uses, baseline, level)], level)
+    safe = [use for use in winners if _is_safe(use, uses, baseline, level)] or winners
+    may_be_best = _unbeaten(safe, level)
+    needed = _without_dearer(safe, baseline, level)
+    unbeaten = _unbeaten(needed, level)
     answer = _cheapest(unbeaten, baseline) if unbeaten else None
     by_lever: dict[Levers, list[Use]] = {}
     for use in uses:
@@ -65,7 +72,9 @@ def choose(uses: Sequence[Use], baseline: Use, *, level: float = 0.95) -> Choice
     options = []
     for levers, family in by_lever.items():
         # Those that may be the best of all where some may, else those that win where some do.
-        groups = ([use for use in family if _among(use, group)] for group in (unbeaten, winners, family))
+        groups = (
+            [use for use in family if _among(use, group)] for group in (unbeaten, needed, may_be_best, winners, family)
+        )
         own = _unbeaten(next(group for group in groups if group), level)
         use = answer if answer is not None and answer.levers == levers else _cheapest(own, baseline)
         options.append(_option(use, baseline, _among(use, winners), level))
@@ -73,7 +82,12 @@ def choose(uses: Sequence[Use], baseline: Use, *, level: float = 0.95) -> Choice
     return Choice(
         options=tuple(options),
         answer=next((option for option in options if option.use is answer), None),
-        open=tuple(o for o in options if o.use is not answer and _among(o.use, unbeaten)),
+        open=tuple(o for o in options if o.use is not answer and _among(o.use, [*unbeaten, *may_be_best])),
+        no_better=tuple(
+            use
+            for use in may_be_best
+            if answer is not None and use.levers == answer.levers and use.expense(baseline) > answer.expense(baseline)
+        ),
     )
 
 
@@ -106,6 +120,28 @@ def _is_safe(use: Use, uses: Sequence[Use], baseline: Use, level: float) -> bool
         return True
     alone = [other for other in uses if other.levers == {DATA} and other.measured is not None]
     return any(is_lower(use, other, uses, level=level) for other in alone)
+
+
+def _without_dearer(winners: Sequence[Use], baseline: Use, level: float) -> list[Use]:
+    """The winners without shapes of which a cheaper one is as good on the baseline's data, as far as is seen."""
+    shapes = {_shape(use): use.at_hand for use in winners if use.at_hand is not None}
+    larger = [shape for shape in shapes.values() if shape.levers and shape.expense(baseline) >= 1 - 1e-9]
+    kept, left_out = [baseline], set()
+    for shape in sorted(larger, key=lambda shape: (round(math.log(shape.expense(baseline)), 6), shape.ne)):
+        cheaper = [other for other in kept if _is_no_dearer(other, shape)]
+        if all(is_lower(shape, other, larger, level=level) for other in cheaper):
+            kept.append(shape)
+        else:
+            left_out.add(_shape(shape))
+    return [use for use in winners if use.at_hand is None or _shape(use) not in left_out]
+
+
+def _shape(use: Use) -> tuple[str, str, float, int]:
+    return use.architecture, use.scheme, use.multiplier, use.embedding_dim
+
+
+def _is_no_dearer(use: Use, other: Use) -> bool:
+    return all(use.cost[name] <= other.cost[name] * (1 + 1e-9) for name in ("compute", "params", "data"))
 
 
 def _at_equal_data(use: Use, rival: Use) -> tuple[Use, Use]:

@@ -16,6 +16,7 @@ from tfrs_scaling.fit.schemes import BASELINE, SCALED
 _FOUND = 1.96 + 1.28  # standard errors: a difference of so many is found nine times in ten
 _MOST_SEEDS = 10
 _MOST_DOUBLINGS = 3
+_WORTH = 1.25  # times the data: fewer more say nothing new
 _RATE_STEP = 2.0  # between learning rates, where the study tried one
 
 
@@ -29,6 +30,7 @@ class Place:
         data: Folder of its data, as a shell takes it; empty where the configuration makes them.
         training_rows: How many rows there are to train on; None where that is not known.
         finds_rates: Whether its configuration leaves the learning rates to be found.
+        own_rows_from: The multiplier of V from which every id has a row of its own; None where that is not known.
     """
 
     config: str = "CONFIG"
@@ -36,6 +38,7 @@ class Place:
     data: str = ""
     training_rows: int | None = None
     finds_rates: bool = False
+    own_rows_from: float | None = None
 
 
 @dataclass(frozen=True)
@@ -86,10 +89,17 @@ class Settler:
         self._seeds = sorted(int(seed) for seed in rows["seed"].unique())
 
     def seeds_needed(self, gap: float) -> int:
-        """Seeds of each shape that find a difference of NE nine times in ten; three where the noise is unknown."""
+        """Seeds of each shape that find a difference of NE nine times in ten; three where the noise is unknown.
+
+        Both shapes are trained with the same seeds, so what these have in common cancels.
+        """
         if not self._noise.is_known or gap == 0:
             return 3 if gap else _MOST_SEEDS + 1
-        return max(math.ceil(2 * (_FOUND * self._noise.error(self._baseline.examples, 1) / abs(gap)) ** 2), 2)
+        return max(math.ceil((_FOUND * self._noise.error(self._baseline.examples, 1, 1) / abs(gap)) ** 2), 2)
+
+    def can_be_trained(self, use: Use) -> bool:
+        """Whether there are as many rows as a use needs, as far as is known."""
+        return self._place.training_rows is None or use.cost["data"] <= self._place.training_rows
 
     def distinguish(self, first: Use, others: Sequence[Use]) -> Settle:
         """More seeds, or larger data sizes where a law was extrapolated, to distinguish a use from others.
@@ -134,7 +144,7 @@ class Settler:
         further = [ladder[-1] * 2**step for step in range(1, doublings + 1)]
         rows, names = self._place.training_rows, listed(self._names(uses))
         there = [size for size in further if rows is None or size <= rows]
-        if rows is not None and not there and rows > ladder[-1]:
+        if rows is not None and not there and rows >= _WORTH * ladder[-1]:
             there = [rows]
         if not there:
             return Settle(

@@ -62,6 +62,11 @@ class Use:
         """Whether a law says its NE."""
         return self.how != "measured"
 
+    @property
+    def at_hand(self) -> "Use | None":
+        """The same shape on the baseline's data; None where it was not measured."""
+        return self.measured if self.how == "law of data" else self if self.how == "measured" else None
+
     def expense(self, baseline: "Use") -> float:
         """Compute, parameters and data, each as a multiple of the baseline's, multiplied."""
         return math.prod(self.cost[name] / baseline.cost[name] for name in ("compute", "params", "data"))

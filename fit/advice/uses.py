@@ -41,26 +41,35 @@ class Uses:
         rows: The rows that may carry a fit, as ``usable_runs`` returns them; there is a baseline among them.
         study: Result of ``fit_study``.
         budget: What may be spent.
+        own_rows_from: As in ``Place``.
         seed: Seed of the draws.
 
     Attributes:
         baseline: The baseline at its largest data size.
         allowed: The largest amount of each resource.
         noise: Noise of one training.
-        full: The multiplier of a scheme from which on the study's models have no more parameters, such as V's where no
-            ids share a row any more. Larger ones are left out.
+        full: The multiplier of a scheme beyond which nothing can be gained: models have no more parameters, or, of V,
+            no ids share a row any more. Larger ones are left out.
 
     Raises:
         InputError: the budget is below what the baseline used.
     """
 
-    def __init__(self, rows: pd.DataFrame, study: StudyFits, budget: Budget, *, seed: int = 0):
+    def __init__(
+        self,
+        rows: pd.DataFrame,
+        study: StudyFits,
+        budget: Budget,
+        *,
+        own_rows_from: float | None = None,
+        seed: int = 0,
+    ):
         self.study, self.budget, self._rows = study, budget, rows
         self._rng = np.random.default_rng(seed)
         measured = measured_shapes(rows, study.noise)
         self._architecture, self._examples, self.noise = measured.architecture, measured.examples, measured.noise
         shapes = [shape for shape in measured.shapes if SCHEMES[shape.scheme].is_option]
-        self.full = _full(shapes)
+        self.full = _full(shapes, own_rows_from)
         self._shapes = [shape for shape in shapes if shape.multiplier <= self.full.get(shape.scheme, math.inf)]
         self.baseline = measured.baseline
         self.allowed = budget.allowed(self.baseline.cost)
@@ -228,12 +237,15 @@ class Uses:
         )
 
 
-def _full(shapes: Iterable[Shape]) -> dict[str, float]:
-    """The multiplier of each scheme of sizes from which on the number of parameters stays the same."""
+def _full(shapes: Iterable[Shape], own_rows_from: float | None) -> dict[str, float]:
+    """The multiplier of each scheme of sizes beyond which nothing can be gained."""
     full = {}
     for scheme in SIZES:
         own = sorted((shape for shape in shapes if shape.levers <= {scheme}), key=lambda shape: shape.multiplier)
         same = [shape.multiplier for shape in own if shape.parameters == own[-1].parameters]
         if len(same) > 1:
             full[scheme] = same[0]
+        elif scheme == "V" and own_rows_from is not None:
+            enough = [shape.multiplier for shape in own if shape.multiplier >= own_rows_from]
+            full |= {"V": enough[0]} if enough else {}
     return full

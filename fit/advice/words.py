@@ -77,8 +77,8 @@ def option_words(option: Option, baseline: Use) -> str:
     """One row of the options."""
     ends = f" ({option.low:+.4f} to {option.high:+.4f})" if math.isfinite(option.low) else ""
     verdict = "" if option.beats_baseline else "; not distinguishable from the baseline"
-    if option.high < 0:
-        verdict = "; worse than the baseline"
+    if option.low > 0 and not option.beats_baseline:
+        verdict += " where all options are compared"
     words, cost = short_words(option.use, baseline), short_cost(option.use, baseline)
     return f"{words}: NE {option.use.ne:.4f}, gain {option.gain:+.4f}{ends}; {cost}{verdict}"
 

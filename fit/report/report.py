@@ -64,7 +64,7 @@ def write_report(
         about: What else is known of the study, as ``study.json`` holds it: ``name`` (by default that of the run
             table), ``config`` (nested mapping), ``data`` (``rows`` by split, ``base_ctr`` by split, ``bayes_ne``,
             ``description``), ``libraries`` and ``machine`` (texts); any may be missing. All of it is shown as plain
-            text.
+            text. ``workdir``, the study's folder, is named in the commands for further runs.
         tensorboard: A folder for the same findings in TensorBoard; what it holds is deleted. None: not written.
 
     Raises:

@@ -1,5 +1,6 @@
 """What a report is made from: computed once, and passed to each of its parts."""
 
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -35,6 +36,7 @@ class About:
         description: Description of the data; empty where unknown.
         rows: Number of rows in each split.
         bayes_ne: The lowest NE that any model can reach, where that is known.
+        place: Where the study came from, for the runs that advice proposes.
         settings: Blocks of settings: a title, and pairs of dotted name and text.
         date: When the study began.
         command: What runs it again.
@@ -46,6 +48,7 @@ class About:
     command: str = ""
     rows: Mapping[str, int] = field(default_factory=dict)
     bayes_ne: float | None = None
+    place: Place = field(default_factory=Place)
     settings: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = ()
 
 
@@ -102,8 +105,7 @@ class StudyView:
         """The advice for each of ``BUDGETS``; empty where nothing was measured, or costs are not recorded."""
         if self.chosen.empty or not all(is_recorded(self.runs, name) for name in COSTS):
             return {}
-        place = Place(training_rows=self.about.rows.get("train"))
-        return {budget: advise(self.runs, self.fits, budget, place=place) for budget in BUDGETS}
+        return {budget: advise(self.runs, self.fits, budget, place=self.about.place) for budget in BUDGETS}
 
     @cached_property
     def savings(self) -> Savings | None:
@@ -164,7 +166,7 @@ def _named(frontier: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
 def read_about(content: Mapping[str, Any], default_name: str) -> About:
     """What the caller knows of a study, as ``write_report`` takes it, in its parts."""
     data = content.get("data") or {}
-    shown_elsewhere = {"description", "bayes_ne", "bayes_ne_standard_error"}
+    shown_elsewhere = {"description", "bayes_ne", "bayes_ne_standard_error", "own_rows_from"}
     blocks = {
         "Data": {key: value for key, value in data.items() if key not in shown_elsewhere and value is not None},
         "Configuration": content.get("config") or {},
@@ -177,7 +179,27 @@ def read_about(content: Mapping[str, Any], default_name: str) -> About:
         command=str(content.get("command") or ""),
         rows=data.get("rows") or {},
         bayes_ne=data.get("bayes_ne"),
+        place=_place(content, data),
         settings=tuple((title, tuple(_flat(block))) for title, block in blocks.items() if block),
+    )
+
+
+def _place(content: Mapping[str, Any], data: Mapping[str, Any]) -> Place:
+    """The study's configuration and data, as far as they are known."""
+    config: Mapping[str, Any] = content.get("config") or {}
+    known: dict[str, str] = {}
+    if workdir := str(content.get("workdir") or ""):
+        folder = "" if config.get("synthetic") else shlex.quote(str(content.get("data_folder") or "DATA"))
+        known = {
+            "config": shlex.quote(f"{workdir}/config.yaml"),
+            "workdir": shlex.quote(f"{workdir}-further"),
+            "data": folder,
+        }
+    return Place(
+        **known,
+        training_rows=(data.get("rows") or {}).get("train"),
+        finds_rates=(config.get("training") or {}).get("learning_rates") == "auto",
+        own_rows_from=data.get("own_rows_from"),
     )
 
 

@@ -42,6 +42,7 @@ class Scenario:
         gains: How much a scheme's multiplier 4 lowers NE, and 1/4 raises it, in standard errors of a difference; 16
             lowers it no further.
         right: The levers of the right answer, the cheapest of those that are equally good; None where nothing helps.
+        multiplier: That of the right answer; None where any will do.
         top: What more data could still remove at the smallest data size.
         beta: The exponent of the data.
         offset: Noise of a whole training, besides that of its points; unit of NE.
@@ -60,6 +61,7 @@ class Scenario:
     offset: float = 0.0
     seeds: int = 1
     multipliers: tuple[float, ...] = (1 / 16, 1 / 4, 4.0, 16.0)
+    multiplier: float | None = None
     world: World | None = None
     strengths: Mapping[str, float] = field(default_factory=dict)
 
@@ -164,6 +166,12 @@ SCENARIOS = {
     "two alike, three seeds with offsets": Scenario(
         "params=4x", {"V": 8.0, "H": 8.0}, frozenset("V"), offset=1e-3, seeds=3
     ),
+    "flat beyond 4, parameters": Scenario(
+        "params=64x", {"V": 16.0}, frozenset("V"), seeds=3, multipliers=(1 / 4, 2.0, 4.0, 8.0, 16.0), multiplier=4.0
+    ),
+    "flat beyond 4, compute": Scenario(
+        "compute=10x", {"V": 16.0}, frozenset(["V", "data"]), seeds=3, multipliers=(1 / 4, 4.0, 16.0), multiplier=4.0
+    ),
     "nothing helps, three seeds with offsets": Scenario("params=4x", {}, None, offset=1e-3, seeds=3),
 }
 
@@ -176,8 +184,11 @@ def right_share(scenario: Scenario, simulations: int, *, seed: int) -> tuple[flo
     for _ in range(simulations):
         advice = scenario.advice(rng)
         levers = None if advice.do is None else advice.do.use.levers
-        right += levers == scenario.right
-        said["not enough evidence" if levers is None else "+".join(sorted(levers))] += 1
+        use = None if advice.do is None else advice.do.use
+        right += levers == scenario.right and (
+            scenario.multiplier is None or (use is not None and use.multiplier == scenario.multiplier)
+        )
+        said["not enough evidence" if use is None else f"{'+'.join(sorted(use.levers))} at {use.multiplier:g}"] += 1
     return right / simulations, said
 
 

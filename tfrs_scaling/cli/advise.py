@@ -70,6 +70,25 @@ def advise(workdir: Path, text: str | None, save: bool, price: float | None, as_
         )
 
 
+def say_decision(workdir: "Workdir") -> None:
+    """Print a finished study's decision on the first of the usual budgets; nothing where costs are unknown."""
+    from tfrs_scaling.fit.advice.advise import COSTS
+    from tfrs_scaling.fit.advice.advise import advise as advice_on
+    from tfrs_scaling.fit.advice.budget import BUDGETS
+    from tfrs_scaling.fit.runs.run_table import is_recorded, read_runs
+    from tfrs_scaling.fit.study import StudyFits
+
+    runs = read_runs(workdir.runs)
+    if not all(is_recorded(runs, name) for name in COSTS):  # nothing was measured
+        return
+    budget, words = next(iter(BUDGETS.items()))
+    advice = advice_on(runs, StudyFits.read(workdir.fits), budget, place=_place(workdir))
+    first, second = advice.decision
+    say(f"{words}: {first[:1].lower()}{first[1:]}")
+    say(second)
+    say(f"other budgets, and what can be saved: tfrs-scaling advise {shlex.quote(str(workdir.root))} [--save]")
+
+
 def _say_savings(runs: "pd.DataFrame", fits: "StudyFits", price: float | None, as_json: bool) -> None:
     from tfrs_scaling.fit.advice.savings import savings
 
@@ -87,6 +106,7 @@ def _say_json(content: object) -> None:
 def _place(workdir: "Workdir") -> "Place | None":
     """Where the study came from; None of a folder that holds no more than its results."""
     from tfrs_scaling.fit.advice.settle import Place
+    from tfrs_scaling.study.own_rows import own_rows_from
 
     if not workdir.config.exists():
         return None
@@ -98,4 +118,5 @@ def _place(workdir: "Workdir") -> "Place | None":
         data="" if config.synthetic is not None else shlex.quote(folder),
         training_rows=manifest.splits["train"].rows,
         finds_rates=config.training.learning_rates == "auto",
+        own_rows_from=own_rows_from(config, manifest),
     )

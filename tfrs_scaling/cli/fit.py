@@ -114,7 +114,8 @@ def report_of_study(workdir: Any) -> None:
     from tfrs_scaling.fit.report.report import write_report
 
     runs, study = _fitted(workdir)
-    write_report(runs, study, workdir.report, about=workdir.read_study(), tensorboard=workdir.board)
+    about = workdir.read_study() | {"workdir": str(workdir.root)}
+    write_report(runs, study, workdir.report, about=about, tensorboard=workdir.board)
     say(f"report: {workdir.report}")
 
 

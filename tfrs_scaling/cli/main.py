@@ -15,7 +15,7 @@ COMMANDS = {
     "schema": ("data:schema", "Describe the columns of a log."),
     "prepare": ("data:prepare", "Turn raw click logs into shards in OUT."),
     "data": ("data:data", "Look into prepared data."),
-    "plan": ("study:plan", "Print every trial with its parameters, FLOPs, memory and time, and the cost of the study."),
+    "plan": ("study:plan", "Print every shape with its parameters, FLOPs, memory and time, and the cost of the study."),
     "sweep": ("study:sweep", "Run every trial of a study that is not yet done; writes runs.csv."),
     "status": ("study:status", "How far a study is: done, running, failed, to do, and the time left."),
     "export": ("study:export", "Event files -> runs.csv."),
@@ -24,7 +24,8 @@ COMMANDS = {
         "fit:report",
         "Write report.html and its tables: of a study's folder, or of a run table. Or the figures as images.",
     ),
-    "study": ("study:study", "Sweep, export, fit and report: the whole study."),
+    "study": ("study:study", "Sweep, export, fit, report and advise: the whole study."),
+    "compare": ("compare:compare", "Say what changed from one study to another."),
     "advise": ("advise:advise", "Say where a budget should go, by a finished study's runs.csv and fits.json."),
 }
 

@@ -12,6 +12,7 @@ from typing import Any, Literal, get_args
 
 import click
 
+from tfrs_scaling.cli.advise import say_decision
 from tfrs_scaling.cli.fit import fit_runs, report_of_study
 from tfrs_scaling.cli.terminal import FilePath, FolderPath, console, located_errors, say, wait_for_tensorflow
 from tfrs_scaling.common.errors import InputError
@@ -67,7 +68,7 @@ def plan(
     price: float | None,
     overrides: tuple[str, ...],
 ) -> None:
-    """Print every trial with its parameters, FLOPs, memory and time, and the cost of the study.
+    """Print every shape with its parameters, FLOPs, memory and time, and the cost of the study.
 
     Times are extrapolated from a few seconds of training its smallest and largest shapes on this machine.
     """
@@ -81,7 +82,7 @@ def plan(
     from tfrs_scaling.input.shards import ClickData
     from tfrs_scaling.planning import plan as planning
     from tfrs_scaling.planning.calibration import calibrate, synthetic_data
-    from tfrs_scaling.planning.text import sentences, trial_table
+    from tfrs_scaling.planning.text import sentences, shape_table
 
     preparing = 0.0
     with tempfile.TemporaryDirectory() as folder, console.status("reading data") as status:
@@ -106,7 +107,7 @@ def plan(
     planned = planned_at(calibration.speed)
     about = "about " if config.training.learning_rates == "auto" else ""
     say(f"{config.study}: {about}{len(planned)} trials × {len(config.ladder)} data sizes")
-    console.print(trial_table(planned))
+    console.print(shape_table(planned))
     for sentence in sentences(config, planned, calibration, jobs, price, preparing):
         say(sentence)
 
@@ -119,11 +120,12 @@ def sweep(**options: Any) -> None:
 
 @study_command
 def study(**options: Any) -> None:
-    """Sweep, export, fit and report: the whole study. Started again, it continues where it was."""
+    """Sweep, export, fit, report and advise: the whole study. Started again, it continues where it was."""
     workdir = _run_study(**options)
     if workdir is not None:
         fit_runs(workdir.runs)
         report_of_study(workdir)
+        say_decision(workdir)
 
 
 @click.command()

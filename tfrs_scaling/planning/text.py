@@ -1,6 +1,6 @@
 """A plan in words and numbers, for the terminal."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from rich.table import Table
 
@@ -15,22 +15,35 @@ from tfrs_scaling.planning.plan import PlannedTrial
 from tfrs_scaling.study.trials import START_RATE, why_from_scratch
 
 
-def trial_table(planned: list[PlannedTrial]) -> Table:
-    """A row for every trial; those too large for the machine are red."""
+def shape_table(planned: Sequence[PlannedTrial]) -> Table:
+    """A row for every shape, its learning rates and seeds together; those too large for the machine are red.
+
+    ``time`` is that of all its trials, one after another.
+    """
     table = Table(box=None, padding=(0, 2, 0, 0))
-    for name in ("trial", "parameters", "FLOPs", "training", "memory", "time"):
-        table.add_column(name, justify="left" if name == "trial" else "right", no_wrap=True)
-    for p in planned:
+    for name in ("shape", "rates", "seeds", "parameters", "FLOPs", "training", "memory", "time"):
+        table.add_column(name, justify="left" if name == "shape" else "right", no_wrap=True)
+    for shape_id, own in _by_shape(planned).items():
+        first = own[0]
         table.add_row(
-            p.trial.trial_id,
-            f"{p.parameters:,}",
-            human(p.flops_forward, FLOPS),
-            human(p.flops_train, FLOPS),
-            gib(p.bytes),
-            "" if p.too_large else duration(p.seconds),
-            style="red" if p.too_large else None,
+            shape_id,
+            str(len({p.trial.learning_rate for p in own})),
+            str(len({p.trial.seed for p in own})),
+            f"{first.parameters:,}",
+            human(first.flops_forward, FLOPS),
+            human(first.flops_train, FLOPS),
+            gib(max(p.bytes for p in own)),
+            "" if first.too_large else duration(sum(p.seconds for p in own)),
+            style="red" if first.too_large else None,
         )
     return table
+
+
+def _by_shape(planned: Iterable[PlannedTrial]) -> dict[str, list[PlannedTrial]]:
+    shapes: dict[str, list[PlannedTrial]] = {}
+    for p in planned:
+        shapes.setdefault(p.trial.shape_id, []).append(p)
+    return shapes
 
 
 def sentences(
@@ -45,9 +58,9 @@ def sentences(
 
     ``price`` is that of an hour; ``preparing`` are the seconds that making the study's data takes, 0 if they exist.
     """
-    for p in planned:
-        if p.too_large:
-            yield f"too large: {p.trial.trial_id}: {p.too_large}"
+    for shape_id, own in _by_shape(planned).items():
+        if own[0].too_large:
+            yield f"too large: {shape_id}: {own[0].too_large}"
     yield f"data sizes: {', '.join(f'{size:,}' for size in config.ladder)} (whole batches)"
     if why := why_from_scratch(config):
         yield why

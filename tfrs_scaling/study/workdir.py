@@ -34,6 +34,7 @@ from tfrs_scaling.common.files import write_json, write_text_atomically
 from tfrs_scaling.common.strict_yaml import read_yaml, validated
 from tfrs_scaling.hardware import count_cores
 from tfrs_scaling.study.attempts import Process, read_record
+from tfrs_scaling.study.own_rows import own_rows_from
 
 if TYPE_CHECKING:  # these load TensorFlow or SciPy, which reading a folder does not need
     from tfrs_scaling.config import Config
@@ -129,7 +130,7 @@ class Workdir:
             "command": self._command(config, data.folder),
             "config": config.to_dict(),
             "config_hash": config.config_hash,
-            "data": describe(data.manifest),
+            "data": describe(data.manifest) | {"own_rows_from": own_rows_from(config, data.manifest)},
             "data_folder": data.folder,
             "data_hash": data.manifest.data_hash,
             "code_version": tfrs_scaling.__version__,

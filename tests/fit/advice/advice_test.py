@@ -33,6 +33,21 @@ class AdviceTest(tf.test.TestCase):
         for number in (BASELINE.ne, DO.do.use.ne, DO.do.gain, DO.do.low, DO.do.high):
             self.assertIn(f"{number:.4f}", expected)
 
+    def test_what_to_do_until_there_are_enough_rows(self) -> None:
+        [now] = [option for option in CHOICE.options if option.use.levers == {"H"}]
+        told = dataclasses.replace(DO, rows=1500, now=now)
+        self.assertIn("1,500 rows", told.reasons[2])
+        self.assertIn("Until then: H at 4×", told.reasons[2])
+        self.assertIn("nothing", dataclasses.replace(DO, rows=1500).reasons[2])
+        self.assertEqual(told.to_dict()["now"]["scheme"], "H")
+        self.assertIsNone(DO.to_dict()["now"])
+
+    def test_the_decision_is_two_of_its_lines(self) -> None:
+        self.assertEqual(DO.decision, (f"{DO.answer} {DO.reasons[0]}", DO.reasons[1]))
+        told = dataclasses.replace(DO, rows=1500)
+        self.assertEqual(told.decision, (DO.decision[0], told.reasons[2]))
+        self.assertEqual(OPEN.decision, (OPEN.answer, OPEN.why))
+
     def test_runs_that_cannot_be_started_are_a_reason_and_others_a_command(self) -> None:
         self.assertEqual(OPEN.reasons, ("Why not.", "No runs would settle it."))
         self.assertEmpty(OPEN.details)
@@ -42,11 +57,13 @@ class AdviceTest(tf.test.TestCase):
         self.assertEqual(tuple(command[command.index("--set") + 1 :: 2]), OVERRIDES)
         self.assertEqual(command, shlex.split(" ".join(DO.details[-1].items)))
 
-    def test_the_first_five_options_and_how_many_more(self) -> None:
+    def test_the_first_five_options_how_many_more_and_which_lose(self) -> None:
         options = DO.details[0].items
         self.assertLen(options, 6)
         self.assertStartsWith(options[0], "V at 4×")
-        self.assertStartsWith(options[-1], "1 more")
+        self.assertEqual(options[-1], "worse than the baseline: V at 4×, 2× the data")
+        more = choose([use("V", 0.79), *(use(scheme, 0.799) for scheme in "HOMFN")], BASELINE).options
+        self.assertStartsWith(dataclasses.replace(DO, options=more).details[0].items[-1], "1 more")
         self.assertNotIn("not distinguishable", options[0])
         self.assertIn("not distinguishable", options[1])
 

@@ -10,7 +10,7 @@ import pandas as pd
 import tensorflow as tf
 from click.testing import CliRunner
 
-from tests.helpers.levers import SCENARIOS, Scenario
+from tests.helpers.levers import SCENARIOS, Scenario, needed_fits, right_share
 from tests.helpers.planted import planted_row
 from tests.helpers.studies import CONFIGS
 from tfrs_scaling.cli.main import main
@@ -19,6 +19,7 @@ from tfrs_scaling.config import read_config
 from tfrs_scaling.fit.advice.advice import Advice
 from tfrs_scaling.fit.advice.advise import advise
 from tfrs_scaling.fit.advice.budget import BUDGETS
+from tfrs_scaling.fit.advice.settle import Place
 from tfrs_scaling.fit.runs.run_table import COLUMNS, write_runs
 from tfrs_scaling.fit.study import fit_study
 
@@ -33,6 +34,23 @@ class PlantedTest(tf.test.TestCase):
             answers = [scenario.advice(rng).do for _ in range(12)]
             right = sum((None if do is None else do.use.levers) == scenario.right for do in answers)
             self.assertGreaterEqual(right, fewest, name)
+
+    def test_a_lever_flat_beyond_a_point_is_followed_no_further_on_any_data(self) -> None:
+        for name, simulations in (("flat beyond 4, parameters", 6), ("flat beyond 4, compute", 2)):
+            share, said = right_share(SCENARIOS[name], simulations, seed=0)
+            self.assertGreaterEqual(share, 0.8, f"{name}: {said}")
+
+    def test_v_stops_where_no_ids_share_a_row(self) -> None:
+        scenario = Scenario("params=64x", {"V": 16.0}, None, seeds=3, multipliers=(1 / 4, 2.0, 4.0, 16.0))
+        runs = scenario.study(np.random.default_rng(0))
+        runs.loc[(runs["scheme"] == "V") & (runs["multiplier"] == 16), "test_ne"] -= 0.01  # whatever was measured there
+        fits = needed_fits(runs, extrapolates=False)
+        for known, multiplier in ((None, 16.0), (3.5, 4.0), (17.0, 16.0)):
+            advice = advise(runs, fits, "params=64x", place=Place(own_rows_from=known))
+            assert advice.do is not None
+            self.assertEqual((advice.do.use.scheme, advice.do.use.multiplier), ("V", multiplier))
+            said = "no two ids share a row" in " ".join(advice.changes)
+            self.assertEqual(said, known == 3.5)
 
     def test_more_data_where_data_help(self) -> None:
         scenario = Scenario("data=4x", {}, frozenset(["data"]), multipliers=(4.0,))

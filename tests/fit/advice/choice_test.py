@@ -61,6 +61,20 @@ class ChooseTest(tf.test.TestCase):
         small = grown("H", 0.81, 0.715, 0.5)  # promised to be as good as the baseline, and cheaper
         self.assertEqual(self.chosen(alone, small), "data")
 
+    def test_a_shape_as_good_as_a_cheaper_one_is_not_the_answer_however_far_its_law_reaches(self) -> None:
+        cheap, dear = use("V", 0.79, seed=1), use("V", 0.7898, seed=2, cost=4)
+        dear = dataclasses.replace(dear, multiplier=16.0)
+        far = dataclasses.replace(use("Vd", 0.77, cost=8, how="law of data"), multiplier=16.0, measured=dear)
+        choice = choose([cheap, dear, far, use("d", 0.795)], BASELINE)
+        assert choice.answer is not None
+        self.assertIs(choice.answer.use, cheap)
+
+    def test_where_only_smaller_shapes_on_more_data_win_the_cheapest_of_them_is_the_answer(self) -> None:
+        small = dataclasses.replace(use("Md", 0.77, cost=0.5, how="law of data"), measured=use("M", 0.801, cost=0.25))
+        answer = choose([small, use("V", 0.8001)], BASELINE).answer
+        assert answer is not None
+        self.assertEqual(answer.use.levers, {"M", "data"})
+
     def test_interval_of_a_gain(self) -> None:
         [option] = choose([use("V", 0.79)], BASELINE).options
         half = 1.96 * UNIT * np.sqrt(2)

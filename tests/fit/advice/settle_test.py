@@ -1,6 +1,7 @@
 """Tests of the runs that would settle a question."""
 
 import dataclasses
+import math
 from typing import Any
 
 import numpy as np
@@ -46,6 +47,12 @@ class SettlerTest(tf.test.TestCase):
         self.assertLess(power(number - 1), 0.9)
         self.assertEqual(self.settler(degrees=0).seeds_needed(0.002), 3)
 
+    def test_what_the_seeds_of_both_shapes_share_costs_no_seeds(self) -> None:
+        paired = dataclasses.replace(noise(1e-3, 20), paired=0.5)
+        settler = Settler(self.rows, paired, self.baseline)
+        self.assertEqual(settler.seeds_needed(0.001), math.ceil((1.96 + 1.28) ** 2))
+        self.assertEqual(self.settler().seeds_needed(0.001), math.ceil(2 * (1.96 + 1.28) ** 2))
+
     def test_measured_rivals_call_for_seeds(self) -> None:
         settle = self.settler().distinguish(self.moved("V", 0.012), [self.moved("H", 0.010)])
         config = proposed(settle)
@@ -77,9 +84,10 @@ class SettlerTest(tf.test.TestCase):
         self.assertEqual(proposed(settle(3_000_000)).sweep.examples, (*LADDER, 2_560_000))
         self.assertEqual(proposed(settle(2_000_000)).sweep.examples, (*LADDER, 2_000_000))
         self.assertEqual(settle(2_000_000).command[0], "tfrs-scaling study a.yaml --workdir b")
-        none = settle(LADDER[-1])
-        self.assertEmpty(none.overrides)
-        self.assertIn("Collect more rows first", none.runs)
+        for rows in (LADDER[-1], round(1.1 * LADDER[-1])):  # hardly more would say nothing new
+            none = settle(rows)
+            self.assertEmpty(none.overrides)
+            self.assertIn("Collect more rows first", none.runs)
 
     def test_rates_that_are_found_are_not_given(self) -> None:
         place = Place("a.yaml", "b", "logs/data", finds_rates=True)

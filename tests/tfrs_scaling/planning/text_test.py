@@ -4,11 +4,12 @@ from typing import Any
 import tensorflow as tf
 
 from tests.helpers.studies import tiny_config
+from tfrs_scaling.common.words import duration
 from tfrs_scaling.config import Config
 from tfrs_scaling.planning.calibration import Calibration
 from tfrs_scaling.planning.cost import TYPICAL
 from tfrs_scaling.planning.plan import plan
-from tfrs_scaling.planning.text import sentences
+from tfrs_scaling.planning.text import sentences, shape_table
 
 
 def text(config: Config) -> str:
@@ -27,6 +28,18 @@ class TextTest(tf.test.TestCase):
             self.assertEqual("learning rates account for" in lines, says)
             self.assertEqual("learning rates are found" in lines, not says)
             self.assertIn("2 seeds account for", lines)
+
+    def test_a_row_per_shape_with_the_time_of_all_its_trials(self) -> None:
+        config = tiny_config(V=["1/2"], seeds=[0, 1, 2])
+        config = dataclasses.replace(config, training=dataclasses.replace(config.training, learning_rates=(0.02, 0.04)))
+        assert config.synthetic is not None
+        planned = plan(config, config.synthetic.schema(), 100)
+        columns = {str(column.header): list(column.cells) for column in shape_table(planned).columns}
+        self.assertEqual(
+            [columns[name] for name in ("shape", "rates", "seeds")], [["D-1", "V-1_2"], ["2"] * 2, ["3"] * 2]
+        )
+        seconds = [sum(p.seconds for p in planned if p.trial.scheme == scheme) for scheme in "DV"]
+        self.assertEqual(columns["time"], [duration(total) for total in seconds])
 
     def test_grid_too_small_for_a_law_of_compute_is_named(self) -> None:
         small = tiny_config(H=[2, 4], V=["1/2"])  # the baseline is the smallest, so one model only lies inside
