@@ -48,14 +48,13 @@ class RecomputedTest(tf.test.TestCase):
         }
 
         frame = pd.read_csv(path)
+        frame["shape"] = frame["scheme"] + " " + frame["multiplier"].map({0.25: "1/4", 1.0: "1", 4.0: "4"})
         ok = frame[frame["status"] == "ok"]
-        shape = ["scheme", "multiplier"]
-        ends = ok[ok["examples"] == ok.groupby(shape)["examples"].transform("max")]
-        rates = ends.groupby([*shape, "learning_rate"])["validation_ne"].mean().reset_index()
-        best = rates.loc[rates.groupby(shape)["validation_ne"].idxmin(), [*shape, "learning_rate"]]
-        means = ends.merge(best, on=[*shape, "learning_rate"]).groupby(shape).mean(numeric_only=True)
-        now = means.loc[("D", 1.0)]
-        size = {"1/4": 0.25, "1": 1.0, "4": 4.0}
+        ends = ok[ok["examples"] == ok.groupby("shape")["examples"].transform("max")]
+        rates = ends.groupby(["shape", "learning_rate"])["validation_ne"].mean().reset_index()
+        best = rates.loc[rates.groupby("shape")["validation_ne"].idxmin(), ["shape", "learning_rate"]]
+        means = ends.merge(best, on=["shape", "learning_rate"]).groupby("shape").mean(numeric_only=True)
+        now = means.loc["D 1"]
         checked = 0
 
         def same(shown: str, wanted: float, digits: float = 5e-5) -> None:
@@ -75,7 +74,7 @@ class RecomputedTest(tf.test.TestCase):
         for scheme, multiplier, _, _, ne, auc, calibration in (
             (row[0], row[1], *row[-5:]) for row in rows_of(text, "quality")
         ):
-            own = means.loc[(scheme, size[multiplier])]
+            own = means.loc[f"{scheme} {multiplier}"]
             same(ne, own["test_ne"])
             if not math.isnan(own["test_auc"]):
                 same(auc, own["test_auc"])
@@ -83,7 +82,7 @@ class RecomputedTest(tf.test.TestCase):
         effects = page.tables["effects"]
         self.assertLen(effects, len(means) - 1)
         for row in effects:
-            own = means.loc[(row["scheme"], size[row["multiplier"]])]
+            own = means.loc[f"{row['scheme']} {row['multiplier']}"]
             for name, wanted in (("ne", own["test_ne"]), ("baseline", now["test_ne"])):
                 same(row[name], wanted, 1e-9)
             same(row["change"], own["test_ne"] - now["test_ne"], 1e-9)
@@ -95,10 +94,9 @@ class RecomputedTest(tf.test.TestCase):
                 same(baseline, now["test_ne"])
             for option in answer.options:
                 found = re.fullmatch(r"(\w) at (\S+)×", option.name)
-                key = (found[1], size.get(found[2])) if found else None
-                if key not in means.index:
+                if found is None or f"{found[1]} {found[2]}" not in means.index:
                     continue
-                own = means.loc[key]
+                own = means.loc[f"{found[1]} {found[2]}"]
                 same(option.gain, now["test_ne"] - own["test_ne"])
                 same(option.parameters, own["params_total"] / now["params_total"], 5e-3)
                 same(option.compute, own["compute"] / now["compute"], 5e-3)
@@ -106,7 +104,7 @@ class RecomputedTest(tf.test.TestCase):
         # the lowest NE of each data frontier
         for row in page.tables["limits"]:
             if row["against"] == "training examples":
-                its = means[[each in (row["scheme"], "D") for each, _ in means.index]]
+                its = means[[str(each)[0] in (row["scheme"], "D") for each in means.index]]
                 same(row["best_ne"], its["test_ne"].min(), 1e-9)
         self.assertGreater(checked, 20)
 

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import unittest
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -376,7 +377,7 @@ class BrowserTest(browser.PageTestCase):
     def test_print_straight_from_load_has_the_decision_first_and_every_figure(self) -> None:
         chromium = shutil.which("chromium")
         if chromium is None:
-            self.skipTest("no chromium on the PATH")
+            raise unittest.SkipTest("no chromium on the PATH")
         pdf = Path(self.get_temp_dir()) / "report.pdf"
         options = ["--headless=new", "--no-sandbox", "--disable-gpu", "--no-pdf-header-footer"]
         subprocess.run(
@@ -384,6 +385,16 @@ class BrowserTest(browser.PageTestCase):
             check=True, capture_output=True, timeout=120,
         )  # fmt: skip
         self.assertBetween(len(re.findall(rb"/Type /Page\b", pdf.read_bytes())), 2, 6)
+        self.open(703, "light")  # the width between the margins of A4
+        self.script("dispatchEvent(new Event('beforeprint'))")
+        self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+        self.addCleanup(self.driver.execute_cdp_cmd, "Emulation.setEmulatedMedia", {"media": ""})
+        bottom = self.script("return document.getElementById('answer').getBoundingClientRect().bottom + scrollY")
+        self.assertLess(bottom, 1040)  # its height
+        tall = "return [...document.querySelectorAll('figure')].map((each) => each.getBoundingClientRect().height)"
+        self.assertLess(max(self.script(tall)), 1040)
+        empty = "[...document.querySelectorAll('figure')].filter((each) => !each.querySelector('.on-paper')).length"
+        self.assertEqual(self.script(f"return {empty}"), 0)
 
     def test_a_table_is_downloaded_as_the_file_beside_the_report(self) -> None:
         self.open(1400, "light")
