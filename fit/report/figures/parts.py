@@ -110,7 +110,7 @@ def add_points(
         plot,
         {
             "x": rows[x].astype("float64").to_list(),
-            "ne": rows["test_ne"].to_list(),
+            "ne": short(rows["test_ne"]),
             "fill_alpha": np.where(out, 0.0, 0.85).tolist(),
             "trial": rows["trial_id"].to_list(),
             "key": rows["key" if "key" in rows else "trial_id"].to_list(),
