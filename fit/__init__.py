@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from tfrs_scaling.fit.advice.advise import advise as advise
     from tfrs_scaling.fit.advice.savings import Savings as Savings
     from tfrs_scaling.fit.advice.savings import savings as savings
+    from tfrs_scaling.fit.advice.study_comparison import FinishedStudy as FinishedStudy
+    from tfrs_scaling.fit.advice.study_comparison import StudyComparison as StudyComparison
+    from tfrs_scaling.fit.advice.study_comparison import compare_studies as compare_studies
     from tfrs_scaling.fit.curves.analysis import fit_table as fit_table
     from tfrs_scaling.fit.curves.figure import power_law_plot as power_law_plot
     from tfrs_scaling.fit.curves.own_law import LawFit as LawFit
@@ -56,9 +59,6 @@ if TYPE_CHECKING:
     from tfrs_scaling.fit.runs.screening import with_flags as with_flags
     from tfrs_scaling.fit.study import StudyFits as StudyFits
     from tfrs_scaling.fit.study import fit_study as fit_study
-    from tfrs_scaling.fit.study_comparison import FinishedStudy as FinishedStudy
-    from tfrs_scaling.fit.study_comparison import StudyComparison as StudyComparison
-    from tfrs_scaling.fit.study_comparison import compare_studies as compare_studies
 
 _MODULES = {
     "Advice": "advice.advice",
@@ -68,7 +68,7 @@ _MODULES = {
     "Columns": "curves.records",
     "Comparison": "laws.comparison",
     "CurveFit": "curves.records",
-    "FinishedStudy": "study_comparison",
+    "FinishedStudy": "advice.study_comparison",
     "JointFit": "joint.law",
     "LAWS": "extrapolation.choose",
     "LawFit": "curves.own_law",
@@ -79,14 +79,14 @@ _MODULES = {
     "Reach": "extrapolation.returns",
     "Return": "extrapolation.returns",
     "Savings": "advice.savings",
-    "StudyComparison": "study_comparison",
+    "StudyComparison": "advice.study_comparison",
     "StudyFits": "study",
     "TableFit": "curves.records",
     "TIMING_COLUMNS": "runs.run_table",
     "advise": "advice.advise",
     "choose_law": "extrapolation.choose",
     "compare_laws": "laws.comparison",
-    "compare_studies": "study_comparison",
+    "compare_studies": "advice.study_comparison",
     "fit_frontier": "laws.frontier",
     "fit_joint_law": "joint.law",
     "fit_law": "curves.own_law",

@@ -8,6 +8,7 @@ import numpy as np
 
 from tfrs_scaling.fit.advice.use import DATA, Levers, Use
 from tfrs_scaling.fit.analyses.noise.ladders import simultaneous_intervals
+from tfrs_scaling.fit.schemes import SIZES
 
 
 @dataclass(frozen=True)
@@ -133,7 +134,16 @@ def _without_dearer(winners: Sequence[Use], baseline: Use, level: float) -> list
             kept.append(shape)
         else:
             left_out.add(_shape(shape))
-    return [use for use in winners if use.at_hand is None or _shape(use) not in left_out]
+    measured = [shape for shape in larger if shape.scheme in SIZES]
+
+    def is_left_out(use: Use) -> bool:
+        if use.at_hand is not None:
+            return _shape(use) in left_out
+        # No law is followed beyond a shape that adds nothing to a smaller one.
+        below = [shape for shape in measured if shape.scheme == use.scheme and shape.multiplier <= use.multiplier]
+        return bool(below) and _shape(max(below, key=lambda shape: shape.multiplier)) in left_out
+
+    return [use for use in winners if not is_left_out(use)]
 
 
 def _shape(use: Use) -> tuple[str, str, float, int]:

@@ -11,7 +11,7 @@ from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.common.words import plural
 
 if TYPE_CHECKING:
-    from tfrs_scaling.fit.study_comparison import FinishedStudy, StudyComparison
+    from tfrs_scaling.fit.advice.study_comparison import FinishedStudy, StudyComparison
 
 _SHOWN = 20  # settings, and points
 _WIDTH = 100  # of a setting's value
@@ -26,7 +26,7 @@ def compare(first: Path, second: Path) -> None:
 
     Settings, data, code and machine; NE of every shape and data size beyond the noise; laws; answers.
     """
-    from tfrs_scaling.fit.study_comparison import compare_studies
+    from tfrs_scaling.fit.advice.study_comparison import compare_studies
 
     found = compare_studies(_study(first), _study(second))
     for line in _settings(found):
@@ -42,9 +42,9 @@ def compare(first: Path, second: Path) -> None:
 
 
 def _study(folder: Path) -> "FinishedStudy":
+    from tfrs_scaling.fit.advice.study_comparison import FinishedStudy
     from tfrs_scaling.fit.runs.run_table import read_runs
     from tfrs_scaling.fit.study import StudyFits
-    from tfrs_scaling.fit.study_comparison import FinishedStudy
     from tfrs_scaling.study.workdir import Workdir
 
     workdir = Workdir(folder)

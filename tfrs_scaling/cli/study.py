@@ -141,13 +141,18 @@ def status(workdir_path: Path) -> None:
 
 @click.command()
 @click.argument("workdir_path", metavar="WORKDIR", type=FolderPath)
+@click.option("--events", type=FolderPath, help="Copy instead each trial's event file to this folder, for TensorBoard.")
 @located_errors
-def export(workdir_path: Path) -> None:
+def export(workdir_path: Path, events: Path | None) -> None:
     """Event files -> runs.csv."""
     wait_for_tensorflow()
+    from tfrs_scaling.study.export import copy_events
     from tfrs_scaling.study.workdir import Workdir
 
-    _export(Workdir(workdir_path))
+    if events is None:
+        _export(Workdir(workdir_path))
+    else:
+        say(f"{events}: event files of {copy_events(Workdir(workdir_path), events)} trials")
 
 
 def _run_study(config_path: Path, data_folder: str | None, workdir: Path | None, **options: Any) -> Any:

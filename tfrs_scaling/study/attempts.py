@@ -28,6 +28,11 @@ import psutil
 from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.common.files import write_json
 
+# TensorBoard reads every file with ``tfevents`` in its name, and selects no run of more than 40. An attempt has such a
+# file while it runs; that of a trial that has ended is renamed, for the study as a whole to be what is shown.
+SHOWN, KEPT = "tfevents", "kept"
+EVENT_FILES = "events.out.*"
+
 BEAT_SECONDS = 5.0
 # A worker that shows no activity for this long counts as dead. A network file system may show changes a minute late.
 LOST_SECONDS = 120.0
@@ -184,6 +189,8 @@ def publish(
     def is_kept(there: dict[str, Any] | None) -> bool:
         return there is not None and there["status"] != "failed" and is_enough(there)
 
+    for path in directory.glob(f"events.out.{SHOWN}.*"):
+        path.rename(path.with_name(path.name.replace(SHOWN, KEPT)))
     write_json(directory / "trial.json", record, durably=True)
     for path in directory.iterdir():
         _sync(path)

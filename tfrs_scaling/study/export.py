@@ -1,5 +1,6 @@
 """Event files -> the run table."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from tfrs_scaling.fit.runs.screening import with_flags
 from tfrs_scaling.input.schema import Schema
 from tfrs_scaling.input.shards import Manifest
 from tfrs_scaling.model.accounting import forward_flops, parameters, training_flops
+from tfrs_scaling.study.attempts import EVENT_FILES, KEPT, SHOWN
 from tfrs_scaling.study.search import Need, needs_of
 from tfrs_scaling.study.trials import Trial
 from tfrs_scaling.study.workdir import Workdir
@@ -117,13 +119,28 @@ def _trial_columns(trial: Trial, config: Config, data_schema: Schema) -> dict[st
     }
 
 
+def copy_events(workdir: Workdir, folder: Path) -> int:
+    """Copy each trial's event file to where TensorBoard shows it, in a folder for each trial; how many there are.
+
+    Raises:
+        OSError: the folder cannot be written.
+    """
+    copied = 0
+    for path in sorted(workdir.trials.glob(f"*/{EVENT_FILES}")):
+        place = folder / path.parent.name
+        place.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, place / path.name.replace(KEPT, SHOWN))
+        copied += 1
+    return copied
+
+
 def read_scalars(directory: Path) -> dict[str, dict[int, float]]:
     """Per tag, the value at each step, from a folder's event files.
 
     Summaries are float32; each value is read as the shortest decimal that represents it.
     """
     scalars: dict[str, dict[int, float]] = {}
-    for path in sorted(directory.glob("events.out.tfevents.*")):
+    for path in sorted(directory.glob(EVENT_FILES)):
         for event in EventFileLoader(str(path)).Load():
             for value in event.summary.value:
                 if value.HasField("tensor") and value.metadata.plugin_data.plugin_name in ("scalars", ""):

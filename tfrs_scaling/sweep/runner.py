@@ -12,7 +12,7 @@ from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.config import Config
 from tfrs_scaling.hardware import StrategyName, count_cores, on_one_gpu, usable_gpus
 from tfrs_scaling.planning.plan import PlannedTrial, by_shape
-from tfrs_scaling.study.attempts import Heartbeat, begin, publish, remove_debris
+from tfrs_scaling.study.attempts import EVENT_FILES, Heartbeat, begin, publish, remove_debris
 from tfrs_scaling.study.search import Need, Record
 from tfrs_scaling.study.trials import traces_once
 from tfrs_scaling.study.workdir import Workdir, libraries, machine
@@ -192,7 +192,7 @@ class Runner:
             if error.errno not in (errno.ENOSPC, errno.EDQUOT):
                 raise
             # Its own measurements may have filled the disk; without them there is room for a record of the failure.
-            for path in directory.glob("events.out.tfevents.*"):
+            for path in directory.glob(EVENT_FILES):
                 path.unlink()
             reason = f"{error.strerror} in {self._workdir.root}"
             failed = record | {"status": "failed", "reason": reason, OBJECTIVE: None}

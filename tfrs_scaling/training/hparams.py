@@ -13,9 +13,9 @@ from tfrs_scaling.study.trials import Trial, all_trials
 
 METRICS = {  # the tab shows the first five by default
     "test/ne": "test NE",
-    "validation/ne": "validation NE",
     "shape/parameters": "parameters",
     "shape/training_flops": "training FLOPs per example",
+    "validation/ne": "validation NE",
     "test/auc": "test AUC",
     "test/calibration": "test calibration",
     "time/examples_per_second": "examples per second",
@@ -25,18 +25,21 @@ METRICS = {  # the tab shows the first five by default
 def hyperparameters(trial: Trial, config: Config) -> dict[str, str | float | int]:
     """A trial's place in the grid."""
     return {
-        "architecture": trial.architecture_in(config),
         "scheme": trial.scheme,
         "multiplier": float(trial.multiplier),
-        "embedding_dim": trial.embedding_dim(config),
-        "epochs": trial.epochs,
         "learning_rate": trial.learning_rate,
+        "embedding_dim": trial.embedding_dim(config),
+        "architecture": trial.architecture_in(config),
+        "epochs": trial.epochs,
         "seed": trial.seed,
     }
 
 
 def write_layout(root: Path, config: Config) -> None:
     """Tell TensorBoard which columns to show; replaces what an earlier call wrote.
+
+    Columns of which all trials have the same value are left out, and so is the seed: the rows that stay are shapes, the
+    mean of seeds (``report.tensorboard``).
 
     Written without TensorFlow, which would start devices in a process that only waits for trials.
     """
@@ -45,10 +48,12 @@ def write_layout(root: Path, config: Config) -> None:
     points = [hyperparameters(trial, config) for trial in all_trials(config)]
     if config.training.learning_rates == "auto":
         points += [{**points[0], "learning_rate": rate} for rate in RATES]
+    values = {name: sorted({point[name] for point in points}) for name in points[0] if name != "seed"}
     summary = hparams_config_pb(
         hparams=[
-            api.HParam(name, api.Discrete(sorted({point[name] for point in points})), name.replace("_", " "))
-            for name in points[0]
+            api.HParam(name, api.Discrete(domain), name.replace("_", " "))
+            for name, domain in values.items()
+            if len(domain) > 1
         ],
         metrics=[api.Metric(tag, display_name=name) for tag, name in METRICS.items()],
     )

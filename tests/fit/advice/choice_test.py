@@ -69,6 +69,20 @@ class ChooseTest(tf.test.TestCase):
         assert choice.answer is not None
         self.assertIs(choice.answer.use, cheap)
 
+    def test_no_law_is_followed_beyond_a_shape_that_adds_nothing_to_a_smaller_one(self) -> None:
+        four, sixteen = (
+            dataclasses.replace(use("V", ne, seed=seed, cost=cost), multiplier=cost)
+            for seed, ne, cost in ((1, 0.79, 4.0), (2, 0.7898, 16.0))
+        )
+        beyond = dataclasses.replace(use("V", 0.775, seed=3, cost=64, how="law of parameters"), multiplier=64.0)
+        answer = choose([four, sixteen, beyond], BASELINE).answer
+        assert answer is not None
+        self.assertIs(answer.use, four)
+        better = dataclasses.replace(sixteen, ne=0.78, draws=sixteen.draws - 0.0098)
+        answer = choose([four, better, beyond], BASELINE).answer
+        assert answer is not None
+        self.assertIs(answer.use, beyond)
+
     def test_where_only_smaller_shapes_on_more_data_win_the_cheapest_of_them_is_the_answer(self) -> None:
         small = dataclasses.replace(use("Md", 0.77, cost=0.5, how="law of data"), measured=use("M", 0.801, cost=0.25))
         answer = choose([small, use("V", 0.8001)], BASELINE).answer

@@ -15,6 +15,8 @@ import pandas as pd
 import tensorflow as tf
 from tensorboard.plugin_util import markdown_to_safe_html
 from tensorboard.plugins.custom_scalar import layout_pb2
+from tensorboard.plugins.hparams.metadata import SESSION_START_INFO_TAG
+from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 
 from tests.helpers.planted import LADDER, MULTIPLIERS, planted_ne, planted_study
 from tfrs_scaling.fit.advice.budget import BUDGETS
@@ -24,6 +26,9 @@ from tfrs_scaling.fit.report.tensorboard import curves, layout, write_tensorboar
 from tfrs_scaling.fit.report.tensorboard_texts import tensorboard_texts
 from tfrs_scaling.fit.report.view import StudyView, study_view
 from tfrs_scaling.fit.study import fit_study
+from tfrs_scaling.training.hparams import METRICS
+
+ONCE = {*METRICS, SESSION_START_INFO_TAG}  # what a shape has besides its line
 
 EVIL = (
     """<script>alert(1)</script> **bold** | `code` _it_ [a](http://b) ![i](j) &amp; # 1. \\ "q" 'n' ~~~ 🎯\n> quote"""
@@ -91,7 +96,7 @@ def written(view: StudyView, folder: Path) -> Written:
     write_tensorboard(view, folder)
     found: Written = {}
     for run, value, step, content in summaries(folder):
-        found.setdefault(run, {}).setdefault(value.tag, {})[step] = content.item()
+        found.setdefault(run, {}).setdefault(value.tag, {})[step] = content.item() if content.size == 1 else content
     return found
 
 
@@ -109,11 +114,12 @@ class BoardTest(tf.test.TestCase):
 
     def test_lines_frontiers_and_laws_are_those_planted(self) -> None:
         found = self.found
-        self.assertEqual(set(found), {".", "1", "D", "V", "M", "1_16", "1_4", "4", "16"})
-        for run, multiplier in zip(("1_16", "1_4", "4", "16"), MULTIPLIERS, strict=True):
-            self.assertEqual(set(found[run]), {"ne/V", "ne/M"})
+        names = ("1_16", "1_4", "4", "16")
+        shapes = {f"{scheme}-{name}" for scheme in "VM" for name in names} | {"D-1"}
+        self.assertEqual(set(found), {".", "D", "V", "M"} | shapes)
+        for name, multiplier in zip(names, MULTIPLIERS, strict=True):
             for scheme in "VM":
-                line = found[run][f"ne/{scheme}"]
+                line = found[f"{scheme}-{name}"][f"ne/{scheme}"]
                 self.assertEqual(tuple(line), LADDER)
                 self.assertAllClose(list(line.values()), [planted_ne(scheme, multiplier, x) for x in LADDER], atol=1e-4)
         for scheme in "VM":  # the largest is best at every size
@@ -126,9 +132,21 @@ class BoardTest(tf.test.TestCase):
             low, high = (list(found[scheme][f"law/{scheme}/{end}"].values()) for end in ("low", "high"))
             self.assertTrue(all(a <= b <= c for a, b, c in zip(low, law.values(), high, strict=True)))
 
+    def test_a_row_of_hparams_for_each_shape(self) -> None:
+        rows = study().chosen
+        top = rows[rows["examples"] == LADDER[-1]]
+        own = top[(top["scheme"] == "V") & (top["multiplier"] == 4)]
+        for tag, column in (("test/ne", "test_ne"), ("shape/parameters", "params_total"), ("test/auc", "test_auc")):
+            self.assertAllClose(self.found["V-4"][tag][0], own[column].mean(), rtol=1e-6)
+        written = {value.tag: value for run, value, _, _ in summaries(self.folder) if run == "V-4"}
+        told = HParamsPluginData.FromString(written[SESSION_START_INFO_TAG].metadata.plugin_data.content)
+        place = told.session_start_info.hparams
+        self.assertEqual((place["scheme"].string_value, place["multiplier"].number_value), ("V", 4))
+        self.assertContainsSubset(set(METRICS), set(written))
+
     def test_layout_shows_every_line_and_law(self) -> None:
         (serialized,) = self.found["."]["custom_scalars__config__"].values()
-        one = {tag for run, tags in self.found.items() for tag in tags if run != "."}
+        one = {tag for run, tags in self.found.items() for tag in tags if run != "." and tag not in ONCE}
         two = {tag for _, tag in curves(with_another_architecture())}
         self.assertEqual(two, {f"{architecture}/{tag}" for tag in one for architecture in ("cross", "dot")})
         for shown_layout, tags, architectures in (
@@ -148,7 +166,7 @@ class BoardTest(tf.test.TestCase):
         shutil.copytree(self.folder, folder)
         found = written(without("V"), folder)
         self.assertNotIn("V", found)
-        self.assertEqual(set(found["1"]), {"ne/D", "ne/M"})
+        self.assertEqual({tag for tag in found["D-1"] if tag not in ONCE}, {"ne/D", "ne/M"})
 
     def test_nothing_measured(self) -> None:
         failed = (

@@ -16,6 +16,7 @@ from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.common.files import write_json
 from tfrs_scaling.study import attempts
 from tfrs_scaling.study.attempts import (
+    EVENT_FILES,
     Attempt,
     Heartbeat,
     Process,
@@ -58,6 +59,14 @@ class AttemptsTest(tf.test.TestCase):
         self.assertEqual(publish(slow, self.trial, OK | {"by": "slow"}), OK | {"by": "quick"})
         self.assertEqual(self.counts(), (OK | {"by": "quick"}, "quick"))
         self.assertEqual(list(self.running.iterdir()), [])
+
+    def test_tensorboard_looks_for_the_events_of_running_attempts_alone(self) -> None:
+        directory = self.attempt("a")
+        (directory / "events.out.tfevents.1.host.v2").write_text("events")
+        publish(directory, self.trial, OK)
+        (kept,) = self.trial.glob(EVENT_FILES)
+        self.assertEqual(kept.read_text(), "events")
+        self.assertNotIn("tfevents", kept.name)
 
     def test_failure_gives_way_and_never_takes_the_place_of_a_success(self) -> None:
         publish(self.attempt("a"), self.trial, FAILED)

@@ -12,7 +12,7 @@ from tfrs_scaling.config import Config
 from tfrs_scaling.fit.runs.run_table import read_runs, write_runs
 from tfrs_scaling.fit.runs.screening import selected_learning_rate
 from tfrs_scaling.study.attempts import begin, publish
-from tfrs_scaling.study.export import MEASURED, export, read_scalars
+from tfrs_scaling.study.export import MEASURED, copy_events, export, read_scalars
 from tfrs_scaling.study.trials import all_trials
 from tfrs_scaling.study.workdir import Workdir
 
@@ -146,6 +146,15 @@ class ExportTest(tf.test.TestCase):
         self.finished("D-1-lr0.04-seed0", ladder=(256, 512))
         with self.assertRaisesRegex(InputError, "D-1-lr0.04-seed0: no summary 'test/ne' at 1024 examples"):
             export(self.config, self.data.manifest, self.workdir)
+
+    def test_events_of_trials_are_copied_to_where_tensorboard_finds_them(self) -> None:
+        self.finished("D-1-lr0.04-seed0")
+        for path in (self.workdir.trials / "D-1-lr0.04-seed0").glob("events.out.tfevents.*"):
+            path.rename(path.with_name(path.name.replace("tfevents", "kept")))
+        folder = self.workdir.root / "copies"
+        self.assertEqual(copy_events(self.workdir, folder), 1)
+        (copy,) = folder.rglob("*tfevents*")
+        self.assertEqual(read_scalars(copy.parent), read_scalars(self.workdir.trials / copy.parent.name))
 
     def test_scalars_are_read_from_every_event_file(self) -> None:
         directory = self.workdir.root / "events"

@@ -18,6 +18,7 @@ from tfrs_scaling.cli.main import main
 from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.fit.runs.run_table import TIMING_COLUMNS
 from tfrs_scaling.hardware import Worker
+from tfrs_scaling.study.attempts import EVENT_FILES
 from tfrs_scaling.study.export import MEASURED, export
 from tfrs_scaling.study.trials import all_trials
 from tfrs_scaling.study.workdir import Workdir
@@ -103,7 +104,7 @@ class MultiWorkerTest(tf.test.TestCase):
         join_as_worker(self.config, str(self.root / "data"), shared, Worker(1, 2), print)
 
     def only_the_chief_wrote(self, workdir: Workdir) -> None:
-        events = [path.parent.name for path in workdir.trials.rglob("*tfevents*")]
+        events = [path.parent.name for path in workdir.trials.rglob(EVENT_FILES)]
         self.assertCountEqual(events, [trial.trial_id for trial in all_trials(self.config)])
 
     def test_lost_worker_is_the_reason_of_a_failure_and_a_lone_device_s_error_stays_its_own(self) -> None:

@@ -11,8 +11,8 @@ from click.testing import CliRunner
 
 from tests.helpers.levers import LADDER, Scenario, savings_fits
 from tfrs_scaling.cli.main import main
+from tfrs_scaling.fit.advice.study_comparison import FinishedStudy, compare_studies
 from tfrs_scaling.fit.runs.run_table import write_runs
-from tfrs_scaling.fit.study_comparison import FinishedStudy, compare_studies
 
 SCENARIO = Scenario("params=4x", {"V": 30.0}, None, seeds=3, multipliers=(1 / 4, 4.0))
 ABOUT = {"config": {"study": "a", "sweep": {"V": ["4"]}}, "data_hash": "da7a", "machine": "x86_64 2 cores Linux"}
