@@ -18,7 +18,7 @@ from tfrs_scaling.fit.report.figures.decision import decision_figure, verdict_wo
 from tfrs_scaling.fit.report.tables.columns import DOUBTFUL
 from tfrs_scaling.fit.report.view import StudyView
 
-_MOST_SHOWN = 8  # options
+_MOST_SHOWN = 7  # options
 _AXES = {  # by resource of the budget: the cost of an option on the x axis of its figure, and its name
     "params": ("params", "parameters"),
     "hours": ("hours", "time of training"),
@@ -56,6 +56,7 @@ class Decision:
         budget: The budget as typed.
         title: The budget in words.
         answer: One sentence.
+        until: What can be done now, where there are too few rows for that; else empty.
         numbers: Three of them.
         confidence: A word.
         because: What it rests on.
@@ -71,6 +72,7 @@ class Decision:
     budget: str
     title: str
     answer: str
+    until: str
     numbers: tuple[Number, ...]
     confidence: str
     because: str
@@ -98,6 +100,7 @@ def _decision(view: StudyView, number: int, budget: str, advice: Advice) -> Deci
         budget=budget,
         title=BUDGETS[budget],
         answer=advice.answer,
+        until="" if advice.rows is None else advice.decision[1],
         numbers=_numbers(advice, view),
         confidence=confidence,
         because=capitalized(because.removesuffix(".")),

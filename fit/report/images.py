@@ -1,4 +1,4 @@
-"""The figures of the report as files, for papers, drawn by a headless browser (the extra ``images``)."""
+"""The report and its figures as files, for papers, drawn by a headless browser (the extra ``images``)."""
 
 import base64
 import importlib
@@ -26,6 +26,7 @@ from tfrs_scaling.fit.study import StudyFits
 Format = Literal["png", "svg"]
 
 WIDTH = 640  # pixels of the page; a png has three times as many
+_PRINT_WIDTH = 860  # of the page when it is printed
 _SCALE = 3
 _PATIENCE = 120.0  # seconds until every figure must be drawn
 _BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
@@ -72,6 +73,24 @@ def write_images(
         return [_write(browser, element, place / f"{element}.{suffix}") for element in figures]
 
 
+def write_pdf(report: str | os.PathLike[str], path: str | os.PathLike[str]) -> None:
+    """Print a report: the decision on the first page, the figures in sight, no tables.
+
+    Args:
+        report: The HTML file that ``write_report`` wrote.
+        path: The PDF file to write.
+
+    Raises:
+        InputError: selenium, a Chromium or its driver is missing.
+        OSError: the file cannot be written.
+    """
+    with headless_browser() as browser:
+        _open(browser, Path(report).resolve(), width=_PRINT_WIDTH, scale=1)
+        # Headers and footers would hold the time of printing.
+        printed = browser.execute_cdp_cmd("Page.printToPDF", {"printBackground": True, "preferCSSPageSize": True})
+    Path(path).write_bytes(base64.b64decode(printed["data"]))
+
+
 @contextmanager
 def headless_browser(capabilities: Mapping[str, Any] | None = None) -> Iterator[Any]:
     """A headless Chromium driven by selenium.
@@ -83,13 +102,13 @@ def headless_browser(capabilities: Mapping[str, Any] | None = None) -> Iterator[
         InputError: one of them is missing, and the message says how to get it; or the browser does not start.
     """
     if importlib.util.find_spec("selenium") is None:
-        raise InputError("png and svg need selenium: pip install 'tfrs_scaling[images]'")
+        raise InputError("png, svg and pdf need selenium: pip install 'tfrs_scaling[images]'")
     chromium = next(filter(None, map(shutil.which, _BROWSERS)), None)
     driver = shutil.which("chromedriver")
     missing = [name for name, found in (("chromium", chromium), ("chromedriver", driver)) if not found]
     if missing:
         raise InputError(
-            f"png and svg need a headless browser, and {' and '.join(missing)} is not on the PATH; on Debian: apt "
+            f"png, svg and pdf need a headless browser, and {' and '.join(missing)} is not on the PATH; on Debian: apt "
             "install chromium chromium-driver"
         )
     webdriver: Any = importlib.import_module("selenium.webdriver")
@@ -114,17 +133,17 @@ def headless_browser(capabilities: Mapping[str, Any] | None = None) -> Iterator[
             if tried.returncode
             else (error.msg or "").partition(". Examine")[0]
         )
-        raise InputError(f"png and svg need a headless browser, and {chromium} does not start: {reason}") from None
+        raise InputError(f"png, svg and pdf need a headless browser, and {chromium} does not start: {reason}") from None
     try:
         yield browser
     finally:
         browser.quit()
 
 
-def _open(browser: Any, page: Path) -> None:
+def _open(browser: Any, page: Path, width: int = WIDTH, scale: int = _SCALE) -> None:
     browser.execute_cdp_cmd(
         "Emulation.setDeviceMetricsOverride",
-        {"width": WIDTH, "height": 900, "deviceScaleFactor": _SCALE, "mobile": False},
+        {"width": width, "height": 900, "deviceScaleFactor": scale, "mobile": False},
     )
     light = {"name": "prefers-color-scheme", "value": "light"}
     browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [light]})

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from tfrs_scaling.common.words import human
+from tfrs_scaling.common.words import UNKNOWN, human
 from tfrs_scaling.fit.advice.advice import Advice
 from tfrs_scaling.fit.advice.advise import COSTS, advise
 from tfrs_scaling.fit.advice.budget import BUDGETS
@@ -218,6 +218,8 @@ def _flat(content: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]
 
 
 def _setting(value: Any) -> str:
+    if value is None:
+        return UNKNOWN
     if isinstance(value, float):
         return f"{value:.6g}"
     return f"{value:,}" if isinstance(value, int) and value > 9999 else str(value)

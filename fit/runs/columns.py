@@ -55,8 +55,8 @@ RUN_COLUMNS: dict[str, Column] = {
     "compute": Column("float64", "flops_train x examples x epochs", "flops_train gives it, and it gives flops_train"),
     "test_ne": Column("float64", "normalized entropy on the test split; or give test_log_loss and base_ctr", ""),
     "test_log_loss": Column("float64", "log loss on the test split, nats per example", _PROVENANCE),
-    "test_auc": Column("float64", "AUC on the test split", _PROVENANCE),
-    "test_calibration": Column("float64", "mean prediction / mean label on the test split", _PROVENANCE),
+    "test_auc": Column("float64", "AUC on the test split", "no AUC beside NE"),
+    "test_calibration": Column("float64", "mean prediction / mean label on the test split", "no calibration beside NE"),
     "validation_ne": Column("float64", "NE on the validation split", "rates are selected by test_ne, which flatters"),
     # Of the rows since the rung before, as they were trained on.
     "train_ne": Column("float64", "NE of the training rows, before learning from them", "no training against test"),

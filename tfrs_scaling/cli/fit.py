@@ -1,7 +1,7 @@
 """The commands that need no training: fit laws, and write the report of what was measured, here or elsewhere."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import click
 
@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from tfrs_scaling.fit.study import StudyFits
+
+Format = Literal["html", "pdf", "png", "svg"]
 
 
 @click.command()
@@ -68,16 +70,14 @@ def fit(table: Path, at: tuple[float, ...], level: float | None, out: Path | Non
 @click.option(
     "--format",
     "suffix",
-    type=click.Choice(["html", "png", "svg"]),
+    type=click.Choice(get_args(Format)),
     default="html",
     show_default=True,
-    help="png and svg: every figure to WORKDIR/figures, by a headless Chromium.",
+    help="By a headless Chromium: png and svg, every figure to WORKDIR/figures; pdf, also report.pdf.",
 )
 @located_errors
-def report(
-    workdir_path: Path | None, runs: Path | None, out: Path | None, suffix: Literal["html", "png", "svg"]
-) -> None:
-    """Write report.html and its tables: of a study's folder, or of a run table. Or the figures as images.
+def report(workdir_path: Path | None, runs: Path | None, out: Path | None, suffix: Format) -> None:
+    """Write report.html and its tables: of a study's folder, or of a run table. Or print it, or the figures as images.
 
     A run table needs the columns scheme, multiplier, examples and test_ne; fit/README.md lists those that
     add sections to the report.
@@ -93,9 +93,11 @@ def report(
     from tfrs_scaling.study.workdir import Workdir
 
     workdir = Workdir(workdir_path)
-    if suffix == "html":
+    if suffix in ("html", "pdf"):
         report_of_study(workdir)
-    else:
+    if suffix == "pdf":
+        _pdf(workdir.report)
+    elif suffix != "html":
         _images(*_fitted(workdir), workdir.root / "figures", workdir.read_study(), suffix)
 
 
@@ -116,16 +118,18 @@ def report_of_study(workdir: Any) -> None:
     say(f"report: {workdir.report}")
 
 
-def _report_of_runs(path: Path, folder: Path, suffix: Literal["html", "png", "svg"]) -> None:
+def _report_of_runs(path: Path, folder: Path, suffix: Format) -> None:
     """Write the report of a run table, and its fits."""
     from tfrs_scaling.fit.report.report import write_report
 
     folder.mkdir(parents=True, exist_ok=True)
     runs, study = _fitted_table(path, folder / "fits.json")
-    if suffix == "html":
+    if suffix in ("html", "pdf"):
         write_report(runs, study, folder / "report.html", about=_about(path))
         say(f"report: {folder / 'report.html'}")
-    else:
+    if suffix == "pdf":
+        _pdf(folder / "report.html")
+    elif suffix != "html":
         _images(runs, study, folder / "figures", _about(path), suffix)
 
 
@@ -155,6 +159,14 @@ def _about(path: Path) -> dict[str, Any]:
 
     workdir = Workdir(path.parent)
     return workdir.read_study() if _is_of_study(path) and workdir.study.exists() else {}
+
+
+def _pdf(report_path: Path) -> None:
+    from tfrs_scaling.fit.report.images import write_pdf
+
+    path = report_path.with_suffix(".pdf")
+    write_pdf(report_path, path)
+    say(f"print: {path}")
 
 
 def _images(

@@ -47,10 +47,9 @@ def blank_figure(x_label: str, y_label: str, tooltips: list[tuple[str, str]], **
     """
     tools = [HoverTool(tooltips=tooltips, renderers=[]), BoxZoomTool(), PanTool(), ResetTool(), SaveTool()]
     plot = figure(
-        sizing_mode="stretch_width", min_width=240, tools=tools, toolbar_location="above", output_backend="canvas",
+        sizing_mode="stretch_width", min_width=240, tools=tools, toolbar_location="right", output_backend="canvas",
         x_axis_label=x_label, y_axis_label=y_label, **options,
     )  # fmt: skip
-    plot.toolbar_inner = True
     plot.toolbar.logo = None
     plot.toolbar.active_drag = None  # a finger that scrolls the page must not drag the plot
     plot.toolbar.autohide = True

@@ -45,7 +45,7 @@ def decision_figure(options: Sequence[Option], baseline: Use, answer: Option | N
         _option(plot, at, option, places[at], baseline, option is answer)
     here = add(plot, Scatter(marker="square", size=11), {"x": [1.0], "y": [0.0]})
     tint(here.glyph, fill_color=INK, line_color=INK)
-    word = add(plot, Text(text="text", text_font_size="13px", x_offset=-8, y_offset=18, text_align="right"),
+    word = add(plot, Text(text="text", text_font_size="13px", y_offset=22, text_align="center"),
                {"x": [1.0], "y": [0.0], "text": ["now"]})  # fmt: skip
     tint(word.glyph, text_color=INK)
     seen = [0.0, *(end for option in options for end in (option.gain, option.low, option.high) if math.isfinite(end))]

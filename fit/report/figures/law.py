@@ -96,4 +96,6 @@ def _columns(rows: pd.DataFrame, x: str) -> dict[str, Any]:
 
 
 def _same_range(plot: Any, frontier: pd.DataFrame, x: str) -> None:
+    """The two figures stand one below the other."""
+    plot.min_border_left = 80
     log_range(plot, 0.8 * float(frontier[x].min()), 1.25 * float(frontier[x].max()))

@@ -110,7 +110,7 @@ def add_points(
         plot,
         {
             "x": rows[x].astype("float64").to_list(),
-            "ne": rows["test_ne"].to_list(),
+            "ne": short(rows["test_ne"]),
             "fill_alpha": np.where(out, 0.0, 0.85).tolist(),
             "trial": rows["trial_id"].to_list(),
             "key": rows["key" if "key" in rows else "trial_id"].to_list(),
@@ -249,7 +249,7 @@ def finish(
         tint(name, text_color=MUTED)
         plot.add_layout(name)
     plot.y_range = DataRange1d(renderers=shown, only_visible=True, range_padding=0.15)
-    legend_below(plot, items, 300 if wide else height, wide=wide)
+    legend_below(plot, items, 285 if wide else height, wide=wide)
     return plot
 
 

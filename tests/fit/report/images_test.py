@@ -1,5 +1,6 @@
 """Tests of the figures as files: as many as there are, whole, and the same for the same study."""
 
+import re
 import shutil
 import struct
 import tempfile
@@ -13,7 +14,8 @@ import tensorflow as tf
 from tests.helpers.planted import planted_study
 from tests.helpers.planted_answers import answers, study_fits
 from tfrs_scaling.common.errors import InputError
-from tfrs_scaling.fit.report.images import headless_browser, write_images
+from tfrs_scaling.fit.report.images import headless_browser, write_images, write_pdf
+from tfrs_scaling.fit.report.report import write_report
 from tfrs_scaling.fit.study import fit_study
 
 
@@ -47,6 +49,17 @@ class ImagesTest(tf.test.TestCase):
         texts = [node.text for node in ElementTree.fromstring(drawing).iter() if node.tag.endswith("text")]  # noqa: S314
         self.assertContainsSubset({"training examples", "1/4×", "frontier"}, set(texts))
         self.assertEqual([path.read_text() for path in self.images("svg")], [path.read_text() for path in files["svg"]])
+
+    def test_a_printed_report_has_few_pages_with_drawings(self) -> None:
+        folder = Path(self.get_temp_dir())
+        write_report(self.runs, self.fits, folder / "report.html")
+        try:
+            write_pdf(folder / "report.html", folder / "report.pdf")
+        except InputError as error:
+            self.skipTest(str(error))
+        content = (folder / "report.pdf").read_bytes()
+        self.assertStartsWith(content, b"%PDF-")
+        self.assertBetween(len(re.findall(rb"/Type /Page\b", content)), 1, 6)
 
     def test_what_is_missing_is_said(self) -> None:
         nothing = mock.patch.object(shutil, "which", return_value=None)

@@ -3,13 +3,17 @@
 import csv
 import functools
 import html
+import importlib.util
 import io
 import json
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
 import time
+import unittest
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -307,6 +311,90 @@ class BrowserTest(browser.PageTestCase):
         mark = self.script(MARK, "lever-ne-data", "target-V")
         self.assertEqual(mark["marker"], ["triangle"])
         self.assertIn("out of reach: floor", self.script("return document.getElementById('levers-now').textContent"))
+
+    def test_nothing_stands_in_the_way_of_assistive_technology(self) -> None:
+        if importlib.util.find_spec("axe_core_python") is None:
+            self.skipTest("axe-core is not installed: pip install 'tfrs_scaling[test]'")
+        axe = (resources.files("axe_core_python") / "axe.min.js").read_text(encoding="utf-8")
+        for width, scheme in ((1400, "light"), (390, "dark")):
+            self.open(width, scheme)
+            self.script("document.querySelectorAll('details').forEach((each) => { each.open = true })")
+            self.script(axe)
+            self.driver.set_script_timeout(120)
+            found = self.driver.execute_async_script("axe.run(document, {}).then(arguments[0])")
+            problems = {each["id"]: [node["html"][:200] for node in each["nodes"][:3]] for each in found["violations"]}
+            self.assertEqual(problems, {}, (width, scheme))
+            self.assertGreater(len(found["passes"]), 30)
+
+    def test_the_first_screen_holds_the_decision_and_the_page_is_short(self) -> None:
+        self.open(1400, "light")
+        within = self.script("return document.querySelector('.decision .picture').getBoundingClientRect().bottom")
+        self.assertLess(within, 900)
+        self.assertEmpty(self.script("return [...document.querySelectorAll('details[open]')].map((each) => each.id)"))
+        self.script("window.scrollTo({top: 3000, behavior: 'instant'})")
+        self.assertEqual(self.script("return document.querySelector('nav').getBoundingClientRect().top"), 0)
+        self.assertLess(self.script("return document.body.scrollHeight"), 8000)
+
+    def test_a_budget_and_a_view_are_chosen_by_keyboard(self) -> None:
+        self.open(1400, "light")
+        shown = "return [...document.querySelectorAll('.decision')].map((each) => !each.hidden)"
+        self.assertEqual(self.script(shown), [True, False, False])
+        self.script("document.querySelectorAll('#answer [data-shows]')[1].focus()")
+        for kind in ("rawKeyDown", "char", "keyUp"):
+            event = {"type": kind, "key": "Enter", "code": "Enter", "text": "\r", "windowsVirtualKeyCode": 13}
+            self.driver.execute_cdp_cmd("Input.dispatchKeyEvent", event)
+        self.assertEqual(self.script(shown), [False, True, False])
+        self.wait_until("document.body.dataset.drawn === 'true' && roots.has('figure-decision-1')")
+
+    def test_a_table_is_sorted_by_its_numbers(self) -> None:
+        self.open(1400, "light")
+        column = (
+            "return [...document.querySelectorAll('#table-quality tbody tr')].map((row) => row.cells[5].textContent)"
+        )
+        heads = "document.querySelectorAll('#table-quality thead th')"
+        rows = [row["ne"] for row in csv.DictReader((self.path.parent / "tables" / "quality.csv").open())]
+        wanted = sorted(rows, key=float)
+        for direction in ("ascending", "descending"):
+            self.script(f"{heads}[5].querySelector('button').click()")
+            self.assertEqual(self.script(f"return {heads}[5].getAttribute('aria-sort')"), direction)
+            shown = [float(text) for text in self.script(column)]
+            self.assertAllClose(shown, [float(ne) for ne in wanted], atol=6e-5)
+            wanted.reverse()
+
+    def test_hiding_a_line_fits_the_axis_to_the_others(self) -> None:
+        self.open(1400, "light")
+        ends = "const {start, end} = roots.get('figure-V-data').y_range; return [start, end]"
+        before = self.script(ends)
+        self.script(
+            "const plot = roots.get('figure-V-data')\n"
+            "const item = plot.below.find((m) => m.type === 'Legend').items[0]\n"  # the smallest, and worst
+            "for (const each of item.renderers) each.visible = false"
+        )
+        time.sleep(0.5)
+        after = self.script(ends)
+        self.assertLess(after[1], before[1])
+
+    def test_print_straight_from_load_has_the_decision_first_and_every_figure(self) -> None:
+        chromium = shutil.which("chromium")
+        if chromium is None:
+            raise unittest.SkipTest("no chromium on the PATH")
+        pdf = Path(self.get_temp_dir()) / "report.pdf"
+        options = ["--headless=new", "--no-sandbox", "--disable-gpu", "--no-pdf-header-footer"]
+        subprocess.run(
+            [chromium, *options, f"--print-to-pdf={pdf}", self.path.as_uri()],
+            check=True, capture_output=True, timeout=120,
+        )  # fmt: skip
+        self.assertBetween(len(re.findall(rb"/Type /Page\b", pdf.read_bytes())), 2, 6)
+        self.open(703, "light")  # the width between the margins of A4
+        self.script("dispatchEvent(new Event('beforeprint'))")
+        self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+        self.addCleanup(self.driver.execute_cdp_cmd, "Emulation.setEmulatedMedia", {"media": ""})
+        bottom = self.script("return document.getElementById('answer').getBoundingClientRect().bottom + scrollY")
+        self.assertLess(bottom, 1040)  # its height
+        tall = "return [...document.querySelectorAll('figure')].map((each) => each.getBoundingClientRect().height)"
+        self.assertLess(max(self.script(tall)), 1040)
+        empty = "[...document.querySelectorAll('figure')].filter((each) => !each.querySelector('.on-paper')).length"
+        self.assertEqual(self.script(f"return {empty}"), 0)
 
     def test_a_table_is_downloaded_as_the_file_beside_the_report(self) -> None:
         self.open(1400, "light")

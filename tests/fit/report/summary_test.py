@@ -104,6 +104,11 @@ class SummaryTest(tf.test.TestCase):
         self.assertEqual(counts, [[("1", "32")], [("1", "32")], [("16", "16")], []])
         self.assertIn("no measured baseline", words[-1])
 
+    def test_a_single_learning_rate_is_a_caution(self) -> None:
+        runs = planted_study(schemes="V").query("learning_rate == 0.02")
+        words = " ".join(cautions(study_view(runs, fit_study(runs))))
+        self.assertIn("One learning rate was tried", words)
+
     def test_a_baseline_worse_than_guessing_is_a_caution(self) -> None:
         runs = planted_study(noise=0.0).assign(test_calibration=0.75)
         runs.loc[runs["examples"] == LADDER[-1], "test_ne"] += 1.01 - planted_ne("D", 1, LADDER[-1])

@@ -46,6 +46,16 @@ class WorkdirTest(tf.test.TestCase):
             self.workdir.claim(config, data)
         self.assertEqual(self.workdir.reopened(), (config, data.manifest))
 
+    def test_what_a_report_says_of_the_study(self) -> None:
+        config = tiny_config(V=["1/2"])
+        data = tiny_data(config, self.root / "data")
+        with self.workdir.locked():
+            self.workdir.claim(config, data)
+        study = self.workdir.read_study()
+        self.assertRegex(study["date"], r"^\d{4}-\d\d-\d\d$")
+        self.assertStartsWith(study["command"], "tfrs-scaling study ")
+        self.assertIn(str(self.workdir.config), study["command"])
+
     def test_no_study_is_an_error(self) -> None:
         with self.assertRaisesRegex(InputError, "no sweep was started"):
             self.workdir.read_study()

@@ -102,7 +102,7 @@ class StudyFiguresTest(tf.test.TestCase):
             (x, ne) for r in drawn for x, ne in zip(r.data_source.data["x"], r.data_source.data["ne"], strict=True)
         )
         measured = points(usable_runs(self.runs), "dot", "V")
-        self.assertEqual(shown, sorted(zip(measured["data"], measured["test_ne"], strict=True)))
+        self.assertAllClose(shown, sorted(zip(measured["data"], measured["test_ne"], strict=True)), rtol=1e-6)
         self.assertLen(plot.select_one(HoverTool).renderers, 5)
         largest = drawn[-1].data_source.data
         fit = line_of(self.fits, "V", "data", "16")
