@@ -69,13 +69,14 @@ Planned = Annotated[float, pydantic.Field(gt=0, le=1e12)]
 
 @dataclass(frozen=True, config=STATE)
 class Data:
-    """What study.json says about the data, as ``input.shards.describe`` makes it."""
+    """What study.json says about the data: ``input.manifest.describe``, and ``own_rows_from``."""
 
     rows: dict[str, Number]
     base_ctr: dict[str, float]
     bayes_ne: float | None
     bayes_ne_standard_error: float | None
     description: str
+    own_rows_from: float | None = None
 
 
 @dataclass(frozen=True, config=STATE)
@@ -85,6 +86,8 @@ class Study:
     Attributes:
         name: the study's.
         config: the configuration, as ``Config.to_dict`` writes it.
+        date: when it was started, YYYY-MM-DD.
+        command: what runs it again.
         code_version, libraries, machine: those that started it; each trial records its own.
     """
 
@@ -97,6 +100,8 @@ class Study:
     code_version: str
     libraries: str
     machine: str
+    date: str = ""
+    command: str = ""
 
     def __post_init__(self) -> None:
         sweep = self.config.get("sweep")
