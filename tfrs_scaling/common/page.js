@@ -8,7 +8,8 @@ const shades = (tags) => (tags ?? []).map((tag) => String(tag).split("|")).filte
 function unpacked(node) {
   if (node === null || typeof node !== "object") return node
   if (Array.isArray(node)) return node.map(unpacked)
-  if (node.$texts) return node.$texts.map((place) => content.texts[place])
+  if (node.$texts !== undefined) return content.columns[node.$texts].map((place) => content.texts[place])
+  if (node.$numbers !== undefined) return [...content.columns[node.$numbers]]
   const made = {}
   for (const key of Object.keys(node)) made[key] = unpacked(node[key])
   for (const parts of shades(made.attributes?.tags)) made.attributes[parts[0]] = parts[shade()]

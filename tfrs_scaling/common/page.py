@@ -55,30 +55,33 @@ def embedded(figures: Mapping[str, Any]) -> Markup:
     Args:
         figures: Bokeh figures by the id of the element to draw into.
     """
-    drawn, names, texts = {}, dict[str, str](), dict[str, int]()
+    drawn, names, texts, columns = {}, dict[str, str](), dict[str, int](), dict[str, int]()
     for element, each in figures.items():
         document = Document()
         with document.models.freeze():  # collect its models once
             document.add_root(each)
-        content = _packed(document.to_json(deferred=False), names, texts)
+        content = _packed(document.to_json(deferred=False), names, texts, columns)
         drawn[element] = {"document": content, "root": names[each.id]}
-    return script_safe({"figures": drawn, "texts": list(texts)})
+    return script_safe({"figures": drawn, "texts": list(texts), "columns": [json.loads(each) for each in columns]})
 
 
-def _packed(node: Any, names: dict[str, str], texts: dict[str, int]) -> Any:
-    """Bokeh numbers models by process: number them by their place on the page instead. Columns of texts, which
-    many figures share, become places in one list of texts."""
+def _packed(node: Any, names: dict[str, str], texts: dict[str, int], columns: dict[str, int]) -> Any:
+    """Bokeh numbers models by process: number them by their place on the page instead. Columns, which many figures
+    share, become places in one list of columns, and their texts places in one list of texts."""
     if isinstance(node, dict):
         return {
             key: names.setdefault(value, f"m{len(names)}")
             if key == "id" and isinstance(value, str)
-            else _packed(value, names, texts)
+            else _packed(value, names, texts, columns)
             for key, value in node.items()
         }
     if isinstance(node, list | tuple):
         if len(node) > 3 and all(isinstance(item, str) for item in node):
-            return {"$texts": [texts.setdefault(inert(item), len(texts)) for item in node]}
-        return [_packed(item, names, texts) for item in node]
+            places = [texts.setdefault(inert(item), len(texts)) for item in node]
+            return {"$texts": columns.setdefault(json.dumps(places), len(columns))}
+        if len(node) > 3 and all(type(item) in (int, float) for item in node):
+            return {"$numbers": columns.setdefault(json.dumps(node), len(columns))}
+        return [_packed(item, names, texts, columns) for item in node]
     return _inert(node)
 
 
