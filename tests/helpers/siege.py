@@ -227,7 +227,7 @@ class StudySiege:
         self._check_text(second)
 
     def state_broken(self) -> None:
-        self._kill()
+        self._kill(group=True)
         files = [path for path in self._workdir.root.rglob("*") if path.is_file() and "keras_tuner" not in path.parts]
         state = sorted(
             path for path in files if path.suffix == ".json" or "tfevents" in path.name or path.name == ".lock"
@@ -238,6 +238,16 @@ class StudySiege:
         whole = path.read_bytes()
         how = self._rng.integers(4)
         path.write_bytes([b"", whole[: len(whole) // 2], mutated(whole, self._rng), b"[" * 10_000][how])
+        try:
+            self._read_broken(path)
+        finally:
+            if path.parent.parent == self._workdir.trials:  # as the messages say
+                shutil.rmtree(path.parent, ignore_errors=True)
+                self._kept = {file: content for file, content in self._kept.items() if file.parent != path.parent}
+            elif path.exists() and path.parent == self._workdir.root:
+                path.write_bytes(whole)
+
+    def _read_broken(self, path: Path) -> None:
         for name in ("status", "export", "sweep"):
             command = self._start(name) if name == "sweep" else self._start(name, [name, str(self._workdir.root)])
             if name == "sweep":
@@ -247,11 +257,6 @@ class StudySiege:
             status = command.wait()
             assert status in (0, 1, -signal.SIGKILL), (name, path, status, command.text)
             self._check_text(command)
-        if path.parent.parent == self._workdir.trials:  # as the messages say
-            shutil.rmtree(path.parent, ignore_errors=True)
-            self._kept = {file: content for file, content in self._kept.items() if file.parent != path.parent}
-        elif path.exists() and path.parent == self._workdir.root:
-            path.write_bytes(whole)
 
     def reader_gone(self) -> None:
         self._kill()

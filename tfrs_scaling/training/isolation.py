@@ -210,7 +210,7 @@ def _last_words(log: Path) -> str:
 def _serve(connection: Connection) -> None:
     _end_with_parent()
     offer_to_be_killed(1000)
-    with contextlib.suppress(EOFError):  # the parent has closed its end
+    with contextlib.suppress(EOFError, ConnectionError):  # the parent has closed its end, or was killed
         while True:
             connection.send(_outcome(connection, *connection.recv()))
     os._exit(0)  # skip interpreter shutdown, which TensorFlow's threads can block
