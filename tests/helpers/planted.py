@@ -1,5 +1,7 @@
 """A planted study: a run table whose laws are known, for the tests of the analysis."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
@@ -38,6 +40,16 @@ def planted_study(seed: int = 0, seeds: int = 1, noise: float = NOISE, schemes: 
                         | {"trial_id": trial, "validation_ne": validation}
                     )
     return pd.DataFrame(rows, columns=list(COLUMNS)).astype(COLUMNS)
+
+
+def planted_about() -> dict[str, Any]:
+    """What the study.json of a planted study says."""
+    return {
+        "name": "planted", "config": {"study": "planted", "sweep": {"V": ["4"], "examples": [*LADDER]}},
+        "config_hash": "c0ffee", "data_hash": "da7a", "data_folder": "clicks",
+        "data": {"rows": {}, "base_ctr": {}, "bayes_ne": None, "bayes_ne_standard_error": None, "description": ""},
+        "code_version": "0.1.0", "libraries": "", "machine": "x86_64 2 cores Linux",
+    }  # fmt: skip
 
 
 def line_of(fits: StudyFits, scheme: str, x: str, line: str) -> PowerLawFit:

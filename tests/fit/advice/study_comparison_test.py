@@ -10,12 +10,13 @@ import tensorflow as tf
 from click.testing import CliRunner
 
 from tests.helpers.levers import LADDER, Scenario, savings_fits
+from tests.helpers.planted import planted_about
 from tfrs_scaling.cli.main import main
 from tfrs_scaling.fit.advice.study_comparison import FinishedStudy, compare_studies
 from tfrs_scaling.fit.runs.run_table import write_runs
 
 SCENARIO = Scenario("params=4x", {"V": 30.0}, None, seeds=3, multipliers=(1 / 4, 4.0))
-ABOUT = {"config": {"study": "a", "sweep": {"V": ["4"]}}, "data_hash": "da7a", "machine": "x86_64 2 cores Linux"}
+ABOUT = planted_about()
 
 
 def runs_of(seed: int) -> pd.DataFrame:
@@ -52,7 +53,8 @@ class StudyComparisonTest(tf.test.TestCase):
     def test_settings_answers_laws_and_what_only_one_has(self) -> None:
         runs = runs_of(3)
         other = runs[(runs["scheme"] != "O") & (runs["multiplier"] < 4)]
-        found = compare_studies(study(runs), study(other, config={"study": "a", "sweep": {"V": ["2"]}}, machine="arm"))
+        config = ABOUT["config"] | {"sweep": ABOUT["config"]["sweep"] | {"V": ["2"]}}
+        found = compare_studies(study(runs), study(other, config=config, machine="arm"))
         names = [(setting.name, setting.first, setting.second) for setting in found.settings]
         self.assertEqual(names, [("machine", ABOUT["machine"], "arm"), ("config.sweep.V", "['4']", "['2']")])
         self.assertFalse(found.has_other_data)

@@ -8,7 +8,7 @@ import tensorflow as tf
 from click.testing import CliRunner
 
 from tests.fit.curves.analysis_test import planted
-from tests.helpers.planted import planted_study
+from tests.helpers.planted import planted_about, planted_study
 from tfrs_scaling.cli.main import main
 
 REQUIRED = ["scheme", "multiplier", "examples", "test_ne"]
@@ -69,7 +69,9 @@ class FitCommandsTest(tf.test.TestCase):
 
     def test_study_json_belongs_to_the_runs_csv_beside_it(self) -> None:
         runs = planted_study(schemes="D")[REQUIRED].drop_duplicates(["multiplier", "examples"])
-        (self.folder / "study.json").write_text('{"name": "planted", "data": {"bayes_ne": 0.7}}')
+        about = planted_about()
+        about["data"]["bayes_ne"] = 0.7
+        (self.folder / "study.json").write_text(json.dumps(about))
         for name, paths in (
             ("runs.csv", ("fits.json", "runs-report/fits.json")),
             ("other.csv", ("other-fits.json", "other-report/fits.json")),
