@@ -27,7 +27,7 @@ _ON_LADDER = SplitLaw(0.2, 0.3, 0.78, _INTERVAL, Status.OK, (float(LADDER[1]), f
 
 def study_fits(**known: Any) -> StudyFits:
     """Fits of which only some are known: the others are empty."""
-    empty = {field.name: () for field in fields(StudyFits)} | {"level": 0.95, "base": "dot"}
+    empty: dict[str, Any] = {field.name: () for field in fields(StudyFits)} | {"level": 0.95, "base": "dot"}
     empty |= {"best": None, "held_out_words": ""}
     return StudyFits(**(empty | known))
 
