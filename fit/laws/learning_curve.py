@@ -89,26 +89,33 @@ def fit_learning_curve(
         if has_clusters(points.groups) or agree < CERTAIN:
             resampled_laws = laws
     fit = fit_points(region, robust=robust, level=level, seed=seed, resampled_laws=resampled_laws)
-    judged = (Status.OK, Status.GAMMA_UNIDENTIFIED, Status.CORRELATED_RESIDUALS)
-    if start and fit.status in judged and not _is_level(fit, places[[0, start]], float(means[0])):
-        whole = profile_of(places, means, np.bincount(at, points.weights))
-        runs_p = residual_runs(whole, whole.optimum())
-        if runs_p < CORRELATED:
-            fit = replace(fit, status=Status.CORRELATED_RESIDUALS, residual_runs_p=runs_p)
-            why = why.replace(PLATEAU, _NO_PLATEAU)
-    return replace(fit, left_out=tuple(places[:start].tolist()), why_left_out=why)
+    weights_there = np.bincount(at, points.weights).astype(np.float64)
+    return with_left_out(fit, places, means, weights_there, start, why)
 
 
-def _is_level(fit: PowerLawFit, ends: Array, first: float) -> bool:
-    """Whether the points before a region are a plateau: much flatter than the region's law continued to their left.
+def with_left_out(fit: PowerLawFit, x: Array, y: Array, weights: Array, start: int, why: str) -> PowerLawFit:
+    """The fit of a region with what was left out before it; its status where that is no plateau but correlated noise.
+
+    A plateau is much flatter than the law of the region continued to its left. What is not, and leaves residuals of all
+    points that fail the runs test, was left out because neighbours share their noise.
 
     Args:
         fit: The law of the region.
-        ends: The smallest x of all and that of the region, shape (2,).
-        first: The loss at the smallest.
+        x: All different x, increasing, shape (n,).
+        y: The loss at each.
+        weights: The weight of each.
+        start: The index of the first x of the region.
+        why: ``why_left_out`` of a plateau.
     """
-    continued, start = fit.predict(ends).tolist()
-    return first - start < _LEVEL * (continued - start)
+    left_out = tuple(x[:start].tolist())
+    if start and fit.status in (Status.OK, Status.GAMMA_UNIDENTIFIED, Status.CORRELATED_RESIDUALS):
+        continued, reached = fit.predict(x[[0, start]]).tolist()
+        whole = profile_of(x, y, weights)
+        runs_p = residual_runs(whole, whole.optimum())
+        if y[0] - reached >= _LEVEL * (continued - reached) and runs_p < CORRELATED:
+            fit = replace(fit, status=Status.CORRELATED_RESIDUALS, residual_runs_p=runs_p)
+            why = why.replace(PLATEAU, _NO_PLATEAU)
+    return replace(fit, left_out=left_out, why_left_out=why)
 
 
 def _averaged(points: Points, part: Indices) -> tuple[Points, Indices]:

@@ -40,7 +40,7 @@ class LearningCurveTest(tf.test.TestCase):
     def test_steps_that_share_noise_are_not_taken_for_a_plateau(self) -> None:
         steps = np.geomspace(1e3, 1e6, 40)
         truth = 5 * steps**-0.4 + 0.5
-        statuses = []
+        statuses: list[str] = []
         for seed in range(20):
             innovations = np.random.default_rng(seed).normal(0, np.sqrt(1 - 0.9**2) * 1e-3, 40)
             noise = [innovations[0] / np.sqrt(1 - 0.9**2)]
