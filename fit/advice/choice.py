@@ -100,7 +100,7 @@ def is_lower(use: Use, rival: Use, family: Iterable[Use], *, level: float) -> bo
     """Whether a use's NE is lower than a rival's by more than the noise; False where the noise is unknown.
 
     Two shapes on equally much data beyond the measured are compared at the largest measured size, where nothing is
-    extrapolated.
+    extrapolated. So is a shape on more data with one on less: more data does not make it worse.
 
     Args:
         use: The use.
@@ -110,6 +110,15 @@ def is_lower(use: Use, rival: Use, family: Iterable[Use], *, level: float) -> bo
     """
     others = [o for o in family if o is not use and o is not rival and o.is_extrapolated == use.is_extrapolated]
     pairs = [_at_equal_data(member, rival) for member in (use, *others)]
+    if _differ(pairs, level):
+        return True
+    if use.examples <= rival.examples or use.measured is None or rival.measured is None:
+        return False
+    return _differ([(o.measured, rival.measured) for o in (use, *others) if o.measured is not None], level)
+
+
+def _differ(pairs: Sequence[tuple[Use, Use]], level: float) -> bool:
+    """Whether the first use of the first pair has the lower NE, where the pair was picked among all."""
     gaps = np.array([theirs.ne - ours.ne for ours, theirs in pairs])
     deviations = np.stack([theirs.draws - ours.draws for ours, theirs in pairs], axis=1)
     return bool(simultaneous_intervals(gaps, deviations, level)[0][0] > 0)

@@ -85,7 +85,8 @@ class Settler:
         place: Place | None = None,
     ):
         self._rows, self._noise, self._baseline, self._place = rows, noise, baseline, place or Place()
-        self._tried = sorted({float(rate) for rate in (*learning_rates, *rows["learning_rate"])})
+        known = (float(rate) for rate in (*learning_rates, *rows["learning_rate"]) if not math.isnan(rate))
+        self._tried = sorted(set(known))
         self._seeds = sorted(int(seed) for seed in rows["seed"].unique())
 
     def seeds_needed(self, gap: float) -> int:
@@ -187,12 +188,14 @@ class Settler:
 
     def _learning_rates(self, uses: Sequence[Use]) -> tuple[str, ...]:
         """The learning rates selected for these shapes, and their neighbours, so that the best has one on each side;
-        nothing where rates are found."""
+        nothing where rates are found, or not recorded."""
         if self._place.finds_rates:
             return ()
         wanted = {(use.architecture, use.scheme, use.multiplier) for use in (*uses, self._baseline)}
         keys = self._rows[["architecture", "scheme", "multiplier"]].itertuples(index=False, name=None)
-        chosen = self._rows["learning_rate"][[key in wanted for key in keys]]
+        chosen = self._rows["learning_rate"][[key in wanted for key in keys]].dropna()
+        if chosen.empty:
+            return ()
         step = self._tried[-1] / self._tried[-2] if len(self._tried) > 1 else _RATE_STEP
         around = [self._tried[0] / step, *self._tried, self._tried[-1] * step]
         low, high = (around.index(float(rate)) for rate in (chosen.min(), chosen.max()))

@@ -8,7 +8,7 @@ import numpy as np
 from tfrs_scaling.common.arrays import Array
 from tfrs_scaling.fit.analyses.lines import DataLine
 from tfrs_scaling.fit.extrapolation.predictive import predictive_interval
-from tfrs_scaling.fit.laws.status import FEWEST
+from tfrs_scaling.fit.laws.status import FEWEST, ROUNDING
 from tfrs_scaling.fit.runs.screening import SHAPE
 from tfrs_scaling.fit.serialization import finite_or_none
 
@@ -119,6 +119,7 @@ def one_sided(errors: Array) -> bool:
 
     Seven in eight of six or more, which two laws in a hundred or fewer would do by chance.
     """
+    errors = errors[np.abs(errors) > ROUNDING]
     above = int(np.sum(errors > 0))
     return errors.size >= 6 and min(above, errors.size - above) <= errors.size // 8
 
@@ -126,10 +127,10 @@ def one_sided(errors: Array) -> bool:
 def _direction(errors: Array) -> str:
     if not one_sided(errors):
         return ""
-    above = int(np.sum(errors > 0))
-    low = above < errors.size / 2
+    above, below = int(np.sum(errors > ROUNDING)), int(np.sum(errors < -ROUNDING))
+    low = above < below
     promise = "more" if low else "less"
     return (
-        f"; {max(above, errors.size - above)} were too {'low' if low else 'high'}: here such laws promise {promise} of "
+        f"; {max(above, below)} were too {'low' if low else 'high'}: here such laws promise {promise} of "
         "further data than these bring"
     )

@@ -132,7 +132,10 @@ def _one_training(single: Sequence[str], curves: Sequence[CurveFit], columns: Co
         rows = f"all rows of each {columns.group} are of one training"
     else:
         rows = f"all rows of {listed(single)} are of one training each"
-    return f"{rows}: intervals are for that training alone"
+    return (
+        f"{rows}: intervals are for that training alone, and if its learning rate decays, the losses on the way are "
+        "not those of shorter trainings: do not extrapolate them"
+    )
 
 
 def _name(value: object) -> str:
@@ -188,7 +191,7 @@ def _curve(name: str, points: pd.DataFrame, columns: Columns, at: Sequence[float
     elif (y <= 0).any():
         why = f"{columns.y} is 0 somewhere, which no law of ln {columns.y} describes"
     elif law is not None and law.status is Status.NOT_MONOTONE:
-        why = f"{columns.y} rises somewhere, which no law that falls describes"
+        why = f"{columns.y} rises somewhere, which no law that falls describes; of an accuracy, fit 1 minus it"
     else:
         try:
             chosen = choose_law(x, y)

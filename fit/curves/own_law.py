@@ -12,7 +12,7 @@ from scipy import special
 
 from tfrs_scaling.common.arrays import Array, Interval
 from tfrs_scaling.common.json_numbers import to_json
-from tfrs_scaling.common.words import five_digits
+from tfrs_scaling.common.words import five_digits, plural
 from tfrs_scaling.fit.curves.own_law_arguments import Bounds, Start, checked_bounds, parameter_names, starts
 from tfrs_scaling.fit.curves.own_law_search import Form, Problem, covariance_of, jacobian_of, values_of
 from tfrs_scaling.fit.extrapolation.predictive import ASSUMES_FORM, PredictiveInterval, forecast_of_points
@@ -147,7 +147,7 @@ class LawFit(Stored, Printable):
         about = {
             "status": f"{self.status}: {self.status.meaning}",
             "points": f"{len(self.x)}, from x = {five_digits(min(self.x))} to {five_digits(max(self.x))}",
-            "noise": f"{five_digits(self.noise)}, {len(self.x) - len(self.parameters)} degrees of freedom",
+            "noise": f"{five_digits(self.noise)}, {plural(len(self.x) - len(self.parameters), 'degree')} of freedom",
             "R²": five_digits(self.r2),
             "residual runs": "" if math.isnan(runs) else f"p = {runs:.2g}",
             "correlations": correlation_words([*self.parameters], self.correlation),

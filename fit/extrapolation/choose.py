@@ -266,8 +266,9 @@ def choose_law(x: ArrayLike, y: ArrayLike) -> ChosenLaw:
 
     Returns:
         The law. ``extrapolates`` is False, for the reason given in ``why``, if fewer than six x differ, the loss rises
-        at the right end or does not change at all, held-out x were missed by more than 10 %, the exponent changes
-        near the largest x, or candidates that fit equally well differ by more than 10 % at four times the largest x.
+        at the right end, a constant predicts as well as laws that fall, held-out x were missed by more than 10 %, the
+        exponent changes near the largest x, or candidates that fit equally well differ by more than 10 % at four times
+        the largest x.
 
     Raises:
         ValueError: NaN or infinite values, an x or y <= 0, unequal lengths, fewer than four different x, or x
@@ -372,7 +373,7 @@ def _doubt(curve: Curve, name: str, fits: list[Parameters], average: Average, we
     if rise > 0:
         return f"the loss rises towards the largest x (by {rise:.1%} per doubling)"
     if name == "constant":
-        return "the loss does not change with x, so nothing says whether or where that ends"
+        return "a constant predicts as well as laws that fall, so nothing says whether or where the loss falls"
     if missed > _LARGEST_MISS:
         return f"the held-out largest x were missed by {missed:.1%}"
     if name == "broken power law":

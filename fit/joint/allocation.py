@@ -45,8 +45,12 @@ class Allocation(Printable):
     def summary(self) -> str:
         """The split with its intervals as a table of text."""
         split = estimates({"n": self.n, "d": self.d, "loss": self.loss}, self.interval, self.level)
-        cost = {"budget": five_digits(self.budget), "cost per example": five_digits(self.cost_per_example)}
-        return f"{split}\n\n{facts(cost)}"
+        about = {
+            "budget": five_digits(self.budget),
+            "cost per example": five_digits(self.cost_per_example),
+            "intervals": "bootstrap: the form is right, beyond the data too",
+        }
+        return f"{split}\n\n{facts(about)}"
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,8 @@ import numpy as np
 from tfrs_scaling.common.arrays import Array, Interval
 from tfrs_scaling.fit.joint.surface import EXPONENT_MAX, EXPONENT_MIN, Surface
 
+FEWEST_POINTS, FEWEST_SIZES = 6, 3
+
 
 class JointStatus(StrEnum):
     """What the numbers of a joint fit may be used for."""
@@ -40,9 +42,8 @@ _MEANING = {
     JointStatus.EXPONENT_AT_BOUND: "an exponent is the steepest or flattest one searched, so no split follows",
     JointStatus.FLAT: "parameters or data make no visible difference, so no split follows",
     JointStatus.CONFOUNDED: "parameters and data rose together, so their effects cannot be separated",
-    JointStatus.TOO_FEW_POINTS: "there are too few points for five parameters",
+    JointStatus.TOO_FEW_POINTS: f"five parameters take {FEWEST_POINTS} points and {FEWEST_SIZES} different n and d",
 }
-FEWEST_POINTS, FEWEST_SIZES = 6, 3
 _CONFOUNDED = 0.995  # correlation of ln n and ln d; a grid of both has 0, Chinchilla's models have 0.64
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from tfrs_scaling.common.arrays import Array, Indices, Mask
-from tfrs_scaling.fit.laws.learning_curve import PLATEAU, fit_learning_curve
+from tfrs_scaling.fit.laws.learning_curve import PLATEAU, fit_learning_curve, with_left_out
 from tfrs_scaling.fit.laws.plateau import power_law_region, power_law_regions
 from tfrs_scaling.fit.laws.power_law import PowerLawFit, fit_points, fit_power_law
 from tfrs_scaling.fit.laws.profile import Profile, profile_of
@@ -156,6 +156,8 @@ def fit_frontier(
         resampled_laws=_resampled_laws(candidates, xs[kept], ys[kept], plateau is None, seed) if resampled else None,
         refused=refused,
     )
+    if plateau is None and edge is None:
+        return with_left_out(fit, xs, ys, candidates.weight[members], int(flat.sum()), why)
     return replace(fit, left_out=tuple(xs[flat].tolist()), why_left_out=why)
 
 

@@ -12,11 +12,15 @@ from tfrs_scaling.fit.laws.plateau import power_law_region, power_law_regions
 from tfrs_scaling.fit.laws.power_law import PowerLawFit, fit_points
 from tfrs_scaling.fit.laws.profile import Profile, profile_of
 from tfrs_scaling.fit.laws.resampling import average_per_x, has_clusters, law_jacobian, resample
-from tfrs_scaling.fit.laws.status import FEWEST
+from tfrs_scaling.fit.laws.status import CORRELATED, FEWEST, Status, residual_runs
 from tfrs_scaling.fit.laws.validation import Points, check_level_and_seed, checked_points
 
 PLATEAU = "with little data the loss stays on a plateau, and the power law starts after it (Hestness et al. 2017)"
 _MOST_RESAMPLED = 300  # different x: neighbours on a denser curve are averaged before it is resampled
+_NO_PLATEAU = (
+    "they are not a plateau, for the loss falls there too; neighbouring points share their noise, or follow another law"
+)
+_LEVEL = 0.5  # a plateau falls by less than this share of the fall of the law continued to its left
 CERTAIN = 0.95  # share of resamples: if as many choose the same points, the choice hardly changes a 95 % interval
 
 
@@ -47,7 +51,10 @@ def fit_learning_curve(
         seed: As in ``fit_power_law``.
 
     Returns:
-        The fit. ``left_out`` holds the x of the plateau, and ``why_left_out`` says how certain it is.
+        The fit. ``left_out`` holds the x of the plateau, and ``why_left_out`` says how certain it is. Where the loss
+        falls there nearly as the law does, it is not a plateau: noise that neighbours share, as steps of one training
+        do, looks like one to a test that takes noise for independent. If a runs test of all points says so, the status
+        is ``correlated_residuals``, and ``residual_runs_p`` that test's.
 
     Raises:
         ValueError: as in ``fit_power_law``.
@@ -82,7 +89,33 @@ def fit_learning_curve(
         if has_clusters(points.groups) or agree < CERTAIN:
             resampled_laws = laws
     fit = fit_points(region, robust=robust, level=level, seed=seed, resampled_laws=resampled_laws)
-    return replace(fit, left_out=tuple(places[:start].tolist()), why_left_out=why)
+    weights_there = np.bincount(at, points.weights).astype(np.float64)
+    return with_left_out(fit, places, means, weights_there, start, why)
+
+
+def with_left_out(fit: PowerLawFit, x: Array, y: Array, weights: Array, start: int, why: str) -> PowerLawFit:
+    """The fit of a region with what was left out before it; its status where that is no plateau but correlated noise.
+
+    A plateau is much flatter than the law of the region continued to its left. What is not, and leaves residuals of all
+    points that fail the runs test, was left out because neighbours share their noise.
+
+    Args:
+        fit: The law of the region.
+        x: All different x, increasing, shape (n,).
+        y: The loss at each.
+        weights: The weight of each.
+        start: The index of the first x of the region.
+        why: ``why_left_out`` of a plateau.
+    """
+    left_out = tuple(x[:start].tolist())
+    if start and fit.status in (Status.OK, Status.GAMMA_UNIDENTIFIED, Status.CORRELATED_RESIDUALS):
+        continued, reached = fit.predict(x[[0, start]]).tolist()
+        whole = profile_of(x, y, weights)
+        runs_p = residual_runs(whole, whole.optimum())
+        if y[0] - reached >= _LEVEL * (continued - reached) and runs_p < CORRELATED:
+            fit = replace(fit, status=Status.CORRELATED_RESIDUALS, residual_runs_p=runs_p)
+            why = why.replace(PLATEAU, _NO_PLATEAU)
+    return replace(fit, left_out=left_out, why_left_out=why)
 
 
 def _averaged(points: Points, part: Indices) -> tuple[Points, Indices]:

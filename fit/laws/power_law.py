@@ -31,6 +31,8 @@ from tfrs_scaling.fit.laws.status import FEWEST, Status, goodness, judge
 from tfrs_scaling.fit.laws.uncertainty import Region, Resampled, Uncertainty, f_quantile
 from tfrs_scaling.fit.laws.validation import Points, check_level_and_seed, checked_points, numbered, positive
 
+_MOST_SHOWN = 8  # of the x that are left out
+
 
 @dataclass(frozen=True, eq=False)
 class PowerLawFit(Stored, Printable):
@@ -176,13 +178,16 @@ class PowerLawFit(Stored, Printable):
             "residual runs": _p_value(self.residual_runs_p),
             "intervals": self.interval_words,
         }
-        left_out = f"x = {', '.join(map(five_digits, self.left_out))}: {self.why_left_out}" if self.left_out else ""
+        places = ", ".join(map(five_digits, self.left_out))
+        if len(self.left_out) > _MOST_SHOWN:
+            low, high = map(five_digits, (self.left_out[0], self.left_out[-1]))
+            places = f"{low} to {high} ({len(self.left_out)} different x)"
         return f"L(x) = alpha * x**-beta + gamma\n\n{table}" + facts(
             {
                 "status": f"{self.status}: {self.status.meaning}",
                 "points": f"{self.n}, from x = {five_digits(min(self.x))} to {five_digits(max(self.x))}",
                 **(quality if self.status.is_fitted else {}),
-                "left out": left_out,
+                "left out": f"x = {places}: {self.why_left_out}" if self.left_out else "",
                 "unit": f"has a relative standard error of {self.unit_error:.2g}" if self.unit_error else "",
             }
         )

@@ -177,7 +177,7 @@ def goodness(profile: Profile, best: Solutions, points: Points, robust: bool) ->
         "r2_excess": _r2_excess(measured, best),
         "aicc": _aicc(rss, measured, points.x.size),
         "lack_of_fit": _lack_of_fit(profile, float(best.rss[0]), points.groups),
-        "residual_runs_p": _runs_of_residuals(measured, best),
+        "residual_runs_p": residual_runs(measured, best),
     }
 
 
@@ -243,7 +243,7 @@ def _lack_of_fit(profile: Profile, rss: float, groups: Indices) -> float:
     return float(special.fdtrc(misfit_degrees, degrees, ratio))
 
 
-def _runs_of_residuals(profile: Profile, best: Solutions) -> float:
+def residual_runs(profile: Profile, best: Solutions) -> float:
     """``runs_test`` of a fit's residuals, averaged at each x; NaN too where they are rounding errors."""
     residuals = profile.y - best.losses(profile.distance)
     if np.abs(residuals).max() < ROUNDING:

@@ -309,7 +309,7 @@ def _validated(runs: pd.DataFrame, source: str) -> pd.DataFrame:
         (
             "examples",
             runs.duplicated(["study", "trial_id", "examples"]),
-            "is repeated for this trial_id; a column seed says which training a row belongs to",
+            "is repeated in one training; a column seed or trial_id says which training a row belongs to",
         ),
     ]
     for name, broken, rule in rules:

@@ -30,7 +30,7 @@ def number(value: float | None) -> str:
 
 def five_digits(value: float) -> str:
     """A number to five significant digits, 149160.3 as 149,160; a dash for NaN."""
-    rounded = float(f"{value:.5g}")
+    rounded = float(f"{value:.5g}") + 0.0  # not -0
     return UNKNOWN if math.isnan(value) else f"{rounded:,.10g}"
 
 

@@ -154,7 +154,7 @@ def effects_table(records: Sequence[Effect]) -> Table[Effect]:
             ARCHITECTURE,
             SCHEME,
             Column("multiplier", "Multiplier", lambda r: multiplier_label(r.multiplier)),
-            Column("embedding_dim", "Dimension", lambda r: r.embedding_dim),
+            Column("embedding_dim", "Dimension", lambda r: r.embedding_dim or None),
             Column("examples", "Examples", lambda r: r.examples, "count"),
             Column("baseline", "NE of the baseline", lambda r: r.baseline, "number"),
             Column("ne", "NE", lambda r: r.ne, "number"),

@@ -18,7 +18,7 @@ def rates_table(rates: Sequence[LearningRates]) -> Table[LearningRates]:
         (
             ARCHITECTURE,
             Column("shape", "Shape", lambda r: shape_name(r.scheme, r.multiplier)),
-            Column("embedding_dim", "Dimension", lambda r: r.embedding_dim),
+            Column("embedding_dim", "Dimension", lambda r: r.embedding_dim or None),
             Column("learning_rate", "Rate", lambda r: r.learning_rate),
             Column("tried", "Tried", lambda r: ", ".join(f"{rate:g}" for rate in r.tried)),
             Column("best", "Best by a parabola", lambda r: r.best, "number"),

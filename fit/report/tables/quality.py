@@ -39,7 +39,7 @@ def quality_table(chosen: pd.DataFrame) -> Table[Quality]:
             Column("architecture", "Architecture", lambda r: r.architecture),
             Column("scheme", "Scheme", lambda r: r.scheme),
             Column("multiplier", "Multiplier", lambda r: multiplier_label(r.multiplier)),
-            Column("embedding_dim", "Dimension", lambda r: r.embedding_dim),
+            Column("embedding_dim", "Dimension", lambda r: r.embedding_dim or None),
             Column("examples", "Examples", lambda r: r.examples, "count"),
             Column("seeds", "Seeds", lambda r: r.seeds),
             Column("ne", "NE", lambda r: r.ne, "number"),

@@ -50,6 +50,19 @@ class ChooseTest(tf.test.TestCase):
         self.assertIs(choice.answer.use, cheap)
         self.assertEqual([option.use.scheme for option in choice.open], ["V"])
 
+    def test_a_better_shape_on_more_data_beats_a_worse_one_on_less(self) -> None:
+        """Whatever their laws leave open beyond the data: for the same compute, V may see more rows than O."""
+
+        def grown(levers: str, now: float, later: float, examples: int) -> Use:
+            far = use(levers + "d", later, error=0.02, cost=10, how="law of data", seed=1)
+            return dataclasses.replace(far, examples=examples, measured=use(levers, now))
+
+        rows, over_arch = grown("V", 0.78, 0.74, 10_000), grown("O", 0.795, 0.76, 5_000)
+        self.assertTrue(is_lower(rows, over_arch, [rows, over_arch], level=0.95))
+        self.assertFalse(is_lower(over_arch, rows, [rows, over_arch], level=0.95))
+        less = dataclasses.replace(rows, examples=2_500)
+        self.assertFalse(is_lower(less, over_arch, [less, over_arch], level=0.95))
+
     def test_shapes_on_equally_more_data_are_compared_where_they_were_measured(self) -> None:
         def grown(levers: str, now: float, later: float, cost: float) -> Use:
             far = use(levers + "d", later, error=0.02, cost=cost, how="law of data", seed=1)

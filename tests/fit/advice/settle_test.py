@@ -53,6 +53,13 @@ class SettlerTest(tf.test.TestCase):
         self.assertEqual(settler.seeds_needed(0.001), math.ceil((1.96 + 1.28) ** 2))
         self.assertEqual(self.settler().seeds_needed(0.001), math.ceil(2 * (1.96 + 1.28) ** 2))
 
+    def test_rates_that_are_not_recorded_are_not_proposed(self) -> None:
+        rows = self.rows.assign(learning_rate=np.nan)
+        settler = Settler(rows, noise(1e-3, 20, "seeds"), self.baseline, learning_rates=rows["learning_rate"].unique())
+        settle = settler.distinguish(self.moved("V", 0.012), [self.moved("H", 0.010)])
+        self.assertNotIn("learning_rates", " ".join(settle.overrides))
+        self.assertEqual(proposed(settle).sweep.V, (4,))
+
     def test_measured_rivals_call_for_seeds(self) -> None:
         settle = self.settler().distinguish(self.moved("V", 0.012), [self.moved("H", 0.010)])
         config = proposed(settle)

@@ -38,6 +38,11 @@ class HeldOutTest(tf.test.TestCase):
         records = held_out([line(bent, noise=1e-5, rng=rng) for _ in range(6)])
         self.assertIn("6 were too low: here such laws promise more of further data", held_out_words(records))
 
+    def test_rounding_errors_have_no_side(self) -> None:
+        records = held_out([line([0.8] * len(LADDER)) for _ in range(6)])
+        self.assertLess(max(abs(record.relative_error) for record in records), 1e-9)
+        self.assertNotIn("too low", held_out_words(records))
+
     def test_short_lines_have_no_record(self) -> None:
         self.assertEqual(held_out([line([law(x) for x in LADDER[:4]])]), [])
         self.assertIn("could not be tested", held_out_words([]))

@@ -135,6 +135,7 @@ class FitLawTest(tf.test.TestCase):
         self.assertEqual(flat.status, LawStatus.UNIDENTIFIED)
         exact = fit_law(line, [1, 2], [3, 4], start=[0, 0])
         self.assertEqual(exact.status, LawStatus.TOO_FEW_POINTS)
+        self.assertIn(", 1 degree of freedom\n", fit_law(line, [1, 2, 3], [3, 4, 4], start=[0, 0]).summary())
         self.assertAllClose(list(exact.parameters.values()), [2, 1])
 
     def test_weights_count_as_repeats(self) -> None:

@@ -147,9 +147,10 @@ class DoubtTest(tf.test.TestCase):
             (LADDER[:4], PLANTED["power"](LADDER[:4]), "too few"),
             (LADDER, 0.8 * (LADDER / 1e3) ** 0.1, "rises"),
             (LADDER, 0.8 + 0.1 * np.log(LADDER / 3e4) ** 2, "rises"),
-            (LADDER, np.full(11, 0.3), "does not change"),
+            (LADDER, np.full(11, 0.3), "a constant predicts as well"),
             (LADDER, np.append(np.full(9, 0.9), [0.6, 0.3]), "missed by"),
-            (LADDER, np.exp(rng.normal(0, 0.5, 11)), "missed by|differ|rises|does not change"),
+            (LADDER, np.exp(rng.normal(0, 0.5, 11)), "missed by|differ|rises|a constant"),
+            (1e3 * 2.0 ** np.arange(8), PLANTED["power"](LADDER[:8])[::-1], "a constant predicts as well"),
         ):
             found = choose_law(x, y)
             self.assertFalse(found.extrapolates)

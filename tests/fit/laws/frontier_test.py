@@ -54,6 +54,18 @@ def shapes(seeds: int = 1) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarr
 class FitFrontierTest(tf.test.TestCase):
     """The law of a frontier whose members noise decides."""
 
+    def test_noise_that_steps_share_is_not_taken_for_a_plateau(self) -> None:
+        steps, rng = np.geomspace(1e3, 1e6, 40), np.random.default_rng(0)
+        decay = 0.9 ** np.maximum(np.subtract.outer(np.arange(40), np.arange(40)), 0) * np.tri(40)
+        for _ in range(8):
+            curves = [5 * steps**-0.4 + 0.5 + decay @ rng.normal(0, 4e-4, 40) for _ in range(2)]
+            fit = fit_frontier([*steps, *steps], np.concatenate(curves), configurations=["a"] * 40 + ["b"] * 40)
+            if len(fit.left_out) > 5:
+                self.assertEqual(fit.status, "correlated_residuals")
+                self.assertIn("not a plateau", fit.why_left_out)
+                return
+        self.fail("no frontier left points out, so nothing was tested")
+
     def test_it_is_the_law_of_the_frontiers_points(self) -> None:
         cost, loss, size, trial = shapes(seeds=2)
         noisy = loss + np.random.default_rng(0).normal(0, 1e-3, loss.size)

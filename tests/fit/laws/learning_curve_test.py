@@ -37,6 +37,31 @@ class LearningCurveTest(tf.test.TestCase):
         self.assertEqual((fit.left_out, fit.why_left_out), ((), ""))
         self.assertEqual((fit.beta, fit.gamma, fit.n), (whole.beta, whole.gamma, 9))
 
+    def test_steps_that_share_noise_are_not_taken_for_a_plateau(self) -> None:
+        steps = np.geomspace(1e3, 1e6, 40)
+        truth = 5 * steps**-0.4 + 0.5
+        statuses: list[str] = []
+        for seed in range(20):
+            innovations = np.random.default_rng(seed).normal(0, np.sqrt(1 - 0.9**2) * 1e-3, 40)
+            noise = [innovations[0] / np.sqrt(1 - 0.9**2)]
+            for innovation in innovations[1:]:
+                noise.append(0.9 * noise[-1] + innovation)
+            fit = fit_learning_curve(steps, truth + noise)
+            statuses.append(fit.status)
+            if fit.status == "correlated_residuals":
+                self.assertLess(fit.residual_runs_p, 0.01)
+                self.assertNotIn("stays on a plateau", fit.why_left_out)
+        self.assertGreaterEqual(statuses.count("correlated_residuals"), 15)  # a fit of all points: 16
+
+    def test_a_plateau_of_many_points_stays_one(self) -> None:
+        x = np.geomspace(1e3, 1e6, 40)
+        y = np.minimum(0.6 * (x / 1e3) ** -0.4, 0.6 * 10**-0.4) + 0.5
+        for seed in range(5):
+            fit = fit_learning_curve(x, y + np.random.default_rng(seed).normal(0, 1e-3, 40))
+            self.assertEqual((fit.status, fit.left_out), ("ok", tuple(x[:14])))
+            self.assertIn("plateau", fit.why_left_out)
+            self.assertIn("(14 different x)", fit.summary())
+
     def test_intervals_cover_the_truth_with_the_choice_inside(self) -> None:
         for ladders in (1, 3):
             figures = plateau_coverage(100, seed=2, ladders=ladders)

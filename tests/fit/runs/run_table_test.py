@@ -209,7 +209,7 @@ class RunTableTest(tf.test.TestCase):
             (rows.drop(columns=["scheme", "test_ne"]), r"2 more columns:\n  scheme: what is scaled: D .*\n  test_ne: "),
             (
                 pd.concat([rows, rows]),
-                f"row {len(rows) + 1}, column examples: .* is repeated .* a column seed says which",
+                f"row {len(rows) + 1}, column examples: .* is repeated .* a column seed or trial_id says which",
             ),
             (rows.assign(params_total=[7, *[0] * (len(rows) - 1)]), "column params_total: 0 must be above 0"),
             (

@@ -37,7 +37,8 @@ class WordsTest(tf.test.TestCase):
         self.assertEqual([compact(value) for value in (None, 0.25, 9999.0, 2e6)], ["–", "0.2500", "9,999", "2M"])
 
     def test_numbers_to_five_digits(self) -> None:
-        for value, text in ((149160.3, "149,160"), (0.303841, "0.30384"), (3e15, "3e+15"), (math.nan, "–")):
+        known = {149160.3: "149,160", 0.303841: "0.30384", 3e15: "3e+15", math.nan: "–", -0.0: "0"}
+        for value, text in known.items():
             self.assertEqual(five_digits(value), text)
 
     def test_changes_have_a_sign_unless_they_round_to_zero(self) -> None:
