@@ -23,7 +23,7 @@ from tfrs_scaling.fit.study import StudyFits, fit_study
 from tfrs_scaling.input.check import check
 from tfrs_scaling.input.manifest import MANIFEST
 from tfrs_scaling.input.shards import ClickData
-from tfrs_scaling.study.attempts import Heartbeat, begin, publish, remove_debris
+from tfrs_scaling.study.attempts import EVENT_FILES, Heartbeat, begin, publish, remove_debris
 from tfrs_scaling.study.export import MEASURED, export
 from tfrs_scaling.study.search import needs_of
 from tfrs_scaling.study.status import read_status, rendered
@@ -142,7 +142,7 @@ class StateFuzz:
             "lock": [workdir.root / ".lock"], "announced.json": [workdir.announcement], "fits.json": [workdir.fits],
             "attempt.json": [self._running / "attempt.json"],
             "trial.json": [path for path in trials if path.name == "trial.json"],
-            "events": [path for path in trials if "tfevents" in path.name],
+            "events": [path for path in trials if path.match(EVENT_FILES)],
             "checked shard": [Path(file) for file in self._data.files("test")],
         }  # fmt: skip
         self._whole |= {path: path.read_bytes() for path in self._files["checked shard"]}

@@ -28,6 +28,7 @@ from tests.helpers.faults import MemoryGroup, command_line, memory_group, small_
 from tests.helpers.fuzz import mutated
 from tests.helpers.studies import tiny_content
 from tfrs_scaling.fit.runs.run_table import TIMING_COLUMNS
+from tfrs_scaling.study.attempts import EVENT_FILES
 from tfrs_scaling.study.workdir import Workdir
 
 DISK_MEBIBYTES = 48
@@ -230,7 +231,7 @@ class StudySiege:
         self._kill(group=True)
         files = [path for path in self._workdir.root.rglob("*") if path.is_file() and "keras_tuner" not in path.parts]
         state = sorted(
-            path for path in files if path.suffix == ".json" or "tfevents" in path.name or path.name == ".lock"
+            path for path in files if path.suffix == ".json" or path.match(EVENT_FILES) or path.name == ".lock"
         )
         if not state:
             return

@@ -141,7 +141,8 @@ def changes_at_top(workdir: Workdir) -> dict[str, float]:
     config, manifest = workdir.reopened()
     runs = export(config, manifest, workdir)
     by = ["scheme", "multiplier", "learning_rate", "examples"]
-    points = runs[runs["status"] == "ok"].groupby(by)["test_ne"].agg(["size", "mean"])
+    ours = (runs["status"] == "ok") & (runs["architecture"] == config.model.architecture)
+    points = runs[ours].groupby(by)["test_ne"].agg(["size", "mean"])
     # Every seed is trained at the rate found alone.
     ne = points.loc[points["size"] == len(config.sweep.seeds), "mean"].droplevel("learning_rate")
     half, top = config.ladder[-2:]

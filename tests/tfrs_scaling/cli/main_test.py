@@ -50,7 +50,10 @@ class CommandLineTest(tf.test.TestCase):
     def test_study_from_nothing_to_report_and_again_and_killed(self) -> None:
         whole, again, killed = (self.folder / name for name in ("whole", "again", "killed"))
         output = self.study(whole)
-        self.assertEqual(output.splitlines()[-1], f"report: {whole / 'report.html'}")
+        *_, report, decision, why, hint = output.splitlines()
+        self.assertEqual(report, f"report: {whole / 'report.html'}")
+        self.assertNotEmpty(decision + why)
+        self.assertStartsWith(hint, "other budgets, and what can be saved: tfrs-scaling advise")
         self.assertNotRegex(output, r"Traceback|[IWE]0000 |oneDNN")
         runs = self.table(whole)
         self.assertEqual(len(runs), 5 * 3)
@@ -205,7 +208,7 @@ class CommandLineTest(tf.test.TestCase):
         (workdir / "fits.json").write_text('{"format": 3}')
         code, output = self.invoke("report", workdir)
         self.assertEqual(code, 0, output)
-        self.assertIn("not the fits of format 6; fit the runs again: doing so now", output)
+        self.assertIn("not the fits of format 7; fit the runs again: doing so now", output)
         self.assertEqual((workdir / "fits.json").read_bytes(), fits)
         self.assertEqual((workdir / "report.html").read_bytes(), page)
 

@@ -177,7 +177,7 @@ class TrialTest(tf.test.TestCase):
         weight = np.where(rows.label == 1, rng.integers(0, 9, 1024), rng.integers(0, 3, 1024)).astype(np.float32)
         columns = {
             "label": rows.label[:, None],
-            "dense": np.log1p(rows.dense).astype(np.float32),
+            "dense": rows.dense.astype(np.float32),
             "ids": rows.codes.astype(np.int32),
             "weight": weight[:, None],
         }
