@@ -26,7 +26,8 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from tests.helpers.studies import CONFIGS, REPOSITORY, tiny_content
-from tfrs_scaling.fit import advise, fit_study, read_runs
+from tfrs_scaling.config import read_config
+from tfrs_scaling.fit import advise, fit_study, read_runs, savings
 
 FIGURE = "'application/vnd.bokehjs_exec.v0+json': ''"  # of what a cell shows, once for each Bokeh figure
 NOTEBOOKS = sorted((REPOSITORY / "colab").glob("*.ipynb"))
@@ -155,9 +156,13 @@ class ColabTest(tf.test.TestCase):
         folder, shown = quickstart()
         self.assertNotRegex(shown, "\x1b|Error|Traceback")
         runs = read_runs(folder / "runs" / "quickstart" / "runs.csv")
-        self.assertEqual((runs["trial_id"].nunique(), set(runs["status"])), (5, {"ok"}))
+        self.assertEqual((runs["trial_id"].nunique(), set(runs["status"])), (15, {"ok"}))
         self.assertEqual(shown.count(FIGURE), 1)
-        self.assertIn(advise(runs, fit_study(runs), "compute=10x").answer, shown)
+        study = fit_study(runs)
+        saved = savings(runs, study)
+        assert saved is not None
+        for answer in (saved.answer, advise(runs, study, "compute=10x").answer):
+            self.assertIn(answer, shown)
         self.assertIn("</html>", (folder / "runs" / "quickstart" / "report.html").read_text())
 
     def test_quickstart_is_short_and_runs_no_command(self) -> None:
@@ -166,6 +171,13 @@ class ColabTest(tf.test.TestCase):
         work = [line for line in lines if not line.startswith(("from ", "import ")) and not re.match("[A-Z]+ = ", line)]
         self.assertLessEqual(len(work), 10)
         self.assertFalse([line for line in lines if line.startswith(("!", "%"))])
+
+    def test_shipped_run_table_is_the_default_study_s(self) -> None:
+        runs = read_runs(REPOSITORY / "colab" / "study_runs.csv")
+        config = read_config("study")
+        self.assertEqual(set(runs["study"]), {config.study})
+        self.assertContainsSubset(set(config.ladder), set(runs["examples"]))
+        self.assertEqual(set(runs["status"]), {"ok", "stopped"})
 
     def test_your_clicks(self) -> None:
         folder = Path(self.get_temp_dir()) / "csv"
@@ -224,8 +236,9 @@ class ColabTest(tf.test.TestCase):
         )
         self.assertIn("tensorflow is hidden by a test", tried.stderr)
 
-        shown = executed("read_a_study", folder, environment=environment)
-        study = fit_study(read_runs(folder / "runs" / "quickstart" / "runs.csv"))
+        runs = folder / "runs" / "quickstart" / "runs.csv"
+        shown = executed("read_a_study", folder, environment=environment, RUNS=repr(str(runs)))
+        study = fit_study(read_runs(runs))
         frontiers = [line for line in study.lines if line.is_frontier]
         self.assertLen(re.findall(r"<tr>\\n +<th>\d+</th>", shown), len(frontiers) + 6)  # and a row per data size
         self.assertEqual(shown.count(FIGURE), 1)

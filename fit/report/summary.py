@@ -73,7 +73,7 @@ def findings(view: StudyView) -> list[str]:
 def noise_words(view: StudyView) -> list[str]:
     """The noise of one training, a sentence for each architecture."""
     return [
-        f"{architecture_prefix(noise.architecture, len(view.fits.noise) > 1)}The noise of one training is "
+        f"{architecture_prefix(noise.architecture, noise.architecture != view.fits.base)}The noise of one training is "
         f"{noise.words}."
         for noise in view.fits.noise
     ]

@@ -61,8 +61,8 @@ class StudyView:
         chosen: Usable rows of the run table, with a column ``plateau``.
         fits: Result of ``fit_study`` for the runs.
         about: What else is known of the study.
-        architectures: Architectures in the runs, sorted.
-        points: Results of ``points``, by architecture and scheme, for every scheme with an axis.
+        architectures: Architectures that are scaled, sorted; all of the runs where none is.
+        points: Results of ``points``, by architecture (scaled or not) and scheme, for every scheme with an axis.
     """
 
     runs: pd.DataFrame
@@ -115,7 +115,7 @@ class StudyView:
     @property
     def has_several_architectures(self) -> bool:
         """Whether several architectures are scaled, so that names must say which."""
-        return len({line.architecture for line in self.fits.lines if line.scheme != BASELINE}) > 1
+        return len(self.architectures) > 1
 
     def law(self, architecture: str, scheme: str, x: str, line: str) -> PowerLawFit | None:
         """The law of a line; None where it has none."""
@@ -137,16 +137,17 @@ def study_view(runs: pd.DataFrame, fits: StudyFits, about: Mapping[str, Any] | N
         about: As in ``write_report``.
     """
     chosen = with_plateau(usable_runs(runs).reset_index(drop=True))
-    architectures = tuple(sorted(str(name) for name in runs["architecture"].unique()))
+    every = sorted(str(name) for name in runs["architecture"].unique())
+    scaled = sorted(str(name) for name in runs.loc[runs["scheme"] != BASELINE, "architecture"].unique())
     return StudyView(
         runs=runs,
         chosen=chosen,
         fits=fits,
         about=read_about(about or {}, str(runs["study"].iloc[0])),
-        architectures=architectures,
+        architectures=tuple(scaled or every),
         points={
             (architecture, scheme): points(chosen, architecture, scheme)
-            for architecture in architectures
+            for architecture in every
             for scheme, row in SCHEMES.items()
             if row.axes
         },

@@ -77,7 +77,7 @@ def fit(table: Path, at: tuple[float, ...], level: float | None, out: Path | Non
 )
 @located_errors
 def report(workdir_path: Path | None, runs: Path | None, out: Path | None, suffix: Format) -> None:
-    """Write report.html and its tables: of a study's folder, or of a run table. Or print it, or the figures as images.
+    """Write report.html and its tables: of a study's folder, or of a run table. Or print it, or its figures.
 
     A run table needs the columns scheme, multiplier, examples and test_ne; fit/README.md lists those that
     add sections to the report.

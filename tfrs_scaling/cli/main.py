@@ -22,10 +22,10 @@ COMMANDS = {
     "fit": ("fit:fit", "Fit scaling laws: of a run table, or of the curves in any CSV, TSV or Parquet file."),
     "report": (
         "fit:report",
-        "Write report.html and its tables: of a study's folder, or of a run table. Or print it, or the figures as images.",
+        "Write report.html and its tables: of a study's folder, or of a run table. Or print it, or its figures.",
     ),
     "study": ("study:study", "Sweep, export, fit, report and advise: the whole study."),
-    "compare": ("compare:compare", "Say what changed from one study to another."),
+    "compare": ("compare:compare", "Say what changed from study A to study B, by their folders."),
     "advise": ("advise:advise", "Say where a budget should go, by a finished study's runs.csv and fits.json."),
 }
 

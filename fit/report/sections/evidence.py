@@ -1,6 +1,8 @@
 """The evidence by lever: what each multiplier changes, how the schemes compare, and NE along data, parameters and
 compute in both groupings (the paper's Figures 2, 4, 5 and 6)."""
 
+from typing import Any
+
 import pandas as pd
 
 from tfrs_scaling.common.words import listed
@@ -24,7 +26,6 @@ def evidence(view: StudyView) -> list[Section]:
     figures = [*_effects(view)]
     for architecture in view.architectures:
         figures += _side_by_side(view, architecture)
-    figures += _architectures(view)
     own = [(name, scheme) for name in view.architectures for scheme in schemes_of(view, name)]
     figures += [_scheme(view, *which, f"{HOW}{LAW}" * (which == own[0])) for which in own]
     words = (*ranking_words(view), *ranking_against_answers(view))
@@ -45,30 +46,31 @@ def ranking_words(view: StudyView) -> list[str]:
 
 
 def ranking_against_answers(view: StudyView) -> list[str]:
-    """Why a ranking does not confirm an answer that scales one scheme: a sentence for each such answer."""
+    """Why a ranking does not confirm the answers that scale one scheme: a sentence, if there are such answers."""
     words = []
     for budget, advice in view.advice.items():
         if advice.do is None or advice.baseline is None:
             continue
         use, baseline = advice.do.use, advice.baseline
-        pairs = [
-            (ranking.x, pair)
+        level = {
+            pair.second if use.scheme == pair.first else pair.first
             for ranking in view.fits.ranking
             for pair in ranking.pairs
             if ranking.architecture == use.architecture and use.scheme in (pair.first, pair.second)
-        ]
-        otherwise = [
-            f"{pair.first} {pair.outcome} {pair.second} against {x}"
-            for x, pair in pairs
             if pair.difference is not None and pair.outcome != (">" if use.scheme == pair.first else "<")
-        ]
-        if otherwise:
+        }
+        if level:
             words.append(
-                f"{BUDGETS[budget]} the answer is {short_words(use, baseline)}, although {listed(otherwise)}: a "
-                "ranking compares the frontiers of two schemes where both end, all pairs together; an answer compares "
-                "single options within its budget."
+                f"{BUDGETS[budget].lower()} the answer is {short_words(use, baseline)}, although the frontier of "
+                f"{use.scheme} does not win against {listed(sorted(level))} on every axis"
             )
-    return words
+    if not words:
+        return []
+    said = "; ".join(words)
+    return [
+        f"{said[0].upper()}{said[1:]}: a ranking compares the frontiers of two schemes where both end, all pairs "
+        "together; an answer compares single options within its budget."
+    ]
 
 
 def _effects(view: StudyView) -> list[Figure]:
@@ -99,10 +101,14 @@ def _side_by_side(view: StudyView, architecture: str) -> list[Figure]:
         if shown and view.chosen[column].notna().any():
             plot = quality_figure(view, architecture, shown, column)
             views.append(one_view(f"figure-all-{column.removeprefix('test_')}{suffix}", plot, label))
+    caption = ALL
+    if architecture == view.fits.base and view.fits.architectures:
+        views.append(one_view("figure-architectures", _architectures(view), "Architectures"))
+        caption += " Architectures: the baseline of each, with the law of its own points."
     if not views:
         return []
     title = "Schemes side by side" + architecture_suffix(architecture, bool(suffix))
-    return [Figure(title, f"{PAPER['data']}, {PAPER['compute']}", ALL, tuple(views))]
+    return [Figure(title, f"{PAPER['data']}, {PAPER['compute']}", caption, tuple(views))]
 
 
 def _scheme(view: StudyView, architecture: str, scheme: str, how: str) -> Figure:
@@ -135,19 +141,11 @@ def _scheme(view: StudyView, architecture: str, scheme: str, how: str) -> Figure
     return Figure(title, ", ".join(dict.fromkeys(papers)), caption, tuple(views), layout="wide")
 
 
-def _architectures(view: StudyView) -> list[Figure]:
+def _architectures(view: StudyView) -> Any:
     """The baselines of several architectures."""
-    compared = view.fits.architectures
-    if not compared:
-        return []
-    names = sorted({name for record in compared for name in (record.first, record.second)})
+    names = sorted({name for record in view.fits.architectures for name in (record.first, record.second)})
     lines = {name: (view.points[name, BASELINE], view.law(name, BASELINE, "data", "1")) for name in names}
-    caption = (
-        "The baseline of each architecture. Parallel curves differ by a factor of data; curves that diverge or cross "
-        "have different exponents."
-    )
-    plot = architectures_figure(lines, view.about.bayes_ne)
-    return [Figure("Architectures", "", caption, (one_view("figure-architectures", plot),), layout="wide")]
+    return architectures_figure(lines, view.about.bayes_ne)
 
 
 def _trials_of_effect(chosen: pd.DataFrame, effect: Effect) -> str:

@@ -8,7 +8,6 @@ from tfrs_scaling.fit.analyses.held_out import HeldOut
 from tfrs_scaling.fit.labels import (
     FRONTIER,
     architecture_suffix,
-    has_several_architectures,
     line_name,
     multiplier_label,
 )
@@ -42,8 +41,7 @@ def _held_out(view: StudyView) -> list[Figure]:
     tested = view.fits.held_out
     if not tested:
         return []
-    several = has_several_architectures(tested)
-    plot = held_out_figure(tested, [_line_label(record, several) for record in tested])
+    plot = held_out_figure(tested, [_line_label(record, view) for record in tested])
     caption = (
         "Each line was fitted without its largest data size, which was then predicted. Points at 0 were predicted "
         "exactly; crosses are outside the interval. Do not trust longer extrapolations more than these."
@@ -54,12 +52,11 @@ def _held_out(view: StudyView) -> list[Figure]:
 def _generalisation(view: StudyView) -> list[Figure]:
     """Exponents of training against those of test."""
     views: list[View] = []
-    several = has_several_architectures(view.fits.generalisation)
     for number, record in enumerate(view.fits.generalisation):
         rows = _with_training(view, record)
         if rows["train_ne"].notna().any():
             plot = generalisation_figure(record, rows)
-            views.append(one_view(f"figure-generalisation-{number}", plot, _line_label(record, several)))
+            views.append(one_view(f"figure-generalisation-{number}", plot, _line_label(record, view)))
     if not views:
         return []
     caption = (
@@ -75,12 +72,11 @@ def _joint(view: StudyView) -> list[Figure]:
     drawn = [law for law in view.fits.joint if law.fit.status.is_fitted]
     if not drawn:
         return []
-    several = has_several_architectures(drawn)
     views = tuple(
         one_view(
             f"figure-joint-{number}",
             joint_figure(law),
-            law.scheme + architecture_suffix(law.architecture, several),
+            law.scheme + architecture_suffix(law.architecture, law.architecture != view.fits.base),
         )
         for number, law in enumerate(drawn)
     )
@@ -96,8 +92,9 @@ def _joint(view: StudyView) -> list[Figure]:
     return [Figure("Equal NE over parameters and data", "", caption, views)]
 
 
-def _line_label(record: Generalisation | HeldOut, several: bool) -> str:
-    return f"{record.scheme} {line_name(record.line)}{architecture_suffix(record.architecture, several)}"
+def _line_label(record: Generalisation | HeldOut, view: StudyView) -> str:
+    suffix = architecture_suffix(record.architecture, record.architecture != view.fits.base)
+    return f"{record.scheme} {line_name(record.line)}{suffix}"
 
 
 def _with_training(view: StudyView, record: Generalisation) -> pd.DataFrame:

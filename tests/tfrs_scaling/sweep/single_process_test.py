@@ -87,7 +87,7 @@ class SingleProcessTest(tf.test.TestCase):
         text = workdir.report.read_text()
         for words in (
             "F: share of the features", "N: share of the negatives trained on", "The model sees this share",
-            "with predictions corrected for the sampling", "sweep.feature_seed", "F 1/4×", "N 1/4×",
+            "with predictions corrected for the sampling", "sweep.feature_seed", "F 1/4", "N 1/4",
         ):  # fmt: skip
             self.assertTrue(words in text, words)  # assertIn would print the whole page
         for figure in ("F-data", "F-parameters", "F-compute", "N-data", "N-compute"):
