@@ -52,17 +52,20 @@ def ranking_against_answers(view: StudyView) -> list[str]:
         if advice.do is None or advice.baseline is None:
             continue
         use, baseline = advice.do.use, advice.baseline
-        level = {
-            pair.second if use.scheme == pair.first else pair.first
-            for ranking in view.fits.ranking
-            for pair in ranking.pairs
-            if ranking.architecture == use.architecture and use.scheme in (pair.first, pair.second)
-            if pair.difference is not None and pair.outcome != (">" if use.scheme == pair.first else "<")
-        }
-        if level:
+        lost, level = [], set()
+        for ranking in view.fits.ranking:
+            for pair in ranking.pairs:
+                if ranking.architecture != use.architecture or use.scheme not in (pair.first, pair.second):
+                    continue
+                wins, loses = (">", "<") if use.scheme == pair.first else ("<", ">")
+                if pair.outcome == loses:
+                    lost.append(f"{pair.first} {pair.outcome} {pair.second} against {ranking.x}")
+                elif pair.difference is not None and pair.outcome != wins:
+                    level.add(pair.second if use.scheme == pair.first else pair.first)
+        why = lost + [f"the frontier of {use.scheme} is level with {listed(sorted(level))} on some axis"] * bool(level)
+        if why:
             words.append(
-                f"{BUDGETS[budget].lower()} the answer is {short_words(use, baseline)}, although the frontier of "
-                f"{use.scheme} does not win against {listed(sorted(level))} on every axis"
+                f"{BUDGETS[budget].lower()} the answer is {short_words(use, baseline)}, although {listed(why)}"
             )
     if not words:
         return []
