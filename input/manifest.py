@@ -16,7 +16,8 @@ MANIFEST = "manifest.json"
 SplitName = Literal["train", "validation", "test"]
 SPLITS: tuple[SplitName, ...] = ("train", "validation", "test")
 
-SPLIT_WORDS = {"time": "by time", "order": "by the order of the log", "random": "at random"}
+SplitBy = Literal["time", "order", "random"]
+SPLIT_WORDS: dict[SplitBy, str] = {"time": "by time", "order": "by the order of the log", "random": "at random"}
 
 Count = Annotated[int, pydantic.Field(ge=0)]
 # The pattern keeps a manifest from naming a file outside its folder.
@@ -118,7 +119,7 @@ class Manifest:
     source_hash: str
     splits: dict[SplitName, Split]
     rows_per_record: Annotated[int, pydantic.Field(ge=1)]
-    split_by: Literal["time", "order", "random"]
+    split_by: SplitBy
     seed: int
     dense_mean: tuple[float, ...]
     dense_deviation: tuple[float, ...]

@@ -15,9 +15,11 @@ import pydantic
 from pydantic.dataclasses import dataclass
 
 from tfrs_scaling.common.errors import InputError
+from tfrs_scaling.common.locations import is_remote, join
 from tfrs_scaling.common.shipped import find_shipped
 from tfrs_scaling.common.strict_yaml import parse_yaml, read_yaml, validated
 from tfrs_scaling.fit.schemes import SCALED, SCHEMES
+from tfrs_scaling.input.manifest import SplitBy
 from tfrs_scaling.input.prepare.synthetic import Synthetic
 from tfrs_scaling.input.schema import STRICT
 
@@ -230,11 +232,29 @@ class Sweep(_Ladders):
 
 
 @dataclass(frozen=True, config=STRICT)
+class RawLog:
+    """The raw log that a study prepares for itself, as ``prepare`` does; what is not here takes that command.
+
+    Attributes:
+        format: as ``prepare`` calls it: ``csv``, ``parquet``, ``criteo``, ``tfds:NAME``, ...
+        files: files, folders and patterns, relative to the folder of the configuration.
+        schema: the schema's file, relative to the same folder; None: the format's own.
+        split: as ``prepare --split``; None: by time where the schema names a column of times, else at random.
+    """
+
+    format: str
+    files: tuple[str, ...] = ()
+    schema: str | None = None
+    split: SplitBy | None = None
+
+
+@dataclass(frozen=True, config=STRICT)
 class Config:
     """A study.
 
     Attributes:
-        synthetic: the data, for a study that makes its own; others are given data with ``--data``.
+        synthetic: the clicks that a study makes for itself.
+        log: the raw log that it prepares for itself. A study with neither is given prepared data with ``--data``.
     """
 
     study: Annotated[str, pydantic.Field(min_length=1, max_length=100)]
@@ -242,8 +262,11 @@ class Config:
     training: Training
     sweep: Sweep
     synthetic: Synthetic | None = None
+    log: RawLog | None = None
 
     def __post_init__(self) -> None:
+        if self.synthetic is not None and self.log is not None:
+            raise ValueError("log: the study makes synthetic clicks already; leave one of the two out")
         if self.sweep.examples[0] < self.training.batch_size:
             raise ValueError(
                 f"sweep.examples[0]: {self.sweep.examples[0]} rows are less than one batch "
@@ -263,6 +286,11 @@ class Config:
         steps = self.ladder_steps
         if len(set(steps)) < len(steps):
             raise ValueError("sweep.examples: two sizes are the same number of whole batches")
+
+    @property
+    def has_own_data(self) -> bool:
+        """Whether the study makes or prepares its data itself."""
+        return self.synthetic is not None or self.log is not None
 
     @property
     def ladder_steps(self) -> tuple[int, ...]:
@@ -304,9 +332,26 @@ def read_config(source: Path | str | Mapping[str, Any] | Config, overrides: Sequ
     else:
         path = find_shipped(Path(source), "*.yaml")
         content, name = read_yaml(path), str(path)
+        _locate_log(content, path.absolute().parent)
     for override in overrides:
         _override(content, override)
     return validated(Config, content, f"{name} with --set" if overrides else name)
+
+
+def _locate_log(content: dict[str, Any], folder: Path) -> None:
+    """Make the paths of a file's ``log`` section absolute; what is not a path there is told by ``validated``."""
+    log = content.get("log")
+    if not isinstance(log, dict):
+        return
+    if isinstance(log.get("files"), list):
+        log["files"] = [_located(file, folder) for file in log["files"]]
+    if log.get("schema") is not None:
+        log["schema"] = _located(log["schema"], folder)
+
+
+def _located(file: Any, folder: Path) -> Any:
+    is_relative = isinstance(file, str) and not is_remote(file) and not Path(file).is_absolute()
+    return join(str(folder), file) if is_relative else file
 
 
 def _override(content: dict[str, Any], override: str) -> None:

@@ -190,7 +190,8 @@ def _place(content: Mapping[str, Any], data: Mapping[str, Any]) -> Place:
     config: Mapping[str, Any] = content.get("config") or {}
     known: dict[str, str] = {}
     if workdir := str(content.get("workdir") or ""):
-        folder = "" if config.get("synthetic") else shlex.quote(str(content.get("data_folder") or "DATA"))
+        own = config.get("synthetic") or config.get("log")
+        folder = "" if own else shlex.quote(str(content.get("data_folder") or "DATA"))
         known = {
             "config": shlex.quote(f"{workdir}/config.yaml"),
             "workdir": shlex.quote(f"{workdir}-further"),

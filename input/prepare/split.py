@@ -1,20 +1,18 @@
 """Which rows train, validate and test, and the statistics that are measured on a sample beforehand."""
 
 import dataclasses
-from typing import Literal
 
 import numpy as np
 
 from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.common.words import listed, plural, share
 from tfrs_scaling.input.logs.values.times import mixed_units
-from tfrs_scaling.input.manifest import SPLITS
+from tfrs_scaling.input.manifest import SPLITS, SplitBy
 from tfrs_scaling.input.prepare.hashing import draws, fractions
 from tfrs_scaling.input.prepare.rows import Rows
 from tfrs_scaling.input.schema import Schema
 from tfrs_scaling.input.shards import RECORDS_PER_SHARD, ROWS_PER_RECORD, shard_count
 
-SplitBy = Literal["time", "order", "random"]
 DROPPED = len(SPLITS)  # the split of negatives that are left out of training
 
 

@@ -4,6 +4,7 @@ import configparser
 from importlib import metadata
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import tensorflow as tf
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
@@ -84,13 +85,32 @@ class PackagingTest(tf.test.TestCase):
         package = REPOSITORY / "tfrs_scaling"
         patterns = setup["options.package_data"]["tfrs_scaling"].split(", ")
         shipped = {path.name for pattern in patterns for path in package.glob(pattern)}
-        self.assertContainsSubset({"smoke.yaml", "study.yaml", "movielens.json"}, shipped)
+        self.assertContainsSubset(
+            {"smoke.yaml", "study.yaml", "movielens.json", "congress.parquet", "ORIGIN.md"}, shipped
+        )
         self.assertEqual(read_config("smoke"), read_config(REPOSITORY / "tuner_configs" / "smoke.yaml"))
         self.assertEqual(Schema.read(Path("movielens")).label, "label")
         with self.assertRaisesRegex(InputError, "smok: there is no such file; with the package come bench, .*smoke"):
             read_config("smok")
-        with self.assertRaisesRegex(InputError, "click: there is no such file; with the package come flights, movie"):
+        with self.assertRaisesRegex(
+            InputError, "click: there is no such file; with the package come congress, flights, movie"
+        ):
             Schema.read(Path("click"))
+
+    def test_the_log_that_comes_with_the_package_is_what_its_origin_says(self) -> None:
+        config = read_config("congress")
+        assert config.log is not None
+        path = Path(config.log.files[0])
+        self.assertLess(path.stat().st_size, 2_000_000)
+        votes = pq.read_table(path).to_pandas()
+        self.assertLen(votes, 928_489)
+        self.assertEqual((votes["member"].nunique(), votes["rollcall"].nunique()), (643, 3_434))
+        self.assertAlmostEqual(votes["label"].mean(), 0.579, places=3)
+        self.assertTrue(votes["ts"].is_monotonic_increasing)
+        rows = {feature.name: feature.cardinality for feature in Schema.read(Path("congress")).categorical}
+        for name in set(rows) - {"words"}:
+            self.assertLess(votes[name].nunique(), rows[name], name)  # row 0 is for what training did not see
+        self.assertLess(votes["words"].str.split("|").explode().nunique(), rows["words"])
 
     def test_documented_command_names_the_file(self) -> None:
         command = "pip install --no-deps -r tpu-constraints.txt -e ."

@@ -115,7 +115,7 @@ def _place(workdir: "Workdir") -> "Place | None":
     return Place(
         config=shlex.quote(str(workdir.config)),
         workdir=shlex.quote(f"{workdir.root}-further"),
-        data="" if config.synthetic is not None else shlex.quote(folder),
+        data="" if config.has_own_data else shlex.quote(folder),
         training_rows=manifest.splits["train"].rows,
         finds_rates=config.training.learning_rates == "auto",
         own_rows_from=own_rows_from(config, manifest),

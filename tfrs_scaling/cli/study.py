@@ -23,7 +23,7 @@ set_option = click.option(
     "--set", "overrides", metavar="KEY=VALUE", multiple=True, help="Override a key of CONFIG: training.batch_size=512."
 )
 data_option = click.option(
-    "--data", "data_folder", help="Folder of prepared data; else CONFIG's synthetic clicks are made."
+    "--data", "data_folder", help="Folder of prepared data; else CONFIG's own are made or prepared."
 )
 workdir_option = click.option(
     "--workdir", type=FolderPath, help="The study's folder. [default: runs/NAME, NAME being CONFIG's study]"
@@ -83,6 +83,7 @@ def plan(
     from tfrs_scaling.planning import plan as planning
     from tfrs_scaling.planning.calibration import calibrate, synthetic_data
     from tfrs_scaling.planning.text import sentences, shape_table
+    from tfrs_scaling.sweep.own_data import own_source, prepare_own
 
     preparing = 0.0
     with tempfile.TemporaryDirectory() as folder, console.status("reading data") as status:
@@ -98,7 +99,16 @@ def plan(
             data = synthetic_data(config.synthetic, Path(folder) / "clicks")
             preparing = (time.monotonic() - began) * rows / sum(s.rows for s in data.manifest.splits.values())
         else:
-            raise InputError(f"{config_path}: has no synthetic section, so the plan needs --data DIR")
+            if (source := own_source(config)) is None:
+                raise InputError(
+                    f"{config_path}: has neither a synthetic nor a log section, so the plan needs --data DIR"
+                )
+            status.update("reading the log")
+            began = time.monotonic()
+            prepare_own(config, source, Path(folder) / "log")
+            data = ClickData.open(Path(folder) / "log")
+            preparing = time.monotonic() - began
+            planned_at = functools.partial(planning.plan_on, config, data.manifest)
         planned = planned_at()
         jobs = jobs or planning.jobs_at_once(planned, chosen)
         calibration = calibrate(

@@ -204,7 +204,7 @@ class Workdir:
 
     def _command(self, config: "Config", data_folder: str) -> str:
         """The command that runs the study again, in another folder."""
-        data = f" --data {shlex.quote(data_folder)}" if config.synthetic is None else ""
+        data = f" --data {shlex.quote(data_folder)}" if not config.has_own_data else ""
         return f"tfrs-scaling study {shlex.quote(str(self.config))}{data} --workdir ANOTHER"
 
     def check(self, config: "Config", data: "ClickData") -> None:
@@ -218,6 +218,7 @@ class Workdir:
             f"  {key}: {before_value!r} there, {now_value!r} now"
             for key, now in (("config", config.to_dict()), ("data_hash", data.manifest.data_hash))
             for key, before_value, now_value in _differences(key, before.get(key), now)
+            if not key.startswith("config.log.")  # where a log lies makes no other study; data_hash tells its rows
         ]
         if differences:
             raise InputError(

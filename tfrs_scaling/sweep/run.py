@@ -4,7 +4,6 @@ Importing this file loads no TensorFlow; ``run_study`` does.
 """
 
 import contextlib
-import shutil
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -15,7 +14,7 @@ from tfrs_scaling.config import Config, read_config
 from tfrs_scaling.hardware import StrategyName, choose_strategy, this_worker
 from tfrs_scaling.sweep.role import Role, is_leader, this_role
 from tfrs_scaling.training.isolation import start_server
-from tfrs_scaling.training.tensorflow_startup import load_tensorflow, start_devices
+from tfrs_scaling.training.tensorflow_startup import load_tensorflow
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -51,7 +50,8 @@ def run_study(
 
     Args:
         config: a YAML file, what one would hold, or a configuration.
-        data: folder of prepared data; None: the study's own synthetic clicks, made in ``workdir``/data.
+        data: folder of prepared data; None: the study's own, made or prepared in
+            ``workdir``/data.
         workdir: the study's folder; None: runs/NAME, NAME being the study's.
         jobs: trials at a time, sharing the cores; None: one per core, if memory allows; one per GPU; one on a TPU.
         strategy: the hardware of each trial; ``auto``: what there is.
@@ -80,6 +80,7 @@ def run_study(
     from tfrs_scaling.study.export import export
     from tfrs_scaling.study.workdir import Workdir
     from tfrs_scaling.sweep.multi_worker import join_as_worker
+    from tfrs_scaling.sweep.own_data import make_own_data
     from tfrs_scaling.sweep.runner import write_errors_located
     from tfrs_scaling.sweep.worker import run_worker
 
@@ -91,7 +92,7 @@ def run_study(
     if leads:
         with place.locked(), write_errors_located(place):
             if data is None:
-                _make_clicks(settings, folder, place, say, console)
+                make_own_data(settings, folder, place, say, console)
             if role is None:
                 say(f"{who}, in {place.root}; time limit of a trial: {longest}")
             _lead(settings, folder, place, role, chosen, jobs, limit, say, console)
@@ -184,37 +185,3 @@ def _lead(
             runner = Runner(config, data, workdir, strategy=strategy, jobs=jobs, time_limit=limit, train=run_trial)
             sweep(config, workdir, planned, runner, progress.update, progress.plan)
     say(progress.summary())
-
-
-def _make_clicks(
-    config: Config, folder: str, workdir: "Workdir", say: Callable[[str], None], console: "Console | None"
-) -> None:
-    """Make the study's synthetic clicks in its folder, unless they are there; those of other settings are replaced."""
-    from tfrs_scaling.input.prepare.prepare import prepare
-    from tfrs_scaling.input.prepare.sources import SyntheticSource, source_hash
-    from tfrs_scaling.input.shards import ClickData
-    from tfrs_scaling.planning.plan import plan
-
-    settings, there = config.synthetic, Path(folder).exists()
-    if settings is None and not there:
-        raise InputError(
-            f"study {config.study}: its configuration has no synthetic section; give prepared data with --data DIR"
-        )
-    if settings is None or (there and workdir.study.exists()):
-        return  # the study is checked against the data next
-    plan(config, settings.schema(), round(0.15 * settings.rows))  # report mistakes before anything is made
-    if there:
-        manifest = ClickData.open(folder).manifest
-        if manifest.sources:
-            raise InputError(f"{folder}: was prepared from a log; to study it, give it with --data {folder}")
-        made = manifest.source_hash, manifest.tool_version
-        if made == (source_hash(SyntheticSource(settings), ()), tfrs_scaling.__version__):
-            return
-        say(f"{folder}: clicks of other settings, which no study uses; making them again")
-        shutil.rmtree(folder)
-    with console.status("making synthetic clicks") if console else contextlib.nullcontext():
-        start_devices()
-        manifest = prepare(SyntheticSource(settings), folder, seed=settings.seed)
-    rows = sum(split.rows for split in manifest.splits.values())
-    best = f"; best possible NE on test: {manifest.bayes.ne:.4f}" if manifest.bayes else ""
-    say(f"{folder}: made {rows:,} synthetic clicks{best}")

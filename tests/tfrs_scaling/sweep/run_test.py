@@ -51,7 +51,7 @@ class RunStudyTest(tf.test.TestCase):
 
     def test_study_without_data_or_on_other_data_is_refused(self) -> None:
         config = dataclasses.replace(tiny_config(), synthetic=None)
-        with self.assertRaisesRegex(InputError, "no synthetic section; give prepared data"):
+        with self.assertRaisesRegex(InputError, "neither a synthetic nor a log section; give prepared data"):
             run_study(config, workdir=self.root / "study", say=None)
         data = tiny_data(tiny_config(), self.root / "data").folder
         with self.assertRaisesRegex(InputError, r"sweep\.examples\[1\]: 1,000,000 rows, but the training split has"):
