@@ -30,7 +30,6 @@ from tfrs_scaling.input.prepare.split import (
     Decisions,
     Request,
     Sizes,
-    SplitBy,
     check_counts,
     count_splits,
     decide,
