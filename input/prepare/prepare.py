@@ -12,7 +12,7 @@ import numpy as np
 from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.common.locations import is_remote
 from tfrs_scaling.input.logs.values.cells import Rejected, Rejects
-from tfrs_scaling.input.manifest import SPLITS, Manifest, SplitName
+from tfrs_scaling.input.manifest import SPLITS, Manifest, SplitBy, SplitName
 from tfrs_scaling.input.prepare.census import KEPT, Census
 from tfrs_scaling.input.prepare.encoding import ValueCounts, Vocabulary, WrittenShard, count_values, write_rows
 from tfrs_scaling.input.prepare.publish import (
