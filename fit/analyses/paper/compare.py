@@ -11,6 +11,7 @@ from tfrs_scaling.fit.analyses.paper.dimensions import compare_dimensions
 from tfrs_scaling.fit.analyses.paper.exponents import compare_exponents
 from tfrs_scaling.fit.analyses.paper.maps import compare_maps
 from tfrs_scaling.fit.analyses.paper.numbers import PaperNumbers, read_paper_numbers
+from tfrs_scaling.fit.analyses.paper.summary import compare_summary
 from tfrs_scaling.fit.analyses.paper.table_1 import compare_table_1, normalized_laws
 from tfrs_scaling.fit.analyses.ranking import Ranking
 from tfrs_scaling.fit.analyses.zones import Zones
@@ -56,7 +57,8 @@ def compare_with_paper(
     architectures = sorted({line.architecture for line in lines})
     architecture = _PAPERS if _PAPERS in architectures or not architectures else architectures[0]
     frontiers = [line for line in lines if line.is_frontier and line.architecture == architecture]
-    claims = []
+    own = [line for line in lines if line.architecture == architecture]
+    claims = compare_summary(own, [record for record in saturation if record.architecture == architecture])
     for x, claimed in given.table_1.items():
         along = [line for line in frontiers if line.x == x and line.scheme in SIZES]
         ranked = next((record for record in ranking if (record.architecture, record.x) == (architecture, x)), None)

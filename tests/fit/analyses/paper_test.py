@@ -65,7 +65,29 @@ class PaperTest(tf.test.TestCase):
         for claims in (compare_with_paper(), failed.paper):
             self.assertEqual({claim.verdict for claim in claims}, {CANNOT_TELL})
             self.assertTrue(all(claim.why for claim in claims))
-            self.assertLen(claims, 3 * 6 + 8 + 7 + 5 + 1 + 3)
+            self.assertLen(claims, 3 + 3 * 6 + 8 + 7 + 5 + 1 + 3)
+
+    def test_the_papers_summary_by_hand(self) -> None:
+        claims = "the test loss follows", "the loss depends strongly", "the exponent against data"
+
+        def verdicts(lines: list[LineFit]) -> list[str]:
+            found = {claim.claim: claim.verdict for claim in compare_with_paper(lines, saturation(lines))}
+            return [next(verdict for claim, verdict in found.items() if claim.startswith(start)) for start in claims]
+
+        data = [frontier(scheme) for scheme in "VHOM"]
+        shapes = [replace(frontier("V"), line="4"), replace(frontier("D"), line="1")]
+        # Parameters whose doubling gains next to nothing, and some whose doubling gains four times what data's does.
+        flat = [frontier(scheme, beta=2.0, x="parameters") for scheme in "VHOM"]
+        steep = [LineFit("dot", "V", "parameters", "frontier", fit_power_law(X, 0.5 * X**-0.1 + 0.3))]
+        self.assertEqual(verdicts([*data, *flat, *shapes]), [AGREES, AGREES, AGREES])
+        self.assertEqual(verdicts([*data, *steep])[1:], [DIFFERS, CANNOT_TELL])
+        other = replace(frontier("V", beta=0.25), line="4")
+        self.assertEqual(verdicts([*data, shapes[1], other])[2], DIFFERS)
+        # A loss that is no power law with a floor: two of them, one after the other, replicated so that it shows.
+        x = np.repeat(np.geomspace(1, 1000, 12), 4)
+        y = np.where(x < 30, x**-0.1, 30**-0.1 * (x / 30) ** -0.5) + np.random.default_rng(0).normal(0, 1e-4, x.size)
+        broken = LineFit("dot", "V", "data", "frontier", fit_power_law(x, y))
+        self.assertEqual(verdicts([broken])[0], DIFFERS)
 
     def test_laws_by_hand(self) -> None:
         # the law ends at 0.07 * 5120**-0.1 + 0.975, which is 1.005: divided by it gamma is 0.970
