@@ -1,0 +1,236 @@
+"""The page of published studies: every claim of the paper on each log, and what each study says by itself, as Markdown.
+
+``make reproduction`` writes REPRODUCTION.md from the run tables in ``tuner_configs/reproduction``, and a test compares.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+import yaml
+from pydantic import TypeAdapter
+
+from tfrs_scaling.common.files import write_text_atomically
+from tfrs_scaling.common.words import UNKNOWN, compact, signed
+from tfrs_scaling.fit.advice.advise import advise
+from tfrs_scaling.fit.advice.budget import BUDGETS
+from tfrs_scaling.fit.analyses.lines import LineFit
+from tfrs_scaling.fit.labels import FRONTIER, multiplier_label
+from tfrs_scaling.fit.runs.run_table import read_runs
+from tfrs_scaling.fit.schemes import ARCHITECTURE, BASELINE, SIZES
+from tfrs_scaling.fit.study import StudyFits, fit_study
+
+STUDIES = "studies.yaml"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A study in ``studies.yaml``.
+
+    Attributes:
+        title: Name of the log, in a heading.
+        about: What the log is, in a sentence or two.
+        rows: Training rows of the log, and how it was split.
+        commands: What makes the run table again.
+        cost: Of these commands.
+        figures: Files beside the run table, and what each shows.
+    """
+
+    title: str
+    about: str
+    rows: str
+    commands: tuple[str, ...]
+    cost: str
+    figures: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Published:
+    """A study with its run table and all that was fitted to it."""
+
+    name: str
+    entry: Entry
+    runs: pd.DataFrame
+    fits: StudyFits
+
+
+def read_published(folder: Path) -> list[Published]:
+    """The studies that a folder publishes, fitted, in the order of its ``studies.yaml``."""
+    content = yaml.safe_load((folder / STUDIES).read_text(encoding="utf-8"))
+    entries = TypeAdapter(dict[str, Entry]).validate_python(content)
+    studies = []
+    for name, entry in entries.items():
+        runs = read_runs(folder / f"{name}.parquet")
+        studies.append(Published(name, entry, runs, fit_study(runs)))
+    return studies
+
+
+def page(studies: Sequence[Published], folder: str) -> str:
+    """The page, in Markdown.
+
+    Args:
+        studies: The studies to show side by side.
+        folder: Path of the run tables, as links on the page give it.
+    """
+    parts = [_HEAD, _logs(studies), _claims(studies)]
+    parts += [_study(study, folder) for study in studies]
+    return "\n".join(parts).rstrip() + "\n"
+
+
+_HEAD = """# Does the law hold?
+
+Ardalani et al. (2022), [Understanding Scaling Laws for Recommendation Models](https://arxiv.org/abs/2208.08489),
+studied one private log. Here are their claims beside studies of public logs, which anyone can run again. `make
+reproduction` writes this page from the run tables that come with the project, in a minute; each study's own commands
+make its table.
+
+What a reader may conclude, and what not: none of these logs is a log of advertisements; all are smaller than the
+paper's, by a factor of a thousand and more; a claim that fails here fails on these logs, at these sizes, for these
+models. **cannot tell** means that the interval holds both answers, or that the study has no such measurement. Intervals
+are 95 %, of several seeds each. The paper states neither intervals nor seeds.
+"""
+
+
+def _logs(studies: Sequence[Published]) -> str:
+    rows = []
+    for study in studies:
+        measured = study.runs[study.runs["status"] == "ok"]
+        best = measured.loc[measured["test_ne"].idxmin()]
+        rows.append(
+            (
+                f"[{study.entry.title}](#{_anchor(study.entry.title)})",
+                study.entry.rows,
+                f"{measured['base_ctr'].iloc[0]:.3f}",
+                f"{compact(float(measured['examples'].min()))} to {compact(float(measured['examples'].max()))}",
+                str(measured["trial_id"].nunique()),
+                str(measured["seed"].nunique()),
+                f"{best['test_ne']:.4f} ({best['scheme']} {multiplier_label(best['multiplier'])}×)",
+            )
+        )
+    return "## The logs\n\n" + _table(
+        ("log", "rows, split", "base rate", "examples", "trainings", "seeds", "lowest test NE"), rows
+    )
+
+
+def _claims(studies: Sequence[Published]) -> str:
+    """A row per claim, a column per study; what is behind each verdict stands in the study's own section."""
+    found = [{(claim.source, claim.claim): claim for claim in study.fits.paper} for study in studies]
+    names = list(dict.fromkeys(name for claims in found for name in claims))
+    rows = []
+    for name in names:
+        paper = next(claims[name].paper for claims in found if name in claims)
+        verdicts = [_verdict(claims[name].verdict) if name in claims else UNKNOWN for claims in found]
+        rows.append((name[0], name[1], paper, *verdicts))
+    counts = []
+    for study in studies:
+        count = Counter(claim.verdict for claim in study.fits.paper)
+        counts.append(f"{study.entry.title}: {count['agrees']}, {count['differs']}, {count['cannot tell']}")
+    heading = (
+        "## The claims\n\nThe paper's summary (section 1.1), tables and figures. How many agree, differ, cannot be "
+        f"told: {'; '.join(counts)}.\n"
+    )
+    columns = ("where", "claim", "paper", *(study.entry.title for study in studies))
+    return f"{heading}\n{_table(columns, rows)}"
+
+
+def _verdict(verdict: str) -> str:
+    return {"agrees": "**agrees**", "differs": "**differs**"}.get(verdict, verdict)
+
+
+def _study(study: Published, folder: str) -> str:
+    entry = study.entry
+    figures = "\n\n".join(f"![{words}]({folder}/{file})\n\n{words}" for file, words in entry.figures.items())
+    commands = "\n".join(f"    {command}" for command in entry.commands)
+    parts = [
+        f"## {entry.title}",
+        entry.about,
+        f"Run table: [{study.name}.parquet]({folder}/{study.name}.parquet); as a page with every figure and fit, "
+        f"`tfrs-scaling report --runs {folder}/{study.name}.parquet`. Made by",
+        commands,
+        f"Cost: {entry.cost}",
+        figures,
+        f"### Laws of {entry.title}",
+        _laws(study),
+        study.fits.held_out_words,
+        f"### What each shape changes on {entry.title}",
+        _effects(study),
+        f"### What to do next on {entry.title}",
+        *(_advice(study, budget) for budget in BUDGETS),
+        f"### The paper's claims on {entry.title}",
+        _table(
+            ("where", "claim", "paper", "here", "verdict", "why"),
+            [(c.source, c.claim, c.paper, c.ours, _verdict(c.verdict), c.why) for c in study.fits.paper],
+        ),
+    ]
+    return "\n\n".join(part.rstrip() for part in parts if part) + "\n"
+
+
+def _laws(study: Published) -> str:
+    """The baseline's ladder and the frontiers of V, H, O and M, and the ladders of other architectures."""
+    fits = study.fits
+    lines = [
+        line
+        for line in fits.lines
+        if (line.scheme == BASELINE and line.x == "data" and not line.is_frontier)
+        or (line.line == FRONTIER and line.scheme in SIZES and line.architecture == fits.base)
+    ]
+    return _table(
+        ("model", "against", "alpha at the middle", "beta", "gamma", "R²", "status"), [_law(line) for line in lines]
+    )
+
+
+def _law(line: LineFit) -> tuple[str, ...]:
+    fit = line.fit
+    name = f"{line.architecture}, baseline" if line.scheme == BASELINE else f"{line.scheme}, frontier"
+    if not fit.status.is_fitted:
+        return name, line.x, UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN, fit.status.words
+    beta = _estimate(fit.beta, fit.interval["beta"]) if fit.status.has_exponent else UNKNOWN
+    gamma = _estimate(fit.gamma, fit.interval["gamma"]) if fit.status.has_floor else UNKNOWN
+    return name, line.x, f"{fit.alpha_at_x0:.3g}", beta, gamma, f"{fit.r2:.4f}", fit.status.words
+
+
+def _estimate(value: float, interval: tuple[float, float]) -> str:
+    low, high = interval
+    return f"{value:.3g} ({low:.3g} to {high:.3g})"
+
+
+def _effects(study: Published) -> str:
+    rows = [
+        (
+            each.architecture if each.scheme == ARCHITECTURE else f"{each.scheme} {multiplier_label(each.multiplier)}×",
+            compact(float(each.examples)),
+            f"{each.ne:.4f}",
+            f"{signed(each.change)} ({signed(each.low)} to {signed(each.high)})",
+            each.outcome,
+        )
+        for each in study.fits.effects
+        if each.equal_compute is None
+    ]
+    return _table(("shape", "examples", "test NE", "change against the baseline", "outcome"), rows)
+
+
+def _advice(study: Published, budget: str) -> str:
+    advice = advise(study.runs, study.fits, budget=budget)
+    return f"- {BUDGETS[budget]}: {advice.answer} {' '.join(advice.reasons[1:2] or advice.reasons[:1])}"
+
+
+def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [columns, ["---"] * len(columns), *rows]
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines) + "\n"
+
+
+def _anchor(title: str) -> str:
+    """The anchor that GitHub gives a heading."""
+    return "".join(c for c in title.lower().replace(" ", "-") if c.isalnum() or c in "-_")
+
+
+def main() -> None:
+    """Write REPRODUCTION.md."""
+    folder = Path("tuner_configs") / "reproduction"
+    write_text_atomically(Path("REPRODUCTION.md"), page(read_published(folder), str(folder)))
+
+
+if __name__ == "__main__":
+    main()
