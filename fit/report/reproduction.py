@@ -97,7 +97,7 @@ def _logs(studies: Sequence[Published]) -> str:
     rows = []
     for study in studies:
         measured = study.runs[study.runs["status"] == "ok"]
-        best = measured.loc[measured["test_ne"].idxmin()]
+        best = measured.nsmallest(1, "test_ne").iloc[0]
         rows.append(
             (
                 f"[{study.entry.title}](#{_anchor(study.entry.title)})",
