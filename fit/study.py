@@ -322,7 +322,7 @@ def fit_study(
     trained = [line for line in curves if is_recorded(line.rows, "train_ne")]
     generalisations = tuple(generalisation(trained, lines, level=level))
     joint = (
-        joint_record(rows, architecture, scheme, level=level)
+        joint_record(rows, architecture, scheme, bayes_ne=bayes_ne, level=level)
         for (architecture, scheme), rows in planes.items()
         if scheme in SIZES
     )

@@ -15,6 +15,7 @@ from tfrs_scaling.fit.analyses.noise.training_noise import noise_of
 from tfrs_scaling.fit.laws.comparison import compare_laws
 from tfrs_scaling.fit.runs.run_table import is_recorded
 from tfrs_scaling.fit.runs.screening import SHAPE, usable_runs
+from tfrs_scaling.fit.schemes import BASELINE
 from tfrs_scaling.fit.study import StudyFits
 
 Outcome = Literal["lower", "higher", "within the noise", "noise unknown"]
@@ -178,7 +179,7 @@ def _flat(prefix: str, value: Any) -> Iterator[tuple[str, str]]:
         for name, inner in value.items():
             yield from _flat(f"{prefix}.{name}" if prefix else str(name), inner)
     elif value is not None:
-        yield prefix, str(value)
+        yield prefix, f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
 def _means(study: FinishedStudy, seed: int) -> tuple[pd.Series, pd.DataFrame]:
@@ -236,7 +237,8 @@ def _outcome(low: float, high: float) -> Outcome:
 
 def _laws(first: StudyFits, second: StudyFits, level: float) -> Iterator[LawChange]:
     for line in first.lines:
-        if line.x != "data":
+        # The baseline is a line of every scheme, and a frontier is made of lines.
+        if line.x != "data" or line.is_frontier or (line.line == "1" and line.scheme != BASELINE):
             continue
         other = second.find(scheme=line.scheme, x="data", line=line.line, architecture=line.architecture)
         if other is None or not (line.fit.status.has_law and other.fit.status.has_law):

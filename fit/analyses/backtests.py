@@ -8,7 +8,7 @@ import numpy as np
 from scipy import special
 
 from tfrs_scaling.common.words import plural
-from tfrs_scaling.fit.analyses.held_out import HeldOut, distinct_lines
+from tfrs_scaling.fit.analyses.held_out import HeldOut, shape_lines
 from tfrs_scaling.fit.analyses.lines import DataLine
 from tfrs_scaling.fit.extrapolation.predictive import predictive_interval
 from tfrs_scaling.fit.laws.status import FEWEST
@@ -57,7 +57,7 @@ def backtests(lines: Iterable[DataLine], held_out: Iterable[HeldOut], *, level: 
     Returns:
         One record for each distance predicted over, the shortest first; none where no line is long enough.
     """
-    every = list(distinct_lines(lines))
+    every = shape_lines(lines)
     sizes = {(line.architecture, line.scheme, line.line): line.sizes() for line in every}
     made = [
         _Prediction(1, record.examples / sizes[record.architecture, record.scheme, record.line][-2], record.inside)

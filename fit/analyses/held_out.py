@@ -1,6 +1,6 @@
 """The extrapolation test inside every study: the largest data size held out, predicted and compared."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,7 +9,6 @@ from tfrs_scaling.common.arrays import Array
 from tfrs_scaling.fit.analyses.lines import DataLine
 from tfrs_scaling.fit.extrapolation.predictive import predictive_interval
 from tfrs_scaling.fit.laws.status import FEWEST, ROUNDING
-from tfrs_scaling.fit.runs.screening import SHAPE
 from tfrs_scaling.fit.serialization import finite_or_none
 
 LAW = "alpha * examples**-beta + gamma"
@@ -20,7 +19,7 @@ class HeldOut:
     """One line's largest data size, predicted from the smaller ones.
 
     Attributes:
-        line: A multiplier such as "1/4", or "frontier".
+        line: A multiplier such as "1/4".
         examples: The data size held out.
         predicted: NE by the law of the others.
         measured: NE there, mean of seeds.
@@ -46,7 +45,8 @@ def held_out(lines: Iterable[DataLine], *, level: float = 0.95) -> list[HeldOut]
     """Predict the largest data size of every line from the smaller ones, as the study's own fits would have.
 
     The plateau is looked for, and the law fitted, without the largest size: nothing of it leaks. The interval allows
-    for the form of the law being wrong (``predictive_interval``). A frontier that is one shape's line counts once.
+    for the form of the law being wrong (``predictive_interval``). Frontiers are made of points of the shapes' lines, so
+    they would count these twice.
 
     Args:
         lines: Lines against data.
@@ -56,7 +56,7 @@ def held_out(lines: Iterable[DataLine], *, level: float = 0.95) -> list[HeldOut]
         One record for each line that has a law without its largest size: four places off the plateau or more.
     """
     records = []
-    for line in distinct_lines(lines):
+    for line in shape_lines(lines):
         sizes = line.sizes()
         if len(sizes) <= FEWEST:
             continue
@@ -85,15 +85,9 @@ def held_out(lines: Iterable[DataLine], *, level: float = 0.95) -> list[HeldOut]
     return records
 
 
-def distinct_lines(lines: Iterable[DataLine]) -> Iterator[DataLine]:
-    """The lines without the frontiers that are one shape's line, which say nothing that this line does not."""
-    for line in lines:
-        if line.is_frontier:
-            means = line.rows.groupby(["examples", *SHAPE], sort=True)["test_ne"].mean().reset_index()
-            best = means.loc[means.groupby("examples")["test_ne"].idxmin()]
-            if len(best[SHAPE].drop_duplicates()) == 1:
-                continue
-        yield line
+def shape_lines(lines: Iterable[DataLine]) -> list[DataLine]:
+    """The lines of one shape each, without the frontiers."""
+    return [line for line in lines if not line.is_frontier]
 
 
 def held_out_words(records: list[HeldOut], *, level: float = 0.95) -> str:
@@ -105,11 +99,10 @@ def held_out_words(records: list[HeldOut], *, level: float = 0.95) -> str:
     errors = np.array([record.relative_error for record in records])
     inside = sum(record.inside for record in records)
     worst = records[int(np.argmax(np.abs(errors)))]
-    name = worst.line if worst.line == "frontier" else f"{worst.line}×"
     return (
         f"The largest data size of each line was held out and predicted from the others: in {inside} of {len(records)} "
         f"lines it came within the {level:.0%} interval; half of the predictions were off by less than "
-        f"{np.median(np.abs(errors)):.2%}, the worst ({worst.scheme}, {name}) by {np.abs(errors).max():.2%}"
+        f"{np.median(np.abs(errors)):.2%}, the worst ({worst.scheme}, {worst.line}×) by {np.abs(errors).max():.2%}"
         f"{_direction(errors)}."
     )
 

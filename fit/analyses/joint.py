@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from tfrs_scaling.common.words import human
 from tfrs_scaling.fit.joint.allocation import MeasuredCost
 from tfrs_scaling.fit.joint.law import JointFit, fit_joint_law
 from tfrs_scaling.fit.joint.status import FEWEST_POINTS, FEWEST_SIZES
@@ -86,7 +87,13 @@ def measured_cost(rows: pd.DataFrame) -> MeasuredCost | None:
 
 
 def joint_record(
-    rows: pd.DataFrame, architecture: str, scheme: str, *, level: float = 0.95, resamples: int = RESAMPLES
+    rows: pd.DataFrame,
+    architecture: str,
+    scheme: str,
+    *,
+    bayes_ne: float | None = None,
+    level: float = 0.95,
+    resamples: int = RESAMPLES,
 ) -> JointLaw | None:
     """The joint law and the compute-optimal path of one scheme.
 
@@ -94,6 +101,7 @@ def joint_record(
         rows: Result of ``lines.points``.
         architecture: Architecture of the rows.
         scheme: V, H, O or M.
+        bayes_ne: The lowest NE that any model can reach; None where it is not known.
         level: Confidence level.
         resamples: Number of bootstrap resamples of the trainings.
 
@@ -110,24 +118,24 @@ def joint_record(
     if scheme == "V":
         further = "V's parameters cost memory and no compute, so there is no compute-optimal split"
     elif fit.status.has_split and cost is not None:
-        path, further = _path(fit, cost, float(rows["compute"].max()))
+        path, further = _path(fit, cost, float(rows["compute"].max()), bayes_ne or 0.0)
     return JointLaw(
         architecture=architecture,
         scheme=scheme,
         parameters="outside the embedding tables" if SCHEMES[scheme].outside_tables else "all",
         fit=fit,
         path=tuple(path),
-        words=_words(fit, further),
+        words=_words(fit, further, bayes_ne or 0.0),
     )
 
 
-def _path(fit: JointFit, cost: MeasuredCost, largest: float) -> tuple[list[PathStep], str]:
+def _path(fit: JointFit, cost: MeasuredCost, largest: float, least: float) -> tuple[list[PathStep], str]:
     path: list[PathStep] = []
     for share in _SHARES:
         try:
             split = fit.compute_optimal(share * largest, cost_per_example=cost)
         except ValueError as error:  # the cost hardly grows with n: the larger the model, the better, without end
-            return path, f"for {share * largest:.2g} FLOPs there is no best split: {error}"
+            return path, f"for {human(share * largest)} FLOPs there is no best split: {error}"
         low, high = split.interval["loss"]
         within = min(fit.n) <= split.n <= max(fit.n) and min(fit.d) <= split.d <= max(fit.d)
         path.append(
@@ -135,27 +143,28 @@ def _path(fit: JointFit, cost: MeasuredCost, largest: float) -> tuple[list[PathS
                 budget=split.budget,
                 n=split.n,
                 d=split.d,
-                ne=split.loss,
-                low=finite_or_none(low),
-                high=finite_or_none(high),
+                ne=max(split.loss, least),
+                low=finite_or_none(max(low, least)),
+                high=finite_or_none(max(high, least)),
                 measured=within,
             )
         )
     beyond = sum(not step.measured for step in path)
     last = path[-1]
     words = (
-        f"of {last.budget:.2g} FLOPs, ten times the largest measured, the best use is {last.n:.3g} parameters on "
-        f"{last.d:.3g} examples"
+        f"of {human(last.budget)} FLOPs, ten times the largest measured, the best use is {human(last.n)} parameters on "
+        f"{human(last.d)} examples"
     )
     return path, words + (
         f"; {beyond} of {len(path)} budgets ask for models or data beyond the measured" * bool(beyond)
     )
 
 
-def _words(fit: JointFit, further: str) -> str:
+def _words(fit: JointFit, further: str, least: float) -> str:
     head = fit.status.meaning
     if not fit.status.has_split:
         said = f"{head}; {further}." if further else f"{head}."
         return said[0].upper() + said[1:]
-    law = f"NE falls towards {fit.E:.4f}, with an exponent of {fit.a:.2f} in parameters and of {fit.b:.2f} in examples"
-    return f"{law} ({head}){'; ' * bool(further)}{further}."
+    below = f", below the {least:.4f} that no model gets below, so that is no floor" if least > fit.E else ""
+    exponents = f"with an exponent of {fit.a:.2f} in parameters and of {fit.b:.2f} in examples"
+    return f"NE falls towards {fit.E:.4f}{below}, {exponents} ({head}){'; ' * bool(further)}{further}."

@@ -8,7 +8,7 @@ from tfrs_scaling.fit.analyses.paper.numbers import PaperNumbers
 from tfrs_scaling.fit.labels import multiplier_label
 
 _SOURCE = "Figure 9"
-_WIDEST = 4  # times: an interval of a dimension that spans more says nothing
+_WIDEST = 4  # times: an interval of a dimension that spans as much says nothing
 _NO_ROWS = "the study does not vary the dimension at so many rows"
 
 
@@ -59,11 +59,13 @@ def _compared(
     if low is None or high is None:
         return f"{value}", (CANNOT_TELL, record.why)
     ours = f"{value} ({low} to {high})"
-    if high > _WIDEST * low:
+    dims = record.dims
+    if high >= _WIDEST * low:
         return ours, (CANNOT_TELL, f"its interval spans a factor of {high / low:g}")
+    if is_smallest and high == dims[-1]:
+        return ours, (CANNOT_TELL, f"{high} is the largest dimension measured, so the knee may lie beyond")
     if low <= paper <= high:
         return ours, (AGREES, "")
-    dims = record.dims
     below = max((dim for dim in dims if dim < low), default=0)
     if (is_smallest and below < paper < low) or paper > high == dims[-1] or paper < low == dims[0]:
         return ours, (CANNOT_TELL, f"the dimensions measured, {', '.join(map(str, dims))}, leave that open")

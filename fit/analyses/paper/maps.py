@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from tfrs_scaling.common.words import signed
 from tfrs_scaling.fit.analyses.paper.claim import AGREES, CANNOT_TELL, DIFFERS, Claim, Verdict, make_claim
-from tfrs_scaling.fit.analyses.paper.numbers import PaperNumbers, PaperZone, Where
+from tfrs_scaling.fit.analyses.paper.numbers import Half, PaperNumbers, PaperZone, Where
 from tfrs_scaling.fit.analyses.ranking import Outcome
 from tfrs_scaling.fit.analyses.zones import Cell, Quarter, Zones
 
@@ -85,6 +85,10 @@ def _is_within(record: Quarter | Cell, margin: float) -> bool:
 
 
 def _cells_in(zone: Zones, wanted: PaperZone) -> list[Cell]:
+    """The cells of a zone; none where the map lies on the other side of the baseline, as Table 2 divides it."""
+    half: Half = "low" if wanted.where.startswith("few") else "high"
+    if not any(quarter.parameters == half for quarter in zone.table):
+        return []
     budgets = sorted({cell.parameters for cell in zone.cells})
     sizes = sorted({cell.examples for cell in zone.cells})
 

@@ -84,7 +84,7 @@ def _overlap(frontiers: Frontiers, name: str, low: float, high: float) -> Verdic
     """Whether every scheme's interval meets the paper's range."""
     if not frontiers:
         return CANNOT_TELL, _NOT_MEASURED
-    known = {scheme: fit for scheme, fit in frontiers.items() if fit.status.has_exponent}
+    known = {scheme: fit for scheme, fit in frontiers.items() if fit.status.has_floor}
     outside = [s for s, fit in known.items() if fit.interval[name][0] > high or fit.interval[name][1] < low]
     if outside:
         return DIFFERS, f"the interval of {', '.join(outside)} does not meet the paper's range"

@@ -38,7 +38,7 @@ class BacktestsTest(tf.test.TestCase):
         self.assertEqual((near.inside, far.inside), (sum(record.inside for record in known), 0))
         self.assertIn("fewer than they should", far.words)
 
-    def test_a_frontier_that_is_one_of_its_lines_counts_once(self) -> None:
+    def test_frontiers_do_not_count_as_they_are_made_of_other_lines(self) -> None:
         best, worse = (line([law(x) + shift for x in LADDER], noise=1e-5, scheme="V") for shift in (0.0, 0.1))
         second = dataclasses.replace(worse, line="4", rows=worse.rows.assign(multiplier=4.0, trial_id="V4"))
         frontier = DataLine("dot", "V", "frontier", True, pd.concat([best.rows, second.rows], ignore_index=True))
