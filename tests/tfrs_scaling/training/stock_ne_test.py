@@ -21,8 +21,8 @@ from tfrs_scaling.model.shape import Shape
 from tfrs_scaling.training.loop import training_loop
 from tfrs_scaling.training.metrics import Accumulator
 
-SEEDS = range(5)
-STEPS = 3072  # of 256 rows: 786,432
+SEEDS = range(4)
+STEPS = 1024  # of 256 rows: 262,144
 TRAINING = Training(256, (0.02,))
 LEARNING_RATE = 0.02
 
@@ -64,7 +64,7 @@ class StockNETest(tf.test.TestCase):
             f"ours {np.mean(mine):.5f} ± {np.std(mine, ddof=1):.5f}, stock {np.mean(stock):.5f} ± "
             f"{np.std(stock, ddof=1):.5f} (standard deviations); p of a difference {apart:.2f}"
         )
-        self.assertLessEqual(np.mean(mine), 0.785)
+        self.assertLessEqual(np.mean(mine), 0.81)
         self.assertGreater(apart, 0.001)
 
 
