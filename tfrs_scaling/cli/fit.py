@@ -186,6 +186,8 @@ def _fitted(workdir: Any) -> "tuple[pd.DataFrame, StudyFits]":
     runs = read_runs(workdir.runs)
     try:
         return runs, StudyFits.read(workdir.fits)
+    except FileNotFoundError:
+        say(f"note: {workdir.fits}: not there yet; fitting")
     except InputError as error:
         say(f"note: {error}: doing so now")
     fit_runs(workdir.runs)
