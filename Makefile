@@ -8,7 +8,7 @@ INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --con
 INSTALL_TFRS = @test $$(uname) != Darwin || $(INSTALL) --no-deps 'tensorflow-recommenders>=0.7.7'
 PYTEST = $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: help study test test-fast setup lint bench bench-truth siege notebooks clean
+.PHONY: help study test test-fast setup lint bench bench-truth siege notebooks docs clean
 
 help: ## list these targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -54,8 +54,12 @@ notebooks: ## REPO=owner/name: write the address on GitHub into the notebooks, a
 	sed -i.old -E 's#^(\| \[([a-z_]+)\]\(colab/[a-z_]+\.ipynb\))[^|]*#\1 [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/$(REPO)/blob/main/colab/\2.ipynb) #' README.md
 	@rm README.md.old colab/*.old
 
+docs: .venv/bin/python ## the site of READMEs, notebooks and docstrings, in site/
+	@$(INSTALL) 'mkdocs-material>=9.6,<10' 'mkdocstrings[python]>=0.29' 'mkdocs-jupyter>=0.25'
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
 clean: ## remove .venv and caches
-	rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache
+	rm -rf .venv build dist site *.egg-info .mypy_cache .ruff_cache .pytest_cache
 
 .venv/bin/python:
 	@test -n "$(PYTHON)" || { echo "needs Python 3.11, 3.12 or 3.13; say where with make PYTHON=/path/to/python"; exit 1; }
