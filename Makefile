@@ -8,7 +8,7 @@ INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --con
 INSTALL_TFRS = @test $$(uname) != Darwin || $(INSTALL) --no-deps 'tensorflow-recommenders>=0.7.7'
 PYTEST = $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: help study test test-fast setup lint bench bench-truth siege notebooks docs clean
+.PHONY: help study test test-fast setup lint bench bench-truth siege reproduction notebooks docs clean
 
 help: ## list these targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -46,6 +46,9 @@ endef
 
 siege: .venv/installed-for-tests ## kills, full disks, limits and broken files for a quarter of an hour; FLAGS=--seed=7
 	$(BIN)/python -m tests.siege $(FLAGS)
+
+reproduction: .venv/installed ## REPRODUCTION.md again, from the run tables in tuner_configs/reproduction
+	$(BIN)/python -m tfrs_scaling.fit.report.reproduction
 
 # What they hold already is replaced.
 notebooks: ## REPO=owner/name: write the address on GitHub into the notebooks, and badges into the README

@@ -1,0 +1,34 @@
+"""REPRODUCTION.md is what its run tables say."""
+
+import re
+
+import numpy as np
+import tensorflow as tf
+
+from tests.helpers.studies import CONFIGS, REPOSITORY
+from tfrs_scaling.fit.report.reproduction import page, read_published
+
+NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
+
+
+class ReproductionTest(tf.test.TestCase):
+    def test_the_page_is_remade_from_the_committed_runs(self) -> None:
+        """To a digit or so, as another machine's linear algebra rounds otherwise."""
+        folder = CONFIGS / "reproduction"
+        studies = read_published(folder)
+        made = page(studies, "tuner_configs/reproduction")
+        there = (REPOSITORY / "REPRODUCTION.md").read_text()
+        self.assertEqual(NUMBER.sub("#", made), NUMBER.sub("#", there))
+        numbers = [[float(n.replace(",", "")) for n in NUMBER.findall(text)] for text in (made, there)]
+        self.assertGreater(len(numbers[0]), 500)
+        np.testing.assert_allclose(*numbers, rtol=0.02, atol=2e-4)
+        for study in studies:
+            for file in study.entry.figures:
+                self.assertTrue((folder / file).is_file(), file)
+            claims = {claim.claim for claim in study.fits.paper}
+            self.assertContainsSubset({"schemes against data", "beta against data"}, claims)
+            self.assertGreaterEqual(study.runs["seed"].nunique(), 3)
+
+
+if __name__ == "__main__":
+    tf.test.main()
