@@ -104,10 +104,12 @@ class Study:
     command: str = ""
 
     def __post_init__(self) -> None:
-        sweep = self.config.get("sweep")
-        sizes = sweep.get("examples") if isinstance(sweep, dict) else None
+        for name in ("training", "sweep"):  # what a report reads of it; a sweep reads it all, as ``Config``
+            if not isinstance(section := self.config.get(name, {}), dict):
+                raise ValueError(f"config.{name}: {str(section)[:80]} where its settings are expected")
+        sizes = self.config.get("sweep", {}).get("examples")
         if not isinstance(sizes, list) or not sizes or not all(type(size) is int and size > 0 for size in sizes):
-            raise ValueError(f"config.sweep.examples: {sizes!r} where the data sizes are expected")
+            raise ValueError(f"config.sweep.examples: {str(sizes)[:80]} where the data sizes are expected")
 
 
 @dataclass(frozen=True, config=STATE)

@@ -1,3 +1,4 @@
+import json
 import os
 import subprocess
 import sys
@@ -55,6 +56,20 @@ class WorkdirTest(tf.test.TestCase):
         self.assertRegex(study["date"], r"^\d{4}-\d\d-\d\d$")
         self.assertStartsWith(study["command"], "tfrs-scaling study ")
         self.assertIn(str(self.workdir.config), study["command"])
+
+    def test_a_config_without_sections_is_refused_where_a_report_would_read_them(self) -> None:
+        config = tiny_config()
+        with self.workdir.locked():
+            self.workdir.claim(config, tiny_data(config, self.root / "data"))
+        study = json.loads(self.workdir.study.read_text())
+        for broken, mistake in (
+            ({"training": 7}, r"config\.training: 7 where"),
+            ({"sweep": "x"}, r"config\.sweep: x where"),
+            ({"sweep": {}}, r"config\.sweep\.examples: None where"),
+        ):
+            self.workdir.study.write_text(json.dumps(study | {"config": study["config"] | broken}))
+            with self.assertRaisesRegex(InputError, rf"study\.json: {mistake}.*put back what was there"):
+                self.workdir.read_study()
 
     def test_no_study_is_an_error(self) -> None:
         with self.assertRaisesRegex(InputError, "no sweep was started"):
