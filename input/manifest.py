@@ -18,7 +18,7 @@ SPLITS: tuple[SplitName, ...] = ("train", "validation", "test")
 
 SPLIT_WORDS = {"time": "by time", "order": "by the order of the log", "random": "at random"}
 
-Count = Annotated[int, pydantic.Field(ge=0)]
+Count = Annotated[int, pydantic.Field(ge=0, le=2**62)]
 # The pattern keeps a manifest from naming a file outside its folder.
 ShardName = Annotated[str, pydantic.Field(pattern=r"^clicks-[a-z]+\.tfrecord-[0-9]{5}-of-[0-9]{5}$")]
 
@@ -38,9 +38,18 @@ class Shard:
 class Split:
     """Rows and clicks of a split, and its shards in order."""
 
-    rows: Annotated[int, pydantic.Field(ge=1)]
+    rows: Annotated[int, pydantic.Field(ge=1, le=2**62)]
     clicks: Count
     shards: tuple[Shard, ...]
+
+    def __post_init__(self) -> None:
+        if self.clicks > self.rows or self.rows != sum(shard.rows for shard in self.shards):
+            raise ValueError(
+                f"{self.rows} rows with {self.clicks} clicks, and the shards have "
+                f"{sum(shard.rows for shard in self.shards)} rows: prepare the data again"
+            )
+        if len({shard.file for shard in self.shards}) < len(self.shards):
+            raise ValueError("a shard is named twice: prepare the data again")
 
     @property
     def ctr(self) -> float:
@@ -122,8 +131,8 @@ class Manifest:
     seed: int
     dense_mean: tuple[float, ...]
     dense_deviation: tuple[float, ...]
-    vocabulary_sizes: dict[str, int]
-    missing: dict[str, int]
+    vocabulary_sizes: dict[str, Count]
+    missing: dict[str, Count]
     read: Count
     rejected: Count
     sources: tuple[RawFile, ...]
@@ -131,7 +140,7 @@ class Manifest:
     dropped: Count = 0
     repeated: Annotated[float, pydantic.Field(ge=0, le=1)] = 0.0
     bayes: Bayes | None = None
-    telling: dict[str, float] = dataclasses.field(default_factory=dict)
+    telling: dict[str, Annotated[float, pydantic.Field(ge=0, le=1)]] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.format_version != FORMAT_VERSION:
@@ -143,6 +152,8 @@ class Manifest:
                 raise ValueError(f"the split {name!r} is missing")
         if self.schema_hash != short_hash(self.schema.to_dict()):
             raise ValueError("schema_hash: the schema was changed after the data were prepared: prepare them again")
+        if not len(self.dense_mean) == len(self.dense_deviation) == len(self.schema.dense):
+            raise ValueError("dense_mean, dense_deviation: not one number per dense feature: prepare the data again")
         kept = sum(split.rows for split in self.splits.values())
         if self.read != kept + self.dropped + self.rejected:
             raise ValueError(

@@ -12,6 +12,7 @@ from tensorboard.compat.proto.types_pb2 import DT_FLOAT
 from tensorboard.util import tensor_util
 
 from tfrs_scaling.common.errors import InputError
+from tfrs_scaling.common.locations import check_utf8
 from tfrs_scaling.config import Config
 from tfrs_scaling.fit.runs.screening import with_flags
 from tfrs_scaling.input.manifest import Manifest
@@ -143,8 +144,9 @@ def read_scalars(directory: Path) -> dict[str, dict[int, float]]:
     Summaries are float32; each value is read as the shortest decimal that represents it.
 
     Raises:
-        InputError: a file was damaged; says what to do.
+        InputError: a file was damaged, or its name is not UTF-8; says what to do.
     """
+    check_utf8(directory)
     scalars: dict[str, dict[int, float]] = {}
     for path in sorted(directory.glob(EVENT_FILES)):
         try:

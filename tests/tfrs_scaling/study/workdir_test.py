@@ -75,6 +75,24 @@ class WorkdirTest(tf.test.TestCase):
         with self.assertRaisesRegex(InputError, "no sweep was started"):
             self.workdir.read_study()
 
+    def test_links_and_names_that_a_sweep_must_not_follow_are_refused_untouched(self) -> None:
+        other = self.root / "other"
+        (other / "old").mkdir(parents=True)
+        (other / "file").write_text("dear")
+        os.utime(other / "old", (0, 0))
+        self.workdir.root.mkdir()
+        for name, target in (("running", other), ("trials", other), (".lock", other / "file")):
+            (self.workdir.root / name).symlink_to(target)
+            with self.assertRaisesRegex(InputError, rf"{name}: is a symbolic link"), self.workdir.locked():
+                pass
+            (self.workdir.root / name).unlink()
+        self.assertEqual((other / "file").read_text(), "dear")
+        with (
+            self.assertRaisesRegex(InputError, "the name is not UTF-8"),
+            Workdir(self.root / os.fsdecode(b"\xff")).locked(),
+        ):
+            pass
+
     def test_file_in_the_way_is_a_located_error(self) -> None:
         self.root.mkdir()
         (self.root / "study").write_text("a file")
