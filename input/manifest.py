@@ -101,6 +101,7 @@ class Manifest:
         schema: the columns.
         schema_hash: hash of the schema, 16 hexadecimal digits.
         source_hash: hash of the raw files' checksums, or of the settings of synthetic clicks, likewise.
+        request_hash: hash of how they were split and shuffled, likewise; empty in data of earlier versions.
         splits: all three splits by name, each in a seeded random order of its own.
         rows_per_record: rows in every record except the last of a shard.
         split_by: ``time``, ``order`` (of the log) or ``random``.
@@ -136,6 +137,7 @@ class Manifest:
     read: Count
     rejected: Count
     sources: tuple[RawFile, ...]
+    request_hash: str = ""
     negative_rate: Annotated[float, pydantic.Field(gt=0, le=1)] = 1.0
     dropped: Count = 0
     repeated: Annotated[float, pydantic.Field(ge=0, le=1)] = 0.0

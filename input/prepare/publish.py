@@ -220,6 +220,7 @@ def _manifest(prepared: Prepared, schema: Schema, sources: tuple[RawFile, ...]) 
         schema=schema,
         schema_hash=short_hash(schema.to_dict()),
         source_hash="",
+        request_hash=request.hash,
         splits=splits,
         rows_per_record=request.sizes.rows_per_record,
         split_by=request.split_by,

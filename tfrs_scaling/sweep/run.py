@@ -192,6 +192,7 @@ def _make_clicks(
     """Make the study's synthetic clicks in its folder, unless they are there; those of other settings are replaced."""
     from tfrs_scaling.input.prepare.prepare import prepare
     from tfrs_scaling.input.prepare.sources import SyntheticSource, source_hash
+    from tfrs_scaling.input.prepare.split import Request
     from tfrs_scaling.input.shards import ClickData
     from tfrs_scaling.planning.plan import plan
 
@@ -207,8 +208,9 @@ def _make_clicks(
         manifest = ClickData.open(folder).manifest
         if manifest.sources:
             raise InputError(f"{folder}: was prepared from a log; to study it, give it with --data {folder}")
-        made = manifest.source_hash, manifest.tool_version
-        if made == (source_hash(SyntheticSource(settings), ()), tfrs_scaling.__version__):
+        made = manifest.source_hash, manifest.request_hash, manifest.tool_version
+        request = Request("random" if settings.schema().time is None else "time", seed=settings.seed)
+        if made == (source_hash(SyntheticSource(settings), ()), request.hash, tfrs_scaling.__version__):
             return
         say(f"{folder}: clicks of other settings, which no study uses; making them again")
         shutil.rmtree(folder)
