@@ -42,15 +42,6 @@ class Split:
     clicks: Count
     shards: tuple[Shard, ...]
 
-    def __post_init__(self) -> None:
-        if self.clicks > self.rows or self.rows != sum(shard.rows for shard in self.shards):
-            raise ValueError(
-                f"{self.rows} rows with {self.clicks} clicks, and the shards have "
-                f"{sum(shard.rows for shard in self.shards)} rows: prepare the data again"
-            )
-        if len({shard.file for shard in self.shards}) < len(self.shards):
-            raise ValueError("a shard is named twice: prepare the data again")
-
     @property
     def ctr(self) -> float:
         """Clicks per row."""
@@ -152,6 +143,15 @@ class Manifest:
         for name in SPLITS:
             if name not in self.splits:
                 raise ValueError(f"the split {name!r} is missing")
+        for name, split in self.splits.items():
+            rows = sum(shard.rows for shard in split.shards)
+            if split.rows != rows or split.clicks > rows:
+                raise ValueError(
+                    f"splits.{name}: {split.rows} rows with {split.clicks} clicks, and the shards have {rows} rows: "
+                    "prepare the data again"
+                )
+            if len({shard.file for shard in split.shards}) < len(split.shards):
+                raise ValueError(f"splits.{name}: a shard is named twice: prepare the data again")
         if self.schema_hash != short_hash(self.schema.to_dict()):
             raise ValueError("schema_hash: the schema was changed after the data were prepared: prepare them again")
         if not len(self.dense_mean) == len(self.dense_deviation) == len(self.schema.dense):

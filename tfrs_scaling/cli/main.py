@@ -47,7 +47,7 @@ class LazyGroup(click.Group):
         try:
             return super().invoke(ctx)
         except click.ClickException as error:
-            error.message = inert(error.message)
+            vars(error)["message"] = inert(error.message)
             raise
 
     def list_commands(self, ctx: click.Context) -> list[str]:
