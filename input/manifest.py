@@ -19,7 +19,7 @@ SPLITS: tuple[SplitName, ...] = ("train", "validation", "test")
 SplitBy = Literal["time", "order", "random"]
 SPLIT_WORDS: dict[SplitBy, str] = {"time": "by time", "order": "by the order of the log", "random": "at random"}
 
-Count = Annotated[int, pydantic.Field(ge=0)]
+Count = Annotated[int, pydantic.Field(ge=0, le=2**62)]
 # The pattern keeps a manifest from naming a file outside its folder.
 ShardName = Annotated[str, pydantic.Field(pattern=r"^clicks-[a-z]+\.tfrecord-[0-9]{5}-of-[0-9]{5}$")]
 
@@ -39,7 +39,7 @@ class Shard:
 class Split:
     """Rows and clicks of a split, and its shards in order."""
 
-    rows: Annotated[int, pydantic.Field(ge=1)]
+    rows: Annotated[int, pydantic.Field(ge=1, le=2**62)]
     clicks: Count
     shards: tuple[Shard, ...]
 
@@ -93,6 +93,7 @@ class Manifest:
         schema: the columns.
         schema_hash: hash of the schema, 16 hexadecimal digits.
         source_hash: hash of the raw files' checksums, or of the settings of synthetic clicks, likewise.
+        request_hash: hash of how they were split and shuffled, likewise; empty in data of earlier versions.
         splits: all three splits by name, each in a seeded random order of its own.
         rows_per_record: rows in every record except the last of a shard.
         split_by: ``time``, ``order`` (of the log) or ``random``.
@@ -123,16 +124,17 @@ class Manifest:
     seed: int
     dense_mean: tuple[float, ...]
     dense_deviation: tuple[float, ...]
-    vocabulary_sizes: dict[str, int]
-    missing: dict[str, int]
+    vocabulary_sizes: dict[str, Count]
+    missing: dict[str, Count]
     read: Count
     rejected: Count
     sources: tuple[RawFile, ...]
+    request_hash: str = ""
     negative_rate: Annotated[float, pydantic.Field(gt=0, le=1)] = 1.0
     dropped: Count = 0
     repeated: Annotated[float, pydantic.Field(ge=0, le=1)] = 0.0
     bayes: Bayes | None = None
-    telling: dict[str, float] = dataclasses.field(default_factory=dict)
+    telling: dict[str, Annotated[float, pydantic.Field(ge=0, le=1)]] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.format_version != FORMAT_VERSION:
@@ -142,8 +144,19 @@ class Manifest:
         for name in SPLITS:
             if name not in self.splits:
                 raise ValueError(f"the split {name!r} is missing")
+        for name, split in self.splits.items():
+            rows = sum(shard.rows for shard in split.shards)
+            if split.rows != rows or split.clicks > rows:
+                raise ValueError(
+                    f"splits.{name}: {split.rows} rows with {split.clicks} clicks, and the shards have {rows} rows: "
+                    "prepare the data again"
+                )
+            if len({shard.file for shard in split.shards}) < len(split.shards):
+                raise ValueError(f"splits.{name}: a shard is named twice: prepare the data again")
         if self.schema_hash != short_hash(self.schema.to_dict()):
             raise ValueError("schema_hash: the schema was changed after the data were prepared: prepare them again")
+        if not len(self.dense_mean) == len(self.dense_deviation) == len(self.schema.dense):
+            raise ValueError("dense_mean, dense_deviation: not one number per dense feature: prepare the data again")
         kept = sum(split.rows for split in self.splits.values())
         if self.read != kept + self.dropped + self.rejected:
             raise ValueError(

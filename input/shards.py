@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfrs_scaling.common.errors import InputError
-from tfrs_scaling.common.locations import fingerprint, is_remote, join, opened, size
+from tfrs_scaling.common.locations import check_utf8, fingerprint, is_remote, join, opened, size
 from tfrs_scaling.common.strict_yaml import parse_mapping, validated
 from tfrs_scaling.input.manifest import MANIFEST, Manifest, Shard, SplitName
 from tfrs_scaling.input.schema import Schema
@@ -36,6 +36,7 @@ class ClickData:
         Raises:
             InputError: there is no valid manifest, or a shard is missing, truncated or a link out of the folder.
         """
+        check_utf8(folder)
         path = join(folder, MANIFEST)
         if size(path) is None:
             raise InputError(

@@ -49,7 +49,7 @@ def this_worker() -> Worker:
     text = os.environ.get("TF_CONFIG")
     if not text:
         return ALONE
-    content = parse_mapping(text.encode(), "TF_CONFIG")
+    content = parse_mapping(os.fsencode(text), "TF_CONFIG")
     if not content:
         return ALONE
     cluster, task = content.get("cluster"), content.get("task")

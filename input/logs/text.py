@@ -30,6 +30,7 @@ SEPARATORS = ("\t", ",", ";", "|", "\x01")  # the last is Hive's
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _OPEN_QUOTE = "a quoted value does not end on its line"
 _HEADER_AGAIN = "the header line again, as where files were joined"
+MAX_COLUMNS = 1 << 18
 _QUOTED_LINES = 1000  # that a quoted value may span
 # RecBole's atomic files: user_id:token, rating:float.
 _TYPED_NAME = re.compile(r"(.+):(?:token|float)(?:_seq)?")
@@ -254,6 +255,11 @@ def _separator_of(line: bytes, names: list[str], path: str) -> str:
 
 def _split(header: str, candidates: Sequence[str], path: str) -> dict[str, list[str]]:
     """Per separator, the names it splits the header into."""
+    for by in candidates:
+        if (count := header.count(by)) >= MAX_COLUMNS:
+            raise InputError(
+                f"{path}, line 1: {count + 1:,} columns between {by!r}, more than {MAX_COLUMNS:,}; is it a table?"
+            )
     try:
         return {by: next(_csv_reader([header], by)) for by in candidates}
     except csv.Error as error:

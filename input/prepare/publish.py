@@ -16,7 +16,7 @@ import tensorflow as tf
 import tfrs_scaling
 from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.common.inert import inert_line
-from tfrs_scaling.common.locations import is_remote, join, opened, size
+from tfrs_scaling.common.locations import check_utf8, is_remote, join, opened, size
 from tfrs_scaling.input.logs.values.cells import Rejected
 from tfrs_scaling.input.manifest import (
     FORMAT_VERSION,
@@ -96,14 +96,11 @@ def drafted(folder: str) -> Iterator[str]:
 
 
 def _check_free(folder: str) -> None:
-    try:
-        folder.encode()
-    except UnicodeEncodeError:
-        raise InputError(f"{folder}: the name is not UTF-8, which TensorFlow needs; choose another folder") from None
     if is_remote(folder):
         taken = size(join(folder, MANIFEST)) is not None
     else:
         place = Path(folder)
+        check_utf8(place.absolute())  # the draft's name, which is not relative
         taken = place.is_symlink() or (place.exists() and not (place.is_dir() and _is_empty(place)))
     if taken:
         raise InputError(f"{folder}: already exists; remove it or choose another folder")
@@ -126,7 +123,7 @@ def _locked(draft: Path, folder: str) -> int:
     """Make the draft's folder, empty and locked; returns what to close to unlock it."""
     while True:
         draft.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(draft, os.O_RDONLY)
+        descriptor = os.open(draft, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)  # it is emptied
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -169,7 +166,9 @@ def publish(
 def not_written(folder: str, error: Exception) -> InputError:
     """The error for one of ``WRITE_ERRORS``."""
     reason = getattr(error, "strerror", None) or getattr(error, "message", None) or error
-    return InputError(f"{folder}: cannot be written: {reason}")
+    filename = getattr(error, "filename", None)
+    where = f" ({filename})" if filename and str(filename) != folder else ""
+    return InputError(f"{folder}: cannot be written: {reason}{where}")
 
 
 def _move(draft: str, folder: str) -> None:
@@ -221,6 +220,7 @@ def _manifest(prepared: Prepared, schema: Schema, sources: tuple[RawFile, ...]) 
         schema=schema,
         schema_hash=short_hash(schema.to_dict()),
         source_hash="",
+        request_hash=request.hash,
         splits=splits,
         rows_per_record=request.sizes.rows_per_record,
         split_by=request.split_by,

@@ -7,7 +7,7 @@ import numpy as np
 from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.common.words import listed, plural, share
 from tfrs_scaling.input.logs.values.times import mixed_units
-from tfrs_scaling.input.manifest import SPLITS, SplitBy
+from tfrs_scaling.input.manifest import SPLITS, SplitBy, short_hash
 from tfrs_scaling.input.prepare.hashing import draws, fractions
 from tfrs_scaling.input.prepare.rows import Rows
 from tfrs_scaling.input.schema import Schema
@@ -71,6 +71,11 @@ class Request:
             )
         if not 0 < self.negative_rate <= 1:
             raise InputError(f"the rate of kept negatives is {self.negative_rate}; it must be above 0 and at most 1")
+
+    @property
+    def hash(self) -> str:
+        """16 hexadecimal digits that change with which rows are in which split, and their order."""
+        return short_hash([self.split_by, self.validation, self.test, self.seed, self.negative_rate])
 
 
 @dataclasses.dataclass(frozen=True)

@@ -150,7 +150,9 @@ def _count(kind: str, content: bytes) -> int | None:
     if kind not in ("csv", "jsonl") or (b'"' in content.replace(b'"a,b"', b"") and kind == "csv"):
         return None  # quoted values may span lines
     lines = content.rstrip(b"\r\n").split(b"\n") if content.strip(b"\r\n") else []
-    return len(lines) - (kind == "csv")
+    if kind == "jsonl":  # blank lines are no rows
+        return sum(1 for line in lines if line.strip())
+    return len(lines) - 1
 
 
 def _csv() -> bytes:

@@ -51,7 +51,7 @@ def changed_json(content: bytes, rng: np.random.Generator) -> bytes:
             case 0 if parent is not whole:
                 del parent[key]
             case 1 if isinstance(parent, list):
-                parent.insert(0, copy.deepcopy(parent[key]))
+                parent.insert(0, parent[key])  # may be too deep to be copied
             case 1 if isinstance(parent, dict):
                 parent["unknown"] = value
             case 2:

@@ -99,6 +99,8 @@ class CheckTest(parameterized.TestCase, tf.test.TestCase):
 
         def one_more_row(content: Any) -> None:
             content["splits"]["train"]["shards"][1]["rows"] += 1
+            content["splits"]["train"]["rows"] += 1
+            content["read"] += 1
 
         self._manifest(folder, one_more_row)
         self._says(folder, rf"{SHARD}: 126 rows in 4 records, the manifest has 127 in 4")

@@ -46,6 +46,12 @@ def _ids(log: Rows) -> np.ndarray:
     return np.where(log.codes == NO_CODE, -1, log.codes.astype(np.int64))
 
 
+def _with_split(manifest: Any, **changes: Any) -> Any:
+    """The manifest with other values in its test split."""
+    splits = manifest["splits"]
+    return manifest | {"splits": splits | {"test": splits["test"] | changes}}
+
+
 class ShardsTest(parameterized.TestCase, tf.test.TestCase):
     """A folder of shards."""
 
@@ -174,6 +180,15 @@ class ShardsTest(parameterized.TestCase, tf.test.TestCase):
             "schema.categorical: tuple should",
         ),
         ("negative_count", lambda m: m | {"rejected": -1}, "rejected: input should be greater than or equal to 0"),
+        ("huge_count", lambda m: m | {"missing": {"user": 10**400}}, "missing.user: input should be less than"),
+        ("no_shards", lambda m: _with_split(m, shards=[]), "rows with 45 clicks, and the shards have 0 rows"),
+        ("more_clicks_than_rows", lambda m: _with_split(m, clicks=93), "splits.test: 92 rows with 93 clicks"),
+        (
+            "shard_twice",
+            lambda m: _with_split(m, rows=184, shards=m["splits"]["test"]["shards"] * 2),
+            "splits.test: a shard is named twice",
+        ),
+        ("too_few_means", lambda m: m | {"dense_mean": []}, "dense_mean, dense_deviation: not one number per dense"),
         ("list", lambda m: [m], "should hold a mapping"),
     )
     def test_altered_manifest_is_refused(self, change: Callable[[Any], Any], message: str) -> None:

@@ -149,6 +149,7 @@ class StrategyTest(tf.test.TestCase, parameterized.TestCase):
 
     @parameterized.parameters(
         ("{", r"TF_CONFIG, line 1"),
+        (os.fsdecode(b'{"\xff": 1}'), r"TF_CONFIG: not UTF-8 text \(byte 2\)"),
         ("[]", r"TF_CONFIG: should hold a mapping"),
         (json.dumps({"cluster": TWO}), r"needs the mappings 'cluster' and 'task'"),
         (tf_config({"worker": "a:1"})["TF_CONFIG"], r"cluster\.worker should be a list of HOST:PORT, is 'a:1'"),

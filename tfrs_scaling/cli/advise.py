@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tfrs_scaling.cli.terminal import FolderPath, located_errors, say
+from tfrs_scaling.cli.terminal import FiniteRange, FolderPath, located_errors, say
 from tfrs_scaling.common.errors import InputError
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     "absolute (params=2M, hours=12); several are joined by commas. [default: each of compute=10x, data=2x, params=4x]",
 )
 @click.option("--save", is_flag=True, help="Say instead what a smaller shape would save.")
-@click.option("--price", type=click.FloatRange(min=0), help="Of an hour of the study's machine, with --save.")
+@click.option("--price", type=FiniteRange(min=0), help="Of an hour of the study's machine, with --save.")
 @click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON; a list of several.")
 @located_errors
 def advise(workdir: Path, text: str | None, save: bool, price: float | None, as_json: bool) -> None:

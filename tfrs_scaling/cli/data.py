@@ -8,7 +8,7 @@ import click
 from rich.markup import escape
 from rich.table import Table
 
-from tfrs_scaling.cli.terminal import FilePath, console, located_errors, say, wait_for_tensorflow
+from tfrs_scaling.cli.terminal import FilePath, FiniteRange, console, located_errors, say, wait_for_tensorflow
 from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.common.words import share
 from tfrs_scaling.input.logs.formats import FORMATS, TextOptions, open_log
@@ -175,7 +175,7 @@ def schema() -> None:
 @schema.command()
 @click.argument("log", metavar="FILE")
 @click.option("--label", help="The label's column. [default: one of 0 and 1, by its name]")
-@click.option("--label-at-least", type=float, help="The smallest label that is a click, if labels are ratings.")
+@click.option("--label-at-least", type=FiniteRange(), help="The smallest label that is a click, if labels are ratings.")
 @click.option("--separator", help="Between columns of text; tab for a tab. [default: found from the first line]")
 @click.option("--columns", metavar="A,B,...", help="Their names, for text without a header line.")
 @click.option("--encoding", help="Of text. [default: UTF-8]")
@@ -213,7 +213,7 @@ def infer(
             else ", ".join(value.replace(LIST_SEPARATOR, "|") for value in sorted(column.values)[:4])
         )
         missing = f"{column.missing / column.rows:.1%}" if column.missing else ""
-        table.add_row(escape(column.name), column.taken_as, f"{column.distinct:,}", missing, escape(shown[:40]))
+        table.add_row(column.name, column.taken_as, f"{column.distinct:,}", missing, shown[:40])
     console.print(table)
     out.write_text(guess.text, encoding="utf-8")
     for note in guess.notes:
@@ -238,7 +238,7 @@ def report_prepared(manifest: Any, out: str | Path) -> None:
     from tfrs_scaling.input.manifest import SPLIT_WORDS, SPLITS
     from tfrs_scaling.input.shards import REJECTED
 
-    title = escape(f"{out}, split {SPLIT_WORDS[manifest.split_by]}")
+    title = f"{out}, split {SPLIT_WORDS[manifest.split_by]}"
     table = Table("split", "rows", "CTR", title=title, title_justify="left", min_width=60)
     for column in table.columns[1:]:
         column.justify = "right"
@@ -282,7 +282,7 @@ def report_described(description: Any) -> None:
     ids = numbers_table("feature", "rows", "ids", "no own id", "unseen in test", "top id", "Zipf exponent")
     shared = numbers_table("in a shared table row", *(f"V = {multiplier}" for multiplier in MULTIPLIERS))
     for feature in description.categorical:
-        name = escape(feature.name)
+        name = feature.name
         ids.add_row(
             name, f"{feature.cardinality:,}", f"{feature.distinct:,}", own_id_text(feature), unseen_text(feature),
             share(feature.top_share), zipf_text(feature),
@@ -292,7 +292,7 @@ def report_described(description: Any) -> None:
     dense = numbers_table("dense feature", "lowest", "mean", "highest", "exactly 0", "missing in log")
     for number in description.dense:
         ends = (number_text(value) for value in (number.low, number.mean, number.high))
-        dense.add_row(escape(number.name), *ends, share(number.zero), share(number.missing))
+        dense.add_row(number.name, *ends, share(number.zero), share(number.missing))
     for table in (splits, ids, shared, *([dense] if description.dense else [])):
         console.print(table)
         if table is shared:

@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import click
 
-from tfrs_scaling.cli.terminal import FilePath, FolderPath, located_errors, say, wait_for_tensorflow
+from tfrs_scaling.cli.terminal import FilePath, FiniteRange, FolderPath, located_errors, say, wait_for_tensorflow
 from tfrs_scaling.common.errors import InputError
+from tfrs_scaling.common.locations import check_utf8
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,8 +25,8 @@ Format = Literal["html", "pdf", "png", "svg"]
 @click.option("--seed", help="Column that names the training of a row: rows of one training err together.")
 @click.option("--n", help="Column of parameters: with --d, a law of both and the best split of compute.")
 @click.option("--d", help="Column of examples or tokens, for the same law.")
-@click.option("--at", multiple=True, type=click.FloatRange(min=0, min_open=True), help="Predict the loss at this x.")
-@click.option("--level", type=click.FloatRange(0.5, 0.999), help="Of all intervals.  [default: 0.95]")
+@click.option("--at", multiple=True, type=FiniteRange(min=0, min_open=True), help="Predict the loss at this x.")
+@click.option("--level", type=FiniteRange(0.5, 0.999), help="Of all intervals.  [default: 0.95]")
 @click.option("--out", type=FolderPath, help="Write a page with the figure, fit.html, and fit.json to this folder.")
 @located_errors
 def fit(table: Path, at: tuple[float, ...], level: float | None, out: Path | None, **columns: str | None) -> None:
@@ -112,6 +113,7 @@ def report_of_study(workdir: Any) -> None:
     """Write the report of a study's folder."""
     from tfrs_scaling.fit.report.report import write_report
 
+    check_utf8(workdir.root)  # of what TensorBoard reads
     runs, study = _fitted(workdir)
     about = workdir.read_study() | {"workdir": str(workdir.root)}
     write_report(runs, study, workdir.report, about=about, tensorboard=workdir.board)

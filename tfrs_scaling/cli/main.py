@@ -9,6 +9,7 @@ import click
 
 import tfrs_scaling
 from tfrs_scaling.common.environment import settle
+from tfrs_scaling.common.inert import inert
 
 # Name -> where it is, and its line in the group's help, which so needs no import.
 COMMANDS = {
@@ -40,6 +41,14 @@ class LazyGroup(click.Group):
             if isinstance(stream, io.TextIOWrapper):
                 stream.reconfigure(errors="backslashreplace")
         return super().main(*args, **extra)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command; what its errors quote does not steer the terminal."""
+        try:
+            return super().invoke(ctx)
+        except click.ClickException as error:
+            vars(error)["message"] = inert(error.message)
+            raise
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Their names, in the order of a study."""

@@ -14,7 +14,15 @@ import click
 
 from tfrs_scaling.cli.advise import say_decision
 from tfrs_scaling.cli.fit import fit_runs, report_of_study
-from tfrs_scaling.cli.terminal import FilePath, FolderPath, console, located_errors, say, wait_for_tensorflow
+from tfrs_scaling.cli.terminal import (
+    FilePath,
+    FiniteRange,
+    FolderPath,
+    console,
+    located_errors,
+    say,
+    wait_for_tensorflow,
+)
 from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.hardware import StrategyName, choose_strategy
 
@@ -35,7 +43,7 @@ jobs_option = click.option(
 )
 time_limit_option = click.option(
     "--time-limit",
-    type=click.FloatRange(min=0, min_open=True),
+    type=FiniteRange(min=0, min_open=True),
     metavar="MINUTES",
     help="End a trial that takes longer. [default: 20 times its planned time, at least an hour]",
 )
@@ -57,7 +65,7 @@ def study_command(function: Callable[..., None]) -> click.Command:
 @data_option
 @jobs_option
 @strategy_option
-@click.option("--price", type=click.FloatRange(min=0), help="Of an hour of this machine, to print the study's cost.")
+@click.option("--price", type=FiniteRange(min=0), help="Of an hour of this machine, to print the study's cost.")
 @set_option
 @located_errors
 def plan(

@@ -1,6 +1,7 @@
 """What the commands share: the console, error messages, and loading TensorFlow."""
 
 import functools
+import math
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, ParamSpec
@@ -18,8 +19,23 @@ FolderPath = click.Path(file_okay=False, path_type=Path)
 FilePath = click.Path(dir_okay=False, path_type=Path)
 
 
+class FiniteRange(click.FloatRange):
+    """A range of numbers: ``nan``, which no bound refuses, and infinity are none."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The number."""
+        number = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value} is not a finite number.", param, ctx)
+        return number
+
+
 class InertConsole(Console):
-    """A console on which only rich steers the terminal: controls in names, cells and messages are shown escaped."""
+    """A console on which only rich steers the terminal: controls in names, cells and messages are shown escaped, and
+    brackets in them are no markup."""
+
+    def __init__(self, **settings: Any):
+        super().__init__(markup=False, emoji=False, **settings)
 
     def render_str(self, text: str, **how: Any) -> Text:
         """The text that a string is printed as; it is measured as it will show."""
@@ -31,7 +47,7 @@ class InertConsole(Console):
             yield segment if segment.control else Segment(inert(segment.text), segment.style)
 
 
-console = InertConsole(emoji=False)
+console = InertConsole()
 
 
 def located_errors(command: Callable[P, None]) -> Callable[P, None]:
@@ -44,18 +60,18 @@ def located_errors(command: Callable[P, None]) -> Callable[P, None]:
         except BrokenPipeError:  # `| head -1` has what it wants; click ends the command
             raise
         except (InputError, OSError) as error:
-            raise click.ClickException(inert(str(error))) from None
+            raise click.ClickException(str(error)) from None
         except Exception as error:
             if not type(error).__module__.startswith("tensorflow."):  # its writers have errors of their own
                 raise
-            raise click.ClickException(inert(f"{type(error).__name__}: {error}")) from None
+            raise click.ClickException(f"{type(error).__name__}: {error}") from None
 
     return wrapped
 
 
 def say(line: str) -> None:
-    """Print a line as it is: without markup, which names of files might contain, and without wrapping."""
-    console.print(line, markup=False, highlight=False, soft_wrap=True)
+    """Print a line as it is, without wrapping."""
+    console.print(line, highlight=False, soft_wrap=True)
 
 
 def wait_for_tensorflow() -> None:

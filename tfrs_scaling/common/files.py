@@ -9,6 +9,8 @@ from typing import Any
 def write_text_atomically(path: str | os.PathLike[str], text: str, *, durably: bool = True) -> None:
     """Write text as UTF-8 with Unix line ends: into a temporary file next to the target, then renamed over it.
 
+    Bytes of a file's name that are not UTF-8 are written as escapes.
+
     ``durably``: it must survive a loss of power, which takes longer.
 
     Raises:
@@ -17,7 +19,7 @@ def write_text_atomically(path: str | os.PathLike[str], text: str, *, durably: b
     target = Path(path)
     partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
     try:
-        with partial.open("w", encoding="utf-8", newline="\n") as file:
+        with partial.open("w", encoding="utf-8", errors="backslashreplace", newline="\n") as file:
             file.write(text)
             if durably:
                 file.flush()

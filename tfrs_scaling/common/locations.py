@@ -15,6 +15,18 @@ def is_remote(path: str | Path) -> bool:
     return "://" in str(path)
 
 
+def check_utf8(path: str | Path) -> None:
+    """Refuse a name that TensorFlow cannot be given.
+
+    Raises:
+        InputError: it is not UTF-8.
+    """
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        raise InputError(f"{path}: the name is not UTF-8, which TensorFlow needs; choose another") from None
+
+
 @contextlib.contextmanager
 def opened(path: str | Path, mode: str = "rb") -> Iterator[IO[bytes]]:
     """The file at ``path``, for binary reading (``rb``) or writing (``wb``).

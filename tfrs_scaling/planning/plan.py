@@ -13,7 +13,7 @@ from tfrs_scaling.input.schema import Schema
 from tfrs_scaling.model.accounting import parameters, training_memory
 from tfrs_scaling.model.shape import check_tables
 from tfrs_scaling.planning.cost import TYPICAL, Speed, Work, work_of
-from tfrs_scaling.study.trials import Trial, all_trials
+from tfrs_scaling.study.trials import Trial, all_trials, check_countable
 
 # A sample of the negatives is smaller than expected by this many standard deviations once in 30,000 times.
 STANDARD_DEVIATIONS = 4
@@ -46,7 +46,7 @@ def plan(config: Config, schema: Schema, evaluation_rows: int, speed: Speed = TY
     compare trials.
 
     Raises:
-        InputError: the config names a table that the data do not have.
+        InputError: the config names a table that the data do not have, or a model that is too large to be counted.
     """
     check_tables(config.model, schema)
     available = memory_limit()
@@ -114,9 +114,11 @@ def _planned(
     schema, shape = trial.schema(config, data_schema), trial.shape(config, data_schema)
     work = work_of(trial, config, data_schema, evaluation_rows)
     needed = training_memory(shape, schema, config.training).total
+    count = parameters(shape, schema).total
+    check_countable(trial, count, work.flops_train)
     return PlannedTrial(
         trial=trial,
-        parameters=parameters(shape, schema).total,
+        parameters=count,
         flops_forward=work.flops_forward,
         flops_train=work.flops_train,
         bytes=needed,

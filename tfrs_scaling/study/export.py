@@ -1,5 +1,6 @@
 """Event files -> the run table."""
 
+import math
 import shutil
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from tensorboard.compat.proto.types_pb2 import DT_FLOAT
 from tensorboard.util import tensor_util
 
 from tfrs_scaling.common.errors import InputError
+from tfrs_scaling.common.locations import check_utf8
 from tfrs_scaling.config import Config
 from tfrs_scaling.fit.runs.screening import with_flags
 from tfrs_scaling.input.manifest import Manifest
@@ -19,7 +21,7 @@ from tfrs_scaling.input.schema import Schema
 from tfrs_scaling.model.accounting import forward_flops, parameters, training_flops
 from tfrs_scaling.study.attempts import EVENT_FILES, KEPT, SHOWN
 from tfrs_scaling.study.search import Need, needs_of
-from tfrs_scaling.study.trials import Trial
+from tfrs_scaling.study.trials import Trial, check_countable
 from tfrs_scaling.study.workdir import Workdir
 
 # Summary tag -> column of the run table.
@@ -41,7 +43,7 @@ def export(config: Config, manifest: Manifest, workdir: Workdir) -> pd.DataFrame
     all of them.
 
     Raises:
-        InputError: a trial that has ended lacks measurements; names its folder.
+        InputError: a trial that has ended lacks measurements, or has some that cannot be; names its folder.
     """
     found = needs_of(config, workdir.record)
     rows = [row for need in found.needs for row in _rows(need, config, manifest, workdir)]
@@ -87,6 +89,12 @@ def _rows(need: Need, config: Config, manifest: Manifest, workdir: Workdir) -> l
                 "delete this folder and run the sweep again"
             )
         values = {column: measured[tag][examples] for tag, column in MEASURED.items()}
+        for name, value in values.items():
+            if not 0 <= value < math.inf:
+                raise InputError(
+                    f"{directory}: {name} is {value} at {examples} examples, which no trial that ended well measures; "
+                    "delete this folder and run the sweep again"
+                )
         rows.append(
             {
                 **always,
@@ -102,7 +110,8 @@ def _rows(need: Need, config: Config, manifest: Manifest, workdir: Workdir) -> l
 
 def _trial_columns(trial: Trial, config: Config, data_schema: Schema) -> dict[str, Any]:
     schema, shape = trial.schema(config, data_schema), trial.shape(config, data_schema)
-    count = parameters(shape, schema)
+    count, flops = parameters(shape, schema), training_flops(shape, schema).total
+    check_countable(trial, count.total, flops)
     return {
         "trial_id": trial.trial_id,
         "scheme": trial.scheme,
@@ -118,7 +127,7 @@ def _trial_columns(trial: Trial, config: Config, data_schema: Schema) -> dict[st
         "params_overarch": count.overarch,
         "params_total": count.total,
         "flops_forward": forward_flops(shape, schema).total,
-        "flops_train": training_flops(shape, schema).total,
+        "flops_train": flops,
     }
 
 
@@ -143,8 +152,9 @@ def read_scalars(directory: Path) -> dict[str, dict[int, float]]:
     Summaries are float32; each value is read as the shortest decimal that represents it.
 
     Raises:
-        InputError: a file was damaged; says what to do.
+        InputError: a file was damaged, or its name is not UTF-8; says what to do.
     """
+    check_utf8(directory)
     scalars: dict[str, dict[int, float]] = {}
     for path in sorted(directory.glob(EVENT_FILES)):
         try:

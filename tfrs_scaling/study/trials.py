@@ -5,6 +5,7 @@ import fractions
 from collections.abc import Iterator
 from typing import Any
 
+from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.config import Architecture, Config, Sweep, Training
 from tfrs_scaling.fit.schemes import BASELINE, SCALED
 from tfrs_scaling.input.schema import Schema, scaled_size
@@ -135,6 +136,19 @@ def _points(sweep: Sweep) -> Iterator[tuple[str, fractions.Fraction, dict[str, A
         for multiplier in sweep.multipliers("V"):
             for dim_multiplier in sweep.multipliers("H"):
                 yield "VH", multiplier, {"dim_multiplier": dim_multiplier}
+
+
+def check_countable(trial: Trial, parameters: int, flops_train: int) -> None:
+    """Refuse a trial whose size the run table cannot hold.
+
+    Raises:
+        InputError: names its scheme and multiplier.
+    """
+    if max(parameters, flops_train) >= 2**63:
+        raise InputError(
+            f"sweep.{trial.scheme}: a model at {trial.shape_id} has {parameters:.1e} parameters and takes "
+            f"{flops_train:.1e} FLOPs an example, more than can be counted; choose a smaller multiplier or model"
+        )
 
 
 def traces_once(training: Training) -> bool:

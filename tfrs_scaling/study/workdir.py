@@ -34,6 +34,7 @@ from pydantic.dataclasses import dataclass
 import tfrs_scaling
 from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.common.files import write_json, write_text_atomically
+from tfrs_scaling.common.locations import check_utf8
 from tfrs_scaling.common.strict_yaml import read_state, validated
 from tfrs_scaling.hardware import count_cores
 from tfrs_scaling.study.attempts import STATE, Number, Process, TrialId, read_record
@@ -64,7 +65,7 @@ def machine() -> str:
     return f"{platform.machine()} {count_cores()} cores {platform.system()}"
 
 
-Planned = Annotated[float, pydantic.Field(gt=0, le=1e12)]
+Planned = Annotated[float, pydantic.Field(ge=1e-9, le=1e12)]
 
 
 @dataclass(frozen=True, config=STATE)
@@ -104,10 +105,12 @@ class Study:
     command: str = ""
 
     def __post_init__(self) -> None:
-        sweep = self.config.get("sweep")
-        sizes = sweep.get("examples") if isinstance(sweep, dict) else None
+        for name in ("training", "sweep"):  # what a report reads of it; a sweep reads it all, as ``Config``
+            if not isinstance(section := self.config.get(name, {}), dict):
+                raise ValueError(f"config.{name}: {str(section)[:80]} where its settings are expected")
+        sizes = self.config.get("sweep", {}).get("examples")
         if not isinstance(sizes, list) or not sizes or not all(type(size) is int and size > 0 for size in sizes):
-            raise ValueError(f"config.sweep.examples: {sizes!r} where the data sizes are expected")
+            raise ValueError(f"config.sweep.examples: {str(sizes)[:80]} where the data sizes are expected")
 
 
 @dataclass(frozen=True, config=STATE)
@@ -143,6 +146,12 @@ class Workdir:
         Raises:
             InputError: another sweep holds the lock (the message says which), or the folder cannot be written to.
         """
+        check_utf8(self.root)
+        for place in (self.root / ".lock", self.running, self.trials):
+            if place.is_symlink():
+                raise InputError(
+                    f"{place}: is a symbolic link, and a sweep would change and delete what it points to; remove it"
+                )
         try:
             self.root.mkdir(parents=True, exist_ok=True)
             lock = (self.root / ".lock").open("a+", encoding="utf-8")

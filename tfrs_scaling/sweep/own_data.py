@@ -14,6 +14,7 @@ from tfrs_scaling.input.logs.values.cells import TFDS_PREFIX
 from tfrs_scaling.input.manifest import Manifest
 from tfrs_scaling.input.prepare.prepare import prepare
 from tfrs_scaling.input.prepare.sources import LogSource, Source, SyntheticSource, source_hash
+from tfrs_scaling.input.prepare.split import Request
 from tfrs_scaling.input.schema import Schema
 from tfrs_scaling.input.shards import ClickData
 from tfrs_scaling.planning.plan import plan
@@ -48,9 +49,15 @@ def prepare_own(config: Config, source: Source, folder: str | Path) -> Manifest:
     Raises:
         InputError: as ``prepare`` raises it.
     """
-    if config.synthetic is not None:
-        return prepare(source, folder, seed=config.synthetic.seed)
-    return prepare(source, folder, split_by=None if config.log is None else config.log.split)
+    request = _request(config, source)
+    return prepare(source, folder, split_by=request.split_by, seed=request.seed)
+
+
+def _request(config: Config, source: Source) -> Request:
+    """How the study's own rows are split and shuffled."""
+    split = None if config.log is None else config.log.split
+    seed = 0 if config.synthetic is None else config.synthetic.seed
+    return Request(split or ("random" if source.schema.time is None else "time"), seed=seed)
 
 
 def make_own_data(
@@ -94,6 +101,8 @@ def make_own_data(
 
 def _made_of(manifest: Manifest, config: Config, source: Source) -> bool:
     """Whether prepared data are what ``prepare_own`` would make of the source."""
-    split = manifest.split_by if config.log is None or config.log.split is None else config.log.split
-    was = manifest.source_hash, manifest.tool_version, manifest.schema, manifest.split_by
-    return was == (source_hash(source, source.raw_files()), tfrs_scaling.__version__, source.schema, split)
+    made = manifest.source_hash, manifest.request_hash, manifest.tool_version, manifest.schema
+    files = source.raw_files()
+    return made == (
+        source_hash(source, files), _request(config, source).hash, tfrs_scaling.__version__, source.schema,
+    )  # fmt: skip

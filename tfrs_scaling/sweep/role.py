@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import re
 
 from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.hardware import StrategyName, this_worker
@@ -36,7 +37,7 @@ def this_role() -> Role | None:
     ip, port, name = (os.environ.get(f"KERASTUNER_{what}", "") for what in ("ORACLE_IP", "ORACLE_PORT", "TUNER_ID"))
     if not ip:
         return None
-    if not port.isdigit() or not 0 < int(port) < 2**16:
+    if not re.fullmatch("[0-9]{1,5}", port) or not 0 < int(port) < 2**16:
         raise InputError(
             f"KERASTUNER_ORACLE_PORT: should be the chief's port, is {port!r} (KERASTUNER_ORACLE_IP is set)"
         )

@@ -218,7 +218,7 @@ def _serve(connection: Connection) -> None:
 
 def _outcome(connection: Connection, function: Callable[..., Any], arguments: tuple[Any, ...], log: str) -> Any:
     try:
-        descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+        descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o644)
         os.dup2(descriptor, 1)
         os.dup2(descriptor, 2)
         os.close(descriptor)

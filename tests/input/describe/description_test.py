@@ -60,7 +60,8 @@ def written(folder: Path, log: Log, negative_rate: float = 1.0, **schema: Any) -
     manifest = Manifest(
         format_version=FORMAT_VERSION, tool_version="test", schema=columns, schema_hash=short_hash(columns.to_dict()),
         source_hash="", splits={split: _split(folder, split, log[split], columns) for split in SPLITS},
-        rows_per_record=ROWS_PER_RECORD, split_by="random", seed=0, dense_mean=(0.0,), dense_deviation=(1.0,),
+        rows_per_record=ROWS_PER_RECORD, split_by="random", seed=0, dense_mean=(0.0,) * len(columns.dense),
+        dense_deviation=(1.0,) * len(columns.dense),
         vocabulary_sizes={}, missing={"age": 73, "user": 0, "tags": 8}, read=sum(ROWS.values()), rejected=0, sources=(),
         negative_rate=negative_rate,
     )  # fmt: skip

@@ -21,7 +21,7 @@ from absl.testing import parameterized
 
 from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.input.logs.lines import BLOCK_BYTES, MAX_LINE_BYTES
-from tfrs_scaling.input.logs.text import TextLog, text_columns
+from tfrs_scaling.input.logs.text import MAX_COLUMNS, TextLog, text_columns
 from tfrs_scaling.input.logs.values.cells import POSITION_BITS, Cells, read
 from tfrs_scaling.input.schema import CategoricalFeature, DenseFeature, Schema
 
@@ -134,6 +134,7 @@ class TextLogTest(parameterized.TestCase, tf.test.TestCase):
         ("blank", b"\n1,a,2\n", "line 1: no header line"),
         ("not_utf8", b"label,us\xe9r,age\n", "line 1: not UTF-8 text (byte 8)"),
         ("too_long", b"x" * (MAX_LINE_BYTES + 1), "line 1: more than 16 MiB of line"),
+        ("too_many", b"label" + b"," * MAX_COLUMNS + b"\n", "line 1: 262,145 columns between ',', more than 262,144"),
         ("carriage_returns", b"label,user,age\r1,a,2\r", "line 1: not a header line: a carriage return without a line"),
     )
     def test_header_mistakes(self, content: bytes, message: str) -> None:

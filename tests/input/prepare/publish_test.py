@@ -167,6 +167,17 @@ class PublishTest(parameterized.TestCase, tf.test.TestCase):
         prepare(source_of(numbered(200)), folder)
         self.assertEqual([path.name for path in folder.parent.iterdir()], ["data"])
 
+    def test_a_link_in_the_draft_s_place_is_not_followed(self) -> None:
+        folder = self._folder()
+        other, draft = folder.with_name("other"), folder.with_name(".data.partial")
+        other.mkdir()
+        (other / "letter").write_text("dear")
+        draft.symlink_to(other)
+        with self.assertRaisesRegex(InputError, rf"{folder}: cannot be written: .*\({draft}\)"):
+            prepare(source_of(numbered(200)), folder)
+        self.assertEqual((other / "letter").read_text(), "dear")
+        draft.unlink()
+
     def test_mounted_volume_takes_the_data(self) -> None:
         whole, volume = self._folder(), self._folder()
         prepare(source_of(numbered(200)), whole)
@@ -322,6 +333,19 @@ class NamesTest(tf.test.TestCase):
         self.assertEqual(lines[1].split("\t")[0], f"{folder}/log\\udcff\\t\\n.csv")
         with self.assertRaisesRegex(InputError, "the name is not UTF-8"):
             prepare(source, folder / os.fsdecode(b"out\xff"), max_bad_rows=1)
+        moved = folder / os.fsdecode(b"moved\xff")
+        moved.mkdir()
+        (folder / "out").rename(moved / "out")
+        with self.assertRaisesRegex(InputError, "the name is not UTF-8"):
+            ClickData.open(moved / "out")
+        before = Path.cwd()
+        os.chdir(moved)
+        try:
+            list(check(ClickData.open("out")))
+            with self.assertRaisesRegex(InputError, "the name is not UTF-8"):
+                prepare(source, "again", max_bad_rows=1)
+        finally:
+            os.chdir(before)
 
 
 if __name__ == "__main__":

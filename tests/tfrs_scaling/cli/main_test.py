@@ -212,6 +212,24 @@ class CommandLineTest(tf.test.TestCase):
         self.assertEqual((workdir / "fits.json").read_bytes(), fits)
         self.assertEqual((workdir / "report.html").read_bytes(), page)
 
+    def test_numbers_that_are_not_finite_are_refused(self) -> None:
+        for arguments in (
+            ("sweep", "x.yaml", "--time-limit"), ("plan", "x.yaml", "--price"), ("advise", "w", "--save", "--price"),
+            ("fit", "x.csv", "--at"), ("fit", "x.csv", "--level"), ("schema", "infer", "x.csv", "--label-at-least"),
+        ):  # fmt: skip
+            for number in ("nan", "inf", "1e400"):
+                code, output = self.invoke(*arguments, number)
+                self.assertEqual(code, 2, arguments)
+                self.assertRegex(output, rf"Invalid value for '{arguments[-1]}': (nan|inf|1e400) is not")
+
+    def test_names_in_wrong_usage_do_not_steer_the_terminal(self) -> None:
+        table = self.folder / "\x1b]0;x\x07.csv"
+        table.write_text("scheme,multiplier\n")
+        code, output = self.invoke("fit", table, "--at", "3")
+        self.assertEqual(code, 2)
+        self.assertIn(r"\x1b]0;x\x07.csv is a run table", output)
+        self.assertNotIn("\x1b", output)
+
     def test_every_command_has_help(self) -> None:
         _, overview = self.invoke("--help")
         for name, (_, text) in COMMANDS.items():

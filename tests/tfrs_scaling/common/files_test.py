@@ -1,5 +1,6 @@
 """Files are written as a whole or not at all."""
 
+import os
 import tempfile
 from pathlib import Path
 
@@ -24,10 +25,15 @@ class FilesTest(tf.test.TestCase):
     def test_failed_write_leaves_the_old_file_and_nothing_else(self) -> None:
         path = self._folder() / "x.txt"
         path.write_text("old")
-        with self.assertRaises(UnicodeEncodeError):
-            write_text_atomically(path, "new \ud800")
+        with self.assertRaises(TypeError):
+            write_text_atomically(path, b"new")  # type: ignore[arg-type]
         self.assertEqual(path.read_text(), "old")
         self.assertEqual(list(path.parent.iterdir()), [path])
+
+    def test_bytes_of_a_name_that_are_not_utf8_are_escapes(self) -> None:
+        path = self._folder() / "x.txt"
+        write_text_atomically(path, os.fsdecode(b"log\xff.csv"))
+        self.assertEqual(path.read_text(), "log\\udcff.csv")
 
     def test_missing_folder(self) -> None:
         with self.assertRaises(OSError):

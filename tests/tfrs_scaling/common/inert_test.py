@@ -28,6 +28,7 @@ class InertTest(tf.test.TestCase):
         console = InertConsole(file=stream, force_terminal=True, color_system="truecolor", width=60)
         table = Table("\x1b]0;title\x07", title="\x9b2J")
         table.add_row("cell \x1b[31m", style="bold")
+        table.add_row("[/x] [link=http://x]y[/link]")
         for printed in (table, "a line\r\x1b[2K \u202e", Text("text \x1b[5n")):
             console.print(printed, highlight=False)
         with console.status("status \x1b[7m"):
@@ -35,6 +36,7 @@ class InertTest(tf.test.TestCase):
         shown = stream.getvalue()
         for part in (r"\x1b]0;title\x07", r"\x9b2J", r"cell \x1b[31m", r"a line\r\x1b[2K \u202e", r"text \x1b[5n"):
             self.assertIn(part, shown)
+        self.assertIn("[/x] [link=http://x]y[/link]", shown)
         self.assertIn(r"status \x1b[7m", shown)
         self.assertIn("\x1b[1m", shown)  # rich's own bold
         for part in ("\x1b]0;title", "\x9b", "\x1b[31m", "\u202e", "\x1b[5n", "\x1b[7m"):

@@ -1,4 +1,5 @@
 import math
+import shutil
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -11,6 +12,7 @@ from tfrs_scaling.common.strict_yaml import validated
 from tfrs_scaling.config import Config
 from tfrs_scaling.fit.runs.run_table import read_runs, write_runs
 from tfrs_scaling.fit.runs.screening import selected_learning_rate
+from tfrs_scaling.planning.plan import plan_on
 from tfrs_scaling.study.attempts import begin, publish
 from tfrs_scaling.study.export import MEASURED, copy_events, export, read_scalars
 from tfrs_scaling.study.trials import all_trials
@@ -146,6 +148,22 @@ class ExportTest(tf.test.TestCase):
         self.finished("D-1-lr0.04-seed0", ladder=(256, 512))
         with self.assertRaisesRegex(InputError, "D-1-lr0.04-seed0: no summary 'test/ne' at 1024 examples"):
             export(self.config, self.data.manifest, self.workdir)
+
+    def test_measurement_that_cannot_be_names_the_folder(self) -> None:
+        for loss, message in ((math.nan, "test_ne is nan"), (math.inf, "is inf"), (-9.0, "test_ne is -8.0256 at 256")):
+            self.finished("D-1-lr0.04-seed0", loss=loss)
+            with self.assertRaisesRegex(InputError, rf"D-1-lr0\.04-seed0: .*{message}.* delete this folder"):
+                export(self.config, self.data.manifest, self.workdir)
+            shutil.rmtree(self.workdir.trials / "D-1-lr0.04-seed0")
+
+    def test_model_that_cannot_be_counted_is_refused(self) -> None:
+        content = tiny_content(M=["1048576"])
+        content["model"]["overarch"] = [8192, 8192]
+        config = validated(Config, content, "tiny")
+        with self.assertRaisesRegex(InputError, r"sweep\.M: a model at M-1048576 has .*more than can be counted"):
+            export(config, self.data.manifest, self.workdir)
+        with self.assertRaisesRegex(InputError, r"sweep\.M: a model at M-1048576"):
+            plan_on(config, self.data.manifest)
 
     def test_events_of_trials_are_copied_to_where_tensorboard_finds_them(self) -> None:
         self.finished("D-1-lr0.04-seed0")

@@ -80,6 +80,13 @@ class StatusTest(tf.test.TestCase):
         status = self.status({"b": record("failed")}, again)
         self.assertEqual((list(status.with_status("failed")), status.to_do), ([], ["a", "c", "d"]))
 
+    def test_plans_of_no_time_are_refused(self) -> None:
+        workdir = Workdir(Path(self.get_temp_dir()) / "plan")
+        workdir.root.mkdir()
+        workdir.write_plan(PLANNED | {"b": 5e-324})
+        with self.assertRaisesRegex(InputError, r"plan\.json: b: .*greater than or equal"):
+            workdir.read_plan()
+
     def test_from_the_folder_also_on_the_command_line_and_without_tensorflow(self) -> None:
         workdir = Workdir(Path(self.get_temp_dir()) / "study")
         with self.assertRaisesRegex(InputError, "no study.json"):
@@ -92,15 +99,19 @@ class StatusTest(tf.test.TestCase):
             stopped = record("stopped") | {"rungs": [], "diverged": True}
             publish(begin(workdir.running, "b"), workdir.trials / "b", stopped)  # and now it is run again
             ended = dataclasses.replace(Process.this(), started=1.0)
+            named = dataclasses.replace(Process.this(), host="[/x]")
+            attempt = Attempt("d", "job0", dataclasses.replace(named, space="x"), began=0.0, at=1e12)
+            write_json(begin(workdir.running, "d") / "attempt.json", dataclasses.asdict(attempt))
             for name, process in (("b", Process.this()), ("c", ended)):
                 attempt = Attempt(name, "job0", process, began=0.0, at=0.0)
                 write_json(begin(workdir.running, name) / "attempt.json", dataclasses.asdict(attempt))
             status = read_status(workdir)
         self.assertEqual((status.study, list(status.planned), status.examples), ("tiny", ["a", "b", "c", "d"], 1024))
-        self.assertEqual([attempt.trial_id for attempt in status.running], ["b"])
-        self.assertEqual((status.to_do, status.sweep), (["c", "d"], True))
+        self.assertCountEqual([attempt.trial_id for attempt in status.running], ["b", "d"])
+        self.assertEqual((status.to_do, status.sweep), (["c"], True))
         result = CliRunner().invoke(main, ["status", str(workdir.root)])
-        self.assertIn("tiny: 4 trials: 1 done, 1 running, 2 to do", result.output)
+        self.assertIn("tiny: 4 trials: 1 done, 2 running, 1 to do", result.output)
+        self.assertIn("[/x], job0", result.output)
         code = "import sys, tfrs_scaling.study.status, tfrs_scaling.cli.main; sys.exit('tensorflow' in sys.modules)"
         self.assertEqual(subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, check=False).returncode, 0)
 

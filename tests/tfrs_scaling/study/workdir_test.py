@@ -1,3 +1,4 @@
+import json
 import os
 import subprocess
 import sys
@@ -56,9 +57,41 @@ class WorkdirTest(tf.test.TestCase):
         self.assertStartsWith(study["command"], "tfrs-scaling study ")
         self.assertIn(str(self.workdir.config), study["command"])
 
+    def test_a_config_without_sections_is_refused_where_a_report_would_read_them(self) -> None:
+        config = tiny_config()
+        with self.workdir.locked():
+            self.workdir.claim(config, tiny_data(config, self.root / "data"))
+        study = json.loads(self.workdir.study.read_text())
+        for broken, mistake in (
+            ({"training": 7}, r"config\.training: 7 where"),
+            ({"sweep": "x"}, r"config\.sweep: x where"),
+            ({"sweep": {}}, r"config\.sweep\.examples: None where"),
+        ):
+            self.workdir.study.write_text(json.dumps(study | {"config": study["config"] | broken}))
+            with self.assertRaisesRegex(InputError, rf"study\.json: {mistake}.*put back what was there"):
+                self.workdir.read_study()
+
     def test_no_study_is_an_error(self) -> None:
         with self.assertRaisesRegex(InputError, "no sweep was started"):
             self.workdir.read_study()
+
+    def test_links_and_names_that_a_sweep_must_not_follow_are_refused_untouched(self) -> None:
+        other = self.root / "other"
+        (other / "old").mkdir(parents=True)
+        (other / "file").write_text("dear")
+        os.utime(other / "old", (0, 0))
+        self.workdir.root.mkdir()
+        for name, target in (("running", other), ("trials", other), (".lock", other / "file")):
+            (self.workdir.root / name).symlink_to(target)
+            with self.assertRaisesRegex(InputError, rf"{name}: is a symbolic link"), self.workdir.locked():
+                pass
+            (self.workdir.root / name).unlink()
+        self.assertEqual((other / "file").read_text(), "dear")
+        with (
+            self.assertRaisesRegex(InputError, "the name is not UTF-8"),
+            Workdir(self.root / os.fsdecode(b"\xff")).locked(),
+        ):
+            pass
 
     def test_file_in_the_way_is_a_located_error(self) -> None:
         self.root.mkdir()

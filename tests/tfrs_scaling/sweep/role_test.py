@@ -23,6 +23,8 @@ class RoleTest(tf.test.TestCase, parameterized.TestCase):
     @parameterized.parameters(
         ({"KERASTUNER_TUNER_ID": "chief"}, "KERASTUNER_ORACLE_PORT: should be the chief's port, is ''"),
         ({"KERASTUNER_TUNER_ID": "chief", "KERASTUNER_ORACLE_PORT": "http"}, "is 'http'"),
+        ({"KERASTUNER_TUNER_ID": "chief", "KERASTUNER_ORACLE_PORT": "²"}, "is '²'"),
+        ({"KERASTUNER_TUNER_ID": "chief", "KERASTUNER_ORACLE_PORT": "9" * 5000}, "is '999"),
         ({"KERASTUNER_ORACLE_PORT": "8000"}, "KERASTUNER_TUNER_ID: is not set; chief on one machine"),
     )
     def test_what_is_missing_is_named(self, variables: dict[str, str], message: str) -> None:

@@ -1,5 +1,6 @@
 import concurrent.futures
 import dataclasses
+import shutil
 from pathlib import Path
 from unittest import mock
 
@@ -10,6 +11,8 @@ import tfrs_scaling
 from tests.helpers.studies import tiny_config, tiny_content, tiny_data
 from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.fit.runs.run_table import COLUMNS, read_runs
+from tfrs_scaling.input.prepare.prepare import prepare
+from tfrs_scaling.input.prepare.sources import SyntheticSource
 from tfrs_scaling.input.shards import ClickData
 from tfrs_scaling.sweep import run_study
 from tfrs_scaling.sweep.run import default_workdir
@@ -70,6 +73,15 @@ class RunStudyTest(tf.test.TestCase):
             for line, words in zip((line for line in said if "/data: " in line), made, strict=True):
                 self.assertIn(words, line)
             self.assertEqual(ClickData.open(workdir / "data").manifest.seed, seed)
+        settings = tiny_config().synthetic
+        assert settings is not None
+        for request in ({"negative_rate": 0.5}, {"validation": 0.2}, {"seed": 3}, {"split_by": "order"}):
+            shutil.rmtree(workdir / "data")
+            prepare(SyntheticSource(settings), workdir / "data", **{"seed": settings.seed} | request)
+            said = []
+            with self.assertRaisesRegex(InputError, "1,000,000 rows, but the training split has"):
+                run_study(tiny_content(), workdir=workdir, overrides=too_long, say=said.append)
+            self.assertIn("other settings", said[0], request)
         manifest = workdir / "data" / "manifest.json"
         source = '"sources": [{"bytes": 1, "file": "log.csv", "rows": 0, "rows_hash": "", "sha256": ""}]'
         manifest.write_text(manifest.read_text().replace('"sources": []', source))

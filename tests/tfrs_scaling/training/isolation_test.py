@@ -110,6 +110,14 @@ class IsolationTest(tf.test.TestCase):
             self.run_isolated(raises)
         self.assertIn("Traceback", self.log.read_text())
 
+    def test_log_is_no_link_to_a_file_of_others(self) -> None:
+        other = self.log.with_name("other")
+        other.write_text("dear")
+        self.log.symlink_to(other)
+        with self.assertRaisesRegex(IsolatedError, "^OSError: .*symbolic links"):
+            self.run_isolated(raises)
+        self.assertEqual(other.read_text(), "dear")
+
     def test_reason_of_a_graph_s_error_is_what_went_wrong(self) -> None:
         with self.assertRaisesRegex(IsolatedError, r"^OSError: shard 3 is odd \[\[{{node next}}\]\]$"):
             self.run_isolated(raises_in_a_graph)
