@@ -160,7 +160,7 @@ class Model:
     architecture: Architecture = "dot"
     cross_layers: Annotated[int, pydantic.Field(ge=1, le=100)] = 3
     cross_rank: Annotated[int, pydantic.Field(ge=0, le=2**20)] = 0
-    wukong: Wukong = Wukong()
+    wukong: Wukong = dataclasses.field(default_factory=Wukong)
     tables: dict[str, Table] = dataclasses.field(default_factory=dict)
 
 
@@ -326,11 +326,9 @@ class Config:
             raise ValueError("sweep.A.linear: has no dense part to scale; give no multiplier but 1")
         if self.sweep.M and others.get(studied) and studied in MLP_WIDTHS_ALONE:
             raise ValueError(f"sweep.A.{studied}: these are the shapes of sweep.M; leave one of the two out")
-        dims = [
-            scaled_size(self.model.embedding_dim, of_h)
-            for of_h in (fractions.Fraction(1), *self.sweep.multipliers("H"))
-        ]
-        if "wukong" in (studied, *others) and min(dims if studied == "wukong" else dims[:1]) == 1:
+        narrowed = self.sweep.multipliers("H") if studied == "wukong" else ()
+        smallest = scaled_size(self.model.embedding_dim, min((fractions.Fraction(1), *narrowed)))
+        if "wukong" in (studied, *others) and smallest == 1:
             raise ValueError(
                 "model.embedding_dim: wukong normalizes each embedding, which takes 2 numbers or more; choose a larger "
                 "dimension or larger multipliers of sweep.H"

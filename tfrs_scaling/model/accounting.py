@@ -55,8 +55,9 @@ def forward_flops(shape: Shape, schema: Schema) -> Count:
     """FLOPs of predicting one example, a multiply-add being two.
 
     Matrix products, bias additions, a cross layer's products and sums, and sums and normalizations of a Wukong layer
-    count; activations, a fraction of a percent, do not. The dot interaction is counted as it is computed: all products of the vectors with each other, of which
-    those below the diagonal are used. Looking up embeddings costs no FLOPs; pooling them does.
+    count; activations, a fraction of a percent, do not. The dot interaction is counted as it is computed: all products
+    of the vectors with each other, of which those below the diagonal are used. Looking up embeddings costs no FLOPs;
+    pooling them does.
     """
     return Count(
         embedding=2 * _pooled(shape, schema),

@@ -31,7 +31,7 @@ class Shape:
     architecture: Architecture = "dot"
     cross_layers: int = 3
     cross_rank: int = 0
-    wukong: Wukong = Wukong()
+    wukong: Wukong = dataclasses.field(default_factory=Wukong)
 
     def __post_init__(self) -> None:
         tables = len(self.table_rows)

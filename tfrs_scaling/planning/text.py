@@ -110,7 +110,8 @@ def _frontiers(config: Config, planned: list[PlannedTrial]) -> Iterator[str]:
             continue
         inside = inner_points(sorted(own | flops[BASELINE, architecture]), config.ladder)
         if inside < FEWEST:
+            name = f"{scheme} of {architecture}" if architecture else scheme
             yield (
-                f"{scheme}{f' of {architecture}' if architecture else ''}: expect no law of compute, which takes {FEWEST} points of a frontier inside the grid; this "
+                f"{name}: expect no law of compute, which takes {FEWEST} points of a frontier inside the grid; this "
                 f"one has about {inside}: more multipliers on both sides of 1, or more data sizes, give one"
             )

@@ -37,7 +37,7 @@ class Trial:
 
     @property
     def shape_id(self) -> str:
-        """A name for its shape, whatever learning rate and seed: ``V-1_64``, ``VH-1_4x2``, ``D-1-cross``, ``A-4-cross``."""
+        """A name for its shape, whatever learning rate and seed: ``V-1_64``, ``VH-1_4x2``, ``A-4-cross``."""
         multiplier = f"{self.multiplier}x{self.dim_multiplier}" if self.scheme == "VH" else str(self.multiplier)
         architecture = f"-{self.architecture}" if self.architecture else ""
         return f"{self.scheme}-{multiplier.replace('/', '_')}{architecture}"

@@ -64,7 +64,7 @@ CASES = {
 }
 
 # TensorFlow's profiler takes the rows of a transposed left factor for its columns: Wukong's cases have about as many
-# embeddings as numbers in each. Of a linear model nearly all FLOPs are those that the profiler counts otherwise, or not: sums.
+# embeddings as numbers in each. Of a linear model nearly all FLOPs are sums, which it counts otherwise, or not.
 PROFILED = {name: case for name, case in CASES.items() if name != "linear"}
 
 

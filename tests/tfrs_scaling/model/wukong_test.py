@@ -24,10 +24,8 @@ def reference(interaction: WukongInteraction, x: np.ndarray, own: Wukong) -> np.
     """Sections 3.3 to 3.6 of Zhang et al. (2024) for one example: X of shape [n, d], whose rows are embeddings."""
     for layer in interaction.stack:
         w_l, y, *projection = np.split(layer.recombination.numpy(), np.cumsum([own.n_l, own.k]), axis=1)
-        products = (x @ x.T) @ y
-        hidden = normalized(
-            products.ravel(), layer.norm_of_products.scale.numpy(), layer.norm_of_products.shift.numpy()
-        )
+        norm = layer.norm_of_products
+        hidden = normalized(((x @ x.T) @ y).ravel(), norm.scale.numpy(), norm.shift.numpy())
         *inner, last = layer.mlp.layers
         for dense in inner:
             hidden = np.maximum(hidden @ dense.kernel.numpy() + dense.bias.numpy(), 0)
