@@ -24,8 +24,8 @@ class ArchitectureComparison:
     Attributes:
         x: data, parameters (those outside the embedding tables) or compute.
         line: ``1`` for their baselines, ``frontier`` for the frontiers of their dense parts' multipliers.
-        verdict: ``same``: the curves do not differ, and the ratio of data is known within a factor of 1.5; ``shifted``;
-            ``other exponent``; ``cannot tell``.
+        verdict: ``same``: the curves do not differ, and the ratio of data is known within a factor of 1.5; ``shifted``:
+            they do, and it is known as well; ``other exponent``; ``cannot tell``.
         beta_difference: Exponent of the first less that of the second.
         data_ratio: How many times the data (parameters, compute) the second needs for the same NE.
         p_value: P value of the hypothesis that the curves are the same.
@@ -47,6 +47,7 @@ class ArchitectureComparison:
 
 
 _NEVER = 100.0  # in ln(x)
+_KNOWN = 1.5  # the factor within which a ratio of data is known
 _AMOUNTS = {"data": "data", "parameters": "dense parameters", "compute": "training compute"}
 
 
@@ -160,9 +161,11 @@ def _verdict(comparison: Comparison, ratio: _DataRatio | None, level: float) -> 
         return "other exponent"
     if ratio is None:
         return "cannot tell"
-    if comparison.different and ratio.is_constant and (ratio.low > 1 or ratio.high < 1):
+    # A ratio that is hardly known cannot be told from a constant one.
+    known = ratio.high < _KNOWN**2 * ratio.low
+    if comparison.different and ratio.is_constant and known and (ratio.low > 1 or ratio.high < 1):
         return "shifted"
-    if not comparison.different and ratio.low > 1 / 1.5 and ratio.high < 1.5:
+    if not comparison.different and ratio.low > 1 / _KNOWN and ratio.high < _KNOWN:
         return "same"
     return "cannot tell"
 

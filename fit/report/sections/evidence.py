@@ -177,7 +177,7 @@ def _architecture_words(view: StudyView) -> list[str]:
     """Which architecture leads where, and whether exponents differ: a sentence, if any was scaled."""
     if not view.fits.architecture_ranking:
         return []
-    leads = "; ".join(f"against {ranking.x} {ranking.words}" for ranking in view.fits.architecture_ranking)
+    leads = "; ".join(f"against {ranking.x}, {ranking.words}" for ranking in view.fits.architecture_ranking)
     verdicts = [
         f"{record.second} against {record.first} along {record.x}: {record.verdict}"
         for record in view.fits.architectures
