@@ -357,7 +357,7 @@ def fit_study(
         dimension=dimensions,
         generalisation=generalisations,
         joint=tuple(record for record in joint if record is not None),
-        architectures=tuple(_compared_architectures(chosen, lines, resampled, base, level)),
+        architectures=tuple(_architecture_comparisons(chosen, lines, resampled, base, level)),
         architecture_ranking=tuple(rank_architectures(resampled, level=level)),
         held_out=tuple(predictions),
         held_out_words=held_out_words(predictions, level=level),
@@ -381,7 +381,7 @@ def _compared_schemes(
     return tuple(ranking), tuple(zones)
 
 
-def _compared_architectures(
+def _architecture_comparisons(
     chosen: pd.DataFrame, lines: Sequence[LineFit], ladders: Iterable[Ladders], base: str, level: float
 ) -> Iterator[ArchitectureComparison]:
     """The baselines against data; where A scaled an architecture, also the frontiers of dense parts along each axis."""

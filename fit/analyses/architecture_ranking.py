@@ -9,7 +9,7 @@ import numpy as np
 from tfrs_scaling.common.arrays import Array, Indices
 from tfrs_scaling.fit.analyses.lines import LineFit
 from tfrs_scaling.fit.analyses.noise.ladders import Ladders, lowest_up_to
-from tfrs_scaling.fit.analyses.stretches import Stretch, leading, places_between, stretch_words, stretches_of
+from tfrs_scaling.fit.analyses.stretches import Stretch, leaders_of, places_between, stretch_words, stretches_of
 from tfrs_scaling.fit.labels import FRONTIER
 from tfrs_scaling.fit.laws.power_law import PowerLawFit
 from tfrs_scaling.fit.schemes import ARCHITECTURE, BASELINE
@@ -61,7 +61,7 @@ def rank_architectures(ladders: Sequence[Ladders], *, level: float = 0.95) -> li
 
     An architecture's frontier is that of all multipliers of its dense part, its baseline among them. They have no
     training in common, so their noise is independent. The intervals of all differences along one axis hold together at
-    the level (``leading``). Against parameters the points of the largest data size of all are compared.
+    the level (``leaders_of``). Against parameters the points of the largest data size of all are compared.
 
     Args:
         ladders: Ladders of each architecture.
@@ -73,22 +73,22 @@ def rank_architectures(ladders: Sequence[Ladders], *, level: float = 0.95) -> li
     schemes = dense_schemes(ladders)
     if len(schemes) < 2 or ARCHITECTURE not in schemes.values():
         return []
-    return [_ranked(ladders, schemes, x, level) for x in _COLUMNS]
+    return [_ranking(ladders, schemes, x, level) for x in _COLUMNS]
 
 
-def _ranked(ladders: Sequence[Ladders], schemes: Mapping[str, str], x: str, level: float) -> ArchitectureRanking:
+def _ranking(ladders: Sequence[Ladders], schemes: Mapping[str, str], x: str, level: float) -> ArchitectureRanking:
     # One shape is no curve against parameters.
     shown = {name: scheme for name, scheme in schemes.items() if x != "parameters" or scheme != BASELINE}
 
     def without(why: str) -> ArchitectureRanking:
         return ArchitectureRanking(x, shown, (), why)
 
-    of = {own.noise.architecture: own for own in ladders if own.noise.architecture in shown}
+    by_name = {own.noise.architecture: own for own in ladders if own.noise.architecture in shown}
     if len(shown) < 2:
         return without("only one architecture was scaled")
-    if unknown := [own for own in of.values() if not own.noise.is_known]:
+    if unknown := [own for own in by_name.values() if not own.noise.is_known]:
         return without(f"of {unknown[0].noise.architecture}, {unknown[0].why_not}")
-    frontiers = {name: _Frontier(own, own.of(shown[name])) for name, own in of.items()}
+    frontiers = {name: _Frontier(own, own.of(shown[name])) for name, own in by_name.items()}
     column = _COLUMNS[x]
     if x == "parameters":
         common = set.intersection(*(set(f.costs("examples")) for f in frontiers.values()))
@@ -103,7 +103,7 @@ def _ranked(ladders: Sequence[Ladders], schemes: Mapping[str, str], x: str, leve
         return without(f"they have no range of {x} in common")
     places = places_between(low, high)
     together = np.stack([frontier.lowest(column, places) for frontier in frontiers.values()])
-    stretches = stretches_of(leading(together, [*frontiers], level), places)
+    stretches = stretches_of(leaders_of(together, [*frontiers], level), places)
     return ArchitectureRanking(x, shown, tuple(stretches), stretch_words(stretches, [*frontiers], x))
 
 

@@ -56,7 +56,7 @@ def leading_stretches(
         return []
     places = places_between(low, high)
     frontiers = np.stack([lowest_up_to(ladders.losses[:, rows], costs[rows], places[:-1]) for rows in members])
-    leaders = [*leading(frontiers, schemes, level), tuple(s for s in schemes if s not in behind) or tuple(schemes)]
+    leaders = [*leaders_of(frontiers, schemes, level), tuple(s for s in schemes if s not in behind) or tuple(schemes)]
     return stretches_of(leaders, places)
 
 
@@ -77,7 +77,7 @@ def stretches_of(leaders: Sequence[tuple[str, ...]], places: Array) -> list[Stre
     return found
 
 
-def leading(frontiers: Array, names: Sequence[str], level: float) -> list[tuple[str, ...]]:
+def leaders_of(frontiers: Array, names: Sequence[str], level: float) -> list[tuple[str, ...]]:
     """Which frontiers no other beats, at each place.
 
     Args:

@@ -23,7 +23,7 @@ from tfrs_scaling.fit.schemes import BASELINE, SCHEMES
 
 def evidence(view: StudyView) -> list[Section]:
     """One section; none where there is nothing to show."""
-    figures = [*_effects(view), *_scaled_architectures(view)]
+    figures = [*_effects(view), *_architecture_figures(view)]
     for architecture in view.architectures:
         figures += _side_by_side(view, architecture)
     own = [(name, scheme) for name in view.architectures for scheme in schemes_of(view, name)]
@@ -151,7 +151,7 @@ def _architectures(view: StudyView) -> Any:
     return architectures_figure(lines, view.about.bayes_ne)
 
 
-def _scaled_architectures(view: StudyView) -> list[Figure]:
+def _architecture_figures(view: StudyView) -> list[Figure]:
     """The frontier of every architecture whose dense part was scaled, along each axis."""
     views = []
     for ranking in view.fits.architecture_ranking:

@@ -18,7 +18,7 @@ from tfrs_scaling.fit.runs.run_table import COLUMNS
 NOISE = 3e-4
 
 
-def planted(architecture: str, *, constant: float = 0.2, beta: float = 0.3, scheme: str = "A") -> pd.DataFrame:
+def planted_runs(architecture: str, *, constant: float = 0.2, beta: float = 0.3, scheme: str = "A") -> pd.DataFrame:
     """Three seeds of an architecture of which NE = 0.7 + constant (D / D0)**-beta + 0.02 / multiplier, D0 in the middle
     of the ladder (on the logarithm)."""
     rng = np.random.default_rng([len(architecture), int(1e4 * (constant + beta))])
@@ -33,7 +33,7 @@ def planted(architecture: str, *, constant: float = 0.2, beta: float = 0.3, sche
     return pd.DataFrame(rows, columns=list(COLUMNS)).astype(COLUMNS)
 
 
-def compared(
+def comparison(
     first: pd.DataFrame, second: pd.DataFrame, x: str
 ) -> tuple[ArchitectureComparison, dict[str, ArchitectureRanking]]:
     """Two architectures' frontiers along one axis, and their ranking along each."""
@@ -49,7 +49,7 @@ def compared(
 
 class ArchitectureRankingTest(tf.test.TestCase):
     def test_other_constant_same_exponent(self) -> None:
-        record, ranking = compared(planted("dot"), planted("wukong", constant=0.17), "data")
+        record, ranking = comparison(planted_runs("dot"), planted_runs("wukong", constant=0.17), "data")
         self.assertEqual((record.x, record.first, record.second, record.verdict), ("data", "dot", "wukong", "shifted"))
         # 0.17 (D / D0)**-0.3 is 0.2 ((D / needs) / D0)**-0.3
         self.assertAllClose(record.data_ratio, (0.17 / 0.2) ** (1 / 0.3), rtol=0.02)
@@ -59,7 +59,7 @@ class ArchitectureRankingTest(tf.test.TestCase):
         self.assertEqual(ranking["data"].schemes, {"dot": "A", "wukong": "A"})
 
     def test_other_exponent_overtakes_in_the_middle(self) -> None:
-        record, ranking = compared(planted("dot"), planted("wukong", beta=0.4), "data")
+        record, ranking = comparison(planted_runs("dot"), planted_runs("wukong", beta=0.4), "data")
         self.assertEqual(record.verdict, "other exponent")
         self.assertAllClose(record.beta_difference, 0.3 - 0.4, atol=0.01)
         along = ranking["data"]
@@ -70,9 +70,14 @@ class ArchitectureRankingTest(tf.test.TestCase):
         self.assertTrue(along.words.startswith("dot best below"), along.words)
 
     def test_widths_of_mlps_stand_in_for_a_and_a_baseline_has_no_curve_of_parameters(self) -> None:
-        baseline = planted("linear")
+        baseline = planted_runs("linear")
         runs = pd.concat(
-            [planted("dot", scheme="M"), planted("wukong"), baseline[baseline["scheme"] == "D"]], ignore_index=True
+            [
+                planted_runs("dot", scheme="M"),
+                planted_runs("wukong"),
+                baseline[baseline["scheme"] == "D"],
+            ],
+            ignore_index=True,
         )
         ladders = [ladders_of(runs, architecture=name) for name in ("dot", "linear", "wukong")]
         self.assertEqual(dense_schemes(ladders), {"dot": "M", "linear": "D", "wukong": "A"})

@@ -14,7 +14,7 @@ from tfrs_scaling.model.wukong import EPSILON, WukongInteraction
 FLOAT32 = tf.keras.mixed_precision.Policy("float32")
 
 
-def normalized(x: np.ndarray, scale: np.ndarray, shift: np.ndarray) -> np.ndarray:
+def layer_norm(x: np.ndarray, scale: np.ndarray, shift: np.ndarray) -> np.ndarray:
     """Layer normalization of the last axis."""
     centred = x - x.mean(-1, keepdims=True)
     return centred / np.sqrt((centred**2).mean(-1, keepdims=True) + EPSILON) * scale + shift
@@ -25,14 +25,14 @@ def reference(interaction: WukongInteraction, x: np.ndarray, own: Wukong) -> np.
     for layer in interaction.stack:
         w_l, y, *projection = np.split(layer.recombination.numpy(), np.cumsum([own.n_l, own.k]), axis=1)
         norm = layer.norm_of_products
-        hidden = normalized(((x @ x.T) @ y).ravel(), norm.scale.numpy(), norm.shift.numpy())
+        hidden = layer_norm(((x @ x.T) @ y).ravel(), norm.scale.numpy(), norm.shift.numpy())
         *inner, last = layer.mlp.layers
         for dense in inner:
             hidden = np.maximum(hidden @ dense.kernel.numpy() + dense.bias.numpy(), 0)
         made = (hidden @ last.kernel.numpy() + last.bias.numpy()).reshape(x.shape[1], own.n_f).T
         residual = projection[0].T @ x if projection[0].size else x
         together = np.concatenate([made, w_l.T @ x]) + residual
-        x = normalized(together, layer.norm.scale.numpy(), layer.norm.shift.numpy())
+        x = layer_norm(together, layer.norm.scale.numpy(), layer.norm.shift.numpy())
     return x
 
 
@@ -66,11 +66,11 @@ class WukongTest(tf.test.TestCase):
         for shape in (dot, wukong):
             tf.keras.utils.set_random_seed(2)
             model = make_model(shape, schema, Training(64, (0.05,), embedding_range=0.5), 0.05)
-            losses[shape.architecture] = self.trained(model, ids, label)
+            losses[shape.architecture] = self.loss_after_training(model, ids, label)
         self.assertGreater(losses["dot"], 0.68)  # ln 2 = 0.693 is what is known without the features
         self.assertLess(losses["wukong"], bayes + 0.05)
 
-    def trained(self, model: DLRM, ids: np.ndarray, label: np.ndarray) -> float:
+    def loss_after_training(self, model: DLRM, ids: np.ndarray, label: np.ndarray) -> float:
         """The mean loss on the last tenth of the rows, after one pass over the others."""
         batches = {"ids": ids, "label": label, "dense": np.ones((len(ids), 1), np.float32)}
         batches["weight"] = np.ones(len(ids), np.float32)

@@ -3,7 +3,7 @@
 import pandas as pd
 import tensorflow as tf
 
-from tests.fit.analyses.architecture_ranking_test import planted
+from tests.fit.analyses.architecture_ranking_test import planted_runs
 from tests.helpers.planted_answers import study_fits
 from tfrs_scaling.fit.analyses.architecture_ranking import ArchitectureRanking
 from tfrs_scaling.fit.analyses.architectures import architectures
@@ -15,9 +15,14 @@ from tfrs_scaling.fit.report.view import study_view
 
 class EvidenceTest(tf.test.TestCase):
     def test_scaled_architectures_have_a_figure_with_a_view_for_each_axis_and_a_sentence(self) -> None:
-        baseline = planted("linear")
+        baseline = planted_runs("linear")
         runs = pd.concat(
-            [planted("dot", scheme="M"), planted("wukong"), baseline[baseline["scheme"] == "D"]], ignore_index=True
+            [
+                planted_runs("dot", scheme="M"),
+                planted_runs("wukong"),
+                baseline[baseline["scheme"] == "D"],
+            ],
+            ignore_index=True,
         )
         schemes, stretch = {"dot": "M", "linear": "D", "wukong": "A"}, (Stretch(1e4, 1e6, ("dot", "wukong")),)
         ranking = tuple(
