@@ -12,7 +12,7 @@ from tfrs_scaling.common.palette import BLUE, GREEN, NEUTRAL, VERMILION, Colours
 Axis = Literal["data", "parameters", "compute"]
 
 BASELINE = "D"
-ARCHITECTURE = "A"  # the name under which another architecture's baseline is compared; no scheme of the run table
+ARCHITECTURE = "A"  # its multipliers scale an architecture's dense part; at 1 it is that architecture's baseline, D
 
 
 @dataclass(frozen=True)
@@ -93,6 +93,12 @@ SCHEMES: dict[str, Scheme] = {
         Scheme(
             "E", "epochs: passes over the data", "E epochs", ("data", "compute"), ("#500000", "#78f0f0"), "epochs",
             caption=" The model passes over its training rows this many times; compute counts every pass.",
+        ),
+        # Not ranked against V, H, O and M: it compares architectures, see analyses.architectures.
+        Scheme(
+            "A", "dense part, by its architecture's own rule", "A dense part", ("data", "parameters", "compute"),
+            ("#7a5cff", "#c3b5ff"), "none", outside_tables=True, is_option=False,
+            caption=" The layers outside the embedding tables, each multiplier as its architecture is scaled.",
         ),
     )
 }  # fmt: skip

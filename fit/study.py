@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
 from itertools import groupby
@@ -14,6 +14,12 @@ from pydantic import TypeAdapter, ValidationError
 
 from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.common.files import write_text_atomically
+from tfrs_scaling.fit.analyses.architecture_ranking import (
+    ArchitectureRanking,
+    dense_laws,
+    dense_schemes,
+    rank_architectures,
+)
 from tfrs_scaling.fit.analyses.architectures import ArchitectureComparison, architectures
 from tfrs_scaling.fit.analyses.backtests import Backtests, backtests
 from tfrs_scaling.fit.analyses.best import Best, best_scheme
@@ -40,10 +46,10 @@ from tfrs_scaling.fit.labels import FRONTIER, multiplier_label
 from tfrs_scaling.fit.laws.power_law import PowerLawFit
 from tfrs_scaling.fit.runs.run_table import is_recorded
 from tfrs_scaling.fit.runs.screening import collapsed_trials, usable_runs, with_flags
-from tfrs_scaling.fit.schemes import BASELINE, SCHEMES, SIZES
+from tfrs_scaling.fit.schemes import ARCHITECTURE, BASELINE, SCHEMES, SIZES
 from tfrs_scaling.fit.serialization import encode, flat
 
-FORMAT = 7
+FORMAT = 8
 
 
 @dataclass(frozen=True)
@@ -110,7 +116,9 @@ class StudyFits:
         dimension: The best embedding dimension of each number of rows.
         generalisation: Training against test curves.
         joint: Laws of parameters and data.
-        architectures: Each other architecture's baseline against that of the one studied.
+        architectures: Each other architecture's baseline against that of the one studied; and, where A scaled their
+            dense parts, their frontiers.
+        architecture_ranking: Which architecture leads where along each axis, where A scaled one.
         held_out: The largest data size of each line, predicted from the others.
         held_out_words: ``held_out`` as a sentence.
         backtests: How many of the study's own predictions fell inside their interval.
@@ -135,6 +143,7 @@ class StudyFits:
     generalisation: tuple[Generalisation, ...]
     joint: tuple[JointLaw, ...]
     architectures: tuple[ArchitectureComparison, ...]
+    architecture_ranking: tuple[ArchitectureRanking, ...]
     held_out: tuple[HeldOut, ...]
     held_out_words: str
     backtests: tuple[Backtests, ...]
@@ -348,7 +357,8 @@ def fit_study(
         dimension=dimensions,
         generalisation=generalisations,
         joint=tuple(record for record in joint if record is not None),
-        architectures=tuple(architectures(_baseline_laws(chosen, lines), base, level=level)),
+        architectures=tuple(_architecture_comparisons(chosen, lines, resampled, base, level)),
+        architecture_ranking=tuple(rank_architectures(resampled, level=level)),
         held_out=tuple(predictions),
         held_out_words=held_out_words(predictions, level=level),
         backtests=tuple(backtests(ladders, predictions, level=level)),
@@ -369,6 +379,18 @@ def _compared_schemes(
         ranking += rank_schemes(ladders, own, [s for s in saturated if s.architecture == architecture], level=level)
         zones += scheme_zones(ladders, level=level)
     return tuple(ranking), tuple(zones)
+
+
+def _architecture_comparisons(
+    chosen: pd.DataFrame, lines: Sequence[LineFit], ladders: Iterable[Ladders], base: str, level: float
+) -> Iterator[ArchitectureComparison]:
+    """The baselines against data; where A scaled an architecture, also the frontiers of dense parts along each axis."""
+    yield from architectures(_baseline_laws(chosen, lines), base, level=level)
+    schemes = dense_schemes(ladders)
+    if ARCHITECTURE in schemes.values():
+        for x in SCHEMES[ARCHITECTURE].axes:
+            laws = dense_laws(lines, schemes, x)
+            yield from architectures(laws, base, x=x, line=FRONTIER, level=level)
 
 
 def _baseline_laws(chosen: pd.DataFrame, lines: Iterable[LineFit]) -> dict[str, PowerLawFit | None]:

@@ -21,9 +21,10 @@ from tfrs_scaling.common.strict_yaml import parse_yaml, read_yaml, validated
 from tfrs_scaling.fit.schemes import SCALED, SCHEMES
 from tfrs_scaling.input.manifest import SplitBy
 from tfrs_scaling.input.prepare.synthetic import Synthetic
-from tfrs_scaling.input.schema import STRICT
+from tfrs_scaling.input.schema import STRICT, scaled_size
 
-Architecture = Literal["dot", "cross", "mlp", "linear"]
+Architecture = Literal["dot", "cross", "wukong", "mlp", "linear"]
+MLP_WIDTHS_ALONE: tuple[Architecture, ...] = ("dot", "mlp")  # what A scales of them, and M
 Precision = Literal["float32", "tf32", "bfloat16"]
 Width = Annotated[int, pydantic.Field(ge=1, le=2**20)]
 Widths = Annotated[tuple[Width, ...], pydantic.Field(max_length=100)]
@@ -62,6 +63,10 @@ def _share(value: Any) -> fractions.Fraction:
     return number
 
 
+def _multiplier_or_one(value: Any) -> fractions.Fraction:
+    return fractions.Fraction(1) if str(value) == "1" else _multiplier(value)
+
+
 _Multiplier = Annotated[fractions.Fraction, pydantic.PlainValidator(_multiplier), pydantic.PlainSerializer(str)]
 _Share = Annotated[fractions.Fraction, pydantic.PlainValidator(_share), pydantic.PlainSerializer(str)]
 _Epochs = Annotated[int, pydantic.Field(ge=2, le=1000)]
@@ -72,7 +77,18 @@ _MULTIPLIERS: dict[str, Any] = {
 }
 
 
+_MultiplierOrOne = Annotated[
+    fractions.Fraction, pydantic.PlainValidator(_multiplier_or_one), pydantic.PlainSerializer(str)
+]
 # Errors do not name these tags: ``strict_yaml`` leaves out what starts with "function-".
+_Architectures = Annotated[
+    Annotated[tuple[Architecture, ...], pydantic.Tag("function-list")]
+    | Annotated[
+        dict[Architecture, Annotated[tuple[_MultiplierOrOne, ...], pydantic.Field(max_length=1000)]],
+        pydantic.Tag("function-mapping"),
+    ],
+    pydantic.Discriminator(lambda value: "function-mapping" if isinstance(value, Mapping) else "function-list"),
+]
 _LearningRates = Annotated[
     Annotated[Literal["auto"], pydantic.Tag("function-auto")]
     | Annotated[
@@ -98,6 +114,28 @@ class Table:
 
 
 @dataclass(frozen=True, config=STRICT)
+class Wukong:
+    """The interaction layers of Wukong (Zhang et al. 2024), in the paper's letters.
+
+    Each layer makes ``n_f`` embeddings by a factorization machine and an MLP, and ``n_l`` that are linear combinations
+    of the layer's input.
+
+    Attributes:
+        layers: l, how many there are; interactions of up to 2**l features are explicit.
+        n_f: embeddings that a layer's factorization machine makes.
+        n_l: embeddings that a layer's linear compression makes.
+        k: columns of the projection of a layer's matrix of dot products (the paper's optimized FM).
+        mlp: widths of the hidden layers between factorization machine and embeddings.
+    """
+
+    layers: Annotated[int, pydantic.Field(ge=1, le=100)] = 2
+    n_f: Width = 8
+    n_l: Width = 8
+    k: Width = 8
+    mlp: Widths = (64,)
+
+
+@dataclass(frozen=True, config=STRICT)
 class Model:
     """The baseline DLRM, at multiplier 1.
 
@@ -107,11 +145,13 @@ class Model:
         interaction: width of the dense-sparse interaction layer between interaction and over-arch; 0: none.
         overarch: widths of the over-arch's hidden layers; the logit follows them.
         architecture: how vectors interact. ``dot``: dot products of all pairs, beside the bottom vector (DLRM, Naumov
-            et al. 2019). ``cross``: a cross network over all vectors side by side (DCN-v2, Wang et al. 2021). ``mlp``:
-            not at all before the over-arch, which sees them side by side. ``linear``, in ``sweep.A`` alone: logistic
-            regression on the same rows, a weight for each row of a table and each dense feature.
+            et al. 2019). ``cross``: a cross network over all vectors side by side (DCN-v2, Wang et al. 2021).
+            ``wukong``: stacked factorization machines (Zhang et al. 2024). ``mlp``: not at all before the over-arch,
+            which sees them side by side. ``linear``, in ``sweep.A`` alone: logistic regression on the same rows, a
+            weight for each row of a table and each dense feature.
         cross_layers: layers of the cross network.
         cross_rank: rank of their matrices; 0: any.
+        wukong: the interaction layers of ``wukong``.
         tables: settings of a categorical feature's table, by feature, where they differ from the default.
     """
 
@@ -122,6 +162,7 @@ class Model:
     architecture: Architecture = "dot"
     cross_layers: Annotated[int, pydantic.Field(ge=1, le=100)] = 3
     cross_rank: Annotated[int, pydantic.Field(ge=0, le=2**20)] = 0
+    wukong: Wukong = dataclasses.field(default_factory=Wukong)
     tables: dict[str, Table] = dataclasses.field(default_factory=dict)
 
 
@@ -201,7 +242,9 @@ class Sweep(_Ladders):
             down to whole batches. They are the rows trained on: under N, those left after its sampling; under E, each
             is passed over several times.
         VH: whether V's multipliers are crossed with H's. Alone they are V and H, and need no second training.
-        A: architectures other than ``model.architecture``; the baseline is trained in each of them too.
+        A: architectures beside ``model.architecture``; the baseline is trained in each of them too. As a mapping
+            (``{wukong: [1/4, 1, 4], cross: [1/4, 1, 4]}``) each architecture, ``model.architecture`` among them, is
+            given multipliers of its dense part, which ``model.shape.scale`` scales by the architecture's own rule.
         seeds: each has its own initialisation and its own order of the training rows, in which the rungs are the first
             rows.
         feature_seed: seed of the order in which F takes features.
@@ -209,15 +252,16 @@ class Sweep(_Ladders):
 
     examples: _Examples
     VH: bool = False
-    A: tuple[Architecture, ...] = ()
+    A: _Architectures = ()
     seeds: Annotated[tuple[Seed, ...], pydantic.Field(min_length=1, max_length=1000)] = (0,)
     feature_seed: Seed = 0
 
     def __post_init__(self) -> None:
         if list(self.examples) != sorted(set(self.examples)):
             raise ValueError("examples: the data ladder has to rise, each size once")
-        for name in (*SCALED, "A", "seeds"):
-            values = getattr(self, name)
+        lists = {name: getattr(self, name) for name in (*SCALED, "seeds")}
+        lists |= {"A": self.A} if isinstance(self.A, tuple) else {f"A.{name}": own for name, own in self.A.items()}
+        for name, values in lists.items():
             if len(set(values)) < len(values):
                 raise ValueError(f"{name}: a value is repeated")
         for name in ("V", "H"):
@@ -229,6 +273,12 @@ class Sweep(_Ladders):
     def multipliers(self, scheme: str) -> tuple[fractions.Fraction, ...]:
         """The multipliers of a scheme that has its own; of ``E``, its numbers of epochs."""
         return tuple(fractions.Fraction(value) for value in getattr(self, scheme))
+
+    @property
+    def architectures(self) -> dict[Architecture, tuple[fractions.Fraction, ...]]:
+        """The multipliers of each of ``A``'s architectures other than 1, its baseline, which is always trained."""
+        scaled = dict.fromkeys(self.A, ()) if isinstance(self.A, tuple) else self.A
+        return {name: tuple(value for value in multipliers if value != 1) for name, multipliers in scaled.items()}
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -274,18 +324,38 @@ class Config:
             )
         if self.model.architecture == "linear":
             raise ValueError("model.architecture: linear has no size to scale; name it in sweep.A, beside another")
-        if self.model.architecture in self.sweep.A:
-            raise ValueError(
-                f"sweep.A: {self.model.architecture} is model.architecture, which is always trained; name others"
-            )
+        self._check_architectures()
         rates = 1 if self.training.learning_rates == "auto" else len(self.training.learning_rates)
         own = {scheme: len(self.sweep.multipliers(scheme)) for scheme in SCALED}
-        shapes = 1 + len(self.sweep.A) + sum(own.values()) + self.sweep.VH * own["V"] * own["H"]
+        shapes = 1 + sum(own.values()) + self.sweep.VH * own["V"] * own["H"]
+        shapes += sum(
+            (name != self.model.architecture) + len(multipliers)
+            for name, multipliers in self.sweep.architectures.items()
+        )
         if (trials := shapes * rates * len(self.sweep.seeds)) > MOST_TRIALS:
             raise ValueError(f"sweep: {trials:,} trials, more than {MOST_TRIALS:,}; leave some out")
         steps = self.ladder_steps
         if len(set(steps)) < len(steps):
             raise ValueError("sweep.examples: two sizes are the same number of whole batches")
+
+    def _check_architectures(self) -> None:
+        studied, others = self.model.architecture, self.sweep.architectures
+        if studied in others and not others[studied]:
+            raise ValueError(
+                f"sweep.A: {studied} is model.architecture, which is always trained; name others, or give it "
+                "multipliers of its dense part"
+            )
+        if others.get("linear"):
+            raise ValueError("sweep.A.linear: has no dense part to scale; give no multiplier but 1")
+        if self.sweep.M and others.get(studied) and studied in MLP_WIDTHS_ALONE:
+            raise ValueError(f"sweep.A.{studied}: these are the shapes of sweep.M; leave one of the two out")
+        narrowed = self.sweep.multipliers("H") if studied == "wukong" else ()
+        smallest = scaled_size(self.model.embedding_dim, min((fractions.Fraction(1), *narrowed)))
+        if "wukong" in (studied, *others) and smallest == 1:
+            raise ValueError(
+                "model.embedding_dim: wukong normalizes each embedding, which takes 2 numbers or more; choose a larger "
+                "dimension or larger multipliers of sweep.H"
+            )
 
     @property
     def has_own_data(self) -> bool:

@@ -15,7 +15,7 @@ from tfrs_scaling.fit.analyses.zones import MARGIN
 from tfrs_scaling.fit.labels import multiplier_label
 from tfrs_scaling.fit.runs.run_table import is_recorded
 from tfrs_scaling.fit.runs.screening import usable_runs
-from tfrs_scaling.fit.schemes import ARCHITECTURE, BASELINE
+from tfrs_scaling.fit.schemes import BASELINE
 from tfrs_scaling.fit.study import StudyFits
 
 Verdict = Literal["save", "cannot tell", "nothing"]
@@ -281,8 +281,7 @@ def _cheaper(measured: MeasuredShapes) -> list[Use]:
 
 
 def _shape_key(effect: Effect) -> tuple[str, str, float, int]:
-    scheme = BASELINE if effect.scheme == ARCHITECTURE else effect.scheme
-    return effect.architecture, scheme, effect.multiplier, effect.embedding_dim
+    return effect.architecture, effect.run_scheme, effect.multiplier, effect.embedding_dim
 
 
 def _margin(fits: StudyFits, measured: MeasuredShapes) -> tuple[float, str]:

@@ -11,6 +11,7 @@ from tfrs_scaling.fit.advice.use import ARCHITECTURE, DATA, Use
 from tfrs_scaling.fit.advice.words import shape_words
 from tfrs_scaling.fit.analyses.noise.training_noise import TrainingNoise
 from tfrs_scaling.fit.labels import multiplier_label
+from tfrs_scaling.fit.schemes import ARCHITECTURE as DENSE_PART
 from tfrs_scaling.fit.schemes import BASELINE, SCALED
 
 _FOUND = 1.96 + 1.28  # standard errors: a difference of so many is found nine times in ten
@@ -172,7 +173,8 @@ class Settler:
                 label = multiplier_label(_multiplier_to_measure(use))
                 values[use.scheme] += [label] * (label not in values[use.scheme])
         sweep = [_override(scheme, labels) for scheme, labels in values.items()]
-        if self._rows["architecture"].nunique() > 1:  # the config's own is always in it
+        # The config's own is always in it.
+        if self._rows["architecture"].nunique() > 1 or (self._rows["scheme"] == DENSE_PART).any():
             sweep.append(_override("A", sorted({use.architecture for use in uses if ARCHITECTURE in use.levers})))
         return sweep
 

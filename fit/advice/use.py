@@ -12,6 +12,7 @@ from tfrs_scaling.common.arrays import Array
 from tfrs_scaling.fit.analyses.noise.ladders import RESAMPLES, Ladders, resample_ladders
 from tfrs_scaling.fit.analyses.noise.training_noise import TrainingNoise, base_architecture, noise_of
 from tfrs_scaling.fit.runs.screening import SHAPE
+from tfrs_scaling.fit.schemes import ARCHITECTURE as DENSE_PART
 from tfrs_scaling.fit.schemes import BASELINE, SCHEMES
 
 How = Literal["measured", "law of data", "law of parameters", "joint law"]
@@ -158,7 +159,8 @@ class MeasuredShapes:
         architecture: The architecture whose shapes were studied.
         examples: The baseline's largest data size.
         noise: Noise of one training.
-        shapes: The shapes of the architecture, the baseline among them, and the baselines of the others.
+        shapes: The shapes of the architecture, the baseline among them and those of A left out, and the baselines of
+            the others.
         baseline: The baseline as it was trained.
     """
 
@@ -181,7 +183,7 @@ def measured_shapes(rows: pd.DataFrame, noises: Iterable[TrainingNoise]) -> Meas
     examples = int(baselines.loc[baselines["architecture"] == architecture, "examples"].max())
     found = {name: noise_of(name, noises) for name in sorted(rows["architecture"].unique())}
     ladders = {name: resample_ladders(rows, noise) for name, noise in found.items()}
-    there = rows[rows["examples"] == examples]
+    there = rows[(rows["examples"] == examples) & (rows["scheme"] != DENSE_PART)]
     there = there[(there["architecture"] == architecture) | (there["scheme"] == BASELINE)]
     shapes = tuple(_measured_shape(shape, architecture, ladders) for _, shape in there.groupby(SHAPE, sort=True))
     baseline = next(shape for shape in shapes if not shape.levers).measured(examples)

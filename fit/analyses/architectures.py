@@ -1,4 +1,4 @@
-"""Two architectures: one curve shifted along the data, or another exponent?"""
+"""Two architectures: one curve shifted along the data (or parameters, or compute), or another exponent?"""
 
 import math
 from collections.abc import Mapping
@@ -19,16 +19,20 @@ Verdict = Literal["same", "shifted", "other exponent", "cannot tell"]
 
 @dataclass(frozen=True)
 class ArchitectureComparison:
-    """Two architectures' baselines against data; None for what is not known.
+    """Two architectures' curves along one axis; None for what is not known.
 
     Attributes:
-        verdict: ``same``: the curves do not differ, and the ratio of data is known within a factor of 1.5; ``shifted``;
-            ``other exponent``; ``cannot tell``.
+        x: data, parameters (those outside the embedding tables) or compute.
+        line: ``1`` for their baselines, ``frontier`` for the frontiers of their dense parts' multipliers.
+        verdict: ``same``: the curves do not differ, and the ratio of data is known within a factor of 1.5; ``shifted``:
+            they do, and it is known as well; ``other exponent``; ``cannot tell``.
         beta_difference: Exponent of the first less that of the second.
-        data_ratio: How many times the data the second needs for the same NE.
+        data_ratio: How many times the data (parameters, compute) the second needs for the same NE.
         p_value: P value of the hypothesis that the curves are the same.
     """
 
+    x: str
+    line: str
     first: str
     second: str
     verdict: Verdict
@@ -42,29 +46,34 @@ class ArchitectureComparison:
     words: str
 
 
-_NEVER = 100.0  # in ln(examples)
+_NEVER = 100.0  # in ln(x)
+_KNOWN = 1.5  # the factor within which a ratio of data is known
+_AMOUNTS = {"data": "data", "parameters": "dense parameters", "compute": "training compute"}
 
 
 def architectures(
-    baselines: Mapping[str, PowerLawFit | None], base: str, *, level: float = 0.95
+    laws: Mapping[str, PowerLawFit | None], base: str, *, x: str = "data", line: str = "1", level: float = 0.95
 ) -> list[ArchitectureComparison]:
-    """Every architecture's baseline against data, compared with that of the one studied.
+    """Every architecture's curve, compared with that of the one studied.
 
     If one needs k times the data of the other at every NE, its curve is the other's, shifted by k along the logarithm
     of the data, with the same exponent and the same floor. That is tested at both ends of the NE that both have
-    reached: their ratios of data must not differ outside the noise.
+    reached: their ratios of data must not differ outside the noise. So it is with parameters and with compute.
 
     Args:
-        baselines: The law of each architecture's baseline against data; None where it has too few data sizes.
+        laws: The law of each architecture's curve; None where it has too few points.
         base: The architecture studied.
+        x: As in ``ArchitectureComparison``.
+        line: Likewise.
         level: Confidence level.
 
     Returns:
-        One record for each other architecture, by name; none where the one studied has no baseline.
+        One record for each other architecture, by name; none where the one studied has no such curve.
     """
-    if base not in baselines:
+    if base not in laws:
         return []
-    return [_compared(base, other, baselines, level) for other in sorted(baselines) if other != base]
+    unknown = ArchitectureComparison(x, line, base, "", "cannot tell", None, None, None, None, None, None, None, "")
+    return [_compared(replace(unknown, second=other), laws, level) for other in sorted(laws) if other != base]
 
 
 class _DataRatio(NamedTuple):
@@ -77,14 +86,14 @@ class _DataRatio(NamedTuple):
 
 
 def _compared(
-    first: str, second: str, baselines: Mapping[str, PowerLawFit | None], level: float
+    unknown: ArchitectureComparison, every: Mapping[str, PowerLawFit | None], level: float
 ) -> ArchitectureComparison:
-    unknown = ArchitectureComparison(first, second, "cannot tell", None, None, None, None, None, None, None, "")
     laws: list[PowerLawFit] = []
-    for name in (first, second):
-        fit = baselines[name]
+    for name in (unknown.first, unknown.second):
+        fit = every[name]
         if fit is None or not fit.status.has_exponent:
-            why = "it has too few data sizes" if fit is None else f"its law is {fit.status.words}"
+            missing = "data sizes" if unknown.x == "data" else "points"
+            why = f"it has too few {missing}" if fit is None else f"its law is {fit.status.words}"
             return replace(unknown, words=f"{name} has no law to compare: {why}.")
         laws.append(fit)
     try:
@@ -94,9 +103,8 @@ def _compared(
     ratio = _data_ratio(laws[0], laws[1], level)
     verdict = _verdict(comparison, ratio, level)
     low, high = comparison.beta_interval
-    return ArchitectureComparison(
-        first=first,
-        second=second,
+    return replace(
+        unknown,
         verdict=verdict,
         beta_difference=finite_or_none(comparison.beta_difference),
         low=finite_or_none(low),
@@ -105,7 +113,7 @@ def _compared(
         data_ratio_low=finite_or_none(ratio.low) if ratio else None,
         data_ratio_high=finite_or_none(ratio.high) if ratio else None,
         p_value=finite_or_none(comparison.p_value),
-        words=_words(first, second, verdict, comparison, ratio, level),
+        words=_words(unknown, verdict, comparison, ratio, level),
     )
 
 
@@ -153,20 +161,23 @@ def _verdict(comparison: Comparison, ratio: _DataRatio | None, level: float) -> 
         return "other exponent"
     if ratio is None:
         return "cannot tell"
-    if comparison.different and ratio.is_constant and (ratio.low > 1 or ratio.high < 1):
+    # A ratio that is hardly known cannot be told from a constant one.
+    known = ratio.high < _KNOWN**2 * ratio.low
+    if comparison.different and ratio.is_constant and known and (ratio.low > 1 or ratio.high < 1):
         return "shifted"
-    if not comparison.different and ratio.low > 1 / 1.5 and ratio.high < 1.5:
+    if not comparison.different and ratio.low > 1 / _KNOWN and ratio.high < _KNOWN:
         return "same"
     return "cannot tell"
 
 
 def _words(
-    first: str, second: str, verdict: Verdict, comparison: Comparison, ratio: _DataRatio | None, level: float
+    pair: ArchitectureComparison, verdict: Verdict, comparison: Comparison, ratio: _DataRatio | None, level: float
 ) -> str:
+    first, second, amount = pair.first, pair.second, _AMOUNTS[pair.x]
     if ratio is None:
-        return f"{first} and {second} reached no NE in common, so their data cannot be compared."
+        return f"{first} and {second} reached no NE in common, so their {amount} cannot be compared."
     data = (
-        f"for the same NE {second} needs {ratio.value:.2g} times the data of {first} "
+        f"for the same NE {second} needs {ratio.value:.2g} times the {amount} of {first} "
         f"({level:.0%} interval {ratio.low:.2g} to {ratio.high:.2g})"
     )
     low, high = comparison.beta_interval

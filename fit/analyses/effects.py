@@ -46,7 +46,7 @@ class Effect(Change):
     """What one multiplier changes, against its architecture's baseline at the largest data size of both.
 
     Attributes:
-        scheme: Scheme of the shape; ``A`` for another architecture's baseline.
+        scheme: Scheme of the shape; ``A`` at multiplier 1 for another architecture's baseline.
         equal_compute: For E, n epochs of the data against one pass over n times as much; else None.
     """
 
@@ -55,6 +55,11 @@ class Effect(Change):
     multiplier: float
     embedding_dim: int
     equal_compute: Change | None
+
+    @property
+    def run_scheme(self) -> str:
+        """The scheme of the shape's rows in the run table."""
+        return BASELINE if self.scheme == ARCHITECTURE and self.multiplier == 1 else self.scheme
 
 
 class _Point(NamedTuple):
@@ -119,7 +124,7 @@ def effects(ladders: Sequence[Ladders], base: str, *, level: float = 0.95) -> li
         )
         for comparison in found
     ]
-    order = [*SCHEMES, ARCHITECTURE]
+    order = [*SCHEMES]
     return sorted(records, key=lambda effect: (effect.architecture, order.index(effect.scheme), effect.multiplier))
 
 

@@ -54,10 +54,20 @@ def leading_stretches(
     low, high = max(costs[rows].min() for rows in members), min(costs[rows].max() for rows in members)
     if low >= high:
         return []
-    places = np.clip(np.exp(np.linspace(np.log(low), np.log(high), _PLACES)), low, high)
+    places = places_between(low, high)
     frontiers = np.stack([lowest_up_to(ladders.losses[:, rows], costs[rows], places[:-1]) for rows in members])
-    leaders = [*_leaders(frontiers, schemes, level), tuple(s for s in schemes if s not in behind) or tuple(schemes)]
-    edges = [low, *np.sqrt(places[:-1] * places[1:]), high]
+    leaders = [*leaders_of(frontiers, schemes, level), tuple(s for s in schemes if s not in behind) or tuple(schemes)]
+    return stretches_of(leaders, places)
+
+
+def places_between(low: float, high: float) -> Array:
+    """The places of a range at which frontiers are compared, evenly spaced in the logarithm."""
+    return np.clip(np.exp(np.linspace(np.log(low), np.log(high), _PLACES)), low, high)
+
+
+def stretches_of(leaders: Sequence[tuple[str, ...]], places: Array) -> list[Stretch]:
+    """Places next to one another with the same leaders as one stretch; each place's reaches halfway to the next."""
+    edges = [places[0], *np.sqrt(places[:-1] * places[1:]), places[-1]]
     found: list[Stretch] = []
     for best, start, end in zip(leaders, edges[:-1], edges[1:], strict=True):
         if found and found[-1].best == best:
@@ -67,16 +77,22 @@ def leading_stretches(
     return found
 
 
-def _leaders(frontiers: Array, schemes: Sequence[str], level: float) -> list[tuple[str, ...]]:
-    """The schemes that no other beats at each place, from frontiers of shape (schemes, 2 + resamples, places)."""
-    pairs = list(combinations(range(len(schemes)), 2))
+def leaders_of(frontiers: Array, names: Sequence[str], level: float) -> list[tuple[str, ...]]:
+    """Which frontiers no other beats, at each place.
+
+    Args:
+        frontiers: NE as in ``Ladders.losses`` (measured, by the law, with noise): shape (names, 2 + resamples, places).
+        names: The frontiers' names.
+        level: Confidence level of all differences at all places together.
+    """
+    pairs = list(combinations(range(len(names)), 2))
     gaps = np.concatenate([frontiers[first] - frontiers[second] for first, second in pairs], axis=1)
     lows, highs = (ends.reshape(len(pairs), -1) for ends in simultaneous_intervals(gaps[0], gaps[2:] - gaps[1], level))
     leaders = []
     for low, high in zip(lows.T, highs.T, strict=True):
         beaten = {second for (_, second), end in zip(pairs, high, strict=True) if end < 0}
         beaten |= {first for (first, _), end in zip(pairs, low, strict=True) if end > 0}
-        leaders.append(tuple(scheme for at, scheme in enumerate(schemes) if at not in beaten) or tuple(schemes))
+        leaders.append(tuple(name for at, name in enumerate(names) if at not in beaten) or tuple(names))
     return leaders
 
 

@@ -23,7 +23,7 @@ from tfrs_scaling.fit.report.tables.study_tables import study_tables
 from tfrs_scaling.fit.report.tables.table import Table
 from tfrs_scaling.fit.runs.run_table import is_recorded, recorded_axes
 from tfrs_scaling.fit.runs.screening import SHAPE, usable_runs
-from tfrs_scaling.fit.schemes import BASELINE, SCHEMES
+from tfrs_scaling.fit.schemes import ARCHITECTURE, BASELINE, SCHEMES
 from tfrs_scaling.fit.study import StudyFits
 
 
@@ -61,7 +61,7 @@ class StudyView:
         chosen: Usable rows of the run table, with a column ``plateau``.
         fits: Result of ``fit_study`` for the runs.
         about: What else is known of the study.
-        architectures: Architectures that are scaled, sorted; all of the runs where none is.
+        architectures: Architectures that are scaled, and not by A alone, sorted; all of the runs where none is.
         points: Results of ``points``, by architecture (scaled or not) and scheme, for every scheme with an axis.
     """
 
@@ -138,7 +138,8 @@ def study_view(runs: pd.DataFrame, fits: StudyFits, about: Mapping[str, Any] | N
     """
     chosen = with_plateau(usable_runs(runs).reset_index(drop=True))
     every = sorted(str(name) for name in runs["architecture"].unique())
-    scaled = sorted(str(name) for name in runs.loc[runs["scheme"] != BASELINE, "architecture"].unique())
+    studied = runs[~runs["scheme"].isin([BASELINE, ARCHITECTURE])]
+    scaled = sorted(str(name) for name in studied["architecture"].unique())
     return StudyView(
         runs=runs,
         chosen=chosen,

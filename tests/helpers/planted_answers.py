@@ -70,7 +70,7 @@ def answers(architecture: str = "dot") -> StudyFits:
         ),
         architectures=(
             ArchitectureComparison(
-                architecture, architecture, "shifted", 0.0, -0.1, 0.1, 0.8, 0.7, 0.9, 0.01, "Less data."
+                "data", "1", architecture, architecture, "shifted", 0.0, -0.1, 0.1, 0.8, 0.7, 0.9, 0.01, "Less data."
             ),
         ),
         held_out=tuple(

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from tfrs_scaling.config import Wukong
 from tfrs_scaling.input.schema import CategoricalFeature, DenseFeature, Schema
 from tfrs_scaling.input.shards import PADDING
 from tfrs_scaling.model.shape import Shape
@@ -21,6 +22,10 @@ MODELS = {
     "cross": (
         Schema("y", ONE_HOT, DENSE),
         Shape((50, 30, 60), 8, (16,), 16, (16, 16), architecture="cross", cross_layers=2, cross_rank=2),
+    ),
+    "wukong": (
+        Schema("y", ONE_HOT, DENSE),
+        Shape((50, 30, 60), 8, (16,), 16, (16, 16), architecture="wukong", wukong=Wukong(2, 3, 2, 4, (16,))),
     ),
 }
 

@@ -163,6 +163,37 @@ class ConfigTest(tf.test.TestCase, parameterized.TestCase):
             with self.assertRaisesRegex(InputError, why):
                 validated(Config, tiny_content(A=wrong), "tiny")
 
+    def test_architectures_are_given_multipliers_of_their_dense_part(self) -> None:
+        sweep = validated(Config, tiny_content(A={"wukong": ["1/4", 1, 4], "cross": [1], "dot": [2]}), "tiny").sweep
+        quarter = fractions.Fraction(1, 4)
+        self.assertEqual(sweep.architectures, {"wukong": (quarter, 4), "cross": (), "dot": (2,)})
+        listed = validated(Config, tiny_content(A=["cross"]), "tiny")
+        self.assertEqual(listed.sweep.architectures, {"cross": ()})
+        again = validated(Config, validated(Config, tiny_content(A={"wukong": ["1/4"]}), "tiny").to_dict(), "tiny")
+        self.assertEqual(again.sweep.A, {"wukong": (quarter,)})
+        for wrong, why in (
+            ({"wukong": [0]}, r"sweep\.A\.wukong\[0\]: 0: a multiplier is above 0"),
+            ({"wukong": [4, 4]}, r"sweep: A\.wukong: a value is repeated"),
+            ({"none": [4]}, r"sweep\.A\.none"),
+            ({"dot": [1]}, r"sweep\.A: dot is model\.architecture"),
+            ({"linear": [2]}, r"sweep\.A\.linear: has no dense part"),
+        ):
+            with self.assertRaisesRegex(InputError, why):
+                validated(Config, tiny_content(A=wrong), "tiny")
+        with self.assertRaisesRegex(InputError, r"sweep\.A\.dot: these are the shapes of sweep\.M"):
+            validated(Config, tiny_content(A={"dot": [4]}, M=[4]), "tiny")
+
+    def test_wukong_needs_embeddings_of_two_numbers(self) -> None:
+        content = tiny_content(A=["wukong"], H=["1/4"])
+        self.assertEqual(validated(Config, content, "tiny").sweep.A, ("wukong",))  # H scales the study's own alone
+        content = tiny_content(H=["1/4"])
+        content["model"]["architecture"] = "wukong"
+        with self.assertRaisesRegex(InputError, "model.embedding_dim: wukong normalizes each embedding"):
+            validated(Config, content, "tiny")
+        content["model"]["wukong"] = {"layers": 0}
+        with self.assertRaisesRegex(InputError, r"model\.wukong\.layers: input should be"):
+            validated(Config, content, "tiny")
+
     def test_linear_model_stands_beside_another(self) -> None:
         self.assertEqual(validated(Config, tiny_content(A=["linear", "mlp"]), "tiny").sweep.A, ("linear", "mlp"))
         content = tiny_content()

@@ -2,6 +2,7 @@
 
 import dataclasses
 from itertools import pairwise
+from typing import NamedTuple
 
 from tfrs_scaling.config import Training
 from tfrs_scaling.input.schema import Schema
@@ -18,8 +19,8 @@ class Count:
 
     Attributes:
         embedding: the tables, and the pooling of multi-hot embeddings.
-        interaction: projections of tables of other dimensions, dot products, cross network or sum, and the
-            dense-sparse interaction layer.
+        interaction: projections of tables of other dimensions, dot products, cross network, Wukong's layers or sum,
+            and the dense-sparse interaction layer.
     """
 
     embedding: int
@@ -44,6 +45,7 @@ def parameters(shape: Shape, schema: Schema) -> Count:
         bottom=dense(shape.bottom_widths(schema)),
         interaction=_projected(shape)
         + _cross_weights(shape, schema, bias=1)
+        + _wukong(shape, schema).weights
         + dense(_interaction_widths(shape, schema)),
         overarch=dense(_overarch_widths(shape, schema)),
     )
@@ -52,9 +54,10 @@ def parameters(shape: Shape, schema: Schema) -> Count:
 def forward_flops(shape: Shape, schema: Schema) -> Count:
     """FLOPs of predicting one example, a multiply-add being two.
 
-    Matrix products, bias additions and a cross layer's products and sums count; activations, a fraction of a percent,
-    do not. The dot interaction is counted as it is computed: all products of the vectors with each other, of which
-    those below the diagonal are used. Looking up embeddings costs no FLOPs; pooling them does.
+    Matrix products, bias additions, a cross layer's products and sums, and sums and normalizations of a Wukong layer
+    count; activations, a fraction of a percent, do not. The dot interaction is counted as it is computed: all products
+    of the vectors with each other, of which those below the diagonal are used. Looking up embeddings costs no FLOPs;
+    pooling them does.
     """
     return Count(
         embedding=2 * _pooled(shape, schema),
@@ -72,14 +75,15 @@ def training_flops(shape: Shape, schema: Schema) -> Count:
     The backward pass of a matrix product is two such products (for weights and for inputs), so the two passes take
     three; only the first bottom layer needs no gradient of its inputs, and the dot interaction, a product of the
     vectors with themselves, needs one product backward and not two, and a sum none. A bias is added once, and its
-    gradient summed once.
+    gradient summed once. A normalization takes 7 operations a number forward (mean, difference, square, mean, product,
+    scale and shift) and 16 backward, as TensorFlow differentiates it.
     """
     inputs, outputs, *_ = shape.bottom_widths(schema)
     return Count(
         embedding=3 * _pooled(shape, schema),
         bottom=_dense(shape.bottom_widths(schema), products=3, additions=2) - 2 * inputs * outputs,
         interaction=6 * _projected(shape)
-        + {"dot": 2, "cross": 3, "mlp": 0, "linear": 1}[shape.architecture] * _interacting(shape, schema)
+        + _interacting_backward_too(shape, schema)
         + _dense(_interaction_widths(shape, schema), products=3, additions=2),
         overarch=_dense(_overarch_widths(shape, schema), products=3, additions=2),
     )
@@ -124,7 +128,7 @@ def _cross_weights(shape: Shape, schema: Schema, bias: int) -> int:
 
 
 def _interacting(shape: Shape, schema: Schema) -> int:
-    """FLOPs of the dot products, of the cross network or of the sum, one example forward."""
+    """FLOPs of the dot products, the cross network, Wukong's layers or the sum, one example forward."""
     match shape.architecture:
         case "dot":
             return 2 * (1 + len(schema.categorical)) ** 2 * shape.embedding_dim
@@ -132,8 +136,49 @@ def _interacting(shape: Shape, schema: Schema) -> int:
             return 0
         case "linear":
             return len(schema.categorical)
+        case "wukong":
+            return _wukong(shape, schema).forward
     # Of each layer's x0 * (W x + b) + x: a product and two sums besides the matrix product.
     return 2 * _cross_weights(shape, schema, bias=0) + 3 * shape.cross_layers * shape.interacted_width(schema)
+
+
+def _interacting_backward_too(shape: Shape, schema: Schema) -> int:
+    """The same, forward and backward."""
+    if shape.architecture == "wukong":
+        return _wukong(shape, schema).training
+    return {"dot": 2, "cross": 3, "mlp": 0, "linear": 1}[shape.architecture] * _interacting(shape, schema)
+
+
+class _Wukong(NamedTuple):
+    """Weights of Wukong's layers, FLOPs of one example forward, and with the backward pass, and numbers kept for it."""
+
+    weights: int
+    forward: int
+    training: int
+    activations: int
+
+
+def _wukong(shape: Shape, schema: Schema) -> _Wukong:
+    """The sums over all layers; 0 if there are none."""
+    if shape.architecture != "wukong":
+        return _Wukong(0, 0, 0, 0)
+    own, dim = shape.wukong, shape.embedding_dim
+    outputs = own.n_f + own.n_l
+    weights = forward = training = activations = 0
+    for inputs in shape.wukong_inputs(schema):
+        products = inputs * own.k
+        mlp = (products, *own.mlp, own.n_f * dim)
+        columns = (
+            own.n_l + own.k + outputs * (inputs != outputs)
+        )  # of the compression, Y, and the residual's projection
+        multiplied = inputs * columns * dim + products * dim  # multiply-adds of X W, X Y, X R and X'(X Y)
+        normalized, added = products + outputs * dim, outputs * dim
+        weights += inputs * columns + 2 * products + 2 * dim
+        weights += sum(before * after + after for before, after in pairwise(mlp))
+        forward += 2 * multiplied + 7 * normalized + added + _dense(mlp, products=1, additions=1)
+        training += 6 * multiplied + 23 * normalized + added + _dense(mlp, products=3, additions=2)
+        activations += columns * dim + 2 * products + sum(mlp[1:]) + 2 * outputs * dim
+    return _Wukong(weights, forward, training, activations)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -180,6 +225,7 @@ def training_memory(shape: Shape, schema: Schema, training: Training, replicas: 
     interacting = {
         "dot": (1 + len(schema.categorical)) ** 2,
         "cross": 3 * shape.cross_layers * shape.interacted_width(schema),
+        "wukong": _wukong(shape, schema).activations,
         "mlp": vectors,
         "linear": 1,
     }[shape.architecture]

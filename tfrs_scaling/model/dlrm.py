@@ -8,8 +8,10 @@ from tfrs_scaling.input.batches import Batch
 from tfrs_scaling.input.schema import Schema
 from tfrs_scaling.model.embedding import StackedEmbedding, TFRSEmbedding, features_by_dim
 from tfrs_scaling.model.interaction import CrossInteraction, DotInteraction, NoInteraction, Sum
+from tfrs_scaling.model.mlp import mlp
 from tfrs_scaling.model.optimizers import dense_optimizer, table_optimizer
 from tfrs_scaling.model.shape import Shape
+from tfrs_scaling.model.wukong import WukongInteraction
 
 
 class DLRM(tfrs.models.Model):
@@ -35,14 +37,14 @@ class DLRM(tfrs.models.Model):
         self.embedding = embedding
         self.projection = Projection(shape)
         linear = shape.architecture == "linear"
-        self.bottom = _mlp(shape.bottom_widths(schema), "bottom", policy, None if linear else "relu")
+        self.bottom = mlp(shape.bottom_widths(schema), "bottom", policy, last=None if linear else "relu")
         interacted = shape.interacted_width(schema)
-        self.interact = _interaction(shape, interacted)
+        self.interact = _interaction(shape, schema, policy)
         # A separate stack, so that its parameters are not counted with the over-arch's.
-        self.interaction = _mlp(
+        self.interaction = mlp(
             (interacted, shape.interaction) if shape.interaction else (interacted,), "interaction", policy
         )
-        self.overarch = _mlp((shape.interaction or interacted, *shape.overarch), "overarch", policy)
+        self.overarch = mlp((shape.interaction or interacted, *shape.overarch), "overarch", policy)
         self.logit = tf.keras.layers.Activation("linear") if linear else tf.keras.layers.Dense(1, name="logit")
         self.logit.build(self.overarch.output_shape)
 
@@ -180,23 +182,15 @@ def _mean_square_kept(shape: tf.TensorShape, dtype: tf.DType = None, **_: object
     return tf.keras.initializers.RandomNormal(stddev=shape[1] ** -0.5)(shape, dtype)
 
 
-def _interaction(shape: Shape, width: int) -> tf.keras.layers.Layer:
+def _interaction(shape: Shape, schema: Schema, policy: tf.keras.mixed_precision.Policy) -> tf.keras.layers.Layer:
     match shape.architecture:
         case "dot":
             return DotInteraction()
         case "cross":
-            return CrossInteraction(width, shape.cross_layers, shape.cross_rank)
+            return CrossInteraction(shape.interacted_width(schema), shape.cross_layers, shape.cross_rank)
+        case "wukong":
+            return WukongInteraction(shape, shape.wukong_inputs(schema), policy)
         case "mlp":
             return NoInteraction()
         case "linear":
             return Sum()
-
-
-def _mlp(
-    widths: tuple[int, ...], name: str, policy: tf.keras.mixed_precision.Policy, activation: str | None = "relu"
-) -> tf.keras.Sequential:
-    # He's initialisation is the one made for ReLU (He et al. 2015); narrow stacks die less often under it.
-    layers = [
-        tf.keras.layers.Dense(width, activation, kernel_initializer="he_normal", dtype=policy) for width in widths[1:]
-    ]
-    return tf.keras.Sequential([tf.keras.Input((widths[0],)), *layers], name=name)

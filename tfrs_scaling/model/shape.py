@@ -2,9 +2,10 @@
 
 import dataclasses
 import fractions
+import math
 
 from tfrs_scaling.common.errors import InputError
-from tfrs_scaling.config import Architecture, Model, Table
+from tfrs_scaling.config import MLP_WIDTHS_ALONE, Architecture, Model, Table, Wukong
 from tfrs_scaling.fit.schemes import SCHEMES
 from tfrs_scaling.input.schema import Schema, scaled_size
 
@@ -30,6 +31,7 @@ class Shape:
     architecture: Architecture = "dot"
     cross_layers: int = 3
     cross_rank: int = 0
+    wukong: Wukong = dataclasses.field(default_factory=Wukong)
 
     def __post_init__(self) -> None:
         tables = len(self.table_rows)
@@ -48,7 +50,13 @@ class Shape:
                 return self.embedding_dim + vectors * (vectors - 1) // 2
             case "linear":
                 return 1
+            case "wukong":
+                return (self.wukong.n_f + self.wukong.n_l) * self.embedding_dim
         return vectors * self.embedding_dim
+
+    def wukong_inputs(self, schema: Schema) -> tuple[int, ...]:
+        """How many embeddings enter each of Wukong's layers."""
+        return (1 + len(schema.categorical), *(self.wukong.layers - 1) * (self.wukong.n_f + self.wukong.n_l,))
 
 
 def baseline_shape(model: Model, schema: Schema) -> Shape:
@@ -71,6 +79,7 @@ def baseline_shape(model: Model, schema: Schema) -> Shape:
         architecture=model.architecture,
         cross_layers=model.cross_layers,
         cross_rank=model.cross_rank,
+        wukong=model.wukong,
     )
 
 
@@ -90,8 +99,12 @@ def scale(baseline: Shape, scheme: str, multiplier: fractions.Fraction) -> Shape
     """The baseline scaled by a scheme's multiplier.
 
     V scales the rows of every table; H the embedding dimension, and the tables' own in proportion; O the over-arch's
-    widths; M the widths of all MLPs (bottom, interaction, over-arch). H alone scales a cross network, by its width.
-    Other schemes scale what the model is trained on, and no size.
+    widths; M the widths of all MLPs (bottom, interaction, over-arch, those of Wukong's layers). H alone scales a cross
+    network, by its width. A scales the dense part by the architecture's own rule: the widths of all MLPs (dot, mlp);
+    these, the rank and the layers of a cross network, a full rank staying full; Wukong's n_f, n_l, k, MLP widths and
+    layers, which Zhang et al. (2024, section 3.8) scale, and nothing else. There layers grow as the square root of the
+    multiplier: the paper's largest model has 4 times the layers of its smallest one, and 8 to 24 times the rest (Table
+    5). Other schemes scale what the model is trained on, and no size.
 
     Sizes are rounded to the nearest integer, halves up, and never fall below 1. The last bottom layer keeps the
     embedding dimension, which the interaction needs.
@@ -116,17 +129,47 @@ def scale(baseline: Shape, scheme: str, multiplier: fractions.Fraction) -> Shape
         case "O":
             return dataclasses.replace(baseline, overarch=all_times(baseline.overarch))
         case "M":
+            wukong = baseline.wukong
+            if baseline.architecture == "wukong":
+                wukong = dataclasses.replace(wukong, mlp=all_times(wukong.mlp))
             return dataclasses.replace(
                 baseline,
                 bottom=all_times(baseline.bottom),
                 interaction=times(baseline.interaction) if baseline.interaction else 0,
                 overarch=all_times(baseline.overarch),
+                wukong=wukong,
             )
         case "D":
             if multiplier != 1:
                 raise ValueError(f"scheme D is the baseline: its multiplier is 1, not {multiplier}")
             return baseline
+        case "A":
+            return _scale_dense(baseline, multiplier)
         case "VH":
             raise ValueError("scheme VH has two multipliers: scale by V, then scale the result by H")
     assert not SCHEMES[scheme].sizes, f"scheme {scheme} scales a size, but not yet here"
     return baseline
+
+
+def _scale_dense(baseline: Shape, multiplier: fractions.Fraction) -> Shape:
+    """The baseline with its dense part scaled by its architecture's own rule."""
+
+    def layers(number: int) -> int:
+        return max(1, math.floor(number * math.sqrt(multiplier) + 0.5))
+
+    match baseline.architecture:
+        case "wukong":
+            own = baseline.wukong
+            scaled = {name: scaled_size(getattr(own, name), multiplier) for name in ("n_f", "n_l", "k")}
+            mlp = tuple(scaled_size(width, multiplier) for width in own.mlp)
+            return dataclasses.replace(
+                baseline, wukong=dataclasses.replace(own, **scaled, mlp=mlp, layers=layers(own.layers))
+            )
+        case "cross":
+            return dataclasses.replace(
+                scale(baseline, "M", multiplier),
+                cross_layers=layers(baseline.cross_layers),
+                cross_rank=scaled_size(baseline.cross_rank, multiplier) if baseline.cross_rank else 0,
+            )
+    assert baseline.architecture in MLP_WIDTHS_ALONE, f"{baseline.architecture} has no dense part to scale"
+    return scale(baseline, "M", multiplier)

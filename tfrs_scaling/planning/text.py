@@ -5,10 +5,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from rich.table import Table
 
 from tfrs_scaling.common.words import FLOPS, duration, gib, human
-from tfrs_scaling.config import Config
+from tfrs_scaling.config import Architecture, Config
 from tfrs_scaling.fit.analyses.lines import inner_points
 from tfrs_scaling.fit.laws.status import FEWEST
-from tfrs_scaling.fit.schemes import BASELINE, SCALED, SCHEMES
+from tfrs_scaling.fit.schemes import BASELINE, SCHEMES
 from tfrs_scaling.planning.calibration import Calibration
 from tfrs_scaling.planning.cost import wall_seconds
 from tfrs_scaling.planning.plan import PlannedTrial
@@ -102,14 +102,16 @@ def sentences(
 
 def _frontiers(config: Config, planned: list[PlannedTrial]) -> Iterator[str]:
     """Which schemes' grids are too small for a law of compute, for those that change it."""
-    for scheme in SCALED:
-        own = {p.flops_train for p in planned if p.trial.scheme == scheme}
-        if not own or "compute" not in SCHEMES[scheme].axes:
+    flops: dict[tuple[str, Architecture | None], set[int]] = {}
+    for p in planned:
+        flops.setdefault((p.trial.scheme, p.trial.architecture), set()).add(p.flops_train)
+    for (scheme, architecture), own in flops.items():
+        if "compute" not in SCHEMES[scheme].axes:
             continue
-        baseline = {p.flops_train for p in planned if p.trial.scheme == BASELINE and p.trial.architecture is None}
-        inside = inner_points(sorted(own | baseline), config.ladder)
+        inside = inner_points(sorted(own | flops[BASELINE, architecture]), config.ladder)
         if inside < FEWEST:
+            name = f"{scheme} of {architecture}" if architecture else scheme
             yield (
-                f"{scheme}: expect no law of compute, which takes {FEWEST} points of a frontier inside the grid; this "
+                f"{name}: expect no law of compute, which takes {FEWEST} points of a frontier inside the grid; this "
                 f"one has about {inside}: more multipliers on both sides of 1, or more data sizes, give one"
             )

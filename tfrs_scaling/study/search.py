@@ -130,20 +130,20 @@ def needs_of(config: Config, records: Records) -> Needs:
 
 def neighbour(shape: Trial, every: list[Trial]) -> Trial | None:
     """The shape whose best rate is tried first: the next one towards the baseline, of ``every``; None: none."""
-    baseline = next(other for other in every if other.scheme == BASELINE and other.architecture is None)
+    baselines = {other.architecture: other for other in every if other.scheme == BASELINE}
     if shape.scheme == BASELINE:
-        return None if shape == baseline else baseline
+        return None if shape.architecture is None else baselines[None]
     if shape.scheme == "VH":
         return next(other for other in every if other.scheme == "V" and other.multiplier == shape.multiplier)
     distance = math.log(shape.multiplier)
     between = [
         other
         for other in every
-        if other.scheme == shape.scheme
+        if (other.scheme, other.architecture) == (shape.scheme, shape.architecture)
         and (other.multiplier > ONE) == (shape.multiplier > ONE)
         and abs(math.log(other.multiplier)) < abs(distance)
     ]
-    return max(between, key=lambda other: abs(math.log(other.multiplier)), default=baseline)
+    return max(between, key=lambda other: abs(math.log(other.multiplier)), default=baselines[shape.architecture])
 
 
 def waiting_for(config: Config) -> Counter[str]:

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from tfrs_scaling.common.errors import InputError
-from tfrs_scaling.config import Architecture, Config, Sweep, Training
-from tfrs_scaling.fit.schemes import BASELINE, SCALED
+from tfrs_scaling.config import Architecture, Config, Training
+from tfrs_scaling.fit.schemes import ARCHITECTURE, BASELINE, SCALED
 from tfrs_scaling.input.schema import Schema, scaled_size
 from tfrs_scaling.model.shape import Shape, baseline_shape, scale
 from tfrs_scaling.study.features import keep_features
@@ -38,7 +38,7 @@ class Trial:
 
     @property
     def shape_id(self) -> str:
-        """A name for its shape, whatever learning rate and seed: ``V-1_64``, ``VH-1_4x2``, ``D-1-cross``."""
+        """A name for its shape, whatever learning rate and seed: ``V-1_64``, ``VH-1_4x2``, ``A-4-cross``."""
         multiplier = f"{self.multiplier}x{self.dim_multiplier}" if self.scheme == "VH" else str(self.multiplier)
         architecture = f"-{self.architecture}" if self.architecture else ""
         return f"{self.scheme}-{multiplier.replace('/', '_')}{architecture}"
@@ -117,17 +117,19 @@ def all_trials(config: Config) -> list[Trial]:
 
 def shapes(config: Config) -> list[Trial]:
     """Every shape of the study, as its trial at ``START_RATE`` with the first seed: the baseline once in each
-    architecture, and each scheme's multipliers."""
+    architecture, each scheme's multipliers, and each architecture's."""
     return [
         Trial(scheme, multiplier, START_RATE, config.sweep.seeds[0], **others)
-        for scheme, multiplier, others in _points(config.sweep)
+        for scheme, multiplier, others in _points(config)
     ]
 
 
-def _points(sweep: Sweep) -> Iterator[tuple[str, fractions.Fraction, dict[str, Any]]]:
+def _points(config: Config) -> Iterator[tuple[str, fractions.Fraction, dict[str, Any]]]:
     """The scheme and multiplier of every shape, and the other fields of its trials."""
+    sweep = config.sweep
+    others = {name: None if name == config.model.architecture else name for name in sweep.architectures}
     yield BASELINE, ONE, {}
-    for architecture in sweep.A:
+    for architecture in filter(None, others.values()):
         yield BASELINE, ONE, {"architecture": architecture}
     for scheme in SCALED:
         for multiplier in sweep.multipliers(scheme):
@@ -136,6 +138,9 @@ def _points(sweep: Sweep) -> Iterator[tuple[str, fractions.Fraction, dict[str, A
         for multiplier in sweep.multipliers("V"):
             for dim_multiplier in sweep.multipliers("H"):
                 yield "VH", multiplier, {"dim_multiplier": dim_multiplier}
+    for name, multipliers in sweep.architectures.items():
+        for multiplier in multipliers:
+            yield ARCHITECTURE, multiplier, {"architecture": others[name]}
 
 
 def check_countable(trial: Trial, parameters: int, flops_train: int) -> None:

@@ -20,7 +20,7 @@ from keras_tuner.src.engine import conditions
 
 from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.config import Config
-from tfrs_scaling.fit.schemes import BASELINE, SCALED
+from tfrs_scaling.fit.schemes import ARCHITECTURE, BASELINE, SCALED
 from tfrs_scaling.study.search import RATES
 from tfrs_scaling.study.trials import Trial
 from tfrs_scaling.sweep.runner import OBJECTIVE
@@ -32,17 +32,25 @@ _LAYOUT = "layout"  # the tuner that is given every trial once, before it is run
 
 def grid(config: Config) -> kt.HyperParameters:
     """The grid as a conditional space: a multiplier exists only under its scheme, and another architecture only under
-    D, so the space is the union of the schemes' grids and not their product."""
+    D and A, so the space is the union of the schemes' grids and not their product."""
     space = kt.HyperParameters()
     own = {scheme: multipliers for scheme in SCALED if (multipliers := config.sweep.multipliers(scheme))}
-    space.Choice("scheme", [BASELINE, *own, *(["VH"] if config.sweep.VH else [])], default=BASELINE)
+    scaled = {name: multipliers for name, multipliers in config.sweep.architectures.items() if multipliers}
+    schemes = [BASELINE, *own, *["VH"] * config.sweep.VH, *[ARCHITECTURE] * bool(scaled)]
+    space.Choice("scheme", schemes, default=BASELINE)
 
     def choice(name: str, values: Iterable[Any]) -> None:
         texts = [str(value) for value in values]
         space.Choice(name, texts, default=texts[0])
 
     with space.conditional_scope("scheme", [BASELINE]):
-        choice("architecture", [config.model.architecture, *config.sweep.A])
+        choice("architecture", dict.fromkeys([config.model.architecture, *config.sweep.architectures]))
+    if scaled:
+        with space.conditional_scope("scheme", [ARCHITECTURE]):
+            choice("architecture_A", scaled)
+            for name, multipliers in scaled.items():
+                with space.conditional_scope("architecture_A", [name]):
+                    choice(f"multiplier_A_{name}", multipliers)
     for scheme, multipliers in own.items():
         with space.conditional_scope("scheme", [scheme]):
             choice(f"multiplier_{scheme}", multipliers)
@@ -59,10 +67,12 @@ def grid(config: Config) -> kt.HyperParameters:
 def trial_of(values: dict[str, Any], config: Config) -> Trial:
     """The trial at a point of the grid."""
     scheme = values["scheme"]
-    architecture = values.get("architecture", config.model.architecture)
+    name = {BASELINE: "architecture", ARCHITECTURE: "architecture_A"}.get(scheme)
+    architecture = config.model.architecture if name is None else values[name]
+    own = f"A_{architecture}" if scheme == ARCHITECTURE else scheme
     return Trial(
         scheme,
-        fractions.Fraction(1 if scheme == BASELINE else values[f"multiplier_{scheme}"]),
+        fractions.Fraction(1 if scheme == BASELINE else values[f"multiplier_{own}"]),
         values["learning_rate"],
         values["seed"],
         dim_multiplier=fractions.Fraction(values["dim_multiplier_VH"] if scheme == "VH" else 1),
@@ -75,6 +85,9 @@ def values_of(trial: Trial, config: Config) -> dict[str, Any]:
     values: dict[str, Any] = {"scheme": trial.scheme}
     if trial.scheme == BASELINE:
         values["architecture"] = trial.architecture_in(config)
+    elif trial.scheme == ARCHITECTURE:
+        values["architecture_A"] = name = trial.architecture_in(config)
+        values[f"multiplier_A_{name}"] = str(trial.multiplier)
     else:
         values[f"multiplier_{trial.scheme}"] = str(trial.multiplier)
     if trial.scheme == "VH":

@@ -15,6 +15,7 @@ from tfrs_scaling.common.words import human
 from tfrs_scaling.fit.analyses.noise.ladder_laws import ladder_laws, long_ladders, shape_points
 from tfrs_scaling.fit.laws.seed_weights import shrunk_variances
 from tfrs_scaling.fit.runs.screening import SHAPE
+from tfrs_scaling.fit.schemes import ARCHITECTURE
 
 Source = Literal["seeds", "ladders", "none"]
 
@@ -248,7 +249,8 @@ def _scatter(residuals: Array, at: Indices, ladders: list[Indices]) -> tuple[Arr
 
 
 def base_architecture(rows: pd.DataFrame) -> str:
-    """The architecture whose shapes were studied: the one with the most of them; the first by name breaks a tie.
+    """The architecture whose shapes were studied: the one with the most of them; the first by name breaks a tie. Those
+    of A, which compare architectures, do not count.
 
     Args:
         rows: Runs, with the columns of SHAPE.
@@ -258,5 +260,6 @@ def base_architecture(rows: pd.DataFrame) -> str:
     """
     if rows.empty:
         raise ValueError("rows is empty; nothing was measured")
-    shapes = rows[SHAPE].drop_duplicates().groupby("architecture").size()
+    studied = rows[rows["scheme"] != ARCHITECTURE]
+    shapes = (rows if studied.empty else studied)[SHAPE].drop_duplicates().groupby("architecture").size()
     return str(shapes.index[int(np.argmax(shapes.to_numpy()))])

@@ -15,7 +15,7 @@ from tfrs_scaling.fit.analyses.dimension import BestDimension
 from tfrs_scaling.fit.analyses.generalisation import Generalisation
 from tfrs_scaling.fit.analyses.joint import JointLaw, PathStep
 from tfrs_scaling.fit.joint.law import JointFit
-from tfrs_scaling.fit.labels import AXIS_NAMES, axis_name, multiplier_label
+from tfrs_scaling.fit.labels import AXIS_NAMES, NON_EMBEDDING, axis_name, multiplier_label
 from tfrs_scaling.fit.laws.functions import power_law_value
 from tfrs_scaling.fit.laws.power_law import PowerLawFit
 from tfrs_scaling.fit.report.figures.parts import (
@@ -121,22 +121,25 @@ def generalisation_figure(record: Generalisation, rows: pd.DataFrame) -> Any:
     return finish(plot, items, None, rows["examples"].to_list(), reach=1.25, height=290)
 
 
-def architectures_figure(lines: Mapping[str, tuple[pd.DataFrame, PowerLawFit | None]], bayes_ne: float | None) -> Any:
-    """The baseline of every architecture against data, with laws and bands.
+def architectures_figure(
+    lines: Mapping[str, tuple[pd.DataFrame, PowerLawFit | None]], bayes_ne: float | None, x: str = "data"
+) -> Any:
+    """One curve of every architecture, its baseline's or its frontier, with laws and bands.
 
     Args:
-        lines: Points and law of each architecture's baseline, by architecture.
+        lines: Points and law of each architecture's curve, by architecture.
         bayes_ne: Drawn as a dashed line where known.
+        x: data, parameters (those outside the embedding tables) or compute.
     """
-    plot = empty_figure("data", AXIS_NAMES["data"])
+    plot = empty_figure(x, NON_EMBEDDING if x == "parameters" else AXIS_NAMES[x])
     palette = [TEST, TRAIN, *(SCHEMES[scheme].colours for scheme in "OMN")]
     items = []
     for rank, (architecture, (rows, fit)) in enumerate(lines.items()):
         colours = palette[rank % len(palette)]
         law = [] if fit is None else [*add_band(plot, fit, colours), *add_curve(plot, fit, colours, width=2)]
-        marks = add_points(plot, rows, "data", colours, MARKERS[rank % len(MARKERS)], fit)
+        marks = add_points(plot, rows, x, colours, MARKERS[rank % len(MARKERS)], fit)
         items.append(LegendItem(label=architecture, renderers=[marks, *law], index=len(rows) - 1))
-    places = [place for rows, _ in lines.values() for place in rows["data"]]
+    places = [place for rows, _ in lines.values() for place in rows[x]]
     return finish(plot, items, bayes_ne, places, wide=True)
 
 

@@ -7,11 +7,11 @@ from typing import Any
 from bokeh.models import ColumnDataSource, FixedTicker, LegendItem, Span
 
 from tfrs_scaling.common.figures import INK, MUTED, add_legend, blank_figure, tint
-from tfrs_scaling.common.palette import BLUE, NEUTRAL, VERMILION, Colours
+from tfrs_scaling.common.palette import BLUE, VERMILION, Colours
 from tfrs_scaling.common.words import human, interval, signed
 from tfrs_scaling.fit.analyses.effects import Effect
 from tfrs_scaling.fit.analyses.held_out import HeldOut
-from tfrs_scaling.fit.labels import architecture_suffix, has_several_architectures, shape_name
+from tfrs_scaling.fit.labels import architecture_suffix, has_several_architectures, multiplier_label, shape_name
 from tfrs_scaling.fit.report.figures.parts import mark as add_marks
 from tfrs_scaling.fit.report.figures.parts import plain, selectable
 from tfrs_scaling.fit.schemes import ARCHITECTURE, SCHEMES
@@ -48,12 +48,12 @@ def effects_figure(effects: Sequence[Effect], keys: Sequence[str]) -> Any:
             "outcome": [effects[at].outcome for at in rows],
         }
         ends = [(effects[at].low, effects[at].high) for at in rows]
-        colours = SCHEMES[scheme].colours if scheme in SCHEMES else NEUTRAL
+        colours = SCHEMES[scheme].colours
         bar = _bars(plot, ends, columns["y"], colours)
         dots = add_marks(plot, columns, colours, "circle", y="y", size=9)
         items.append(
             LegendItem(
-                label=SCHEMES[scheme].short if scheme in SCHEMES else "other architecture", renderers=[dots, bar]
+                label="other architecture" if scheme == ARCHITECTURE else SCHEMES[scheme].short, renderers=[dots, bar]
             )
         )
     add_legend(plot, items, 3)
@@ -61,9 +61,10 @@ def effects_figure(effects: Sequence[Effect], keys: Sequence[str]) -> Any:
 
 
 def effect_name(effect: Effect) -> str:
-    """The shape of an effect: V 4×, VH 4× dim 8, or the architecture."""
+    """The shape of an effect: V 4×, VH 4× dim 8, or the architecture, and how much of it."""
     if effect.scheme == ARCHITECTURE:
-        return plain(effect.architecture)
+        times = f" {multiplier_label(effect.multiplier)}×" if effect.multiplier != 1 else ""
+        return f"{plain(effect.architecture)}{times}"
     dimension = f" dim {effect.embedding_dim}" if effect.scheme == "VH" else ""
     return f"{shape_name(effect.scheme, effect.multiplier)}{dimension}"
 

@@ -18,17 +18,17 @@ from tfrs_scaling.fit.report.figures.quality import quality_figure
 from tfrs_scaling.fit.report.figures.schemes import frontiers_figure, scheme_figure, schemes_of
 from tfrs_scaling.fit.report.sections.section import Drawing, Figure, Section, View, id_suffix, one_view
 from tfrs_scaling.fit.report.view import StudyView
-from tfrs_scaling.fit.schemes import ARCHITECTURE, BASELINE, SCHEMES
+from tfrs_scaling.fit.schemes import BASELINE, SCHEMES
 
 
 def evidence(view: StudyView) -> list[Section]:
     """One section; none where there is nothing to show."""
-    figures = [*_effects(view)]
+    figures = [*_effects(view), *_architecture_figures(view)]
     for architecture in view.architectures:
         figures += _side_by_side(view, architecture)
     own = [(name, scheme) for name in view.architectures for scheme in schemes_of(view, name)]
     figures += [_scheme(view, *which, f"{HOW}{LAW}" * (which == own[0])) for which in own]
-    words = (*ranking_words(view), *ranking_against_answers(view))
+    words = (*ranking_words(view), *ranking_against_answers(view), *_architecture_words(view))
     if not figures and not words:
         return []
     return [Section("evidence", "Evidence", "What each lever does", words, tuple(figures))]
@@ -151,10 +151,46 @@ def _architectures(view: StudyView) -> Any:
     return architectures_figure(lines, view.about.bayes_ne)
 
 
+def _architecture_figures(view: StudyView) -> list[Figure]:
+    """The frontier of every architecture whose dense part was scaled, along each axis."""
+    views = []
+    for ranking in view.fits.architecture_ranking:
+        x, shown = ranking.x, {name: s for name, s in ranking.schemes.items() if s != BASELINE}
+        lines = {
+            name: (view.frontiers[name, scheme, x], view.law(name, scheme, x, FRONTIER))
+            for name, scheme in shown.items()
+            if (name, scheme, x) in view.frontiers
+        }
+        if lines:
+            plot = architectures_figure(lines, view.about.bayes_ne, x)
+            views.append(one_view(f"figure-architectures-{x}", plot, GROUPS[x]))
+    if not views:
+        return []
+    caption = (
+        "The lowest NE of each architecture with at most that much, over all multipliers of its dense part, each by "
+        "its own rule. Against parameters: those outside the embedding tables."
+    )
+    return [Figure("Architectures, each scaled by its own rule", "", caption, tuple(views), layout="wide")]
+
+
+def _architecture_words(view: StudyView) -> list[str]:
+    """Which architecture leads where, and whether exponents differ: a sentence, if any was scaled."""
+    if not view.fits.architecture_ranking:
+        return []
+    leads = "; ".join(f"against {ranking.x}, {ranking.words}" for ranking in view.fits.architecture_ranking)
+    verdicts = [
+        f"{record.second} against {record.first} along {record.x}: {record.verdict}"
+        for record in view.fits.architectures
+        if record.line == FRONTIER
+    ]
+    laws = f" Their laws: {'; '.join(verdicts)}." if verdicts else ""
+    return [f"Architectures, each scaled by its own rule: {leads}.{laws}"]
+
+
 def _trials_of_effect(chosen: pd.DataFrame, effect: Effect) -> str:
     same = (
         (chosen["architecture"] == effect.architecture)
-        & (chosen["scheme"] == (BASELINE if effect.scheme == ARCHITECTURE else effect.scheme))
+        & (chosen["scheme"] == effect.run_scheme)
         & (chosen["multiplier"] == effect.multiplier)
         & (chosen["embedding_dim"] == effect.embedding_dim)
     )

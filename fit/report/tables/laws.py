@@ -9,7 +9,7 @@ from tfrs_scaling.fit.analyses.joint import JointLaw, PathStep
 from tfrs_scaling.fit.analyses.lines import LineFit
 from tfrs_scaling.fit.analyses.outlook import HalfGap, Limit, Saturation
 from tfrs_scaling.fit.joint.status import JointStatus
-from tfrs_scaling.fit.labels import line_name
+from tfrs_scaling.fit.labels import AXIS_NAMES, NON_EMBEDDING, line_name
 from tfrs_scaling.fit.laws.power_law import PowerLawFit
 from tfrs_scaling.fit.report.tables.columns import (
     ARCHITECTURE,
@@ -167,19 +167,21 @@ def path_table(records: Sequence[JointLaw]) -> Table[tuple[JointLaw, PathStep]]:
 
 
 def architectures_table(records: Sequence[ArchitectureComparison]) -> Table[ArchitectureComparison]:
-    """Baselines of other architectures beside the one studied."""
+    """Other architectures beside the one studied: baselines, and frontiers of their dense parts."""
     return Table(
         "architectures",
         "Architectures: a shifted curve, or another exponent",
         records,
         (
             Column("pair", "Pair", lambda r: f"{r.second} against {r.first}"),
+            Column("line", "Line", lambda r: "baseline" if r.line == "1" else "dense part scaled"),
+            Column("against", "Against", lambda r: NON_EMBEDDING if r.x == "parameters" else AXIS_NAMES[r.x]),
             Column("verdict", "Verdict", lambda r: r.verdict, "verdict", why=lambda r: r.words),
             Column(
                 "beta_difference", "Difference of β", lambda r: r.beta_difference, "estimate", lambda r: (r.low, r.high)
             ),
             Column(
-                "data_ratio", "Times the data for the same NE", lambda r: r.data_ratio, "estimate",
+                "data_ratio", "Times as much for the same NE", lambda r: r.data_ratio, "estimate",
                 lambda r: (r.data_ratio_low, r.data_ratio_high),
             ),
             Column("p_value", "p", lambda r: r.p_value, "number"),

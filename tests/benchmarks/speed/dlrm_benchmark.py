@@ -61,6 +61,22 @@ class DLRMBenchmark(tf.test.Benchmark):
         data = made_up(MOVIELENS, 256, 400)
         self._race("MovieLens shapes, batch 256", training, MOVIELENS, MOVIELENS_SCHEMA, data, TURNS, tuned=True)
 
+    def benchmark_wukong_against_dot(self) -> None:
+        """Time per FLOP of Wukong's step and of the step with dot products, on the tables of MovieLens."""
+        training = dataclasses.replace(BENCH.training, batch_size=256)
+        data, steps = made_up(MOVIELENS, 256, 100), 100
+        wukong = dataclasses.replace(MOVIELENS, architecture="wukong")
+        shapes = {"dot": MOVIELENS, "dot at 4": scale(MOVIELENS, "A", fractions.Fraction(4))}
+        shapes |= {"wukong": wukong, "wukong at 4": scale(wukong, "A", fractions.Fraction(4))}
+        runners = {name: ours(training, shape, MOVIELENS_SCHEMA, data) for name, shape in shapes.items()}
+        seconds = in_turn(runners, TURNS)
+        print("\nWukong against dot, batch 256: milliseconds per step, kFLOPs an example, GFLOP/s")
+        for name, of_one in seconds.items():
+            flops, step = training_flops(shapes[name], MOVIELENS_SCHEMA).total, float(np.median(of_one)) / steps
+            print(f"  {name:12s} {1e3 * step:7.2f} {flops / 1e3:9,.0f} {256 * flops / step / 1e9:7.1f}")
+            extras = {"gflops": 256 * flops / step / 1e9}
+            self.report_benchmark(iters=steps, wall_time=step, name=f"architecture_{name}", extras=extras)
+
     def benchmark_rows_of_tables(self) -> None:
         """Time per step at 1/64 to 8 times the rows, every id being as likely as its share of the clicks."""
         schema, baseline = bench_schema(), baseline_shape(BENCH.model, bench_schema())

@@ -52,6 +52,14 @@ class MeasuredShapesTest(tf.test.TestCase):
         self.assertAllClose(negatives, baseline | {"data": 2500})
         self.assertLen(shapes, 3)  # that of another architecture left out
 
+    def test_shapes_that_compare_architectures_are_left_out(self) -> None:
+        rows = [planted_row(*shape, 0, 0.02, LADDER[-1], 0.8) for shape in (("D", 1.0), ("V", 4.0), ("A", 4.0))]
+        rows += [row | {"architecture": "wukong"} for row in (rows[0], rows[2])]
+        found = measured_shapes(pd.DataFrame(rows, columns=list(COLUMNS)).astype(COLUMNS), [NOISE]).shapes
+        self.assertEqual(
+            [(shape.architecture, shape.scheme) for shape in found], [("dot", "D"), ("dot", "V"), ("wukong", "D")]
+        )
+
 
 if __name__ == "__main__":
     tf.test.main()

@@ -11,7 +11,7 @@ from tensorflow.python.framework.convert_to_constants import convert_variables_t
 
 from tests.helpers.peers import few_steps
 from tests.helpers.studies import CONFIGS
-from tfrs_scaling.config import Training, read_config
+from tfrs_scaling.config import Training, Wukong, read_config
 from tfrs_scaling.fit.schemes import SCALED
 from tfrs_scaling.input.schema import CategoricalFeature, DenseFeature, Schema
 from tfrs_scaling.model.accounting import Count, forward_flops, parameters, training_flops, training_memory
@@ -47,11 +47,24 @@ CASES = {
         Shape((50, 20, 7), 8, (16,), 0, (32,), architecture="cross", cross_layers=2, cross_rank=5),
         schema(4, (50, 20, 7)),
     ),
+    "wukong": (
+        Shape((50, 20, 7), 8, (16,), 24, (32,), architecture="wukong", wukong=Wukong(3, 6, 5, 4, (20, 12))),
+        schema(4, (50, 20, 7)),
+    ),
+    "wukong_without_projection_of_the_residual": (
+        Shape((50, 20, 7), 4, (16,), 0, (32,), architecture="wukong", wukong=Wukong(2, 3, 1, 6, ())),
+        schema(4, (50, 20, 7)),
+    ),
+    "wukong_of_a_study": (
+        Shape((90,) * 8, 16, (64,), 64, (128, 64), architecture="wukong", wukong=Wukong()),
+        schema(0, (90,) * 8),
+    ),
     "mlp": (Shape((50, 20, 7), 8, (16,), 24, (32,), architecture="mlp"), schema(4, (50, 20, 7))),
     "linear": (Shape((50, 20, 7), 1, (), 0, (), architecture="linear"), schema(40, (50, 20, 7), multi_hot=3)),
 }
 
-# Of a linear model nearly all FLOPs are those that the profiler counts otherwise, or not: sums.
+# TensorFlow's profiler takes the rows of a transposed left factor for its columns: Wukong's cases have about as many
+# embeddings as numbers in each. Of a linear model nearly all FLOPs are sums, which it counts otherwise, or not.
 PROFILED = {name: case for name, case in CASES.items() if name != "linear"}
 
 
@@ -117,6 +130,23 @@ class AccountingTest(tf.test.TestCase, parameterized.TestCase):
         self.assertEqual(training_flops(shape, of).interaction, 3 * flops - 24)  # the dense layer's bias counts twice
         shape, of = CASES["cross_of_low_rank"]
         self.assertEqual(parameters(shape, of).interaction, 2 * (2 * 32 * 5 + 32))
+
+    def test_wukong_by_hand(self) -> None:
+        # Four vectors of 4 enter two layers of 4: 1 compressed, 3 made of 4 x 6 normalized products.
+        shape, of = CASES["wukong_without_projection_of_the_residual"]
+        layer = 4 * 1 + 4 * 6 + 2 * 24 + (24 * 12 + 12) + 2 * 4
+        self.assertEqual(parameters(shape, of).interaction, 2 * layer)
+        self.assertEqual(parameters(shape, of).overarch, (16 * 32 + 32) + (32 + 1))
+        products = 2 * (4 * 1 * 4 + 4 * 6 * 4 + 4 * 6 * 4)
+        flops = products + 7 * (24 + 16) + 16 + (2 * 24 * 12 + 12)
+        self.assertEqual(forward_flops(shape, of).interaction, 2 * flops)
+        trained = 3 * products + 23 * (24 + 16) + 16 + (6 * 24 * 12 + 2 * 12)
+        self.assertEqual(training_flops(shape, of).interaction, 2 * trained)
+        # Of three layers of 11 embeddings, the first is entered by 4, and its residual projected.
+        shape, of = CASES["wukong"]
+        mlps = [(inputs * 4 * 20 + 20) + (20 * 12 + 12) + (12 * 48 + 48) for inputs in (4, 11, 11)]
+        others = [4 * (5 + 4 + 11) + 2 * 16 + 2 * 8, *[11 * (5 + 4) + 2 * 44 + 2 * 8] * 2]
+        self.assertEqual(parameters(shape, of).interaction, sum(mlps + others) + (88 * 24 + 24))
 
     def test_linear_model_by_hand(self) -> None:
         # A weight for each row and dense feature, and a bias; each of three vectors, one of them pooled of 3, is added.

@@ -5,7 +5,7 @@ import numpy as np
 import tensorflow as tf
 from absl.testing import parameterized
 
-from tfrs_scaling.config import Training
+from tfrs_scaling.config import Training, Wukong
 from tfrs_scaling.input.schema import CategoricalFeature, DenseFeature, Schema
 from tfrs_scaling.model.dlrm import DLRM, make_model
 from tfrs_scaling.model.shape import Shape
@@ -36,6 +36,7 @@ MIXED = Schema(
     (DenseFeature("x"), DenseFeature("z")),
 )
 MIXED_SHAPE = Shape((5, 4, 3, 6), 4, (5,), 6, (7, 3), table_dims=(4, 2, 3, 2), pooling=("mean", "sum", "mean", "mean"))
+WUKONG_SHAPE = dataclasses.replace(MIXED_SHAPE, architecture="wukong", wukong=Wukong(1, 3, 1, 2, ()))
 LINEAR_SHAPE = Shape((5, 4, 3, 6), 1, (), 0, (), architecture="linear")
 
 
@@ -132,6 +133,7 @@ class DLRMTest(tf.test.TestCase, parameterized.TestCase):
         ("mixed_dimensions", MIXED_SHAPE, MIXED, mixed_batch),
         ("cross", dataclasses.replace(MIXED_SHAPE, architecture="cross", cross_layers=2), MIXED, mixed_batch),
         ("cross_low_rank", dataclasses.replace(SHAPE, architecture="cross", cross_rank=2), SCHEMA, batch),
+        ("wukong", WUKONG_SHAPE, MIXED, mixed_batch),
         ("mlp", dataclasses.replace(MIXED_SHAPE, architecture="mlp"), MIXED, mixed_batch),
         ("linear", LINEAR_SHAPE, MIXED, mixed_batch),
     )

@@ -4,7 +4,7 @@ import fractions
 import tensorflow as tf
 
 from tests.helpers.studies import CONFIGS
-from tfrs_scaling.config import Model, Table, read_config
+from tfrs_scaling.config import Model, Table, Wukong, read_config
 from tfrs_scaling.fit.schemes import SCALED
 from tfrs_scaling.input.schema import CategoricalFeature, Schema
 from tfrs_scaling.model.shape import Shape, baseline_shape, scale
@@ -50,6 +50,28 @@ class ShapeTest(tf.test.TestCase):
         self.assertEqual(
             scale(BASELINE, "M", fractions.Fraction(1, 2)), Shape((1000, 10, 3), 16, (32, 16), 12, (64, 1))
         )
+
+    def test_dense_part_by_the_architecture_s_own_rule(self) -> None:
+        times_4 = fractions.Fraction(4)
+        for architecture in ("dot", "mlp"):
+            shape = dataclasses.replace(BASELINE, architecture=architecture)
+            self.assertEqual(scale(shape, "A", times_4), scale(shape, "M", times_4))
+        cross = dataclasses.replace(BASELINE, architecture="cross", cross_layers=3, cross_rank=10)
+        scaled = scale(cross, "A", times_4)
+        self.assertEqual((scaled.cross_layers, scaled.cross_rank), (6, 40))
+        self.assertEqual(scaled.overarch, scale(cross, "M", times_4).overarch)
+        self.assertEqual(scale(dataclasses.replace(cross, cross_rank=0), "A", times_4).cross_rank, 0)
+
+    def test_wukong_scales_from_the_paper_s_smallest_model_towards_its_largest(self) -> None:
+        # Zhang et al. (2024), Table 5: from 2 layers, n_l = n_f = 8, k = 24 and an MLP of 3 x 2,048 to 8 layers,
+        # n_l = n_f = k = 192 and 3 x 16,384.
+        small = dataclasses.replace(BASELINE, architecture="wukong", wukong=Wukong(2, 8, 8, 24, (2048,) * 3))
+        large = scale(small, "A", fractions.Fraction(8))
+        self.assertEqual(large.wukong, Wukong(6, 64, 64, 192, (16_384,) * 3))
+        self.assertEqual(dataclasses.replace(large, wukong=small.wukong), small)
+        self.assertEqual(scale(small, "A", fractions.Fraction(1, 10**6)).wukong, Wukong(1, 1, 1, 1, (1,) * 3))
+        wide = scale(small, "M", fractions.Fraction(2))
+        self.assertEqual(wide.wukong, dataclasses.replace(small.wukong, mlp=(4096,) * 3))
 
     def test_no_interaction_layer_stays_none(self) -> None:
         without = Shape((10,), 4, (8,), 0, (8,))

@@ -146,6 +146,15 @@ class SearchTest(tf.test.TestCase):
                 "E-2": "D-1", "E-4": "E-2", "VH-1_16x2": "V-1_16", "VH-1_4x2": "V-1_4", "VH-4x2": "V-4",
             },
         )  # fmt: skip
+        scaled = shapes(auto(A={"wukong": ["1/4", "1/16", 4], "dot": [2]}))
+        near = {s.shape_id: None if (n := neighbour(s, scaled)) is None else n.shape_id for s in scaled}
+        self.assertEqual(
+            near,
+            {
+                "D-1": None, "D-1-wukong": "D-1", "A-1_4-wukong": "D-1-wukong", "A-1_16-wukong": "A-1_4-wukong",
+                "A-4-wukong": "D-1-wukong", "A-2": "D-1",
+            },
+        )  # fmt: skip
         followers = {"D-1": 10, "V-1_4": 3, "V-1_16": 1, "V-4": 1, "E-2": 1}
         self.assertEqual(waiting_for(config), followers)
         study = Study(config, planted(lambda t: {"V-1_4": 0.16, "V-1_16": 0.32}.get(t.shape_id, 0.04)))

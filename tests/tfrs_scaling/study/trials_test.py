@@ -5,6 +5,7 @@ import re
 import tensorflow as tf
 
 from tests.helpers.studies import tiny_config
+from tfrs_scaling.config import Wukong
 from tfrs_scaling.study.trials import Trial, all_trials, why_from_scratch
 
 
@@ -53,6 +54,20 @@ class TrialsTest(tf.test.TestCase):
         self.assertEqual(shapes["D-1-cross"], dataclasses.replace(shapes["D-1"], architecture="cross"))
         self.assertEqual(of["D-1-cross"].architecture_in(config), "cross")
         self.assertEqual(of["VH-1_4x2"].architecture_in(config), "dot")
+
+    def test_architectures_scaled_by_their_own_rule(self) -> None:
+        config = tiny_config(A={"wukong": ["1/4", 1, 4], "mlp": [1], "dot": [2]})
+        trials = all_trials(config)
+        self.assertEqual(
+            [trial.shape_id for trial in trials], ["D-1", "D-1-wukong", "D-1-mlp", "A-1_4-wukong", "A-4-wukong", "A-2"]
+        )
+        assert config.synthetic is not None
+        data = config.synthetic.schema()
+        baseline, *_, small, large, wide = (trial.shape(config, data) for trial in trials)
+        self.assertEqual(small.wukong, Wukong(1, 2, 2, 2, (16,)))
+        self.assertEqual(large.wukong, Wukong(4, 32, 32, 32, (256,)))
+        self.assertEqual((large.overarch, large.bottom), (baseline.overarch, baseline.bottom))
+        self.assertEqual((wide.overarch, wide.architecture), ((32, 16), "dot"))
 
     def test_work_by_hand(self) -> None:
         # Batches of 64; data sizes of 4, 8 and 16 steps.

@@ -46,6 +46,13 @@ class GridTest(tf.test.TestCase):
         self.assertEqual([trial_of(values_of(trial, config), config) for trial in trials], trials)
         self.assertEqual([trial_of(t.hyperparameters.values, config) for t in oracle.trials.values()], trials)
 
+    def test_points_of_scaled_architectures_are_the_trials(self) -> None:
+        config = tiny_config(V=["1/2"], A={"wukong": ["1/4", 4], "cross": ["1/4"], "mlp": [1], "dot": [2]})
+        oracle, trials = self.oracle(config), all_trials(config)
+        self.assertEqual(oracle.names, [trial.trial_id for trial in trials])
+        self.assertEqual([trial_of(values_of(trial, config), config) for trial in trials], trials)
+        self.assertEqual([trial_of(t.hyperparameters.values, config) for t in oracle.trials.values()], trials)
+
     def test_trials_wait_are_handed_out_taken_back_and_finished(self) -> None:
         config = tiny_config(V=["1/2"], O=[2])
         oracle = self.oracle(config)

@@ -236,12 +236,15 @@ class TrialTest(tf.test.TestCase):
         self.assertLen({runs["validation/ne"][1024] for runs in (one, two, order)}, 3)
 
     def test_two_replicas_learn_and_measure_what_one_device_does(self) -> None:
-        trial = all_trials(self.config)[0]
-        alone, mirrored = (self.run_trial(trial, self.config, t.__name__, t)[0] for t in (run_trial, _on_two_replicas))
-        self.assertEqual(set(mirrored), set(alone))
-        for tag, values in alone.items():
-            # The same batches, summed in another order.
-            self.assertAllClose(list(mirrored[tag].values()), list(values.values()), rtol=2e-4, msg=tag)
+        config = tiny_config(A=["wukong"])
+        trials = all_trials(config)
+        on_one_device = self.run_together([(trial, config, run_trial) for trial in trials])
+        for trial, alone in zip(trials, on_one_device, strict=True):
+            mirrored = self.run_trial(trial, config, trial.shape_id, _on_two_replicas)[0]
+            self.assertEqual(set(mirrored), set(alone))
+            for tag, values in alone.items():
+                # The same batches, summed in another order.
+                self.assertAllClose(list(mirrored[tag].values()), list(values.values()), rtol=2e-4, msg=tag)
 
     def test_batch_that_replicas_cannot_share_evenly_is_refused(self) -> None:
         config = dataclasses.replace(self.config, training=dataclasses.replace(self.config.training, batch_size=63))
