@@ -2,7 +2,7 @@
 
 import dataclasses
 import fractions
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from tfrs_scaling.config import Architecture, Config, Sweep, Training
@@ -112,6 +112,12 @@ def all_trials(config: Config) -> list[Trial]:
     return [
         dataclasses.replace(shape, learning_rate=rate, seed=seed) for shape in shapes(config) for rate, seed in points
     ]
+
+
+def rows_by_trial(config: Config, trial_ids: Iterable[str]) -> dict[str, int]:
+    """Rows that each of some trials trains on in all, a row counted each time, unless it is stopped."""
+    rows = {shape.shape_id: shape.training_rows(config) for shape in shapes(config)}
+    return {name: rows.get(name.rpartition("-lr")[0], config.ladder[-1]) for name in trial_ids}
 
 
 def shapes(config: Config) -> list[Trial]:

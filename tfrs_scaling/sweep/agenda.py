@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from tfrs_scaling.config import Config
+from tfrs_scaling.study.attempts import is_short
 from tfrs_scaling.study.search import Need, Record, needs_of
 from tfrs_scaling.study.trials import Trial, all_trials, shapes
 from tfrs_scaling.study.workdir import Workdir
@@ -28,7 +29,8 @@ class Agenda:
 
     def update(self) -> list[Need] | None:
         """Read the folder; the needs that became known since the last time, or None if ``expected`` did not change."""
-        self._records = {name: record for name, record in self._records.items() if _is_final(record)}
+        rungs = len(self._config.ladder)
+        self._records = {name: record for name, record in self._records.items() if record and _is_final(record, rungs)}
         found = needs_of(self._config, self._record)
         new = [need for need in found.needs if need.trial.trial_id not in self.needs]
         self.needs |= {need.trial.trial_id: need for need in found.needs}
@@ -77,13 +79,12 @@ class Agenda:
         return self._records[name]
 
 
-def _is_final(record: Record | None) -> bool:
+def _is_final(record: Record, rungs: int) -> bool:
     """Whether no later attempt replaces a record."""
-    return record is not None and record["status"] in ("ok", "skipped")
+    return record["status"] in ("ok", "skipped") and not is_short(record, rungs)
 
 
 def _failed_attempts(workdir: Workdir) -> Iterator[str]:
-    for folder in workdir.trials.glob("*"):
-        record = workdir.record(folder.name)
-        if record is not None and record["status"] == "failed":
+    for record in workdir.records():
+        if record["status"] == "failed":
             yield record["attempt"]

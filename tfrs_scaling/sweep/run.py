@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import tfrs_scaling
 from tfrs_scaling.common.errors import InputError
+from tfrs_scaling.common.words import plural
 from tfrs_scaling.config import Config, read_config
 from tfrs_scaling.hardware import StrategyName, choose_strategy, this_worker
 from tfrs_scaling.sweep.role import Role, is_leader, this_role
@@ -38,7 +39,9 @@ def run_study(
 ) -> "pd.DataFrame":
     """Run every trial of a study that is not yet done, and return its run table.
 
-    Called again, also after it was killed, it continues where it was. It takes the role that the environment gives the
+    Called again, also after it was killed, it continues where it was; with a configuration that only adds (multipliers,
+    schemes, architectures, seeds, learning rates, data sizes after the last), it keeps what is done and runs the rest,
+    and the table is that of a study run at once. It takes the role that the environment gives the
     process (``KERASTUNER_*``, ``TF_CONFIG``): of several processes, the leader alone prepares data and writes runs.csv.
     Where it prepares data, TensorFlow in this process then sees no GPU: trials have them.
 
@@ -65,7 +68,8 @@ def run_study(
 
     Raises:
         InputError: a setting is invalid, the machine lacks the hardware asked for, the data do not suit the study, the
-            workdir holds another study, is in use or cannot be written to; or no trial could be measured.
+            workdir holds another study, or one with more trials, is in use or cannot be written to; or no trial could
+            be measured.
         KeyboardInterrupt: Ctrl-C was pressed; running trials were ended, and the same call continues from there.
     """
     settings = read_config(config, overrides)
@@ -156,7 +160,8 @@ def _lead(
     """Run the study's trials here or, as chief, hand them out to workers."""
     from tfrs_scaling.input.shards import ClickData
     from tfrs_scaling.planning.plan import jobs_at_once, plan_on
-    from tfrs_scaling.study.trials import why_from_scratch
+    from tfrs_scaling.study.attempts import is_short
+    from tfrs_scaling.study.trials import rows_by_trial, why_from_scratch
     from tfrs_scaling.sweep.chief import lead
     from tfrs_scaling.sweep.progress import SweepProgress
     from tfrs_scaling.sweep.runner import Runner
@@ -164,9 +169,17 @@ def _lead(
     from tfrs_scaling.training.trial import run_trial
 
     data = ClickData.open(folder)
+    if workdir.study.exists():
+        workdir.additions(config, data)  # lest the plan refuses what is another study anyway
     planned = plan_on(config, data.manifest)
     jobs = jobs or jobs_at_once(planned, strategy)
-    workdir.claim(config, data)
+    for change in workdir.claim(config, data):
+        say(f"{workdir.root}: the study grows: {change}")
+    if short := sum(is_short(record, len(config.ladder)) for record in workdir.records()):
+        say(
+            f"{plural(short, 'trial')} measured at fewer data sizes: those still needed are trained again from their "
+            "first row, as no model is kept"
+        )
     how = f"{jobs} at a time" if role is None else f"handed out by the chief at {role.address}, in {workdir.root}"
     about = "about " * (config.training.learning_rates == "auto")
     say(f"study {config.study}: {about}{len(planned)} trials × {len(config.ladder)} data sizes, {how}")
@@ -177,7 +190,7 @@ def _lead(
             f"note: {workdir.trials} holds trials of version {', '.join(sorted(earlier))}; those that follow are of "
             f"{tfrs_scaling.__version__}. The column code_version of runs.csv says which is which"
         )
-    with SweepProgress(say, console) as progress:
+    with SweepProgress(say, console, rows=lambda trial_ids: rows_by_trial(config, trial_ids)) as progress:
         if role is not None:
             lead(config, workdir, planned, role, watcher=progress.update, on_plan=progress.plan, say=say)
         else:
