@@ -16,7 +16,7 @@ from pydantic.dataclasses import dataclass
 
 from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.common.shipped import find_shipped
-from tfrs_scaling.common.strict_yaml import parse_yaml, read_yaml, validated
+from tfrs_scaling.common.strict_yaml import Location, lines_of_yaml, parse_yaml, read_yaml, validated
 from tfrs_scaling.fit.schemes import SCALED, SCHEMES
 from tfrs_scaling.input.prepare.synthetic import Synthetic
 from tfrs_scaling.input.schema import STRICT
@@ -294,22 +294,33 @@ def read_config(source: Path | str | Mapping[str, Any] | Config, overrides: Sequ
         overrides: ``key.key=value`` texts, the value in YAML; each replaces the value in ``source``.
 
     Raises:
-        InputError: names the file (or override), the key, and the nearest valid key or the value.
+        InputError: names the file and the line (or the override), the key, and the nearest valid key or the value.
     """
     if isinstance(source, Config) and not overrides:
         return source
     if isinstance(source, Config | Mapping):
         given = source.to_dict() if isinstance(source, Config) else dict(source)
-        content, name = copy.deepcopy(given), "the configuration"
+        content, where = copy.deepcopy(given), _configuration
     else:
         path = find_shipped(Path(source), "*.yaml")
-        content, name = read_yaml(path), str(path)
-    for override in overrides:
-        _override(content, override)
-    return validated(Config, content, f"{name} with --set" if overrides else name)
+        content, where = read_yaml(path), lines_of_yaml(path)
+    by_key = {_override(content, override): f"--set {override!r}" for override in overrides}
+
+    def written(location: Location) -> str:
+        for key, override in reversed(by_key.items()):
+            if location[: len(key)] == key:
+                return override
+        return where(location)
+
+    return validated(Config, content, written)
 
 
-def _override(content: dict[str, Any], override: str) -> None:
+def _configuration(location: Location) -> str:
+    return "the configuration"
+
+
+def _override(content: dict[str, Any], override: str) -> Location:
+    """Override a value in a configuration; where it is."""
     dotted, equals, text = override.partition("=")
     if not equals or not all(dotted.split(".")):
         raise InputError(f"--set {override!r}: write key=value, such as training.batch_size=512")
@@ -319,3 +330,4 @@ def _override(content: dict[str, Any], override: str) -> None:
         if not isinstance(content, dict):
             raise InputError(f"--set {override!r}: {name!r} holds a value, not keys")
     content[key] = parse_yaml(text, f"--set {override!r}")
+    return (*outer, key)
