@@ -16,7 +16,7 @@ from pydantic.dataclasses import dataclass
 
 from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.common.shipped import find_shipped
-from tfrs_scaling.common.strict_yaml import Location, lines_of_yaml, parse_yaml, read_yaml, validated
+from tfrs_scaling.common.strict_yaml import Location, Source, lines_of_yaml, parse_yaml, read_yaml, validated
 from tfrs_scaling.fit.schemes import SCALED, SCHEMES
 from tfrs_scaling.input.prepare.synthetic import Synthetic
 from tfrs_scaling.input.schema import STRICT
@@ -202,6 +202,7 @@ class Sweep(_Ladders):
         A: architectures other than ``model.architecture``; the baseline is trained in each of them too.
         seeds: each has its own initialisation and its own order of the training rows, in which the rungs are the first
             rows.
+        more_seeds: further seeds of single shapes, by their names in the output of ``plan``: ``{D-1: [1, 2]}``.
         feature_seed: seed of the order in which F takes features.
     """
 
@@ -210,6 +211,7 @@ class Sweep(_Ladders):
     A: tuple[Architecture, ...] = ()
     seeds: Annotated[tuple[Seed, ...], pydantic.Field(min_length=1, max_length=1000)] = (0,)
     feature_seed: Seed = 0
+    more_seeds: dict[str, tuple[Seed, ...]] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if list(self.examples) != sorted(set(self.examples)):
@@ -218,6 +220,9 @@ class Sweep(_Ladders):
             values = getattr(self, name)
             if len(set(values)) < len(values):
                 raise ValueError(f"{name}: a value is repeated")
+        for name, seeds in self.more_seeds.items():
+            if len({*self.seeds, *seeds}) < len(self.seeds) + len(seeds):
+                raise ValueError(f"more_seeds.{name}: a value is repeated, or is one of seeds, which every shape has")
         for name in ("V", "H"):
             if self.VH and not self.multipliers(name):
                 raise ValueError(
@@ -258,7 +263,8 @@ class Config:
         rates = 1 if self.training.learning_rates == "auto" else len(self.training.learning_rates)
         own = {scheme: len(self.sweep.multipliers(scheme)) for scheme in SCALED}
         shapes = 1 + len(self.sweep.A) + sum(own.values()) + self.sweep.VH * own["V"] * own["H"]
-        if (trials := shapes * rates * len(self.sweep.seeds)) > MOST_TRIALS:
+        more = sum(len(seeds) for seeds in self.sweep.more_seeds.values())
+        if (trials := rates * (shapes * len(self.sweep.seeds) + more)) > MOST_TRIALS:
             raise ValueError(f"sweep: {trials:,} trials, more than {MOST_TRIALS:,}; leave some out")
         steps = self.ladder_steps
         if len(set(steps)) < len(steps):
@@ -300,7 +306,8 @@ def read_config(source: Path | str | Mapping[str, Any] | Config, overrides: Sequ
         return source
     if isinstance(source, Config | Mapping):
         given = source.to_dict() if isinstance(source, Config) else dict(source)
-        content, where = copy.deepcopy(given), _configuration
+        content = copy.deepcopy(given)
+        where: Source = lambda _: "the configuration"  # noqa: E731
     else:
         path = find_shipped(Path(source), "*.yaml")
         content, where = read_yaml(path), lines_of_yaml(path)
@@ -313,10 +320,6 @@ def read_config(source: Path | str | Mapping[str, Any] | Config, overrides: Sequ
         return where(location)
 
     return validated(Config, content, written)
-
-
-def _configuration(location: Location) -> str:
-    return "the configuration"
 
 
 def _override(content: dict[str, Any], override: str) -> Location:

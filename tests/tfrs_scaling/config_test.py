@@ -70,7 +70,7 @@ class ConfigTest(tf.test.TestCase, parameterized.TestCase):
             """
         )
         self.refused(path, f"{path}, line 12: sweep.V[1]: 'x' is not a multiplier")
-        others = ("sweep.V=[2]",)
+        others: tuple[str, ...] = ("sweep.V=[2]",)
         self.refused(path, f"{path}, line 9: sweep.examples[0]: 32 rows are less than one batch", overrides=others)
         self.refused(
             path,

@@ -10,12 +10,13 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from tfrs_scaling.config import Config
+from tfrs_scaling.config import Config, read_config
 from tfrs_scaling.fit.schemes import SCALED
+from tfrs_scaling.study.trials import shapes
 
 _EXAMPLES, _SEEDS, _RATES = "sweep.examples", "sweep.seeds", "training.learning_rates"
 # Lists, and mappings of them, whose order does not matter.
-_SETS = {*(f"sweep.{scheme}" for scheme in SCALED), "sweep.A", "sweep.VH", _SEEDS, _RATES}
+_SETS = {*(f"sweep.{scheme}" for scheme in SCALED), "sweep.A", "sweep.VH", "sweep.more_seeds", _SEEDS, _RATES}
 
 _WHY_REFUSED = {
     _EXAMPLES: "data sizes can be added after the last one alone",
@@ -63,6 +64,39 @@ def changes(before: Config, now: Config) -> list[Change]:
 def only_adds(found: Iterable[Change]) -> bool:
     """Whether all changes add."""
     return all(change.adds for change in found)
+
+
+def with_runs(config: Config, other: Config) -> Config:
+    """The configuration with the runs of another one added, which differs from it in the sweep alone.
+
+    Its shapes are added to the sweep; its data sizes beyond the last, to the ladder of all shapes, as options are
+    compared at its end; its further seeds, to the seeds of its own shapes. Learning rates stay.
+
+    Example:
+        >>> config = read_config("study.yaml", ["sweep.V=[4]", "sweep.seeds=[0]"])
+        >>> other = read_config(config, ["sweep.V=[16]", "sweep.seeds=[0, 1]"])
+        >>> for change in changes(config, with_runs(config, other)):
+        ...     print(change)
+        sweep.V: ['4'] there, ['4', '16'] now
+        sweep.more_seeds.D-1: None there, [1] now
+        sweep.more_seeds.V-16: None there, [1] now
+    """
+    content = config.to_dict()
+    sweep, further = content["sweep"], other.to_dict()["sweep"]
+    for name in (*SCALED, "A"):
+        sweep[name] = _union(sweep[name], further[name])
+    sweep["VH"] = sweep["VH"] or further["VH"]
+    sweep["examples"] += [size for size in further["examples"] if size > sweep["examples"][-1]]
+    for shape in shapes(other):
+        if missing := [seed for seed in other.sweep.seeds if seed not in shape.seeds(config)]:
+            sweep["more_seeds"].setdefault(shape.shape_id, []).extend(missing)
+    return read_config(content)
+
+
+def _union(before: Any, more: Any) -> Any:
+    if isinstance(before, dict):
+        return more | before
+    return [*before, *(value for value in more if value not in before)]
 
 
 def _adds(key: str, before: Any, now: Any) -> bool:

@@ -195,7 +195,7 @@ def _searched(shape: Trial, start: int, config: Config, records: Records) -> _Se
     best = _best(outcomes)
     if best is not None:
         rate = START_RATE * 2.0**best
-        needs += [Need(dataclasses.replace(shape, learning_rate=rate, seed=seed)) for seed in config.sweep.seeds[1:]]
+        needs += [Need(dataclasses.replace(shape, learning_rate=rate, seed=seed)) for seed in shape.seeds(config)[1:]]
     return _Search(tuple(needs), start if best is None else best, has_ended=True)
 
 

@@ -250,6 +250,15 @@ class Workdir:
             raise self._another(refused)
         return found
 
+    def grown_from(self, config: "Config") -> "Config":
+        """The configuration of the study in the folder, if it has grown from this one; else this one."""
+        from tfrs_scaling.study.growth import changes, only_adds
+
+        if not self.study.exists():
+            return config
+        there = self.read_config()
+        return there if only_adds(changes(config, there)) else config
+
     def _another(self, differences: Iterable[str], remedy: str = "; choose another --workdir") -> InputError:
         lines = (f"  {line}" for line in differences)
         return InputError("\n".join([f"{self.root}: holds another study{remedy}. What differs:", *lines]))

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from tfrs_scaling.config import Config
 from tfrs_scaling.study.attempts import is_short
 from tfrs_scaling.study.search import Need, Record, needs_of
-from tfrs_scaling.study.trials import Trial, all_trials, shapes
+from tfrs_scaling.study.trials import Trial, all_trials
 from tfrs_scaling.study.workdir import Workdir
 
 
@@ -62,11 +62,13 @@ class Agenda:
         trials = {name: need.trial for name, need in self.needs.items()}
         known = Counter(trial.shape_id for trial in trials.values())
         searching = {shape.shape_id for shape in self._searching}
-        usual = len(all_trials(self._config)) // len(shapes(self._config))
-        for trial in all_trials(self._config):
-            if trial.shape_id in searching and trial.trial_id not in trials and known[trial.shape_id] < usual:
+        every = all_trials(self._config)
+        usual = Counter(trial.shape_id for trial in every)
+        for trial in every:
+            shape = trial.shape_id
+            if shape in searching and trial.trial_id not in trials and known[shape] < usual[shape]:
                 trials[trial.trial_id] = trial
-                known[trial.shape_id] += 1
+                known[shape] += 1
         return trials
 
     def _record(self, name: str) -> Record | None:
