@@ -91,7 +91,7 @@ def _next(
 
 def _further(config: Config, overrides: tuple[str, ...]) -> Iterator[Config]:
     """The study with the runs that overrides propose, and with ever fewer of their data sizes and seeds."""
-    other = read_config(config, overrides)
+    other = read_config(config, (*overrides, "sweep.more_seeds={}"))  # those that it has may be of other shapes
     sweep, last = other.sweep, config.sweep.examples[-1]
     fewest = min(sum(size <= last for size in sweep.examples) + 1, len(sweep.examples))
     for sizes in range(len(sweep.examples), fewest - 1, -1):
