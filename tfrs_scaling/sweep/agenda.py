@@ -71,6 +71,12 @@ class Agenda:
                 known[shape] += 1
         return trials
 
+    def left(self) -> list[Trial]:
+        """Those of the expected trials that have to be run, or run again."""
+        return [
+            trial for name, trial in self.expected().items() if name not in self.needs or self.outcome(name) is None
+        ]
+
     def _record(self, name: str) -> Record | None:
         if name not in self._records:
             record = self._workdir.record(name)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import tfrs_scaling
 from tfrs_scaling.common.errors import InputError
-from tfrs_scaling.common.words import plural
+from tfrs_scaling.common.words import duration, plural
 from tfrs_scaling.config import Config, read_config
 from tfrs_scaling.hardware import StrategyName, choose_strategy, this_worker
 from tfrs_scaling.sweep.role import Role, is_leader, this_role
@@ -165,6 +165,7 @@ def _lead(
     from tfrs_scaling.sweep.chief import lead
     from tfrs_scaling.sweep.progress import SweepProgress
     from tfrs_scaling.sweep.runner import Runner
+    from tfrs_scaling.sweep.settle import seconds_to_grow
     from tfrs_scaling.sweep.single_process import sweep
     from tfrs_scaling.training.trial import run_trial
 
@@ -173,8 +174,11 @@ def _lead(
         workdir.additions(config, data)  # lest the plan refuses what is another study anyway
     planned = plan_on(config, data.manifest)
     jobs = jobs or jobs_at_once(planned, strategy)
-    for change in workdir.claim(config, data):
+    added = workdir.claim(config, data)
+    for change in added:
         say(f"{workdir.root}: the study grows: {change}")
+    if added and workdir.plan.exists():
+        say(f"what it lacks takes about {duration(seconds_to_grow(workdir, config, strategy, jobs))}")
     if short := sum(is_short(record, len(config.ladder)) for record in workdir.records()):
         say(
             f"{plural(short, 'trial')} measured at fewer data sizes: those still needed are trained again from their "

@@ -118,17 +118,11 @@ def seconds_to_grow(workdir: Workdir, grown: Config, strategy: StrategyName, job
     """
     _, manifest = workdir.reopened()
     planned, before = plan_on(grown, manifest), workdir.read_plan()
-    records = {name: record for name in before if (record := workdir.record(name)) and record["status"] == "ok"}
-    took = sum(record["seconds"] for record in records.values())
-    pace = took / expected if (expected := sum(before[name] for name in records)) else 1.0
-    agenda, each, longest = (
-        Agenda(grown, workdir, retry=False),
-        {p.trial.trial_id: p for p in planned},
-        by_shape(planned),
-    )
-    to_run = (
-        each.get(name, longest[trial.shape_id]).seconds * pace
-        for name, trial in agenda.expected().items()
-        if name not in agenda.needs or agenda.outcome(name) is None
-    )
+    records = {name: workdir.record(name) for name in before}
+    took = {name: record["seconds"] for name, record in records.items() if record and record["status"] == "ok"}
+    pace = sum(took.values()) / sum(before[name] for name in took) if sum(took.values()) else 1.0
+    seconds = {p.trial.trial_id: p.seconds for p in planned}
+    longest = {name: p.seconds for name, p in by_shape(planned).items()}
+    left = Agenda(grown, workdir, retry=False).left()
+    to_run = [seconds.get(trial.trial_id, longest[trial.shape_id]) * pace for trial in left]
     return wall_seconds(to_run, jobs or jobs_at_once(planned, strategy))
