@@ -11,7 +11,7 @@ from tfrs_scaling.fit.advice.advice import Advice
 from tfrs_scaling.hardware import StrategyName
 from tfrs_scaling.planning.cost import wall_seconds
 from tfrs_scaling.planning.plan import by_shape, jobs_at_once, plan_on
-from tfrs_scaling.study.growth import changes, with_runs
+from tfrs_scaling.study.growth import with_runs
 from tfrs_scaling.study.workdir import Workdir
 from tfrs_scaling.sweep.agenda import Agenda
 
@@ -80,10 +80,7 @@ def _next(
             continue
         why_not = f"The least of it takes about {duration(needed)}, and {duration(max(left, 0.0))} are left."
         if needed <= left:
-            say(f"{budget}: {found.settle.runs}")
-            for change in changes(config, grown):
-                say(f"  {change}")
-            say(f"  about {duration(needed)}, of {duration(left)} left")
+            say(f"{budget}: {found.settle.runs} It takes about {duration(needed)} of the {duration(left)} left.")
             return grown
     say(f"{budget}: still open. {found.settle.runs} {why_not}")
     return None
