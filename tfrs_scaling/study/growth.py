@@ -15,8 +15,8 @@ from tfrs_scaling.fit.schemes import SCALED
 from tfrs_scaling.study.trials import shapes
 
 _EXAMPLES, _SEEDS, _RATES = "sweep.examples", "sweep.seeds", "training.learning_rates"
-# Lists, and mappings of them, whose order does not matter.
-_SETS = {*(f"sweep.{scheme}" for scheme in SCALED), "sweep.A", "sweep.VH", "sweep.more_seeds", _SEEDS, _RATES}
+# Lists whose order does not matter.
+_SETS = {*(f"sweep.{scheme}" for scheme in SCALED), "sweep.A", _SEEDS, _RATES}
 
 _WHY_REFUSED = {
     _EXAMPLES: "data sizes can be added after the last one alone",
@@ -102,12 +102,10 @@ def _union(before: Any, more: Any) -> Any:
 def _adds(key: str, before: Any, now: Any) -> bool:
     if key == _EXAMPLES:
         return bool(now[: len(before)] == before)
-    top = ".".join(key.split(".")[:2])
-    if top not in _SETS:
-        return False
-    if isinstance(before, list) and isinstance(now, list):
-        return all(value in now for value in before)
-    return before is None or (before is False and now is True)  # a key of a mapping; VH
+    if key in _SETS or key.startswith("sweep.more_seeds."):
+        return isinstance(now, list) and all(value in now for value in before or [])
+    # VH, or an architecture by its name.
+    return bool(now) if key == "sweep.VH" else before is None and key.rpartition(".")[0] == "sweep.A"
 
 
 def _differences(key: str, before: Any, now: Any) -> Iterator[tuple[str, Any, Any]]:
