@@ -74,11 +74,15 @@ def study_command(function: Callable[..., None]) -> click.Command:
 @jobs_option
 @strategy_option
 @click.option("--price", type=click.FloatRange(min=0), help="Of an hour of this machine, to print the study's cost.")
+@click.option(
+    "--workdir", type=FolderPath, help="Say instead what the study in this folder lacks if it grows to CONFIG."
+)
 @set_option
 @located_errors
 def plan(
     config_path: Path,
     data_folder: str | None,
+    workdir: Path | None,
     jobs: int | None,
     strategy: StrategyName | Literal["auto"],
     price: float | None,
@@ -95,6 +99,9 @@ def plan(
     if chosen == "multi_worker":
         raise InputError("TF_CONFIG: plan measures a single machine; unset it, or choose another --strategy")
     wait_for_tensorflow()
+    if workdir is not None:
+        _plan_growth(config, workdir, chosen, jobs)
+        return
     from tfrs_scaling.input.shards import ClickData
     from tfrs_scaling.planning import plan as planning
     from tfrs_scaling.planning.calibration import calibrate, synthetic_data
@@ -186,6 +193,18 @@ def export(workdir_path: Path, events: Path | None) -> None:
         _export(Workdir(workdir_path))
     else:
         say(f"{events}: event files of {copy_events(Workdir(workdir_path), events)} trials")
+
+
+def _plan_growth(config: Any, folder: Path, strategy: StrategyName, jobs: int | None) -> None:
+    """Say what a study's folder lacks of a configuration, by the pace of the trials that are done."""
+    from tfrs_scaling.study.workdir import Workdir
+    from tfrs_scaling.sweep.settle import growth_words
+
+    workdir = Workdir(folder)
+    _, manifest = workdir.reopened()
+    for change in workdir.additions(config, manifest):
+        say(str(change))
+    say(growth_words(workdir, config, strategy, jobs))
 
 
 def _settings(

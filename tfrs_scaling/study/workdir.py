@@ -187,7 +187,7 @@ class Workdir:
         from tfrs_scaling.input.manifest import describe
 
         if self.study.exists():
-            added = self.additions(config, data)
+            added = self.additions(config, data.manifest)
             if added:
                 grown = {"config": config.to_dict(), "config_hash": config.config_hash}
                 write_json(self.study, self.read_study() | grown, durably=True)
@@ -213,7 +213,7 @@ class Workdir:
 
     def _write_config(self, config: "Config") -> None:
         text = yaml.safe_dump(config.to_dict(), sort_keys=False, allow_unicode=True)
-        if not self.config.exists() or self.config.read_text(encoding="utf-8") != text:
+        if not self.config.exists() or self.config.read_bytes() != text.encode():
             write_text_atomically(self.config, text)
 
     def _command(self, config: "Config", data_folder: str) -> str:
@@ -227,11 +227,11 @@ class Workdir:
         Raises:
             InputError: lists what differs, or the folder holds no study.
         """
-        if added := self.additions(config, data):
+        if added := self.additions(config, data.manifest):
             raise self._another(map(str, added))
 
-    def additions(self, config: "Config", data: "ClickData") -> list["Change"]:
-        """What a configuration adds to that of the study in the folder.
+    def additions(self, config: "Config", manifest: "Manifest") -> list["Change"]:
+        """What a configuration, on data with this manifest, adds to the study in the folder.
 
         Raises:
             InputError: the folder holds a study that does not become this one by growing, and lists what differs; or
@@ -242,8 +242,8 @@ class Workdir:
         there, before = self.read_study()["data_hash"], self.read_config()
         found = changes(before, config)
         refused = [str(change) for change in found if not change.adds]
-        if there != data.manifest.data_hash:
-            refused.append(f"data_hash: {there!r} there, {data.manifest.data_hash!r} now")
+        if there != manifest.data_hash:
+            refused.append(f"data_hash: {there!r} there, {manifest.data_hash!r} now")
         elif refused and only_adds(changes(config, before)):
             raise self._another(refused, f"; it has grown: to continue it, give {self.config}")
         if refused:

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import tfrs_scaling
 from tfrs_scaling.common.errors import InputError
-from tfrs_scaling.common.words import duration, plural
 from tfrs_scaling.config import Config, read_config
 from tfrs_scaling.hardware import StrategyName, choose_strategy, this_worker
 from tfrs_scaling.sweep.role import Role, is_leader, this_role
@@ -160,30 +159,24 @@ def _lead(
     """Run the study's trials here or, as chief, hand them out to workers."""
     from tfrs_scaling.input.shards import ClickData
     from tfrs_scaling.planning.plan import jobs_at_once, plan_on
-    from tfrs_scaling.study.attempts import is_short
     from tfrs_scaling.study.trials import rows_by_trial, why_from_scratch
     from tfrs_scaling.sweep.chief import lead
     from tfrs_scaling.sweep.progress import SweepProgress
     from tfrs_scaling.sweep.runner import Runner
-    from tfrs_scaling.sweep.settle import seconds_to_grow
+    from tfrs_scaling.sweep.settle import growth_words
     from tfrs_scaling.sweep.single_process import sweep
     from tfrs_scaling.training.trial import run_trial
 
     data = ClickData.open(folder)
     if workdir.study.exists():
-        workdir.additions(config, data)  # lest the plan refuses what is another study anyway
+        workdir.additions(config, data.manifest)  # lest the plan refuses what is another study anyway
     planned = plan_on(config, data.manifest)
     jobs = jobs or jobs_at_once(planned, strategy)
     added = workdir.claim(config, data)
     for change in added:
         say(f"{workdir.root}: the study grows: {change}")
-    if added and workdir.plan.exists():
-        say(f"what it lacks takes about {duration(seconds_to_grow(workdir, config, strategy, jobs))}")
-    if short := sum(is_short(record, len(config.ladder)) for record in workdir.records()):
-        say(
-            f"{plural(short, 'trial')} measured at fewer data sizes: those still needed are trained again from their "
-            "first row, as no model is kept"
-        )
+    if added:
+        say(growth_words(workdir, config, strategy, jobs))
     how = f"{jobs} at a time" if role is None else f"handed out by the chief at {role.address}, in {workdir.root}"
     about = "about " * (config.training.learning_rates == "auto")
     say(f"study {config.study}: {about}{len(planned)} trials × {len(config.ladder)} data sizes, {how}")

@@ -5,13 +5,14 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 
 from tfrs_scaling.common.errors import InputError
-from tfrs_scaling.common.words import duration
+from tfrs_scaling.common.words import duration, plural
 from tfrs_scaling.config import Config, read_config
 from tfrs_scaling.fit.advice.advice import Advice
 from tfrs_scaling.hardware import StrategyName
 from tfrs_scaling.planning.cost import wall_seconds
 from tfrs_scaling.planning.plan import by_shape, jobs_at_once, plan_on
 from tfrs_scaling.study.growth import with_runs
+from tfrs_scaling.study.trials import Trial
 from tfrs_scaling.study.workdir import Workdir
 from tfrs_scaling.sweep.agenda import Agenda
 
@@ -72,7 +73,7 @@ def _next(
         say(f"{budget}: no further runs. {found.settle.runs}")
         return None
     why_not = "All of it has been run."
-    for grown in _further(config, found.settle.overrides):
+    for number, grown in enumerate(_further(config, found.settle.overrides)):
         try:
             needed = estimate(grown)
         except InputError as error:  # too few rows
@@ -80,7 +81,8 @@ def _next(
             continue
         why_not = f"The least of it takes about {duration(needed)}, and {duration(max(left, 0.0))} are left."
         if needed <= left:
-            say(f"{budget}: {found.settle.runs} It takes about {duration(needed)} of the {duration(left)} left.")
+            what = f"{'Part of it' if number else 'It'} takes about {duration(needed)} of the {duration(left)} left."
+            say(f"{budget}: {found.settle.runs} {what}")
             return grown
     say(f"{budget}: still open. {found.settle.runs} {why_not}")
     return None
@@ -113,8 +115,23 @@ def seconds_to_grow(workdir: Workdir, grown: Config, strategy: StrategyName, job
     Raises:
         InputError: there are too few rows for it.
     """
+    return _lacking(workdir, grown, strategy, jobs)[1]
+
+
+def growth_words(workdir: Workdir, grown: Config, strategy: StrategyName, jobs: int | None) -> str:
+    """What a folder lacks of a grown study, as a sentence; arguments and errors are those of ``seconds_to_grow``."""
+    left, seconds = _lacking(workdir, grown, strategy, jobs)
+    records = (workdir.record(trial.trial_id) for trial in left)
+    again = sum(record is not None and record["status"] == "ok" for record in records)
+    why = f", {again} of them again, as they have fewer data sizes and no model is kept" if again else ""
+    about = "about " if grown.training.learning_rates == "auto" else ""
+    return f"{workdir.root}: lacks {about}{plural(len(left), 'trial')}{why}: about {duration(seconds)}"
+
+
+def _lacking(workdir: Workdir, grown: Config, strategy: StrategyName, jobs: int | None) -> tuple[list[Trial], float]:
+    """The trials that a folder lacks, and the seconds that they take."""
     _, manifest = workdir.reopened()
-    planned, before = plan_on(grown, manifest), workdir.read_plan()
+    planned, before = plan_on(grown, manifest), workdir.read_plan() if workdir.plan.exists() else {}
     records = {name: workdir.record(name) for name in before}
     took = {name: record["seconds"] for name, record in records.items() if record and record["status"] == "ok"}
     pace = sum(took.values()) / sum(before[name] for name in took) if sum(took.values()) else 1.0
@@ -122,4 +139,4 @@ def seconds_to_grow(workdir: Workdir, grown: Config, strategy: StrategyName, job
     longest = {name: p.seconds for name, p in by_shape(planned).items()}
     left = Agenda(grown, workdir, retry=False).left()
     to_run = [seconds.get(trial.trial_id, longest[trial.shape_id]) * pace for trial in left]
-    return wall_seconds(to_run, jobs or jobs_at_once(planned, strategy))
+    return left, wall_seconds(to_run, jobs or jobs_at_once(planned, strategy))

@@ -5,8 +5,11 @@ from unittest import mock
 
 import pandas as pd
 import tensorflow as tf
+import yaml
+from click.testing import CliRunner
 
 from tests.helpers.studies import tiny_content
+from tfrs_scaling.cli.main import main
 from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.fit.runs.run_table import TIMING_COLUMNS
 from tfrs_scaling.study.workdir import Workdir
@@ -35,11 +38,15 @@ class GrowthTest(tf.test.TestCase):
         self.run_study("grown", second)
         self.assertEqual({path: path.stat().st_mtime_ns for path in done}, done)
         shutil.rmtree(grown.trials / "V-1_2-lr0.04-seed0")  # as if killed during this trial
+        (self.root / "third.yaml").write_text(yaml.safe_dump(tiny_content(**third)))
+        planned = CliRunner().invoke(main, ["plan", f"{self.root}/third.yaml", "--workdir", str(grown.root)]).output
         runs = self.run_study("grown", third)
         said = "\n".join(self.said)
         self.assertIn("the study grows: sweep.examples: [128, 256] there, [128, 256, 512] now", said)
-        self.assertRegex(said, r"what it lacks takes about \d")
-        self.assertIn("1 trial measured at fewer data sizes: those still needed are trained again", said)
+        for text in (said, planned):
+            self.assertRegex(
+                text, r"grown: lacks 3 trials, 1 of them again, as they have fewer data sizes .*: about \d"
+            )
         pd.testing.assert_frame_equal(runs, self.run_study("at once", third), check_exact=True)
         self.assertLen(list(grown.keras_tuner.glob("trial_*/trial.json")), 3)  # those of the whole grid
         with self.assertRaisesRegex(InputError, f"give {grown.config}"):

@@ -21,7 +21,7 @@ from tfrs_scaling.study.attempts import begin, publish
 from tfrs_scaling.study.growth import changes
 from tfrs_scaling.study.trials import all_trials
 from tfrs_scaling.study.workdir import Workdir
-from tfrs_scaling.sweep.settle import seconds_to_grow, settle
+from tfrs_scaling.sweep.settle import growth_words, seconds_to_grow, settle
 
 NOISE = 1e-3
 SEEDS = Settle("More seeds would settle it.", ("sweep.V=[4]", "sweep.H=[]", "sweep.seeds=[0, 1, 2]"))
@@ -96,6 +96,7 @@ class SettleTest(tf.test.TestCase):
         grown = self.settle(config, 3.0, self.advice(SEEDS, SEEDS))
         self.assertEqual(grown.sweep.more_seeds, {"D-1": (1,), "V-4": (1,)})
         self.assertEqual(self.ran, [grown])
+        self.assertIn("would settle it. Part of it takes about 2 s of the 3 s left.", self.said[0])
         self.assertIn("still open. More seeds would settle it. The least of it takes about 2 s", self.said[-1])
         grown = self.settle(grown, 3.0, self.advice(SEEDS, SEEDS))  # the same command again
         self.assertEqual(grown.sweep.more_seeds, {"D-1": (1, 2), "V-4": (1, 2)})
@@ -139,10 +140,13 @@ class SettleTest(tf.test.TestCase):
             return seconds_to_grow(workdir, tiny_config(**sweep), "cpu", 1)
 
         self.assertEqual(left(V=["1/2"]), 0)
+        self.assertEndsWith(growth_words(workdir, config, "cpu", 1), "study: lacks 0 trials: about 0 s")
         self.assertAllClose(left(V=["1/2"], more_seeds={"D-1": [1, 2]}), 6 * planned["D-1-lr0.04-seed0"])
         longer = {"V": ["1/2"], "examples": [256, 512, 1024, 1280]}
         again = [p.seconds for p in plan_on(tiny_config(**longer), data.manifest)]
         self.assertAllClose(left(**longer), 3 * sum(again))
+        words = growth_words(workdir, tiny_config(**longer, O=[2]), "cpu", 1)
+        self.assertIn("lacks 3 trials, 2 of them again, as they have fewer data sizes", words)
         with self.assertRaisesRegex(InputError, r"sweep\.examples\[3\]: 4,096 rows, but the training split has"):
             left(V=["1/2"], examples=[256, 512, 1024, 4096])
 
