@@ -2,6 +2,7 @@
 
 import dataclasses
 import difflib
+import functools
 import json
 import re
 import types
@@ -109,11 +110,15 @@ def read_yaml(path: Path) -> dict[str, Any]:
 def lines_of_yaml(path: Path) -> Source:
     """Says of a value in a YAML file in which line it is; of one that is not there, where what should hold it is."""
 
-    def where(location: Location) -> str:
+    @functools.cache
+    def root() -> yaml.Node | None:
         try:
-            node = yaml.compose(path.read_text(encoding="utf-8"), Loader=_Loader)
+            return yaml.compose(path.read_text(encoding="utf-8"), Loader=_Loader)
         except (OSError, ValueError, yaml.YAMLError, RecursionError):  # it has changed, or is JSON with tabs
-            return str(path)
+            return None
+
+    def where(location: Location) -> str:
+        node = root()
         line = None
         for part in location:
             if isinstance(node, yaml.MappingNode):
