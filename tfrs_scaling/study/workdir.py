@@ -227,8 +227,11 @@ class Workdir:
         Raises:
             InputError: lists what differs, or the folder holds no study.
         """
-        if added := self.additions(config, data.manifest):
-            raise self._another(map(str, added))
+        from tfrs_scaling.study.growth import changes
+
+        differences = [*map(str, changes(self.read_config(), config)), *self._other_data(data.manifest)]
+        if differences:
+            raise self._another(differences)
 
     def additions(self, config: "Config", manifest: "Manifest") -> list["Change"]:
         """What a configuration, on data with this manifest, adds to the study in the folder.
@@ -239,16 +242,18 @@ class Workdir:
         """
         from tfrs_scaling.study.growth import changes, only_adds
 
-        there, before = self.read_study()["data_hash"], self.read_config()
+        before, other_data = self.read_config(), self._other_data(manifest)
         found = changes(before, config)
         refused = [str(change) for change in found if not change.adds]
-        if there != manifest.data_hash:
-            refused.append(f"data_hash: {there!r} there, {manifest.data_hash!r} now")
-        elif refused and only_adds(changes(config, before)):
+        if refused and not other_data and only_adds(changes(config, before)):
             raise self._another(refused, f"; it has grown: to continue it, give {self.config}")
-        if refused:
-            raise self._another(refused)
+        if refused or other_data:
+            raise self._another([*refused, *other_data])
         return found
+
+    def _other_data(self, manifest: "Manifest") -> list[str]:
+        there = self.read_study()["data_hash"]
+        return [] if there == manifest.data_hash else [f"data_hash: {there!r} there, {manifest.data_hash!r} now"]
 
     def grown_from(self, config: "Config") -> "Config":
         """The configuration of the study in the folder, if it has grown from this one; else this one."""

@@ -275,7 +275,7 @@ class ClusterTest(tf.test.TestCase):
         )
         chief.start()
         try:
-            with self.assertRaisesRegex(InputError, r"holds another study(.|\n)*config\.sweep\.V"):
+            with self.assertRaisesRegex(InputError, r"holds another study(.|\n)* sweep\.V: "):
                 run_worker(
                     tiny_config(V=["1/4"]), str(self.root / "data"), self.workdir, Role("worker0", address),
                     strategy="cpu", jobs=1, time_limit=None, say=lambda _: None,
