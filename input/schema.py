@@ -11,7 +11,7 @@ import pydantic
 from pydantic.dataclasses import dataclass
 
 from tfrs_scaling.common.shipped import find_shipped
-from tfrs_scaling.common.strict_yaml import read_yaml, validated
+from tfrs_scaling.common.strict_yaml import lines_of_yaml, read_yaml, validated
 
 STRICT = pydantic.ConfigDict(extra="forbid", allow_inf_nan=False)
 
@@ -155,10 +155,10 @@ class Schema:
         """The schema in a JSON file, or of a name that comes with the package, such as ``movielens``.
 
         Raises:
-            InputError: names the file, the key, and what is wrong.
+            InputError: names the file, the line, the key, and what is wrong.
         """
         path = find_shipped(path, "schemas/*.json")
-        return Schema.from_dict(read_yaml(path), str(path))
+        return validated(Schema, read_yaml(path), lines_of_yaml(path))
 
 
 def repeats_by_chance(rows: int, possible: float) -> float:

@@ -17,7 +17,7 @@ from pydantic.dataclasses import dataclass
 from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.common.locations import is_remote, join
 from tfrs_scaling.common.shipped import find_shipped
-from tfrs_scaling.common.strict_yaml import parse_yaml, read_yaml, validated
+from tfrs_scaling.common.strict_yaml import Location, Source, lines_of_yaml, parse_yaml, read_yaml, validated
 from tfrs_scaling.fit.schemes import SCALED, SCHEMES
 from tfrs_scaling.input.manifest import SplitBy
 from tfrs_scaling.input.prepare.synthetic import Synthetic
@@ -247,6 +247,7 @@ class Sweep(_Ladders):
             given multipliers of its dense part, which ``model.shape.scale`` scales by the architecture's own rule.
         seeds: each has its own initialisation and its own order of the training rows, in which the rungs are the first
             rows.
+        more_seeds: further seeds of single shapes, by their names in the output of ``plan``: ``{D-1: [1, 2]}``.
         feature_seed: seed of the order in which F takes features.
     """
 
@@ -255,6 +256,7 @@ class Sweep(_Ladders):
     A: _Architectures = ()
     seeds: Annotated[tuple[Seed, ...], pydantic.Field(min_length=1, max_length=1000)] = (0,)
     feature_seed: Seed = 0
+    more_seeds: dict[str, tuple[Seed, ...]] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if list(self.examples) != sorted(set(self.examples)):
@@ -264,6 +266,9 @@ class Sweep(_Ladders):
         for name, values in lists.items():
             if len(set(values)) < len(values):
                 raise ValueError(f"{name}: a value is repeated")
+        for name, seeds in self.more_seeds.items():
+            if len({*self.seeds, *seeds}) < len(self.seeds) + len(seeds):
+                raise ValueError(f"more_seeds.{name}: a value is repeated, or is one of seeds, which every shape has")
         for name in ("V", "H"):
             if self.VH and not self.multipliers(name):
                 raise ValueError(
@@ -332,7 +337,8 @@ class Config:
             (name != self.model.architecture) + len(multipliers)
             for name, multipliers in self.sweep.architectures.items()
         )
-        if (trials := shapes * rates * len(self.sweep.seeds)) > MOST_TRIALS:
+        more = sum(len(seeds) for seeds in self.sweep.more_seeds.values())
+        if (trials := rates * (shapes * len(self.sweep.seeds) + more)) > MOST_TRIALS:
             raise ValueError(f"sweep: {trials:,} trials, more than {MOST_TRIALS:,}; leave some out")
         steps = self.ladder_steps
         if len(set(steps)) < len(steps):
@@ -392,20 +398,27 @@ def read_config(source: Path | str | Mapping[str, Any] | Config, overrides: Sequ
         overrides: ``key.key=value`` texts, the value in YAML; each replaces the value in ``source``.
 
     Raises:
-        InputError: names the file (or override), the key, and the nearest valid key or the value.
+        InputError: names the file and the line (or the override), the key, and the nearest valid key or the value.
     """
     if isinstance(source, Config) and not overrides:
         return source
     if isinstance(source, Config | Mapping):
         given = source.to_dict() if isinstance(source, Config) else dict(source)
-        content, name = copy.deepcopy(given), "the configuration"
+        content = copy.deepcopy(given)
+        where: Source = lambda _: "the configuration"  # noqa: E731
     else:
         path = find_shipped(Path(source), "*.yaml")
-        content, name = read_yaml(path), str(path)
+        content, where = read_yaml(path), lines_of_yaml(path)
         _locate_log(content, path.absolute().parent)
-    for override in overrides:
-        _override(content, override)
-    return validated(Config, content, f"{name} with --set" if overrides else name)
+    by_key = {_override(content, override): f"--set {override!r}" for override in overrides}
+
+    def written(location: Location) -> str:
+        for key, override in reversed(by_key.items()):
+            if location[: len(key)] == key:
+                return override
+        return where(location)
+
+    return validated(Config, content, written)
 
 
 def _locate_log(content: dict[str, Any], folder: Path) -> None:
@@ -424,7 +437,8 @@ def _located(file: Any, folder: Path) -> Any:
     return join(str(folder), file) if is_relative else file
 
 
-def _override(content: dict[str, Any], override: str) -> None:
+def _override(content: dict[str, Any], override: str) -> Location:
+    """Override a value in a configuration; where it is."""
     dotted, equals, text = override.partition("=")
     if not equals or not all(dotted.split(".")):
         raise InputError(f"--set {override!r}: write key=value, such as training.batch_size=512")
@@ -434,3 +448,4 @@ def _override(content: dict[str, Any], override: str) -> None:
         if not isinstance(content, dict):
             raise InputError(f"--set {override!r}: {name!r} holds a value, not keys")
     content[key] = parse_yaml(text, f"--set {override!r}")
+    return (*outer, key)

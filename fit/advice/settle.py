@@ -11,6 +11,7 @@ from tfrs_scaling.fit.advice.use import ARCHITECTURE, DATA, Use
 from tfrs_scaling.fit.advice.words import shape_words
 from tfrs_scaling.fit.analyses.noise.training_noise import TrainingNoise
 from tfrs_scaling.fit.labels import multiplier_label
+from tfrs_scaling.fit.runs.screening import SHAPE
 from tfrs_scaling.fit.schemes import ARCHITECTURE as DENSE_PART
 from tfrs_scaling.fit.schemes import BASELINE, SCALED
 
@@ -113,15 +114,15 @@ class Settler:
         uses = [first, *others[:2]]
         if any(DATA in use.levers for use in uses):
             return self._larger_data(uses)
-        needed = max(self.seeds_needed(other.ne - first.ne) for other in others[:2])
+        needed, common = max(self.seeds_needed(other.ne - first.ne) for other in others[:2]), self._common_seeds(uses)
         names = listed(self._names(uses))
         if needed > _MOST_SEEDS:
             return Settle(
                 f"No affordable runs would settle it: {names} differ by so little that more than {_MOST_SEEDS} seeds "
                 "of each would be needed; take the cheapest of them."
             )
-        seeds = self._seeds_up_to(max(needed, len(self._seeds) + 1))
-        further = [str(seed) for seed in seeds if seed not in self._seeds]
+        seeds = self._seeds_up_to(max(needed, len(common) + 1), common)
+        further = [str(seed) for seed in seeds if seed not in common]
         return Settle(
             f"More seeds would settle it: seed{'s' * (len(further) > 1)} {listed(further)} of {names} at "
             f"{self._baseline.examples:,} examples, in addition to those measured.",
@@ -135,7 +136,12 @@ class Settler:
         others = [_override(scheme, []) for scheme in self._schemes() if scheme != use.scheme]
         return Settle(
             f"A larger multiplier would settle it: {use.scheme} at {beyond}×.",
-            (_override(use.scheme, [label, beyond]), *others, *self._learning_rates([use])),
+            (
+                _override(use.scheme, [label, beyond]),
+                *others,
+                *self._without_others(),
+                *self._learning_rates([use]),
+            ),
             self._place,
         )
 
@@ -168,25 +174,41 @@ class Settler:
     def _shapes(self, uses: Sequence[Use]) -> list[str]:
         """The sweep of these shapes alone; the baseline is always in it."""
         values: dict[str, list[str]] = {scheme: [] for scheme in self._schemes()}
-        for use in uses:
-            if use.scheme in values:
-                label = multiplier_label(_multiplier_to_measure(use))
-                values[use.scheme] += [label] * (label not in values[use.scheme])
+        crossed = [use for use in uses if use.scheme == "VH"]
+        parts = [(use.scheme, _multiplier_to_measure(use)) for use in uses if use.scheme in values]
+        parts += [("V", use.multiplier) for use in crossed]
+        parts += [("H", use.embedding_dim / self._baseline.embedding_dim) for use in crossed]
+        for scheme, multiplier in parts:
+            label = multiplier_label(multiplier)
+            values[scheme] += [label] * (label not in values[scheme])
         sweep = [_override(scheme, labels) for scheme, labels in values.items()]
         # The config's own is always in it.
         if self._rows["architecture"].nunique() > 1 or (self._rows["scheme"] == DENSE_PART).any():
             sweep.append(_override("A", sorted({use.architecture for use in uses if ARCHITECTURE in use.levers})))
-        return sweep
+        return [*sweep, *self._without_others(is_crossed=bool(crossed))]
+
+    def _without_others(self, *, is_crossed: bool = False) -> list[str]:
+        """Without what else the study's configuration asks for, which may not go with fewer multipliers."""
+        uneven = self._rows.groupby(SHAPE)["seed"].nunique().nunique() > 1
+        crosses = "VH" in set(self._rows["scheme"]) and not is_crossed
+        return ["sweep.VH=false"] * crosses + ["sweep.more_seeds={}"] * uneven
 
     def _schemes(self) -> list[str]:
         """The schemes that the study sweeps, and a configuration names with a list of multipliers."""
         present = set(self._rows["scheme"])
         return [scheme for scheme in SCALED if scheme in present]
 
-    def _seeds_up_to(self, number: int) -> list[int]:
-        """The study's seeds and further ones, so many in all."""
-        further = max(number - len(self._seeds), 0)
-        return [*self._seeds, *range(self._seeds[-1] + 1, self._seeds[-1] + 1 + further)]
+    def _common_seeds(self, uses: Iterable[Use]) -> list[int]:
+        """The seeds with which the baseline and all measured shapes of uses were trained."""
+        shapes = [use for use in (*uses, self._baseline) if use.has_measured_shape]
+        trained = self._rows.groupby(SHAPE)["seed"].unique()
+        return sorted(set.intersection(*({int(s) for s in trained[_key(use)]} for use in shapes)))
+
+    def _seeds_up_to(self, number: int, common: Sequence[int]) -> list[int]:
+        """The seeds that shapes have in common and further ones, so many in all; first those that other shapes have."""
+        others = [seed for seed in self._seeds if seed not in common]
+        further = [*others, *range(self._seeds[-1] + 1, self._seeds[-1] + 1 + number)]
+        return [*common, *further[: max(number - len(common), 0)]]
 
     def _learning_rates(self, uses: Sequence[Use]) -> tuple[str, ...]:
         """The learning rates selected for these shapes, and their neighbours, so that the best has one on each side;
@@ -202,6 +224,11 @@ class Settler:
         around = [self._tried[0] / step, *self._tried, self._tried[-1] * step]
         low, high = (around.index(float(rate)) for rate in (chosen.min(), chosen.max()))
         return (f"training.learning_rates=[{', '.join(f'{rate:.4g}' for rate in around[low - 1 : high + 2])}]",)
+
+
+def _key(use: Use) -> tuple[str, str, float, int]:
+    """A measured shape, as SHAPE names it."""
+    return use.architecture, use.scheme, use.multiplier, use.embedding_dim
 
 
 def _override(name: str, values: Iterable[object]) -> str:

@@ -53,6 +53,38 @@ class ConfigTest(tf.test.TestCase, parameterized.TestCase):
         )
         self.refused(path, str(path), "'model.embeding_dim'", "'embedding_dim'")
 
+    def test_mistakes_name_the_line_or_the_override(self) -> None:
+        path = self.written(
+            """
+            study: x
+            model: {embedding_dim: 4, bottom: [], interaction: 0, overarch: []}
+            training:
+              batch_size: 64
+              learning_rates: [0.1]
+            sweep:
+              examples:
+                - 32
+                - 128
+              V: [2,
+                  x]
+            """
+        )
+        self.refused(path, f"{path}, line 12: sweep.V[1]: 'x' is not a multiplier")
+        others: tuple[str, ...] = ("sweep.V=[2]",)
+        self.refused(path, f"{path}, line 9: sweep.examples[0]: 32 rows are less than one batch", overrides=others)
+        self.refused(
+            path,
+            f"{path}, line 12: sweep.V[1]: 'x'",
+            "--set 'training.batch_size=0': training.batch_size: input should be greater than",
+            overrides=("training.batch_size=0",),
+        )
+        others = (*others, "sweep.examples=[64, 64]")
+        self.refused(path, f"--set '{others[-1]}': sweep: examples: the data ladder has to rise", overrides=others)
+        path.write_text(path.read_text().replace("batch_size: 64", "batch: 64"))
+        self.refused(path, f"{path}, line 4: the key 'training.batch_size' is", f"{path}, line 5: unknown key")
+        path.write_text("model: {}")
+        self.refused(path, f"{path}: the key 'study' is missing", f"{path}, line 1: the key 'model.bottom' is missing")
+
     def test_every_scheme_with_multipliers_is_a_key_of_the_sweep(self) -> None:
         self.refused(self.written("sweep: {W: [2]}"), "unknown key 'sweep.W'", ", V, H, O, M, F, N, E, VH, ")
         for scheme in SCALED:
@@ -73,7 +105,9 @@ class ConfigTest(tf.test.TestCase, parameterized.TestCase):
         self.assertEqual(config.training.batch_size, 512)
         self.assertEqual(config.sweep.multipliers("V"), (fractions.Fraction(1, 2), fractions.Fraction(8)))
         self.assertEqual(config.training.accumulator, 1e-7)
-        self.refused(path, "--set", "did you mean 'batch_size'", overrides=("training.batchsize=512",))
+        self.refused(
+            path, "--set 'training.batchsize=512': ", "did you mean 'batch_size'", overrides=("training.batchsize=512",)
+        )
         self.refused(path, "write key=value", overrides=("training.batch_size",))
         self.refused(path, "'study' holds a value", overrides=("study.name=x",))
         self.refused(path, "training.batch_size", "'many'", overrides=("training.batch_size=many",))

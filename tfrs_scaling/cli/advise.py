@@ -13,6 +13,7 @@ from tfrs_scaling.common.errors import InputError
 if TYPE_CHECKING:
     import pandas as pd
 
+    from tfrs_scaling.fit.advice.advice import Advice
     from tfrs_scaling.fit.advice.settle import Place
     from tfrs_scaling.fit.study import StudyFits
     from tfrs_scaling.study.workdir import Workdir
@@ -73,20 +74,27 @@ def advise(workdir: Path, text: str | None, save: bool, price: float | None, as_
 def say_decision(workdir: "Workdir") -> None:
     """Print a finished study's decision on the first of the usual budgets; nothing where costs are unknown."""
     from tfrs_scaling.fit.advice.advise import COSTS
-    from tfrs_scaling.fit.advice.advise import advise as advice_on
     from tfrs_scaling.fit.advice.budget import BUDGETS
     from tfrs_scaling.fit.runs.run_table import is_recorded, read_runs
-    from tfrs_scaling.fit.study import StudyFits
 
     runs = read_runs(workdir.runs)
     if not all(is_recorded(runs, name) for name in COSTS):  # nothing was measured
         return
     budget, words = next(iter(BUDGETS.items()))
-    advice = advice_on(runs, StudyFits.read(workdir.fits), budget, place=_place(workdir))
+    advice = answer(workdir, budget)
     first, second = advice.decision
     say(f"{words}: {first[:1].lower()}{first[1:]}")
     say(second)
     say(f"other budgets, and what can be saved: tfrs-scaling advise {shlex.quote(str(workdir.root))} [--save]")
+
+
+def answer(workdir: "Workdir", budget: str) -> "Advice":
+    """The answer of a finished study, by its folder, to a budget."""
+    from tfrs_scaling.fit.advice.advise import advise as advice_on
+    from tfrs_scaling.fit.runs.run_table import read_runs
+    from tfrs_scaling.fit.study import StudyFits
+
+    return advice_on(read_runs(workdir.runs), StudyFits.read(workdir.fits), budget, place=_place(workdir))
 
 
 def _say_savings(runs: "pd.DataFrame", fits: "StudyFits", price: float | None, as_json: bool) -> None:

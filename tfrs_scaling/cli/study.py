@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import re
 import signal
 import sys
 import tempfile
@@ -47,6 +48,21 @@ time_limit_option = click.option(
     metavar="MINUTES",
     help="End a trial that takes longer. [default: 20 times its planned time, at least an hour]",
 )
+
+
+class Duration(click.ParamType):  # type: ignore[type-arg]
+    """Seconds, minutes or hours, as 90s, 20m or 2h; in seconds."""
+
+    name = "duration"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """The duration in seconds."""
+        match = re.fullmatch(r"(\d{1,9}(?:\.\d{1,9})?)([smh])", str(value))
+        if match is None:
+            self.fail(f"{value!r}: write 90s, 20m or 2h", param, ctx)
+        return float(match[1]) * {"s": 1, "m": 60, "h": 3600}[match[2]]
+
+
 strategy_option = click.option(
     "--strategy", type=click.Choice(["auto", *get_args(StrategyName)]), default="auto", show_default=True
 )
@@ -66,11 +82,15 @@ def study_command(function: Callable[..., None]) -> click.Command:
 @jobs_option
 @strategy_option
 @click.option("--price", type=FiniteRange(min=0), help="Of an hour of this machine, to print the study's cost.")
+@click.option(
+    "--workdir", type=FolderPath, help="Say instead what the study in this folder lacks if it grows to CONFIG."
+)
 @set_option
 @located_errors
 def plan(
     config_path: Path,
     data_folder: str | None,
+    workdir: Path | None,
     jobs: int | None,
     strategy: StrategyName | Literal["auto"],
     price: float | None,
@@ -87,6 +107,9 @@ def plan(
     if chosen == "multi_worker":
         raise InputError("TF_CONFIG: plan measures a single machine; unset it, or choose another --strategy")
     wait_for_tensorflow()
+    if workdir is not None:
+        _plan_growth(config, workdir, chosen, jobs)
+        return
     from tfrs_scaling.input.shards import ClickData
     from tfrs_scaling.planning import plan as planning
     from tfrs_scaling.planning.calibration import calibrate, synthetic_data
@@ -132,18 +155,35 @@ def plan(
 
 @study_command
 def sweep(**options: Any) -> None:
-    """Run every trial of a study that is not yet done; writes runs.csv."""
-    _run_study(**options)
+    """Run every trial of a study that is not yet done; writes runs.csv. One that only adds to its folder's makes it
+    grow."""
+    _run_study(**_settings(**options))
 
 
 @study_command
-def study(**options: Any) -> None:
-    """Sweep, export, fit, report and advise: the whole study. Started again, it continues where it was."""
-    workdir = _run_study(**options)
-    if workdir is not None:
-        fit_runs(workdir.runs)
-        report_of_study(workdir)
-        say_decision(workdir)
+@click.option(
+    "--settle",
+    "settle_seconds",
+    type=Duration(),
+    metavar="TIME",
+    help="Then spend this long (90s, 20m, 2h) on the runs that would settle what `advise` leaves open: the study grows "
+    "by them.",
+)
+def study(settle_seconds: float | None, **options: Any) -> None:
+    """Sweep, export, fit, report and advise: the whole study. Started again, it continues where it was; with a CONFIG
+    that only adds (multipliers, seeds, rates, schemes, data sizes at the end), it keeps what is done and runs the rest.
+    """
+    settings = _settings(**options)
+    if settle_seconds is not None:
+        settings["config"] = _continued(**settings)
+    workdir = _run_study(**settings)
+    if workdir is None:
+        return
+    fit_runs(workdir.runs)
+    if settle_seconds is not None:
+        _settle(workdir, settle_seconds, settings)
+    report_of_study(workdir)
+    say_decision(workdir)
 
 
 @click.command()
@@ -173,18 +213,70 @@ def export(workdir_path: Path, events: Path | None) -> None:
         say(f"{events}: event files of {copy_events(Workdir(workdir_path), events)} trials")
 
 
-def _run_study(config_path: Path, data_folder: str | None, workdir: Path | None, **options: Any) -> Any:
-    """Run the study; its folder, or None if another process leads it and writes what follows."""
+def _plan_growth(config: Any, folder: Path, strategy: StrategyName, jobs: int | None) -> None:
+    """Say what a study's folder lacks of a configuration, by the pace of the trials that are done."""
+    from tfrs_scaling.study.workdir import Workdir
+    from tfrs_scaling.sweep.settle import growth_words
+
+    workdir = Workdir(folder)
+    _, manifest = workdir.reopened()
+    for change in workdir.additions(config, manifest):
+        say(str(change))
+    say(growth_words(workdir, config, strategy, jobs))
+
+
+def _settings(
+    config_path: Path, overrides: tuple[str, ...], data_folder: str | None, workdir: Path | None, **options: Any
+) -> dict[str, Any]:
+    """The arguments of ``run_study``, by the command's."""
     from tfrs_scaling.config import read_config
+    from tfrs_scaling.sweep.run import default_workdir
+
+    config = read_config(config_path, overrides)
+    return {"config": config, "data": data_folder, "workdir": workdir or default_workdir(config), **options}
+
+
+def _run_study(**settings: Any) -> Any:
+    """Run the study; its folder, or None if another process leads it and writes what follows."""
     from tfrs_scaling.study.workdir import Workdir
     from tfrs_scaling.sweep.role import is_leader
-    from tfrs_scaling.sweep.run import default_workdir, run_study
+    from tfrs_scaling.sweep.run import run_study
 
-    config = read_config(config_path, options.pop("overrides"))
-    place = workdir or default_workdir(config)
     with _resumable():
-        run_study(config, data=data_folder, workdir=place, say=say, console=console, **options)
-    return Workdir(place) if is_leader(choose_strategy(options["strategy"])[0]) else None
+        run_study(**settings, say=say, console=console)
+    return Workdir(settings["workdir"]) if is_leader(choose_strategy(settings["strategy"])[0]) else None
+
+
+def _continued(config: Any, workdir: Path, strategy: Any, **_: Any) -> Any:
+    """What the study has become, if it was settled before."""
+    from tfrs_scaling.study.workdir import Workdir
+    from tfrs_scaling.sweep.role import this_role
+
+    if this_role() is not None or choose_strategy(strategy)[0] == "multi_worker":
+        raise InputError("--settle: one process decides which runs come next; leave it out, or the others (README)")
+    return Workdir(workdir).grown_from(config)
+
+
+def _settle(workdir: Any, seconds: float, settings: dict[str, Any]) -> None:
+    """Spend so many seconds on what would settle the answers to the usual budgets."""
+    from tfrs_scaling.cli.advise import answer
+    from tfrs_scaling.fit.advice.budget import BUDGETS
+    from tfrs_scaling.sweep.settle import seconds_to_grow, settle
+
+    def run(config: Any) -> None:
+        _run_study(**settings | {"config": config})
+        fit_runs(workdir.runs)
+
+    strategy, _ = choose_strategy(settings["strategy"])
+    settle(
+        BUDGETS,
+        seconds,
+        config=settings["config"],
+        advise=functools.partial(answer, workdir),
+        run=run,
+        estimate=lambda config: seconds_to_grow(workdir, config, strategy, settings["jobs"]),
+        say=say,
+    )
 
 
 @contextlib.contextmanager

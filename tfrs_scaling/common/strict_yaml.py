@@ -2,11 +2,12 @@
 
 import dataclasses
 import difflib
+import functools
 import json
 import re
 import types
 import typing
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,6 +17,8 @@ import yaml
 from tfrs_scaling.common.errors import InputError
 
 T = TypeVar("T")
+Location = tuple[str | int, ...]  # of a value within others: keys of mappings, places in lists
+Source = Callable[[Location], str]  # says where the value at a location was written
 
 
 class _Loader(yaml.SafeLoader):
@@ -104,6 +107,34 @@ def read_yaml(path: Path) -> dict[str, Any]:
     return parse_mapping(content, str(path))
 
 
+def lines_of_yaml(path: Path) -> Source:
+    """Says of a value in a YAML file in which line it is; of one that is not there, where what should hold it is."""
+
+    @functools.cache
+    def root() -> yaml.Node | None:
+        try:
+            return yaml.compose(path.read_text(encoding="utf-8"), Loader=_Loader)
+        except (OSError, ValueError, yaml.YAMLError, RecursionError):  # it has changed, or is JSON with tabs
+            return None
+
+    def where(location: Location) -> str:
+        node = root()
+        line = None
+        for part in location:
+            if isinstance(node, yaml.MappingNode):
+                pairs = {key.value: (key, value) for key, value in node.value}
+                key, node = pairs.get(str(part), (None, None))
+                line = key.start_mark.line if key else line
+            elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
+                node = node.value[part]
+                line = node.start_mark.line
+            else:
+                break
+        return str(path) if line is None else f"{path}, line {line + 1}"
+
+    return where
+
+
 def read_state(cls: type[T], path: Path, remedy: str) -> T:
     """What this program wrote into a JSON file, as ``validated`` makes it; the file may be damaged, or a stranger's.
 
@@ -147,16 +178,17 @@ def parse_mapping(content: bytes, source: str) -> dict[str, Any]:
     return mapping
 
 
-def validated(cls: type[T], content: dict[str, Any], source: str) -> T:
+def validated(cls: type[T], content: dict[str, Any], source: str | Source) -> T:
     """``content`` as an instance of the (pydantic) dataclass ``cls``, refusing unknown keys and wrong types.
 
     Raises:
         InputError: one line per mistake, each naming ``source``, the key, and the nearest valid key or the value.
     """
+    where = source if callable(source) else lambda _: source
     try:
         text = json.dumps(content)
     except (TypeError, ValueError) as error:  # a YAML !!set, say
-        raise InputError(f"{source}: a value has a type that no key accepts: {error}") from None
+        raise InputError(f"{where(())}: a value has a type that no key accepts: {error}") from None
     try:
         return pydantic.TypeAdapter(cls).validate_json(text, strict=True)
     except pydantic.ValidationError as error:
@@ -164,12 +196,23 @@ def validated(cls: type[T], content: dict[str, Any], source: str) -> T:
         # A tuple with wrong elements is also reported as too short: pydantic counts the right ones.
         parents = {detail["loc"][:-n] for detail in details for n in range(1, len(detail["loc"]))}
         details = [detail for detail in details if detail["type"] != "too_short" or detail["loc"] not in parents]
-        mistakes = [_mistake(cls, detail) for detail in details]
-        raise InputError("\n".join(f"{source}: {mistake}" for mistake in mistakes)) from None
+        mistakes = [f"{where(_location(detail))}: {_mistake(cls, detail)}" for detail in details]
+        raise InputError("\n".join(mistakes)) from None
+
+
+def _location(detail: Any) -> Location:
+    """Where a mistake is; a check of several values names the one at fault first, as ``examples[0]: too few``."""
+    named = re.match(r"[\w.\[\]]+(?=: )", str(detail["ctx"]["error"])) if detail["type"] == "value_error" else None
+    inner = re.findall(r"\w+", named[0]) if named else []
+    return (*_keys(detail), *(int(part) if part.isdecimal() else part for part in inner))
+
+
+def _keys(detail: Any) -> Location:
+    return tuple(part for part in detail["loc"] if not str(part).startswith("function-"))
 
 
 def _mistake(cls: type, detail: Any) -> str:
-    location = [part for part in detail["loc"] if not str(part).startswith("function-")]
+    location = _keys(detail)
     key = _dotted(location)
     match detail["type"]:
         case "unexpected_keyword_argument" | "extra_forbidden":
@@ -187,14 +230,14 @@ def _mistake(cls: type, detail: Any) -> str:
             return f"{about}{detail['msg'][0].lower()}{detail['msg'][1:]}, got {repr(detail['input'])[:80]}"
 
 
-def _dotted(location: list[Any]) -> str:
+def _dotted(location: Location) -> str:
     text = ""
     for part in location:
         text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else str(part)
     return text
 
 
-def _fields_at(cls: Any, location: list[Any]) -> list[str]:
+def _fields_at(cls: Any, location: Location) -> list[str]:
     """Names of the fields of the dataclass at ``location`` inside ``cls``."""
     for part in location:
         inner = typing.get_type_hints(cls).get(part) if isinstance(part, str) else cls

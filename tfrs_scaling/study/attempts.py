@@ -264,6 +264,11 @@ def read_record(trial: Path) -> dict[str, Any] | None:
     return {name: value for name, value in outcome.items() if value is not None}
 
 
+def is_short(record: dict[str, Any], rungs: int) -> bool:
+    """Whether a trial was measured to the end of a ladder that has more rungs now."""
+    return record["status"] == "ok" and len(record.get("rungs", range(rungs))) < rungs
+
+
 def _remove_replaced(trial: Path, running: Path, is_kept: Callable[[dict[str, Any] | None], bool]) -> None:
     """Remove a trial's folder, unless another attempt has succeeded in the meantime."""
     aside = running / f"{trial.name}.{uuid.uuid4().hex[:8]}.old"

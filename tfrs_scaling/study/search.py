@@ -50,23 +50,27 @@ class Need:
     def settled(self, record: Record | None, ladder: tuple[int, ...]) -> Record | None:
         """The trial's record, cut where it is to be stopped; None if it has to be run, or run again.
 
-        It was not stopped where it is to be, or the other way round, if other trials had failed and were run again.
+        It was not stopped where it is to be, or the other way round, if other trials had failed and were run again, or
+        the study has grown; or it was measured at the data sizes that the study had before.
 
         Raises:
             InputError: the record does not fit the ladder.
         """
-        if record is None or record["status"] not in ("ok", "stopped") or not self.limits:
+        if record is None or record["status"] not in ("ok", "stopped"):
             return record
-        measured = record.get("rungs", ())
-        if len(measured) > len(ladder) or (record["status"] == "ok" and len(measured) < len(ladder)):
+        # Earlier versions recorded none where rates are given: every rung was measured.
+        measured = record.get("rungs", () if self.limits else ladder)
+        if len(measured) > len(ladder):
             raise InputError(
                 f"trials/{self.trial.trial_id}/trial.json: rungs: {len(measured)} values, but the study has "
                 f"{len(ladder)} data sizes; delete this folder, and the same command runs the trial again"
             )
-        for rung, ne in enumerate(measured):
-            if why := self.why_stop(rung, ne, ladder):
-                return {**record, "status": "stopped", "reason": why, "rungs": measured[: rung + 1]}
-        return None if record["status"] == "stopped" and not record["diverged"] else record
+        if self.limits:
+            for rung, ne in enumerate(measured):
+                if why := self.why_stop(rung, ne, ladder):
+                    return {**record, "status": "stopped", "reason": why, "rungs": measured[: rung + 1]}
+        is_whole = len(measured) == len(ladder) if record["status"] == "ok" else record["diverged"] or not self.limits
+        return record if is_whole else None
 
     def why_stop(self, rung: int, validation_ne: float, ladder: tuple[int, ...]) -> str:
         """Why the trial is to be stopped at a rung; empty if it is not."""
@@ -191,7 +195,7 @@ def _searched(shape: Trial, start: int, config: Config, records: Records) -> _Se
     best = _best(outcomes)
     if best is not None:
         rate = START_RATE * 2.0**best
-        needs += [Need(dataclasses.replace(shape, learning_rate=rate, seed=seed)) for seed in config.sweep.seeds[1:]]
+        needs += [Need(dataclasses.replace(shape, learning_rate=rate, seed=seed)) for seed in shape.seeds(config)[1:]]
     return _Search(tuple(needs), start if best is None else best, has_ended=True)
 
 

@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tfrs_scaling.common.words import duration
-from tfrs_scaling.study.attempts import Attempt, live_attempts
+from tfrs_scaling.study.attempts import Attempt, is_short, live_attempts
 from tfrs_scaling.study.workdir import Workdir
 
 
@@ -22,7 +22,9 @@ class Status:
 
     Attributes:
         planned: planned seconds of each trial, by id, in the order of the grid.
+        ended: the record of each trial that has ended, unless the study has more data sizes now.
         running: attempts in progress, at trials that have not ended, or failed or were stopped before.
+        rows: rows that each trial trains on in all.
         sweep: whether a sweep or a chief is running; None if that cannot be seen from this machine.
         now: Unix time.
     """
@@ -31,7 +33,7 @@ class Status:
     planned: dict[str, float]
     ended: dict[str, dict[str, Any]]
     running: list[Attempt]
-    examples: int
+    rows: dict[str, int]
     sweep: bool | None
     now: float
 
@@ -46,20 +48,32 @@ class Status:
         begun = {attempt.trial_id for attempt in self.running}
         return [trial_id for trial_id in self.planned if trial_id not in self.ended and trial_id not in begun]
 
+    def share(self, attempt: Attempt) -> float:
+        """The share of its rows that a running trial has been trained on."""
+        return min(attempt.examples / self.rows[attempt.trial_id], 1.0)
+
     @property
     def seconds_left(self) -> float | None:
         """Until the last trial ends, if as many run at a time as now; None if none runs.
 
-        The plan says how long trials take relative to each other; those that are done, how long by the clock.
+        The plan says how long trials take relative to each other; those that are done, how long by the clock, or else
+        those that run, by the share of their rows that they have been trained on.
         """
         if not self.running:
             return None
-        done = [
-            (record["seconds"], self.planned[i]) for i, record in self.with_status("ok").items() if "seconds" in record
+        spent = {a.trial_id: max(0.0, self.now - a.began) for a in self.running}
+        done = [(r["seconds"], self.planned[i]) for i, r in self.with_status("ok").items() if "seconds" in r]
+        done = done or [
+            (spent[a.trial_id], self.planned[a.trial_id] * self.share(a)) for a in self.running if a.examples
         ]
         pace = sum(took for took, _ in done) / sum(planned for _, planned in done) if done else 1.0
         waiting = sum(self.planned[trial_id] for trial_id in self.to_do) * pace
-        begun = [max(0.0, self.planned[a.trial_id] * pace - (self.now - a.began)) for a in self.running]
+        begun = [
+            spent[a.trial_id] * (1 / self.share(a) - 1)
+            if a.examples
+            else max(0.0, self.planned[a.trial_id] * pace - spent[a.trial_id])
+            for a in self.running
+        ]
         return max((waiting + sum(begun)) / len(begun), *begun)
 
 
@@ -69,18 +83,21 @@ def read_status(workdir: Workdir) -> Status:
     Raises:
         InputError: no sweep was started there.
     """
-    study, now = workdir.read_study(), time.time()
+    from tfrs_scaling.study.trials import rows_by_trial
+
+    config, now = workdir.read_config(), time.time()
     planned = workdir.read_plan()
     running = [attempt for attempt in live_attempts(workdir.running) if attempt.trial_id in planned]
     records = {name: workdir.record(name) for name in planned}
-    ended = {name: record for name, record in records.items() if record is not None}
+    rungs = len(config.ladder)
+    ended = {name: r for name, r in records.items() if r is not None and not is_short(r, rungs)}
     owner = workdir.lock_owner()
     return Status(
-        study=study["name"],
+        study=config.study,
         planned=planned,
         ended=ended,
         running=[a for a in running if ended.get(a.trial_id, {}).get("status") in (None, "failed", "stopped")],
-        examples=study["config"]["sweep"]["examples"][-1],
+        rows=rows_by_trial(config, planned),
         sweep=False if owner is None else owner.is_alive(),
         now=now,
     )
@@ -133,7 +150,7 @@ def _running(status: Status) -> Table:
             attempt.trial_id,
             f"{attempt.process.host}, {attempt.worker.rpartition('/')[0] or attempt.worker}",
             duration(max(0.0, status.now - attempt.began)),
-            f"{attempt.examples / status.examples:.0%}" if attempt.examples else "",
+            f"{status.share(attempt):.0%}" if attempt.examples else "",
             f"{attempt.examples_per_second:,.0f}" if attempt.examples_per_second else "",
         )
     return table

@@ -2,7 +2,7 @@
 
 import dataclasses
 import fractions
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from tfrs_scaling.common.errors import InputError
@@ -73,6 +73,10 @@ class Trial:
         multiplier = self.multiplier if self.scheme == "H" else self.dim_multiplier
         return scaled_size(config.model.embedding_dim, multiplier)
 
+    def seeds(self, config: Config) -> tuple[int, ...]:
+        """The seeds that its shape is trained with."""
+        return (*config.sweep.seeds, *config.sweep.more_seeds.get(self.shape_id, ()))
+
     @property
     def negative_rate(self) -> float:
         """The share of the training split's negatives that the trial is trained on."""
@@ -104,15 +108,29 @@ def all_trials(config: Config) -> list[Trial]:
 
     Where rates are found (``training.learning_rates: auto``), those of a study whose every shape is best at
     ``START_RATE``; which ones it needs in fact is for ``study.search`` to say.
+
+    Raises:
+        InputError: ``sweep.more_seeds`` names a shape that the study does not have.
     """
-    rates, seeds = config.training.learning_rates, config.sweep.seeds
-    if rates == "auto":
-        points = [(START_RATE / 2, seeds[0]), *((START_RATE, seed) for seed in seeds), (2 * START_RATE, seeds[0])]
-    else:
-        points = [(rate, seed) for rate in rates for seed in seeds]
-    return [
-        dataclasses.replace(shape, learning_rate=rate, seed=seed) for shape in shapes(config) for rate, seed in points
-    ]
+    every = shapes(config)
+    names = [shape.shape_id for shape in every]
+    if unknown := [name for name in config.sweep.more_seeds if name not in names]:
+        raise InputError(f"sweep.more_seeds.{unknown[0]}: is none of the study's shapes: {', '.join(names)}")
+    trials = []
+    for shape in every:
+        rates, seeds = config.training.learning_rates, shape.seeds(config)
+        if rates == "auto":
+            points = [(START_RATE / 2, seeds[0]), *((START_RATE, seed) for seed in seeds), (2 * START_RATE, seeds[0])]
+        else:
+            points = [(rate, seed) for rate in rates for seed in seeds]
+        trials += [dataclasses.replace(shape, learning_rate=rate, seed=seed) for rate, seed in points]
+    return trials
+
+
+def rows_by_trial(config: Config, trial_ids: Iterable[str]) -> dict[str, int]:
+    """Rows that each of some trials trains on in all, a row counted each time, unless it is stopped."""
+    rows = {shape.shape_id: shape.training_rows(config) for shape in shapes(config)}
+    return {name: rows.get(name.rpartition("-lr")[0], config.ladder[-1]) for name in trial_ids}
 
 
 def shapes(config: Config) -> list[Trial]:

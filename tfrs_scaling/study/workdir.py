@@ -22,7 +22,7 @@ import os
 import platform
 import shlex
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -44,6 +44,7 @@ if TYPE_CHECKING:  # these load TensorFlow or SciPy, which reading a folder does
     from tfrs_scaling.config import Config
     from tfrs_scaling.input.manifest import Manifest
     from tfrs_scaling.input.shards import ClickData
+    from tfrs_scaling.study.growth import Change
 
 LIBRARIES = ("tensorflow", "tf-keras", "tensorflow-recommenders", "keras-tuner", "numpy", "scipy", "bokeh")
 
@@ -183,8 +184,11 @@ class Workdir:
         except (InputError, FileNotFoundError):  # never locked, or being locked at this moment
             return None
 
-    def claim(self, config: "Config", data: "ClickData") -> None:
-        """Record what the study is; refuse a folder that holds another study.
+    def claim(self, config: "Config", data: "ClickData") -> list["Change"]:
+        """Record what the study is, or what it has become; refuse a folder that holds another study.
+
+        Returns:
+            What the configuration adds to that of the study in the folder.
 
         Raises:
             InputError: lists what differs.
@@ -192,9 +196,13 @@ class Workdir:
         from tfrs_scaling.input.manifest import describe
 
         if self.study.exists():
-            self.check(config, data)
-            return
-        write_text_atomically(self.config, yaml.safe_dump(config.to_dict(), sort_keys=False, allow_unicode=True))
+            added = self.additions(config, data.manifest)
+            if added:
+                grown = {"config": config.to_dict(), "config_hash": config.config_hash}
+                write_json(self.study, self.read_study() | grown, durably=True)
+            self._write_config(config)  # also if an earlier process was killed between the two
+            return added
+        self._write_config(config)
         study = {
             "name": config.study,
             "date": datetime.date.today().isoformat(),
@@ -210,6 +218,12 @@ class Workdir:
         }
         write_text_atomically(self.manifest, data.manifest.to_json())
         write_json(self.study, study, durably=True)
+        return []
+
+    def _write_config(self, config: "Config") -> None:
+        text = yaml.safe_dump(config.to_dict(), sort_keys=False, allow_unicode=True)
+        if not self.config.exists() or self.config.read_bytes() != text.encode():
+            write_text_atomically(self.config, text)
 
     def _command(self, config: "Config", data_folder: str) -> str:
         """The command that runs the study again, in another folder."""
@@ -222,17 +236,46 @@ class Workdir:
         Raises:
             InputError: lists what differs, or the folder holds no study.
         """
-        before = self.read_study()
-        differences = [
-            f"  {key}: {before_value!r} there, {now_value!r} now"
-            for key, now in (("config", config.to_dict()), ("data_hash", data.manifest.data_hash))
-            for key, before_value, now_value in _differences(key, before.get(key), now)
-            if not key.startswith("config.log.")  # where a log lies makes no other study; data_hash tells its rows
-        ]
+        from tfrs_scaling.study.growth import changes
+
+        differences = [*map(str, changes(self.read_config(), config)), *self._other_data(data.manifest)]
         if differences:
-            raise InputError(
-                "\n".join([f"{self.root}: holds another study; choose another --workdir. What differs:", *differences])
-            )
+            raise self._another(differences)
+
+    def additions(self, config: "Config", manifest: "Manifest") -> list["Change"]:
+        """What a configuration, on data with this manifest, adds to the study in the folder.
+
+        Raises:
+            InputError: the folder holds a study that does not become this one by growing, and lists what differs; or
+                it holds no study.
+        """
+        from tfrs_scaling.study.growth import changes, only_adds
+
+        before, other_data = self.read_config(), self._other_data(manifest)
+        found = changes(before, config)
+        refused = [str(change) for change in found if not change.adds]
+        if refused and not other_data and only_adds(changes(config, before)):
+            raise self._another(refused, f"; it has grown: to continue it, give {self.config}")
+        if refused or other_data:
+            raise self._another([*refused, *other_data])
+        return found
+
+    def _other_data(self, manifest: "Manifest") -> list[str]:
+        there = self.read_study()["data_hash"]
+        return [] if there == manifest.data_hash else [f"data_hash: {there!r} there, {manifest.data_hash!r} now"]
+
+    def grown_from(self, config: "Config") -> "Config":
+        """The configuration of the study in the folder, if it has grown from this one; else this one."""
+        from tfrs_scaling.study.growth import changes, only_adds
+
+        if not self.study.exists():
+            return config
+        there = self.read_config()
+        return there if only_adds(changes(config, there)) else config
+
+    def _another(self, differences: Iterable[str], remedy: str = "; choose another --workdir") -> InputError:
+        lines = (f"  {line}" for line in differences)
+        return InputError("\n".join([f"{self.root}: holds another study{remedy}. What differs:", *lines]))
 
     def read_study(self) -> dict[str, Any]:
         """What ``claim`` recorded.
@@ -252,15 +295,23 @@ class Workdir:
         Raises:
             InputError: the folder holds no study, or its files were edited by hand.
         """
-        from tfrs_scaling.config import Config
         from tfrs_scaling.input.manifest import Manifest
 
-        config = validated(Config, self.read_study()["config"], f"{self.study}, config")
         remedy = "copy the manifest.json of its data there"
         try:
-            return config, read_state(Manifest, self.manifest, remedy)
+            return self.read_config(), read_state(Manifest, self.manifest, remedy)
         except FileNotFoundError:
             raise InputError(f"{self.manifest}: is missing; {remedy}") from None
+
+    def read_config(self) -> "Config":
+        """The study's configuration.
+
+        Raises:
+            InputError: the folder holds no study, or its study.json was edited by hand.
+        """
+        from tfrs_scaling.config import Config
+
+        return validated(Config, self.read_study()["config"], f"{self.study}, config")
 
     def write_plan(self, seconds: Mapping[str, float]) -> None:
         """Record the trials and the planned seconds of each, for ``status``."""
@@ -281,10 +332,15 @@ class Workdir:
         """A trial's outcome, or None if it has not ended."""
         return read_record(self.trials / trial_id)
 
+    def records(self) -> Iterator[dict[str, Any]]:
+        """The outcomes of all trials that have ended."""
+        for folder in self.trials.glob("*"):
+            if (record := self.record(folder.name)) is not None:
+                yield record
+
     def code_versions(self) -> set[str]:
         """The versions of this program that ran the trials which have ended, as far as they recorded it."""
-        records = (self.record(folder.name) for folder in self.trials.glob("*"))
-        return {record["code_version"] for record in records if record is not None} - {""}
+        return {record["code_version"] for record in self.records()} - {""}
 
     def announce(self, trial_id: str | None) -> None:
         """Tell the other workers to join a trial; None: there are no more."""
@@ -310,11 +366,3 @@ def _lock_if_possible(folder: int) -> None:
         raise
     except OSError:  # NFS locks files that are open for writing
         return
-
-
-def _differences(key: str, before: Any, now: Any) -> Iterator[tuple[str, Any, Any]]:
-    if isinstance(before, dict) and isinstance(now, dict):
-        for name in sorted({*before, *now}):
-            yield from _differences(f"{key}.{name}", before.get(name), now.get(name))
-    elif before != now:
-        yield key, before, now

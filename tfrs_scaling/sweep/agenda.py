@@ -4,8 +4,9 @@ from collections import Counter
 from collections.abc import Iterator
 
 from tfrs_scaling.config import Config
+from tfrs_scaling.study.attempts import is_short
 from tfrs_scaling.study.search import Need, Record, needs_of
-from tfrs_scaling.study.trials import Trial, all_trials, shapes
+from tfrs_scaling.study.trials import Trial, all_trials
 from tfrs_scaling.study.workdir import Workdir
 
 
@@ -28,7 +29,8 @@ class Agenda:
 
     def update(self) -> list[Need] | None:
         """Read the folder; the needs that became known since the last time, or None if ``expected`` did not change."""
-        self._records = {name: record for name, record in self._records.items() if _is_final(record)}
+        rungs = len(self._config.ladder)
+        self._records = {name: record for name, record in self._records.items() if record and _is_final(record, rungs)}
         found = needs_of(self._config, self._record)
         new = [need for need in found.needs if need.trial.trial_id not in self.needs]
         self.needs |= {need.trial.trial_id: need for need in found.needs}
@@ -60,12 +62,20 @@ class Agenda:
         trials = {name: need.trial for name, need in self.needs.items()}
         known = Counter(trial.shape_id for trial in trials.values())
         searching = {shape.shape_id for shape in self._searching}
-        usual = len(all_trials(self._config)) // len(shapes(self._config))
-        for trial in all_trials(self._config):
-            if trial.shape_id in searching and trial.trial_id not in trials and known[trial.shape_id] < usual:
+        every = all_trials(self._config)
+        usual = Counter(trial.shape_id for trial in every)
+        for trial in every:
+            shape = trial.shape_id
+            if shape in searching and trial.trial_id not in trials and known[shape] < usual[shape]:
                 trials[trial.trial_id] = trial
-                known[trial.shape_id] += 1
+                known[shape] += 1
         return trials
+
+    def left(self) -> list[Trial]:
+        """Those of the expected trials that have to be run, or run again."""
+        return [
+            trial for name, trial in self.expected().items() if name not in self.needs or self.outcome(name) is None
+        ]
 
     def _record(self, name: str) -> Record | None:
         if name not in self._records:
@@ -77,13 +87,12 @@ class Agenda:
         return self._records[name]
 
 
-def _is_final(record: Record | None) -> bool:
+def _is_final(record: Record, rungs: int) -> bool:
     """Whether no later attempt replaces a record."""
-    return record is not None and record["status"] in ("ok", "skipped")
+    return record["status"] in ("ok", "skipped") and not is_short(record, rungs)
 
 
 def _failed_attempts(workdir: Workdir) -> Iterator[str]:
-    for folder in workdir.trials.glob("*"):
-        record = workdir.record(folder.name)
-        if record is not None and record["status"] == "failed":
+    for record in workdir.records():
+        if record["status"] == "failed":
             yield record["attempt"]

@@ -6,6 +6,7 @@ All that the program uses of KerasTuner is in this file, including names that Ke
 
 import contextlib
 import fractions
+import itertools
 import shutil
 from collections.abc import Iterable, Iterator
 from concurrent import futures
@@ -60,7 +61,8 @@ def grid(config: Config) -> kt.HyperParameters:
             choice("dim_multiplier_VH", own["H"])
     rates = list(RATES if config.training.learning_rates == "auto" else config.training.learning_rates)
     space.Choice("learning_rate", rates, default=rates[0])
-    space.Choice("seed", list(config.sweep.seeds), default=config.sweep.seeds[0])
+    seeds = dict.fromkeys([*config.sweep.seeds, *itertools.chain(*config.sweep.more_seeds.values())])
+    space.Choice("seed", list(seeds), default=config.sweep.seeds[0])
     return space
 
 

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from rich.console import Console
@@ -15,7 +15,7 @@ from tfrs_scaling.training.loop import Progress as TrialProgress
 class SweepProgress:
     """A live line on a terminal, or a line per finished trial elsewhere.
 
-    Without a console nothing is shown live.
+    Without a console nothing is shown live. ``rows`` tells how many rows each of some trials trains on in all.
     """
 
     def __init__(
@@ -23,11 +23,14 @@ class SweepProgress:
         say: Callable[[str], None],
         console: Console | None = None,
         clock: Callable[[], float] = time.monotonic,
+        *,
+        rows: Callable[[Iterable[str]], Mapping[str, int]],
     ):
         self._seconds: Mapping[str, float] = {}
-        self._say, self._clock = say, clock
+        self._rows: Mapping[str, int] = {}
+        self._say, self._clock, self._count_rows = say, clock, rows
         self._ended: dict[str, str] = {}
-        self._speed: dict[str, float] = {}
+        self._running: dict[str, TrialProgress] = {}
         self._found_done = 0.0  # planned seconds of trials that had ended before
         self._started = self._clock()
         self._lock = threading.Lock()
@@ -54,23 +57,23 @@ class SweepProgress:
     def plan(self, seconds: Mapping[str, float]) -> None:
         """Take the planned seconds of each trial, whenever outcomes add some; only their ratios matter."""
         with self._lock:
-            self._seconds = seconds
+            self._seconds, self._rows = seconds, self._count_rows(seconds)
             self._bar.update(self._task, total=sum(seconds.values()), trials=len(seconds))
 
     def update(self, trial_id: str, state: TrialProgress | Mapping[str, Any]) -> None:
         """Take a trial's progress, or its record once it has ended."""
         with self._lock:
             if isinstance(state, TrialProgress):
-                self._speed[trial_id] = state.examples_per_second
+                self._running[trial_id] = state
             else:
                 self._finish(trial_id, state)
-            done = sum(self._seconds[name] for name in self._ended)
+            speed = sum(progress.examples_per_second for progress in self._running.values())
             self._bar.update(
                 self._task,
-                completed=done,
+                completed=self._done,
                 done=len(self._ended),
-                speed=f"{sum(self._speed.values()):,.0f} examples/s" if self._speed else "",
-                left=self._left(done),
+                speed=f"{speed:,.0f} examples/s" if self._running else "",
+                left=self._left(),
             )
 
     def summary(self) -> str:
@@ -80,7 +83,7 @@ class SweepProgress:
         return f"{len(self._ended)} trials: {outcomes}; {(self._clock() - self._started) / 60:.1f} min"
 
     def _finish(self, trial_id: str, record: Mapping[str, Any]) -> None:
-        was_run = self._speed.pop(trial_id, None) is not None
+        was_run = self._running.pop(trial_id, None) is not None
         self._ended[trial_id] = record["status"]
         if not was_run and record["status"] in ("ok", "stopped"):
             self._found_done += self._seconds[trial_id]
@@ -88,12 +91,17 @@ class SweepProgress:
             self._say(f"{record['status']} {trial_id}: {record['reason']}")
         elif was_run and self._bar.disable:
             outcome = "stopped" if record["status"] == "stopped" else f"validation NE {record['validation_ne']:.4f}"
-            done = sum(self._seconds[name] for name in self._ended)
-            self._say(f"{len(self._ended)}/{len(self._seconds)} trials: {trial_id} {outcome} {self._left(done)}")
+            self._say(f"{len(self._ended)}/{len(self._seconds)} trials: {trial_id} {outcome} {self._left()}")
 
-    def _left(self, done: float) -> str:
-        run = done - self._found_done
+    @property
+    def _done(self) -> float:
+        """Planned seconds of what has been done: of trials that run, by the share of rows that they trained on."""
+        shares = {name: min(p.examples / self._rows[name], 1.0) for name, p in self._running.items()}
+        return sum(self._seconds[name] * shares.get(name, 1.0) for name in {*self._ended, *shares})
+
+    def _left(self) -> str:
+        run = self._done - self._found_done
         if run <= 0:
             return ""
-        seconds = (self._clock() - self._started) * (sum(self._seconds.values()) - done) / run
+        seconds = (self._clock() - self._started) * (sum(self._seconds.values()) - self._done) / run
         return f"{seconds / 60:.0f} min left" if seconds >= 90 else f"{seconds:.0f} s left"

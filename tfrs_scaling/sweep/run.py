@@ -37,7 +37,9 @@ def run_study(
 ) -> "pd.DataFrame":
     """Run every trial of a study that is not yet done, and return its run table.
 
-    Called again, also after it was killed, it continues where it was. It takes the role that the environment gives the
+    Called again, also after it was killed, it continues where it was; with a configuration that only adds (multipliers,
+    schemes, architectures, seeds, learning rates, data sizes after the last), it keeps what is done and runs the rest,
+    and the table is that of a study run at once. It takes the role that the environment gives the
     process (``KERASTUNER_*``, ``TF_CONFIG``): of several processes, the leader alone prepares data and writes runs.csv.
     Where it prepares data, TensorFlow in this process then sees no GPU: trials have them.
 
@@ -65,7 +67,8 @@ def run_study(
 
     Raises:
         InputError: a setting is invalid, the machine lacks the hardware asked for, the data do not suit the study, the
-            workdir holds another study, is in use or cannot be written to; or no trial could be measured.
+            workdir holds another study, or one with more trials, is in use or cannot be written to; or no trial could
+            be measured.
         KeyboardInterrupt: Ctrl-C was pressed; running trials were ended, and the same call continues from there.
     """
     settings = read_config(config, overrides)
@@ -157,17 +160,24 @@ def _lead(
     """Run the study's trials here or, as chief, hand them out to workers."""
     from tfrs_scaling.input.shards import ClickData
     from tfrs_scaling.planning.plan import jobs_at_once, plan_on
-    from tfrs_scaling.study.trials import why_from_scratch
+    from tfrs_scaling.study.trials import rows_by_trial, why_from_scratch
     from tfrs_scaling.sweep.chief import lead
     from tfrs_scaling.sweep.progress import SweepProgress
     from tfrs_scaling.sweep.runner import Runner
+    from tfrs_scaling.sweep.settle import growth_words
     from tfrs_scaling.sweep.single_process import sweep
     from tfrs_scaling.training.trial import run_trial
 
     data = ClickData.open(folder)
+    if workdir.study.exists():
+        workdir.additions(config, data.manifest)  # lest the plan refuses what is another study anyway
     planned = plan_on(config, data.manifest)
     jobs = jobs or jobs_at_once(planned, strategy)
-    workdir.claim(config, data)
+    added = workdir.claim(config, data)
+    for change in added:
+        say(f"{workdir.root}: the study grows: {change}")
+    if added:
+        say(growth_words(workdir, config, strategy, jobs))
     how = f"{jobs} at a time" if role is None else f"handed out by the chief at {role.address}, in {workdir.root}"
     about = "about " * (config.training.learning_rates == "auto")
     say(f"study {config.study}: {about}{len(planned)} trials × {len(config.ladder)} data sizes, {how}")
@@ -178,7 +188,7 @@ def _lead(
             f"note: {workdir.trials} holds trials of version {', '.join(sorted(earlier))}; those that follow are of "
             f"{tfrs_scaling.__version__}. The column code_version of runs.csv says which is which"
         )
-    with SweepProgress(say, console) as progress:
+    with SweepProgress(say, console, rows=lambda trial_ids: rows_by_trial(config, trial_ids)) as progress:
         if role is not None:
             lead(config, workdir, planned, role, watcher=progress.update, on_plan=progress.plan, say=say)
         else:

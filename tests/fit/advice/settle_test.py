@@ -5,6 +5,7 @@ import math
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import tensorflow as tf
 from scipy import stats
 
@@ -68,6 +69,30 @@ class SettlerTest(tf.test.TestCase):
         self.assertEqual(config.training.learning_rates, (0.01, 0.02, 0.04))
         for part in ("V at 4×", "H at 4×", "1, 2, 3, 4 and 5", "1,280,000"):
             self.assertIn(part, settle.runs)
+
+    def test_crossed_multipliers_are_proposed_alone_or_left_out(self) -> None:
+        four = 4 * self.baseline.embedding_dim
+        is_crossed = (self.rows["scheme"] == "O") & (self.rows["multiplier"] == 4)
+        rows = self.rows.assign(
+            scheme=self.rows["scheme"].mask(is_crossed, "VH"),
+            embedding_dim=self.rows["embedding_dim"].mask(is_crossed, four),
+        )
+        settler = Settler(rows, noise(1e-3, 20), self.baseline)
+        crossed = dataclasses.replace(self.moved("O", 0.012), scheme="VH", embedding_dim=four)
+        for first, crosses, v, h in ((crossed, True, (4,), (4,)), (self.moved("V", 0.012), False, (4,), ())):
+            settle = settler.distinguish(first, [self.baseline])
+            sweep = read_config(CONFIGS / "study.yaml", ("sweep.VH=true", *settle.overrides)).sweep
+            self.assertEqual((sweep.VH, sweep.V, sweep.H), (crosses, v, h))
+
+    def test_seeds_that_other_shapes_have_come_first(self) -> None:
+        other = (self.rows["scheme"] == "H") & (self.rows["multiplier"] == 4)
+        rows = pd.concat([self.rows, self.rows[other].assign(seed=7)])
+        settler = Settler(rows, noise(1e-3, 20), self.baseline)
+        settle = settler.distinguish(self.moved("V", 0.012), [self.baseline])
+        self.assertEqual(proposed(settle).sweep.seeds, (0, 7))
+        self.assertIn("sweep.more_seeds={}", settle.overrides)  # the study's own names a shape that this one lacks
+        settle = settler.larger_multiplier(self.options["V"])
+        self.assertIn("sweep.more_seeds={}", settle.overrides)
 
     def test_a_difference_too_small_for_any_number_of_seeds(self) -> None:
         settle = self.settler().distinguish(self.moved("V", 0.0101), [self.moved("H", 0.0100)])

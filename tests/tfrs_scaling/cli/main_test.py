@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from unittest import mock
 
 import pandas as pd
 import tensorflow as tf
@@ -94,6 +95,15 @@ class CommandLineTest(tf.test.TestCase):
         code, output = self.invoke("study", CONFIGS / "movielens.yaml", "--workdir", self.folder / "w")
         self.assertEqual(code, 1)
         self.assertIn("give prepared data with --data", output)
+        for text in ("20", "20 m", "-1s", "1d", "nanh"):
+            code, output = self.invoke("study", self.config, f"--settle={text}")
+            self.assertEqual(code, 2)
+            self.assertIn(f"{text!r}: write 90s, 20m or 2h", output)
+        variables = {"KERASTUNER_ORACLE_IP": "x", "KERASTUNER_ORACLE_PORT": "1", "KERASTUNER_TUNER_ID": "chief"}
+        with mock.patch.dict(os.environ, variables):
+            code, output = self.invoke("study", self.config, "--settle=90s")
+        self.assertEqual(code, 1)
+        self.assertIn("--settle: one process decides which runs come next", output)
 
     def test_prepare_csv_by_time_and_bad_rows(self) -> None:
         schema = self.folder / "schema.json"

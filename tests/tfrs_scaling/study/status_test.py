@@ -29,7 +29,7 @@ def record(status: str, reason: str = "", seconds: float = 1.0) -> dict[str, Any
 
 class StatusTest(tf.test.TestCase):
     def status(self, over: dict[str, Any], *running: Attempt, sweep: bool | None = False) -> Status:
-        return Status("clicks", PLANNED, over, list(running), 1000, sweep, now=500.0)
+        return Status("clicks", PLANNED, over, list(running), dict.fromkeys(PLANNED, 1000), sweep, now=500.0)
 
     def text(self, status: Status) -> str:
         out = io.StringIO()
@@ -41,12 +41,12 @@ class StatusTest(tf.test.TestCase):
             "b", "worker1/0/x", HERE, began=470.0, at=499.0, beat=3, examples=250, examples_per_second=1e4
         )
         text = self.text(self.status({"a": record("ok", seconds=20.0)}, attempt, sweep=True))
-        # a took twice its plan, so b has 40 - 30 s left and c and d take 60 and 80, one at a time.
+        # a took twice its plan, so c and d take 60 and 80, one at a time; the other three quarters of b take 90.
         self.assertEqual(
             [re.split(r"\s{2,}", line) for line in text.splitlines()],
             [
                 ["clicks: 4 trials: 1 done, 1 running, 2 to do"],
-                ["about 2.5 min left, with 1 at a time"],
+                ["about 3.8 min left, with 1 at a time"],
                 ["running", "where", "for", "trained on", "examples/s"],
                 ["b", "node7, worker1/0", "30 s", "25%", "10,000"],
             ],
@@ -58,6 +58,13 @@ class StatusTest(tf.test.TestCase):
         self.assertEqual(status.seconds_left, (30 + 40 + 20) / 2)
         status = self.status({"a": record("ok", seconds=10.0), "b": record("skipped")}, one, two)
         self.assertEqual(status.seconds_left, 40)
+
+    def test_time_left_where_no_trial_has_ended(self) -> None:
+        attempt = Attempt("d", "job0", HERE, began=310.0, at=499.0, examples=380)
+        # 38% of d took 190 s: it takes 310 more, and the other 60 planned seconds, at 500 s for 40, 750.
+        self.assertAllClose(self.status({}, attempt).seconds_left, 310 + 750)
+        # Nothing is known of its speed: the plan's.
+        self.assertEqual(self.status({}, dataclasses.replace(attempt, began=490.0, examples=0)).seconds_left, 30 + 60)
 
     def test_killed_failed_and_skipped(self) -> None:
         over = {"b": record("failed", "shard [3] is odd"), "c": record("skipped", "too large")}
@@ -106,7 +113,9 @@ class StatusTest(tf.test.TestCase):
                 attempt = Attempt(name, "job0", process, began=0.0, at=0.0)
                 write_json(begin(workdir.running, name) / "attempt.json", dataclasses.asdict(attempt))
             status = read_status(workdir)
-        self.assertEqual((status.study, list(status.planned), status.examples), ("tiny", ["a", "b", "c", "d"], 1024))
+        self.assertEqual(
+            (status.study, list(status.planned), status.rows), ("tiny", [*"abcd"], dict.fromkeys("abcd", 1024))
+        )
         self.assertCountEqual([attempt.trial_id for attempt in status.running], ["b", "d"])
         self.assertEqual((status.to_do, status.sweep), (["c"], True))
         result = CliRunner().invoke(main, ["status", str(workdir.root)])

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import os
 import subprocess
@@ -8,7 +9,13 @@ import tensorflow as tf
 
 from tests.helpers.studies import REPOSITORY, tiny_config, tiny_data
 from tfrs_scaling.common.errors import InputError
+from tfrs_scaling.config import Config, read_config
 from tfrs_scaling.study.workdir import Workdir
+
+
+def more_rows(config: Config) -> Config:
+    assert config.synthetic is not None
+    return dataclasses.replace(config, synthetic=dataclasses.replace(config.synthetic, rows=4000))
 
 
 class WorkdirTest(tf.test.TestCase):
@@ -37,8 +44,33 @@ class WorkdirTest(tf.test.TestCase):
         with self.workdir.locked():
             self.workdir.claim(config, data)
             self.workdir.claim(config, data)
-            with self.assertRaisesRegex(InputError, r"config\.sweep\.V: \['1/2'\] there, \['1/4'\] now"):
+            with self.assertRaisesRegex(InputError, r"another --workdir.*\n +sweep\.V: \['1/2'\] there, \['1/4'\] now"):
                 self.workdir.claim(other, data)
+            with self.assertRaisesRegex(InputError, r"synthetic\.rows: 2000 there, 4000 now \(other numbers of rows"):
+                self.workdir.claim(more_rows(config), data)
+            elsewhere = tiny_data(more_rows(config), self.root / "more data")
+            with self.assertRaisesRegex(InputError, f"data_hash: '{data.manifest.data_hash}' there, '"):
+                self.workdir.claim(config, elsewhere)
+
+    def test_study_that_grows_is_what_it_has_become(self) -> None:
+        before, now = tiny_config(V=["1/2"]), tiny_config(V=["1/4", "1/2"])
+        data = tiny_data(before, self.root / "data")
+        with self.workdir.locked():
+            self.assertEqual(self.workdir.claim(before, data), [])
+            old_text, study = self.workdir.config.read_text(), self.workdir.read_study()
+            with self.assertRaisesRegex(InputError, "holds another study"):  # of a worker: its chief has to grow first
+                self.workdir.check(now, data)
+            self.assertEqual([c.key for c in self.workdir.claim(now, data)], ["sweep.V"])
+            new_text = self.workdir.config.read_text()
+            self.workdir.config.write_text(old_text)  # as if killed between writing the two files
+            self.assertEqual(self.workdir.claim(now, data), [])
+            with self.assertRaisesRegex(InputError, f"has grown: to continue it, give {self.workdir.config}"):
+                self.workdir.claim(before, data)
+        self.workdir.check(now, data)
+        self.assertEqual(self.workdir.config.read_text(), new_text)
+        self.assertEqual(read_config(self.workdir.config), now)
+        changed = {"config": now.to_dict(), "config_hash": now.config_hash}
+        self.assertEqual(self.workdir.read_study(), study | changed)
 
     def test_reopens_what_was_claimed(self) -> None:
         config = tiny_config(V=["1/2"])

@@ -90,6 +90,18 @@ class ChiefTest(tf.test.TestCase):
         ended = [name for name, state in self.heard if isinstance(state, dict)]
         self.assertEqual(ended, self.names)
 
+    def test_trial_measured_at_fewer_data_sizes_is_handed_out_again(self) -> None:
+        self.publish(self.names[0], record() | {"rungs": (0.6, 0.5)})  # before the study grew
+        chief = self.chief()
+        trial = chief.create_trial("w0/0/x")
+        self.assertEqual(chief.name(trial), self.names[0])
+        chief.update()
+        self.assertEqual(chief.get_trial(trial.trial_id).status, "RUNNING")
+        again, place = record(ne=0.4) | {"rungs": (0.6, 0.5, 0.4)}, self.workdir.trials / self.names[0]
+        publish(begin(self.workdir.running, self.names[0]), place, again, lambda there: len(there["rungs"]) == 3)
+        chief.end_trial(trial)
+        self.assertEqual([(t.status, t.score) for t in [chief.get_trial(trial.trial_id)]], [("COMPLETED", 0.4)])
+
     def test_record_that_is_seen_late(self) -> None:
         chief = self.chief()
         trial = chief.create_trial("w0/0/x")
@@ -263,7 +275,7 @@ class ClusterTest(tf.test.TestCase):
         )
         chief.start()
         try:
-            with self.assertRaisesRegex(InputError, r"holds another study(.|\n)*config\.sweep\.V"):
+            with self.assertRaisesRegex(InputError, r"holds another study(.|\n)* sweep\.V: "):
                 run_worker(
                     tiny_config(V=["1/4"]), str(self.root / "data"), self.workdir, Role("worker0", address),
                     strategy="cpu", jobs=1, time_limit=None, say=lambda _: None,

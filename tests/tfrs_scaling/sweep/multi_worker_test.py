@@ -125,7 +125,7 @@ class MultiWorkerTest(tf.test.TestCase):
         with workdir.locked():
             workdir.claim(tiny_config(O=[2]), self.data)
         workdir.announce("D-1-lr0.04-seed0")
-        with self.assertRaisesRegex(InputError, r"holds another study(.|\n)*config\.sweep\.V"):
+        with self.assertRaisesRegex(InputError, r"holds another study(.|\n)* sweep\.V: "):
             join_as_worker(self.config, str(self.root / "data"), workdir, Worker(1, 2), print)
 
 

@@ -1,4 +1,5 @@
 import io
+from collections.abc import Iterable
 
 import tensorflow as tf
 from rich.console import Console
@@ -7,7 +8,12 @@ from tfrs_scaling.sweep.progress import SweepProgress
 from tfrs_scaling.training.loop import Progress
 
 SECONDS = {"a": 10.0, "b": 20.0, "c": 30.0, "d": 40.0}
+ROWS = 5120  # of each trial
 OK = {"status": "ok", "reason": "", "validation_ne": 0.81234}
+
+
+def rows(trial_ids: Iterable[str]) -> dict[str, int]:
+    return dict.fromkeys(trial_ids, ROWS)
 
 
 class ProgressTest(tf.test.TestCase):
@@ -18,7 +24,7 @@ class ProgressTest(tf.test.TestCase):
 
     def progress(self, *, terminal: bool = False) -> SweepProgress:
         console = Console(file=self.out, force_terminal=terminal, width=100)
-        progress = SweepProgress(lambda line: print(line, file=self.out), console, lambda: self.now)
+        progress = SweepProgress(lambda line: print(line, file=self.out), console, lambda: self.now, rows=rows)
         progress.plan(SECONDS)
         return progress
 
@@ -56,7 +62,14 @@ class ProgressTest(tf.test.TestCase):
             progress.update("c", OK)
         self.assertIn("1/4 trials", self.out.getvalue())
         self.assertIn("1,500 examples/s", self.out.getvalue())  # of the two that run
-        self.assertIn("4 min left", self.out.getvalue())  # 30 of 100 planned seconds took 100: 233 s
+        # 30 of 100 planned seconds, and a 20th of 10 and 20, took 100: 217 s
+        self.assertIn("4 min left", self.out.getvalue())
+
+    def test_time_left_before_any_trial_has_ended(self) -> None:
+        with self.progress(terminal=True) as progress:
+            self.now = 38.0
+            progress.update("c", Progress(ROWS // 2, 1000.0))
+        self.assertIn("4 min left", self.out.getvalue())  # 15 of 100 planned seconds took 38: 215 s
 
 
 if __name__ == "__main__":
