@@ -24,20 +24,20 @@ from tfrs_scaling.common.locations import join, opened
 from tfrs_scaling.input.logs.values.cells import Rejected, Rejects
 from tfrs_scaling.input.manifest import SPLITS, SplitName
 from tfrs_scaling.input.prepare.census import KEPT, Census
-from tfrs_scaling.input.prepare.encoding import ValueCounts, Vocabulary, WrittenShard, count_values, write_rows
+from tfrs_scaling.input.prepare.encoding import WrittenShard, write_rows
 from tfrs_scaling.input.prepare.publish import Prepared
 from tfrs_scaling.input.prepare.rows import Rows
 from tfrs_scaling.input.prepare.sources import Source, no_rows
 from tfrs_scaling.input.prepare.spill import (
     from_bytes,
-    in_shuffled_order,
-    pack,
     shard_of,
     shuffle_keys,
+    shuffled,
     to_bytes,
     without_codes,
 )
 from tfrs_scaling.input.prepare.split import DROPPED, Decisions, Request, check_counts, count_splits, decide
+from tfrs_scaling.input.prepare.vocabulary import ValueCounts, Vocabulary, count_values
 from tfrs_scaling.input.schema import Schema
 
 # The values of a feature are counted in 2**VALUE_RANGE_BITS ranges of their hashes, on different machines.
@@ -271,9 +271,7 @@ class _LowestKeys(beam.CombineFn):
         if not blocks:
             return []
         together = Rows.concatenate([from_bytes(content) for content in blocks])
-        return [
-            to_bytes(in_shuffled_order(pack(together), self._seed).take(np.arange(min(self._count, len(together)))))
-        ]
+        return [to_bytes(together.take(shuffled(together, self._seed)[: self._count]))]
 
 
 def _decide(sample: bytes, schema: Schema, request: Request) -> Decisions | None:
@@ -351,9 +349,9 @@ def _write(
 ) -> tuple[SplitName, int, WrittenShard]:
     (name, number), blocks = group
     together = Rows.concatenate([from_bytes(content) for content in blocks])
-    rows = in_shuffled_order(pack(together), decisions.request.seed)
+    rows = together.take(shuffled(together, decisions.request.seed))
     total = decisions.request.sizes.shard_count(counts[SPLITS.index(name)][0])
-    return name, number, write_rows(draft, name, number, total, rows, schema, decisions, vocabularies)
+    return name, number, write_rows(draft, name, number, total, [rows], schema, decisions, vocabularies)
 
 
 def _write_outcome(
