@@ -15,6 +15,7 @@ from tfrs_scaling.input.prepare.encoding import WrittenShard, write_rows
 from tfrs_scaling.input.prepare.publish import (
     WRITE_ERRORS,
     Prepared,
+    check_shards,
     drafted,
     not_written,
     publish,
@@ -187,8 +188,7 @@ def _write(
     for name, shard in in_order(write, _shards(spilled, decisions, totals, spilled.at_once(jobs)), jobs):
         written[name].append(shard)
         progress(f"{sum(w.shard.rows for shards in written.values() for w in shards):,} rows written")
-    for name, rows in zip(SPLITS, counts[:, 0].tolist(), strict=False):
-        check_rows(f"written to the {name} split", sum(w.shard.rows for w in written[name]), rows)
+    check_shards(written, counts, sizes)
     return written
 
 

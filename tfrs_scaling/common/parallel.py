@@ -85,6 +85,10 @@ serve(int(sys.argv[2]))
 """
 
 
+# Should a process load TensorFlow, it takes no GPU, and says nothing of that.
+_ENVIRONMENT = {"CUDA_VISIBLE_DEVICES": "-1", "TF_CPP_MIN_LOG_LEVEL": "3"}
+
+
 class Pool:
     """Workers that share tasks: one in a thread of this process, which is ready at once, the others in their own.
 
@@ -107,7 +111,10 @@ class Pool:
                 with theirs:
                     descriptor = theirs.fileno()
                     self._workers[ours] = subprocess.Popen(  # noqa: S603
-                        [*command, str(descriptor)], stdin=subprocess.PIPE, pass_fds=[descriptor]
+                        [*command, str(descriptor)],
+                        stdin=subprocess.PIPE,
+                        pass_fds=[descriptor],
+                        env=os.environ | _ENVIRONMENT,
                     )
         for number, connection in enumerate(self._workers):
             self._send(connection, (make, number, *arguments))
