@@ -4,7 +4,9 @@
 # (absl has no types)
 
 import dataclasses
+import os
 import re
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -14,6 +16,7 @@ from unittest import mock
 import numpy as np
 import tensorflow as tf
 from absl.testing import parameterized
+from apache_beam.runners.worker import worker_pool_main
 
 from tests.helpers.beam_runners import Tampering
 from tests.helpers.studies import tiny_config
@@ -88,11 +91,16 @@ class BeamTest(parameterized.TestCase, tf.test.TestCase):
         return LogSource(TextLog(SCHEMA, tuple(paths), block_bytes=block_bytes))
 
     def _same(
-        self, source: Source, beam_options: tuple[str, ...] = (), sizes: Sizes = SMALL_SHARDS, **options: Any
+        self,
+        source: Source,
+        beam_options: tuple[str, ...] = (),
+        sizes: Sizes = SMALL_SHARDS,
+        runner: str = "DirectRunner",
+        **options: Any,
     ) -> None:
         options["sizes"] = sizes
         prepare(source, self._folder / "here", **options)
-        prepare(source, self._folder / "beam", runner="DirectRunner", beam_options=beam_options, **options)
+        prepare(source, self._folder / "beam", runner=runner, beam_options=beam_options, **options)
         names = sorted(path.name for path in (self._folder / "here").iterdir())
         self.assertEqual(names, sorted(path.name for path in (self._folder / "beam").iterdir()))
         for name in names:
@@ -103,13 +111,25 @@ class BeamTest(parameterized.TestCase, tf.test.TestCase):
     def test_the_same_bytes(self, workers: str) -> None:
         # Many small blocks, so that there is something to be put in order; and a sample smaller than the log.
         sizes = dataclasses.replace(SMALL_SHARDS, sample_rows=500)
-        options = {"max_bad_rows": 4, "seed": 3, "negative_rate": 0.5}
+        options: dict[str, Any] = {"max_bad_rows": 4, "seed": 3, "negative_rate": 0.5}
         self._same(self._log(bad=(7, 300), block_bytes=5000), WORKERS[workers], sizes, **options)
         self.assertLen(list((self._folder / "here").glob("clicks-train*")), 4)
         self.assertLen((self._folder / "here" / "rejected.tsv").read_text().splitlines(), 5)
 
     def test_the_same_bytes_in_two_processes(self) -> None:
         self._same(self._log(), WORKERS["two_processes"])
+
+    @parameterized.parameters(False, True)
+    def test_the_same_bytes_of_workers_that_a_portable_runner_finds(self, external: bool) -> None:
+        options = ["job_endpoint=embed", "environment_type=LOOPBACK"]
+        if external:
+            pool = worker_pool_main.BeamFnExternalWorkerPoolServicer
+            path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"  # the pool runs `python`
+            self.enter_context(mock.patch.dict(os.environ, PATH=path))
+            address, server = pool.start(use_process=True)
+            self.addCleanup(server.stop, 0)
+            options[1:] = ["environment_type=EXTERNAL", f"environment_config={address}"]
+        self._same(self._log(block_bytes=20_000), tuple(options), runner="PortableRunner")
 
     @parameterized.parameters("order", "random")
     def test_the_same_bytes_whatever_the_split(self, split_by: Any) -> None:
