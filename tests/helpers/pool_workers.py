@@ -6,6 +6,8 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+import psutil
+
 from tfrs_scaling.common.errors import InputError
 
 
@@ -37,3 +39,9 @@ class Counter:
     def finish(self) -> tuple[int, int]:
         """Where it ran, and how much it has counted."""
         return os.getpid(), self.total
+
+
+def pool_processes(process: psutil.Process) -> list[psutil.Process]:
+    """Those that work for another as a part of its pool."""
+    running = [child for child in process.children() if child.status() != psutil.STATUS_ZOMBIE]
+    return [child for child in running if "parallel import serve" in str(child.cmdline())]

@@ -116,8 +116,12 @@ class Pool:
                         pass_fds=[descriptor],
                         env=os.environ | _ENVIRONMENT,
                     )
-        for number, connection in enumerate(self._workers):
-            self._send(connection, (make, number, *arguments))
+        try:
+            for number, connection in enumerate(self._workers):
+                self._send(connection, (make, number, *arguments))
+        except BaseException:
+            self.__exit__()
+            raise
 
     def __enter__(self) -> Self:
         return self

@@ -22,6 +22,7 @@ import tensorflow as tf
 from absl.testing import parameterized
 
 from tests.helpers.logs import SizedSource
+from tests.helpers.pool_workers import pool_processes
 from tests.helpers.studies import folder_bytes
 from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.input.logs.jsonl import JsonLinesLog
@@ -149,8 +150,8 @@ class ReadingTest(parameterized.TestCase, tf.test.TestCase):
 
     def test_killed_reader_publishes_nothing(self) -> None:
         def kill(_: str) -> None:
-            for child in psutil.Process().children():
-                child.kill()
+            for reader in pool_processes(psutil.Process()):
+                reader.kill()
 
         source = SizedSource(TextLog(SCHEMA, self._text(()) * 40, block_bytes=5000), ())
         with self.assertRaisesRegex(InputError, "a process of --jobs was killed"):
@@ -164,7 +165,7 @@ class ReadingTest(parameterized.TestCase, tf.test.TestCase):
         process = context.Process(target=_prepare_slowly, args=(log, str(self.folder / "out")))
         process.start()
         self._wait(lambda: any((self.folder / ".out.partial").glob("spill-*/*/bucket-*")))
-        readers = psutil.Process(process.pid).children()
+        readers = pool_processes(psutil.Process(process.pid))
         self.assertLen(readers, 2)
         os.kill(process.pid or 0, signal.SIGKILL)
         process.join()

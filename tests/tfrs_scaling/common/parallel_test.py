@@ -14,7 +14,7 @@ import psutil
 import tensorflow as tf
 from absl.testing import parameterized
 
-from tests.helpers.pool_workers import Counter
+from tests.helpers.pool_workers import Counter, pool_processes
 from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.common.parallel import Pool, begun, in_order
 
@@ -68,7 +68,7 @@ class PoolTest(parameterized.TestCase, tf.test.TestCase):
     """``Pool``."""
 
     def tearDown(self) -> None:
-        self.assertEmpty(psutil.Process().children())
+        self.assertEmpty(pool_processes(psutil.Process()))
         super().tearDown()
 
     @parameterized.parameters(1, 2, 3)
