@@ -84,6 +84,11 @@ def shard_count(rows: int, rows_per_shard: int = ROWS_PER_RECORD * RECORDS_PER_S
     return max(1, round(rows / rows_per_shard))
 
 
+def shard_file(split: SplitName, number: int, total: int) -> str:
+    """The name of a shard's file, given its number, from 0, and how many the split has."""
+    return f"clicks-{split}.tfrecord-{number:05d}-of-{total:05d}"
+
+
 def write_shard(
     folder: str,
     split: SplitName,
@@ -102,7 +107,7 @@ def write_shard(
         columns: for each of ``column_specs``, an array [rows, values] of the dtype given there.
         rows_per_record: rows in every record except the last.
     """
-    file = f"clicks-{split}.tfrecord-{number:05d}-of-{total:05d}"
+    file = shard_file(split, number, total)
     path, rows = join(folder, file), len(columns["label"])
     starts = range(0, rows, rows_per_record)
     with tf.io.TFRecordWriter(path) as writer:

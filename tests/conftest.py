@@ -32,6 +32,7 @@ SLOW = (  # files and folders, the longest first
     "input/prepare/beam_test.py",
     "input/prepare/prepare_test.py",
     "input/prepare/publish_test.py",
+    "input/prepare/reading_test.py",
     "input/real_logs_test.py",
     "tfrs_scaling/hardware_test.py",
     "tfrs_scaling/model/accounting_test.py",

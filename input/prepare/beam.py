@@ -7,8 +7,12 @@ Rows travel as bytes, in the blocks that they were parsed in. The steps, in Beam
     rows, decisions, counts -> (grouped by shard) -> shards
 """
 
+import argparse
+import contextlib
 import dataclasses
 import itertools
+import logging
+import threading
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
@@ -20,29 +24,37 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.pvalue import AsDict, AsSingleton
 
 from tfrs_scaling.common.errors import InputError
-from tfrs_scaling.common.locations import join, opened
+from tfrs_scaling.common.locations import join, opened, size
 from tfrs_scaling.input.logs.values.cells import Rejected, Rejects
 from tfrs_scaling.input.manifest import SPLITS, SplitName
 from tfrs_scaling.input.prepare.census import KEPT, Census
-from tfrs_scaling.input.prepare.encoding import ValueCounts, Vocabulary, WrittenShard, count_values, write_rows
-from tfrs_scaling.input.prepare.publish import Prepared
+from tfrs_scaling.input.prepare.encoding import WrittenShard, write_rows
+from tfrs_scaling.input.prepare.publish import Prepared, check_shards
+from tfrs_scaling.input.prepare.reading import check_rows
 from tfrs_scaling.input.prepare.rows import Rows
 from tfrs_scaling.input.prepare.sources import Source, no_rows
 from tfrs_scaling.input.prepare.spill import (
     from_bytes,
-    in_shuffled_order,
-    pack,
     shard_of,
     shuffle_keys,
+    shuffled,
     to_bytes,
     without_codes,
 )
 from tfrs_scaling.input.prepare.split import DROPPED, Decisions, Request, check_counts, count_splits, decide
+from tfrs_scaling.input.prepare.vocabulary import ValueCounts, Vocabulary, count_values
 from tfrs_scaling.input.schema import Schema
 
 # The values of a feature are counted in 2**VALUE_RANGE_BITS ranges of their hashes, on different machines.
 VALUE_RANGE_BITS = 6
 _OUTCOME = "outcome.json"
+_BEGAN = "began"  # a file that the first worker writes
+_PATIENCE_SECONDS = 120
+_NO_WORKER = (
+    "apache_beam, of the version that is here, and this package must be installed where they run, and the runner must "
+    "have room for them; its own log may say more"
+)
+_LOG = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -98,29 +110,73 @@ def prepare_on_beam(
     Raises:
         InputError: the log or an option cannot be used.
     """
-    flags = [f"--{option}" for option in beam_options]
-    options = PipelineOptions([f"--runner={runner}", "--default_sdk_harness_log_level=ERROR", *flags])
-    unknown = [flag for flag in flags if flag.split("=")[0].lstrip("-") not in options.get_all_options()]
-    if unknown:
+    if "dask" in runner.lower():
         raise InputError(
-            f"--beam {unknown[0].lstrip('-')}: Apache Beam has no such option; see the runner's documentation"
+            f"--runner {runner}: gives wrong sums to steps that read what others have counted; use another"
         )
+    options = _options(runner, beam_options)
     try:
         pipeline = beam.Pipeline(options=options)
     except (ValueError, ImportError, AttributeError) as error:
         raise InputError(f"--runner {runner}: Apache Beam cannot use it: {error}") from None
+    began = join(draft, _BEGAN)
     try:
-        with pipeline:
+        with _worker_awaited(began), pipeline:
             _build(pipeline, source, request, max_bad_rows, draft)
     except InputError:
         raise
     except Exception as error:
         raise _input_error(error, runner) from error
+    if size(began) is not None:
+        beam.io.filesystems.FileSystems.delete([began])
     path = join(draft, _OUTCOME)
+    if size(path) is None:
+        raise InputError(f"--runner {runner}: ended without an outcome; its log may say why")
     with opened(path) as stream:
         outcome = pydantic.TypeAdapter(Outcome).validate_json(stream.read())
     beam.io.filesystems.FileSystems.delete([path])
     return _collect(outcome, source, max_bad_rows)
+
+
+def _options(runner: str, beam_options: Sequence[str]) -> PipelineOptions:
+    """The options, all of which Beam's own parser knows, by whatever spelling."""
+    flags = [f"--{option}" for option in beam_options]
+    unknown: list[str] = []
+
+    def find_unknown(parser: argparse.ArgumentParser) -> None:
+        unknown.extend(parser.parse_known_args(flags)[1])
+
+    try:
+        options = PipelineOptions([f"--runner={runner}", "--default_sdk_harness_log_level=ERROR", *flags])
+        options.get_all_options(add_extra_args_fn=find_unknown)
+    except SystemExit:  # argparse has printed which
+        raise InputError(f"--beam {', '.join(beam_options)}: a value cannot be used; see the message above") from None
+    if unknown:
+        raise InputError(
+            f"--beam {unknown[0].lstrip('-')}: Apache Beam has no such option; see the runner's documentation"
+        )
+    return options
+
+
+@contextlib.contextmanager
+def _worker_awaited(began: str) -> Iterator[None]:
+    """Say now and then that no worker has begun: runners wait in silence for those that cannot start."""
+    ended = threading.Event()
+
+    def watch() -> None:
+        waited = 0
+        while size(began) is None:
+            if ended.wait(_PATIENCE_SECONDS):
+                return
+            waited += _PATIENCE_SECONDS
+            if size(began) is None:
+                _LOG.error("no worker has begun in %d s: %s", waited, _NO_WORKER)
+
+    threading.Thread(target=watch, daemon=True).start()
+    try:
+        yield
+    finally:
+        ended.set()
 
 
 def _input_error(error: Exception, runner: str) -> InputError:
@@ -139,6 +195,8 @@ def _collect(outcome: Outcome, source: Source, max_bad_rows: int) -> Prepared:
     shards: dict[SplitName, list[WrittenShard]] = {name: [] for name in SPLITS}
     for name, _, shard in sorted(outcome.shards, key=lambda written: written[:2]):
         shards[name].append(shard)
+    check_shards(shards, np.array(outcome.counts), outcome.decisions.request.sizes)
+    check_rows("read", sum(rows for rows, _ in outcome.files.values()), sum(rows for rows, _ in outcome.counts))
     names = [feature.name for feature in source.schema.categorical if feature.name in outcome.vocabulary_sizes]
     sizes = {name: outcome.vocabulary_sizes[name] for name in names}
     return Prepared(
@@ -152,7 +210,7 @@ def _build(pipeline: beam.Pipeline, source: Source, request: Request, max_bad_ro
     parsed = (
         pipeline
         | "parts" >> beam.Create(list(range(source.parts)))
-        | "pieces" >> beam.FlatMap(lambda part: ((part, piece) for piece in source.pieces(part)))
+        | "pieces" >> beam.FlatMap(lambda part: _pieces(source, part, join(draft, _BEGAN)))
         | "spread" >> beam.Reshuffle()
         | "parse" >> beam.ParDo(_Parse(source, max_bad_rows)).with_outputs("notes", main="rows")
     )
@@ -189,6 +247,14 @@ def _build(pipeline: beam.Pipeline, source: Source, request: Request, max_bad_ro
         AsSingleton(sample),
         AsSingleton(census),
     )
+
+
+def _pieces(source: Source, part: int, began: str) -> Iterator[tuple[int, Any]]:
+    """The pieces of a part, each with its number."""
+    with opened(began, "wb"):
+        pass
+    for piece in source.pieces(part):
+        yield part, piece
 
 
 class _Parse(beam.DoFn):
@@ -271,9 +337,7 @@ class _LowestKeys(beam.CombineFn):
         if not blocks:
             return []
         together = Rows.concatenate([from_bytes(content) for content in blocks])
-        return [
-            to_bytes(in_shuffled_order(pack(together), self._seed).take(np.arange(min(self._count, len(together)))))
-        ]
+        return [to_bytes(together.take(shuffled(together, self._seed)[: self._count]))]
 
 
 def _decide(sample: bytes, schema: Schema, request: Request) -> Decisions | None:
@@ -351,9 +415,9 @@ def _write(
 ) -> tuple[SplitName, int, WrittenShard]:
     (name, number), blocks = group
     together = Rows.concatenate([from_bytes(content) for content in blocks])
-    rows = in_shuffled_order(pack(together), decisions.request.seed)
+    rows = together.take(shuffled(together, decisions.request.seed))
     total = decisions.request.sizes.shard_count(counts[SPLITS.index(name)][0])
-    return name, number, write_rows(draft, name, number, total, rows, schema, decisions, vocabularies)
+    return name, number, write_rows(draft, name, number, total, [rows], schema, decisions, vocabularies)
 
 
 def _write_outcome(

@@ -5,9 +5,9 @@ import dataclasses
 import numpy as np
 
 from tfrs_scaling.input.logs.values.cells import POSITION_BITS
-from tfrs_scaling.input.prepare.encoding import ValueCounts
 from tfrs_scaling.input.prepare.hashing import draws
 from tfrs_scaling.input.prepare.rows import Rows
+from tfrs_scaling.input.prepare.vocabulary import ValueCounts
 
 KEPT = 1 << 18  # hashes of rows: the share that repeats another is exact in logs that are no longer
 

@@ -1,9 +1,7 @@
 """Rows of a click log -> train, validation and test shards."""
 
 import itertools
-import shutil
 import tempfile
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -11,20 +9,21 @@ import numpy as np
 
 from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.common.locations import is_remote
-from tfrs_scaling.input.logs.values.cells import Rejected, Rejects
+from tfrs_scaling.common.parallel import begun, in_order
 from tfrs_scaling.input.manifest import SPLITS, Manifest, SplitBy, SplitName
-from tfrs_scaling.input.prepare.census import KEPT, Census
-from tfrs_scaling.input.prepare.encoding import ValueCounts, Vocabulary, WrittenShard, count_values, write_rows
+from tfrs_scaling.input.prepare.encoding import WrittenShard, write_rows
 from tfrs_scaling.input.prepare.publish import (
     WRITE_ERRORS,
     Prepared,
+    check_shards,
     drafted,
     not_written,
     publish,
 )
+from tfrs_scaling.input.prepare.reading import check_rows, read
 from tfrs_scaling.input.prepare.rows import Rows
 from tfrs_scaling.input.prepare.sources import Source, no_rows, source_hash
-from tfrs_scaling.input.prepare.spill import Spill, shard_of, shuffle_keys
+from tfrs_scaling.input.prepare.spill import Spilled, shard_of, shuffle_keys, shuffled
 from tfrs_scaling.input.prepare.split import (
     DROPPED,
     Decisions,
@@ -34,6 +33,7 @@ from tfrs_scaling.input.prepare.split import (
     count_splits,
     decide,
 )
+from tfrs_scaling.input.prepare.vocabulary import ValueCounts, Vocabulary, count_values
 from tfrs_scaling.input.schema import Schema
 
 
@@ -47,6 +47,7 @@ def prepare(
     seed: int = 0,
     negative_rate: float = 1.0,
     max_bad_rows: int = 0,
+    jobs: int = 1,
     runner: str | None = None,
     beam_options: Sequence[str] = (),
     sizes: Sizes = Sizes(),  # noqa: B008 -- frozen
@@ -65,7 +66,8 @@ def prepare(
         seed: seed of the random draws and the shuffle.
         negative_rate: the share of the negatives that the training split keeps.
         max_bad_rows: the number of malformed rows to skip and list; one more is an error.
-        runner: an Apache Beam runner, such as DirectRunner; None works in this process, and needs disk space for
+        jobs: the largest number of processes that parse the log, and of threads that write shards.
+        runner: an Apache Beam runner, such as DirectRunner; None works on this machine, and needs disk space for
             about twice the uncompressed log.
         beam_options: options of that runner, as on Beam's command line.
         sizes: sizes of blocks and buffers.
@@ -83,12 +85,15 @@ def prepare(
     folder = str(folder)
     try:
         with drafted(folder) as draft:
-            progress("checksums of the raw files")
-            raw_files = source.raw_files()
+            checksums = begun(source.raw_files)
+            if runner is not None or jobs == 1:
+                progress("checksums of the raw files")
+                checksums.result()
             if runner is None:
-                prepared = _prepare_here(source, request, max_bad_rows, draft, progress)
+                prepared = _prepare_here(source, request, max_bad_rows, draft, jobs, progress)
             else:
                 prepared = _prepare_on_beam(source, request, max_bad_rows, draft, runner, beam_options)
+            raw_files = checksums.result()
             return publish(draft, folder, prepared, schema, raw_files, source_hash(source, raw_files))
     except WRITE_ERRORS as error:
         raise not_written(folder, error) from None
@@ -107,68 +112,52 @@ def _prepare_on_beam(
 
 
 def _prepare_here(
-    source: Source, request: Request, max_bad_rows: int, draft: str, progress: Callable[[str], None]
+    source: Source, request: Request, max_bad_rows: int, draft: str, jobs: int, progress: Callable[[str], None]
 ) -> Prepared:
-    """Do all the work in this process.
+    """Do all the work on this machine.
 
-    Every row is parsed and spilled to disk, then read back twice in shuffled order: to count and to write. Memory does
-    not grow with the rows, except by a count per distinct value of the ``vocabulary`` features.
+    Every row is parsed and spilled to disk, by several processes, then read back twice in shuffled order: to count and
+    to write, in threads. Memory does not grow with the rows, except by a count per distinct value of the ``vocabulary``
+    features.
     """
-    scratch = Path(tempfile.mkdtemp()) if is_remote(draft) else Path(draft)
-    spill = Spill(scratch / "spill", request.seed, request.sizes.bucket_bits)
-    try:
-        rejects, missing, census = _spill(source, spill, max_bad_rows, progress)
-        sample = spill.first(request.sizes.sample_rows)
+    with tempfile.TemporaryDirectory(prefix="spill-", dir=None if is_remote(draft) else draft) as folder:
+        bits = request.sizes.bucket_bits
+        found, rejected = read(source, Path(folder), request.seed, bits, max_bad_rows, jobs, progress)
+        sample = found.spilled.first(request.sizes.sample_rows, found.spilled.at_once(jobs))
         if sample is None:
             raise no_rows(source)
         decisions = decide(sample, source.schema, request)
         progress("counting")
-        counts, vocabularies = _count(spill, source.schema, decisions)
+        counts, vocabularies = _count(found.spilled, source.schema, decisions, jobs)
         check_counts(counts, decisions)
-        shards = _write(spill, source.schema, decisions, counts, vocabularies, draft, progress)
+        shards = _write(found.spilled, source.schema, decisions, counts, vocabularies, draft, jobs, progress)
         vocabulary_sizes = {name: vocabulary.size for name, vocabulary in vocabularies.items()}
         bayes, dropped = sample.click_probability is not None, int(counts[DROPPED, 0])
         return Prepared(
-            decisions, shards, vocabulary_sizes, missing, rejects, bayes, census.files, census.repeated, dropped
-        )
-    finally:
-        spill.remove()
-        if is_remote(draft):
-            shutil.rmtree(scratch)
+            decisions, shards, vocabulary_sizes, dict(found.missing), rejected, bayes, found.census.files,
+            found.census.repeated, dropped,
+        )  # fmt: skip
 
 
-def _spill(
-    source: Source, spill: Spill, max_bad_rows: int, progress: Callable[[str], None]
-) -> tuple[list[Rejected], dict[str, int], Census]:
-    """Parse every row into ``spill``; returns the malformed rows, the missing values per feature, and the counts."""
-    rejects, missing, read = Rejects(max_bad_rows), Counter[str](), 0
-    counted = [Census.merge([])]
-    for part in range(source.parts):
-        for piece in source.pieces(part):
-            parsed = source.rows(piece)
-            rejects.add(parsed.rejected)
-            missing.update(parsed.missing)
-            spill.add(parsed.rows)
-            read += len(parsed.rows)
-            counted.append(Census.count(parsed.rows, counted[0].level))
-            if sum(len(part.hashes.hashes) for part in counted[1:]) > 2 * KEPT:
-                counted = [Census.merge(counted)]
-            progress(f"{read:,} rows read")
-    spill.close()
-    return rejects.rows, dict(missing), Census.merge(counted)
-
-
-def _count(spill: Spill, schema: Schema, decisions: Decisions) -> tuple[np.ndarray, dict[str, Vocabulary]]:
+def _count(
+    spilled: Spilled, schema: Schema, decisions: Decisions, jobs: int
+) -> tuple[np.ndarray, dict[str, Vocabulary]]:
     """Rows and clicks of each split, and the vocabularies of the training split."""
+
+    def counted(bucket: int) -> tuple[np.ndarray, dict[str, ValueCounts]]:
+        rows = spilled.bucket(bucket)
+        splits = decisions.splits(rows)
+        return count_splits(rows, splits), count_values(rows, splits == SPLITS.index("train"), schema)
+
     counts = np.zeros((len(SPLITS) + 1, 2), np.int64)
     values: dict[str, list[ValueCounts]] = {f.name: [] for f in schema.categorical if f.encoding == "vocabulary"}
-    for rows in spill.buckets():
-        splits = decisions.splits(rows)
-        counts += count_splits(rows, splits)
-        for name, counted in count_values(rows, splits == SPLITS.index("train"), schema).items():
-            values[name].append(counted)
+    for split_counts, value_counts in in_order(counted, range(spilled.buckets), spilled.at_once(jobs)):
+        counts += split_counts
+        for name, found in value_counts.items():
+            values[name].append(found)
             if sum(len(part.hashes) for part in values[name][1:]) > decisions.request.sizes.unmerged_values:
                 values[name] = [ValueCounts.merge(values[name])]
+    check_rows("counted", int(counts[:, 0].sum()), spilled.rows)
     vocabularies = {}
     for feature in schema.categorical:
         if feature.name in values:
@@ -178,38 +167,55 @@ def _count(spill: Spill, schema: Schema, decisions: Decisions) -> tuple[np.ndarr
 
 
 def _write(
-    spill: Spill,
+    spilled: Spilled,
     schema: Schema,
     decisions: Decisions,
     counts: np.ndarray,
     vocabularies: dict[str, Vocabulary],
     draft: str,
+    jobs: int,
     progress: Callable[[str], None],
 ) -> dict[SplitName, list[WrittenShard]]:
     sizes = decisions.request.sizes
     totals = {name: sizes.shard_count(rows) for name, rows in zip(SPLITS, counts[:, 0].tolist(), strict=False)}
     written: dict[SplitName, list[WrittenShard]] = {name: [] for name in SPLITS}
-    for name, shard_rows in _shards(spill, decisions, totals):
-        number = len(written[name])
-        shard = write_rows(draft, name, number, totals[name], shard_rows, schema, decisions, vocabularies)
+
+    def write(shard: tuple[SplitName, int, list[Rows]]) -> tuple[SplitName, WrittenShard]:
+        name, number, blocks = shard
+        return name, write_rows(draft, name, number, totals[name], blocks, schema, decisions, vocabularies)
+
+    for name, shard in in_order(write, _shards(spilled, decisions, totals, spilled.at_once(jobs)), jobs):
         written[name].append(shard)
         progress(f"{sum(w.shard.rows for shards in written.values() for w in shards):,} rows written")
+    check_shards(written, counts, sizes)
     return written
 
 
-def _shards(spill: Spill, decisions: Decisions, totals: dict[SplitName, int]) -> Iterator[tuple[SplitName, Rows]]:
-    """The rows of every shard, each split's shards in order; a shard is an equal range of the shuffle keys."""
-    waiting: dict[SplitName, list[Rows]] = {name: [] for name in SPLITS}
-    done = dict.fromkeys(SPLITS, 0)
-    for rows, lowest_to_come in spill.buckets_with_ends():
-        splits = decisions.splits(rows)
+def _shards(
+    spilled: Spilled, decisions: Decisions, totals: dict[SplitName, int], threads: int
+) -> Iterator[tuple[SplitName, int, list[Rows]]]:
+    """Every shard's number and rows, each split's shards in order; a shard is an equal range of the shuffle keys."""
+
+    def divided(bucket: int) -> list[tuple[SplitName, int, Rows]]:
+        rows, found = spilled.bucket(bucket), []
+        order = shuffled(rows, decisions.request.seed)
+        splits = decisions.splits(rows)[order]
         for index, name in enumerate(SPLITS):
-            waiting[name].append(rows.take(splits == index))
-            complete = totals[name] if lowest_to_come is None else int(shard_of(lowest_to_come, totals[name]))
-            if complete > done[name]:
-                together = Rows.concatenate(waiting.pop(name))
-                shard = shard_of(shuffle_keys(together, decisions.request.seed), totals[name])
-                bounds = np.searchsorted(shard, np.arange(done[name], complete + 1)).tolist()
-                for start, stop in itertools.pairwise(bounds):
-                    yield name, together.take(slice(start, stop))
-                waiting[name], done[name] = [together.take(np.arange(bounds[-1], len(together)))], complete
+            chosen = rows.take(order[splits == index])
+            lowest, highest = shard_of(spilled.key_range(bucket), totals[name]).tolist()
+            shard = shard_of(shuffle_keys(chosen, decisions.request.seed), totals[name])
+            bounds = np.searchsorted(shard, np.arange(lowest, highest + 2)).tolist()
+            for number, (start, stop) in enumerate(itertools.pairwise(bounds), lowest):
+                found.append((name, number, chosen.take(slice(start, stop))))
+        return found
+
+    begun = dict.fromkeys(SPLITS, 0)
+    waiting: dict[SplitName, list[Rows]] = {name: [] for name in SPLITS}
+    for found in in_order(divided, range(spilled.buckets), threads):
+        for name, number, rows in found:
+            if number > begun[name]:
+                yield name, begun[name], waiting[name]
+                begun[name], waiting[name] = number, []
+            waiting[name].append(rows)
+    for name in SPLITS:
+        yield name, begun[name], waiting[name]

@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import tensorflow as tf
 
 import tfrs_scaling
@@ -31,9 +32,9 @@ from tfrs_scaling.input.manifest import (
 )
 from tfrs_scaling.input.prepare.encoding import WrittenShard
 from tfrs_scaling.input.prepare.leaks import telling_features
-from tfrs_scaling.input.prepare.split import Decisions
+from tfrs_scaling.input.prepare.split import Decisions, Sizes
 from tfrs_scaling.input.schema import Schema
-from tfrs_scaling.input.shards import REJECTED
+from tfrs_scaling.input.shards import REJECTED, shard_file
 
 _INNER_DRAFT = ".partial"
 WRITE_ERRORS = (OSError, tf.errors.OpError)
@@ -64,6 +65,33 @@ class Prepared:
     files: dict[int, tuple[int, int]]
     repeated: float
     dropped: int
+
+
+def check_shards(shards: dict[SplitName, list[WrittenShard]], counts: np.ndarray, sizes: Sizes) -> None:
+    """Check that every split has the shards, rows and clicks that were counted beforehand.
+
+    Args:
+        shards: those that were written, in order.
+        counts: result of ``count_splits``.
+        sizes: sizes of shards.
+
+    Raises:
+        InputError: a shard was lost, or written twice, or in another division.
+    """
+    for name, (rows, clicks) in zip(SPLITS, counts.tolist(), strict=False):
+        written, total = shards[name], sizes.shard_count(rows)
+        expected = [shard_file(name, number, total) for number in range(total)]
+        found = (
+            [each.shard.file for each in written],
+            sum(s.shard.rows for s in written),
+            sum(s.clicks for s in written),
+        )
+        if found != (expected, rows, clicks):
+            raise InputError(
+                f"the {name} split has {len(written)} shards of {found[1]:,} rows with {found[2]:,} clicks; {total} of "
+                f"{rows:,} with {clicks:,} were to be written, {expected[0]} the first: what did the work is faulty, "
+                "and nothing was kept"
+            )
 
 
 @contextlib.contextmanager

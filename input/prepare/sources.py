@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any, Protocol
 
 from tfrs_scaling.common.errors import InputError
+from tfrs_scaling.common.locations import size
 from tfrs_scaling.input.logs.values.cells import Log, Piece
 from tfrs_scaling.input.manifest import RawFile, short_hash
 from tfrs_scaling.input.prepare.rows import ParsedRows, RowParser
@@ -32,6 +33,10 @@ class Source(Protocol):
 
     def rows(self, piece: Any) -> ParsedRows:
         """The rows of a piece; does most of the work."""
+        ...
+
+    def part_bytes(self) -> tuple[int, ...]:
+        """About how many bytes each part is; empty if that is not known."""
         ...
 
     def raw_files(self) -> tuple[RawFile, ...]:
@@ -71,6 +76,11 @@ class LogSource:
         """
         return RowParser(self.log.schema).parse(self.log.cells(piece))
 
+    def part_bytes(self) -> tuple[int, ...]:
+        """The sizes of the files, packed if they are; empty if the log is not in files."""
+        sizes = [size(file) for file in self.log.files]
+        return tuple(known for known in sizes if known is not None) if None not in sizes else ()
+
     def raw_files(self) -> tuple[RawFile, ...]:
         """Names, sizes and checksums of everything that the rows are made from.
 
@@ -99,6 +109,10 @@ class SyntheticSource:
     def rows(self, piece: int) -> ParsedRows:
         """The rows of a block."""
         return ParsedRows(rows_of_block(self.settings, _teacher(self.settings), piece), [], {})
+
+    def part_bytes(self) -> tuple[int, ...]:
+        """What the rows take in memory."""
+        return (self.settings.rows * 8 * len(self.schema.columns),)
 
     def raw_files(self) -> tuple[RawFile, ...]:
         """Empty: there are no files."""

@@ -32,7 +32,6 @@ from typing import Annotated
 import numpy as np
 import pydantic
 from pydantic.dataclasses import dataclass
-from scipy import special
 
 from tfrs_scaling.input.prepare.rows import Rows
 from tfrs_scaling.input.schema import STRICT, CategoricalFeature, DenseFeature, Name, Schema
@@ -184,7 +183,7 @@ def make_teacher(settings: Synthetic) -> Teacher:
     low, high = -50.0, 50.0
     for _ in range(60):
         bias = (low + high) / 2
-        low, high = (bias, high) if special.expit(logits + bias).mean() < settings.ctr else (low, bias)
+        low, high = (bias, high) if _sigmoid(logits + bias).mean() < settings.ctr else (low, bias)
     return dataclasses.replace(unscaled, scales=scales, bias=bias)
 
 
@@ -200,6 +199,13 @@ def _drifts(settings: Synthetic) -> list[np.ndarray]:
 def block_count(settings: Synthetic) -> int:
     """The number of blocks: ``BLOCK_ROWS`` rows each, the last one with the rest."""
     return -(-settings.rows // BLOCK_ROWS)
+
+
+def _sigmoid(logits: np.ndarray) -> np.ndarray:
+    from scipy import special  # takes a while to load, and whoever reads logs does not need it
+
+    probability: np.ndarray = special.expit(logits)
+    return probability
 
 
 def rows_of_block(settings: Synthetic, teacher: Teacher, block: int) -> Rows:
@@ -220,7 +226,7 @@ def rows_of_block(settings: Synthetic, teacher: Teacher, block: int) -> Rows:
     rng = np.random.Generator(np.random.Philox(key=settings.seed, counter=[0, 0, block, 0]))
     time = np.arange(BLOCK_ROWS, dtype=np.int64) + block * BLOCK_ROWS
     ids, dense, parts = _draw(settings, teacher, rng, time)
-    probability = special.expit(teacher.scales @ parts + teacher.bias)
+    probability = _sigmoid(teacher.scales @ parts + teacher.bias)
     label = (rng.random(BLOCK_ROWS) < probability).astype(np.uint8)
     made = slice(0, min(BLOCK_ROWS, settings.rows - block * BLOCK_ROWS))
     return Rows(

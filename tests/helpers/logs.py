@@ -1,14 +1,31 @@
 """What tests need of logs and of synthetic clicks."""
 
+import dataclasses
 import pickle  # noqa: TID251 -- of bytes made here, as Beam does with a log
 from collections.abc import Iterator
 from typing import TypeVar
 
 from tfrs_scaling.input.logs.values.cells import Log, Rejected, read
 from tfrs_scaling.input.prepare.rows import RowParser, Rows
+from tfrs_scaling.input.prepare.sources import LogSource
 from tfrs_scaling.input.prepare.synthetic import Synthetic, block_count, make_teacher, rows_of_block
 
 L = TypeVar("L", bound=Log)
+
+
+@dataclasses.dataclass(frozen=True)
+class SizedSource(LogSource):
+    """A log that says it is larger than it is, so that several processes read it.
+
+    Attributes:
+        sizes: what it says of each part.
+    """
+
+    sizes: tuple[int, ...] = ()
+
+    def part_bytes(self) -> tuple[int, ...]:
+        """As it says."""
+        return self.sizes
 
 
 def parsed(log: Log) -> tuple[Rows, list[Rejected]]:

@@ -73,6 +73,10 @@ class RowsSource:
         """A block."""
         return ParsedRows(self.blocks[piece], [], {})
 
+    def part_bytes(self) -> tuple[int, ...]:
+        """Not known."""
+        return ()
+
     def raw_files(self) -> tuple[RawFile, ...]:
         """What the test says it is."""
         return self.records

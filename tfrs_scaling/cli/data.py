@@ -11,6 +11,7 @@ from rich.table import Table
 from tfrs_scaling.cli.terminal import FilePath, FiniteRange, console, located_errors, say, wait_for_tensorflow
 from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.common.words import share
+from tfrs_scaling.hardware import count_cores
 from tfrs_scaling.input.logs.formats import FORMATS, TextOptions, open_log
 from tfrs_scaling.input.logs.values.cells import TFDS_PREFIX
 from tfrs_scaling.input.schema import Schema
@@ -42,7 +43,8 @@ class FormatName(click.Choice[str]):
 @click.option("--seed", type=click.IntRange(0), help="Of split and shuffle. [default: 0]")
 @click.option("--negatives", default=1.0, show_default=True, help="Share of the negatives that training keeps.")
 @click.option("--max-bad-rows", type=click.IntRange(0), default=0, show_default=True, help="Skip and list up to N.")
-@click.option("--runner", help="Apache Beam runner, such as DirectRunner. [default: none, this process]")
+@click.option("--jobs", type=click.IntRange(1), help="Processes to work in on this machine. [default: its cores]")
+@click.option("--runner", help="Apache Beam runner, such as DirectRunner. [default: none, this machine]")
 @click.option("--beam", "beam_options", multiple=True, metavar="KEY=VALUE", help="Option of the runner.")
 @located_errors
 def prepare(
@@ -103,7 +105,11 @@ def _prepared(source: Any, out: str, *, split: Any = None, negatives: float = 1.
     from tfrs_scaling.input.prepare.prepare import prepare as prepare_source
 
     start_devices()
-    if options.get("runner") is not None:
+    if options.get("runner") is None:
+        options["jobs"] = options.get("jobs") or count_cores()
+    elif options.get("jobs") is not None:
+        raise InputError("--jobs is for this machine; the workers of a --runner are set with its --beam options")
+    else:
         logging.getLogger().setLevel(logging.ERROR)  # Beam and its workers log a lot
     given = {name: value for name, value in options.items() if value is not None}
     with console.status("reading") as status:

@@ -18,13 +18,14 @@ import tempfile
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any, TypeVar
 
 from tfrs_scaling.common.environment import offer_to_be_killed, tpu_trial_environment, variables
 from tfrs_scaling.common.errors import InputError
+from tfrs_scaling.common.parallel import stops_blocked
 
 Item = TypeVar("Item")
 
@@ -46,21 +47,10 @@ def start_server() -> None:
         tempfile.tempdir = _folder_for_socket()
         multiprocessing.resource_tracker.ensure_running()  # which unblocks them, and which the server would start
         try:
-            with _stops_blocked():
+            with stops_blocked():
                 multiprocessing.forkserver.ensure_running()
         finally:
             tempfile.tempdir = before
-
-
-@contextlib.contextmanager
-def _stops_blocked() -> Iterator[None]:
-    """Processes started within never receive Ctrl-C, nor the SIGTERM of systemd and SLURM, which reach a whole group:
-    the parent decides, and they end with it."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _folder_for_socket() -> str:
@@ -160,7 +150,7 @@ class Process:
         self._connection, theirs = context.Pipe()
         self._process = context.Process(target=_serve, args=(theirs,), daemon=True)
         try:
-            with variables(tpu_trial_environment() if self._on_tpu else {}), _stops_blocked():
+            with variables(tpu_trial_environment() if self._on_tpu else {}), stops_blocked():
                 self._process.start()
         except (OSError, EOFError) as error:  # no process or memory left, or the server was killed at this moment
             self._process = None

@@ -4,18 +4,27 @@
 # (absl has no types)
 
 import dataclasses
+import os
+import re
+import sys
 import tempfile
+import time
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import tensorflow as tf
 from absl.testing import parameterized
+from apache_beam.runners.worker import worker_pool_main
 
+from tests.helpers.beam_runners import Tampering
 from tests.helpers.studies import tiny_config
 from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.input.logs.lines import BLOCK_BYTES
 from tfrs_scaling.input.logs.text import TextLog
+from tfrs_scaling.input.prepare import beam
+from tfrs_scaling.input.prepare.beam import _options, _worker_awaited
 from tfrs_scaling.input.prepare.prepare import prepare
 from tfrs_scaling.input.prepare.sources import LogSource, Source, SyntheticSource
 from tfrs_scaling.input.prepare.split import Sizes
@@ -50,6 +59,16 @@ def _line(rng: np.random.Generator, time: int) -> str:
     ])  # fmt: skip
 
 
+def _renamed(shards: list[Any]) -> None:
+    """As if there were one shard more."""
+    for _, _, written in shards:
+        written["shard"]["file"] = re.sub("-of-(.*)", lambda m: f"-of-{int(m[1]) + 1:05d}", written["shard"]["file"])
+
+
+def _shortened(shard: dict[str, Any]) -> None:
+    shard["rows"] -= 1
+
+
 class BeamTest(parameterized.TestCase, tf.test.TestCase):
     """``prepare`` with a runner and without."""
 
@@ -72,11 +91,16 @@ class BeamTest(parameterized.TestCase, tf.test.TestCase):
         return LogSource(TextLog(SCHEMA, tuple(paths), block_bytes=block_bytes))
 
     def _same(
-        self, source: Source, beam_options: tuple[str, ...] = (), sizes: Sizes = SMALL_SHARDS, **options: Any
+        self,
+        source: Source,
+        beam_options: tuple[str, ...] = (),
+        sizes: Sizes = SMALL_SHARDS,
+        runner: str = "DirectRunner",
+        **options: Any,
     ) -> None:
         options["sizes"] = sizes
         prepare(source, self._folder / "here", **options)
-        prepare(source, self._folder / "beam", runner="DirectRunner", beam_options=beam_options, **options)
+        prepare(source, self._folder / "beam", runner=runner, beam_options=beam_options, **options)
         names = sorted(path.name for path in (self._folder / "here").iterdir())
         self.assertEqual(names, sorted(path.name for path in (self._folder / "beam").iterdir()))
         for name in names:
@@ -87,13 +111,25 @@ class BeamTest(parameterized.TestCase, tf.test.TestCase):
     def test_the_same_bytes(self, workers: str) -> None:
         # Many small blocks, so that there is something to be put in order; and a sample smaller than the log.
         sizes = dataclasses.replace(SMALL_SHARDS, sample_rows=500)
-        options = {"max_bad_rows": 4, "seed": 3, "negative_rate": 0.5}
+        options: dict[str, Any] = {"max_bad_rows": 4, "seed": 3, "negative_rate": 0.5}
         self._same(self._log(bad=(7, 300), block_bytes=5000), WORKERS[workers], sizes, **options)
         self.assertLen(list((self._folder / "here").glob("clicks-train*")), 4)
         self.assertLen((self._folder / "here" / "rejected.tsv").read_text().splitlines(), 5)
 
     def test_the_same_bytes_in_two_processes(self) -> None:
         self._same(self._log(), WORKERS["two_processes"])
+
+    @parameterized.parameters(False, True)
+    def test_the_same_bytes_of_workers_that_a_portable_runner_finds(self, external: bool) -> None:
+        options = ["job_endpoint=embed", "environment_type=LOOPBACK"]
+        if external:
+            pool = worker_pool_main.BeamFnExternalWorkerPoolServicer
+            path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"  # the pool runs `python`
+            self.enter_context(mock.patch.dict(os.environ, PATH=path))
+            address, server = pool.start(use_process=True)
+            self.addCleanup(server.stop, 0)
+            options[1:] = ["environment_type=EXTERNAL", f"environment_config={address}"]
+        self._same(self._log(block_bytes=20_000), tuple(options), runner="PortableRunner")
 
     @parameterized.parameters("order", "random")
     def test_the_same_bytes_whatever_the_split(self, split_by: Any) -> None:
@@ -132,6 +168,47 @@ class BeamTest(parameterized.TestCase, tf.test.TestCase):
         path.write_text("\n".join([header, *("0" + line[1:] for line in lines)]) + "\n")
         with self.assertRaisesRegex(InputError, "every label of the train split is 0"):
             prepare(source, self._folder / "beam", runner="DirectRunner")
+
+    @parameterized.named_parameters(
+        ("a_lost_shard", lambda outcome, _: outcome["shards"].pop(1), "the .* split has . shards of"),
+        ("a_doubled_shard", lambda outcome, _: outcome["shards"].append(outcome["shards"][0]), "were to be written"),
+        ("another_division", lambda outcome, _: _renamed(outcome["shards"]), "nothing was kept"),
+        ("a_short_shard", lambda outcome, _: _shortened(outcome["shards"][0][2]["shard"]), "were to be written"),
+        ("wrong_counts", lambda outcome, _: outcome["counts"][3].__setitem__(0, 7), "rows were handed over"),
+        ("no_outcome", lambda _, path: path.unlink(), "ended without an outcome"),
+    )
+    def test_runner_that_loses_or_doubles_publishes_nothing(self, change: Any, message: str) -> None:
+        Tampering.folder, Tampering.change = self._folder, staticmethod(change)
+        runner = f"{Tampering.__module__}.{Tampering.__name__}"
+        source = self._log(files=1)
+        with self.assertRaisesRegex(InputError, message):
+            prepare(source, self._folder / "beam", runner=runner, sizes=SMALL_SHARDS)
+        self.assertEqual([path.name for path in self._folder.iterdir()], ["log_0.csv"])
+
+    def test_every_spelling_of_beam_s_parser_is_known(self) -> None:
+        given = (
+            "worker_machine_type=n1", "machine_type=n2", "worker_disk_type=pd-ssd", "experiment=a", "experiments=b",
+            "no_use_public_ips", "direct_num_workers=1", "parallelism=2", "environment_type=LOOPBACK",
+        )  # fmt: skip
+        options = _options("DirectRunner", given).get_all_options()
+        self.assertEqual(options["machine_type"], "n2")
+        self.assertEqual(options["experiments"], ["a", "b"])
+        self.assertEqual((options["use_public_ips"], options["parallelism"]), (False, 2))
+        with self.assertRaisesRegex(InputError, "direct_num_workers=two: a value cannot be used"):
+            _options("DirectRunner", ("direct_num_workers=two",))
+
+    def test_dask_is_refused(self) -> None:
+        with self.assertRaisesRegex(InputError, "--runner DaskRunner: gives wrong sums .*; use another"):
+            prepare(self._log(), self._folder / "beam", runner="DaskRunner")
+
+    def test_workers_that_do_not_begin_are_said(self) -> None:
+        with mock.patch.object(beam, "_PATIENCE_SECONDS", 0.05):
+            with self.assertLogs(beam.__name__, "ERROR") as log, _worker_awaited(str(self._folder / "began")):
+                time.sleep(0.3)
+            (self._folder / "began").touch()
+            with self.assertNoLogs(beam.__name__, "ERROR"), _worker_awaited(str(self._folder / "began")):
+                time.sleep(0.2)
+        self.assertRegex(log.output[0], "no worker has begun in .* apache_beam.* must be installed where they run")
 
     def test_options_and_runners_that_beam_does_not_know(self) -> None:
         with self.assertRaisesRegex(InputError, "--beam workers=2: Apache Beam has no such option"):

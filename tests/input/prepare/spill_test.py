@@ -3,6 +3,7 @@
 # mypy: allow-untyped-calls
 # (absl has no types)
 
+import dataclasses
 import io
 import tempfile
 from collections.abc import Callable
@@ -17,7 +18,17 @@ from scipy import stats
 from tests.helpers import reference
 from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.input.prepare.rows import Rows
-from tfrs_scaling.input.prepare.spill import Spill, from_bytes, pack, shard_of, shuffle_keys, to_bytes, unpack
+from tfrs_scaling.input.prepare.spill import (
+    Spill,
+    Spilled,
+    from_bytes,
+    pack,
+    shard_of,
+    shuffle_keys,
+    shuffled,
+    to_bytes,
+    unpack,
+)
 
 
 def _rows(count: int, *, every_column: bool = True) -> Rows:
@@ -40,8 +51,13 @@ def _sorted(rows: Rows, seed: int) -> Rows:
     return rows.take(np.array(sorted(range(len(keys)), key=keys.__getitem__), np.int64))
 
 
+def _in_order(spilled: Spilled) -> Rows:
+    buckets = map(spilled.bucket, range(spilled.buckets))
+    return Rows.concatenate([rows.take(shuffled(rows, spilled.seed)) for rows in buckets])
+
+
 class SpillTest(parameterized.TestCase, tf.test.TestCase):
-    """``Spill``, and rows as bytes."""
+    """``Spill`` and ``Spilled``, and rows as bytes."""
 
     def _spill(self, bucket_bits: int = 8) -> Spill:
         return Spill(Path(tempfile.mkdtemp(dir=self.get_temp_dir())) / "spill", 3, bucket_bits)
@@ -57,22 +73,35 @@ class SpillTest(parameterized.TestCase, tf.test.TestCase):
         rows, spill = _rows(count), self._spill(bucket_bits)
         for block in np.array_split(np.arange(count), 7):  # empty ones among them, if there are few rows
             spill.add(rows.take(block))
-        spill.close()
-        buckets = list(spill.buckets())
-        self.assertLen(buckets, 2**bucket_bits)
-        self._same(Rows.concatenate(buckets), _sorted(rows, 3))
-        self._same(Rows.concatenate(list(spill.buckets())), _sorted(rows, 3))  # buckets can be read repeatedly
+        spilled = spill.spilled()
+        self.assertEqual((spilled.buckets, spilled.rows), (2**bucket_bits, count))
+        for _ in range(2):  # buckets can be read repeatedly
+            self._same(_in_order(spilled), _sorted(rows, 3))
+
+    @parameterized.parameters(1, 2, 5)
+    def test_of_several_processes_comes_out_sorted_and_whole(self, spills: int) -> None:
+        rows, parts = _rows(900), []
+        for share in np.array_split(np.arange(900), spills):
+            spill = self._spill(3)
+            spill.add(rows.take(share))
+            parts.append(spill.spilled())
+        spilled = Spilled.together([self._spill(3).spilled(), *parts])  # one has read nothing
+        self.assertEqual((spilled.buckets, spilled.rows), (8, 900))
+        self._same(_in_order(spilled), _sorted(rows, 3))
+        self.assertEqual(
+            (spilled.at_once(6), dataclasses.replace(spilled, counts=spilled.counts << 24).at_once(6)), (6, 1)
+        )
 
     @parameterized.parameters(lambda path: path.unlink(), lambda path: path.write_bytes(path.read_bytes()[:-1]))
     def test_rows_lost_on_disk_are_missed(self, damage: Callable[[Path], Any]) -> None:
         rows, spill = _rows(500), self._spill(3)
         spill.add(rows)
-        spill.close()
+        spilled = spill.spilled()
         folder = next(Path(self.get_temp_dir()).glob("*/spill"))
         (bucket,) = (path for path in folder.iterdir() if path.name == "bucket-005")
         damage(bucket)
         with self.assertRaisesRegex(InputError, "bucket-005: .* rows were written here, and it holds"):
-            list(spill.buckets())
+            _in_order(spilled)
 
     def test_order_of_arrival_does_not_matter(self) -> None:
         rows, outcomes = _rows(500), []
@@ -80,39 +109,32 @@ class SpillTest(parameterized.TestCase, tf.test.TestCase):
             spill = self._spill()
             for block in np.array_split(order, 3):
                 spill.add(rows.take(block))
-            spill.close()
-            outcomes.append(Rows.concatenate(list(spill.buckets())))
+            outcomes.append(_in_order(spill.spilled()))
         self._same(outcomes[1], outcomes[0])
         self._same(outcomes[2], outcomes[0])
 
     def test_columns_that_are_not_there(self) -> None:
         rows, spill = _rows(50, every_column=False), self._spill()
         spill.add(rows)
-        spill.close()
-        self._same(Rows.concatenate(list(spill.buckets())), _sorted(rows, 3))
+        self._same(_in_order(spill.spilled()), _sorted(rows, 3))
 
     @parameterized.parameters(1, 4, 8)
-    def test_no_row_to_come_is_below_the_stated_key(self, bucket_bits: int) -> None:
+    def test_key_ranges_hold_the_rows_and_cover_all_keys(self, bucket_bits: int) -> None:
         rows, spill = _rows(3000), self._spill(bucket_bits)
         spill.add(rows)
-        spill.close()
-        buckets = list(spill.buckets_with_ends())
-        lowest = np.zeros((), np.uint64)
-        for bucket, to_come in buckets:
-            keys = shuffle_keys(bucket, 3)
-            self.assertTrue((keys >= lowest).all())
-            if to_come is not None:
-                self.assertEqual(to_come.dtype, np.uint64)
-                self.assertTrue((keys < to_come).all())
-                lowest = to_come
-        self.assertEqual([to_come is None for _, to_come in buckets], [False] * (len(buckets) - 1) + [True])
+        spilled = spill.spilled()
+        ranges = [spilled.key_range(bucket) for bucket in range(spilled.buckets)]
+        for bucket, (lowest, highest) in enumerate(ranges):
+            keys = shuffle_keys(spilled.bucket(bucket), 3)
+            self.assertTrue(((keys >= lowest) & (keys <= highest)).all())
+        ends = [end for lowest, highest in ranges for end in (int(lowest), int(highest) + 1)]
+        self.assertEqual((ends[0], ends[-1], ends[1:-1:2]), (0, 2**64, ends[2::2]))
 
     @parameterized.parameters(1, 2, 99, 699, 700, 701, 10**9)
     def test_first_rows_are_those_of_lowest_key_without_codes(self, count: int) -> None:
         rows, spill = _rows(700), self._spill()
         spill.add(rows)
-        spill.close()
-        first = spill.first(count)
+        first = spill.spilled().first(count, jobs=1 + count % 2)
         assert first is not None
         expected = _sorted(rows, 3).take(np.arange(min(count, 700)))
         self.assertEqual(first.codes.shape, (min(count, 700), 0))
@@ -125,17 +147,9 @@ class SpillTest(parameterized.TestCase, tf.test.TestCase):
             spill = self._spill()
             for block in blocks:
                 spill.add(block)
-            spill.close()
-            self.assertIsNone(spill.first(10))
-            self.assertEmpty([row for rows in spill.buckets() for row in rows.label])
-
-    def test_remove_leaves_nothing(self) -> None:
-        folder = Path(tempfile.mkdtemp(dir=self.get_temp_dir()))
-        spill = Spill(folder / "spill", 0, 8)
-        spill.add(_rows(10))  # not closed: something went wrong
-        self.assertLen([*folder.iterdir()], 1)
-        spill.remove()
-        self.assertEmpty([*folder.iterdir()])
+            spilled = spill.spilled()
+            self.assertIsNone(spilled.first(10))
+            self.assertEqual([len(spilled.bucket(bucket)) for bucket in range(spilled.buckets)], [0] * spilled.buckets)
 
     @parameterized.product(count=[0, 1, 100], every_column=[True, False])
     def test_rows_as_records_and_as_bytes(self, count: int, every_column: bool) -> None:
