@@ -123,7 +123,17 @@ def infer(
         elif (by := column.unusual_separator()) is not None:
             notes.append(
                 f"{column.name}: read as one value a row; if {by!r} separates several, give the feature "
-                f'"max_values" and "separator": "{by}"'
+                f'"max_values" and "separator": {json.dumps(by, ensure_ascii=False)}'
+            )
+        elif brackets := column.loose_brackets():
+            notes.append(
+                f"warning: {column.name}: {listed(map(repr, brackets))} hold a list's brackets, and are other values "
+                "than those without; write lists as [1, 2, 3]"
+            )
+        elif (example := column.weighted_values()) is not None:
+            notes.append(
+                f"warning: {column.name}: values such as {example!r} seem to be ids with a weight, and each pair is "
+                "read as an id; write the ids alone"
             )
         if column.numbers_rows_in_any_order():
             notes.append(f"{column.name}: another whole number in every row; leave it out if it only numbers the rows")
