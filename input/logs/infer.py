@@ -20,11 +20,11 @@ from tfrs_scaling.input.logs.column import (
 )
 from tfrs_scaling.input.logs.files import file_kind, find_files, partition_values, recbole_tables
 from tfrs_scaling.input.logs.formats import TextOptions, open_log
+from tfrs_scaling.input.logs.header import header_advice, looks_like_row, text_columns
 from tfrs_scaling.input.logs.jsonl import json_keys
 from tfrs_scaling.input.logs.leaks import NOTABLE_AUC, auc_alone
 from tfrs_scaling.input.logs.parquet import parquet_file
 from tfrs_scaling.input.logs.roles import take_label, take_time
-from tfrs_scaling.input.logs.text import looks_like_row, text_columns, unusual_separator
 from tfrs_scaling.input.logs.values.cells import Cells, read
 from tfrs_scaling.input.schema import LABEL_TEXTS, MAX_VALUES, NOTABLE_REPEATS, Schema, repeats_by_chance
 
@@ -221,7 +221,7 @@ def _everything(path: str, names: list[str], lists: set[str]) -> Schema:
     """A schema that reads every column; the roles do not matter."""
     label = next((name for name in names if name not in lists), None)
     if label is None or len(names) < 2:
-        hint = unusual_separator(names[0]) if len(names) == 1 else ""
+        hint = header_advice(names[0]) if len(names) == 1 else ""
         raise InputError(f"{path}: a click log has a label and at least one feature; the columns are {names}{hint}")
     repeated = sorted({name for name in names if names.count(name) > 1})
     if repeated:
