@@ -52,6 +52,7 @@ class Column:
         nested: how many of these are lists of lists.
         is_number, is_integer: whether all values are.
         undecodable: how many values are not UTF-8 text.
+        infinite: how many values are infinite numbers, which count for none of the statistics below.
         decimal_comma: whether commas were replaced by points in what was added.
         counts_rows: whether the values so far are consecutive integers, row by row.
         low, high, last: the smallest, the largest and the latest number.
@@ -63,6 +64,7 @@ class Column:
     is_list: bool = False
     decimal_comma: bool = False
     undecodable: int = 0
+    infinite: int = 0
     rows: int = 0
     missing: int = 0
     values: set[str] = dataclasses.field(default_factory=set)
@@ -82,7 +84,7 @@ class Column:
     @property
     def plain_name(self) -> str:
         """The name in lower case, its words joined by underscores."""
-        return re.sub(r"[\s.-]+", "_", re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", self.name)).lower()
+        return re.sub(r"\W+", "_", re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", self.name)).strip("_").lower()
 
     def add(self, texts: pa.Array, missing: set[str]) -> None:
         """Add a block of cells; the texts of missing values are added to ``missing``."""
@@ -99,6 +101,10 @@ class Column:
                 numbers = present.cast(pa.float64()).to_numpy()
             except pa.ArrowInvalid:
                 self.is_number = self.is_integer = self.counts_rows = False
+                return
+            self.infinite += int(np.isinf(numbers).sum())
+            numbers = numbers[np.isfinite(numbers)]
+            if not len(numbers):
                 return
             self.is_integer = self.is_integer and bool((numbers == np.floor(numbers)).all())
             steps = np.diff(numbers, prepend=numbers[0] - 1 if math.isnan(self.last) else self.last)
@@ -241,10 +247,24 @@ class Column:
         """Whether each row has a whole number of its own."""
         return self.is_integer and not self.missing and len(self.values) == self.rows
 
+    def has_only_unique_texts(self) -> bool:
+        """Whether each row has a name of its own, as with the ids of requests."""
+        own = len(self.values) == self.rows and self.separator is None and not self.is_number
+        return own and self.rows > FEWEST_DENSE_VALUES
+
+    def holds_vectors(self) -> bool:
+        """Whether its values are lists of numbers that are not whole, as embeddings are."""
+        parts = [part for part in self.tokens.get(self.separator or " ", (set[str](), 0, 0))[0] if part]
+        try:
+            fractions = sum(not float(part).is_integer() for part in parts)
+        except (ValueError, OverflowError):
+            return False
+        return len(parts) > FEWEST_DENSE_VALUES and 2 * fractions > len(parts)
+
     def feature(self) -> dict[str, Any]:
         """The feature's entry in the schema file."""
         if self.taken_as == "dense":
-            count = self.rows - self.missing
+            count = max(1, self.rows - self.missing - self.infinite)
             mean = self.total / count
             deviation = max(0.0, self.squares / count - mean**2) ** 0.5
             # Counts with a heavy tail need a logarithm; values spread around a mean do not.

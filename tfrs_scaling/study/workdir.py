@@ -95,13 +95,13 @@ class Study:
     config: dict[str, Any]
     config_hash: str
     data: Data
-    data_folder: str
     data_hash: str
     code_version: str
     libraries: str
     machine: str
     date: str = ""
     command: str = ""
+    data_folder: str = "DATA"  # a study of an earlier version does not say
 
     def __post_init__(self) -> None:
         sweep = self.config.get("sweep")
