@@ -12,8 +12,8 @@ from tfrs_scaling.input.logs.values.times import (
     BAD,
     DATE,
     LATEST,
+    are_day_first,
     is_ambiguous,
-    is_day_first,
     mixed_units,
     parse_times,
     spell_dates,
@@ -131,7 +131,7 @@ def take_time(columns: list[Column], notes: list[str]) -> None:
         ]
         return
     found[0].taken_as = "time"
-    if any(map(is_day_first, found[0].values)):
+    if not found[0].is_number and are_day_first(pa.array([*found[0].values])).any():
         notes.append(f"{found[0].name}: dates such as {min(found[0].values)} are read as day, month, year")
     if len(found) > 1:
         notes.append(

@@ -105,9 +105,9 @@ def mixed_units(times: np.ndarray) -> list[str]:
     return sorted(found, key=[*_UNITS, _DIGITS].index)
 
 
-def is_day_first(text: str) -> bool:
-    """Whether a text is a date of numbers that is read as day, month, year."""
-    return bool(_matching(pa.array([text.strip()]), _FORMS[3])[0])
+def are_day_first(texts: pa.Array) -> np.ndarray:
+    """Which texts (string [n]) are dates of numbers that are read as day, month, year; bool [n]."""
+    return _matching(pc.utf8_trim_whitespace(texts), _FORMS[3])
 
 
 def is_ambiguous(text: str) -> bool:
