@@ -121,9 +121,8 @@ def _visible_gpu_nodes() -> int:
 
 
 def _check_tpu(why: str) -> None:
-    if os.environ.get("TPU_NAME", "local") != "local":
-        return  # on another machine
-    if not any((*Path("/dev").glob("accel[0-9]*"), *Path("/dev/vfio").glob("[0-9]*"))):
+    here = os.environ.get("TPU_NAME", "local") == "local"  # else on another machine
+    if here and not any((*Path("/dev").glob("accel[0-9]*"), *Path("/dev/vfio").glob("[0-9]*"))):
         raise InputError(f"{why}: this machine has no TPU (/dev/accel* or /dev/vfio/*); --strategy cpu does without")
     if not libtpu().exists():
         raise InputError(
@@ -229,6 +228,6 @@ def make_strategy(name: StrategyName) -> "tf.distribute.Strategy":
 
 def _tf_config_error(mistake: str) -> InputError:
     return InputError(
-        f"TF_CONFIG: {mistake}. Set it on each machine, its own index in place of 0: "
+        f"TF_CONFIG: {mistake}. Unset it to work alone, or set it on each machine, its own index in place of 0: "
         'TF_CONFIG=\'{"cluster": {"worker": ["HOST0:PORT", "HOST1:PORT"]}, "task": {"type": "worker", "index": 0}}\''
     )

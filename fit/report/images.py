@@ -108,7 +108,7 @@ def headless_browser(capabilities: Mapping[str, Any] | None = None) -> Iterator[
     missing = [name for name, found in (("chromium", chromium), ("chromedriver", driver)) if not found]
     if missing:
         raise InputError(
-            f"png, svg and pdf need a headless browser, and {' and '.join(missing)} is not on the PATH; on Debian: apt "
+            f"png, svg and pdf need a headless browser: {' and '.join(missing)} not on the PATH; on Debian: apt "
             "install chromium chromium-driver"
         )
     webdriver: Any = importlib.import_module("selenium.webdriver")

@@ -9,21 +9,25 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tfrs_scaling.input.logs.values.lists import split_lists
+from tfrs_scaling.input.logs.values.lists import WRAPPER, split_lists
 from tfrs_scaling.input.schema import LABEL_TEXTS, MAX_VALUES
 
 MISSING_TEXTS = ("", "NA", "N/A", "NaN", "nan", "null", "NULL", "None", "\\N")
 ID_NAMES = re.compile(r"(^|_)(id|ids|code|zip)$", re.IGNORECASE)
-SEPARATORS = ("|", ";", ",", "^", "\x02", " ")  # \x02 is Hive's
+SEPARATORS = ("|", ";", ",", "^", "\x02", "||", " ")  # \x02 is Hive's
+# More often parts of names; a note asks.
+RARE_SEPARATORS = ("::", "/", ":", "-", "_", "#", "&", "+", "~", "\t", "\x01", "，", "、")
 LIST_SEPARATOR = "\x1f"  # between values of lists, while they are read
 # Integers with few distinct values are more likely names (months, weekdays, slots) than measurements, and so are those
 # that use nearly every number between the smallest and the largest (consecutive user numbers).
 FEWEST_DENSE_VALUES = 50
 DENSEST_NUMBERING = 0.9
 LEAST_MULTI_HOT_SHARE = 0.05
-_BRACKETS = r"(?s)^\s*(?:array\()?[\[({].*[\])}]\s*$"
+_BRACKETS = rf"(?s)^\s*(?:{WRAPPER})?[\[({{].*[\])}}]\s*$"
+_LOOSE_BRACKET = re.compile(r"^.*[<(\[{]|[>)\]}].*$")
+_WEIGHTED = re.compile(r"[^:]+:\s*-?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
 _NESTED = r"^\s*[\[({]\s*[\[({]"
-_CLOCK_OR_DATE = re.compile(r"\d{1,2}:\d\d(:\d\d.*)?|(\d{4}/\d\d?/\d\d?|\d\d?/\d\d?/\d{4}).*|.*://.*")
+_CLOCK_OR_DATE = re.compile(r"\d{1,2}:\d\d(:\d\d.*)?|(\d{4}[-/]\d\d?[-/]\d\d?|\d\d?[-/]\d\d?[-/]\d{4}).*|.*://.*")
 _COMMA_NUMBER = re.compile(r"\s*[-+]?(\d+(,\d+)?|,\d+)\s*")
 _THOUSANDS = re.compile(r"\s*[-+]?[1-9]\d{0,2}(,\d{3})+(\.\d+)?\s*")
 _INDEX_OF_PANDAS = re.compile(r"__index_level_\d+__|Unnamed: \d+|index")
@@ -48,6 +52,7 @@ class Column:
         nested: how many of these are lists of lists.
         is_number, is_integer: whether all values are.
         undecodable: how many values are not UTF-8 text.
+        infinite: how many values are infinite numbers, which count for none of the statistics below.
         decimal_comma: whether commas were replaced by points in what was added.
         counts_rows: whether the values so far are consecutive integers, row by row.
         low, high, last: the smallest, the largest and the latest number.
@@ -59,6 +64,7 @@ class Column:
     is_list: bool = False
     decimal_comma: bool = False
     undecodable: int = 0
+    infinite: int = 0
     rows: int = 0
     missing: int = 0
     values: set[str] = dataclasses.field(default_factory=set)
@@ -78,7 +84,7 @@ class Column:
     @property
     def plain_name(self) -> str:
         """The name in lower case, its words joined by underscores."""
-        return re.sub(r"[\s.-]+", "_", re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", self.name)).lower()
+        return re.sub(r"\W+", "_", re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", self.name)).strip("_").lower()
 
     def add(self, texts: pa.Array, missing: set[str]) -> None:
         """Add a block of cells; the texts of missing values are added to ``missing``."""
@@ -95,6 +101,10 @@ class Column:
                 numbers = present.cast(pa.float64()).to_numpy()
             except pa.ArrowInvalid:
                 self.is_number = self.is_integer = self.counts_rows = False
+                return
+            self.infinite += int(np.isinf(numbers).sum())
+            numbers = numbers[np.isfinite(numbers)]
+            if not len(numbers):
                 return
             self.is_integer = self.is_integer and bool((numbers == np.floor(numbers)).all())
             steps = np.diff(numbers, prepend=numbers[0] - 1 if math.isnan(self.last) else self.last)
@@ -132,10 +142,17 @@ class Column:
             # Blanks are between words, too; names that hold a digit are ids.
             if separator == " " and not all(re.fullmatch(r"[\w-]*\d[\w-]*", token) for token in tokens):
                 continue
+            if self._is_half(separator):
+                continue
             often = count >= LEAST_MULTI_HOT_SHARE * present
             if most <= MAX_VALUES and (in_brackets or (often and most > 1 and len(tokens) <= len(self.values))):
                 return separator
         return None
+
+    def _is_half(self, separator: str) -> bool:
+        """Whether a separator only occurs doubled, as in 1||7."""
+        parts = self.tokens.get(2 * separator, (set[str](), 0, 0))[0]
+        return bool(parts) and not any(separator in part for part in parts)
 
     @property
     def parts(self) -> set[str]:
@@ -159,11 +176,25 @@ class Column:
         """A separator of lists that is more often a part of names, if the values may be lists under it."""
         if self.is_list or self.separator is not None or all(map(_CLOCK_OR_DATE.fullmatch, self.values)):
             return None
-        for separator in ("/", ":"):
+        for separator in RARE_SEPARATORS:
             several = [value for value in self.values if separator in value]
             parts = {part for value in several for part in value.split(separator)}
-            if len(several) >= LEAST_MULTI_HOT_SHARE * len(self.values) and 0 < len(parts) <= len(self.values):
+            most = len(self.values) / (1 if separator in ("/", ":") else 2)
+            if len(several) >= LEAST_MULTI_HOT_SHARE * len(self.values) and 0 < len(parts) <= most and "" not in parts:
                 return separator
+        return None
+
+    def loose_brackets(self) -> list[str]:
+        """Parts of lists that hold a bracket of the list and are a part without it, too: up to three."""
+        parts = self.parts if self.separator is not None and not self.is_list else set[str]()
+        odd = (part for part in sorted(parts) if _LOOSE_BRACKET.search(part))
+        return [part for part in odd if _LOOSE_BRACKET.sub("", part) in parts][:3]
+
+    def weighted_values(self) -> str | None:
+        """An example of the values of lists if each is a name and a number, as in 7:0.5; else None."""
+        for parts, most, _ in self.tokens.values():
+            if most > 1 and all(map(_WEIGHTED.fullmatch, parts)):
+                return min(parts)
         return None
 
     def is_label(self) -> bool:
@@ -216,10 +247,24 @@ class Column:
         """Whether each row has a whole number of its own."""
         return self.is_integer and not self.missing and len(self.values) == self.rows
 
+    def has_only_unique_texts(self) -> bool:
+        """Whether each row has a name of its own, as with the ids of requests."""
+        own = len(self.values) == self.rows and self.separator is None and not self.is_number
+        return own and self.rows > FEWEST_DENSE_VALUES
+
+    def holds_vectors(self) -> bool:
+        """Whether its values are lists of numbers that are not whole, as embeddings are."""
+        parts = [part for part in self.tokens.get(self.separator or " ", (set[str](), 0, 0))[0] if part]
+        try:
+            fractions = sum(not float(part).is_integer() for part in parts)
+        except (ValueError, OverflowError):
+            return False
+        return len(parts) > FEWEST_DENSE_VALUES and 2 * fractions > len(parts)
+
     def feature(self) -> dict[str, Any]:
         """The feature's entry in the schema file."""
         if self.taken_as == "dense":
-            count = self.rows - self.missing
+            count = max(1, self.rows - self.missing - self.infinite)
             mean = self.total / count
             deviation = max(0.0, self.squares / count - mean**2) ** 0.5
             # Counts with a heavy tail need a logarithm; values spread around a mean do not.

@@ -29,17 +29,27 @@ HEAD_BYTES = 512
 _WILD = re.compile(r"[*?\[]")
 _PARTITION = re.compile(r"[^=/]+=[^/]*")
 _MARKERS = re.compile(r"_SUCCESS|_(common_)?metadata|_(committed|started)_\d+|\..*\.crc")  # of Spark and others
+_NO_TEXT = re.compile(rb"[\x00-\x08\x0e-\x1f]")
 _HIVE_NULL = "__HIVE_DEFAULT_PARTITION__"
 _GZIP, _BZ2, _XZ, _ZSTD, _ZIP = b"\x1f\x8b", b"BZh", b"\xfd7zXZ\0", b"\x28\xb5\x2f\xfd", b"PK\x03\x04"
-_PARQUET = b"PAR1"
+_LZMA = b"\x5d\0\0"
+_PARQUET, _ORC = b"PAR1", b"ORC"  # with bytes below that text does not hold
 # What a file that cannot be read is, by its first bytes, and what to do with it.
 _OTHERS = {
-    b"ORC": "an ORC file; convert it to Parquet",
     b"Obj\x01": "an Avro file; convert it to Parquet",
     b"ARROW1": "an Arrow (Feather) file; convert it to Parquet",
     b"\x89HDF": "an HDF5 file; convert it to Parquet",
     b"SQLite": "an SQLite database; export its table as CSV",
     b"\x80\x04\x95": "a pickle; save the table as Parquet",
+    b"FEA1": "an Arrow (Feather) file; convert it to Parquet",
+    b"\xff\xff\xff\xff": "an Arrow stream; convert it to Parquet",
+    b"\xd0\xcf\x11\xe0": "an Excel workbook; save the sheet as CSV",
+    b"\x93NUMPY": "a NumPy array; save it as Parquet or CSV",
+    b"SEQ\x06": "a Hadoop SequenceFile; convert it to Parquet",
+    b"PK\x05\x06": "an empty zip archive",
+    b"version https://git-lfs": "a pointer of Git LFS; get the file with git lfs pull",
+    b"<!DOCTYPE html": "a web page; was the download refused?",
+    b"<html": "a web page; was the download refused?",
     b"7z\xbc\xaf": "a 7z archive; unpack it",
     b"Rar!": "a RAR archive; unpack it",
     b"\x04\x22\x4d\x18": "an lz4 file; unpack it",
@@ -174,7 +184,7 @@ def _unpacked(raw: IO[bytes], path: str, stack: contextlib.ExitStack) -> IO[byte
     if head.startswith(_ZIP):
         archive = stack.enter_context(zipfile.ZipFile(raw))
         names = [info.filename for info in archive.infolist() if not info.is_dir()]
-        names = [name for name in names if not name.startswith("__MACOSX/")]
+        names = [name for name in names if not name.startswith("__MACOSX/") and not _is_hidden(name)]
         if any(name.startswith("xl/") for name in names):
             raise InputError(f"{path}: is an Excel workbook; save the sheet as CSV")
         if len(names) != 1:
@@ -183,7 +193,7 @@ def _unpacked(raw: IO[bytes], path: str, stack: contextlib.ExitStack) -> IO[byte
             return stack.enter_context(archive.open(names[0]))
         except RuntimeError:  # what zipfile raises for want of a password
             raise InputError(f"{path}: is a zip archive with a password; unzip it") from None
-    for magic, opener in ((_GZIP, gzip.open), (_BZ2, bz2.open), (_XZ, lzma.open)):
+    for magic, opener in ((_GZIP, gzip.open), (_BZ2, bz2.open), (_XZ, lzma.open), (_LZMA, lzma.open)):
         if head.startswith(magic):
             unpacked: Any = stack.enter_context(opener(raw, "rb"))
             return unpacked
@@ -210,7 +220,7 @@ def file_kind(path: str, encoding: str | None = None) -> Kind:
     with decompressed(path, encoding) as stream:
         head = stream.read(HEAD_BYTES)
     refuse_other(head, path)
-    if head.startswith(_PARQUET):
+    if _is_parquet(head):
         return "parquet"
     if _is_tfrecord(head):
         return "tfrecord"
@@ -233,6 +243,8 @@ def refuse_other(head: bytes, path: str) -> None:
         what = "compressed twice; unpack it once"
     if what is None and re.match(rb"(\xef\xbb\xbf)?\s*\[\s*\{", head):
         what = "a JSON array; write one object on each line, as `jq -c '.[]'` does"
+    if what is None and head.startswith(_ORC) and _NO_TEXT.search(head):
+        what = "an ORC file; convert it to Parquet"
     if what is None and head[257:262] == b"ustar":
         what = "a tar archive; unpack it"
     if what is not None:
@@ -246,9 +258,13 @@ def refuse_binary(head: bytes, path: str) -> None:
         InputError: says what it is.
     """
     refuse_other(head, path)
-    kind = "parquet" if head.startswith(_PARQUET) else "tfrecord" if _is_tfrecord(head) else None
+    kind = "parquet" if _is_parquet(head) else "tfrecord" if _is_tfrecord(head) else None
     if kind is not None:
         raise InputError(f"{path}: is {kind}, not text; use `prepare {kind}`")
+
+
+def _is_parquet(head: bytes) -> bool:
+    return head.startswith(_PARQUET) and _NO_TEXT.search(head) is not None
 
 
 def _is_tfrecord(head: bytes) -> bool:

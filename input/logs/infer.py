@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import math
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,13 +19,13 @@ from tfrs_scaling.input.logs.column import (
 )
 from tfrs_scaling.input.logs.files import file_kind, find_files, partition_values, recbole_tables
 from tfrs_scaling.input.logs.formats import TextOptions, open_log
+from tfrs_scaling.input.logs.header import header_advice, looks_like_row, text_columns
 from tfrs_scaling.input.logs.jsonl import json_keys
-from tfrs_scaling.input.logs.leaks import NOTABLE_AUC, auc_alone
+from tfrs_scaling.input.logs.leaks import NOTABLE_AUC, auc_alone, telling_value
 from tfrs_scaling.input.logs.parquet import parquet_file
-from tfrs_scaling.input.logs.roles import take_label, take_time
-from tfrs_scaling.input.logs.text import looks_like_row, text_columns, unusual_separator
+from tfrs_scaling.input.logs.roles import LABEL_NAMES, other_outcomes, take_label, take_time
 from tfrs_scaling.input.logs.values.cells import Cells, read
-from tfrs_scaling.input.schema import LABEL_TEXTS, MAX_VALUES, NOTABLE_REPEATS, Schema, repeats_by_chance
+from tfrs_scaling.input.schema import LABEL_TEXTS, MAX_VALUES, NOTABLE_REPEATS, Schema
 
 SAMPLE_ROWS = 100_000
 
@@ -81,16 +80,30 @@ def infer(
             f"{files[0]}, line 1: looks like a row, not like names ({shown}): name the columns, for infer and prepare, "
             "as in --columns label,user,item"
         )
+    if len(malformed) > found[0].rows:
+        raise InputError(
+            f"{path}: {plural(len(malformed), 'malformed row')} and {found[0].rows:,} others; the first: {malformed[0]}"
+        )
     if malformed:
         notes.append(
             f"{plural(len(malformed), 'malformed row')} skipped, the first in {malformed[0]}; prepare lists them"
         )
     label_column = take_label(found, label, label_at_least, path, notes)
     take_time(found, notes)
+    outcomes = other_outcomes(found)
+    notes += [
+        f"{column.name}: named like a label, too, so it is left out, as what is known only after the row"
+        for column in outcomes
+    ]
     is_text = text.columns is not None or file_kind(files[0], text.encoding) in ("csv", "jsonl")
     for column in found:
-        if column.taken_as != "left out" or len(column.values) < 2:
+        if column.taken_as != "left out" or len(column.values) < 2 or column in outcomes:
             continue
+        if column.holds_vectors():
+            notes.append(f"{column.name}: holds vectors of numbers, which no feature takes, so it is left out")
+            continue
+        if column.infinite:
+            notes.append(f"warning: {column.name}: infinite in {plural(column.infinite, 'row')}, which prepare rejects")
         if column.undecodable and not is_text:
             notes.append(f"{column.name}: holds bytes that are not text, so it is left out")
             continue
@@ -123,10 +136,22 @@ def infer(
         elif (by := column.unusual_separator()) is not None:
             notes.append(
                 f"{column.name}: read as one value a row; if {by!r} separates several, give the feature "
-                f'"max_values" and "separator": "{by}"'
+                f'"max_values" and "separator": {json.dumps(by, ensure_ascii=False)}'
+            )
+        elif brackets := column.loose_brackets():
+            notes.append(
+                f"warning: {column.name}: {listed(map(repr, brackets))} hold a list's brackets, and are other values "
+                "than those without; write lists as [1, 2, 3]"
+            )
+        elif (pair := column.weighted_values()) is not None:
+            notes.append(
+                f"warning: {column.name}: values such as {pair!r} seem to be ids with a weight, and each pair is "
+                "read as an id; write the ids alone"
             )
         if column.numbers_rows_in_any_order():
             notes.append(f"{column.name}: another whole number in every row; leave it out if it only numbers the rows")
+        elif column.has_only_unique_texts():
+            notes.append(f"{column.name}: another value in every row, of which a model learns nothing; leave it out")
     if not any(column.taken_as in ("categorical", "multi-hot") for column in found):
         raise InputError(f"{path}: no column can be a categorical feature, and a schema needs one; edit one by hand")
     notes += _suspicions(sample, found, label_column, label_at_least)
@@ -186,6 +211,10 @@ def _blocks(
         names, lists = list(several), {name for name in several if several[name]}
     elif kind == "jsonl":
         keys = json_keys(first, text.encoding)
+        if all(kind == "nested" for kind in keys.values()):
+            raise InputError(
+                f"{first}: no object of a row on each line; pandas writes them by to_json(orient='records', lines=True)"
+            )
         for name in (name for name in keys if keys[name] == "nested"):
             notes.append(f"{name}: holds objects or lists of lists, which no cell can, so it is left out")
         names = [name for name in keys if keys[name] != "nested"]
@@ -211,7 +240,7 @@ def _everything(path: str, names: list[str], lists: set[str]) -> Schema:
     """A schema that reads every column; the roles do not matter."""
     label = next((name for name in names if name not in lists), None)
     if label is None or len(names) < 2:
-        hint = unusual_separator(names[0]) if len(names) == 1 else ""
+        hint = header_advice(names[0]) if len(names) == 1 else ""
         raise InputError(f"{path}: a click log has a label and at least one feature; the columns are {names}{hint}")
     repeated = sorted({name for name in names if names.count(name) > 1})
     if repeated:
@@ -250,6 +279,8 @@ def _header_is_row(columns: list[Column], file: str, text: TextOptions) -> bool:
     if file_kind(file, text.encoding) != "csv":
         return False
     names = [column.name for column in columns]
+    if names == [str(place) for place in range(len(names))] or any(c.plain_name in LABEL_NAMES for c in columns):
+        return False  # pandas numbers columns without names
     among_values = sum(column.name in column.values for column in columns)
     return looks_like_row(names) or 2 * among_values > len(names)
 
@@ -274,6 +305,11 @@ def _suspicions(sample: pa.Table, columns: list[Column], label: str, at_least: f
             auc = auc_alone(codes.indices.to_numpy(), clicked, numbers)
             if auc > NOTABLE_AUC:
                 told.append((column, auc))
+            elif (value := telling_value(codes.indices.to_numpy(), clicked)) is not None:
+                text = codes.dictionary[value].as_py()
+                notes.append(
+                    f"warning: {column.name}: every row with {text!r} is a click; leave it out if known only after one"
+                )
     names = {column.name for column, _ in told}
     enough = any(c.taken_as in ("categorical", "multi-hot") and c.name not in names for c in columns)
     for column, auc in told:
@@ -283,14 +319,24 @@ def _suspicions(sample: pa.Table, columns: list[Column], label: str, at_least: f
             f"warning: {column.name} alone tells the label (AUC {auc:.3f}), as what is known only after a click does"
             + ("; it is left out" if enough else "")
         )
-    repeated = 1 - sample.group_by(sample.column_names).aggregate([]).num_rows / max(1, len(sample))
-    possible = math.prod(float(len(column.values) + (column.missing > 0)) for column in columns)
-    if repeated > repeats_by_chance(len(sample), possible) + NOTABLE_REPEATS:
+    repeated, by_chance = _repeats(sample), _repeats(_shuffled(sample))
+    if repeated > by_chance + NOTABLE_REPEATS:
         first = f" (the first {len(sample):,})" if len(sample) == SAMPLE_ROWS else ""
         notes.append(
             f"{share(repeated)} of the rows{first} repeat another in every column: was a part of the log read twice?"
         )
     return notes
+
+
+def _repeats(table: pa.Table) -> float:
+    """The share of the rows that equal an earlier one."""
+    return 1 - table.group_by(table.column_names).aggregate([]).num_rows / max(1, len(table))
+
+
+def _shuffled(table: pa.Table) -> pa.Table:
+    """The table with each column in an order of its own, so that rows repeat by chance alone."""
+    rng, names = np.random.default_rng(0), table.column_names
+    return pa.table({name: table.column(name).take(pa.array(rng.permutation(len(table)))) for name in names})
 
 
 def _schema_text(columns: list[Column], missing: set[str], label_at_least: float | None) -> str:

@@ -5,6 +5,7 @@ import functools
 import numpy as np
 
 NOTABLE_AUC = 0.99
+CHANCE = 1e-6
 LEAST_ROWS = 10  # of each label, for an AUC to be worth a warning
 
 
@@ -35,6 +36,28 @@ def auc_alone(codes: np.ndarray, clicked: np.ndarray, numbers: np.ndarray | None
         by_value = _auc(np.nan_to_num(numbers, nan=-np.inf), clicked)
         auc = max(auc, by_value, 1 - by_value)
     return auc
+
+
+def telling_value(codes: np.ndarray, clicked: np.ndarray) -> int | None:
+    """A value whose rows all are clicks, too many of them for chance, as with what only happens after a click.
+
+    Args:
+        codes: int [n], from 0 up: which value each row holds.
+        clicked: bool [n].
+
+    Returns:
+        The most frequent such value, or None: of rows drawn at random, as many would all be clicks with a probability
+        of at most ``CHANCE``, over all values.
+    """
+    rows, clicks = np.bincount(codes), np.bincount(codes, clicked)
+    rate = clicked.mean()
+    if rate == 0:
+        return None
+    sure = np.flatnonzero((rows == clicks) & (rows >= LEAST_ROWS))
+    if not len(sure):
+        return None
+    value = sure[np.argmax(rows[sure])]
+    return int(value) if rows[value] * np.log(rate) + np.log(len(rows)) < np.log(CHANCE) else None
 
 
 @functools.lru_cache(maxsize=1)

@@ -9,6 +9,7 @@ BLOCK_BYTES = 8 << 20
 MAX_LINE_BYTES = 16 << 20
 _QUOTED_BYTES = 1 << 20
 _TAIL_BYTES = 1 << 12
+_BLANK = b"\r\n "
 
 
 def first_line(stream: IO[bytes], path: str, block_bytes: int = BLOCK_BYTES) -> tuple[bytes, bytes]:
@@ -63,9 +64,9 @@ def line_blocks(
             yield block, count
             first += count
         elif len(rest) > MAX_LINE_BYTES:
-            first += rest.count(b"\n") if rest.strip(b"\r\n") else 0
-            raise _too_long(path, first, "line" if rest.strip(b"\r\n") else "blank lines")
-    text_end = len(rest.rstrip(b"\r\n"))
+            first += rest.count(b"\n") if rest.strip(_BLANK) else 0
+            raise _too_long(path, first, "line" if rest.strip(_BLANK) else "blank lines")
+    text_end = len(rest.rstrip(_BLANK))
     if text_end:
         newline = rest.find(b"\n", text_end)
         block = rest[: newline + 1] if newline >= 0 else rest
@@ -93,7 +94,7 @@ def _block_end(text: bytes, quotes: bool) -> int:
     """Where the last whole row of a text ends that a later one follows, but for blank lines; 0 if there is none."""
     end = text.rfind(b"\n") + 1
     tail = text[max(0, end - _TAIL_BYTES) : end]  # blank lines are few, and copying all of the text takes time
-    text_end = end - len(tail) + len(tail.rstrip(b"\r\n")) if tail.strip(b"\r\n") else len(text[:end].rstrip(b"\r\n"))
+    text_end = end - len(tail) + len(tail.rstrip(_BLANK)) if tail.strip(_BLANK) else len(text[:end].rstrip(_BLANK))
     if not text_end:
         return 0
     end = text.index(b"\n", text_end) + 1

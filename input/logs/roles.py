@@ -8,7 +8,17 @@ import pyarrow as pa
 from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.common.words import listed, plural
 from tfrs_scaling.input.logs.column import Column
-from tfrs_scaling.input.logs.values.times import BAD, LATEST, is_day_first, mixed_units, parse_times
+from tfrs_scaling.input.logs.values.times import (
+    BAD,
+    DATE,
+    LATEST,
+    are_day_first,
+    is_ambiguous,
+    mixed_units,
+    parse_times,
+    spell_dates,
+    unit_of,
+)
 
 # In order of preference; names are compared in lower case with underscores.
 LABEL_NAMES = (
@@ -27,6 +37,7 @@ OTHER_TIMES = re.compile(
     r"(^|_)(watch|dwell|play|view|load|wait|response|session|stay)_time(_(ms|us|ns|s|sec))?$"
     r"|(^|_)(sign_?up|birth|release|regist\w*|upload|publish\w*)_?(time|timestamp|ts|date|day|dt|at)(_|$)"
 )
+FIRST_USUAL, LAST_USUAL = 946_684_800, 2_051_222_400  # epoch seconds of 2000 and 2035
 FIRST_EPOCH_SECOND = 10**8  # in 1973; smaller numbers are parts of a date, durations or counters
 
 
@@ -59,7 +70,7 @@ def take_label(columns: list[Column], label: str | None, at_least: float | None,
             shown = listed(repr(c.name) for c in binary[:5])
             raise InputError(
                 f"{path}: no column has a label's usual name, such as 'label' or 'click'; give --label NAME. "
-                f"Of 0 and 1 {'is' if len(binary) == 1 else 'are'} {shown}"
+                f"{shown} {'holds' if len(binary) == 1 else 'hold'} 0 and 1 alone"
             )
         if named is None:
             raise InputError(
@@ -91,6 +102,11 @@ def take_label(columns: list[Column], label: str | None, at_least: float | None,
     return named.name
 
 
+def other_outcomes(columns: list[Column]) -> list[Column]:
+    """Columns that are named and filled like a label but are not the one taken: what else came of the row."""
+    return [c for c in columns if c.taken_as != "label" and c.is_label() and c.plain_name in LABEL_NAMES]
+
+
 def take_time(columns: list[Column], notes: list[str]) -> None:
     """Mark the time among the columns, if there is one; what a reader should know is added to ``notes``."""
     named = [c for c in columns if c.taken_as == "left out" and len(c.values) > 1 and _time_rank(c) < len(TIME_NAMES)]
@@ -107,9 +123,15 @@ def take_time(columns: list[Column], notes: list[str]) -> None:
             '"time"'
         )
         notes += others
+        taken = {column.name for column in named}
+        notes += [
+            f'{column.name}: looks like a time; if it is when the row happened, name it in the schema as "time"'
+            for column in columns
+            if column.taken_as == "left out" and column.name not in taken and _looks_like_time(column)
+        ]
         return
     found[0].taken_as = "time"
-    if any(map(is_day_first, found[0].values)):
+    if not found[0].is_number and are_day_first(pa.array([*found[0].values])).any():
         notes.append(f"{found[0].name}: dates such as {min(found[0].values)} are read as day, month, year")
     if len(found) > 1:
         notes.append(
@@ -133,20 +155,36 @@ def _why_no_time(column: Column, notes: list[str]) -> str:
     mixed: list[str] = []
     if column.is_number:
         times = _integers(column)
-        if _time_rank(column) > 0 and np.median(times) < FIRST_EPOCH_SECOND:
+        if _time_rank(column) > 0 and np.median(times) < FIRST_EPOCH_SECOND and not spell_dates(times):
             return 'its numbers are too small for times since 1970; if they grow with time, name it as "time"'
         mixed = mixed_units(times)
     else:
         texts = sorted(column.values)
         kinds = parse_times(pa.array(texts))[1]
         if (kinds == BAD).any():
-            return f"not every row holds a time that is read ({texts[int(np.argmax(kinds == BAD))]!r})"
+            example = texts[int(np.argmax(kinds == BAD))]
+            if is_ambiguous(example):
+                return f"{example!r} is two dates, as day or month may come first; write 2020-07-04 16:08:23"
+            return f"not every row holds a time that is read ({example!r})"
         mixed = ["numbers", "dates"] if len(set(kinds.tolist())) > 1 else []
     if mixed:
         notes.append(
             f"warning: {column.name}: {listed(mixed)} are mixed, and prepare refuses that: write all in one unit"
         )
     return ""
+
+
+def _looks_like_time(column: Column) -> bool:
+    """Whether every value is a date, or a number of seconds (or ms, us, ns) between 2000 and 2035."""
+    if column.missing or len(column.values) < 2 or column.is_list:
+        return False
+    if not column.is_number:
+        some = sorted(column.values)[:1000]
+        return bool((parse_times(pa.array(some))[1] == DATE).all())
+    times = _integers(column)
+    (unit,) = set(unit_of(times[[0]]).tolist())
+    scale = {"seconds": 1, "milliseconds": 10**3, "microseconds": 10**6, "nanoseconds": 10**9}.get(unit)
+    return scale is not None and bool((times >= FIRST_USUAL * scale).all() and (times < LAST_USUAL * scale).all())
 
 
 def _integers(column: Column) -> np.ndarray:

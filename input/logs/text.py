@@ -4,8 +4,7 @@ import csv
 import dataclasses
 import io
 import re
-import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import numpy as np
 import pyarrow as pa
@@ -19,23 +18,18 @@ from tfrs_scaling.input.logs.files import (
     decompressed,
     looks_like_json,
     partition_values,
-    recbole_tables,
     refuse_binary,
 )
-from tfrs_scaling.input.logs.lines import BLOCK_BYTES, MAX_LINE_BYTES, count_lines, first_line, line_blocks
-from tfrs_scaling.input.logs.values.cells import Cells, Piece, Rejected, missing_column
+from tfrs_scaling.input.logs.header import csv_problem, csv_reader, header_text, read_header, row_separator
+from tfrs_scaling.input.logs.lines import BLOCK_BYTES, count_lines, first_line, line_blocks
+from tfrs_scaling.input.logs.values.cells import Cells, Piece, Rejected
 from tfrs_scaling.input.schema import Schema
 
-SEPARATORS = ("\t", ",", ";", "|", "\x01")  # the last is Hive's
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _OPEN_QUOTE = "a quoted value does not end on its line"
 _HEADER_AGAIN = "the header line again, as where files were joined"
-MAX_COLUMNS = 1 << 18
+_BLANK_LINE = "a blank line"
 _QUOTED_LINES = 1000  # that a quoted value may span
-# RecBole's atomic files: user_id:token, rating:float.
-_TYPED_NAME = re.compile(r"(.+):(?:token|float)(?:_seq)?")
-csv.field_size_limit(MAX_LINE_BYTES)  # 128 KiB by default: too little for a long header read with a wrong separator
-_NUMBER_OR_DATE = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?|\d{4}-\d\d?-\d\d?.*")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,7 +58,7 @@ class TextLog:
     """Delimited text files, compressed or not (see ``decompressed``).
 
     Quotes (``"a, b"``) are understood unless the separator is a tab; a quoted value may span lines. Blank lines at the
-    end and files without a byte, beside others, are no rows. Where a blank follows
+    end and files without a byte, beside others, are no rows; other blank lines are malformed. Where a blank follows
     each separator of the header, blanks after separators do not count. A schema's column that the header lacks may be
     in the names of the file's folders (Hive).
 
@@ -109,13 +103,14 @@ class TextLog:
                 raise InputError(f"{path}: holds JSON lines, not delimited text; use `prepare jsonl`")
             header, skip_blanks = b"", False
             if self.names is None:
-                header, earlier = line.removeprefix(_BYTE_ORDER_MARK).rstrip(b"\r\n"), self.files[0] if number else None
-                names, separator = _header(_text(line, path), self.schema.columns, path, self.separator, earlier)
-                skip_blanks = len(names) > 1 and all(name.startswith(" ") for name in names[1:])
-                names = [name.lstrip(" ") for name in names] if skip_blanks else names
+                header = line.removeprefix(_BYTE_ORDER_MARK).rstrip(b"\r\n")
+                columns, earlier = self.schema.columns, self.files[0] if number else None
+                names, separator, skip_blanks = read_header(
+                    header_text(line, path), columns, path, self.separator, earlier
+                )
             else:
                 rest, names = line.removeprefix(_BYTE_ORDER_MARK) + rest, list(self.names)
-                separator = self.separator or _separator_of(line, names, path)
+                separator = self.separator or row_separator(line, names, path)
             first, at, quotes = 0, 2 if header else 1, separator != "\t"
             for block, count in line_blocks(stream, path, self.block_bytes, rest, first=at, quotes=quotes):
                 yield Piece(number, first, Lines(block, count, tuple(names), separator, header, skip_blanks))
@@ -134,7 +129,7 @@ class TextLog:
         malformed: list[Rejected] = []
         if lines.skip_blanks:
             lines = _without_blanks(lines)
-        parsed = None if _has_header_again(lines) else _parsed(lines, columns, count)
+        parsed = None if _has_header_again(lines) or _has_blank_line(lines.text) else _parsed(lines, columns, count)
         if parsed is None:
             # A value over several lines, an open quote or a lone carriage return puts rows and lines out of step, and
             # pyarrow cannot report a row of the wrong length that is not UTF-8. A slower reader sorts these out first.
@@ -166,124 +161,6 @@ class TextLog:
             InputError: one cannot be read.
         """
         return fingerprints(self.files)
-
-
-def text_columns(path: str, separator: str | None = None, encoding: str | None = None) -> list[str]:
-    """The names in a delimited text file's header, under the separator (None: the one that finds most of them).
-
-    Raises:
-        InputError: the file cannot be read or has no header.
-    """
-    with decompressed(path, encoding) as stream:
-        header = _header_text(_text(first_line(stream, path)[0], path), path)
-    names = max(_split(header, SEPARATORS if separator is None else (separator,), path).values(), key=len)
-    return [name.strip(" ") for name in _untyped(names)]
-
-
-def looks_like_row(names: Sequence[str]) -> bool:
-    """Whether a header holds what rows hold: half of it are numbers or dates."""
-    named = [name for name in names if name.strip()]
-    return bool(named) and 2 * sum(_NUMBER_OR_DATE.fullmatch(name.strip()) is not None for name in named) >= len(named)
-
-
-def _header_text(line: str, path: str) -> str:
-    header = line.lstrip("\ufeff").rstrip("\r\n")
-    if not header:
-        raise InputError(f"{path}, line 1: no header line; add one that names the columns, or give --columns")
-    return header
-
-
-def _text(line: bytes, path: str) -> str:
-    try:
-        return line.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise InputError(
-            f"{path}, line 1: not UTF-8 text (byte {error.start}); if it is text, give its --encoding, such as cp1252"
-        ) from None
-
-
-def _header(
-    line: str, columns: list[str], path: str, separator: str | None, earlier: str | None
-) -> tuple[list[str], str]:
-    """The names in a header line, and its separator; ``earlier``: a file of the log before this one."""
-    header = _header_text(line, path)
-    candidates = SEPARATORS if separator is None else (separator,)
-    split = {by: _untyped(names) for by, names in _split(header, candidates, path).items()}
-    separator = max(candidates, key=lambda by: len({name.lstrip(" ") for name in split[by]} & set(columns)))
-    names = split[separator]
-    found, in_folders = [name.lstrip(" ") for name in names], partition_values(path)
-    for column in columns:
-        if found.count(column) > 1:
-            raise InputError(f"{path}, line 1: the column {column!r} appears twice; rename one")
-        if column not in found and column not in in_folders:
-            for table in recbole_tables(path):
-                if column in text_columns(table, separator):
-                    raise InputError(
-                        f"{path}: the column {column!r} is in {table}, which is not joined: merge its columns into the "
-                        ".inter file, as with pandas.merge"
-                    )
-            error = missing_column(f"{path}, line 1 (separator {separator!r})", column, found)
-            if not looks_like_row(max(split.values(), key=len)):
-                hint = unusual_separator(header) if max(map(len, split.values())) == 1 else ""
-                raise InputError(f"{error}{hint}")
-            if earlier is not None:
-                raise InputError(
-                    f"{path}, line 1: looks like a row, and {earlier} begins with a header line; give every file the "
-                    "header, or none and name the columns with --columns"
-                )
-            raise InputError(f"{error}; line 1 looks like a row, not like names: name the columns with --columns")
-    return names, separator
-
-
-def _untyped(names: list[str]) -> list[str]:
-    """The names without RecBole's types, if all have one."""
-    typed = [_TYPED_NAME.fullmatch(name) for name in names]
-    return [found[1] for found in typed if found] if all(typed) else names
-
-
-def _separator_of(line: bytes, names: list[str], path: str) -> str:
-    """The separator that splits a file's first row into as many values as there are names."""
-    counts = {by: len(row) for by, row in _split(_text(line, path).rstrip("\r\n"), SEPARATORS, path).items()}
-    for by, count in counts.items():
-        if count == len(names):
-            return by
-    raise InputError(
-        f"{path}, line 1: {max(counts.values())} columns, and --columns names {len(names)}; "
-        "name each in its order, and give --separator if it is an unusual one"
-    )
-
-
-def _split(header: str, candidates: Sequence[str], path: str) -> dict[str, list[str]]:
-    """Per separator, the names it splits the header into."""
-    for by in candidates:
-        if (count := header.count(by)) >= MAX_COLUMNS:
-            raise InputError(
-                f"{path}, line 1: {count + 1:,} columns between {by!r}, more than {MAX_COLUMNS:,}; is it a table?"
-            )
-    try:
-        return {by: next(_csv_reader([header], by)) for by in candidates}
-    except csv.Error as error:
-        raise InputError(f"{path}, line 1: not a header line: {_in_our_words(error)}") from None
-
-
-def _in_our_words(error: csv.Error) -> str:
-    if str(error).startswith("new-line character"):  # and goes on with advice on how to call Python
-        return (
-            "a carriage return without a line feed; if all lines end so, convert the file: tr '\\r' '\\n' < OLD > NEW"
-        )
-    return str(error)
-
-
-def unusual_separator(header: str) -> str:
-    """A hint, to be appended to an error, for a header that no usual separator splits; empty if there is none."""
-    if "::" in header:
-        return r"; is the separator '::'? Replace it by a tab: sed 's/::/\t/g' OLD > NEW"
-    found = next((by for by in " ~^\x02" if by in header.strip()), None)
-    return "" if found is None else f"; is the separator {found!r}? Give it with --separator {shlex.quote(found)}"
-
-
-def _csv_reader(lines: list[str], separator: str) -> Iterator[list[str]]:
-    return csv.reader(lines, delimiter=separator, quoting=csv.QUOTE_NONE if separator == "\t" else csv.QUOTE_MINIMAL)
 
 
 def _parsed(
@@ -319,7 +196,7 @@ def _parsed(
         quote_char=False if lines.separator == "\t" else '"',
         invalid_row_handler=on_ragged,
         newlines_in_values=checked,
-        ignore_empty_lines=False,  # a blank line counts, as empty cells; its label is malformed
+        ignore_empty_lines=False,  # or rows and lines would be out of step
     )
     convert_options = pa.csv.ConvertOptions(
         column_types={name: pa.binary() for name in columns},
@@ -352,6 +229,10 @@ def _has_header_again(lines: Lines) -> bool:
     if not header or header not in lines.text:
         return False
     return re.search(rb"^" + re.escape(header) + rb"\r?$", lines.text, re.MULTILINE) is not None
+
+
+def _has_blank_line(text: bytes) -> bool:
+    return text.startswith((b"\n", b"\r\n")) or b"\n\n" in text or b"\n\r\n" in text
 
 
 def _without_bad_lines(lines: Lines) -> tuple[Lines, dict[int, tuple[str, str]], list[int]]:
@@ -405,12 +286,13 @@ def _is_utf8(block: bytes) -> bool:
 def _not_a_row(line: bytes, columns: int, separator: str) -> str:
     """Why a line is not a row; empty if it is a row."""
     text = line.decode("utf-8", "backslashreplace").removesuffix("\r")
+    if not text:
+        return _BLANK_LINE
     try:
         # After an open quote, the second line becomes part of the first one's last value.
-        first, *second = _csv_reader([text + "\n", "second"], separator)
+        first, *second = csv_reader([text + "\n", "second"], separator)
     except csv.Error as error:
-        return _in_our_words(error)
+        return csv_problem(error)
     if not second:
         return _OPEN_QUOTE
-    found = len(first) or columns  # pyarrow handles blank lines
-    return "" if found == columns else f"{found} columns instead of {columns}"
+    return "" if len(first) == columns else f"{len(first)} columns instead of {columns}"

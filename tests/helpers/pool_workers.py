@@ -1,5 +1,6 @@
 """Workers of a pool, apart from the tests that use them: each process imports this, and not TensorFlow."""
 
+import contextlib
 import os
 import signal
 import time
@@ -43,5 +44,9 @@ class Counter:
 
 def pool_processes(process: psutil.Process) -> list[psutil.Process]:
     """Those that work for another as a part of its pool."""
-    running = [child for child in process.children() if child.status() != psutil.STATUS_ZOMBIE]
-    return [child for child in running if "parallel import serve" in str(child.cmdline())]
+    found = []
+    for child in process.children():
+        with contextlib.suppress(psutil.NoSuchProcess):  # a zombie, or gone meanwhile
+            if "parallel import serve" in str(child.cmdline()):
+                found.append(child)
+    return found

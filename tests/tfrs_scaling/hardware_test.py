@@ -63,6 +63,11 @@ class StrategyTest(tf.test.TestCase, parameterized.TestCase):
             self.assertRaisesRegex(InputError, r"TPU_NAME is set \(local\): this machine has no TPU"),
         ):
             choose_strategy("auto")
+        with (
+            mock.patch.dict(os.environ, {"TPU_NAME": "node-7"}, clear=True),
+            self.assertRaisesRegex(InputError, r"TPU_NAME is set \(node-7\): there is no libtpu"),
+        ):
+            choose_strategy("auto")
 
     def test_auto_prefers_tpu_then_workers_then_gpu_then_cpu(self) -> None:
         for environment, gpus, usable, expected, why in (

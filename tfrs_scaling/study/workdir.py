@@ -97,13 +97,13 @@ class Study:
     config: dict[str, Any]
     config_hash: str
     data: Data
-    data_folder: str
     data_hash: str
     code_version: str
     libraries: str
     machine: str
     date: str = ""
     command: str = ""
+    data_folder: str = "DATA"  # a study of an earlier version does not say
 
     def __post_init__(self) -> None:
         for name in ("training", "sweep"):  # what a report reads of it; a sweep reads it all, as ``Config``

@@ -39,7 +39,8 @@ def this_role() -> Role | None:
         return None
     if not re.fullmatch("[0-9]{1,5}", port) or not 0 < int(port) < 2**16:
         raise InputError(
-            f"KERASTUNER_ORACLE_PORT: should be the chief's port, is {port!r} (KERASTUNER_ORACLE_IP is set)"
+            f"KERASTUNER_ORACLE_PORT: should be the chief's port, is {port!r}; to work on this machine alone, unset "
+            "KERASTUNER_ORACLE_IP"
         )
     if not name:
         raise InputError("KERASTUNER_TUNER_ID: is not set; chief on one machine, worker0, worker1, … on the others")

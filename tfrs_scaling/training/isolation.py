@@ -182,10 +182,11 @@ def side_by_side(work: Callable[[Item], None], items: Sequence[Item], at_a_time:
 def _death(exit_code: int, log: Path) -> str:
     if exit_code == -signal.SIGKILL:
         return "the trial's process was killed (SIGKILL): usually because the machine ran out of memory"
+    where = f"its output is in {log.name}" if log.exists() else "it did not start, and the terminal shows why"
     if exit_code < 0:
         name = signal.Signals(-exit_code).name
-        return f"the trial's process died from {name}; its output is in {log.name}{_last_words(log)}"
-    return f"the trial's process ended with status {exit_code}; its output is in {log.name}{_last_words(log)}"
+        return f"the trial's process died from {name}; {where}{_last_words(log)}"
+    return f"the trial's process ended with status {exit_code}; {where}{_last_words(log)}"
 
 
 def _last_words(log: Path) -> str:

@@ -7,8 +7,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-_BRACKETED = rb"(?s)^\s*[\[({]([^\[\](){}]*)[\])}]\s*$"
-_ARRAY = rb"(?s)^\s*array\((\[.*\])(?:,\s*dtype=[^)]*)?\)\s*$"  # NumPy's repr
+# What Python, NumPy, pandas, PyTorch and Scala write before the brackets of a list.
+WRAPPER = r"(?:np\.|numpy\.)?(?:array|tensor|list|tuple|set|frozenset|deque|Index|WrappedArray|ArrayBuffer|List|Seq)"
+_QUOTED = r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\""""
+# Brackets that hold no other ones, but for those in quoted values: ['Seven (1995)'].
+_BRACKETED = rf"""(?s)^\s*[\[({{]([^\[\](){{}}]*|(?:[^\[\](){{}}'"]|{_QUOTED})*)[\])}}]\s*$""".encode()
+_WRAPPED = rf"(?s)^\s*{WRAPPER}\(\s*([\[({{].*[\])}}])(?:,\s*\w+=[^()]*)*\)\s*$".encode()  # array([1, 7], dtype=int64)
+_CALL = rf"(?s)^\s*{WRAPPER}(\([^()]*\))\s*$".encode()  # WrappedArray(1, 7), set()
+_TYPED_VALUE = rb"\b(?:(?:np|numpy)\.\w+|Decimal|UUID|Timestamp)\(([^()]*)\)"  # as in [np.int64(1), np.int64(7)]
 _NULLS = (b"", b"None", b"null", b"nan", b"NaN")  # in brackets and without quotes
 _TOKEN = {
     ",": re.compile(r"""'((?:[^'\\]|\\.)*)'|"((?:[^"\\]|\\.)*)"|([^,'"]*[^,'"\s])"""),
@@ -20,7 +26,8 @@ def split_lists(cells: pa.Array, separator: str) -> pa.ListArray:
     """The values of each cell.
 
     Blanks around values and separators at a cell's ends count for nothing. Where the separator is a comma or a blank, a
-    cell may be a list of Python, JSON or NumPy: ``[1, 7]``, ``['a', 'b']``, ``{1, 7}``, ``[1 7]``, ``array([1, 7])``.
+    cell may be a list of Python, JSON or NumPy: ``[1, 7]``, ``['a', 'b']``, ``{1, 7}``, ``[1 7]``, ``array([1, 7])``,
+    ``[np.int64(1), np.int64(7)]``.
 
     Args:
         cells: binary [n], without nulls.
@@ -40,7 +47,7 @@ def split_lists(cells: pa.Array, separator: str) -> pa.ListArray:
             return pc.split_pattern_regex(cells, rf"\s*{quoted}\s*".encode())
         return pc.split_pattern(cells, by.encode())
     encoded = cells.dictionary_encode()  # logs repeat their values, and few are distinct
-    distinct = pc.replace_substring_regex(encoded.dictionary, _ARRAY, rb"\1")
+    distinct = _unwrapped(encoded.dictionary)
     bracketed = pc.match_substring_regex(distinct, _BRACKETED)
     inner = pc.replace_substring_regex(distinct, _BRACKETED, rb"\1")
     inner = pc.replace_substring_regex(inner, rb"^\s+|[\s,]+$" if by == "," else rb"^\s+|\s+$", b"")
@@ -60,6 +67,15 @@ def split_lists(cells: pa.Array, separator: str) -> pa.ListArray:
         ]
         lists = pa.array(parsed, pa.list_(pa.binary()))
     return lists.take(encoded.indices)
+
+
+def _unwrapped(cells: pa.Array) -> pa.Array:
+    """The cells without the names of types around lists and their values."""
+    if not pc.any(pc.match_substring(cells, "(")).as_py():
+        return cells
+    for pattern in (_TYPED_VALUE, _WRAPPED, _CALL):
+        cells = pc.replace_substring_regex(cells, pattern, rb"\1")
+    return cells
 
 
 def _quoted(cell: str, by: str) -> list[bytes | None]:

@@ -80,6 +80,16 @@ def unit_of(times: np.ndarray) -> np.ndarray:
     return names
 
 
+def spell_dates(times: np.ndarray) -> bool:
+    """Whether all numbers (int64 [n]) spell a date from 2000 to 2099, as 20200704 does, or with an hour 20070416."""
+
+    def date(numbers: np.ndarray) -> np.ndarray:
+        year, month, day = numbers // 10_000, numbers // 100 % 100, numbers % 100
+        return (year >= 2000) & (year <= 2099) & (month >= 1) & (month <= 12) & (day >= 1) & (day <= 31)
+
+    return bool(date(times).all() or (date(times // 100 + 20_000_000) & (times % 100 <= 23)).all())
+
+
 def mixed_units(times: np.ndarray) -> list[str]:
     """The units of times since 1970 (int64 [n]) if they are of several, else none.
 
@@ -95,9 +105,9 @@ def mixed_units(times: np.ndarray) -> list[str]:
     return sorted(found, key=[*_UNITS, _DIGITS].index)
 
 
-def is_day_first(text: str) -> bool:
-    """Whether a text is a date of numbers that is read as day, month, year."""
-    return bool(_matching(pa.array([text.strip()]), _FORMS[3])[0])
+def are_day_first(texts: pa.Array) -> np.ndarray:
+    """Which texts (string [n]) are dates of numbers that are read as day, month, year; bool [n]."""
+    return _matching(pc.utf8_trim_whitespace(texts), _FORMS[3])
 
 
 def is_ambiguous(text: str) -> bool:

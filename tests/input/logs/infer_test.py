@@ -124,7 +124,7 @@ class InferTest(parameterized.TestCase, tf.test.TestCase):
 
     def test_label_without_a_usual_name_has_to_be_named(self) -> None:
         log = _log().rename(columns={"click": "seen"})
-        with self.assertRaisesRegex(InputError, "give --label NAME. Of 0 and 1 are 'is_ad' and 'seen'"):
+        with self.assertRaisesRegex(InputError, "give --label NAME. 'is_ad' and 'seen' hold 0 and 1 alone"):
             infer(self._written(log, ".csv"))
         self.assertEqual(self._notes(log, "seen")[0]["label"], "seen")
 

@@ -20,8 +20,9 @@ import tensorflow as tf
 from absl.testing import parameterized
 
 from tfrs_scaling.common.errors import InputError
+from tfrs_scaling.input.logs.header import MAX_COLUMNS, text_columns
 from tfrs_scaling.input.logs.lines import BLOCK_BYTES, MAX_LINE_BYTES
-from tfrs_scaling.input.logs.text import MAX_COLUMNS, TextLog, text_columns
+from tfrs_scaling.input.logs.text import TextLog
 from tfrs_scaling.input.logs.values.cells import POSITION_BITS, Cells, read
 from tfrs_scaling.input.schema import CategoricalFeature, DenseFeature, Schema
 
@@ -97,6 +98,7 @@ class TextLogTest(parameterized.TestCase, tf.test.TestCase):
         ("gz", "log.csv.gz", gzip.compress),
         ("two_gz_members", "log.csv.gz", lambda text: gzip.compress(text[:20]) + gzip.compress(text[20:])),
         ("xz", "log.csv.xz", lzma.compress),
+        ("lzma", "log.csv.lzma", lambda text: lzma.compress(text, lzma.FORMAT_ALONE)),
         ("bz2", "log.csv.bz2", bz2.compress),
     )
     def test_compression(self, name: str, compress: Callable[[bytes], bytes]) -> None:
@@ -109,6 +111,7 @@ class TextLogTest(parameterized.TestCase, tf.test.TestCase):
         ("bom_crlf_no_last_newline", b"\xef\xbb\xbflabel,user,age\r\n1,ann,30\r\n0,bob,"),
         ("no_last_newline", b"label,user,age\n1,ann,30\n0,bob,"),
         ("quotes", b'"label","user",age\n"1","ann",30\n0,"bob",""\n'),
+        ("blanks_after_names", b"label ,user  ,age\n1,ann,30\n0,bob,\n"),
         ("unused_columns_repeat", b"x,label,x,user,age,x\n,1,,ann,30,\n,0,,bob,,\n"),
     )
     def test_same_rows_however_written(self, content: bytes) -> None:
@@ -166,6 +169,10 @@ class TextLogTest(parameterized.TestCase, tf.test.TestCase):
         ("utf16", "label,user,age\n".encode("utf-16"), "is UTF-16 text; give --encoding utf-16"),
         ("orc", b"ORC\1\2", "is an ORC file; convert it to Parquet"),
         ("avro", b"Obj\1\2", "is an Avro file"),
+        ("excel", b"\xd0\xcf\x11\xe0" + bytes(99), "is an Excel workbook; save the sheet as CSV"),
+        ("web_page", b"<!DOCTYPE html>\n<html>", "is a web page; was the download refused?"),
+        ("git_lfs", b"version https://git-lfs.github.com/spec/v1\n", "is a pointer of Git LFS"),
+        ("empty_zip", zipped(), "is an empty zip archive"),
         ("gz_in_gz", gzip.compress(gzip.compress(b"label\n")), "is compressed twice; unpack it once"),
         ("json_lines", b'{"label": 1, "user": "a"}\n', "holds JSON lines, not delimited text; use `prepare jsonl`"),
         ("json_array", b'[\n {"label": 1, "user": "a"}]\n', "is a JSON array; write one object on each line"),
@@ -258,11 +265,12 @@ class TextLogTest(parameterized.TestCase, tf.test.TestCase):
         if block_bytes == 16:
             self.assertGreater(len(cells), 20)
 
-    @parameterized.parameters(b"", b"1,\xff\n")  # the second goes by the slower reader
-    def test_blank_line_counts_and_has_empty_cells_but_not_at_the_end(self, before: bytes) -> None:
-        (cells,) = _cells(self._file(b"label,user,age\n" + before + b"\n1,a,3\n\n"))
-        first = 2 + before.count(b"\n")
-        self.assertEqual(_rows([cells]), [(first, "", "", ""), (first + 1, "1", "a", "3")])
+    @parameterized.product(line=(b"", b"\r"), block_bytes=(16, BLOCK_BYTES))
+    def test_blank_line_is_malformed_but_not_at_the_end(self, line: bytes, block_bytes: int) -> None:
+        content = b"label,user,age\n1,a,3\n" + line + b"\n0,b,\n" + line + b"\n  \n\n"
+        cells = _cells(self._file(content), None, block_bytes)
+        self.assertEqual(_rows(cells), [(2, "1", "a", "3"), (4, "0", "b", "")])
+        self.assertEqual(_malformed(cells), [(3, "a blank line")])
 
     def test_random_tables_equal_the_csv_module(self) -> None:
         rng = np.random.default_rng(5)

@@ -103,6 +103,18 @@ class WorkdirTest(tf.test.TestCase):
             with self.assertRaisesRegex(InputError, rf"study\.json: {mistake}.*put back what was there"):
                 self.workdir.read_study()
 
+    def test_study_of_an_earlier_version_does_not_say_where_its_data_were(self) -> None:
+        config = tiny_config(V=["1/2"])
+        data = tiny_data(config, self.root / "data")
+        with self.workdir.locked():
+            self.workdir.claim(config, data)
+        content = json.loads(self.workdir.study.read_text())
+        for key in ("data_folder", "date", "command"):
+            del content[key]
+        self.workdir.study.write_text(json.dumps(content))
+        self.assertEqual(self.workdir.reopened(), (config, data.manifest))
+        self.assertEqual(self.workdir.read_study()["data_folder"], "DATA")
+
     def test_no_study_is_an_error(self) -> None:
         with self.assertRaisesRegex(InputError, "no sweep was started"):
             self.workdir.read_study()

@@ -28,6 +28,9 @@ class ListsTest(parameterized.TestCase, tf.test.TestCase):
         ("3||14||7||", "||"), ("3 | 14 |7", "|"), ("|3|14|7|", "|"), (" | 3 | 14 | 7 | ", "|"), ("3; 14; 7", ";"),
         ("3 ^14^7", "^"), ("3 | 14 | 7", " | "), ("array([3, 14, 7])", ","),
         ("array(['3', '14', '7'], dtype=object)", ","), ("3\x0214\x027", "\x02"),
+        ("[np.int64(3), np.int64(14), np.int64(7)]", ","), ("[np.str_('3'), np.str_('14'), np.str_('7')]", ","),
+        ("frozenset({3, 14, 7})", ","), ("tensor([3, 14, 7], device='cuda:0')", ","), ("WrappedArray(3, 14, 7)", ","),
+        ("Index(['3', '14', '7'], dtype='object', name='x')", ","), ("[Decimal('3'), Decimal('14'), Decimal(7)]", ","),
     )  # fmt: skip
     def test_same_three_values(self, cell: str, separator: str) -> None:
         self.assertEqual(_split(cell, separator), ["3", "14", "7"])
@@ -36,7 +39,7 @@ class ListsTest(parameterized.TestCase, tf.test.TestCase):
         ("[]", ",", [None]), ("[ ]", " ", [None]), ("", ",", [""]), ("|", "|", [""]), ("[None, 2]", ",", [None, "2"]),
         ("a||b", "|", ["a", "", "b"]), ('["a, b", "c"]', ",", ["a, b", "c"]), (r"['it\'s', nan]", ",", ["it's", None]),
         ("[x]|[y]", "|", ["[x]", "[y]"]), ('["caf\\u00e9", null, true]', ",", ["café", None, "true"]),
-        ("b", ",", ["b"]),
+        ("b", ",", ["b"]), ("set()", ",", [None]), ("['Seven (1995)', 'Set(1)']", ",", ["Seven (1995)", "Set(1)"]),
     )  # fmt: skip
     def test_values_by_hand(self, cell: str, separator: str, expected: list[str | None]) -> None:
         self.assertEqual(_split(cell, separator), expected)

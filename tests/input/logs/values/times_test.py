@@ -12,7 +12,7 @@ import pyarrow as pa
 import tensorflow as tf
 from absl.testing import parameterized
 
-from tfrs_scaling.input.logs.values.times import BAD, DATE, NUMBER, is_day_first, mixed_units, parse_times
+from tfrs_scaling.input.logs.values.times import BAD, DATE, NUMBER, are_day_first, mixed_units, parse_times
 
 NOON = 1593878903  # 2020-07-04 16:08:23 UTC
 
@@ -64,8 +64,8 @@ class TimesTest(parameterized.TestCase, tf.test.TestCase):
             self.assertEqual(mixed_units(single), [])
 
     def test_day_first(self) -> None:
-        self.assertTrue(is_day_first("06.07.2020 12:00"))
-        self.assertFalse(is_day_first("2020.07.06"))
+        texts = pa.array([" 06.07.2020 12:00", "2020.07.06", "6.7.2020", "x"])
+        self.assertEqual(are_day_first(texts).tolist(), [True, False, True, False])
 
     def test_random_moments_equal_pandas(self) -> None:
         rng = np.random.default_rng(1)
