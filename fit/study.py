@@ -43,7 +43,7 @@ from tfrs_scaling.fit.runs.screening import collapsed_trials, usable_runs, with_
 from tfrs_scaling.fit.schemes import BASELINE, SCHEMES, SIZES
 from tfrs_scaling.fit.serialization import encode, flat
 
-FORMAT = 7
+FORMAT = 8
 
 
 @dataclass(frozen=True)
