@@ -62,7 +62,10 @@ def ranking_against_answers(view: StudyView) -> list[str]:
                     lost.append(f"{pair.first} {pair.outcome} {pair.second} against {ranking.x}")
                 elif pair.difference is not None and pair.outcome != wins:
                     level.setdefault(ranking.x, []).append(pair.second if use.scheme == pair.first else pair.first)
-        tied = listed(f"{listed(sorted(names))} against {x}" for x, names in level.items())
+        axes = dict[str, list[str]]()
+        for x, names in level.items():
+            axes.setdefault(listed(sorted(names)), []).append(x)
+        tied = listed(f"{names} against {listed(on)}" for names, on in axes.items())
         why = lost + [f"the frontier of {use.scheme} is level with {tied}"] * bool(level)
         if why:
             words.append(
