@@ -40,7 +40,7 @@ class SavingsTest(tf.test.TestCase):
         self.assertAllClose(saved.baseline_cost, 2.5 * LADDER[-1] / 50_000 / 3600)
         self.assertEqual(
             [least.resource for least in saved.least], ["compute"]
-        )  # all are equally fast, and tables hold nearly all
+        )  # tables hold nearly all parameters
         self.assertIn("Nothing as good saves time", "\n".join(saved.lines()))
         fast = runs.assign(examples_per_second=np.where(runs["scheme"] == "O", 80_000, runs["examples_per_second"]))
         time = saved_of(fast).least[-1]
