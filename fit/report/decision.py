@@ -1,7 +1,7 @@
 """The first screen: for each budget one sentence, one figure, three numbers and how sure that is."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -185,7 +185,7 @@ def saved_numbers(saved: Savings) -> tuple[Number, ...]:
     if saved.verdict != "save":
         return ()
     baseline = saved.baseline.cost
-    amounts = {
+    amounts: dict[str, tuple[str, Callable[[float], str]]] = {
         "compute": ("Compute", lambda flops: f"{human(flops, FLOPS)} FLOPs"),
         "params": ("Parameters", lambda count: f"{count:,.0f}"),
         "hours": ("Time as measured", lambda hours: duration(hours * 3600)),
