@@ -7,8 +7,9 @@ from typing import Any, Literal
 
 from tfrs_scaling.common.json_numbers import to_json
 from tfrs_scaling.common.words import listed
+from tfrs_scaling.fit.advice.budget import budget_words
 from tfrs_scaling.fit.advice.choice import Option
-from tfrs_scaling.fit.advice.settle import Settle
+from tfrs_scaling.fit.advice.settle import Place, Settle
 from tfrs_scaling.fit.advice.use import Use
 from tfrs_scaling.fit.advice.words import cost_words, gain_words, option_words, short_words, use_words
 
@@ -51,6 +52,8 @@ class Advice:
         options: The best use of each lever, and of levers combined; lowest expected NE first.
         now: Where there are too few rows for what to do: what to do with those there are; None where that is nothing.
         rows: How many rows there are to train on, where they are too few for what to do; else None.
+        makes_rows: Whether the study makes its rows itself.
+        notes: Cheaper options that beat the baseline and why they are not the answer, a sentence each.
         changes: What would change the answer, one sentence each.
         settle: The runs that would settle what is open; None where nothing is.
     """
@@ -65,6 +68,8 @@ class Advice:
     settle: Settle | None = None
     now: Option | None = None
     rows: int | None = None
+    makes_rows: bool = False
+    notes: tuple[str, ...] = ()
 
     @property
     def verdict(self) -> Verdict:
@@ -75,7 +80,7 @@ class Advice:
     def answer(self) -> str:
         """One sentence."""
         if self.baseline is None or self.do is None:
-            return f"Not enough evidence to say where {self.budget} should go."
+            return f"Not enough evidence to say where {budget_words(self.budget)} should go."
         return f"Do this: {use_words(self.do.use, self.baseline)}."
 
     @property
@@ -84,7 +89,7 @@ class Advice:
         reasons = [self.why]
         if self.baseline is not None and self.do is not None:
             gain, cost = gain_words(self.do, self.baseline, self.level), cost_words(self.do.use, self.baseline)
-            reasons = [gain, f"It costs {cost}.", *self._until_then, self.why]
+            reasons = [gain, f"It costs {cost}.", *self._until_then, self.why, *self.notes]
         if self.settle is not None and not self.settle.overrides:
             reasons.append(self.settle.runs)
         return tuple(reasons)
@@ -102,7 +107,8 @@ class Advice:
         """What can be done with the rows there are, where these are too few."""
         if self.rows is None or self.baseline is None:
             return []
-        few = f"There are {self.rows:,} rows to train on: collect the others first."
+        how = "make" if self.makes_rows else "collect"
+        few = f"There are {self.rows:,} rows to train on: {how} the others first."
         if self.now is None:
             return [f"{few} Until then nothing is seen to help."]
         words, gain = use_words(self.now.use, self.baseline), gain_words(self.now, self.baseline, self.level)
@@ -126,7 +132,8 @@ class Advice:
         if self.changes:
             details.append(Detail("What would change the answer", self.changes))
         if self.settle is not None and self.settle.overrides:
-            details.append(Detail(self.settle.runs, self.settle.command, is_command=True))
+            unknown = " CONFIG is the study's configuration, ANOTHER a new folder." * (self.settle.place == Place())
+            details.append(Detail(f"{self.settle.runs}{unknown}", self.settle.command, is_command=True))
         return tuple(details)
 
     def lines(self) -> list[str]:

@@ -13,7 +13,7 @@ from tfrs_scaling.fit.advice.choice import Choice, Option, choose
 from tfrs_scaling.fit.advice.settle import Place, Settle, Settler
 from tfrs_scaling.fit.advice.use import DATA, Use
 from tfrs_scaling.fit.advice.uses import Uses
-from tfrs_scaling.fit.advice.words import capitalized, shape_words, short_cost, short_words
+from tfrs_scaling.fit.advice.words import capitalized, several_words, shape_words, short_cost, short_words
 from tfrs_scaling.fit.labels import multiplier_label
 from tfrs_scaling.fit.runs.run_table import is_recorded
 from tfrs_scaling.fit.runs.screening import usable_runs
@@ -84,14 +84,14 @@ def advise(
             "beyond what was measured."
         )
         return Advice(budget.text, level, why, uses.baseline, changes=_cautions(uses))
-    choice = choose(found, uses.baseline, level=level)
+    choice = choose(found, uses.baseline, same_data=uses.same_data, level=level)
     settler = Settler(rows, uses.noise, uses.baseline, learning_rates=runs["learning_rate"].unique(), place=place)
     if choice.answer is None:
         return _undecided(choice, uses, settler)
     now = None
     if not settler.can_be_trained(choice.answer.use):
         there = [use for use in found if settler.can_be_trained(use)]
-        now = choose(there, uses.baseline, level=level).answer if there else None
+        now = choose(there, uses.baseline, same_data=uses.same_data, level=level).answer if there else None
     return _decided(choice, choice.answer, now, uses, settler, place)
 
 
@@ -111,7 +111,10 @@ def _decided(
     choice: Choice, do: Option, now: Option | None, uses: Uses, settler: Settler, place: Place | None
 ) -> Advice:
     better = [option for option in choice.open if option.gain > do.gain]
-    changes = [*_no_better_words(choice, uses.baseline), *_open_words(better, do, uses.baseline)]
+    changes = [
+        *_no_better_words(choice, uses.baseline),
+        *_open_words(better, choice, do, uses.baseline),
+    ]
     settle = settler.distinguish(_first(better, settler).use, [do.use]) if better else None
     if do.use.affordable:
         changes.append(
@@ -128,7 +131,9 @@ def _decided(
     return Advice(
         uses.budget.text,
         uses.study.level,
-        f"{_why_this(choice, uses)} {_unused(do.use, uses)}The noise of one training is {uses.noise.words}.",
+        f"{_why_this(choice, uses)} {_unused(do.use, uses)}"
+        f"{_one_sided_words(uses) if do.use.is_extrapolated else ''}"
+        f"The noise of one training is {uses.noise.words}.",
         uses.baseline,
         do,
         choice.options,
@@ -136,6 +141,8 @@ def _decided(
         settle,
         now,
         None if settler.can_be_trained(do.use) or place is None else place.training_rows,
+        place is not None and place.made_rows is not None,
+        _cheaper_words(choice, do, uses.baseline),
     )
 
 
@@ -145,10 +152,36 @@ def _first(options: Sequence[Option], settler: Settler) -> Option:
 
 
 def _why_this(choice: Choice, uses: Uses) -> str:
-    confidence = f"by more than the noise ({uses.study.level:.0%} confidence)"
-    if not choice.open:
-        return f"It beats the baseline {confidence}, and no other option is as good."
-    return f"It beats the baseline {confidence}, and is the cheapest of {len(choice.open) + 1} that may be the best."
+    beats = f"It beats the baseline by more than the noise ({uses.study.level:.0%} confidence)"
+    others = sum(option.beats_baseline for option in choice.options) - 1
+    if len(choice.unbeaten) > 1:
+        return (
+            f"{beats}, and is the cheapest of {len(choice.unbeaten)} options that do and that no other beats. Cheapest "
+            "means the smallest product of compute, parameters and data."
+        )
+    if not others:
+        return f"{beats}; no other option does."
+    so_does = "So does one other option, which is" if others == 1 else f"So do {others} other options, which are each"
+    return f"{beats}. {so_does} beaten, dearer without being seen to add anything, or too uncertain."
+
+
+def _cheaper_words(choice: Choice, do: Option, baseline: Use) -> tuple[str, ...]:
+    """The cheaper options that beat the baseline, and why they are not the answer."""
+    words, beaten = [], dict[str, list[Use]]()
+    unsafe = [o.use for o in choice.options if not o.is_safe and o.use.expense(baseline) < do.use.expense(baseline)]
+    if unsafe:
+        s, are, models = ("s", "is", "a smaller model") if len(unsafe) == 1 else ("", "are", "smaller models")
+        words.append(
+            f"{several_words(unsafe, baseline)} cost{s} less and beat{s} the baseline too, but {are} not safe: "
+            f"{models} on more data, not seen to beat the baseline's shape on more data."
+        )
+    for use, by in choice.beaten:
+        if any(option.use is use for option in choice.options):
+            beaten.setdefault(short_words(by, baseline), []).append(use)
+    for name, uses in beaten.items():
+        costs, it = ("costs", "it") if len(uses) == 1 else ("cost", "each")
+        words.append(f"{several_words(uses, baseline)} {costs} less, but {name} beats {it} by more than the noise.")
+    return tuple(words)
 
 
 def _unused(use: Use, uses: Uses) -> str:
@@ -161,7 +194,7 @@ def _unused(use: Use, uses: Uses) -> str:
 def _why_open(choice: Choice, uses: Uses) -> str:
     if not uses.noise.is_known:
         return "The noise of one training is unknown: there is one seed, and no ladder of five data sizes."
-    most = max(option.high for option in choice.options)
+    most = choice.most
     bound = f"; any gain is at most {most:.4f} NE ({most / uses.baseline.ne:.2%})" if most > 0 else ""
     return f"No option is distinguishable from the baseline{bound}; the noise of one training is {uses.noise.words}."
 
@@ -170,19 +203,32 @@ def _no_better_words(choice: Choice, baseline: Use) -> list[str]:
     """The dearer uses of the answer's levers, which are not seen to add anything."""
     if not choice.no_better:
         return []
-    names = listed(dict.fromkeys(capitalized(short_words(use, baseline)) for use in choice.no_better))
     costs = "costs" if len(choice.no_better) == 1 else "cost"
-    return [f"{names} {costs} more, and what that adds is within the noise."]
+    return [f"{several_words(choice.no_better, baseline)} {costs} more, and what that adds is within the noise."]
 
 
-def _open_words(better: Sequence[Option], do: Option, baseline: Use) -> list[str]:
+def _open_words(better: Sequence[Option], choice: Choice, do: Option, baseline: Use) -> list[str]:
     """The options that may be better than the answer, and what they cost."""
-    words = [
-        f"{capitalized(short_words(option.use, baseline))} may gain {option.gain - do.gain:.4f} more, which is not "
-        f"distinguishable from chance; it costs {short_cost(option.use, baseline)}."
-        for option in better[:_MOST_OPEN]
-    ]
+    words = []
+    for option in better[:_MOST_OPEN]:
+        chance = "which is not distinguishable from chance"
+        if option.use.is_extrapolated and not any(option is other for other in choice.unbeaten):
+            chance = "but on the same data a cheaper shape is as good, as far as is seen"
+        words.append(
+            f"{several_words([option.use], baseline)} may gain {option.gain - do.gain:.4f} more, {chance}; it costs "
+            f"{short_cost(option.use, baseline)}."
+        )
     return [*words, f"{len(better) - _MOST_OPEN} more may be better."] if len(better) > _MOST_OPEN else words
+
+
+def _one_sided_words(uses: Uses) -> str:
+    """That the laws which extrapolate are wrong rather than noisy, where that is seen."""
+    if not uses.overshoot:
+        return ""
+    return (
+        "The study's own laws, tested on held-out data sizes, nearly all erred to the same side "
+        f"({uses.overshoot:.2%} of NE at the median); extrapolations are widened as these call for. "
+    )
 
 
 def _cautions(uses: Uses, choice: Choice | None = None, use: Use | None = None) -> tuple[str, ...]:
@@ -195,11 +241,9 @@ def _cautions(uses: Uses, choice: Choice | None = None, use: Use | None = None) 
     ]
     if uses.noise.source == "ladders":
         cautions.append("There are too few seeds to show how much whole trainings differ: more would.")
-    if uses.overshoot and choice is not None and any(DATA in option.use.levers for option in choice.options):
-        cautions.append(
-            "The study's own laws, tested on held-out data sizes, nearly all erred to the same side "
-            f"({uses.overshoot:.2%} of NE at the median); extrapolations are widened as these call for."
-        )
+    extrapolates = choice is not None and any(DATA in option.use.levers for option in choice.options)
+    if extrapolates and not (use and use.is_extrapolated):  # of which the reasons say it
+        cautions += [words.strip()] if (words := _one_sided_words(uses)) else []
     edge = {
         (point.architecture, point.scheme, point.multiplier)
         for point in uses.study.flagged

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from tfrs_scaling.common.errors import InputError
+from tfrs_scaling.common.words import human, listed
 
 RESOURCES = {
     "compute": "training FLOPs",
@@ -14,11 +15,7 @@ RESOURCES = {
     "params": "parameters",
     "hours": "hours of training",
 }
-BUDGETS = {  # that are answered where none is named: as typed, and in words
-    "compute=10x": "With 10 times the compute",
-    "data=2x": "With twice the data",
-    "params=4x": "With 4 times the parameters",
-}
+_SHORT = {"compute": "compute", "data": "data", "params": "parameters", "hours": "hours of training"}
 _GROWS_DATA = ("compute", "data", "hours")
 _UNITS = {"": 1.0, "k": 1e3, "K": 1e3, "M": 1e6, "G": 1e9, "B": 1e9, "T": 1e12, "P": 1e15}
 _NUMBER = re.compile(r"([0-9]+(?:\.[0-9]*)?(?:[eE][+-]?[0-9]+)?|\.[0-9]+)([kKMGBTP]?)([x×]?)")
@@ -109,3 +106,23 @@ def read_budget(text: str) -> Budget:
             )
         limits[name] = Limit(value, bool(found and found[3]))
     return Budget(text, limits)
+
+
+def budget_words(text: str) -> str:
+    """A budget in words.
+
+    Example:
+        >>> budget_words("data=2x"), budget_words("compute=10x,params=2M")
+        ('twice the data', '10 times the compute and 2M parameters')
+    """
+    return listed(
+        f"{'twice' if limit.amount == 2 else f'{limit.amount:g} times'} the {_SHORT[name]}"
+        if limit.is_factor
+        else f"{human(limit.amount)} {RESOURCES[name]}"
+        for name, limit in read_budget(text).limits.items()
+    )
+
+
+BUDGETS = {  # that are answered where none is named: as typed, and in words
+    text: f"With {budget_words(text)}" for text in ("compute=10x", "data=2x", "params=4x")
+}

@@ -1,7 +1,7 @@
 """What can be saved: the cheapest measured shape that loses nothing that counts on the same data."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -22,7 +22,24 @@ Verdict = Literal["save", "cannot tell", "nothing"]
 
 _NEEDED = ("params_total", "params_embedding", "flops_train", "examples_per_second")  # columns, to know a shape's cost
 _CHEAPER = 0.95  # of the baseline's compute and parameters, multiplied: at most so much is a saving
+_RESOURCES = {"compute": "compute", "params": "parameters", "hours": "time as measured here"}
 _MOST_SEEDS = 30
+
+
+@dataclass(frozen=True)
+class Least:
+    """The shape that takes least of one resource.
+
+    Attributes:
+        resource: compute, params or hours.
+        share: Of what the baseline takes.
+        change: NE of the shape less that of the baseline.
+    """
+
+    resource: str
+    use: Use
+    share: float
+    change: float
 
 
 @dataclass(frozen=True)
@@ -32,8 +49,8 @@ class Savings:
     Attributes:
         verdict: ``save``: its loss is within the margin, at the level. ``cannot tell``: it is not distinguishable from
             the baseline, but may lose more than the margin. ``nothing``: every cheaper shape is distinguishably worse.
-        use: The shape: the cheapest of those that the verdict holds for; where there is nothing to save, the one that
-            loses least.
+        use: The shape: of those that the verdict holds for, that of the least compute, of equals the cheapest; where
+            there is nothing to save, the one that loses least.
         baseline: The baseline on the same data.
         change: NE of the shape less that of the baseline; negative is better.
         low: Lower end of its interval, which holds together with those of all shapes measured; NaN where the noise is
@@ -45,6 +62,7 @@ class Savings:
         cheaper: How many cheaper shapes were measured.
         seeds: Seeds of each shape that would bring the loss within the margin, if the change stays as measured; None
             where that is not known, or more than 30.
+        least: Of each resource that can be saved, the shape as good as the baseline that takes least.
         price: Of an hour of the study's machine; None where it was not given.
     """
 
@@ -59,6 +77,7 @@ class Savings:
     level: float
     cheaper: int
     seeds: int | None
+    least: tuple[Least, ...] = ()
     price: float | None = None
 
     @property
@@ -117,8 +136,13 @@ class Savings:
                 )
 
     def lines(self) -> list[str]:
-        """The answer, the costs, the margin, and what would settle it, as a terminal shows them."""
-        lines = [self.answer, self._costs, f"A loss of up to {self.margin:.4f} NE counts as none: {self.why_margin}."]
+        """The answer, the costs and the notes, as a terminal shows them."""
+        return [self.answer, self._costs, *self.notes]
+
+    @property
+    def notes(self) -> list[str]:
+        """Savings of other resources, the margin, and what would settle it."""
+        lines = [*self._of_other_resources, f"A loss of up to {self.margin:.4f} NE counts as none: {self.why_margin}."]
         if self.verdict == "cannot tell" and math.isfinite(self.high):
             more = f"about {self.seeds} seeds of both" if self.seeds else f"more than {_MOST_SEEDS} seeds of both"
             lines.append(f"To tell would take {more}, if the change stays as measured.")
@@ -171,6 +195,20 @@ class Savings:
         if f"{self.change:.4f}" in ("0.0000", "-0.0000"):
             return "the same to four digits"
         return f"{'higher' if self.change > 0 else 'lower'} by {abs(self.change):.4f}"
+
+    @property
+    def _of_other_resources(self) -> list[str]:
+        if self.verdict != "save":
+            return []
+        words = [
+            f"Of what is as good, {shape_words(least.use)} takes the least {_RESOURCES[least.resource]}: "
+            f"{least.share:.0%}."
+            for least in self.least
+            if least.use is not self.use
+        ]
+        if not any(least.resource == "hours" for least in self.least):
+            words.append("Nothing as good saves time on the study's machine, where the speed varies between trainings.")
+        return words
 
     @property
     def _costs(self) -> str:
@@ -230,6 +268,7 @@ def savings(runs: pd.DataFrame, fits: StudyFits, *, price: float | None = None) 
         return None
     margin, why = _margin(fits, measured)
     verdict, (effect, use) = _pick(found, measured.baseline, margin)
+    as_good = _as_good(found, margin)
     low, high = (math.nan if end is None else end for end in (effect.low, effect.high))
     seeds = rows.loc[(rows["scheme"] == BASELINE) & (rows["architecture"] == measured.architecture), "seed"].nunique()
     return Savings(
@@ -244,18 +283,35 @@ def savings(runs: pd.DataFrame, fits: StudyFits, *, price: float | None = None) 
         level=fits.level,
         cheaper=len(found),
         seeds=_seeds_needed(effect.change, high, margin, seeds) if verdict == "cannot tell" else None,
+        least=tuple(_least(as_good, measured.baseline)),
         price=price,
     )
+
+
+def _as_good(found: Sequence[tuple[Effect, Use]], margin: float) -> list[tuple[Effect, Use]]:
+    """The shapes that are not distinguishably worse, and lose at most the margin."""
+    return [pair for pair in found if not _is_worse(pair[0]) and pair[0].high is not None and pair[0].high <= margin]
+
+
+def _least(as_good: Sequence[tuple[Effect, Use]], baseline: Use) -> Iterator[Least]:
+    for resource in _RESOURCES if as_good else ():
+        effect, use = min(as_good, key=lambda pair: (pair[1].cost[resource], pair[0].change))
+        if (share := use.cost[resource] / baseline.cost[resource]) <= _CHEAPER:
+            yield Least(resource, use, share, effect.change)
 
 
 def _pick(found: Sequence[tuple[Effect, Use]], baseline: Use, margin: float) -> tuple[Verdict, tuple[Effect, Use]]:
     """The verdict, and the shape that it is about."""
 
     def cheapest(pairs: Sequence[tuple[Effect, Use]]) -> tuple[Effect, Use]:
-        return min(pairs, key=lambda pair: (round(math.log(pair[1].expense(baseline)), 6), pair[0].change))
+        def cost(pair: tuple[Effect, Use]) -> tuple[float, ...]:
+            amounts = pair[1].cost["compute"] / baseline.cost["compute"], pair[1].expense(baseline)
+            return *(round(math.log(amount), 6) for amount in amounts), pair[0].change
+
+        return min(pairs, key=cost)
 
     may_be = [pair for pair in found if not _is_worse(pair[0])]
-    if as_good := [pair for pair in may_be if pair[0].high is not None and pair[0].high <= margin]:
+    if as_good := _as_good(found, margin):
         return "save", cheapest(as_good)
     if may_be:
         near = [pair for pair in may_be if pair[0].change <= margin]

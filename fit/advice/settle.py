@@ -18,6 +18,7 @@ from tfrs_scaling.fit.schemes import BASELINE, SCALED
 _FOUND = 1.96 + 1.28  # standard errors: a difference of so many is found nine times in ten
 _MOST_SEEDS = 10
 _MOST_DOUBLINGS = 3
+_MARGIN = 1.01  # on synthetic rows: how many of them are trained on is drawn by chance
 _WORTH = 1.25  # times the data: fewer more say nothing new
 _RATE_STEP = 2.0  # between learning rates, where the study tried one
 
@@ -32,6 +33,7 @@ class Place:
         data: Folder of its data, as a shell takes it; empty where the configuration makes them.
         training_rows: How many rows there are to train on; None where that is not known.
         finds_rates: Whether its configuration leaves the learning rates to be found.
+        made_rows: How many rows, of all splits, its configuration makes (``synthetic.rows``); None where it makes none.
         own_rows_from: The multiplier of V from which every id has a row of its own; None where that is not known.
     """
 
@@ -41,6 +43,7 @@ class Place:
     training_rows: int | None = None
     finds_rates: bool = False
     own_rows_from: float | None = None
+    made_rows: int | None = None
 
 
 @dataclass(frozen=True)
@@ -119,7 +122,7 @@ class Settler:
         if needed > _MOST_SEEDS:
             return Settle(
                 f"No affordable runs would settle it: {names} differ by so little that more than {_MOST_SEEDS} seeds "
-                "of each would be needed; take the cheapest of them."
+                f"of each would be needed; take the cheapest, {self._cheapest(uses)}."
             )
         seeds = self._seeds_up_to(max(needed, len(common) + 1), common)
         further = [str(seed) for seed in seeds if seed not in common]
@@ -150,26 +153,38 @@ class Settler:
         wanted = max(use.examples for use in uses) / ladder[-1]
         doublings = min(max(math.ceil(math.log2(wanted) - 1e-9), 1), _MOST_DOUBLINGS)
         further = [ladder[-1] * 2**step for step in range(1, doublings + 1)]
-        rows, names = self._place.training_rows, listed(self._names(uses))
+        rows, names = self._place.training_rows, self._names(uses)
         there = [size for size in further if rows is None or size <= rows]
         if rows is not None and not there and rows >= _WORTH * ladder[-1]:
             there = [rows]
+        made, more = self._place.made_rows, ""
+        if made is not None and rows and further[-1] > rows:
+            there, more = further, f"synthetic.rows={math.ceil(made * further[-1] / rows * _MARGIN)}"
         if not there:
             return Settle(
-                f"More data would settle it, and there are none: {names} need {further[0]:,} examples and there are "
-                f"{rows:,} rows to train on. Collect more rows first."
+                f"More data would settle it, but there are no more: {listed(names)} "
+                f"{'need' if len(names) > 1 else 'needs'} {further[0]:,} examples and there are {rows:,} rows to train "
+                "on. Collect more rows first."
             )
         limit = "if the log has that many rows" if rows is None else f"of the {rows:,} rows there are"
+        limit = "of more rows, which the study makes itself" if more else limit
         return Settle(
-            f"More data would settle it: {names} at {listed(f'{size:,}' for size in there)} examples, {limit}.",
-            (*self._shapes(uses), _override("examples", [*ladder, *there]), *self._learning_rates(uses)),
+            f"More data would settle it: {listed(names)} at {listed(f'{size:,}' for size in there)} examples, {limit}.",
+            (
+                *([more] if more else []),
+                *self._shapes(uses),
+                _override("examples", [*ladder, *there]),
+                *self._learning_rates(uses),
+            ),
             self._place,
         )
 
     def _names(self, uses: Iterable[Use]) -> list[str]:
-        """The shapes of uses, and the baseline, each once."""
-        names = [shape_words(use) for use in uses if use.scheme != BASELINE or use.levers - {DATA}]
-        return [*dict.fromkeys(names), "the baseline"]
+        """The shapes of uses, each once."""
+        return list(dict.fromkeys(shape_words(use) for use in uses))
+
+    def _cheapest(self, uses: Iterable[Use]) -> str:
+        return shape_words(min(uses, key=lambda use: use.expense(self._baseline)))
 
     def _shapes(self, uses: Sequence[Use]) -> list[str]:
         """The sweep of these shapes alone; the baseline is always in it."""

@@ -48,6 +48,8 @@ class Uses:
         baseline: The baseline at its largest data size.
         allowed: The largest amount of each resource.
         noise: Noise of one training.
+        same_data: The shapes measured on the baseline's data that take no less compute and have no fewer parameters,
+            and the baselines of other architectures; within the budget or not.
         full: The multiplier of a scheme beyond which nothing can be gained: models have no more parameters, or, of V,
             no ids share a row any more. Larger ones are left out.
 
@@ -72,11 +74,12 @@ class Uses:
         self.full = _full(shapes, own_rows_from)
         self._shapes = [shape for shape in shapes if shape.multiplier <= self.full.get(shape.scheme, math.inf)]
         self.baseline = measured.baseline
+        self.same_data = tuple(use for shape in measured.shapes if self._grows(use := shape.measured(self._examples)))
         self.allowed = budget.allowed(self.baseline.cost)
 
     def all(self) -> list[Use]:
         """The uses within the budget, without the baseline."""
-        found = [*self._measured()]
+        found = [use for use in self.same_data if self._is_option(use) and self._affords(use.cost)]
         if self.budget.grows_data:
             found += [*self._more_data(), *self._optimal_splits()]
         return [*found, *self._larger()]
@@ -112,13 +115,12 @@ class Uses:
         own = [shape for shape in self._shapes if shape.levers <= {scheme}]
         return sorted(own, key=lambda shape: shape.multiplier)
 
-    def _measured(self) -> Iterator[Use]:
-        """Shapes that cost at least as much as the baseline's, at its largest data size."""
-        for shape in self._shapes:
-            use = shape.measured(self._examples)
-            grows = all(use.cost[name] >= self.baseline.cost[name] * (1 - 1e-9) for name in ("compute", "params"))
-            if shape.levers and (grows or shape.levers == {ARCHITECTURE}) and self._affords(use.cost):
-                yield use
+    def _grows(self, use: Use) -> bool:
+        costs = all(use.cost[name] >= self.baseline.cost[name] * (1 - 1e-9) for name in ("compute", "params"))
+        return bool(use.levers) and (costs or use.levers == {ARCHITECTURE})
+
+    def _is_option(self, use: Use) -> bool:
+        return SCHEMES[use.scheme].is_option and use.multiplier <= self.full.get(use.scheme, math.inf)
 
     def _more_data(self) -> Iterator[Use]:
         """All shapes on more data, as far as half the baseline's ladder is long; smaller ones only on more than it."""

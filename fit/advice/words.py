@@ -1,8 +1,9 @@
 """Advice in plain words."""
 
 import math
+from collections.abc import Iterable
 
-from tfrs_scaling.common.words import duration
+from tfrs_scaling.common.words import duration, listed
 from tfrs_scaling.fit.advice.choice import Option
 from tfrs_scaling.fit.advice.use import ARCHITECTURE, DATA, How, Use
 from tfrs_scaling.fit.labels import multiplier_label
@@ -76,11 +77,19 @@ def cost_words(use: Use, baseline: Use) -> str:
 def option_words(option: Option, baseline: Use) -> str:
     """One row of the options."""
     ends = f" ({option.low:+.4f} to {option.high:+.4f})" if math.isfinite(option.low) else ""
-    verdict = "" if option.beats_baseline else "; not distinguishable from the baseline"
-    if option.low > 0 and not option.beats_baseline:
-        verdict += " where all options are compared"
+    verdict = "; noise unknown" if math.isnan(option.low) else "; not distinguishable from the baseline"
+    if option.beats_baseline:
+        verdict = "" if option.is_safe else "; a smaller model, not seen to beat the baseline's on more data"
     words, cost = short_words(option.use, baseline), short_cost(option.use, baseline)
     return f"{words}: NE {option.use.ne:.4f}, gain {option.gain:+.4f}{ends}; {cost}{verdict}"
+
+
+def several_words(uses: Iterable[Use], baseline: Use) -> str:
+    """Uses as the beginning of a sentence, each once; semicolons between them, as there are commas within."""
+    names = list(dict.fromkeys(short_words(use, baseline) for use in uses))
+    if not any(", " in name for name in names):
+        return capitalized(listed(names))
+    return capitalized("; ".join([*names[:-1], "and " * (len(names) > 1) + names[-1]]))
 
 
 def short_cost(use: Use, baseline: Use) -> str:

@@ -14,7 +14,8 @@ from tfrs_scaling.fit.analyses.noise.ladders import Ladders, simultaneous_interv
 from tfrs_scaling.fit.runs.screening import SHAPE
 from tfrs_scaling.fit.schemes import ARCHITECTURE, BASELINE, SCHEMES
 
-Outcome = Literal["lower", "higher", "lower (alone)", "higher (alone)", "≈"]
+Outcome = Literal["lower", "higher", "≈", "noise unknown"]
+_SIZES = ("parameters", "flops")  # of a shape: one that is below the baseline's in neither may be worth growing to
 
 
 @dataclass(frozen=True)
@@ -25,9 +26,9 @@ class Change:
         examples: Data size of the shape.
         baseline: NE of the other shape.
         change: ``ne - baseline``; negative is better.
-        low: Lower end of its interval; the intervals of all effects hold together. None where the noise is unknown.
-        outcome: Whether NE is ``lower`` or ``higher`` than the baseline's by more than the noise, all effects
-            considered; ``(alone)`` where it is so only for one who looks at no other effect; ``≈`` where it is not.
+        low: Lower end of its interval, which holds together with those of its family. None where the noise is unknown.
+        outcome: Whether NE is ``lower`` or ``higher`` than the baseline's by more than the noise: whether the interval
+            leaves 0 out; ``≈`` where it holds it.
         why: What the verdict rests on.
     """
 
@@ -80,6 +81,13 @@ class _Point(NamedTuple):
     def shocks(self) -> Array:
         return self.ladders.shocks[:, self.row]
 
+    @property
+    def name(self) -> str:
+        return f"{self.ladders.noise.architecture} {self.examples}"
+
+    def size(self, column: str) -> float:
+        return float(np.nan_to_num(self.ladders.points[column].iloc[self.row], nan=1.0))
+
 
 class _Comparison(NamedTuple):
     """The shape, its points compared with the baseline's, and, of E, those compared at equal compute."""
@@ -91,14 +99,23 @@ class _Comparison(NamedTuple):
     pair: tuple[_Point, _Point]
     equal_compute: tuple[_Point, _Point] | None
 
+    def in_families(self) -> Iterator[tuple[_Point, _Point, str]]:
+        """The pairs, each with the name of the family whose intervals hold together with its own."""
+        shape, baseline = self.pair
+        grows = self.scheme == ARCHITECTURE or all(shape.size(x) >= baseline.size(x) * (1 - 1e-9) for x in _SIZES)
+        yield shape, baseline, f"{baseline.name} {'larger' if grows else 'smaller'}"
+        if self.equal_compute is not None:
+            yield *self.equal_compute, f"{self.equal_compute[1].name} equal compute"
+
 
 def effects(ladders: Sequence[Ladders], base: str, *, level: float = 0.95) -> list[Effect]:
     """Every shape against its architecture's baseline, at the largest data size that both reached.
 
-    A verdict has two strengths. ``lower`` and ``higher`` hold together: of a study in which nothing matters one in
-    twenty shows any (``simultaneous_intervals``, the shared baseline moving in all). With ``(alone)``, the comparison
-    exceeds the noise at the same level when it is the only one made, as the advice compares a shape with the baseline;
-    so the advice acts on no measured shape that is ``≈`` here.
+    Shapes compared with one baseline on the same data are families, whose intervals hold together at the level
+    (``simultaneous_intervals``, the shared baseline moving in all): those that may be worth growing to, which are
+    larger than the baseline, no smaller, or another architecture; and those that may save something. So of studies in
+    which nothing matters one in twenty shows a larger shape that differs, and one in twenty a smaller one. The advice
+    compares the same shapes in the same family, and a saving is picked from the other, so a change has one interval.
 
     Args:
         ladders: Ladders of each architecture.
@@ -111,8 +128,7 @@ def effects(ladders: Sequence[Ladders], base: str, *, level: float = 0.95) -> li
         shape without a baseline at any of its data sizes has no record.
     """
     found = [comparison for own in ladders for comparison in _comparisons(own, ladders, base)]
-    pairs = [pair for comparison in found for pair in (comparison.pair, comparison.equal_compute) if pair is not None]
-    changes = iter(_changes(pairs, level))
+    changes = iter(_changes([triple for comparison in found for triple in comparison.in_families()], level))
     records = [
         Effect(
             **asdict(next(changes)),
@@ -162,23 +178,21 @@ def _by_examples(ladders: Ladders, points: pd.DataFrame) -> dict[int, _Point]:
     }
 
 
-def _changes(pairs: Sequence[tuple[_Point, _Point]], level: float) -> Iterator[Change]:
-    """The change of each pair, with the interval of all pairs together."""
-    if not pairs:
+def _changes(comparisons: Sequence[tuple[_Point, _Point, str]], level: float) -> Iterator[Change]:
+    """The change of each pair, with the interval that holds together with those of its family."""
+    if not comparisons:
         return
-    changes = np.array([shape.ne - baseline.ne for shape, baseline in pairs])
-    deviations = np.stack([shape.shocks - baseline.shocks for shape, baseline in pairs], axis=1)
+    changes = np.array([shape.ne - baseline.ne for shape, baseline, _ in comparisons])
+    deviations = np.stack([shape.shocks - baseline.shocks for shape, baseline, _ in comparisons], axis=1)
     known = np.asarray(~np.isnan(deviations).any(axis=0))
+    families = np.array([family for *_, family in comparisons])
     lows, highs = np.full_like(changes, math.nan), np.full_like(changes, math.nan)
-    lows[known], highs[known] = simultaneous_intervals(changes[known], deviations[:, known], level)
-    for at, (shape, baseline) in enumerate(pairs):
+    for family in np.unique(families):
+        its = known & (families == family)
+        lows[its], highs[its] = simultaneous_intervals(changes[its], deviations[:, its], level)
+    for at, (shape, baseline, family) in enumerate(comparisons):
         low, high = float(lows[at]), float(highs[at])
-        alone = simultaneous_intervals(changes[at : at + 1], deviations[:, at : at + 1], level)
-        outcome: Outcome = "≈"
-        if high < 0 or low > 0:
-            outcome = "lower" if high < 0 else "higher"
-        elif alone[1][0] < 0 or alone[0][0] > 0:
-            outcome = "lower (alone)" if alone[1][0] < 0 else "higher (alone)"
+        outcome: Outcome = "lower" if high < 0 else "higher" if low > 0 else "≈"
         yield Change(
             examples=shape.examples,
             ne=shape.ne,
@@ -186,16 +200,13 @@ def _changes(pairs: Sequence[tuple[_Point, _Point]], level: float) -> Iterator[C
             change=float(changes[at]),
             low=low if known[at] else None,
             high=high if known[at] else None,
-            outcome=outcome,
-            why=_why(shape.ladders, outcome, len(pairs), level),
+            outcome=outcome if known[at] else "noise unknown",
+            why=_why(shape.ladders, bool(known[at]), int((known & (families == family)).sum()), level),
         )
 
 
-def _why(ladders: Ladders, outcome: Outcome, number: int, level: float) -> str:
-    if "alone" in outcome:
-        verdict = (
-            f"beyond the noise at {level:.0%} on its own, but not together with all {plural(number, 'comparison')}"
-        )
-    else:
-        verdict = f"{plural(number, 'comparison')} hold together at {level:.0%}"
-    return f"the noise of one training is {ladders.noise.words}; {verdict}"
+def _why(ladders: Ladders, known: bool, number: int, level: float) -> str:
+    if not known:
+        return ladders.why_not or "the noise of the baseline it is compared with is unknown"
+    together = f"{plural(number, 'comparison')} like this hold together" if number > 1 else "the comparison holds"
+    return f"the noise of one training is {ladders.noise.words}; {together} at {level:.0%}"

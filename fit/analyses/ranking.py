@@ -77,7 +77,7 @@ class Ranking:
 
     Attributes:
         x: data, parameters or compute.
-        text: Such as ``V > H ≈ O``; a difference within a group stands in parentheses.
+        text: Such as ``V > H ≈ O``; where some of a group differ, ``{V, H, O} (V > O, else ≈)``.
         order: Groups of schemes, best first; every scheme of a group is better than every one of the groups after it.
         pairs: Comparisons of every pair of schemes.
         stretches: Which schemes lead where, over the range that all were measured in; none against parameters.
@@ -157,7 +157,7 @@ def rank_schemes(
             Ranking(
                 architecture=ladders.noise.architecture,
                 x=x,
-                text=_text(order, pairs),
+                text=_text(order, pairs, ladders.noise.is_known),
                 order=tuple(tuple(group) for group in order),
                 pairs=tuple(pairs),
                 stretches=tuple(stretches),
@@ -292,15 +292,20 @@ def _order(schemes: list[str], pairs: Sequence[Pair]) -> list[list[str]]:
     return groups
 
 
-def _text(order: list[list[str]], pairs: Sequence[Pair]) -> str:
-    text = " > ".join(" ≈ ".join(group) for group in order)
+def _text(order: list[list[str]], pairs: Sequence[Pair], known: bool) -> str:
+    if not known:
+        return f"{', '.join(scheme for group in order for scheme in group)} (cannot tell: the noise is unknown)"
     group_of = {scheme: at for at, group in enumerate(order) for scheme in group}
     within = [
         f"{pair.first} > {pair.second}" if pair.outcome == ">" else f"{pair.second} > {pair.first}"
         for pair in pairs
         if pair.outcome != "≈" and group_of[pair.first] == group_of[pair.second]
     ]
-    return f"{text} ({', '.join(within)})" if within else text
+    if not within:
+        return " > ".join(" ≈ ".join(group) for group in order)
+    # Within a group some pairs differ: it is no chain.
+    text = " > ".join("{" + ", ".join(group) + "}" if len(group) > 2 else " ≈ ".join(group) for group in order)
+    return f"{text} ({', '.join(within)}, else ≈)"
 
 
 def _law(scheme: str, line: LineFit | None, saturation: Saturation | None) -> SchemeLaw:

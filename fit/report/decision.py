@@ -1,6 +1,7 @@
 """The first screen: for each budget one sentence, one figure, three numbers and how sure that is."""
 
 import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,9 +13,10 @@ from tfrs_scaling.fit.advice.budget import BUDGETS
 from tfrs_scaling.fit.advice.choice import Option
 from tfrs_scaling.fit.advice.savings import Savings
 from tfrs_scaling.fit.advice.use import Use
-from tfrs_scaling.fit.advice.words import capitalized, short_words
+from tfrs_scaling.fit.advice.words import capitalized, shape_words, short_words
 from tfrs_scaling.fit.analyses.noise.training_noise import noise_of
 from tfrs_scaling.fit.report.figures.decision import decision_figure, verdict_words
+from tfrs_scaling.fit.report.summary import one_sided_words
 from tfrs_scaling.fit.report.tables.columns import DOUBTFUL
 from tfrs_scaling.fit.report.view import StudyView
 
@@ -58,9 +60,10 @@ class Decision:
         answer: One sentence.
         until: What can be done now, where there are too few rows for that; else empty.
         numbers: Three of them.
-        confidence: A word.
+        confidence: A word, and what it is about.
         because: What it rests on.
         rows: The options of the figure, by number.
+        notes: What is said of cheaper options that are not the answer.
         more: What is said of the options that are not shown; empty for none.
         reasons: Why, in sentences.
         details: What a reader unfolds.
@@ -77,6 +80,7 @@ class Decision:
     confidence: str
     because: str
     rows: tuple[Row, ...]
+    notes: tuple[str, ...]
     more: str
     reasons: tuple[str, ...]
     details: tuple[Detail, ...]
@@ -95,7 +99,6 @@ def _decision(view: StudyView, number: int, budget: str, advice: Advice) -> Deci
     shown, baseline = _shown(advice), advice.baseline
     resource, name = _AXES.get(budget.partition("=")[0], _BY_DEFAULT)
     rows = () if baseline is None else tuple(_row(option, baseline, advice.do) for option in shown)
-    hidden = len(advice.options) - len(shown)
     return Decision(
         budget=budget,
         title=BUDGETS[budget],
@@ -105,7 +108,8 @@ def _decision(view: StudyView, number: int, budget: str, advice: Advice) -> Deci
         confidence=confidence,
         because=capitalized(because.removesuffix(".")),
         rows=rows,
-        more=f"{hidden} more with smaller expected gains: tfrs-scaling advise." if hidden else "",
+        notes=advice.notes,
+        more=_more_words(advice, shown, f"tfrs-scaling advise {view.about.workdir} --budget {budget}"),
         reasons=advice.reasons,
         details=advice.details[bool(advice.options) :],  # without the options, which the rows are
         element=f"figure-decision-{number}",
@@ -115,11 +119,19 @@ def _decision(view: StudyView, number: int, budget: str, advice: Advice) -> Deci
 
 
 def _shown(advice: Advice) -> list[Option]:
-    """The options with the lowest expected NE, and the answer."""
-    shown = list(advice.options[:_MOST_SHOWN])
-    if advice.do is not None and not any(option is advice.do for option in shown):
-        shown[-1] = advice.do
-    return shown
+    """The options with the lowest expected NE, the answer, and what can be done until then."""
+    wanted = [option.use for option in (advice.do, advice.now) if option is not None]
+    needed = [option for option in advice.options if any(option.use is use for use in wanted)]
+    others = [option for option in advice.options if not any(option is each for each in needed)]
+    kept = [*needed, *others[: max(_MOST_SHOWN - len(needed), 0)]]
+    return [option for option in advice.options if any(option is each for each in kept)]
+
+
+def _more_words(advice: Advice, shown: Sequence[Option], command: str) -> str:
+    """How many options are not shown, and what shows them."""
+    hidden = [option for option in advice.options if not any(option is other for other in shown)]
+    worse = sum(option.high < 0 for option in hidden)
+    return f"{len(hidden)} more{f', {worse} of them worse than now' * bool(worse)}: {command}" if hidden else ""
 
 
 def _row(option: Option, baseline: Use, answer: Option | None) -> Row:
@@ -151,8 +163,9 @@ def _numbers(advice: Advice, view: StudyView) -> tuple[Number, ...]:
         best = advice.options[0] if advice.options else None
         numbers = [now]
         if best is not None:
-            ends = f"{short_words(best.use, baseline)}; {level} {interval(best.low, best.high, signed)}"
-            numbers.append(Number("Largest expected gain", signed(best.gain), f"{ends}: {verdict_words(best)}"))
+            note = short_words(best.use, baseline)
+            note += f"; {level} {interval(best.low, best.high, signed)}" * math.isfinite(best.low)
+            numbers.append(Number("Largest expected gain", signed(best.gain), f"{note}: {verdict_words(best)}"))
         if math.isfinite(error):
             numbers.append(Number("Noise of one training", f"±{error:.4f}", "one standard deviation of NE"))
         return tuple(numbers)
@@ -168,32 +181,31 @@ def _numbers(advice: Advice, view: StudyView) -> tuple[Number, ...]:
 
 
 def saved_numbers(saved: Savings) -> tuple[Number, ...]:
-    """What the cheapest shape that may stand in for the baseline costs and loses."""
-    use, baseline = saved.use.cost, saved.baseline.cost
-    note = "within the noise" if saved.low <= 0 <= saved.high else ""
-    if math.isfinite(saved.low):
-        note = f"{saved.level:.0%} interval {interval(saved.low, saved.high, signed)}{', ' * bool(note)}{note}"
-    return (
-        Number(
-            "Compute", f"{saved.share_of_compute:.0%}", f"{human(use['compute'], FLOPS)} FLOPs instead of "
-            f"{human(baseline['compute'], FLOPS)}",
-        ),
-        Number(
-            "Parameters", f"{saved.share_of_parameters:.0%}", f"{use['params']:,.0f} instead of "
-            f"{baseline['params']:,.0f}",
-        ),
-        Number(
-            "Time of training", f"{saved.share_of_hours:.0%}", f"{duration(use['hours'] * 3600)} instead of "
-            f"{duration(baseline['hours'] * 3600)} on the study's machine",
-        ),
-        Number("Change of NE", signed(saved.change), note or "the noise of one training is unknown"),
-    )  # fmt: skip
+    """What can be saved of each resource, and what the shape of the least compute loses; nothing without a saving."""
+    if saved.verdict != "save":
+        return ()
+    baseline = saved.baseline.cost
+    amounts: dict[str, tuple[str, Callable[[float], str]]] = {
+        "compute": ("Compute", lambda flops: f"{human(flops, FLOPS)} FLOPs"),
+        "params": ("Parameters", lambda count: f"{count:,.0f}"),
+        "hours": ("Time as measured", lambda hours: duration(hours * 3600)),
+    }
+    numbers = []
+    for least in saved.least:
+        name, words = amounts[least.resource]
+        use, before = least.use.cost[least.resource], baseline[least.resource]
+        loses = "" if least.use is saved.use else f"; NE {signed(least.change)}"
+        note = f"{shape_words(least.use)}: {words(use)} instead of {words(before)}{loses}"
+        numbers.append(Number(name, f"{least.share:.0%}", note))
+    within = ", within the noise" if saved.low <= 0 <= saved.high else ""
+    ends = f"{shape_words(saved.use)}: {saved.level:.0%} interval {interval(saved.low, saved.high, signed)}{within}"
+    return (*numbers, Number("Change of NE", signed(saved.change), ends))
 
 
 def _confidence(advice: Advice, view: StudyView) -> tuple[str, str]:
     """A word, and what it rests on."""
     if advice.do is None:
-        return "No answer", advice.why
+        return "Why", advice.why
     use = advice.do.use
     noise = noise_of(use.architecture, view.fits.noise)
     doubts = [] if noise.source == "seeds" else ["with one seed the noise is guessed"]
@@ -211,9 +223,12 @@ def _confidence(advice: Advice, view: StudyView) -> tuple[str, str]:
                 grounds.append(counted)
         else:
             doubts.append("no prediction of this study could be tested")
+        if direction := one_sided_words(view.fits.held_out):
+            doubts.append(direction)
     edge = {(p.architecture, p.scheme, p.multiplier) for p in view.fits.flagged if "lr_at_edge" in p.flags}
     if (use.architecture, use.scheme, use.multiplier) in edge:
-        doubts.append("its learning rate is at the edge of those tried")
+        one = view.runs["learning_rate"].nunique() == 1
+        doubts.append("one learning rate was tried" if one else "its learning rate is at the edge of those tried")
     if doubts:
-        return "Low" if use.is_extrapolated else "Medium", "; ".join((*grounds, *doubts))
-    return "Medium" if use.is_extrapolated else "High", "; ".join(grounds)
+        return f"Confidence: {'low' if use.is_extrapolated else 'medium'}", "; ".join((*grounds, *doubts))
+    return f"Confidence: {'medium' if use.is_extrapolated else 'high'}", "; ".join(grounds)

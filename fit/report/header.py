@@ -28,7 +28,8 @@ def facts(view: StudyView) -> list[Fact]:
     found.append(Fact("Trials", f"{runs['trial_id'].nunique():,}, {plural(runs['seed'].nunique(), 'seed')}"))
     found.append(Fact("Cost of the study", cost_words(runs)))
     found.append(Fact("Machine", names(runs, "machine")))
-    found.append(Fact("Code", names(runs, "code_version")))
+    commit = f", commit {about.commit}" if about.commit else ""
+    found.append(Fact("Code", f"{names(runs, 'code_version')}{commit}"))
     found.append(Fact("Command", about.command, is_code=True))
     return [fact for fact in found if fact.text]
 

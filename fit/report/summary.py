@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 
 from tfrs_scaling.common.words import interval, signed
@@ -11,6 +12,7 @@ from tfrs_scaling.fit.advice.advice import Advice
 from tfrs_scaling.fit.advice.use import DATA
 from tfrs_scaling.fit.advice.words import gain_words
 from tfrs_scaling.fit.analyses.effects import Effect
+from tfrs_scaling.fit.analyses.held_out import HeldOut, one_sided
 from tfrs_scaling.fit.analyses.noise.ladder_laws import shape_points
 from tfrs_scaling.fit.labels import architecture_prefix, multiplier_label
 from tfrs_scaling.fit.report.view import StudyView
@@ -121,8 +123,20 @@ def effect_words(effect: Effect, level: float) -> str:
     if effect.outcome == "≈":
         return f"{what} changes NE by {signed(effect.change)}, {ends}: within the noise."
     verb = "lowers" if effect.change < 0 else "raises"
-    alone = ": more than the noise alone, but not as one of all effects" if "alone" in effect.outcome else ""
-    return f"{what} {verb} NE by {abs(effect.change):.4f} ({abs(effect.change) / effect.baseline:.2%}), {ends}{alone}."
+    return f"{what} {verb} NE by {abs(effect.change):.4f} ({abs(effect.change) / effect.baseline:.2%}), {ends}."
+
+
+def one_sided_words(tested: Iterable[HeldOut]) -> str:
+    """That the laws of a study are wrong rather than noisy, where predictions of held-out data sizes show it."""
+    errors = np.array([record.relative_error for record in tested], dtype=np.float64)
+    if not one_sided(errors):
+        return ""
+    low = np.median(errors) < 0
+    return (
+        f"nearly all of {errors.size} laws, tested on a held-out data size, predicted too "
+        f"{'low' if low else 'high'} an NE, by {np.median(np.abs(errors)):.1%} at the median: they promise "
+        f"{'more' if low else 'less'} of further data than these bring"
+    )
 
 
 def cautions(view: StudyView) -> list[str]:
@@ -147,11 +161,14 @@ def cautions(view: StudyView) -> list[str]:
             "One learning rate was tried. Each shape has a best one of its own, so part of what looks like scale may "
             "be learning rate."
         )
-    if edge:
+    elif edge:
         words.append(
             f"{len(edge)} of {len(shapes)} shapes did best at the smallest or largest learning rate of the grid. A "
             "better one may lie outside it, so part of what looks like scale may be learning rate."
         )
+    promised = any(advice.do is not None and advice.do.use.is_extrapolated for advice in view.advice.values())
+    if promised and (direction := one_sided_words(fits.held_out)):
+        words.append(f"{direction[0].upper()}{direction[1:]}.")
     baseline = view.chosen[view.chosen["scheme"] == BASELINE]
     if baseline.empty:
         words.append("There is no measured baseline (scheme D, 1×).")

@@ -40,12 +40,16 @@ class About:
         settings: Blocks of settings: a title, and pairs of dotted name and text.
         date: When the study began.
         command: What runs it again.
+        commit: Of the code that started it; empty where it was no checkout.
+        workdir: The study's folder, as a shell takes it.
     """
 
     name: str
     description: str = ""
     date: str = ""
     command: str = ""
+    commit: str = ""
+    workdir: str = "WORKDIR"
     rows: Mapping[str, int] = field(default_factory=dict)
     bayes_ne: float | None = None
     place: Place = field(default_factory=Place)
@@ -179,6 +183,8 @@ def read_about(content: Mapping[str, Any], default_name: str) -> About:
         description=str(data.get("description") or ""),
         date=str(content.get("date") or ""),
         command=str(content.get("command") or ""),
+        commit=str(content.get("commit") or ""),
+        workdir=shlex.quote(str(content.get("workdir") or "WORKDIR")),
         rows=data.get("rows") or {},
         bayes_ne=data.get("bayes_ne"),
         place=_place(content, data),
@@ -203,6 +209,7 @@ def _place(content: Mapping[str, Any], data: Mapping[str, Any]) -> Place:
         training_rows=(data.get("rows") or {}).get("train"),
         finds_rates=(config.get("training") or {}).get("learning_rates") == "auto",
         own_rows_from=data.get("own_rows_from"),
+        made_rows=(config.get("synthetic") or {}).get("rows"),
     )
 
 

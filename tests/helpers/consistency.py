@@ -139,15 +139,20 @@ def _options(page: Page) -> Iterator[str]:
             if row is None:  # with more data, or not measured
                 continue
             yield from _same(f"gain: {name}", option.gain, _four(row["change"]))
-            beats = option.verdict in ("beats now", "gains (alone)")
-            allowed = ("lower", "lower (alone)") if beats else ("lower (alone)", "≈", "higher (alone)", "higher")
-            if row["outcome"] not in allowed:
+            verdicts = {"lower": "beats now", "higher": "worse than now", "≈": "within noise"}
+            if option.verdict != verdicts.get(row["outcome"], row["outcome"]):
                 yield f"{name}: {option.verdict}, but the effect is {row['outcome']}"
+            if option.interval:
+                for end in ("change_low", "change_high"):
+                    if _four(row[end]).lstrip("-") not in option.interval:
+                        yield f"{name}: {option.interval}, but {end} of the effect is {row[end]}"
 
 
 def _headline(page: Page) -> Iterator[str]:
     """The numbers in large print against the option in bold."""
     for answer in page.answers:
+        for note in (note for _, note in answer.numbers.values() if "nan" in note):
+            yield f"{answer.title}: {note}"
         chosen = next((option for option in answer.options if option.name == answer.chosen), None)
         if chosen is None:
             if answer.headline.startswith("Do this"):
@@ -171,10 +176,12 @@ def _saved(view: StudyView, page: Page) -> Iterator[str]:
     if saved is None:
         return
     rows = [row for row in page.tables["effects"] if row["ne"] == repr(saved.use.ne)]
-    value, note = page.saved["Change of NE"]
+    if bool(page.saved) != (saved.verdict == "save"):
+        yield f"{saved.answer} In large print: {page.saved}"
     for row in rows[:1]:
+        value, note = page.saved.get("Change of NE", (_four(row["change"]), ""))
         yield from _same(f"change of {saved.use.scheme}", value, _four(row["change"]))
-        if row["change_low"] and _four(row["change_low"]).lstrip("-") not in note:
+        if note and row["change_low"] and _four(row["change_low"]).lstrip("-") not in note:
             yield f"{row['change_low']} is not in {note}"
         if saved.verdict == "save" and row["outcome"] == "higher" and saved.high > saved.margin:
             yield f"{saved.answer} But the effect is higher"

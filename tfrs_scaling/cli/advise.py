@@ -127,4 +127,5 @@ def _place(workdir: "Workdir") -> "Place | None":
         training_rows=manifest.splits["train"].rows,
         finds_rates=config.training.learning_rates == "auto",
         own_rows_from=own_rows_from(config, manifest),
+        made_rows=None if config.synthetic is None else config.synthetic.rows,
     )

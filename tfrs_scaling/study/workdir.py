@@ -21,6 +21,7 @@ import json
 import os
 import platform
 import shlex
+import subprocess
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from importlib import metadata
@@ -61,6 +62,19 @@ def _version(library: str) -> str:
         return metadata.version(f"{library}-tpu")
 
 
+def commit() -> str:
+    """The Git commit of this program, "-dirty" after it where files were changed; empty where it is no checkout."""
+
+    def said(*arguments: str) -> str:
+        command = ["git", "-C", str(Path(__file__).parent), *arguments]
+        return subprocess.run(command, capture_output=True, text=True, timeout=10, check=False).stdout.strip()  # noqa: S603
+
+    try:  # what Git does not track, as an installed copy within another project, has no commit of its own
+        return said("describe", "--always", "--dirty", "--abbrev=12", "--exclude=*") * bool(said("ls-files", __file__))
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+
+
 def machine() -> str:
     """What about this machine can change results."""
     return f"{platform.machine()} {count_cores()} cores {platform.system()}"
@@ -90,6 +104,7 @@ class Study:
         config: the configuration, as ``Config.to_dict`` writes it.
         date: when it was started, YYYY-MM-DD.
         command: what runs it again.
+        commit: the Git commit of the code that started it; empty where it was no checkout.
         code_version, libraries, machine: those that started it; each trial records its own.
     """
 
@@ -104,6 +119,7 @@ class Study:
     date: str = ""
     command: str = ""
     data_folder: str = "DATA"  # a study of an earlier version does not say
+    commit: str = ""
 
     def __post_init__(self) -> None:
         for name in ("training", "sweep"):  # what a report reads of it; a sweep reads it all, as ``Config``
@@ -213,6 +229,7 @@ class Workdir:
             "data_folder": data.folder,
             "data_hash": data.manifest.data_hash,
             "code_version": tfrs_scaling.__version__,
+            "commit": commit(),
             "libraries": libraries(),
             "machine": machine(),
         }
@@ -228,7 +245,8 @@ class Workdir:
     def _command(self, config: "Config", data_folder: str) -> str:
         """The command that runs the study again, in another folder."""
         data = f" --data {shlex.quote(data_folder)}" if not config.has_own_data else ""
-        return f"tfrs-scaling study {shlex.quote(str(self.config))}{data} --workdir ANOTHER"
+        again = shlex.quote(f"{self.root}-again")
+        return f"tfrs-scaling study {shlex.quote(str(self.config))}{data} --workdir {again}"
 
     def check(self, config: "Config", data: "ClickData") -> None:
         """Refuse a folder that holds a different study.

@@ -8,7 +8,7 @@ from bokeh.models import FixedTicker, Scatter, Segment, Span, Text
 
 from tfrs_scaling.common.figures import CARD, INK, blank_figure, human_ticks, log_ticks, tint
 from tfrs_scaling.common.palette import NEUTRAL, Colours
-from tfrs_scaling.common.words import interval, signed
+from tfrs_scaling.common.words import UNKNOWN, interval, signed
 from tfrs_scaling.fit.advice.choice import Option
 from tfrs_scaling.fit.advice.use import Use
 from tfrs_scaling.fit.advice.words import short_cost, short_words
@@ -68,23 +68,25 @@ def _side_by_side(costs: Sequence[float]) -> list[float]:
 
 
 def _option(plot: Any, at: int, option: Option, place: float, baseline: Use, is_answer: bool) -> None:
-    """A dot with its number and interval; hollow where it is not distinguishable from the baseline."""
+    """A dot with its number and interval; filled where it beats the baseline, dashed where that is not safe."""
     scheme = option.use.scheme
     colours: Colours = SCHEMES[scheme].colours if scheme in SCHEMES and scheme != BASELINE else NEUTRAL
     if math.isfinite(option.low) and math.isfinite(option.high):
         ends = {"x": [place], "low": [option.low], "high": [option.high]}
-        bar = add(plot, Segment(x0="x", x1="x", y0="low", y1="high", line_width=3 if is_answer else 2), ends)
+        dash = "solid" if option.is_safe else "dotted"
+        width = 3 if is_answer else 2
+        bar = add(plot, Segment(x0="x", x1="x", y0="low", y1="high", line_width=width, line_dash=dash), ends)
         tint(bar.glyph, line_color=colours)
     columns = {
         "x": [place], "y": [option.gain], "text": [str(at + 1)],
         "name": [short_words(option.use, baseline)],
         "gain": [signed(option.gain)],
-        "ends": [interval(option.low, option.high, signed)],
+        "ends": [interval(option.low, option.high, signed) if math.isfinite(option.low) else UNKNOWN],
         "cost": [short_cost(option.use, baseline)],
         "verdict": [verdict_words(option)],
     }  # fmt: skip
     dot = add(plot, Scatter(marker="circle", size=26 if is_answer else 19, line_width=2), columns)
-    filled = option.beats_baseline
+    filled = option.beats_baseline and option.is_safe
     tint(dot.glyph, line_color=colours, fill_color=colours if filled else CARD)
     plot.hover[0].renderers.append(dot)
     number = add(
@@ -98,8 +100,8 @@ def _option(plot: Any, at: int, option: Option, place: float, baseline: Use, is_
 
 def verdict_words(option: Option) -> str:
     """How an option compares with the baseline."""
+    if math.isnan(option.low):
+        return "noise unknown"
     if option.beats_baseline:
-        return "beats now"
-    if option.low > 0:
-        return "gains (alone)"
+        return "beats now" if option.is_safe else "beats, unsafe"
     return "worse than now" if option.high < 0 else "within noise"

@@ -52,7 +52,7 @@ def ranking_against_answers(view: StudyView) -> list[str]:
         if advice.do is None or advice.baseline is None:
             continue
         use, baseline = advice.do.use, advice.baseline
-        lost, level = [], set()
+        lost, level = [], dict[str, list[str]]()
         for ranking in view.fits.ranking:
             for pair in ranking.pairs:
                 if ranking.architecture != use.architecture or use.scheme not in (pair.first, pair.second):
@@ -61,8 +61,12 @@ def ranking_against_answers(view: StudyView) -> list[str]:
                 if pair.outcome == loses:
                     lost.append(f"{pair.first} {pair.outcome} {pair.second} against {ranking.x}")
                 elif pair.difference is not None and pair.outcome != wins:
-                    level.add(pair.second if use.scheme == pair.first else pair.first)
-        why = lost + [f"the frontier of {use.scheme} is level with {listed(sorted(level))} on some axis"] * bool(level)
+                    level.setdefault(ranking.x, []).append(pair.second if use.scheme == pair.first else pair.first)
+        axes = dict[str, list[str]]()
+        for x, names in level.items():
+            axes.setdefault(listed(sorted(names)), []).append(x)
+        tied = listed(f"{names} against {listed(on)}" for names, on in axes.items())
+        why = lost + [f"the frontier of {use.scheme} is level with {tied}"] * bool(level)
         if why:
             words.append(
                 f"{BUDGETS[budget].lower()} the answer is {short_words(use, baseline)}, although {listed(why)}"
@@ -82,8 +86,8 @@ def _effects(view: StudyView) -> list[Figure]:
         return []
     plot = effects_figure(effects, [_trials_of_effect(view.chosen, effect) for effect in effects])
     caption = (
-        "Each shape against its baseline at the largest data size of both. Bars are intervals that hold for all rows "
-        "together: where one crosses 0, the effect is within the noise, unless the table says (alone)."
+        "Each shape against its baseline at the largest data size of both. The intervals of all larger shapes hold "
+        "together, as do those of all smaller ones: where one crosses 0, the effect is within the noise."
     )
     return [Figure("Change of NE against the baseline", "", caption, (one_view("figure-effects", plot),))]
 

@@ -158,13 +158,11 @@ def effects_table(records: Sequence[Effect]) -> Table[Effect]:
             Column("examples", "Examples", lambda r: r.examples, "count"),
             Column("baseline", "NE of the baseline", lambda r: r.baseline, "number"),
             Column("ne", "NE", lambda r: r.ne, "number"),
-            Column(
-                "change", "Change (interval of all together)", lambda r: r.change, "estimate", lambda r: (r.low, r.high)
-            ),
+            Column("change", "Change (interval)", lambda r: r.change, "estimate", lambda r: (r.low, r.high)),
             Column("outcome", "NE against the baseline", lambda r: r.outcome, "verdict", why=lambda r: r.why),
         ),
-        "lower, higher: by more than the noise, all rows considered. (alone): only when no other row is looked at, as "
-        "the answer compares an option with the baseline.",
+        "lower, higher: by more than the noise; ≈: within it. The intervals of all larger shapes hold together, as do "
+        "those of all smaller ones; the answer and what can be saved use the same.",
     )
 
 

@@ -22,7 +22,7 @@ _LOOKS = {
     "sound": "ok", "agrees": "ok", "inside": "ok", ">": "ok", "<": "ok", "same": "ok", "no": "ok", "lower": "ok",
     "fits": "ok", "untested": "unsure",
     "≈": "unsure", "cannot tell": "unsure", "too few points": "unsure", "no difference": "unsure", "": "unsure",
-    "lower (alone)": "unsure", "higher (alone)": "unsure",
+    "noise unknown": "unsure",
 } | dict.fromkeys(SIZES, "ok")  # fmt: skip
 # What a spreadsheet takes for the beginning of a formula.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")

@@ -25,7 +25,7 @@ class AdviceTest(tf.test.TestCase):
     def test_an_answer_or_not_enough_evidence(self) -> None:
         self.assertEqual((DO.verdict, OPEN.verdict), ("do", "not enough evidence"))
         self.assertIn("V at 4×", DO.answer)
-        self.assertIn("compute=10x", OPEN.answer)
+        self.assertIn("10 times the compute", OPEN.answer)
 
     def test_reasons_quote_the_numbers_of_the_answer(self) -> None:
         assert DO.do is not None

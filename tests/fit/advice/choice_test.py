@@ -49,6 +49,7 @@ class ChooseTest(tf.test.TestCase):
         assert choice.answer is not None
         self.assertIs(choice.answer.use, cheap)
         self.assertEqual([option.use.scheme for option in choice.open], ["V"])
+        self.assertEqual([option.use.scheme for option in choice.unbeaten], ["H"])  # V is dearer in everything
 
     def test_a_better_shape_on_more_data_beats_a_worse_one_on_less(self) -> None:
         """Whatever their laws leave open beyond the data: for the same compute, V may see more rows than O."""
@@ -95,6 +96,43 @@ class ChooseTest(tf.test.TestCase):
         answer = choose([four, better, beyond], BASELINE).answer
         assert answer is not None
         self.assertIs(answer.use, beyond)
+
+    def test_a_shape_that_wins_on_one_budget_wins_on_every_other_by_the_same_interval(self) -> None:
+        shapes = [use(scheme, 0.8 - 2.3 * np.sqrt(2) * UNIT * (scheme == "V"), seed=1) for scheme in "VHOMFN"]
+        more = [use(f"{scheme}d", 0.79, seed=2, how="law of data", error=0.02) for scheme in "HO"]
+        found = [choose(uses, BASELINE, same_data=shapes) for uses in (shapes, shapes[:1], [*shapes, *more])]
+        ends = {(o.low, o.high, o.beats_baseline) for choice in found for o in choice.options if o.use is shapes[0]}
+        self.assertLen(ends, 1)
+        alone = choose(shapes[:1], BASELINE).options[0]  # looked at among nothing else
+        self.assertTrue(alone.beats_baseline)
+        self.assertFalse(found[0].options[0].beats_baseline)
+
+    def test_where_nothing_wins_each_lever_shows_its_best_and_the_bound_is_that_of_all_uses(self) -> None:
+        near, far = use("V", 0.7995, seed=1), use("V", 0.8, seed=2, cost=4, error=5 * UNIT)
+        choice = choose([use("V", 0.8004, seed=3, cost=0.5), near, far], BASELINE)
+        [option] = choice.options
+        self.assertIs(option.use, near)
+        self.assertGreater(choice.most, option.high)
+        self.assertIsNone(choice.answer)
+
+    def test_cheaper_winners_are_named_with_what_beats_them(self) -> None:
+        cheap, dear = use("V", 0.79, seed=1), use("H", 0.77, seed=2, cost=4)
+        choice = choose([cheap, dear], BASELINE)
+        [(beaten, by)] = choice.beaten
+        self.assertIs(beaten, cheap)
+        self.assertIs(by, dear)
+        self.assertEqual((choice.open, choice.no_better), ((), ()))
+
+    def test_a_smaller_shape_on_more_data_that_may_be_no_better_than_data_alone_is_not_safe(self) -> None:
+        def grown(levers: str, now: float, later: float, cost: float) -> Use:
+            far = use(levers + "d", later, error=0.005, cost=cost, how="law of data", seed=1)
+            return dataclasses.replace(far, measured=use(levers, now, cost=cost / 4))
+
+        alone, small = grown("", 0.8, 0.77, 4), grown("M", 0.801, 0.772, 0.8)
+        choice = choose([alone, small], BASELINE)
+        assert choice.answer is not None
+        self.assertIs(choice.answer.use, alone)
+        self.assertEqual([(o.use.scheme, o.beats_baseline) for o in choice.options if not o.is_safe], [("M", True)])
 
     def test_where_only_smaller_shapes_on_more_data_win_the_cheapest_of_them_is_the_answer(self) -> None:
         small = dataclasses.replace(use("Md", 0.77, cost=0.5, how="law of data"), measured=use("M", 0.801, cost=0.25))

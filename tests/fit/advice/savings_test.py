@@ -38,6 +38,12 @@ class SavingsTest(tf.test.TestCase):
         self.assertAllClose(saved.share_of_compute, own["flops_train"] / baseline["flops_train"])
         self.assertAllClose(saved.share_of_parameters, own["params_total"] / baseline["params_total"])
         self.assertAllClose(saved.baseline_cost, 2.5 * LADDER[-1] / 50_000 / 3600)
+        self.assertEqual([least.resource for least in saved.least], ["compute"])  # tables hold nearly all parameters
+        self.assertIn("Nothing as good saves time", "\n".join(saved.lines()))
+        fast = runs.assign(examples_per_second=np.where(runs["scheme"] == "O", 80_000, runs["examples_per_second"]))
+        time = saved_of(fast).least[-1]
+        self.assertEqual((time.resource, time.use.scheme, round(time.share, 3)), ("hours", "O", 0.625))
+        self.assertEqual(saved_of(fast).use.scheme, "M")
         content = json.loads(json.dumps(saved.to_dict(), allow_nan=False))
         self.assertEqual(content["answer"], saved.lines()[0])
 

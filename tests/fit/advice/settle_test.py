@@ -97,7 +97,8 @@ class SettlerTest(tf.test.TestCase):
     def test_a_difference_too_small_for_any_number_of_seeds(self) -> None:
         settle = self.settler().distinguish(self.moved("V", 0.0101), [self.moved("H", 0.0100)])
         self.assertEmpty(settle.overrides)
-        self.assertIn("cheapest", settle.runs)
+        self.assertEndsWith(settle.runs, "take the cheapest, V at 4×.")
+        self.assertNotIn("baseline", settle.runs)  # which was not compared
 
     def test_an_extrapolation_calls_for_larger_data_sizes(self) -> None:
         grown = dataclasses.replace(self.moved("V", 0.02), levers=frozenset(["V", "data"]), examples=5_000_000)
@@ -120,6 +121,16 @@ class SettlerTest(tf.test.TestCase):
             none = settle(rows)
             self.assertEmpty(none.overrides)
             self.assertIn("Collect more rows first", none.runs)
+
+    def test_rows_that_the_study_makes_itself_are_made(self) -> None:
+        grown = dataclasses.replace(self.moved("V", 0.02), levers=frozenset(["V", "data"]), examples=2 * LADDER[-1])
+        place = Place("a.yaml", "b", training_rows=LADDER[-1], made_rows=round(1.2 * LADDER[-1]))
+        settle = self.settler(place=place).distinguish(grown, [self.moved("V", 0.01)])
+        config = proposed(settle)
+        assert config.synthetic is not None
+        self.assertEqual(config.sweep.examples[-1], 2 * LADDER[-1])
+        self.assertGreater(config.synthetic.rows, 1.2 * config.sweep.examples[-1])
+        self.assertNotIn("Collect", settle.runs)
 
     def test_rates_that_are_found_are_not_given(self) -> None:
         place = Place("a.yaml", "b", "logs/data", finds_rates=True)

@@ -74,31 +74,38 @@ class EffectsTest(tf.test.TestCase):
         found = {(r.architecture, r.scheme): r.outcome for r in effects_of(rows, noise(0.001, 10))}
         self.assertEqual(found, {("cross", "A"): "lower", ("dot", "V"): "≈"})
 
-    def test_what_exceeds_the_noise_alone_but_not_among_many_says_so(self) -> None:
+    def test_shapes_no_smaller_than_the_baseline_are_one_family_and_smaller_ones_another(self) -> None:
         others = [("dot", "H", 2.0**k, 0, 1000, 0.9) for k in range(1, 10)]
+        smaller = [("dot", "H", 2.0**-k, 0, 1000, 0.9) for k in range(1, 4)]
         change = 2.4 * 0.001 * math.sqrt(2)  # one comparison needs 1.96 standard errors, ten with one baseline 2.7
         shape = ("dot", "V", 4.0, 0, 1000, 0.9 - change)
         baseline = ("dot", "D", 1.0, 0, 1000, 0.9)
         found = effects_of(table(baseline, shape, *others), noise(0.001, 1000))
-        self.assertEqual([record.outcome for record in found], ["lower (alone)", *["≈"] * 9])
+        self.assertEqual([record.outcome for record in found], ["≈"] * 10)
         assert found[0].low is not None and found[0].high is not None
         self.assertBetween(0.0, found[0].low, found[0].high)
-        [only] = effects_of(table(baseline, shape), noise(0.001, 1000))
-        self.assertEqual(only.outcome, "lower")
+        for rest in ([], smaller):
+            vertical = effects_of(table(baseline, shape, *rest), noise(0.001, 1000))[0]
+            self.assertEqual(vertical.outcome, "lower")
+            assert vertical.high is not None
+            self.assertLess(vertical.high, 0.0)
 
     def test_unknown_noise_leaves_everything_open(self) -> None:
         rows = table(("dot", "D", 1.0, 0, 1000, 0.9), ("dot", "V", 4.0, 0, 1000, 0.5))
         [record] = effects_of(rows)
-        self.assertEqual((record.outcome, record.low, record.high), ("≈", None, None))
+        self.assertEqual((record.outcome, record.low, record.high), ("noise unknown", None, None))
+        self.assertIn("unknown", record.why)
         self.assertEqual(effects_of(rows[rows["scheme"] == "V"]), [])
         self.assertEqual(effects_of(rows[:0]), [])
 
-    def test_a_study_of_nothing_shows_something_one_time_in_twenty(self) -> None:
-        rng, scenario, shown = np.random.default_rng(1), Scenario("params=4x", {}, None), 0
+    def test_a_study_of_nothing_shows_something_larger_one_time_in_twenty_and_something_smaller(self) -> None:
+        rng, scenario, larger, smaller = np.random.default_rng(1), Scenario("params=4x", {}, None), 0, 0
         for _ in range(40):
-            rows = scenario.study(rng)
-            shown += any(record.outcome in ("lower", "higher") for record in effects_of(rows, noise(NOISE, 1000)))
-        self.assertLessEqual(shown, stats.binom(40, 0.05).ppf(0.999))
+            found = effects_of(scenario.study(rng), noise(NOISE, 1000))
+            multipliers = [record.multiplier for record in found if record.outcome in ("lower", "higher")]
+            larger += any(multiplier > 1 for multiplier in multipliers)
+            smaller += any(multiplier < 1 for multiplier in multipliers)
+        self.assertLessEqual(max(larger, smaller), stats.binom(40, 0.05).ppf(0.999))
 
     def test_three_standard_errors_beyond_the_limit_are_found(self) -> None:
         rows = Scenario("params=4x", {"V": 7.0}, None).study(np.random.default_rng(2))

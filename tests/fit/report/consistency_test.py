@@ -6,8 +6,9 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
-from tests.helpers.consistency import contradictions
+from tests.helpers.consistency import contradictions, read_page
 from tests.helpers.levers import Scenario
+from tfrs_scaling.fit.report.report import render_report
 from tfrs_scaling.fit.report.view import study_view
 from tfrs_scaling.fit.study import fit_study
 
@@ -34,6 +35,17 @@ class ConsistencyTest(tf.test.TestCase):
     def test_with_three_seeds_that_differ_by_an_offset(self) -> None:
         for scenario in (WINNER, NOTHING):
             self.agrees(planted(dataclasses.replace(scenario, seeds=3, offset=1e-3), 2))
+
+    def test_of_unknown_noise(self) -> None:
+        runs = planted(WINNER, 0)
+        runs = runs[runs["examples"] >= runs["examples"].max() / 4].reset_index(drop=True)  # too few for ladders
+        view = study_view(runs, fit_study(runs))
+        self.assertEqual(contradictions(view), [])
+        page = read_page(render_report(view))
+        said = {option.verdict for answer in page.answers for option in answer.options}
+        self.assertEqual(said | {row["outcome"] for row in page.tables["effects"]}, {"noise unknown"})
+        self.assertIn("the noise is unknown", page.evidence)
+        self.assertNotIn("V ≈ H", page.evidence)
 
     def test_what_is_changed_in_one_place_is_found(self) -> None:
         runs = planted(WINNER, 0)

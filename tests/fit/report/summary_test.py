@@ -7,8 +7,16 @@ import pandas as pd
 import tensorflow as tf
 
 from tests.helpers.planted import LADDER, planted_ne, planted_study
+from tests.helpers.planted_answers import answers
 from tfrs_scaling.fit.analyses.effects import Effect
-from tfrs_scaling.fit.report.summary import best_point, cautions, effect_words, next_doubling, scheme_effects
+from tfrs_scaling.fit.report.summary import (
+    best_point,
+    cautions,
+    effect_words,
+    next_doubling,
+    one_sided_words,
+    scheme_effects,
+)
 from tfrs_scaling.fit.report.view import study_view
 from tfrs_scaling.fit.runs.screening import usable_runs
 from tfrs_scaling.fit.study import fit_study
@@ -71,8 +79,6 @@ class SummaryTest(tf.test.TestCase):
         unknown = dataclasses.replace(mlps, low=None, high=None)
         self.assertIn("whether by chance is unknown", effect_words(unknown, 0.95))
         self.assertNotRegex(effect_words(mlps, 0.95) + effect_words(unknown, 0.95), "lowers|raises")
-        alone = effect_words(dataclasses.replace(mlps, outcome="higher (alone)"), 0.95)
-        self.assertIn("not as one of all", alone)
 
     def test_next_doubling_is_what_the_advice_expects(self) -> None:
         runs = planted_study(noise=1e-5)
@@ -104,9 +110,19 @@ class SummaryTest(tf.test.TestCase):
         self.assertEqual(counts, [[("1", "32")], [("1", "32")], [("16", "16")], []])
         self.assertIn("no measured baseline", words[-1])
 
+    def test_laws_that_err_to_one_side_are_said_to(self) -> None:
+        record = answers().held_out[0]
+        erred = [
+            dataclasses.replace(record, relative_error=error) for error in (-0.01, -0.02, -0.03, -0.01, -0.02, -0.02)
+        ]
+        self.assertIn("6 laws", one_sided_words(erred))
+        self.assertIn("too low an NE, by 2.0%", one_sided_words(erred))
+        self.assertEqual(one_sided_words([*erred, *(dataclasses.replace(e, relative_error=0.01) for e in erred)]), "")
+
     def test_a_single_learning_rate_is_a_caution(self) -> None:
         runs = planted_study(schemes="V").query("learning_rate == 0.02")
         words = " ".join(cautions(study_view(runs, fit_study(runs))))
+        self.assertEqual(words.count("learning rate"), 2)  # both of one sentence, and none that it is at the edge
         self.assertIn("One learning rate was tried", words)
 
     def test_a_baseline_worse_than_guessing_is_a_caution(self) -> None:
