@@ -126,7 +126,9 @@ def _data_ratio(first: PowerLawFit, second: PowerLawFit, level: float) -> _DataR
     middle = (top + bottom) / 2
     estimate = float(middle[0])
     low, high = (float(end) for end in percentiles(middle[1:], level))
-    drift_low, drift_high = percentiles(bottom[1:] - top[1:], level)
+    either_finite = np.isfinite(bottom[1:]) | np.isfinite(top[1:])  # where neither is, nothing drifts that is seen
+    drift = bottom[1:][either_finite] - top[1:][either_finite]
+    drift_low, drift_high = percentiles(drift, level) if drift.size else (math.nan, math.nan)
     return _DataRatio(
         value=_exp(estimate),
         low=_exp(min(low, estimate)),

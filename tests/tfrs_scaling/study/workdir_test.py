@@ -88,7 +88,7 @@ class WorkdirTest(tf.test.TestCase):
         self.assertRegex(study["date"], r"^\d{4}-\d\d-\d\d$")
         self.assertStartsWith(study["command"], "tfrs-scaling study ")
         self.assertIn(str(self.workdir.config), study["command"])
-        self.assertEndsWith(study["command"], f"{self.workdir.root}-again")
+        self.assertEndsWith(study["command"].rstrip("'"), f"{self.workdir.root}-again")
         self.assertRegex(study["commit"], "^([0-9a-f]{7,40}(-dirty)?)?$")
 
     def test_a_config_without_sections_is_refused_where_a_report_would_read_them(self) -> None:

@@ -145,7 +145,7 @@ class FaultsTest(tf.test.TestCase):
             self.runs(workdir, quick_trial)
 
     def test_kills_of_the_sweep_and_of_trials_leave_the_table_of_an_uninterrupted_one(self) -> None:
-        content = tiny_content(examples=[128, 256, 512, 1024], V=["1/2", "1/4"], O=[2], seeds=[0, 1])
+        content = tiny_content(examples=[128, 256, 512, 1024], V=["1/2"], O=[2], seeds=[0, 1])
         content["training"]["learning_rates"] = "auto"
         config_file, config = self.root / "tiny.yaml", validated(Config, content, "tiny")
         config_file.write_text(yaml.safe_dump(content))
