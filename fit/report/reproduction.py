@@ -186,9 +186,10 @@ def _law(line: LineFit) -> tuple[str, ...]:
     name = f"{line.architecture}, baseline" if line.scheme == BASELINE else f"{line.scheme}, frontier"
     if not fit.status.is_fitted:
         return name, line.x, UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN, fit.status.words
+    alpha = f"{fit.alpha_at_x0:.3g}" if fit.status.has_exponent else UNKNOWN
     beta = _estimate(fit.beta, fit.interval["beta"]) if fit.status.has_exponent else UNKNOWN
     gamma = _estimate(fit.gamma, fit.interval["gamma"]) if fit.status.has_floor else UNKNOWN
-    return name, line.x, f"{fit.alpha_at_x0:.3g}", beta, gamma, f"{fit.r2:.4f}", fit.status.words
+    return name, line.x, alpha, beta, gamma, f"{fit.r2:.4f}", fit.status.words
 
 
 def _estimate(value: float, interval: tuple[float, float]) -> str:
@@ -213,7 +214,7 @@ def _effects(study: Published) -> str:
 
 def _advice(study: Published, budget: str) -> str:
     advice = advise(study.runs, study.fits, budget=budget)
-    return f"- {BUDGETS[budget]}: {advice.answer} {' '.join(advice.reasons[1:2] or advice.reasons[:1])}"
+    return f"- {BUDGETS[budget]}: {advice.answer} {advice.reasons[0]}"
 
 
 def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

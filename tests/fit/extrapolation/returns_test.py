@@ -72,7 +72,7 @@ class PhaseTest(tf.test.TestCase):
         rng = np.random.default_rng(4)
         for ladders in (1, 3):
             covered = {"return": 0, "reach": 0}
-            for _ in range(100):
+            for _ in range(60):
                 curve = draw_curve(rng, "movielens", 8)
                 noise = ladder_noise(rng, "offset" if ladders > 1 else "independent", ladders, 8, 3e-4)
                 groups = np.repeat(np.arange(ladders), 8)
@@ -82,8 +82,8 @@ class PhaseTest(tf.test.TestCase):
                 covered["return"] += low <= truth * curve.x[0] <= high
                 low, high = samples_to_reach(fit, float(curve.at(8 * curve.x[-1]))).interval
                 covered["reach"] += low <= 8 * curve.x[-1] <= high
-            for name, count in covered.items():  # 95 % of 100, less three standard errors
-                self.assertGreaterEqual(count, 88, (ladders, name))
+            for name, count in covered.items():  # 95 % of 60, less three standard errors
+                self.assertGreaterEqual(count, 52, (ladders, name))
 
     def test_bad_input_is_named(self) -> None:
         fit = noisy(5)

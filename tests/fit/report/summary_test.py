@@ -126,7 +126,7 @@ class SummaryTest(tf.test.TestCase):
         self.assertIn("One learning rate was tried", words)
 
     def test_a_baseline_worse_than_guessing_is_a_caution(self) -> None:
-        runs = planted_study(noise=0.0).assign(test_calibration=0.75)
+        runs = planted_study(noise=0.0, schemes="V").assign(test_calibration=0.75)
         runs.loc[runs["examples"] == LADDER[-1], "test_ne"] += 1.01 - planted_ne("D", 1, LADDER[-1])
         (words,) = cautions(study_view(runs, fit_study(runs)))
         self.assertIn("1.0100", words)

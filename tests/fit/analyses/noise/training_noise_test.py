@@ -73,7 +73,7 @@ class TrainingNoiseTest(tf.test.TestCase):
         self.assertAllClose(np.polyfit(np.log(LADDER), np.log(weighted), 1)[0], 1.0, atol=0.15)  # variance as 1/x
         one = Equal(RealNoise(), 1).study(0)
         self.assertAllEqual(with_weights(one, training_noise(one))["weight"], np.ones(len(one)))
-        fits, other = (fit_study(rows).law("V", multiplier=4) for rows in (runs[runs["scheme"].isin(["V", "D"])], one))
+        fits, other = (fit_study(rows[rows["scheme"].isin(["V", "D"])]).law("V", multiplier=4) for rows in (runs, one))
         self.assertGreater(fits.weights[-1], 50 * fits.weights[0])
         self.assertEqual(set(other.weights), {1.0})
 
