@@ -71,13 +71,13 @@ def make_own_data(
     if (there := Path(folder).exists()) and workdir.study.exists():
         return  # the study is checked against the data next
     source = own_source(config)
-    if source is None and not there:
+    if source is None:
+        if there:
+            return
         raise InputError(
             f"study {config.study}: its configuration has neither a synthetic nor a log section; give prepared data "
             "with --data DIR"
         )
-    if source is None:
-        return
     if config.synthetic is not None:
         plan(config, source.schema, round(0.15 * config.synthetic.rows))  # report mistakes before anything is made
     what = "synthetic clicks" if config.synthetic is not None else "rows of the log"

@@ -61,8 +61,9 @@ def _data_before_parameters(saturated: Sequence[Saturation]) -> Claim:
     pairs = {
         scheme: (gains["data"][scheme], gain) for scheme, gain in gains["parameters"].items() if scheme in gains["data"]
     }
-    strong = [scheme for scheme, (data, parameters) in pairs.items() if data >= _STRONGLY * parameters]
-    against = [scheme for scheme, (data, parameters) in pairs.items() if parameters >= _STRONGLY * data]
+    # Where neither gains anything, neither is the stronger.
+    strong = [scheme for scheme, (data, parameters) in pairs.items() if data > 0 and data >= _STRONGLY * parameters]
+    against = [scheme for scheme, (data, parameters) in pairs.items() if 0 < parameters >= _STRONGLY * data]
     factor = f"{_STRONGLY} times as much at the largest sizes measured, by the laws"
     if against:
         verdict: Verdict = DIFFERS, f"of {', '.join(against)} parameters gain at least {factor}"
@@ -88,8 +89,9 @@ def _size_insensitive(lines: Sequence[LineFit]) -> Claim:
     if base is None or not others:
         why = "too few of the shapes have a law with an exponent and a floor"
         return make_claim(claim, _SOURCE, paper, "none", (CANNOT_TELL, why))
-    ours = f"baseline {_beta(base)}, others {_least_and_most(list(others.values()))}"
     low, high = base.interval["beta"]
+    betas = [fit.beta for fit in others.values()]
+    ours = f"baseline {base.beta:.3g} ({low:.3g} to {high:.3g}), others {min(betas):.3g} to {max(betas):.3g}"
     apart = [name for name, fit in others.items() if fit.interval["beta"][0] > high or fit.interval["beta"][1] < low]
     wide = [name for name, fit in laws.items() if not fit.interval["beta"][1] <= _WIDEST * fit.interval["beta"][0]]
     if apart:
@@ -99,13 +101,3 @@ def _size_insensitive(lines: Sequence[LineFit]) -> Claim:
     else:
         verdict = AGREES, ""
     return make_claim(claim, _SOURCE, paper, ours, verdict)
-
-
-def _beta(fit: PowerLawFit) -> str:
-    low, high = fit.interval["beta"]
-    return f"{fit.beta:.3g} ({low:.3g} to {high:.3g})"
-
-
-def _least_and_most(fits: Sequence[PowerLawFit]) -> str:
-    betas = sorted(fit.beta for fit in fits)
-    return f"{betas[0]:.3g} to {betas[-1]:.3g}"

@@ -47,6 +47,13 @@ def comparison(
     return record, {ranking.x: ranking for ranking in rank_architectures(ladders)}
 
 
+def three_architectures() -> pd.DataFrame:
+    """Dot scaled by M, Wukong by A, and the baseline of a linear model."""
+    linear = planted_runs("linear")
+    parts = [planted_runs("dot", scheme="M"), planted_runs("wukong"), linear[linear["scheme"] == "D"]]
+    return pd.concat(parts, ignore_index=True)
+
+
 class ArchitectureRankingTest(tf.test.TestCase):
     def test_other_constant_same_exponent(self) -> None:
         record, ranking = comparison(planted_runs("dot"), planted_runs("wukong", constant=0.17), "data")
@@ -70,15 +77,7 @@ class ArchitectureRankingTest(tf.test.TestCase):
         self.assertTrue(along.words.startswith("dot best below"), along.words)
 
     def test_widths_of_mlps_stand_in_for_a_and_a_baseline_has_no_curve_of_parameters(self) -> None:
-        baseline = planted_runs("linear")
-        runs = pd.concat(
-            [
-                planted_runs("dot", scheme="M"),
-                planted_runs("wukong"),
-                baseline[baseline["scheme"] == "D"],
-            ],
-            ignore_index=True,
-        )
+        runs = three_architectures()
         ladders = [ladders_of(runs, architecture=name) for name in ("dot", "linear", "wukong")]
         self.assertEqual(dense_schemes(ladders), {"dot": "M", "linear": "D", "wukong": "A"})
         ranking = {r.x: r for r in rank_architectures(ladders)}

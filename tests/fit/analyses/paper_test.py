@@ -81,6 +81,9 @@ class PaperTest(tf.test.TestCase):
         steep = [LineFit("dot", "V", "parameters", "frontier", fit_power_law(X, 0.5 * X**-0.1 + 0.3))]
         self.assertEqual(verdicts([*data, *flat, *shapes]), [AGREES, AGREES, AGREES])
         self.assertEqual(verdicts([*data, *steep])[1:], [DIFFERS, CANNOT_TELL])
+        still = [replace(each, gain=0.0) for each in saturation([*data, *flat])]
+        claim = next(c for c in compare_with_paper([*data, *flat], still) if c.claim.startswith(claims[1]))
+        self.assertEqual(claim.verdict, CANNOT_TELL)  # neither gains anything
         other = replace(frontier("V", beta=0.25), line="4")
         self.assertEqual(verdicts([*data, shapes[1], other])[2], DIFFERS)
         # A loss that is no power law with a floor: two of them, one after the other, replicated so that it shows.

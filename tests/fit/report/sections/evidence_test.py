@@ -1,9 +1,8 @@
 """Tests of the evidence section: architectures that were scaled."""
 
-import pandas as pd
 import tensorflow as tf
 
-from tests.fit.analyses.architecture_ranking_test import planted_runs
+from tests.fit.analyses.architecture_ranking_test import three_architectures
 from tests.helpers.planted_answers import study_fits
 from tfrs_scaling.fit.analyses.architecture_ranking import ArchitectureRanking
 from tfrs_scaling.fit.analyses.architectures import architectures
@@ -15,15 +14,7 @@ from tfrs_scaling.fit.report.view import study_view
 
 class EvidenceTest(tf.test.TestCase):
     def test_scaled_architectures_have_a_figure_with_a_view_for_each_axis_and_a_sentence(self) -> None:
-        baseline = planted_runs("linear")
-        runs = pd.concat(
-            [
-                planted_runs("dot", scheme="M"),
-                planted_runs("wukong"),
-                baseline[baseline["scheme"] == "D"],
-            ],
-            ignore_index=True,
-        )
+        runs = three_architectures()
         schemes, stretch = {"dot": "M", "linear": "D", "wukong": "A"}, (Stretch(1e4, 1e6, ("dot", "wukong")),)
         ranking = tuple(
             ArchitectureRanking(x, schemes, stretch, "dot ≈ wukong best throughout")
