@@ -43,6 +43,12 @@ class Tally:
     lost: list[str] = dataclasses.field(default_factory=list)
     lost_kinds: Counter[str] = dataclasses.field(default_factory=Counter)
 
+    def add(self, other: "Tally") -> None:
+        """Count another's events too."""
+        self.tried += other.tried
+        self.lost += other.lost
+        self.lost_kinds += other.lost_kinds
+
     def text(self) -> str:
         """A line for each kind."""
         lines = [f"{kind}: {n - self.lost_kinds[kind]} of {n} survived" for kind, n in sorted(self.tried.items())]
@@ -437,16 +443,18 @@ def prepared(places: Path, *, real: bool) -> None:
 
 
 def besiege(
-    folder: Path, seed: int, minutes: float, *, real: bool = True, first: int = 0, kinds: Sequence[str] = ()
-) -> Tally:
+    folder: Path, seed: int, minutes: float, *,
+    real: bool = True, first: int = 0, step: int = 1, kinds: Sequence[str] = (),
+) -> Tally:  # fmt: skip
     """Rounds one after the other until the time is over: each kind of event on a study of its own, two on `prepare`.
 
     Args:
-        folder: an empty folder.
+        folder: an empty folder, or none yet.
         seed: of all that happens; with the number of a round, of what happens in it.
         minutes: after which no other round begins.
         real: whether the trials of every other round are trained; else they only seem to.
         first: the number of the first round, to repeat one.
+        step: from the number of a round to that of the next.
         kinds: of events, on studies alone; none: all.
     """
     tally, ends, number = Tally(), time.monotonic() + 60 * minutes, first
@@ -475,5 +483,5 @@ def besiege(
                 shutil.rmtree(root / "out", ignore_errors=True)
             for process in psutil.Process().children(recursive=True):
                 process.kill()
-        number += 1
+        number += step
     return tally
