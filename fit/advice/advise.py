@@ -53,13 +53,13 @@ def advise(
         InputError: the budget cannot be read, or is below what the baseline used; or the run table does not record
             what an option costs (``COSTS``).
 
-    Example:
+    Examples:
         >>> runs = read_runs("runs.csv")
         >>> advice = advise(runs, fit_study(runs), "params=4x")
         >>> print(advice.answer)
         Do this: V at 4× (4 times the embedding rows), on the same 1,280,000 examples.
-        >>> [(option.use.scheme, round(option.gain, 3)) for option in advice.options]
-        [('V', 0.015)]
+        >>> {option.use.scheme: round(option.gain, 3) for option in advice.options}
+        {'V': 0.015}
     """
     budget = read_budget(budget) if isinstance(budget, str) else budget
     unknown = [name for name in COSTS if not is_recorded(runs, name)]

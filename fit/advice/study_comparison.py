@@ -143,7 +143,7 @@ def compare_studies(first: FinishedStudy, second: FinishedStudy) -> StudyCompari
     intervals hold together (``simultaneous_intervals``), at the level of the first study's fits, so of two studies that
     differ by chance alone one pair in twenty shows any change.
 
-    Example:
+    Examples:
         >>> runs = read_runs("runs.csv")
         >>> study = FinishedStudy("runs", runs, fit_study(runs), {})
         >>> found = compare_studies(study, study)

@@ -243,7 +243,7 @@ def inner_points(flops: ArrayLike, examples: ArrayLike) -> int:
         flops: Training FLOPs of one example of each model, shape (m,).
         examples: Data sizes, shape (k,).
 
-    Example:
+    Examples:
         >>> inner_points([1, 2, 4, 8, 16, 32, 64], [1, 2, 4, 8, 16, 32, 64, 128])
         10
         >>> inner_points([1, 4, 16], [1, 2, 4, 8, 16, 32, 64, 128])  # one model only lies inside

@@ -3,8 +3,11 @@
 ``make reproduction`` writes REPRODUCTION.md from the run tables in ``tuner_configs/reproduction``, and a test compares.
 """
 
+import argparse
+import shutil
+import tempfile
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,12 +20,31 @@ from tfrs_scaling.common.words import UNKNOWN, compact, signed
 from tfrs_scaling.fit.advice.advise import advise
 from tfrs_scaling.fit.advice.budget import BUDGETS
 from tfrs_scaling.fit.analyses.lines import LineFit
+from tfrs_scaling.fit.analyses.paper.claim import Claim
 from tfrs_scaling.fit.labels import FRONTIER, multiplier_label
+from tfrs_scaling.fit.report.images import write_images
 from tfrs_scaling.fit.runs.run_table import read_runs
 from tfrs_scaling.fit.schemes import ARCHITECTURE, BASELINE, SIZES
 from tfrs_scaling.fit.study import StudyFits, fit_study
 
 STUDIES = "studies.yaml"
+
+# Figures of the report, by the name that each has here: NAME-FIGURE.svg beside the run table.
+FIGURES = {
+    "data": ("figure-all-data", "the best of each scheme against data, with laws"),
+    "parameters": ("lever-ne-parameters", "the best of each scheme against parameters"),
+    "compute": ("figure-all-compute", "the best of each scheme against training compute"),
+    "effects": ("figure-effects", "what each shape changes at the largest data size"),
+    "v-h": ("figure-zone-0", "V against H, by parameters and data"),
+    "o-m": ("figure-zone-1", "O against M, by parameters and data"),
+    "dimension": ("figure-dimension", "NE against the embedding dimension"),
+    "train-test": ("figure-generalisation-0", "training and test NE against data"),
+}
+_SHOWN = ("data", "effects")  # on the page; it links to the others
+_FIGURE_OF = {  # by how the source of a claim begins
+    "Section 1.1": "data", "Table 1, data": "data", "Table 1, parameters": "parameters", "Table 1, compute": "compute",
+    "Figure 7": "v-h", "Figure 8": "o-m", "Figure 9": "dimension", "Figure 10": "train-test",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -35,7 +57,6 @@ class Entry:
         rows: Training rows of the log, and how it was split.
         commands: What makes the run table again.
         cost: Of these commands.
-        figures: Files beside the run table, and what each shows.
     """
 
     title: str
@@ -43,7 +64,6 @@ class Entry:
     rows: str
     commands: tuple[str, ...]
     cost: str
-    figures: dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -75,7 +95,7 @@ def page(studies: Sequence[Published], folder: str) -> str:
         folder: Path of the run tables, as links on the page give it.
     """
     parts = [_HEAD, _logs(studies), _claims(studies)]
-    parts += [_study(study, folder) for study in studies]
+    parts += [_study(study, folder, _numbers(studies)) for study in studies]
     return "\n".join(parts).rstrip() + "\n"
 
 
@@ -117,31 +137,44 @@ def _logs(studies: Sequence[Published]) -> str:
 def _claims(studies: Sequence[Published]) -> str:
     """A row per claim, a column per study; what is behind each verdict stands in the study's own section."""
     found = [{(claim.source, claim.claim): claim for claim in study.fits.paper} for study in studies]
-    names = list(dict.fromkeys(name for claims in found for name in claims))
     rows = []
-    for name in names:
+    for name, number in _numbers(studies).items():
         paper = next(claims[name].paper for claims in found if name in claims)
-        verdicts = [_verdict(claims[name].verdict) if name in claims else UNKNOWN for claims in found]
-        rows.append((name[0], name[1], paper, *verdicts))
+        verdicts = [
+            f"[{_verdict(claims[name].verdict)}](#{study.name}-{number})" if name in claims else UNKNOWN
+            for study, claims in zip(studies, found, strict=True)
+        ]
+        rows.append((str(number), name[0], name[1], paper, *verdicts))
     counts = []
     for study in studies:
         count = Counter(claim.verdict for claim in study.fits.paper)
         counts.append(f"{study.entry.title}: {count['agrees']}, {count['differs']}, {count['cannot tell']}")
     heading = (
         "## The claims\n\nThe paper's summary (section 1.1), tables and figures. How many agree, differ, cannot be "
-        f"told: {'; '.join(counts)}.\n"
+        f"told: {'; '.join(counts)}. Each verdict leads to what is behind it: the numbers, their figure, fits and "
+        "rows.\n"
     )
-    columns = ("where", "claim", "paper", *(study.entry.title for study in studies))
+    columns = ("", "where", "claim", "paper", *(study.entry.title for study in studies))
     return f"{heading}\n{_table(columns, rows)}"
+
+
+def _numbers(studies: Sequence[Published]) -> dict[tuple[str, str], int]:
+    """The number on the page of each claim, named by its source and its words."""
+    names = dict.fromkeys((claim.source, claim.claim) for study in studies for claim in study.fits.paper)
+    return {name: number for number, name in enumerate(names, 1)}
 
 
 def _verdict(verdict: str) -> str:
     return {"agrees": "**agrees**", "differs": "**differs**"}.get(verdict, verdict)
 
 
-def _study(study: Published, folder: str) -> str:
+def _study(study: Published, folder: str, numbers: Mapping[tuple[str, str], int]) -> str:
     entry = study.entry
-    figures = "\n\n".join(f"![{words}]({folder}/{file})\n\n{words}" for file, words in entry.figures.items())
+    figures = "\n\n".join(
+        f"![{entry.title}: {words}]({folder}/{study.name}-{name}.svg)\n\n{entry.title}: {words}"
+        for name in _SHOWN
+        for _, words in (FIGURES[name],)
+    )
     commands = "\n".join(f"    {command}" for command in entry.commands)
     parts = [
         f"## {entry.title}",
@@ -160,11 +193,27 @@ def _study(study: Published, folder: str) -> str:
         *(_advice(study, budget) for budget in BUDGETS),
         f"### The paper's claims on {entry.title}",
         _table(
-            ("where", "claim", "paper", "here", "verdict", "why"),
-            [(c.source, c.claim, c.paper, c.ours, _verdict(c.verdict), c.why) for c in study.fits.paper],
+            ("", "where", "claim", "paper", "here", "verdict", "why", "see"),
+            [
+                (
+                    f'<a id="{study.name}-{number}"></a>{number}',
+                    *(claim.source, claim.claim, claim.paper, claim.ours, _verdict(claim.verdict), claim.why),
+                    f"[figure]({folder}/{study.name}-{_figure(claim)}.svg), [fits](#laws-of-{_anchor(entry.title)}), "
+                    f"[rows]({folder}/{study.name}.parquet)",
+                )
+                for claim in study.fits.paper
+                for number in (numbers[claim.source, claim.claim],)
+            ],
         ),
     ]
     return "\n\n".join(part.rstrip() for part in parts if part) + "\n"
+
+
+def _figure(claim: Claim) -> str:
+    """The name of the figure that shows what a claim is about."""
+    if claim.source == "Table 2":
+        return "v-h" if claim.claim.startswith("V against H") else "o-m"
+    return next(name for source, name in _FIGURE_OF.items() if claim.source.startswith(source))
 
 
 def _laws(study: Published) -> str:
@@ -227,10 +276,28 @@ def _anchor(title: str) -> str:
     return "".join(c for c in title.lower().replace(" ", "-") if c.isalnum() or c in "-_")
 
 
+def write_figures(study: Published, folder: Path) -> None:
+    """Draw the figures that the page shows or links to.
+
+    Raises:
+        InputError: as ``images.write_images``, which draws every figure of a report.
+    """
+    with tempfile.TemporaryDirectory() as scratch:
+        write_images(study.runs, study.fits, scratch, suffix="svg")
+        for name, (element, _) in FIGURES.items():
+            shutil.copyfile(Path(scratch, f"{element}.svg"), folder / f"{study.name}-{name}.svg")
+
+
 def main() -> None:
-    """Write REPRODUCTION.md."""
+    """Write REPRODUCTION.md, and its figures where that is asked for."""
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument("--figures", action="store_true", help="draw the figures again too, by a headless Chromium")
+    draws = parser.parse_args().figures
     folder = Path("tuner_configs") / "reproduction"
-    write_text_atomically(Path("REPRODUCTION.md"), page(read_published(folder), str(folder)))
+    studies = read_published(folder)
+    write_text_atomically(Path("REPRODUCTION.md"), page(studies, str(folder)))
+    for study in studies if draws else ():
+        write_figures(study, folder)
 
 
 if __name__ == "__main__":

@@ -77,7 +77,7 @@ def read_runs(path: str | os.PathLike[str]) -> pd.DataFrame:
     Warns:
         UserWarning: a column is ignored, as its name is none of COLUMNS.
 
-    Example:
+    Examples:
         >>> runs = read_runs("runs.csv")
         >>> runs.groupby("scheme")["trial_id"].nunique().to_dict()
         {'D': 3, 'V': 12}
@@ -129,7 +129,7 @@ def write_runs(runs: pd.DataFrame, path: str | os.PathLike[str]) -> None:
         InputError: the table breaks one of the rules of ``read_runs``.
         OSError: the file cannot be written.
 
-    Example:
+    Examples:
         >>> runs = read_runs("runs.csv")
         >>> write_runs(runs[runs["scheme"] == "D"], "baseline.csv")
     """

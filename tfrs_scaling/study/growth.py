@@ -48,7 +48,7 @@ class Change:
 def changes(before: Config, now: Config) -> list[Change]:
     """What differs between two configurations, in the order of their keys.
 
-    Example:
+    Examples:
         >>> before = read_config("study.yaml", ["sweep.V=[4]", "sweep.H=[2]"])
         >>> now = read_config("study.yaml", ["sweep.V=[1/4, 4]", "sweep.H=[4]"])
         >>> [(change.key, change.adds) for change in changes(before, now)]
@@ -73,7 +73,7 @@ def with_runs(config: Config, other: Config) -> Config:
     Its shapes are added to the sweep; its data sizes beyond the last, to the ladder of all shapes, as options are
     compared at its end; its further seeds, to the seeds of its own shapes. Learning rates stay.
 
-    Example:
+    Examples:
         >>> config = read_config("study.yaml", ["sweep.V=[4]", "sweep.seeds=[0]"])
         >>> other = read_config(config, ["sweep.V=[16]", "sweep.seeds=[0, 1]"])
         >>> for change in changes(config, with_runs(config, other)):

@@ -104,7 +104,7 @@ def needs_of(config: Config, records: Records) -> Needs:
         config: the study.
         records: a trial's record, by its id; None: it has not ended, or is to be run again.
 
-    Example:
+    Examples:
         >>> config = read_config("study.yaml", ["training.learning_rates=auto"])
         >>> [need.trial.trial_id for need in needs_of(config, lambda trial_id: None).needs]
         ['D-1-lr0.04-seed0']

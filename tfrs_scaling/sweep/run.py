@@ -45,7 +45,7 @@ def run_study(
 
     Each trial is a process of its own, so a script must call this under ``if __name__ == "__main__":``.
 
-    Example:
+    Examples:
         >>> runs = run_study("study.yaml", workdir="runs/mine", overrides=["sweep.V=[1/4, 4]"], say=None)
         >>> runs["scheme"].unique().tolist()
         ['D', 'V']
