@@ -170,12 +170,17 @@ def _verdict(verdict: str) -> str:
 
 def _study(study: Published, folder: str, numbers: Mapping[tuple[str, str], int]) -> str:
     entry = study.entry
-    figures = "\n\n".join(
-        f"![{entry.title}: {words}]({folder}/{study.name}-{name}.svg)\n\n{entry.title}: {words}"
-        for name in _SHOWN
-        for _, words in (FIGURES[name],)
-    )
+    shown = {name: f"{entry.title}: {FIGURES[name][1]}" for name in _SHOWN}
+    figures = "\n\n".join(f"![{words}]({folder}/{study.name}-{name}.svg)\n\n{words}" for name, words in shown.items())
     commands = "\n".join(f"    {command}" for command in entry.commands)
+    fits, rows = f"[fits](#laws-of-{_anchor(entry.title)})", f"[rows]({folder}/{study.name}.parquet)"
+    claims = []
+    for claim in study.fits.paper:
+        number = numbers[claim.source, claim.claim]
+        figure = f"[figure]({folder}/{study.name}-{_figure(claim)}.svg)"
+        mark = f'<a id="{study.name}-{number}"></a>{number}'
+        found = claim.source, claim.claim, claim.paper, claim.ours, _verdict(claim.verdict), claim.why
+        claims.append((mark, *found, f"{figure}, {fits}, {rows}"))
     parts = [
         f"## {entry.title}",
         entry.about,
@@ -194,16 +199,7 @@ def _study(study: Published, folder: str, numbers: Mapping[tuple[str, str], int]
         f"### The paper's claims on {entry.title}",
         _table(
             ("", "where", "claim", "paper", "here", "verdict", "why", "see"),
-            [
-                (
-                    f'<a id="{study.name}-{number}"></a>{number}',
-                    *(claim.source, claim.claim, claim.paper, claim.ours, _verdict(claim.verdict), claim.why),
-                    f"[figure]({folder}/{study.name}-{_figure(claim)}.svg), [fits](#laws-of-{_anchor(entry.title)}), "
-                    f"[rows]({folder}/{study.name}.parquet)",
-                )
-                for claim in study.fits.paper
-                for number in (numbers[claim.source, claim.claim],)
-            ],
+            claims,
         ),
     ]
     return "\n\n".join(part.rstrip() for part in parts if part) + "\n"
