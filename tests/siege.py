@@ -7,7 +7,6 @@ and the exit status is then 1.
 """
 
 import multiprocessing
-import os
 import sys
 import tempfile
 from concurrent.futures import ProcessPoolExecutor
@@ -16,6 +15,7 @@ from pathlib import Path
 from absl import app, flags
 
 from tests.helpers.siege import Tally, besiege
+from tfrs_scaling.hardware import count_cores
 from tfrs_scaling.training.tensorflow_startup import load_tensorflow
 
 SEED = flags.DEFINE_integer("seed", 0, "of all that happens")
@@ -28,7 +28,7 @@ TRAIN = flags.DEFINE_bool("train", True, "whether trials are trained in every ot
 def main(_: list[str]) -> None:
     """Besiege, and say what came of it."""
     load_tensorflow()  # once: every lane, and every command of theirs, is forked from this process
-    lanes = (os.cpu_count() or 1) if MINUTES.value else 1
+    lanes = count_cores() if MINUTES.value else 1
     tally = Tally()
     with (
         tempfile.TemporaryDirectory() as folder,

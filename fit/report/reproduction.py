@@ -4,6 +4,7 @@
 """
 
 import argparse
+import math
 import shutil
 import tempfile
 from collections import Counter
@@ -16,7 +17,7 @@ import yaml
 from pydantic import TypeAdapter
 
 from tfrs_scaling.common.files import write_text_atomically
-from tfrs_scaling.common.words import UNKNOWN, compact, signed
+from tfrs_scaling.common.words import UNKNOWN, compact, interval, signed
 from tfrs_scaling.fit.advice.advise import advise
 from tfrs_scaling.fit.advice.budget import BUDGETS
 from tfrs_scaling.fit.analyses.lines import LineFit
@@ -32,7 +33,8 @@ STUDIES = "studies.yaml"
 # Figures of the report, by the name that each has here: NAME-FIGURE.svg beside the run table.
 FIGURES = {
     "data": ("figure-all-data", "the best of each scheme against data, with laws"),
-    "parameters": ("lever-ne-parameters", "the best of each scheme against parameters"),
+    "parameters": ("lever-ne-parameters", "the best of V and of H against parameters"),
+    "dense-parameters": ("lever-ne-non-embedding", "the best of O and of M against parameters outside the tables"),
     "compute": ("figure-all-compute", "the best of each scheme against training compute"),
     "effects": ("figure-effects", "what each shape changes at the largest data size"),
     "v-h": ("figure-zone-0", "V against H, by parameters and data"),
@@ -41,9 +43,10 @@ FIGURES = {
     "train-test": ("figure-generalisation-0", "training and test NE against data"),
 }
 _SHOWN = ("data", "effects")  # on the page; it links to the others
-_FIGURE_OF = {  # by how the source of a claim begins
-    "Section 1.1": "data", "Table 1, data": "data", "Table 1, parameters": "parameters", "Table 1, compute": "compute",
-    "Figure 7": "v-h", "Figure 8": "o-m", "Figure 9": "dimension", "Figure 10": "train-test",
+_FIGURES_OF = {  # by how the source of a claim begins
+    "Section 1.1": ("data", "parameters", "dense-parameters"), "Table 1, data": ("data",),
+    "Table 1, parameters": ("parameters", "dense-parameters"), "Table 1, compute": ("compute",),
+    "Figure 7": ("v-h",), "Figure 8": ("o-m",), "Figure 9": ("dimension",), "Figure 10": ("train-test",),
 }  # fmt: skip
 
 
@@ -151,8 +154,9 @@ def _claims(studies: Sequence[Published]) -> str:
         counts.append(f"{study.entry.title}: {count['agrees']}, {count['differs']}, {count['cannot tell']}")
     heading = (
         "## The claims\n\nThe paper's summary (section 1.1), tables and figures. How many agree, differ, cannot be "
-        f"told: {'; '.join(counts)}. Each verdict leads to what is behind it: the numbers, their figure, fits and "
-        "rows.\n"
+        f"told: {'; '.join(counts)}. Each verdict leads to its numbers, and these to figures, laws and rows. "
+        "Table 1 divides NE by the smallest and has alpha at x = 1; the laws are of NE, with alpha at the middle of "
+        "their x. In intervals, open is an end without a bound and – one that is not known.\n"
     )
     columns = ("", "where", "claim", "paper", *(study.entry.title for study in studies))
     return f"{heading}\n{_table(columns, rows)}"
@@ -173,14 +177,15 @@ def _study(study: Published, folder: str, numbers: Mapping[tuple[str, str], int]
     shown = {name: f"{entry.title}: {FIGURES[name][1]}" for name in _SHOWN}
     figures = "\n\n".join(f"![{words}]({folder}/{study.name}-{name}.svg)\n\n{words}" for name, words in shown.items())
     commands = "\n".join(f"    {command}" for command in entry.commands)
-    fits, rows = f"[fits](#laws-of-{_anchor(entry.title)})", f"[rows]({folder}/{study.name}.parquet)"
+    laws, rows = f"[laws](#laws-of-{_anchor(entry.title)})", f"[rows]({folder}/{study.name}.parquet)"
     claims = []
     for claim in study.fits.paper:
         number = numbers[claim.source, claim.claim]
-        figure = f"[figure]({folder}/{study.name}-{_figure(claim)}.svg)"
+        links = [f"[{name}]({folder}/{study.name}-{name}.svg)" for name in _figures(claim)]
+        links += [laws] * claim.source.startswith(("Section 1.1", "Table 1"))
         mark = f'<a id="{study.name}-{number}"></a>{number}'
         found = claim.source, claim.claim, claim.paper, claim.ours, _verdict(claim.verdict), claim.why
-        claims.append((mark, *found, f"{figure}, {fits}, {rows}"))
+        claims.append((mark, *found, ", ".join([*links, rows])))
     parts = [
         f"## {entry.title}",
         entry.about,
@@ -205,20 +210,20 @@ def _study(study: Published, folder: str, numbers: Mapping[tuple[str, str], int]
     return "\n\n".join(part.rstrip() for part in parts if part) + "\n"
 
 
-def _figure(claim: Claim) -> str:
-    """The name of the figure that shows what a claim is about."""
+def _figures(claim: Claim) -> tuple[str, ...]:
+    """The names of the figures that show what a claim is about."""
     if claim.source == "Table 2":
-        return "v-h" if claim.claim.startswith("V against H") else "o-m"
-    return next(name for source, name in _FIGURE_OF.items() if claim.source.startswith(source))
+        return ("v-h",) if claim.claim.startswith("V against H") else ("o-m",)
+    return next(names for source, names in _FIGURES_OF.items() if claim.source.startswith(source))
 
 
 def _laws(study: Published) -> str:
-    """The baseline's ladder and the frontiers of V, H, O and M, and the ladders of other architectures."""
+    """Of every shape against data, and of the frontiers of V, H, O and M."""
     fits = study.fits
     lines = [
         line
         for line in fits.lines
-        if (line.scheme == BASELINE and line.x == "data" and not line.is_frontier)
+        if (line.x == "data" and not line.is_frontier and (line.scheme == BASELINE or line.line != "1"))
         or (line.line == FRONTIER and line.scheme in SIZES and line.architecture == fits.base)
     ]
     return _table(
@@ -228,7 +233,8 @@ def _laws(study: Published) -> str:
 
 def _law(line: LineFit) -> tuple[str, ...]:
     fit = line.fit
-    name = f"{line.architecture}, baseline" if line.scheme == BASELINE else f"{line.scheme}, frontier"
+    name = f"{line.scheme} {line.line}×" if line.scheme in SIZES else f"{line.architecture}, baseline"
+    name = f"{line.scheme}, frontier" if line.line == FRONTIER else name
     if not fit.status.is_fitted:
         return name, line.x, UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN, fit.status.words
     alpha = f"{fit.alpha_at_x0:.3g}" if fit.status.has_exponent else UNKNOWN
@@ -237,9 +243,9 @@ def _law(line: LineFit) -> tuple[str, ...]:
     return name, line.x, alpha, beta, gamma, f"{fit.r2:.4f}", fit.status.words
 
 
-def _estimate(value: float, interval: tuple[float, float]) -> str:
-    low, high = interval
-    return f"{value:.3g} ({low:.3g} to {high:.3g})"
+def _estimate(value: float, ends: tuple[float, float]) -> str:
+    low, high = (end if math.isfinite(end) else None for end in ends)
+    return f"{value:.3g} ({interval(low, high, '{:.3g}'.format)})"
 
 
 def _effects(study: Published) -> str:

@@ -30,7 +30,21 @@ class ReproductionTest(tf.test.TestCase):
         self.assertEqual(linked, {path.name for path in folder.iterdir()} - {STUDIES})
         anchors = re.findall(r'<a id="([^"]+)">', made)
         self.assertLen(set(anchors), len(anchors))
-        self.assertEqual(set(re.findall(r"\*?\]\(#([a-z]+-\d+)\)", made)), set(anchors))
+        self.assertEqual(set(re.findall(r"\]\(#([a-z]+-\d+)\)", made)), set(anchors))
+        headings = {line.lstrip("# ").lower().replace(" ", "-") for line in made.splitlines() if line.startswith("#")}
+        self.assertContainsSubset(re.findall(r"\]\(#(laws-[^)]+)\)", made), headings)
+
+    def test_claims_lead_to_figures_of_what_they_are_about(self) -> None:
+        lines = (REPOSITORY / "REPRODUCTION.md").read_text().splitlines()
+        for where, figures in (
+            ("Table 1, data | beta", ["data"]),
+            ("Table 1, parameters | beta", ["parameters", "dense-parameters"]),  # V and H; O and M
+            ("Table 2 | O against M", ["o-m"]),
+            ("Figure 7, zone 1 | V against H", ["v-h"]),
+            ("Figure 10 | beta of the train", ["train-test"]),
+        ):
+            claim = next(line for line in lines if f"| {where}" in line and "/congress-" in line)
+            self.assertEqual(re.findall(r"congress-([a-z-]+)\.svg", claim), figures)
 
 
 if __name__ == "__main__":
