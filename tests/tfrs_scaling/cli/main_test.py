@@ -162,7 +162,9 @@ class CommandLineTest(tf.test.TestCase):
     def test_data_check(self) -> None:
         data = self.folder / "data"
         self.assertEqual(self.invoke("prepare", "synthetic", self.config, data)[0], 0)
-        code, output = self.invoke("data", "check", data)
+        with mock.patch.object(tf.config, "set_visible_devices", wraps=tf.config.set_visible_devices) as visible:
+            code, output = self.invoke("data", "check", data)
+        visible.assert_called_once_with([], "GPU")  # a GPU is for trials
         self.assertEqual(code, 0)
         self.assertIn("2,000 rows in 3 shards are as written", output)
         (shard,) = data.glob("clicks-test*")
@@ -177,7 +179,9 @@ class CommandLineTest(tf.test.TestCase):
         data, page = self.folder / "data", self.folder / "elsewhere.html"
         self.assertEqual(self.invoke("prepare", "synthetic", self.config, data)[0], 0)
         files = sorted(data.iterdir())
-        code, output = self.invoke("data", "describe", data)
+        with mock.patch.object(tf.config, "set_visible_devices", wraps=tf.config.set_visible_devices) as visible:
+            code, output = self.invoke("data", "describe", data)
+        visible.assert_called_once_with([], "GPU")  # a GPU is for trials
         self.assertEqual(code, 0, output)
         self.assertIn("user 50 ", output)
         self.assertIn("no time column", output)

@@ -7,6 +7,7 @@ from tests.helpers.studies import tiny_config
 from tfrs_scaling.common.words import duration
 from tfrs_scaling.config import Config
 from tfrs_scaling.planning.calibration import Calibration
+from tfrs_scaling.planning.choice import Option
 from tfrs_scaling.planning.cost import TYPICAL
 from tfrs_scaling.planning.plan import plan
 from tfrs_scaling.planning.text import sentences, shape_table
@@ -15,7 +16,7 @@ from tfrs_scaling.planning.text import sentences, shape_table
 def text(config: Config) -> str:
     assert config.synthetic is not None
     planned = plan(config, config.synthetic.schema(), 100)
-    return "\n".join(sentences(config, planned, Calibration(TYPICAL, {}, 0.0, 0.0), 1, None, 0.0))
+    return "\n".join(sentences(config, Option("cpu", 1, planned, Calibration(TYPICAL, {}, 0.0, 0.0)), None, 0.0))
 
 
 class TextTest(tf.test.TestCase):
