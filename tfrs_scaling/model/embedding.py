@@ -14,7 +14,7 @@ import tensorflow_recommenders as tfrs
 from tfrs_scaling.input.batches import Batch
 from tfrs_scaling.input.schema import Schema
 from tfrs_scaling.input.shards import PADDING
-from tfrs_scaling.model.compiled import compiled_on_cpu
+from tfrs_scaling.model.compiled import compiled_on_cpu, in_compiled_step
 from tfrs_scaling.model.shape import Shape
 
 INITIAL_NUMBERS = 1 << 20  # of a table, that are initialised at a time
@@ -136,10 +136,28 @@ def _looked_up(table: tf.Variable, dim: int) -> Callable[[tf.Tensor], tf.Tensor]
         if tf.distribute.get_strategy().num_replicas_in_sync > 1:
             # Replicas exchange gradients, whose number must not vary; the optimizer adds up those of a row.
             return tf.gather(table, rows)[:, :dim]
-        distinct, place = tf.unique(rows)
+        distinct, place = _distinct(rows, table.shape[0]) if in_compiled_step() else tf.unique(rows)
         return _spread(tf.gather(table, distinct), place, dim)
 
     return look_up
+
+
+def _distinct(rows: tf.Tensor, beyond: int) -> tuple[tf.Tensor, tf.Tensor]:
+    """``tf.unique`` for XLA, whose own is a loop over all rows with a result of varying size: a GPU launches each turn.
+
+    Args:
+        rows: int32 [n], n static.
+        beyond: what no row is. XLA reads some row for one beyond a table's last, and leaves out updates of it.
+
+    Returns:
+        int32 [n]: the distinct rows, rising, and then ``beyond`` for the rest.
+        int32 [n]: the place of each row among them.
+    """
+    order = tf.argsort(rows)
+    rising = tf.gather(rows, order)
+    rank = tf.cumsum(tf.concat([[0], tf.cast(rising[1:] != rising[:-1], tf.int32)], axis=0))
+    place = tf.scatter_nd(order[:, None], rank, rows.shape)
+    return tf.tensor_scatter_nd_update(tf.fill(rows.shape, beyond), rank[:, None], rising), place
 
 
 def _spread(rows: tf.Tensor, place: tf.Tensor, dim: int) -> tf.Tensor:
