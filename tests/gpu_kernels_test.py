@@ -68,7 +68,7 @@ class GPUKernelsTest(parameterized.TestCase, tf.test.TestCase):
         training = Training(BATCH, (0.1,), table_optimizer=table_optimizer)
         dlrm = make_model(shape, schema, training, 0.1, steps=100)
         batch = {name: tf.constant(values) for name, values in batch_of(schema).items()}
-        step = compiled_step(lambda rows: dlrm.train_step(rows)["loss"])
+        step: Any = compiled_step(lambda rows: dlrm.train_step(rows)["loss"])
         with mock.patch.object(tf.config, "list_logical_devices", lambda kind=None: ["a GPU"]):
             hlo = step.experimental_get_compiler_ir(batch)(stage="hlo")
         self.assertEqual(set(re.findall(r" (sort|while)\(|\[(<=)", hlo)), {("sort", "")})

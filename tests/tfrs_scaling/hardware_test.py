@@ -18,6 +18,7 @@ from tfrs_scaling.hardware import (
     ALONE,
     Worker,
     accelerators,
+    check_jobs,
     choose_strategy,
     count_cores,
     make_strategy,
@@ -137,6 +138,15 @@ class StrategyTest(tf.test.TestCase, parameterized.TestCase):
             self.assertEqual(count_cores(), cores)
             place = "this container" if gibibytes < 16 else "this machine"
             self.assertEqual(memory_limit(), (gibibytes << 30, place))
+
+    def test_one_trial_at_a_time_where_it_takes_all_devices(self) -> None:
+        for strategy in ("tpu", "mirrored", "multi_worker"):
+            check_jobs(strategy, 1)
+            check_jobs(strategy, None)
+            with self.assertRaisesRegex(InputError, f"--jobs: 2 under {strategy}, wh.*; leave it out"):
+                check_jobs(strategy, 2)
+        check_jobs("gpu", 2)
+        check_jobs("cpu", 2)
 
     def test_jobs_take_turns_on_gpus(self) -> None:
         with mock.patch("tfrs_scaling.hardware.usable_gpus", return_value=2):
