@@ -51,7 +51,7 @@ def compiles_step(strategy: tf.distribute.Strategy) -> bool:
     if not tf.config.list_logical_devices("GPU"):
         return False
     if strategy.num_replicas_in_sync > 1:
-        tf.get_logger().warning("steps are not compiled as a whole: replicas exchange gradients within them")
+        tf.get_logger().warning("steps are not compiled as a whole, as there are several replicas")
         return False
     try:  # it needs libdevice and ptxas, parts of the CUDA toolkit that an installation of TensorFlow may lack
         tf.function(tf.math.log1p, jit_compile=True, autograph=False)(tf.zeros(()))

@@ -72,6 +72,10 @@ def options(
         at_once = jobs or jobs_at_once(planned, strategy)
         own = folder / strategy
         own.mkdir()
+
+        def tell(what: str, on: StrategyName = strategy) -> None:
+            on_progress(f"{on}: {what}")
+
         calibration = calibrate(
             config,
             data,
@@ -79,7 +83,7 @@ def options(
             own,
             strategy=strategy,
             jobs=at_once,
-            on_progress=lambda what, on=strategy: on_progress(f"{on}: {what}"),  # type: ignore[misc]
+            on_progress=tell,
             machine=machine,
         )
         found.append(Option(strategy, at_once, planned_at(strategy=strategy, speed=calibration.speed), calibration))

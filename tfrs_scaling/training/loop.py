@@ -115,9 +115,9 @@ def training_loop(
 ) -> Callable[..., tuple[tf.Tensor, ...]]:
     """A function ``(iterator, steps) -> sums`` that makes steps without returning to Python.
 
-    ``compiled``: each step is a program of XLA's. It takes a strategy of one replica: a step of several exchanges
-    gradients, which TensorFlow does not do within a function. And stacked tables: others look up ragged ids, which
-    would be compiled again for each size.
+    ``compiled``: each step is a program of XLA's. It takes a strategy of one replica (on two virtual CPUs TensorFlow
+    refuses: one's program would read the other's variables), and stacked tables: others look up ragged ids, for each
+    size of which it would be compiled again.
 
     The sums are float64 scalars over the steps: of the mean log loss before the update, of the clicks' weights, and of
     all weights.
