@@ -121,7 +121,7 @@ def plan(
     from tfrs_scaling.input.shards import ClickData
     from tfrs_scaling.planning import plan as planning
     from tfrs_scaling.planning.calibration import synthetic_data
-    from tfrs_scaling.planning.choice import options
+    from tfrs_scaling.planning.choice import GPU_OR_CPU, options
     from tfrs_scaling.planning.text import sentences, shape_table
     from tfrs_scaling.sweep.own_data import own_source, prepare_own
 
@@ -149,7 +149,7 @@ def plan(
             data = ClickData.open(Path(folder) / "log")
             preparing = time.monotonic() - began
             planned_at = functools.partial(planning.plan_on, config, data.manifest)
-        candidates: tuple[StrategyName, ...] = ("gpu", "cpu") if (strategy, chosen) == ("auto", "gpu") else (chosen,)
+        candidates = GPU_OR_CPU if (strategy, chosen) == ("auto", "gpu") else (chosen,)
         found = options(candidates, config, data, planned_at, jobs, Path(folder), status.update)
     option = found[0]
     planned = option.planned
@@ -227,7 +227,7 @@ def _strategy_here(asked: StrategyName | Literal["auto"], workdir: Any) -> Strat
     from tfrs_scaling.sweep.choice import strategy_of_trials
 
     chosen, _ = choose_strategy(asked)
-    return strategy_of_trials(workdir) or chosen if (asked, chosen) == ("auto", "gpu") else chosen
+    return (strategy_of_trials(workdir) or chosen) if (asked, chosen) == ("auto", "gpu") else chosen
 
 
 def _plan_growth(config: Any, folder: Path, asked: StrategyName | Literal["auto"], jobs: int | None) -> None:

@@ -13,6 +13,8 @@ from tfrs_scaling.planning.calibration import Calibration, Machine, calibrate
 from tfrs_scaling.planning.cost import wall_seconds
 from tfrs_scaling.planning.plan import PlannedTrial, jobs_at_once
 
+GPU_OR_CPU: tuple[StrategyName, ...] = ("gpu", "cpu")  # among which ``auto`` chooses where there is a GPU
+
 
 @dataclasses.dataclass(frozen=True)
 class Option:

@@ -9,11 +9,9 @@ from pathlib import Path
 from tfrs_scaling.config import Config
 from tfrs_scaling.hardware import StrategyName
 from tfrs_scaling.input.shards import ClickData
-from tfrs_scaling.planning.choice import options
+from tfrs_scaling.planning.choice import GPU_OR_CPU, options
 from tfrs_scaling.planning.plan import plan_on
 from tfrs_scaling.study.workdir import Workdir
-
-GPU_OR_CPU: tuple[StrategyName, ...] = ("gpu", "cpu")
 
 
 def strategy_of_trials(workdir: Workdir) -> StrategyName | None:
