@@ -88,7 +88,8 @@ class CommandLineTest(tf.test.TestCase):
         self.assertIn("times: from a few seconds of 3 shapes on this machine, 1 at a time", output)
         self.assertIn("2 learning rates account for ", output)
         cost = float(re.search(r"cost: ([\d,.]+) at 3600 an hour", output)[1].replace(",", ""))  # type: ignore[index]
-        self.assertGreater(cost, sum(times.values()))  # a second costs 1; the sweep's start and the data's making too
+        # A second costs 1; the sweep's start and the data's making too. Times from 10 seconds on are rounded.
+        self.assertGreater(cost, sum(times.values()) - 0.5 * len(times))
         self.assertLess(cost, sum(times.values()) + 60)
         self.assertEqual(list(self.folder.iterdir()), [self.config])
 
