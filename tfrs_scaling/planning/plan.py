@@ -3,14 +3,15 @@
 import dataclasses
 import math
 
+from tfrs_scaling.accelerators import gpu_memory
 from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.common.words import gib
 from tfrs_scaling.config import Config
 from tfrs_scaling.fit.schemes import BASELINE
-from tfrs_scaling.hardware import StrategyName, count_cores, memory_limit, usable_gpus
+from tfrs_scaling.hardware import StrategyName, accelerators, count_cores, memory_limit
 from tfrs_scaling.input.manifest import SPLITS, Manifest, Split
 from tfrs_scaling.input.schema import Schema
-from tfrs_scaling.model.accounting import parameters, training_memory
+from tfrs_scaling.model.accounting import DEVICE_BYTES, HOST_BYTES, PROCESS_BYTES, parameters, training_memory
 from tfrs_scaling.model.shape import check_tables
 from tfrs_scaling.planning.cost import TYPICAL, Speed, Work, work_of
 from tfrs_scaling.study.trials import Trial, all_trials, check_countable
@@ -25,8 +26,9 @@ class PlannedTrial:
 
     Attributes:
         flops_forward, flops_train: FLOPs per example.
+        bytes: memory that it takes: of the machine or, where the model is on GPUs or a TPU, of each.
         seconds: how long that takes at the speed that the plan assumes; 0 if it cannot run.
-        too_large: why the trial cannot run on this machine; empty if it can.
+        too_large: why the trial cannot run on this hardware; empty if it can.
     """
 
     trial: Trial
@@ -39,8 +41,36 @@ class PlannedTrial:
     too_large: str
 
 
-def plan(config: Config, schema: Schema, evaluation_rows: int, speed: Speed = TYPICAL) -> list[PlannedTrial]:
-    """Every trial of the study with its cost.
+@dataclasses.dataclass(frozen=True)
+class _Room:
+    """The memory for a trial: bytes, whose they are, and over how many devices the batch and the tables are spread."""
+
+    bytes: int
+    name: str
+    replicas: int = 1
+    shards: int = 1
+    process: int = PROCESS_BYTES
+
+    def needed(self, trial: Trial, config: Config, data_schema: Schema) -> int:
+        """Bytes that a trial takes of it."""
+        shape, schema = trial.shape(config, data_schema), trial.schema(config, data_schema)
+        return training_memory(shape, schema, config.training, self.replicas, self.shards, self.process).total
+
+
+def _room(strategy: StrategyName) -> _Room:
+    if (on := accelerators(strategy)) is None:
+        return _Room(*memory_limit())
+    return _Room(on.bytes, on.name, on.replicas, on.replicas if on.shards_tables else 1, DEVICE_BYTES)
+
+
+def plan(
+    config: Config,
+    schema: Schema,
+    evaluation_rows: int,
+    speed: Speed = TYPICAL,
+    strategy: StrategyName = "cpu",
+) -> list[PlannedTrial]:
+    """Every trial of the study with its cost, on the hardware that the strategy uses.
 
     ``evaluation_rows`` are those of the validation and test splits together. A typical machine's ``speed`` suffices to
     compare trials.
@@ -49,11 +79,13 @@ def plan(config: Config, schema: Schema, evaluation_rows: int, speed: Speed = TY
         InputError: the config names a table that the data do not have, or a model that is too large to be counted.
     """
     check_tables(config.model, schema)
-    available = memory_limit()
-    return [_planned(trial, config, schema, evaluation_rows, available, speed) for trial in all_trials(config)]
+    room = _room(strategy)
+    return [_planned(trial, config, schema, evaluation_rows, room, speed) for trial in all_trials(config)]
 
 
-def plan_on(config: Config, manifest: Manifest, speed: Speed = TYPICAL) -> list[PlannedTrial]:
+def plan_on(
+    config: Config, manifest: Manifest, speed: Speed = TYPICAL, strategy: StrategyName = "cpu"
+) -> list[PlannedTrial]:
     """Every trial of the study with its cost, on prepared data.
 
     Raises:
@@ -76,7 +108,7 @@ def plan_on(config: Config, manifest: Manifest, speed: Speed = TYPICAL) -> list[
                 f"rows, less than the {config.ladder[-1]:,} at the top of sweep.examples; shorten the ladder with "
                 f"--set sweep.examples=[...], keep more negatives, or prepare more data"
             )
-    return plan(config, manifest.schema, rows["validation"] + rows["test"], speed)
+    return plan(config, manifest.schema, rows["validation"] + rows["test"], speed, strategy)
 
 
 def by_shape(planned: list[PlannedTrial]) -> dict[str, PlannedTrial]:
@@ -93,27 +125,43 @@ def rows_left(split: Split, negative_rate: float) -> int:
 
 
 def jobs_at_once(planned: list[PlannedTrial], strategy: StrategyName) -> int:
-    """How many trials to run at a time: one per core if memory allows, one per GPU, one on a TPU.
+    """How many trials to run at a time: one per core if memory allows; on GPUs the same, if theirs allows too, but one
+    on each at least; one where a trial takes all devices.
 
     Small operations gain little from a second thread: on two cores six trials of the flights study ran 1.6 times as
     fast with two trials of one thread each as with one trial of two.
     """
+    largest = max((p.bytes for p in planned if not p.too_large), default=0)
+    host, _ = memory_limit()
     if strategy == "gpu":
-        return max(1, usable_gpus())
+        gpus = gpu_memory()
+        fitting = min(len(gpus) * (min(gpus, default=0) // max(1, largest)), host // HOST_BYTES)
+        return max(1, len(gpus), min(count_cores(), fitting))
     if strategy != "cpu":
         return 1
-    largest = max((p.bytes for p in planned if not p.too_large), default=0)
-    fitting = memory_limit()[0] // max(1, largest)
-    return max(1, min(count_cores(), fitting))
+    return max(1, min(count_cores(), host // max(1, largest)))
+
+
+def crowding(planned: list[PlannedTrial], strategy: StrategyName, jobs: int) -> str:
+    """A warning if the largest trials do not fit side by side on a GPU; empty if they do, or if there is none."""
+    if strategy != "gpu" or not (gpus := gpu_memory()):
+        return ""
+    on_each = -(-jobs // len(gpus))
+    together = sum(sorted((p.bytes for p in planned if not p.too_large), reverse=True)[:on_each])
+    if together <= min(gpus):
+        return ""
+    return (
+        f"note: {on_each} trials share a GPU with {gib(min(gpus))} of memory, and the largest need about "
+        f"{gib(together)} together; fewer --jobs are safer"
+    )
 
 
 def _planned(
-    trial: Trial, config: Config, data_schema: Schema, evaluation_rows: int, memory: tuple[int, str], speed: Speed
+    trial: Trial, config: Config, data_schema: Schema, evaluation_rows: int, room: _Room, speed: Speed
 ) -> PlannedTrial:
-    available, place = memory
     schema, shape = trial.schema(config, data_schema), trial.shape(config, data_schema)
     work = work_of(trial, config, data_schema, evaluation_rows)
-    needed = training_memory(shape, schema, config.training).total
+    needed = room.needed(trial, config, data_schema)
     count = parameters(shape, schema).total
     check_countable(trial, count, work.flops_train)
     return PlannedTrial(
@@ -123,24 +171,23 @@ def _planned(
         flops_train=work.flops_train,
         bytes=needed,
         work=work,
-        seconds=0.0 if needed > available else speed.seconds(trial, work),
+        seconds=0.0 if needed > room.bytes else speed.seconds(trial, work),
         too_large=(
-            f"needs about {gib(needed)} of memory; {place} has {gib(available)}"
-            f"{_what_would_fit(trial, config, data_schema, available)}"
-            if needed > available
+            f"needs about {gib(needed)} of memory; {room.name} has {gib(room.bytes)}"
+            f"{_what_would_fit(trial, config, data_schema, room)}"
+            if needed > room.bytes
             else ""
         ),
     )
 
 
-def _what_would_fit(trial: Trial, config: Config, data_schema: Schema, available: int) -> str:
+def _what_would_fit(trial: Trial, config: Config, data_schema: Schema, room: _Room) -> str:
     """Which of ten halvings of the trial's multiplier is the first to fit in memory; empty if none does."""
     if trial.scheme == BASELINE:
         return ""
     for halvings in range(1, 11):
         multiplier = trial.multiplier / 2**halvings
         smaller = dataclasses.replace(trial, multiplier=multiplier)
-        shape = smaller.shape(config, data_schema)
-        if training_memory(shape, smaller.schema(config, data_schema), config.training).total <= available:
+        if room.needed(smaller, config, data_schema) <= room.bytes:
             return f"; {trial.scheme} at {multiplier} would fit"
     return ""

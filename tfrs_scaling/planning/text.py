@@ -9,9 +9,10 @@ from tfrs_scaling.config import Architecture, Config
 from tfrs_scaling.fit.analyses.lines import inner_points
 from tfrs_scaling.fit.laws.status import FEWEST
 from tfrs_scaling.fit.schemes import BASELINE, SCHEMES
-from tfrs_scaling.planning.calibration import Calibration
+from tfrs_scaling.hardware import accelerators
+from tfrs_scaling.planning.choice import Option
 from tfrs_scaling.planning.cost import wall_seconds
-from tfrs_scaling.planning.plan import PlannedTrial
+from tfrs_scaling.planning.plan import PlannedTrial, crowding
 from tfrs_scaling.study.trials import START_RATE, why_from_scratch
 
 
@@ -46,21 +47,21 @@ def _by_shape(planned: Iterable[PlannedTrial]) -> dict[str, list[PlannedTrial]]:
     return shapes
 
 
-def sentences(
-    config: Config,
-    planned: list[PlannedTrial],
-    calibration: Calibration,
-    jobs: int,
-    price: float | None,
-    preparing: float,
-) -> Iterator[str]:
+def sentences(config: Config, option: Option, price: float | None, preparing: float) -> Iterator[str]:
     """What the table means, and what the study costs in all.
 
     ``price`` is that of an hour; ``preparing`` are the seconds that making the study's data takes, 0 if they exist.
     """
+    planned, calibration, jobs = option.planned, option.calibration, option.jobs
     for shape_id, own in _by_shape(planned).items():
         if own[0].too_large:
             yield f"too large: {shape_id}: {own[0].too_large}"
+    if (on := accelerators(option.strategy)) is not None:
+        yield f"memory is that of {on.name}, which has {gib(on.bytes)}{'; ' * bool(on.note)}{on.note}"
+    elif option.strategy == "tpu":
+        yield "memory is compared with that of this machine: what TPU it has is not known here"
+    if warning := crowding(planned, option.strategy, jobs):
+        yield warning
     yield f"data sizes: {', '.join(f'{size:,}' for size in config.ladder)} (whole batches)"
     if why := why_from_scratch(config):
         yield why

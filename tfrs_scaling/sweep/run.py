@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import tfrs_scaling
 from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.config import Config, read_config
-from tfrs_scaling.hardware import StrategyName, choose_strategy, this_worker
+from tfrs_scaling.hardware import StrategyName, check_jobs, choose_strategy, this_worker
 from tfrs_scaling.sweep.role import Role, is_leader, this_role
 from tfrs_scaling.training.isolation import start_server
 from tfrs_scaling.training.tensorflow_startup import load_tensorflow
@@ -55,8 +55,10 @@ def run_study(
         data: folder of prepared data; None: the study's own, made or prepared in
             ``workdir``/data.
         workdir: the study's folder; None: runs/NAME, NAME being the study's.
-        jobs: trials at a time, sharing the cores; None: one per core, if memory allows; one per GPU; one on a TPU.
-        strategy: the hardware of each trial; ``auto``: what there is.
+        jobs: trials at a time, sharing the cores, and the GPUs and their memory; None: one per core, if memory allows;
+            one on a TPU.
+        strategy: the hardware of each trial; ``auto``: what there is, and of CPU and GPU the one that is faster by a
+            calibration (a worker of a chief takes its GPU).
         time_limit: minutes after which a trial is ended; None: 20 times its planned time, at least an hour.
         overrides: ``key.key=value`` texts that replace values of ``config``.
         say: called with lines for the user; None: say nothing.
@@ -82,6 +84,7 @@ def run_study(
     from tfrs_scaling.fit.runs.run_table import read_runs, write_runs
     from tfrs_scaling.study.export import export
     from tfrs_scaling.study.workdir import Workdir
+    from tfrs_scaling.sweep.choice import gpu_or_cpu
     from tfrs_scaling.sweep.multi_worker import join_as_worker
     from tfrs_scaling.sweep.own_data import make_own_data
     from tfrs_scaling.sweep.runner import write_errors_located
@@ -91,19 +94,23 @@ def run_study(
     folder = str(place.root / "data") if data is None else str(data)
     limit = None if time_limit is None else 60 * time_limit
     longest = f"{time_limit:g} min" if time_limit else "20 times its planned time, at least an hour"
-    say, who = say or (lambda _: None), f"study {settings.study}: {chosen} ({why})"
+    say = say or (lambda _: None)
     if leads:
         with place.locked(), write_errors_located(place):
             if data is None:
                 make_own_data(settings, folder, place, say, console)
             if role is None:
-                say(f"{who}, in {place.root}; time limit of a trial: {longest}")
+                if (strategy, chosen) == ("auto", "gpu"):
+                    with console.status("calibrating") if console else contextlib.nullcontext() as status:
+                        tell = status.update if status else lambda _: None
+                        chosen, why = gpu_or_cpu(settings, folder, place, jobs, tell)
+                say(f"study {settings.study}: {chosen} ({why}), in {place.root}; time limit of a trial: {longest}")
             _lead(settings, folder, place, role, chosen, jobs, limit, say, console)
     elif role is not None:
-        say(f"{who}, works for {place.root}; time limit of a trial: {longest}")
+        say(f"study {settings.study}: {chosen} ({why}), works for {place.root}; time limit of a trial: {longest}")
         run_worker(settings, folder, place, role, strategy=chosen, jobs=jobs, time_limit=limit, say=say)
     else:
-        say(f"{who}, joins the chief's trials in {place.root}")
+        say(f"study {settings.study}: {chosen} ({why}), joins the chief's trials in {place.root}")
         join_as_worker(settings, folder, place, this_worker(), say)
     with write_errors_located(place):
         runs = export(*place.reopened(), place)
@@ -124,20 +131,11 @@ def default_workdir(config: Config) -> Path:
     return Path("runs") / "".join(c if c.isalnum() or c in "-_" else "_" for c in config.study)
 
 
-# Strategies whose trials use all of a machine's devices, and why.
-_ONE_AT_A_TIME = {
-    "tpu": "which one process holds at a time",
-    "mirrored": "whose trials each take all GPUs",
-    "multi_worker": "whose workers all train one trial",
-}
-
-
 def _check(config: Config, strategy: StrategyName, jobs: int | None) -> None:
     """Check that the strategy can train the study."""
     from tfrs_scaling.study.trials import why_from_scratch
 
-    if strategy in _ONE_AT_A_TIME and jobs not in (None, 1):
-        raise InputError(f"--jobs: {jobs} under {strategy}, {_ONE_AT_A_TIME[strategy]}; leave it out")
+    check_jobs(strategy, jobs)
     if strategy != "tpu":
         return
     if why := why_from_scratch(config):
@@ -159,7 +157,7 @@ def _lead(
 ) -> None:
     """Run the study's trials here or, as chief, hand them out to workers."""
     from tfrs_scaling.input.shards import ClickData
-    from tfrs_scaling.planning.plan import jobs_at_once, plan_on
+    from tfrs_scaling.planning.plan import crowding, jobs_at_once, plan_on
     from tfrs_scaling.study.trials import rows_by_trial, why_from_scratch
     from tfrs_scaling.sweep.chief import lead
     from tfrs_scaling.sweep.progress import SweepProgress
@@ -171,8 +169,10 @@ def _lead(
     data = ClickData.open(folder)
     if workdir.study.exists():
         workdir.additions(config, data.manifest)  # lest the plan refuses what is another study anyway
-    planned = plan_on(config, data.manifest)
+    planned = plan_on(config, data.manifest, strategy=strategy)
     jobs = jobs or jobs_at_once(planned, strategy)
+    if warning := crowding(planned, strategy, jobs):
+        say(warning)
     added = workdir.claim(config, data)
     for change in added:
         say(f"{workdir.root}: the study grows: {change}")

@@ -58,7 +58,7 @@ def run_worker(
     chief.wait()
     data = ClickData.open(data_folder)
     workdir.check(config, data)
-    planned = plan_on(config, data.manifest)
+    planned = plan_on(config, data.manifest, strategy=strategy)
     longest = by_shape(planned)
     jobs = jobs or jobs_at_once(planned, strategy)
     runner = Runner(

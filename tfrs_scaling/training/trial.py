@@ -20,6 +20,7 @@ from tfrs_scaling.input.manifest import SplitName
 from tfrs_scaling.input.schema import Schema
 from tfrs_scaling.input.shards import ClickData
 from tfrs_scaling.model.accounting import parameters, training_flops
+from tfrs_scaling.model.compiled import compiles_step
 from tfrs_scaling.model.dlrm import DLRM, initialise_again, make_model, stacks_tables
 from tfrs_scaling.model.embedding import ids_by_feature
 from tfrs_scaling.model.shape import Shape
@@ -245,7 +246,9 @@ class Build:
             initialise_again(model, self.shape, self.schema, self.config.training, self.trial.learning_rate)
             return self.kept.traced
         model = self.model(steps)
-        traced = model, training_loop(self.strategy, model), predictor(self.strategy, model)
+        stacked = stacks_tables(self.config.training, on_tpu=self.on_tpu)
+        train_steps = training_loop(self.strategy, model, compiled=stacked and compiles_step(self.strategy))
+        traced = model, train_steps, predictor(self.strategy, model)
         if self.traces_once:
             self.kept.traced = traced
             gc.freeze()  # it stays, so garbage collections need not scan it: they took a fifth of a later trial's start

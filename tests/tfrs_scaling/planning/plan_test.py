@@ -8,9 +8,10 @@ from tests.helpers.studies import CONFIGS, tiny_config, tiny_content, tiny_data
 from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.common.strict_yaml import validated
 from tfrs_scaling.config import Config, read_config
+from tfrs_scaling.hardware import Accelerators
 from tfrs_scaling.input.manifest import Split
 from tfrs_scaling.planning.cost import TYPICAL
-from tfrs_scaling.planning.plan import jobs_at_once, plan, plan_on, rows_left
+from tfrs_scaling.planning.plan import crowding, jobs_at_once, plan, plan_on, rows_left
 from tfrs_scaling.study.trials import all_trials
 
 
@@ -104,7 +105,7 @@ class PlanTest(tf.test.TestCase):
             plan(config, config.synthetic.schema(), 300)
 
     def test_as_many_trials_at_a_time_as_cores_and_memory_take(self) -> None:
-        config = tiny_config()
+        config = tiny_config(seeds=list(range(40)))
         assert config.synthetic is not None
         planned = plan(config, config.synthetic.schema(), 300)
         for cores, gibibytes, strategy, expected in (
@@ -114,14 +115,38 @@ class PlanTest(tf.test.TestCase):
             (8, 64, "mirrored", 1),
             (8, 64, "multi_worker", 1),
             (8, 64, "tpu", 1),
-            (8, 64, "gpu", 3),
+            (8, 64, "gpu", 8),
+            (32, 64, "gpu", 21),  # of 3 GPUs of 8 GB, 7 trials on each
+            (32, 16, "gpu", 8),  # 2 GiB of the machine's memory each
+            (2, 64, "gpu", 3),  # one on each at least
         ):
             with (
                 mock.patch("tfrs_scaling.planning.plan.count_cores", return_value=cores),
                 mock.patch("tfrs_scaling.planning.plan.memory_limit", return_value=(gibibytes << 30, "this machine")),
-                mock.patch("tfrs_scaling.planning.plan.usable_gpus", return_value=3),
+                mock.patch("tfrs_scaling.planning.plan.gpu_memory", return_value=(8 * 10**9,) * 3),
+                mock.patch("tfrs_scaling.hardware.gpu_memory", return_value=(8 * 10**9,) * 3),
             ):
+                planned = plan(config, config.synthetic.schema(), 300, strategy=strategy)  # type: ignore[arg-type]
                 self.assertEqual(jobs_at_once(planned, strategy), expected)  # type: ignore[arg-type]
+                crowded = crowding(planned, strategy, expected + 3)  # type: ignore[arg-type]
+                self.assertEqual("8 trials share a GPU with 7.5 GiB" in crowded, expected == 21)
+
+    def test_memory_is_that_of_the_devices_over_which_tables_are_spread(self) -> None:
+        config = tiny_config(V=[2**20])  # 73 million rows by 4, and their accumulators: 2.2 GiB
+        assert config.synthetic is not None
+        schema = config.synthetic.schema()
+        for strategy, on, fits in (
+            ("gpu", Accelerators(3 << 30, "this machine's GPU"), False),  # a GiB is for CUDA
+            ("gpu", Accelerators(4 << 30, "this machine's GPU"), True),
+            ("mirrored", Accelerators(3 << 30, "the smallest of this machine's GPUs", 4), False),
+            ("tpu", Accelerators(3 << 30, "a chip of this TPU v5e", 4), False),
+            ("tpu", Accelerators(3 << 30, "a chip of this TPU v6e", 4, shards_tables=True), True),
+        ):
+            with mock.patch("tfrs_scaling.planning.plan.accelerators", return_value=on):
+                _, large = plan(config, schema, 300, strategy=strategy)  # type: ignore[arg-type]
+            self.assertEqual(large.too_large == "", fits, on)
+            if not fits:
+                self.assertRegex(large.too_large, f"needs about 3.*; {on.name} has 3.0 GiB; V at 524288 would fit")
 
     def test_ladder_longer_than_the_data_is_located(self) -> None:
         config = tiny_config(examples=[256, 1024, 4096])
