@@ -91,6 +91,16 @@ def batches(
     return grouped.with_options(_options()).prefetch(tf.data.AUTOTUNE)
 
 
+def with_target(batch: Batch, weight: float) -> Batch:
+    """The batch with ``target`` float32 [batch], what the model learns, in place of ``score``.
+
+    The log loss is linear in the label, so ``1 - weight`` times that against the label plus ``weight`` times that
+    against the score is the log loss against their mean.
+    """
+    others = {name: column for name, column in batch.items() if name != "score"}
+    return {**others, "target": (1 - weight) * batch["label"] + weight * batch["score"]}
+
+
 def _record_reader(data: ClickData, split: SplitName) -> Callable[[tf.Tensor], Batch]:
     """A function from a record's number in the split (int64 scalar) to its columns, per ``column_specs``."""
     stored = data.manifest.schema

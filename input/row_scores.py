@@ -91,9 +91,7 @@ class RowScores:
             InputError: they are another request's or another split's, or a shard is missing or has another size.
             FileNotFoundError: there are none.
         """
-        manifest = read_state(ScoresManifest, folder / MANIFEST, _REMEDY)
-        if manifest.request != request:
-            raise InputError(f"{folder / MANIFEST}: request: is not what the study asks for; {_REMEDY}")
+        manifest = read_scores_manifest(folder, request)
         if [own.rows for own in manifest.shards] != [shard.rows for shard in shards]:
             raise InputError(f"{folder / MANIFEST}: shards: have other numbers of rows than the data's; {_REMEDY}")
         found = RowScores(str(folder), manifest)
@@ -108,6 +106,19 @@ class RowScores:
     def files(self) -> list[str]:
         """Paths of the shards, in the order of the data's."""
         return [str(Path(self.folder) / _file(number)) for number in range(len(self.manifest.shards))]
+
+
+def read_scores_manifest(folder: Path, request: Mapping[str, Any]) -> ScoresManifest:
+    """The manifest in a folder of scores.
+
+    Raises:
+        InputError: they are another request's, or the file was damaged.
+        FileNotFoundError: there is none.
+    """
+    manifest = read_state(ScoresManifest, folder / MANIFEST, _REMEDY)
+    if manifest.request != request:
+        raise InputError(f"{folder / MANIFEST}: request: is not what the study asks for; {_REMEDY}")
+    return manifest
 
 
 def record_bytes(rows: int) -> int:

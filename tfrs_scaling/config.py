@@ -63,17 +63,25 @@ def _share(value: Any) -> fractions.Fraction:
     return number
 
 
+def _weight(value: Any) -> fractions.Fraction:
+    number = _multiplier_or_one(value)
+    if number > 1:
+        raise ValueError(f"{value!r}: a weight is at most 1; the labels have the rest")
+    return number
+
+
 def _multiplier_or_one(value: Any) -> fractions.Fraction:
     return fractions.Fraction(1) if str(value) == "1" else _multiplier(value)
 
 
 _Multiplier = Annotated[fractions.Fraction, pydantic.PlainValidator(_multiplier), pydantic.PlainSerializer(str)]
 _Share = Annotated[fractions.Fraction, pydantic.PlainValidator(_share), pydantic.PlainSerializer(str)]
+_Weight = Annotated[fractions.Fraction, pydantic.PlainValidator(_weight), pydantic.PlainSerializer(str)]
 _Epochs = Annotated[int, pydantic.Field(ge=2, le=1000)]
 # The type of a scheme's multipliers, by the kind in its row of SCHEMES.
 _MULTIPLIERS: dict[str, Any] = {
     kind: Annotated[tuple[type_, ...], pydantic.Field(max_length=1000)]  # type: ignore[valid-type]
-    for kind, type_ in (("size", _Multiplier), ("share", _Share), ("epochs", _Epochs))
+    for kind, type_ in (("size", _Multiplier), ("share", _Share), ("epochs", _Epochs), ("weight", _Weight))
 }
 
 
@@ -235,7 +243,8 @@ class Sweep(_Ladders):
     its letter (``V: [1/4, 4]``); ``multipliers`` reads them. Under F a smaller set of features lies within every larger
     one, and a categorical feature comes first. Under N a row kept by a smaller share is kept by every larger one;
     validation and test keep every row, and predictions there are corrected for the sampling. Under E each data size is
-    trained from scratch, with so many passes over its rows, always in the same order.
+    trained from scratch, with so many passes over its rows, always in the same order. Under T the loss is 1 - weight
+    times the log loss against the label, and weight times that against what ``teacher`` predicts.
 
     Attributes:
         examples: the data ladder: numbers of training rows at which every trial is measured, rising. Each is rounded
@@ -364,6 +373,11 @@ class Config:
         if self.model.architecture == "linear":
             raise ValueError("model.architecture: linear has no size to scale; name it in sweep.A, beside another")
         self._check_architectures()
+        if self.sweep.multipliers("T") and self.teacher is None:
+            raise ValueError(
+                "sweep.T: needs the key teacher, such as teacher: {scheme: V, multiplier: 4, examples: 100_000}; its "
+                "rows are held apart from every trial"
+            )
         for name, scorer in self.scorers.items():
             if scorer.examples < self.training.batch_size:
                 raise ValueError(f"{name}.examples: {scorer.examples} rows are less than one batch")

@@ -144,10 +144,12 @@ class Uses:
         line = self.study.find(
             scheme=shape.scheme, x="data", line=multiplier_label(shape.multiplier), architecture=shape.architecture
         )
-        one = shape.cost(1.0)
+        fixed, one = shape.cost(0.0), shape.cost(1.0)  # a teacher's is fixed
         if line is None or not line.fit.status.has_exponent or one["params"] > self.allowed["params"]:
             return None
-        paid = min(self.allowed[name] / one[name] for name in ("compute", "data", "hours"))
+        paid = min(
+            (self.allowed[name] - fixed[name]) / (one[name] - fixed[name]) for name in ("compute", "data", "hours")
+        )
         examples = min(paid, farthest)
         if examples < _WORTH * self._examples or max(line.fit.x) < self._examples or min(line.fit.y) <= 0:
             return None

@@ -1,13 +1,14 @@
 """The models of a study that are trained once and score the rows of others: what decides their scores, and where they
 are."""
 
+import contextlib
 import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.config import Config
-from tfrs_scaling.input.row_scores import RowScores, request_hash
+from tfrs_scaling.input.row_scores import Cost, RowScores, read_scores_manifest, request_hash
 from tfrs_scaling.study.trials import Trial
 
 if TYPE_CHECKING:
@@ -52,6 +53,19 @@ def with_scores(config: Config, data: "ClickData", root: Path) -> "ClickData":
     return dataclasses.replace(data, scores=opened)
 
 
+def teacher_cost(config: Config, data_hash: str, root: Path) -> Cost | None:
+    """What the study's teacher took; None where it has none, or has none yet.
+
+    Raises:
+        InputError: its predictions were damaged.
+    """
+    for scoring in scorings(config, data_hash):
+        if scoring.key == "teacher":
+            with contextlib.suppress(FileNotFoundError):
+                return read_scores_manifest(scoring.folder(root), scoring.request).cost
+    return None
+
+
 def scorings(config: Config, data_hash: str) -> list[Scoring]:
     """The models of a study that score rows.
 
@@ -66,6 +80,8 @@ def scorings(config: Config, data_hash: str) -> list[Scoring]:
     training = {name: value for name, value in plain["training"].items() if name != "learning_rates"}
     found = []
     for key, scorer in config.scorers.items():
+        if key == "teacher" and not config.sweep.multipliers("T"):
+            continue
         architecture = None if scorer.architecture == config.model.architecture else scorer.architecture
         trial = Trial(scorer.scheme, scorer.multiplier, scorer.learning_rate, scorer.seed, architecture=architecture)
         request = {

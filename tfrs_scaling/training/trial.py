@@ -15,7 +15,7 @@ from tensorboard.plugins.hparams import api as hparams_api
 
 from tfrs_scaling.config import Config
 from tfrs_scaling.hardware import ALONE, StrategyName, Worker, make_strategy, this_worker
-from tfrs_scaling.input.batches import batches
+from tfrs_scaling.input.batches import batches, with_target
 from tfrs_scaling.input.history import History, find_history
 from tfrs_scaling.input.manifest import SplitName
 from tfrs_scaling.input.schema import Schema
@@ -225,7 +225,8 @@ class Build:
 
     def training_rows(self) -> tf.data.Dataset:
         """The batches of the training split, in the order of the trial's seed."""
-        return batches(
+        taught = self.trial.scheme == "T"
+        rows = batches(
             self.data,
             "train",
             self.config.training.batch_size,
@@ -236,7 +237,9 @@ class Build:
             order_seed=self.trial.seed,
             history=self.history,
             old=self.old_rows,
+            scores=self.data.scores["teacher"] if taught else None,
         )
+        return rows.map(lambda batch: with_target(batch, self.trial.teacher_weight)) if taught else rows
 
     def model(self, steps: int) -> DLRM:
         """The model, initialised from the trial's seed, for a training of so many steps."""
