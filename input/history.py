@@ -29,25 +29,40 @@ class History:
     share: float
 
 
-def rows_held_apart(manifest: Manifest, rows: int) -> tuple[int, int]:
+def rows_held_apart(total: int, rows: int, sampled: int = 0) -> tuple[int, int]:
     """How many rows to hold apart for at least ``rows`` to be among them, and how many are left beside them at least.
 
-    The time is measured on a sample, and rows at that time, or all, are drawn: the margin on both sides is
-    ``STANDARD_DEVIATIONS``. No rows are left where there are too few.
+    Rows are drawn, and a time is measured on a sample: the margin on both sides is ``STANDARD_DEVIATIONS``.
+
+    Args:
+        total: rows of the training split.
+        rows: rows wanted.
+        sampled: rows that the time is measured on, where the oldest are held apart; 0 where rows are drawn.
+
+    Returns:
+        The expected number of rows held apart, and the least number of others; 0 where there are too few.
+
+    Example:
+        >>> rows_held_apart(1_000_000, 200_000), rows_held_apart(1_000_000, 999_999)
+        ((201600, 796800), (1000000, 0))
     """
-    total = manifest.splits["train"].rows
     share = min(1.0, rows / total)
     variance = total * share * (1 - share)
-    if manifest.split_by == "time":
-        variance *= 1 + total / min(total, SAMPLED_RECORDS * manifest.rows_per_record)
+    if sampled:
+        variance *= 1 + total / min(total, sampled)
     margin = math.ceil(STANDARD_DEVIATIONS * math.sqrt(variance))
     return min(total, rows + margin), max(0, total - rows - 2 * margin)
 
 
+def rows_sampled(manifest: Manifest) -> int:
+    """Rows that a time is measured on; 0 where rows are drawn."""
+    return SAMPLED_RECORDS * manifest.rows_per_record if manifest.split_by == "time" else 0
+
+
 def find_history(data: ClickData, rows: int) -> History:
     """The history of at least ``rows`` rows; the same on every machine."""
-    held_apart, _ = rows_held_apart(data.manifest, rows)
-    share = held_apart / data.manifest.splits["train"].rows
+    total = data.manifest.splits["train"].rows
+    share = rows_held_apart(total, rows, rows_sampled(data.manifest))[0] / total
     if data.manifest.split_by != "time":
         return History(None, share)
     schema = data.manifest.schema

@@ -84,6 +84,16 @@ class Uses:
             found += [*self._more_data(), *self._optimal_splits()]
         return [*found, *self._larger()]
 
+    @cached_property
+    def taught(self) -> tuple[Shape, ...]:
+        """The shapes that have a teacher."""
+        return tuple(shape for shape in self._shapes if shape.teacher)
+
+    @property
+    def affords_teacher(self) -> bool:
+        """Whether the budget pays for one of them, with its teacher."""
+        return any(self._affords(shape.cost(self._examples)) for shape in self.taught)
+
     def is_largest(self, use: Use) -> bool:
         """Whether a use's multiplier is the largest measured of a scheme, and the budget pays for more."""
         if use.scheme not in SIZES or not use.has_measured_shape:

@@ -230,7 +230,7 @@ class TrialTest(tf.test.TestCase):
                                        embedding_range=1e-12, learning_rates=(rate * 64,))  # fmt: skip
         config = dataclasses.replace(config, training=training)
         splits: dict[SplitName, dict[str, np.ndarray]] = {}
-        for split, rows in (("train", 20_480), ("validation", 1000), ("test", test_rows)):
+        for split, rows in zip(SPLITS, (20_480, 1000, test_rows), strict=True):
             row_ids = rng.integers(0, ids, rows)
             label = rng.random(rows) < special.expit(truth[row_ids])
             splits[split] = {
