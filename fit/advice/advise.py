@@ -244,8 +244,8 @@ def _cautions(uses: Uses, choice: Choice | None = None, use: Use | None = None) 
         left_out = "" if uses.affords_teacher else ", more than this budget allows, so T is left out"
         cautions.append(
             f"T takes {cost['data']:,.0f} rows that trials are not trained on, and {human(cost['compute'], FLOPS)} "
-            f"FLOPs for its teacher{left_out}. Without such rows (older ones, if the data are split by time) there is no "
-            "teacher."
+            f"FLOPs for its teacher{left_out}. Without such rows (older ones, if the data are split by time) there is "
+            "no teacher."
         )
     if uses.noise.source == "ladders":
         cautions.append("There are too few seeds to show how much whole trainings differ: more would.")

@@ -26,6 +26,7 @@ from tfrs_scaling.study.search import Need
 from tfrs_scaling.study.trials import all_trials
 from tfrs_scaling.study.workdir import Workdir
 from tfrs_scaling.sweep.runner import Runner
+from tfrs_scaling.sweep.scores import make_missing_scores
 from tfrs_scaling.sweep.single_process import sweep
 from tfrs_scaling.training.loop import Progress
 from tfrs_scaling.training.trial import Trained, run_trial
@@ -65,10 +66,12 @@ class SingleProcessTest(tf.test.TestCase):
 
     def test_features_and_negatives_from_the_grid_to_the_report(self) -> None:
         content = tiny_content(examples=[512, 1024, 2048, 4096], F=["1/4", "3/4"], N=["1/4", "1/2"])
-        content["synthetic"]["rows"] = 12_000
+        content["synthetic"]["rows"] = 15_000
+        content["sweep"]["T"], content["teacher"] = ["1/2"], {"examples": 2048, "scheme": "V", "multiplier": 2}
         config = validated(Config, content, "tiny")
         self.data = tiny_data(config, self.root / "more data")
         workdir = Workdir(self.root / "study")
+        self.data = make_missing_scores(config, self.data, workdir, "cpu", lambda _: None)
         self.sweep(workdir, config, jobs=2)
         write_runs(export(*workdir.reopened(), workdir), workdir.runs)
         runs = read_runs(workdir.runs)
@@ -83,14 +86,19 @@ class SingleProcessTest(tf.test.TestCase):
         self.assertLess(one["params_total"], three["params_total"])
         self.assertLess(three["params_total"], baseline)
         self.assertLess(three["flops_train"], parts["D"]["flops_train"].max())
+        teacher = parts["T"][["teacher_examples", "teacher_compute"]].drop_duplicates().to_numpy().tolist()
+        flops = self.data.scores["teacher"].manifest.cost.flops
+        self.assertEqual(teacher, [[2048, flops]])
+        self.assertEqual(set(runs[runs["scheme"] != "T"]["teacher_examples"]), {0})
         write_report(runs, fit_study(runs), workdir.report, about=workdir.read_study())
         text = workdir.report.read_text()
         for words in (
             "F: share of the features", "N: share of the negatives trained on", "The model sees this share",
             "with predictions corrected for the sampling", "sweep.feature_seed", "F 1/4", "N 1/4",
+            "T: weight of a teacher", "teacher was trained on 2,048 rows beside the 4,096 of the largest data size",
         ):  # fmt: skip
             self.assertTrue(words in text, words)  # assertIn would print the whole page
-        for figure in ("F-data", "F-parameters", "F-compute", "N-data", "N-compute"):
+        for figure in ("F-data", "F-parameters", "F-compute", "N-data", "N-compute", "T-data"):
             self.assertTrue(f'class="plot" id="figure-{figure}"' in text, figure)
         self.assertFalse("figure-N-parameters" in text)
 
