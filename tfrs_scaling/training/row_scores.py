@@ -73,11 +73,15 @@ def make_scores(
 
 def _probabilities(build: Build, predict: Callable[..., list[tf.Tensor]]) -> Iterator[np.ndarray]:
     """The predicted probabilities of the training split's rows, in the order of the shards, batch by batch: float32
-    [batch]; those of rows that fill the last batch up follow."""
+    [batch]; those of rows that fill the last batch up follow.
+
+    Where the data were prepared without some negatives, they are those of a click among the rows that are left, of
+    which trials learn too: nothing is corrected.
+    """
     batches, count = build.evaluation("train")
     for batch in itertools.islice(batches, count):
         logits, _, _ = predict(batch)
-        yield special.expit(logits.numpy().astype(np.float64) + build.correction).astype(np.float32)
+        yield special.expit(logits.numpy().astype(np.float64)).astype(np.float32)
 
 
 def _regrouped(parts: Iterator[np.ndarray], sizes: Iterable[int]) -> Iterator[np.ndarray]:
