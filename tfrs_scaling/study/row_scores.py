@@ -67,12 +67,12 @@ def teacher_cost(config: Config, data_hash: str, root: Path) -> Cost | None:
 
 
 def scorings(config: Config, data_hash: str) -> list[Scoring]:
-    """The models of a study that score rows.
+    """The models of a study that score rows; a teacher without students is none of them.
 
     Growing a study changes none of what decides their scores: neither its sweep nor its learning rates are part of it.
 
     Example:
-        >>> config = read_config("study.yaml", ["teacher={scheme: V, multiplier: 4, examples: 50_000}"])
+        >>> config = read_config("study.yaml", ["sweep.T=[1]", "teacher={scheme: V, multiplier: 4, examples: 900}"])
         >>> [(scoring.key, scoring.trial.trial_id) for scoring in scorings(config, "0123456789abcdef")]
         [('teacher', 'V-4-lr0.04-seed0')]
     """
