@@ -8,6 +8,7 @@ from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.common.words import duration
 from tfrs_scaling.config import Config
 from tfrs_scaling.hardware import StrategyName, count_cores, on_one_gpu, usable_gpus
+from tfrs_scaling.input.row_scores import MANIFEST
 from tfrs_scaling.study.row_scores import scorings, with_scores
 from tfrs_scaling.study.workdir import Workdir
 from tfrs_scaling.training.isolation import IsolatedError, run_isolated
@@ -31,7 +32,7 @@ def make_missing_scores(
         strategy = "gpu" if usable_gpus() else "cpu"
     for scoring in scorings(config, data.manifest.data_hash):
         folder = scoring.folder(workdir.root)
-        if folder.exists():
+        if (folder / MANIFEST).exists():
             continue
         folder.parent.mkdir(exist_ok=True)
         rows = scoring.steps * config.training.batch_size

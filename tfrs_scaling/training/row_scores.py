@@ -53,7 +53,8 @@ def make_scores(
     )
     folder = scoring.folder(root)
     partial = folder.with_name(f"{folder.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
+    for earlier in (partial, folder):  # of a folder without a manifest, too, nothing is used
+        shutil.rmtree(earlier, ignore_errors=True)
     partial.mkdir(parents=True)
     split, per_record = data.manifest.splits["train"], data.manifest.rows_per_record
     sizes = [min(per_record, s.rows - at * per_record) for s in split.shards for at in range(s.records)]
