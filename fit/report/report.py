@@ -40,7 +40,6 @@ _ABSENT = {  # by attribute of StudyFits: how to get an analysis that found noth
     "generalisation": "Training against test: lines with three or more data sizes.",
     "joint": "A law of parameters and data: three model sizes and three data sizes of one scheme.",
     "architectures": "A comparison of architectures: name another one (sweep.A).",
-    "taught": "What a teacher changes: give T weights (sweep.T), and name a teacher.",
     "effects": "The effect of each multiplier: a shape at a data size that the baseline reached too.",
     "held_out": "A test of the laws on a held-out data size: lines with five or more data sizes.",
 }
