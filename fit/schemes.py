@@ -26,12 +26,13 @@ class Scheme:
         axes: Axes that its losses are plotted and fitted against.
         colours: Colours of its curves, on a light page and on a dark one.
         multipliers: What a configuration gives it: multiples of a ``size``, ``share``s below 1, numbers of ``epochs``,
-            or ``none`` of its own.
+            ``weight``s up to 1, or ``none`` of its own.
         sizes: What a multiplier multiplies, as in "4 times the embedding rows"; empty for a scheme that scales no size
             of the model. Schemes that do are ranked against one another, as the paper ranks V, H, O and M.
         outside_tables: Whether its parameters are counted without the embedding tables, which it leaves alone.
         crosses: The schemes whose multipliers it combines.
         samples_negatives: Whether its multiplier is the share of the rows without a click that are trained on.
+        neutral: The multiplier at which it is the baseline.
         is_option: Whether a budget can go there.
         caption: What else a reader of its figures must know.
     """
@@ -41,11 +42,12 @@ class Scheme:
     short: str
     axes: tuple[Axis, ...]
     colours: Colours
-    multipliers: Literal["size", "share", "epochs", "none"]
+    multipliers: Literal["size", "share", "epochs", "weight", "none"]
     sizes: str = ""
     outside_tables: bool = False
     crosses: tuple[str, ...] = ()
     samples_negatives: bool = False
+    neutral: float = 1.0
     is_option: bool = True
     caption: str = ""
 
@@ -93,6 +95,13 @@ SCHEMES: dict[str, Scheme] = {
         Scheme(
             "E", "epochs: passes over the data", "E epochs", ("data", "compute"), ("#500000", "#78f0f0"), "epochs",
             caption=" The model passes over its training rows this many times; compute counts every pass.",
+        ),
+        Scheme(
+            "T", "weight of a teacher's predictions in the loss", "T teacher", ("data",), ("#117733", "#88ccaa"),
+            "weight", neutral=0.0,
+            caption=" The model learns from labels and, with this weight, from the predictions of a teacher that was "
+            "trained once on other rows, older ones where the data are split by time. Neither those rows nor the "
+            "teacher's training are on this axis.",
         ),
         # Not ranked against V, H, O and M: it compares architectures, see analyses.architectures.
         Scheme(

@@ -49,7 +49,7 @@ from tfrs_scaling.fit.runs.screening import collapsed_trials, usable_runs, with_
 from tfrs_scaling.fit.schemes import ARCHITECTURE, BASELINE, SCHEMES, SIZES
 from tfrs_scaling.fit.serialization import encode, flat
 
-FORMAT = 8
+FORMAT = 9
 
 
 @dataclass(frozen=True)
@@ -118,6 +118,7 @@ class StudyFits:
         joint: Laws of parameters and data.
         architectures: Each other architecture's baseline against that of the one studied; and, where A scaled their
             dense parts, their frontiers.
+        taught: T's curve at each weight against the baseline's, along data.
         architecture_ranking: Which architecture leads where along each axis, where A scaled one.
         held_out: The largest data size of each line, predicted from the others.
         held_out_words: ``held_out`` as a sentence.
@@ -143,6 +144,7 @@ class StudyFits:
     generalisation: tuple[Generalisation, ...]
     joint: tuple[JointLaw, ...]
     architectures: tuple[ArchitectureComparison, ...]
+    taught: tuple[ArchitectureComparison, ...]
     architecture_ranking: tuple[ArchitectureRanking, ...]
     held_out: tuple[HeldOut, ...]
     held_out_words: str
@@ -358,6 +360,7 @@ def fit_study(
         generalisation=generalisations,
         joint=tuple(record for record in joint if record is not None),
         architectures=tuple(_architecture_comparisons(chosen, lines, resampled, base, level)),
+        taught=tuple(architectures(_taught_laws(lines, base), BASELINE, level=level)),
         architecture_ranking=tuple(rank_architectures(resampled, level=level)),
         held_out=tuple(predictions),
         held_out_words=held_out_words(predictions, level=level),
@@ -402,6 +405,15 @@ def _baseline_laws(chosen: pd.DataFrame, lines: Iterable[LineFit]) -> dict[str, 
         if (line.scheme, line.x, line.is_frontier) == (BASELINE, "data", False)
     }
     return {architecture: ladders.get(architecture) for architecture in measured}
+
+
+def _taught_laws(lines: Iterable[LineFit], base: str) -> dict[str, PowerLawFit | None]:
+    """The law against data of the baseline, and of T at each weight."""
+    ours = [line for line in lines if line.architecture == base and line.x == "data" and not line.is_frontier]
+    laws: dict[str, PowerLawFit | None] = {
+        f"T at {line.line}": line.fit for line in ours if line.scheme == "T" and line.line != "0"
+    }
+    return {**laws, BASELINE: next((line.fit for line in ours if line.scheme == BASELINE), None)} if laws else {}
 
 
 def _trials(kind: type[Trial], rows: pd.DataFrame) -> tuple[Trial, ...]:

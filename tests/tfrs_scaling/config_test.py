@@ -86,10 +86,27 @@ class ConfigTest(tf.test.TestCase, parameterized.TestCase):
         self.refused(path, f"{path}: the key 'study' is missing", f"{path}, line 1: the key 'model.bottom' is missing")
 
     def test_every_scheme_with_multipliers_is_a_key_of_the_sweep(self) -> None:
-        self.refused(self.written("sweep: {W: [2]}"), "unknown key 'sweep.W'", ", V, H, O, M, F, N, E, VH, ")
+        self.refused(self.written("sweep: {W: [2]}"), "unknown key 'sweep.W'", ", V, H, O, M, F, N, E, T, VH, ")
         for scheme in SCALED:
-            config = read_config(CONFIGS / "smoke.yaml", (f"sweep.{scheme}=[{2 if scheme == 'E' else '1/2'}]",))
+            overrides = (f"sweep.{scheme}=[{2 if scheme == 'E' else '1/2'}]", "teacher={examples: 1000}")
+            config = read_config(CONFIGS / "smoke.yaml", overrides)
             self.assertEqual(len(config.sweep.multipliers(scheme)), 1)
+
+    def test_teacher_is_a_shape_of_the_study_with_rows_of_its_own(self) -> None:
+        path, teacher = CONFIGS / "smoke.yaml", "teacher={scheme: V, multiplier: 4, examples: 10_000}"
+        config = read_config(path, ("sweep.T=[1/4, 1]", teacher))
+        self.assertEqual(config.sweep.multipliers("T"), (fractions.Fraction(1, 4), fractions.Fraction(1)))
+        self.assertEqual(config.held_apart, 10_000)
+        self.refused(path, "sweep.T: needs the key teacher", overrides=("sweep.T=[1/4]",))
+        self.refused(path, "sweep.T[0]", "a weight is at most 1", overrides=("sweep.T=[2]", teacher))
+        for wrong, why in (
+            ("{examples: 10}", "teacher.examples: 10 rows are less than one batch"),
+            ("{examples: 10_000, scheme: N, multiplier: 1/2}", "teacher: scheme: 'N' is none of D, V, H, O, M, A"),
+            ("{examples: 10_000, scheme: V}", "teacher: multiplier: 1 does not suit scheme V; only D's is 1"),
+            ("{examples: 10_000, multiplier: 2}", "teacher: multiplier: 2 does not suit scheme D; only D's is 1"),
+            ("{scheme: V}", "the key 'teacher.examples' is missing"),
+        ):
+            self.refused(path, why, overrides=("sweep.T=[1/4]", f"teacher={wrong}"))
 
     def test_mapping_is_read_as_a_file_is_and_left_as_it_was(self) -> None:
         content = tiny_content(V=["1/2"])

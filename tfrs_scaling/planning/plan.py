@@ -8,15 +8,14 @@ from tfrs_scaling.common.words import gib
 from tfrs_scaling.config import Config
 from tfrs_scaling.fit.schemes import BASELINE
 from tfrs_scaling.hardware import StrategyName, count_cores, memory_limit, usable_gpus
+from tfrs_scaling.input.history import STANDARD_DEVIATIONS, rows_held_apart, rows_sampled
 from tfrs_scaling.input.manifest import SPLITS, Manifest, Split
 from tfrs_scaling.input.schema import Schema
 from tfrs_scaling.model.accounting import parameters, training_memory
 from tfrs_scaling.model.shape import check_tables
 from tfrs_scaling.planning.cost import TYPICAL, Speed, Work, work_of
+from tfrs_scaling.study.row_scores import Scoring, scorings
 from tfrs_scaling.study.trials import Trial, all_trials, check_countable
-
-# A sample of the negatives is smaller than expected by this many standard deviations once in 30,000 times.
-STANDARD_DEVIATIONS = 4
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,9 +45,11 @@ def plan(config: Config, schema: Schema, evaluation_rows: int, speed: Speed = TY
     compare trials.
 
     Raises:
-        InputError: the config names a table that the data do not have, or a model that is too large to be counted.
+        InputError: the config names a table that the data do not have, a model that is too large to be counted, or a
+            teacher that is too large for this machine.
     """
     check_tables(config.model, schema)
+    plan_scorers(config, schema, 0, evaluation_rows)
     available = memory_limit()
     return [_planned(trial, config, schema, evaluation_rows, available, speed) for trial in all_trials(config)]
 
@@ -57,8 +58,8 @@ def plan_on(config: Config, manifest: Manifest, speed: Speed = TYPICAL) -> list[
     """Every trial of the study with its cost, on prepared data.
 
     Raises:
-        InputError: the training split, or what N leaves of it, is too small for the data ladder; names the first size
-            that is too large.
+        InputError: the training split, or what N or the rows held apart leave of it, is too small for the data ladder;
+            names the first size that is too large, or says how many rows are missing.
     """
     rows = {name: manifest.splits[name].rows for name in SPLITS}
     for index, size in enumerate(config.ladder):
@@ -68,8 +69,11 @@ def plan_on(config: Config, manifest: Manifest, speed: Speed = TYPICAL) -> list[
                 f"{rows['train']:,} (of {sum(rows.values()):,} in all); shorten the ladder with "
                 "--set sweep.examples=[...] or prepare more data"
             )
+    train = manifest.splits["train"]
+    beside = rows_beside_history(config, train.rows, rows_sampled(manifest))
+    train = dataclasses.replace(train, rows=beside, clicks=train.clicks * beside // train.rows, shards=())
     for index, rate in enumerate(config.sweep.multipliers("N")):
-        left = rows_left(manifest.splits["train"], float(rate))
+        left = rows_left(train, float(rate))
         if left < config.ladder[-1]:
             raise InputError(
                 f"sweep.N[{index}]: {rate} of the negatives and all clicks of the training split are about {left:,} "
@@ -77,6 +81,67 @@ def plan_on(config: Config, manifest: Manifest, speed: Speed = TYPICAL) -> list[
                 f"--set sweep.examples=[...], keep more negatives, or prepare more data"
             )
     return plan(config, manifest.schema, rows["validation"] + rows["test"], speed)
+
+
+@dataclasses.dataclass(frozen=True)
+class PlannedScorer:
+    """A model that is trained once and predicts the training rows, with its cost.
+
+    Attributes:
+        examples, scored: rows that it is trained on, and that it predicts.
+        flops: FLOPs of both.
+        seconds: how long they take.
+    """
+
+    scoring: Scoring
+    examples: int
+    scored: int
+    flops: float
+    seconds: float
+
+
+def plan_scorers(
+    config: Config, schema: Schema, train_rows: int, evaluation_rows: int, speed: Speed = TYPICAL
+) -> list[PlannedScorer]:
+    """The study's models that predict training rows, with their cost.
+
+    ``train_rows`` are those of the training split, ``evaluation_rows`` those of the other two together.
+
+    Raises:
+        InputError: one needs more memory than this machine has.
+    """
+    found = []
+    for scoring in scorings(config, ""):
+        alone = _planned(scoring.trial, config, schema, evaluation_rows, memory_limit(), speed)
+        if alone.too_large:
+            raise InputError(f"{scoring.key}: {scoring.trial.shape_id} {alone.too_large}")
+        examples = scoring.steps * config.training.batch_size
+        work = dataclasses.replace(alone.work, starts=1, trained=examples, evaluated=train_rows + evaluation_rows)
+        flops = float(work.flops_train) * examples + float(work.flops_forward) * train_rows
+        found.append(PlannedScorer(scoring, examples, train_rows, flops, speed.seconds(scoring.trial, work)))
+    return found
+
+
+def rows_beside_history(config: Config, train_rows: int, sampled: int = 0) -> int:
+    """How many rows of the training split are left to the ladder, at least.
+
+    ``sampled`` is 0 where the rows held apart are drawn; see ``input.history``.
+
+    Raises:
+        InputError: too few; says how many are missing.
+    """
+    if not config.held_apart:
+        return train_rows
+    _, left = rows_held_apart(train_rows, config.held_apart, sampled)
+    if left < config.ladder[-1]:
+        key = max(config.scorers, key=lambda key: config.scorers[key].examples)
+        raise InputError(
+            f"{key}.examples: {config.held_apart:,} {'older' if sampled else 'other'} rows held apart leave about "
+            f"{left:,} of the training split's {train_rows:,}, and the ladder ends at {config.ladder[-1]:,}: "
+            f"{config.ladder[-1] - left:,} are missing; train {key} on fewer rows, shorten the ladder with "
+            "--set sweep.examples=[...], or prepare more data"
+        )
+    return left
 
 
 def by_shape(planned: list[PlannedTrial]) -> dict[str, PlannedTrial]:

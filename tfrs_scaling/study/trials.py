@@ -83,6 +83,11 @@ class Trial:
         return float(self.multiplier) if self.scheme == "N" else 1.0
 
     @property
+    def teacher_weight(self) -> float:
+        """The weight of a teacher's predictions in the loss; the labels have the rest."""
+        return float(self.multiplier) if self.scheme == "T" else 0.0
+
+    @property
     def epochs(self) -> int:
         """How often each training row is passed over."""
         return int(self.multiplier) if self.scheme == "E" else 1

@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from tfrs_scaling.common.words import listed
+from tfrs_scaling.common.words import FLOPS, human, listed
 from tfrs_scaling.fit.advice.budget import BUDGETS
 from tfrs_scaling.fit.advice.words import short_words
 from tfrs_scaling.fit.analyses.effects import Effect
@@ -28,7 +28,9 @@ def evidence(view: StudyView) -> list[Section]:
         figures += _side_by_side(view, architecture)
     own = [(name, scheme) for name in view.architectures for scheme in schemes_of(view, name)]
     figures += [_scheme(view, *which, f"{HOW}{LAW}" * (which == own[0])) for which in own]
-    words = (*ranking_words(view), *ranking_against_answers(view), *_architecture_words(view))
+    words = (
+        *ranking_words(view), *ranking_against_answers(view), *_architecture_words(view), *teacher_words(view)
+    )  # fmt: skip
     if not figures and not words:
         return []
     return [Section("evidence", "Evidence", "What each lever does", words, tuple(figures))]
@@ -189,6 +191,24 @@ def _architecture_words(view: StudyView) -> list[str]:
     ]
     laws = f" Their laws: {'; '.join(verdicts)}." if verdicts else ""
     return [f"Architectures, each scaled by its own rule: {leads}.{laws}"]
+
+
+def teacher_words(view: StudyView) -> list[str]:
+    """Whether a teacher changes the law, and what it takes beside the training on the same rows: a sentence each."""
+    taught = view.chosen[view.chosen["teacher_examples"] > 0]
+    if taught.empty:
+        return []
+    top = taught.sort_values("examples", kind="stable").iloc[-1]
+    rows, flops, examples = (float(top[name]) for name in ("teacher_examples", "teacher_compute", "examples"))
+    verdicts = "; ".join(f"{record.second}: {record.verdict}" for record in view.fits.taught)
+    cost = (
+        f"T's teacher was trained on {rows:,.0f} rows beside the {examples:,.0f} of the largest data size, "
+        f"{(rows + examples) / examples:.2f}× the rows; its training and predictions took {human(flops, FLOPS)} FLOPs"
+    )
+    if top["compute"]:
+        cost += f", {1 + flops / float(top['compute']):.2f}× the compute of the largest training without it"
+    laws = [f"T against the baseline along data: {verdicts}."] if verdicts else []
+    return [*laws, f"{cost}. Figures and laws leave it out; costs of answers count it."]
 
 
 def _trials_of_effect(chosen: pd.DataFrame, effect: Effect) -> str:

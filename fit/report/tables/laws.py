@@ -166,6 +166,18 @@ def path_table(records: Sequence[JointLaw]) -> Table[tuple[JointLaw, PathStep]]:
     )
 
 
+_COMPARED: tuple[Column[ArchitectureComparison], ...] = (
+    Column("verdict", "Verdict", lambda r: r.verdict, "verdict", why=lambda r: r.words),
+    Column("beta_difference", "Difference of β", lambda r: r.beta_difference, "estimate", lambda r: (r.low, r.high)),
+    Column(
+        "data_ratio", "Times as much for the same NE", lambda r: r.data_ratio, "estimate",
+        lambda r: (r.data_ratio_low, r.data_ratio_high),
+    ),
+    Column("p_value", "p", lambda r: r.p_value, "number"),
+    Column("words", "In words", lambda r: r.words, "words"),
+)  # fmt: skip
+
+
 def architectures_table(records: Sequence[ArchitectureComparison]) -> Table[ArchitectureComparison]:
     """Other architectures beside the one studied: baselines, and frontiers of their dense parts."""
     return Table(
@@ -176,19 +188,22 @@ def architectures_table(records: Sequence[ArchitectureComparison]) -> Table[Arch
             Column("pair", "Pair", lambda r: f"{r.second} against {r.first}"),
             Column("line", "Line", lambda r: "baseline" if r.line == "1" else "dense part scaled"),
             Column("against", "Against", lambda r: NON_EMBEDDING if r.x == "parameters" else AXIS_NAMES[r.x]),
-            Column("verdict", "Verdict", lambda r: r.verdict, "verdict", why=lambda r: r.words),
-            Column(
-                "beta_difference", "Difference of β", lambda r: r.beta_difference, "estimate", lambda r: (r.low, r.high)
-            ),
-            Column(
-                "data_ratio", "Times as much for the same NE", lambda r: r.data_ratio, "estimate",
-                lambda r: (r.data_ratio_low, r.data_ratio_high),
-            ),
-            Column("p_value", "p", lambda r: r.p_value, "number"),
-            Column("words", "In words", lambda r: r.words, "words"),
+            *_COMPARED,
         ),
         listed_by=(),
-    )  # fmt: skip
+    )
+
+
+def taught_table(records: Sequence[ArchitectureComparison]) -> Table[ArchitectureComparison]:
+    """T at each weight beside the baseline, along data."""
+    return Table(
+        "taught",
+        "With a teacher: a shifted curve, or another exponent",
+        records,
+        (Column("pair", "Pair", lambda r: f"{r.second} against {r.first}"), *_COMPARED),
+        "Along the rows that both are trained on: neither the teacher's rows nor its training are counted here.",
+        listed_by=(),
+    )
 
 
 def fits_table(lines: Sequence[LineFit]) -> Table[LineFit]:

@@ -1,4 +1,6 @@
+import math
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
 import tensorflow as tf
@@ -10,7 +12,7 @@ from tfrs_scaling.common.strict_yaml import validated
 from tfrs_scaling.config import Config, read_config
 from tfrs_scaling.input.manifest import Split
 from tfrs_scaling.planning.cost import TYPICAL
-from tfrs_scaling.planning.plan import jobs_at_once, plan, plan_on, rows_left
+from tfrs_scaling.planning.plan import jobs_at_once, plan, plan_on, plan_scorers, rows_left
 from tfrs_scaling.study.trials import all_trials
 
 
@@ -71,6 +73,42 @@ class PlanTest(tf.test.TestCase):
         with self.assertRaisesRegex(InputError, r"sweep\.N\[1\]: 1/16"):
             plan_on(short, data.manifest)
         self.assertLen(plan_on(tiny_config(examples=[256, 512], N=["1/2"]), data.manifest), 2)
+
+    def test_teacher_is_refused_where_no_rows_are_left_and_says_how_many_are_missing(self) -> None:
+        content = tiny_content(examples=[256, 1024], T=[1], N=["1/2"])
+        data = tiny_data(tiny_config(), Path(self.get_temp_dir()) / "taught")
+        rows = data.manifest.splits["train"].rows
+
+        def planned(examples: int, **sweep: Any) -> int:
+            changed = content | {"teacher": {"examples": examples, "scheme": "V", "multiplier": "2"}}
+            return len(
+                plan_on(validated(Config, changed | {"sweep": content["sweep"] | sweep}, "taught"), data.manifest)
+            )
+
+        self.assertEqual(planned(256, N=[]), 2)
+        with self.assertRaisesRegex(InputError, r"teacher\.examples: 640 other rows .* ladder ends at 1,024") as caught:
+            planned(640)
+        missing = int(str(caught.exception).split("1,024: ")[1].split(" are missing")[0])
+        deviation = math.sqrt(640 * (1 - 640 / rows))
+        self.assertEqual(missing, 1024 - (rows - 640 - 2 * math.ceil(4 * deviation)))
+        with self.assertRaisesRegex(InputError, r"sweep\.N\[0\]: 1/2 of the negatives"):
+            planned(256)  # of what the teacher leaves
+
+    def test_teacher_s_cost_is_planned_apart(self) -> None:
+        content = tiny_content(T=[1], V=["2"]) | {"teacher": {"examples": 300, "scheme": "V", "multiplier": "2"}}
+        config = validated(Config, content, "taught")
+        assert config.synthetic is not None
+        schema = config.synthetic.schema()
+        baseline, vertical, taught = plan(config, schema, 100)
+        self.assertEqual((taught.flops_train, taught.seconds), (baseline.flops_train, baseline.seconds))
+        (teacher,) = plan_scorers(config, schema, 1700, 100)
+        self.assertEqual((teacher.examples, teacher.scored), (256, 1700))
+        self.assertEqual(teacher.flops, 256 * vertical.flops_train + 1700 * vertical.flops_forward)
+        with (
+            mock.patch("tfrs_scaling.planning.plan.memory_limit", return_value=(1, "this container")),
+            self.assertRaisesRegex(InputError, "teacher: V-2 needs about .* of memory; this container has"),
+        ):
+            plan(config, schema, 100)
 
     def test_paper_s_study_is_planned_whole(self) -> None:
         config = read_config(CONFIGS / "paper.yaml")
