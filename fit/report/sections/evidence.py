@@ -9,7 +9,7 @@ from tfrs_scaling.common.words import listed
 from tfrs_scaling.fit.advice.budget import BUDGETS
 from tfrs_scaling.fit.advice.words import short_words
 from tfrs_scaling.fit.analyses.effects import Effect
-from tfrs_scaling.fit.labels import FRONTIER, architecture_suffix, has_several_architectures
+from tfrs_scaling.fit.labels import FRONTIER, architecture_suffix, has_several_architectures, multiplier_label
 from tfrs_scaling.fit.report.captions import ALL, GROUPS, HOW, LAW, PAPER, QUALITY, TITLES, VIEWS
 from tfrs_scaling.fit.report.figures.curves import architectures_figure
 from tfrs_scaling.fit.report.figures.forest import effects_figure
@@ -28,7 +28,7 @@ def evidence(view: StudyView) -> list[Section]:
         figures += _side_by_side(view, architecture)
     own = [(name, scheme) for name in view.architectures for scheme in schemes_of(view, name)]
     figures += [_scheme(view, *which, f"{HOW}{LAW}" * (which == own[0])) for which in own]
-    words = (*ranking_words(view), *ranking_against_answers(view), *_architecture_words(view))
+    words = (*ranking_words(view), *ranking_against_answers(view), *_architecture_words(view), *_pruning_words(view))
     if not figures and not words:
         return []
     return [Section("evidence", "Evidence", "What each lever does", words, tuple(figures))]
@@ -189,6 +189,18 @@ def _architecture_words(view: StudyView) -> list[str]:
     ]
     laws = f" Their laws: {'; '.join(verdicts)}." if verdicts else ""
     return [f"Architectures, each scaled by its own rule: {leads}.{laws}"]
+
+
+def _pruning_words(view: StudyView) -> list[str]:
+    """Which way to choose rows of a longer log leads where, and whether exponents differ: a sentence for each share."""
+    words = []
+    for ranking in view.fits.prunings:
+        verdicts = [f"{law.second} against {law.first}: {law.verdict}" for law in ranking.laws]
+        laws = f"; their laws: {', '.join(verdicts)}" if verdicts else ""
+        where = architecture_suffix(ranking.architecture, len(view.architectures) > 1)
+        share = multiplier_label(ranking.share)
+        words.append(f"Pruning to {share} of a longer log{where}, at equal examples: {ranking.words}{laws}.")
+    return words
 
 
 def _trials_of_effect(chosen: pd.DataFrame, effect: Effect) -> str:
