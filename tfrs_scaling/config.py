@@ -18,7 +18,7 @@ from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.common.locations import is_remote, join
 from tfrs_scaling.common.shipped import find_shipped
 from tfrs_scaling.common.strict_yaml import Location, Source, lines_of_yaml, parse_yaml, read_yaml, validated
-from tfrs_scaling.fit.schemes import KEEPING, LISTED, SCALED, SCHEMES, KeptBy
+from tfrs_scaling.fit.schemes import ARCHITECTURE, BASELINE, KEEPING, LISTED, SCALED, SCHEMES, SIZES, KeptBy
 from tfrs_scaling.input.manifest import SplitBy
 from tfrs_scaling.input.prepare.synthetic import Synthetic
 from tfrs_scaling.input.schema import STRICT, scaled_size
@@ -311,6 +311,38 @@ class Sweep(_Ladders):
 
 
 @dataclass(frozen=True, config=STRICT)
+class Scorer:
+    """A model of the study that is trained once, on older rows, and predicts the rows that trials are trained on.
+
+    Its rows are held apart from every trial of the study: the oldest of the training split where the data are split by
+    time, else drawn ones (``input.history``).
+
+    Attributes:
+        examples: rows that it is trained on, in one pass, rounded down to whole batches.
+        scheme, multiplier: its shape; D, or a scheme that scales the model.
+        architecture: its architecture; None: ``model.architecture``.
+        learning_rate: its learning rate. It is not searched; one that trials of the shape found is a good one.
+        seed: seed of its initialisation and of the order of its rows.
+    """
+
+    examples: Rows
+    scheme: str = BASELINE
+    multiplier: _MultiplierOrOne = fractions.Fraction(1)
+    architecture: Architecture | None = None
+    learning_rate: Annotated[float, pydantic.Field(ge=1e-12, le=1e3)] = 0.04
+    seed: Seed = 0
+
+    def __post_init__(self) -> None:
+        known = (BASELINE, *SIZES, ARCHITECTURE)
+        if self.scheme not in known:
+            raise ValueError(f"scheme: {self.scheme!r} is none of {', '.join(known)}")
+        if (self.scheme == BASELINE) != (self.multiplier == 1):
+            raise ValueError(f"multiplier: {self.multiplier} does not suit scheme {self.scheme}; only D's is 1")
+        if self.architecture == "linear" and self.scheme != BASELINE:
+            raise ValueError("architecture: linear has no size to scale; give scheme D")
+
+
+@dataclass(frozen=True, config=STRICT)
 class RawLog:
     """The raw log that a study prepares for itself, as ``prepare`` does; what is not here takes that command.
 
@@ -334,6 +366,7 @@ class Config:
     Attributes:
         synthetic: the clicks that a study makes for itself.
         log: the raw log that it prepares for itself. A study with neither is given prepared data with ``--data``.
+        teacher: the model whose predictions T's trials learn from.
     """
 
     study: Annotated[str, pydantic.Field(min_length=1, max_length=100)]
@@ -342,6 +375,7 @@ class Config:
     sweep: Sweep
     synthetic: Synthetic | None = None
     log: RawLog | None = None
+    teacher: Scorer | None = None
 
     def __post_init__(self) -> None:
         if self.synthetic is not None and self.log is not None:
@@ -354,6 +388,9 @@ class Config:
         if self.model.architecture == "linear":
             raise ValueError("model.architecture: linear has no size to scale; name it in sweep.A, beside another")
         self._check_architectures()
+        for name, scorer in self.scorers.items():
+            if scorer.examples < self.training.batch_size:
+                raise ValueError(f"{name}.examples: {scorer.examples} rows are less than one batch")
         rates = 1 if self.training.learning_rates == "auto" else len(self.training.learning_rates)
         own = {scheme: len(self.sweep.multipliers(scheme)) for scheme in SCALED}
         shapes = 1 + sum(own.values()) + self.sweep.VH * own["V"] * own["H"]
@@ -391,6 +428,16 @@ class Config:
     def has_own_data(self) -> bool:
         """Whether the study makes or prepares its data itself."""
         return self.synthetic is not None or self.log is not None
+
+    @property
+    def scorers(self) -> dict[str, Scorer]:
+        """The models whose predictions trials use, by their key."""
+        return {} if self.teacher is None else {"teacher": self.teacher}
+
+    @property
+    def held_apart(self) -> int:
+        """Rows that every trial leaves to them."""
+        return max((scorer.examples for scorer in self.scorers.values()), default=0)
 
     @property
     def ladder_steps(self) -> tuple[int, ...]:

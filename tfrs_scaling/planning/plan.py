@@ -8,15 +8,13 @@ from tfrs_scaling.common.words import gib
 from tfrs_scaling.config import Config
 from tfrs_scaling.fit.schemes import BASELINE
 from tfrs_scaling.hardware import StrategyName, count_cores, memory_limit, usable_gpus
+from tfrs_scaling.input.history import STANDARD_DEVIATIONS, rows_held_apart
 from tfrs_scaling.input.manifest import SPLITS, Manifest, Split
 from tfrs_scaling.input.schema import Schema
 from tfrs_scaling.model.accounting import parameters, training_memory
 from tfrs_scaling.model.shape import check_tables
 from tfrs_scaling.planning.cost import TYPICAL, Speed, Work, work_of
 from tfrs_scaling.study.trials import Trial, all_trials, check_countable
-
-# A sample of the negatives is smaller than expected by this many standard deviations once in 30,000 times.
-STANDARD_DEVIATIONS = 4
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,8 +55,8 @@ def plan_on(config: Config, manifest: Manifest, speed: Speed = TYPICAL) -> list[
     """Every trial of the study with its cost, on prepared data.
 
     Raises:
-        InputError: the training split, or what N leaves of it, is too small for the data ladder; names the first size
-            that is too large.
+        InputError: the training split, or what N or the rows held apart leave of it, is too small for the data ladder;
+            names the first size that is too large, or says how many rows are missing.
     """
     rows = {name: manifest.splits[name].rows for name in SPLITS}
     for index, size in enumerate(config.ladder):
@@ -68,8 +66,9 @@ def plan_on(config: Config, manifest: Manifest, speed: Speed = TYPICAL) -> list[
                 f"{rows['train']:,} (of {sum(rows.values()):,} in all); shorten the ladder with "
                 "--set sweep.examples=[...] or prepare more data"
             )
+    train = _beside_history(config, manifest)
     for index, rate in enumerate(config.sweep.multipliers("N")):
-        left = rows_left(manifest.splits["train"], float(rate))
+        left = rows_left(train, float(rate))
         if left < config.ladder[-1]:
             raise InputError(
                 f"sweep.N[{index}]: {rate} of the negatives and all clicks of the training split are about {left:,} "
@@ -77,6 +76,27 @@ def plan_on(config: Config, manifest: Manifest, speed: Speed = TYPICAL) -> list[
                 f"--set sweep.examples=[...], keep more negatives, or prepare more data"
             )
     return plan(config, manifest.schema, rows["validation"] + rows["test"], speed)
+
+
+def _beside_history(config: Config, manifest: Manifest) -> Split:
+    """The training split without the rows that the study holds apart, of which the ladder takes the first.
+
+    Raises:
+        InputError: too few rows are left; says how many are missing.
+    """
+    train, rows = manifest.splits["train"], config.held_apart
+    if not rows:
+        return train
+    _, left = rows_held_apart(manifest, rows)
+    if left < config.ladder[-1]:
+        key = max(config.scorers, key=lambda key: config.scorers[key].examples)
+        raise InputError(
+            f"{key}.examples: {rows:,} {'older' if manifest.split_by == 'time' else 'other'} rows held apart leave "
+            f"about {left:,} of the training split's {train.rows:,}, and the ladder ends at {config.ladder[-1]:,}: "
+            f"{config.ladder[-1] - left:,} are missing; train {key} on fewer rows, shorten the ladder with "
+            "--set sweep.examples=[...], or prepare more data"
+        )
+    return dataclasses.replace(train, rows=left, clicks=train.clicks * left // train.rows, shards=())
 
 
 def by_shape(planned: list[PlannedTrial]) -> dict[str, PlannedTrial]:

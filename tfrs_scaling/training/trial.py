@@ -16,6 +16,7 @@ from tensorboard.plugins.hparams import api as hparams_api
 from tfrs_scaling.config import Config
 from tfrs_scaling.hardware import ALONE, StrategyName, Worker, make_strategy, this_worker
 from tfrs_scaling.input.batches import batches
+from tfrs_scaling.input.history import History, find_history
 from tfrs_scaling.input.manifest import SplitName
 from tfrs_scaling.input.schema import Schema
 from tfrs_scaling.input.shards import ClickData
@@ -92,17 +93,22 @@ def run_trial(
         InputError: the strategy is ``multi_worker`` and TF_CONFIG is malformed.
     """
     started = time.perf_counter()
+    set_up_process(config, strategy_name, threads)
+    worker = this_worker() if strategy_name == "multi_worker" else ALONE
+    kept = _KEPT.setdefault((need.trial.shape_id, config.config_hash, str(data.folder), strategy_name), Kept())
+    kept.strategy = kept.strategy or make_strategy(strategy_name)
+    build = Build(need.trial, config, data, kept.strategy, on_tpu=strategy_name == "tpu", kept=kept)
+    return measure_ladder(build, directory, report, need=need, worker=worker, started=started)
+
+
+def set_up_process(config: Config, strategy_name: StrategyName, threads: int) -> None:
+    """Set TensorFlow's threads, precision and determinism in this process, for good."""
     tf.config.threading.set_intra_op_parallelism_threads(threads)
     tf.config.threading.set_inter_op_parallelism_threads(threads)
     # Despite its name it concerns TPUs too, which else multiply in bfloat16.
     tf.config.experimental.enable_tensor_float_32_execution(config.training.precision == "tf32")
     if strategy_name == "cpu":  # elsewhere some operations have no deterministic kernel and would refuse to run
         tf.config.experimental.enable_op_determinism()
-    worker = this_worker() if strategy_name == "multi_worker" else ALONE
-    kept = _KEPT.setdefault((need.trial.shape_id, config.config_hash, str(data.folder), strategy_name), Kept())
-    kept.strategy = kept.strategy or make_strategy(strategy_name)
-    build = Build(need.trial, config, data, kept.strategy, on_tpu=strategy_name == "tpu", kept=kept)
-    return measure_ladder(build, directory, report, need=need, worker=worker, started=started)
 
 
 def measure_ladder(
@@ -177,6 +183,7 @@ class Build:
     Attributes:
         on_tpu: whether these are a TPU's, which takes batches of one static size and ids by feature.
         kept: what earlier trials of the shape made, and later ones will use.
+        old_rows: whether it is trained on the rows that the study holds apart, as its scorers are.
     """
 
     trial: Trial
@@ -185,6 +192,7 @@ class Build:
     strategy: tf.distribute.Strategy
     on_tpu: bool = False
     kept: Kept = dataclasses.field(default_factory=Kept)
+    old_rows: bool = False
 
     @functools.cached_property
     def schema(self) -> Schema:
@@ -195,6 +203,11 @@ class Build:
     def shape(self) -> Shape:
         """The model's sizes."""
         return self.trial.shape(self.config, self.data.manifest.schema)
+
+    @functools.cached_property
+    def history(self) -> History | None:
+        """The rows that the study holds apart."""
+        return find_history(self.data, self.config.held_apart) if self.config.held_apart else None
 
     @property
     def correction(self) -> float:
@@ -221,6 +234,8 @@ class Build:
             schema=self.schema,
             negative_rate=self.trial.negative_rate,
             order_seed=self.trial.seed,
+            history=self.history,
+            old=self.old_rows,
         )
 
     def model(self, steps: int) -> DLRM:
