@@ -367,6 +367,7 @@ class Config:
         synthetic: the clicks that a study makes for itself.
         log: the raw log that it prepares for itself. A study with neither is given prepared data with ``--data``.
         teacher: the model whose predictions T's trials learn from.
+        scorer: the model that decides which rows are hard and which are easy under P.
     """
 
     study: Annotated[str, pydantic.Field(min_length=1, max_length=100)]
@@ -376,6 +377,7 @@ class Config:
     synthetic: Synthetic | None = None
     log: RawLog | None = None
     teacher: Scorer | None = None
+    scorer: Scorer | None = None
 
     def __post_init__(self) -> None:
         if self.synthetic is not None and self.log is not None:
@@ -391,6 +393,11 @@ class Config:
         for name, scorer in self.scorers.items():
             if scorer.examples < self.training.batch_size:
                 raise ValueError(f"{name}.examples: {scorer.examples} rows are less than one batch")
+        if self.scorer is None and self.sweep.P is not None and set(self.sweep.P.by) != {"random"}:
+            raise ValueError(
+                "sweep.P.by: a scorer decides which rows are hard or easy; give one, as in "
+                "scorer: {examples: 100_000}, or choose rows by: [random] alone"
+            )
         rates = 1 if self.training.learning_rates == "auto" else len(self.training.learning_rates)
         own = {scheme: len(self.sweep.multipliers(scheme)) for scheme in SCALED}
         shapes = 1 + sum(own.values()) + self.sweep.VH * own["V"] * own["H"]
@@ -432,7 +439,8 @@ class Config:
     @property
     def scorers(self) -> dict[str, Scorer]:
         """The models whose predictions trials use, by their key."""
-        return {} if self.teacher is None else {"teacher": self.teacher}
+        named = {"teacher": self.teacher, "scorer": self.scorer}
+        return {name: scorer for name, scorer in named.items() if scorer is not None}
 
     @property
     def held_apart(self) -> int:

@@ -185,13 +185,16 @@ class ConfigTest(tf.test.TestCase, parameterized.TestCase):
                 validated(Config, tiny_content(**{scheme: [0]}), "tiny")
 
     def test_rows_are_kept_by_shares_and_ways(self) -> None:
-        sweep = validated(Config, tiny_content(P={"keep": ["1/2"], "by": ["hard", "random"]}), "tiny").sweep
+        kept = tiny_content(P={"keep": ["1/2"], "by": ["hard", "random"]})
+        sweep = validated(Config, kept | {"scorer": {"examples": 256}}, "tiny").sweep
+        with self.assertRaisesRegex(InputError, "sweep.P.by: a scorer decides which rows are hard or easy; give one"):
+            validated(Config, kept, "tiny")
         self.assertEqual(sweep.multipliers("P-hard"), (fractions.Fraction(1, 2),))
         self.assertEqual(sweep.multipliers("P-easy"), ())
         for wrong, why in (
-            ({"keep": [2], "by": ["easy"]}, r"sweep\.P\.keep\[0\]: 2: a share is below 1"),
+            ({"keep": [2], "by": ["random"]}, r"sweep\.P\.keep\[0\]: 2: a share is below 1"),
             ({"keep": ["1/2"], "by": ["hardest"]}, r"sweep\.P\.by\[0\]"),
-            ({"keep": ["1/2", 0.5], "by": ["easy"]}, r"sweep\.P: keep: a value is repeated"),
+            ({"keep": ["1/2", 0.5], "by": ["random"]}, r"sweep\.P: keep: a value is repeated"),
             ({"keep": ["1/2"], "by": []}, r"sweep\.P\.by"),
             ({"keep": ["1/2"]}, r"'sweep\.P\.by' is missing"),
         ):

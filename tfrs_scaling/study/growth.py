@@ -21,7 +21,7 @@ _SETS = {*(f"sweep.{scheme}" for scheme in LISTED), "sweep.A", "sweep.P.keep", "
 _WHY_REFUSED = {
     _EXAMPLES: "data sizes can be added after the last one alone",
     _SEEDS: "seeds can be added after the first, with which learning rates are found",
-    "teacher": "its rows are held apart from every trial, so no trial would see the same",
+    **dict.fromkeys(("teacher", "scorer"), "its rows are held apart from every trial, so no trial would see the same"),
     "synthetic.rows": "other numbers of rows are split and ordered differently, so no trial would see the same",
 }
 

@@ -88,11 +88,12 @@ class SettlerTest(tf.test.TestCase):
         pruned = self.rows[self.rows["scheme"] == "V"].assign(scheme="P-hard")
         settler = Settler(pd.concat([self.rows, pruned]), noise(1e-3, 20, "seeds"), self.baseline)
         hard = dataclasses.replace(self.moved("V", 0.012), scheme="P-hard", multiplier=0.25)
-        sweep = proposed(settler.distinguish(hard, [self.moved("H", 0.010)])).sweep
+        overrides = settler.distinguish(hard, [self.moved("H", 0.010)]).overrides
+        sweep = read_config(CONFIGS / "study.yaml", ("scorer={examples: 10_000}", *overrides)).sweep
         self.assertEqual([str(share) for share in sweep.multipliers("P-hard")], ["1/4"])
         self.assertEqual(sweep.multipliers("P-random"), ())
         others = settler.distinguish(self.moved("V", 0.012), [self.moved("H", 0.010)])
-        given = "sweep.P={keep: [1/2], by: [easy]}"
+        given = "sweep.P={keep: [1/2], by: [random]}"
         self.assertIsNone(read_config(CONFIGS / "study.yaml", (given, *others.overrides)).sweep.P)
 
     def test_seeds_that_other_shapes_have_come_first(self) -> None:

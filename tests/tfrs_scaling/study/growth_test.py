@@ -56,6 +56,7 @@ class GrowthTest(tf.test.TestCase):
             (config(), config(examples=[128, 256, 512, 1024]), "sweep.examples", False),
             (config(), config(training(batch_size=32)), "training.batch_size", False),
             (config(), config({"study": "other"}), "study", False),
+            (config(), config({"scorer": {"examples": 256}}), "scorer", False),
             (config(), config({"synthetic": {**tiny_content()["synthetic"], "rows": 4000}}), "synthetic.rows", False),
         ):  # fmt: skip
             with self.subTest(f"{key}: {before.sweep} {now.sweep}"):
@@ -64,11 +65,11 @@ class GrowthTest(tf.test.TestCase):
         self.assertEqual(changes(config(V=[4]), config(V=[4])), [])
 
     def test_shares_and_ways_of_another_configuration_are_added(self) -> None:
-        other = config(P={"keep": ["1/4"], "by": ["random", "easy"]})
-        both = with_runs(pruned("1/2"), other).sweep.P
+        other = config({"scorer": {"examples": 256}}, P={"keep": ["1/4"], "by": ["random", "easy"]})
+        both = with_runs(dataclasses.replace(pruned("1/2"), scorer=other.scorer), other).sweep.P
         assert both is not None
         self.assertEqual(([str(share) for share in both.keep], both.by), (["1/2", "1/4"], ("random", "easy")))
-        for first, second in ((config(), other), (other, config())):
+        for first, second in ((dataclasses.replace(config(), scorer=other.scorer), other), (other, config())):
             self.assertEqual(with_runs(first, second).sweep.P, other.sweep.P)
 
     def test_found_rates_of_a_study_that_grew_are_those_of_one_run_at_once(self) -> None:
