@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfrs_scaling.config import Config
-from tfrs_scaling.fit.schemes import BASELINE, SCHEMES
+from tfrs_scaling.config import Config, read_config
+from tfrs_scaling.fit.schemes import BASELINE
 from tfrs_scaling.hardware import StrategyName, make_strategy
 from tfrs_scaling.input.manifest import MANIFEST, SPLITS, Split, SplitName
 from tfrs_scaling.input.prepare.prepare import prepare
@@ -21,7 +21,7 @@ from tfrs_scaling.input.prepare.sources import SyntheticSource
 from tfrs_scaling.input.prepare.synthetic import Synthetic
 from tfrs_scaling.input.shards import ClickData, parse_record, write_shard
 from tfrs_scaling.planning.cost import TYPICAL, Measured, Speed, Work, fitted_speed
-from tfrs_scaling.planning.plan import PlannedTrial, rows_kept, rows_left
+from tfrs_scaling.planning.plan import PlannedTrial, rows_left
 from tfrs_scaling.study.export import read_scalars
 from tfrs_scaling.study.search import Need
 from tfrs_scaling.training.isolation import IsolatedError, run_isolated, side_by_side
@@ -98,9 +98,8 @@ def calibrate(
     server_seconds = machine.clock() - began
     batch_size = min(config.training.batch_size, LARGEST_BATCH)
     training = dataclasses.replace(config.training, batch_size=batch_size, schedule="constant")  # in one go
-    sweep = dataclasses.replace(config.sweep, P=None)
-    # Without scores, whose rows are read and trained on alike.
-    short = dataclasses.replace(config, training=training, sweep=sweep, teacher=None, scorer=None)
+    unscored = read_config(config, ("sweep.P=null", "scorer=null", "teacher=null"))  # predictions do not exist yet
+    short = dataclasses.replace(unscored, training=training)
     data = subsample(data, planned[0].work, folder, stop, machine)
     ladders = {p: ladder for p in shapes_to_measure(planned) if (ladder := _ladder(p, short, data)) is not None}
     measured: list[Measured] = []
@@ -165,17 +164,13 @@ def _measured(
 def shapes_to_measure(planned: list[PlannedTrial]) -> list[PlannedTrial]:
     """The trials to measure: every scheme's smallest and largest shape that fit and whose steps end in seconds, each
     shape once, the baseline first."""
-    scored = [name for name, scheme in SCHEMES.items() if scheme.keeps in ("hard", "easy")]  # the scores are made later
-    quick = [
-        p for p in planned if not p.too_large and _typical_seconds(p) < TRIAL_SECONDS and p.trial.scheme not in scored
-    ]
+    quick = [p for p in planned if not p.too_large and _typical_seconds(p) < TRIAL_SECONDS]
     ends: dict[Any, PlannedTrial] = {}
     for scheme in dict.fromkeys(p.trial.scheme for p in quick):
         same = [p for p in quick if p.trial.scheme == scheme]
         smallest, largest = (end(same, key=lambda p: (p.trial.multiplier, p.flops_train)) for end in (min, max))
         for p in same if scheme == BASELINE else (smallest, largest):  # each architecture has a baseline
-            rates = p.trial.negative_rate, p.trial.kept_share
-            ends.setdefault((p.parameters, rates, p.work.per_row), p)
+            ends.setdefault((p.parameters, p.trial.negative_rate, p.work.per_row), p)
     return list(ends.values())
 
 
@@ -204,9 +199,7 @@ def timings_of(
 def _ladder(planned: PlannedTrial, config: Config, data: ClickData) -> tuple[int, ...] | None:
     """Examples at which to evaluate a trial: after its first steps and after each stretch; None if rows are too few."""
     batch_size = config.training.batch_size
-    split, trial = data.manifest.splits["train"], planned.trial
-    kept = rows_kept(split.rows, trial.kept_share, data.manifest)
-    available = min(rows_left(split, trial.negative_rate), kept) // batch_size
+    available = rows_left(data.manifest.splits["train"], planned.trial.negative_rate) // batch_size
     step_seconds = batch_size * TYPICAL.row_seconds(planned.work)[0]
     stretch = min(max(STRETCH_STEPS, round(STRETCH_SECONDS / step_seconds)), (available - STRETCH_STEPS) // 2)
     if stretch < 1:
