@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+import numpy as np
 import tensorflow as tf
 
 from tests.helpers.faults import quick_trial
-from tests.helpers.studies import tiny_config, tiny_content, tiny_data
+from tests.helpers.studies import stored_scores, tiny_config, tiny_content, tiny_data
 from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.common.strict_yaml import validated
 from tfrs_scaling.config import Config
@@ -63,11 +64,15 @@ class SingleProcessTest(tf.test.TestCase):
         table: str = export(config, manifest, workdir).drop(columns=[*TIMING_COLUMNS, "machine"]).to_csv()
         return table
 
-    def test_features_and_negatives_from_the_grid_to_the_report(self) -> None:
-        content = tiny_content(examples=[512, 1024, 2048, 4096], F=["1/4", "3/4"], N=["1/4", "1/2"])
-        content["synthetic"]["rows"] = 12_000
-        config = validated(Config, content, "tiny")
-        self.data = tiny_data(config, self.root / "more data")
+    def test_features_negatives_and_chosen_rows_from_the_grid_to_the_report(self) -> None:
+        kept = {"keep": ["1/2"], "by": ["hard"]}
+        content = tiny_content(examples=[512, 1024, 2048, 4096], F=["1/4", "3/4"], N=["1/4", "1/2"], P=kept)
+        content["synthetic"]["rows"] = 13_000
+        config = validated(Config, content | {"scorer": {"examples": 64}}, "tiny")
+        data = tiny_data(config, self.root / "more data")
+        predicted = np.random.default_rng(0).random(data.manifest.splits["train"].rows)
+        scores = stored_scores(self.root / "scores", data, predicted)
+        self.data = dataclasses.replace(data, scores={"scorer": scores})
         workdir = Workdir(self.root / "study")
         self.sweep(workdir, config, jobs=2)
         write_runs(export(*workdir.reopened(), workdir), workdir.runs)
@@ -87,10 +92,11 @@ class SingleProcessTest(tf.test.TestCase):
         text = workdir.report.read_text()
         for words in (
             "F: share of the features", "N: share of the negatives trained on", "The model sees this share",
-            "with predictions corrected for the sampling", "sweep.feature_seed", "F 1/4", "N 1/4",
+            "with predictions corrected for the sampling", "sweep.feature_seed", "F 1/4", "N 1/4", "P-hard 1/2",
+            "P-hard: share of the rows trained on", "Pruning to 1/2 of a longer log, at equal examples",
         ):  # fmt: skip
             self.assertTrue(words in text, words)  # assertIn would print the whole page
-        for figure in ("F-data", "F-parameters", "F-compute", "N-data", "N-compute"):
+        for figure in ("F-data", "F-parameters", "F-compute", "N-data", "N-compute", "P-hard-data", "P-hard-compute"):
             self.assertTrue(f'class="plot" id="figure-{figure}"' in text, figure)
         self.assertFalse("figure-N-parameters" in text)
 
