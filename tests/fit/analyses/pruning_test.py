@@ -10,6 +10,7 @@ from tests.helpers.noise import ladders_of
 from tests.helpers.planted import LADDER, planted_row
 from tfrs_scaling.fit.analyses.pruning import rank_prunings
 from tfrs_scaling.fit.report.sections.evidence import evidence
+from tfrs_scaling.fit.report.sections.section import drawings_of
 from tfrs_scaling.fit.report.tables.study_tables import study_tables
 from tfrs_scaling.fit.report.view import study_view
 from tfrs_scaling.fit.runs.run_table import COLUMNS
@@ -52,6 +53,8 @@ class PruningTest(tf.test.TestCase):
         [words] = [words for words in section.words if words.startswith("Pruning")]
         self.assertIn("Pruning to 1/2 of a longer log, at equal examples: easy best below", words)
         self.assertIn("hard against random: other exponent", words)
+        [legend] = drawings_of([section])["figure-pruning-1_2"].legend
+        self.assertEqual([item.label.value for item in legend.items], ["random", "easy", "hard"])
         self.assertLen(study_tables(fits)["prunings"].records, 2)
 
     def test_baseline_stands_in_for_rows_at_random(self) -> None:
