@@ -79,9 +79,10 @@ def plan_on(config: Config, manifest: Manifest, speed: Speed = TYPICAL) -> list[
         left = rows_kept(train.rows, float(share), manifest)
         if left < config.ladder[-1]:
             missing = math.ceil((config.ladder[-1] - left) / share)
+            beside = " beside those held apart" * bool(config.held_apart)
             raise InputError(
-                f"sweep.P.keep[{index}]: {share} of the {train.rows:,} training rows are about {left:,}, less than the "
-                f"{config.ladder[-1]:,} at the top of sweep.examples: {missing:,} training rows are missing; shorten "
+                f"sweep.P.keep[{index}]: {share} of the {train.rows:,} training rows{beside} are about {left:,}, less than "
+                f"the {config.ladder[-1]:,} at the top of sweep.examples: {missing:,} training rows are missing; shorten "
                 "the ladder with --set sweep.examples=[...], keep more rows, or prepare more data"
             )
     return plan(config, manifest.schema, rows["validation"] + rows["test"], speed)

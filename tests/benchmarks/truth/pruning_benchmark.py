@@ -48,7 +48,7 @@ def flipped_clicks(folder: Path, flipped: float, seed: int) -> ClickData:
 
 
 class PruningBenchmark(tf.test.Benchmark):
-    """Two minutes each on two cores."""
+    """A minute each on two cores."""
 
     def benchmark_clean_labels(self) -> None:
         """Hard rows lead where there are many, and not where there are few (Sorscher et al. 2022)."""
