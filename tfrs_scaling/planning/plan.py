@@ -81,9 +81,9 @@ def plan_on(config: Config, manifest: Manifest, speed: Speed = TYPICAL) -> list[
             missing = math.ceil((config.ladder[-1] - left) / share)
             beside = " beside those held apart" * bool(config.held_apart)
             raise InputError(
-                f"sweep.P.keep[{index}]: {share} of the {train.rows:,} training rows{beside} are about {left:,}, less than "
-                f"the {config.ladder[-1]:,} at the top of sweep.examples: {missing:,} training rows are missing; shorten "
-                "the ladder with --set sweep.examples=[...], keep more rows, or prepare more data"
+                f"sweep.P.keep[{index}]: {share} of the {train.rows:,} training rows{beside} are about {left:,}, less "
+                f"than the {config.ladder[-1]:,} at the top of sweep.examples: {missing:,} training rows are missing; "
+                "shorten the ladder with --set sweep.examples=[...], keep more rows, or prepare more data"
             )
     return plan(config, manifest.schema, rows["validation"] + rows["test"], speed)
 
