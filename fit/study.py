@@ -40,6 +40,7 @@ from tfrs_scaling.fit.analyses.noise.training_noise import (
 from tfrs_scaling.fit.analyses.outlook import Limit, Saturation, limits, saturation
 from tfrs_scaling.fit.analyses.paper.claim import Claim
 from tfrs_scaling.fit.analyses.paper.compare import compare_with_paper
+from tfrs_scaling.fit.analyses.pruning import PruningRanking, rank_prunings
 from tfrs_scaling.fit.analyses.ranking import Ranking, rank_schemes
 from tfrs_scaling.fit.analyses.zones import Zones, scheme_zones
 from tfrs_scaling.fit.labels import FRONTIER, multiplier_label
@@ -120,6 +121,7 @@ class StudyFits:
             dense parts, their frontiers.
         taught: T's curve at each weight against the baseline's, along data.
         architecture_ranking: Which architecture leads where along each axis, where A scaled one.
+        prunings: Which way to choose rows leads where at each share of P, and their laws.
         held_out: The largest data size of each line, predicted from the others.
         held_out_words: ``held_out`` as a sentence.
         backtests: How many of the study's own predictions fell inside their interval.
@@ -146,6 +148,7 @@ class StudyFits:
     architectures: tuple[ArchitectureComparison, ...]
     taught: tuple[ArchitectureComparison, ...]
     architecture_ranking: tuple[ArchitectureRanking, ...]
+    prunings: tuple[PruningRanking, ...]
     held_out: tuple[HeldOut, ...]
     held_out_words: str
     backtests: tuple[Backtests, ...]
@@ -362,6 +365,7 @@ def fit_study(
         architectures=tuple(_architecture_comparisons(chosen, lines, resampled, base, level)),
         taught=tuple(architectures(_taught_laws(lines, base), BASELINE, level=level)),
         architecture_ranking=tuple(rank_architectures(resampled, level=level)),
+        prunings=tuple(rank_prunings(resampled, lines, level=level)),
         held_out=tuple(predictions),
         held_out_words=held_out_words(predictions, level=level),
         backtests=tuple(backtests(ladders, predictions, level=level)),

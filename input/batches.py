@@ -6,8 +6,9 @@ import numpy as np
 import tensorflow as tf
 
 from tfrs_scaling.input import row_scores
-from tfrs_scaling.input.history import History
+from tfrs_scaling.input.history import SAMPLED_RECORDS, History
 from tfrs_scaling.input.manifest import SplitName
+from tfrs_scaling.input.pruning import Pruning
 from tfrs_scaling.input.row_scores import RowScores
 from tfrs_scaling.input.schema import Schema
 from tfrs_scaling.input.shards import PADDING, ClickData, parse_record, record_bytes
@@ -30,6 +31,7 @@ def batches(
     history: History | None = None,
     old: bool = False,
     scores: RowScores | None = None,
+    pruning: Pruning | None = None,
 ) -> tf.data.Dataset:
     """A split's rows as batches of one static shape.
 
@@ -49,12 +51,15 @@ def batches(
         history: which rows are held apart; None: none.
         old: take those rows; else take the others.
         scores: scores of the split's rows.
+        pruning: which rows to keep, by how far their scores (without ``scores``, 0) are from their labels, and what
+            they then weigh; None: all. Each is drawn as under ``negative_rate``.
 
     Returns:
         Batches with ``dense`` float32 [batch, max(1, dense features)] (a constant 1 if the schema has no dense feature:
         zeros would leave the dot interaction at a saddle), ``ids`` int32 [batch, slots] (rows of the tables; -1 in the
         unused slots of multi-hot features), ``label`` float32 [batch] and ``weight`` float32 [batch] (the schema's
-        weight column, or 1). With ``scores``, also ``score`` float32 [batch].
+        weight column, or 1; times that of ``pruning``). With ``scores`` and without ``pruning``, also ``score``
+        float32 [batch].
     """
     record_order, row_seed = _order(data, split, order_seed)
     record = _record_reader(data, split)
@@ -70,6 +75,10 @@ def batches(
         masks = []
         if negative_rate < 1:
             masks.append((rows["label"] > 0) | (_draws(seed, number, tf.shape(rows["label"])) < negative_rate))
+        if pruning is not None:
+            errors = tf.abs(rows["label"] - rows.pop("score", rows["label"]))
+            masks.append(_draws(seed, number, tf.shape(errors)) < pruning.probability(errors))
+            rows["weight"] *= pruning.weight(errors)
         if history is not None:
             masks.append(tf.equal(_is_old(history, stored, _draws(seed + 1, number, tf.shape(rows["label"]))), old))
         if order_seed is None and not masks:
@@ -89,6 +98,20 @@ def batches(
     if not train:
         grouped = grouped.map(lambda batch: _fill_up(batch, batch_size))
     return grouped.with_options(_options()).prefetch(tf.data.AUTOTUNE)
+
+
+def sampled_errors(data: ClickData, scores: RowScores, history: History) -> np.ndarray:
+    """How far the scores of a sample of the training rows not held apart are from their labels: float32 [rows]."""
+    record, score = _record_reader(data, "train"), _score_reader(data, "train", scores)
+
+    def errors(number: tf.Tensor) -> tf.Tensor:
+        stored = record(number)
+        found = tf.abs(tf.cast(stored["label"][:, 0], tf.float32) - score(number))
+        old = _is_old(history, stored, _draws(data.manifest.seed + 1, number, tf.shape(found)))
+        return tf.boolean_mask(found, ~old)
+
+    numbers = tf.data.Dataset.range(len(_order(data, "train", None)[0])).take(SAMPLED_RECORDS)
+    return np.concatenate(list(numbers.map(errors).as_numpy_iterator()))
 
 
 def with_target(batch: Batch, weight: float) -> Batch:

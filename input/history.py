@@ -42,7 +42,7 @@ def rows_held_apart(total: int, rows: int, sampled: int = 0) -> tuple[int, int]:
     Returns:
         The expected number of rows held apart, and the least number of others; 0 where there are too few.
 
-    Example:
+    Examples:
         >>> rows_held_apart(1_000_000, 200_000), rows_held_apart(1_000_000, 999_999)
         ((201600, 796800), (1000000, 0))
     """

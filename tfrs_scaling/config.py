@@ -18,7 +18,7 @@ from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.common.locations import is_remote, join
 from tfrs_scaling.common.shipped import find_shipped
 from tfrs_scaling.common.strict_yaml import Location, Source, lines_of_yaml, parse_yaml, read_yaml, validated
-from tfrs_scaling.fit.schemes import ARCHITECTURE, BASELINE, SCALED, SCHEMES, SIZES
+from tfrs_scaling.fit.schemes import ARCHITECTURE, BASELINE, KEEPING, LISTED, SCALED, SCHEMES, SIZES, KeptBy
 from tfrs_scaling.input.manifest import SplitBy
 from tfrs_scaling.input.prepare.synthetic import Synthetic
 from tfrs_scaling.input.schema import STRICT, scaled_size
@@ -226,11 +226,30 @@ class Training:
             raise ValueError("accumulator: TPUEmbedding (embedding_layer tfrs) refuses 0 for Adagrad; 1e-8 is as good")
 
 
+@dataclass(frozen=True, config=STRICT)
+class Pruning:
+    """Which rows of a longer log are trained on (Sorscher et al. 2022).
+
+    Attributes:
+        keep: the shares that are kept.
+        by: how rows are chosen, each way at each share. ``hard``: the worse the scorer predicts a row's label, the
+            likelier the row is kept; ``easy``: the better; ``random``: all alike, which needs no scorer.
+    """
+
+    keep: Annotated[tuple[_Share, ...], pydantic.Field(min_length=1, max_length=1000)]
+    by: Annotated[tuple[KeptBy, ...], pydantic.Field(min_length=1)]
+
+    def __post_init__(self) -> None:
+        for name, values in (("keep", self.keep), ("by", self.by)):
+            if len(set(values)) < len(values):
+                raise ValueError(f"{name}: a value is repeated")
+
+
 _Examples = Annotated[tuple[Rows, ...], pydantic.Field(min_length=1, max_length=1000)]
-# One key per scheme that has multipliers of its own, in the order of SCHEMES; ``examples`` keeps its place before them.
+# One key per scheme that has a list of multipliers, in the order of SCHEMES; ``examples`` keeps its place before them.
 _Ladders: Any = dataclasses.make_dataclass(
     "_Ladders",
-    [("examples", _Examples), *((letter, _MULTIPLIERS[SCHEMES[letter].multipliers], ()) for letter in SCALED)],
+    [("examples", _Examples), *((letter, _MULTIPLIERS[SCHEMES[letter].multipliers], ()) for letter in LISTED)],
     frozen=True,
 )
 
@@ -254,6 +273,8 @@ class Sweep(_Ladders):
         A: architectures beside ``model.architecture``; the baseline is trained in each of them too. As a mapping
             (``{wukong: [1/4, 1, 4], cross: [1/4, 1, 4]}``) each architecture, ``model.architecture`` among them, is
             given multipliers of its dense part, which ``model.shape.scale`` scales by the architecture's own rule.
+        P: which rows of a longer log are kept, and how they are chosen: ``{keep: [1/2, 1/4], by: [hard, random]}``. The
+            data sizes are the rows kept.
         seeds: each has its own initialisation and its own order of the training rows, in which the rungs are the first
             rows.
         more_seeds: further seeds of single shapes, by their names in the output of ``plan``: ``{D-1: [1, 2]}``.
@@ -263,6 +284,7 @@ class Sweep(_Ladders):
     examples: _Examples
     VH: bool = False
     A: _Architectures = ()
+    P: Pruning | None = None
     seeds: Annotated[tuple[Seed, ...], pydantic.Field(min_length=1, max_length=1000)] = (0,)
     feature_seed: Seed = 0
     more_seeds: dict[str, tuple[Seed, ...]] = dataclasses.field(default_factory=dict)
@@ -270,7 +292,7 @@ class Sweep(_Ladders):
     def __post_init__(self) -> None:
         if list(self.examples) != sorted(set(self.examples)):
             raise ValueError("examples: the data ladder has to rise, each size once")
-        lists = {name: getattr(self, name) for name in (*SCALED, "seeds")}
+        lists = {name: getattr(self, name) for name in (*LISTED, "seeds")}
         lists |= {"A": self.A} if isinstance(self.A, tuple) else {f"A.{name}": own for name, own in self.A.items()}
         for name, values in lists.items():
             if len(set(values)) < len(values):
@@ -286,6 +308,8 @@ class Sweep(_Ladders):
 
     def multipliers(self, scheme: str) -> tuple[fractions.Fraction, ...]:
         """The multipliers of a scheme that has its own; of ``E``, its numbers of epochs."""
+        if scheme in KEEPING:
+            return self.P.keep if self.P is not None and SCHEMES[scheme].keeps in self.P.by else ()
         return tuple(fractions.Fraction(value) for value in getattr(self, scheme))
 
     @property
@@ -352,6 +376,7 @@ class Config:
         synthetic: the clicks that a study makes for itself.
         log: the raw log that it prepares for itself. A study with neither is given prepared data with ``--data``.
         teacher: the model whose predictions T's trials learn from.
+        scorer: the model that decides which rows are hard and which are easy under P.
     """
 
     study: Annotated[str, pydantic.Field(min_length=1, max_length=100)]
@@ -361,6 +386,7 @@ class Config:
     synthetic: Synthetic | None = None
     log: RawLog | None = None
     teacher: Scorer | None = None
+    scorer: Scorer | None = None
 
     def __post_init__(self) -> None:
         if self.synthetic is not None and self.log is not None:
@@ -381,6 +407,11 @@ class Config:
         for name, scorer in self.scorers.items():
             if scorer.examples < self.training.batch_size:
                 raise ValueError(f"{name}.examples: {scorer.examples} rows are less than one batch")
+        if self.scorer is None and self.sweep.P is not None and set(self.sweep.P.by) != {"random"}:
+            raise ValueError(
+                "sweep.P.by: a scorer decides which rows are hard or easy; give one, as in "
+                "scorer: {examples: 100_000}, or choose rows by: [random] alone"
+            )
         rates = 1 if self.training.learning_rates == "auto" else len(self.training.learning_rates)
         own = {scheme: len(self.sweep.multipliers(scheme)) for scheme in SCALED}
         shapes = 1 + sum(own.values()) + self.sweep.VH * own["V"] * own["H"]
@@ -422,7 +453,8 @@ class Config:
     @property
     def scorers(self) -> dict[str, Scorer]:
         """The models whose predictions trials use, by their key."""
-        return {} if self.teacher is None else {"teacher": self.teacher}
+        named = {"teacher": self.teacher, "scorer": self.scorer}
+        return {name: scorer for name, scorer in named.items() if scorer is not None}
 
     @property
     def held_apart(self) -> int:

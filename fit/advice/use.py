@@ -31,7 +31,7 @@ class Use:
         examples: Number of different training rows.
         epochs: Passes over them.
         levers: What the use changes: schemes, ``data`` or ``architecture``; empty for the baseline.
-        cost: compute (FLOPs), data (rows, those that N leaves out included), params, hours.
+        cost: compute (FLOPs), data (rows, those that N and P leave out included), params, hours.
         ne: Expected test NE.
         how: How ``ne`` is known.
         draws: Random draws of NE, shape (DRAWS,), paired between two uses; NaN where the noise is unknown.
@@ -204,6 +204,8 @@ def _measured_shape(rows: pd.DataFrame, architecture: str, ladders: Mapping[str,
     kept = 1.0  # of the rows of the log
     if SCHEMES[scheme].samples_negatives:
         kept = float(first["base_ctr"] + (1 - first["base_ctr"]) * multiplier)
+    if SCHEMES[scheme].keeps is not None:
+        kept = multiplier
     ne = float(own.points["ne"].iloc[point])
     return Shape(
         architecture=str(first["architecture"]),

@@ -16,14 +16,15 @@ import tensorflow as tf
 from absl.testing import parameterized
 from tensorflow.python.data.experimental.ops import distribute
 
-from tests.helpers.studies import BY_NUMBER, BY_TIME, RowsSource, numbered, source_of, stored
+from tests.helpers.studies import BY_NUMBER, BY_TIME, RowsSource, numbered, source_of, stored, stored_scores
 from tfrs_scaling.common.errors import InputError
-from tfrs_scaling.input.batches import batches
+from tfrs_scaling.input.batches import batches, sampled_errors
 from tfrs_scaling.input.history import find_history, rows_held_apart, rows_sampled
 from tfrs_scaling.input.manifest import SPLITS, SplitBy, SplitName
 from tfrs_scaling.input.prepare.prepare import prepare
 from tfrs_scaling.input.prepare.rows import NO_CODE, Rows
 from tfrs_scaling.input.prepare.split import Sizes
+from tfrs_scaling.input.pruning import Pruning, at_random, by_error
 from tfrs_scaling.input.row_scores import Cost, RowScores, ScoresManifest, write_manifest, write_scores
 from tfrs_scaling.input.schema import CategoricalFeature, DenseFeature, Schema
 from tfrs_scaling.input.shards import ClickData
@@ -404,6 +405,62 @@ class PipelineTest(parameterized.TestCase, tf.test.TestCase):
         file.write_bytes(content[:-1])
         with self.assertRaisesRegex(InputError, r"scores.tfrecord-00000: has \d+ bytes instead of \d+"):
             RowScores.open(folder, {"by": "test"}, shards)
+
+    def test_hard_rows_are_those_whose_labels_were_flipped_and_weights_undo_it(self) -> None:
+        rng = np.random.default_rng(8)
+        count = 40_000
+        truth, flipped = np.where(rng.random(count) < 0.3, 0.9, 0.05), rng.random(count) < 0.1
+        label = (rng.random(count) < truth) ^ flipped
+        columns: dict[str, np.ndarray] = {
+            "label": label[:, None].astype(np.uint8), "ids": np.arange(count, dtype=np.int32)[:, None],
+        }  # fmt: skip
+        data = stored(Path(self.get_temp_dir()) / "flipped", PLAIN, dict.fromkeys(SPLITS, columns))
+        history = find_history(data, 8000)
+        # Of a scorer that learned from rows with as many flipped labels.
+        scores = stored_scores(Path(self.get_temp_dir()) / "p", data, truth + 0.1 * (1 - 2 * truth))
+        errors = sampled_errors(data, scores, history)
+
+        def fed(**how: Any) -> dict[str, np.ndarray]:
+            rows = batches(data, "train", 4096, (2**20,), train=False, history=history, **how)
+            self.assertEqual(set(rows.element_spec), set(NAMES))
+            found = self._collected(rows)
+            return {name: column[found["weight"] > 0] for name, column in found.items()}
+
+        new = fed()["ids"][:, 0]
+        exact = np.abs(label - truth - 0.1 * (1 - 2 * truth))
+        self.assertAllClose(np.sort(errors), np.sort(exact[new]), atol=1e-6)
+
+        def kept(pruning: Pruning, seed: int | None = 5) -> dict[str, np.ndarray]:
+            return fed(order_seed=seed, scores=scores if pruning.slope else None, pruning=pruning)
+
+        smaller: set[int] = set()
+        for share in (0.25, 0.5):
+            enriched = {}
+            for by, pruning in (
+                ("hard", by_error(share, errors, largest=True)),
+                ("easy", by_error(share, errors, largest=False)),
+                ("random", at_random(share)),
+            ):
+                rows = kept(pruning)
+                ids = rows["ids"][:, 0]
+                # Each is drawn on its own: the variance is that of a random share at most.
+                self.assertNear(len(ids), share * len(new), 4 * (share * (1 - share) * len(new)) ** 0.5)
+                enriched[by] = flipped[ids].mean()
+                chance = np.minimum(1, pruning.intercept + pruning.slope * exact[new])
+                expected = np.average(flipped[new], weights=chance)
+                self.assertNear(enriched[by], expected, 4 * (expected * (1 - expected) / len(ids)) ** 0.5)
+                self.assertNear(np.average(rows["label"], weights=rows["weight"]), label[new].mean(), 0.02)
+                self.assertNear(rows["weight"].mean(), 1, 0.04)
+                self.assertLessEqual(rows["weight"].max(), 4)
+                if by == "hard":
+                    self.assertGreater(abs(rows["label"].mean() - label[new].mean()), 0.05)
+                    self.assertContainsSubset(smaller, set(ids.tolist()))
+                    smaller = set(ids.tolist())
+                    self.assertCountEqual(ids.tolist(), kept(pruning, None)["ids"][:, 0].tolist())
+                else:
+                    self.assertEqual(set(rows["weight"].tolist()) == {1.0}, by == "random")
+            self.assertGreater(enriched["hard"], 1.5 * enriched["random"])
+            self.assertLess(enriched["easy"], enriched["random"])
 
     def test_flipped_byte_in_a_shard_is_an_error_not_a_row(self) -> None:
         data = self._data()

@@ -13,7 +13,7 @@ from tests.helpers.studies import CONFIGS, tiny_content
 from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.common.strict_yaml import validated
 from tfrs_scaling.config import Config, Table, read_config
-from tfrs_scaling.fit.schemes import SCALED
+from tfrs_scaling.fit.schemes import LISTED
 
 SHIPPED = ("smoke", "study", "movielens", "flights", "bench", "paper")
 
@@ -87,7 +87,7 @@ class ConfigTest(tf.test.TestCase, parameterized.TestCase):
 
     def test_every_scheme_with_multipliers_is_a_key_of_the_sweep(self) -> None:
         self.refused(self.written("sweep: {W: [2]}"), "unknown key 'sweep.W'", ", V, H, O, M, F, N, E, T, VH, ")
-        for scheme in SCALED:
+        for scheme in LISTED:
             overrides = (f"sweep.{scheme}=[{2 if scheme == 'E' else '1/2'}]", "teacher={examples: 1000}")
             config = read_config(CONFIGS / "smoke.yaml", overrides)
             self.assertEqual(len(config.sweep.multipliers(scheme)), 1)
@@ -200,6 +200,23 @@ class ConfigTest(tf.test.TestCase, parameterized.TestCase):
                 validated(Config, tiny_content(**{scheme: ["1/2", 2]}), "tiny")
             with self.assertRaisesRegex(InputError, rf"sweep\.{scheme}\[0\]: 0: a multiplier is above 0"):
                 validated(Config, tiny_content(**{scheme: [0]}), "tiny")
+
+    def test_rows_are_kept_by_shares_and_ways(self) -> None:
+        kept = tiny_content(P={"keep": ["1/2"], "by": ["hard", "random"]})
+        sweep = validated(Config, kept | {"scorer": {"examples": 256}}, "tiny").sweep
+        with self.assertRaisesRegex(InputError, "sweep.P.by: a scorer decides which rows are hard or easy; give one"):
+            validated(Config, kept, "tiny")
+        self.assertEqual(sweep.multipliers("P-hard"), (fractions.Fraction(1, 2),))
+        self.assertEqual(sweep.multipliers("P-easy"), ())
+        for wrong, why in (
+            ({"keep": [2], "by": ["random"]}, r"sweep\.P\.keep\[0\]: 2: a share is below 1"),
+            ({"keep": ["1/2"], "by": ["hardest"]}, r"sweep\.P\.by\[0\]"),
+            ({"keep": ["1/2", 0.5], "by": ["random"]}, r"sweep\.P: keep: a value is repeated"),
+            ({"keep": ["1/2"], "by": []}, r"sweep\.P\.by"),
+            ({"keep": ["1/2"]}, r"'sweep\.P\.by' is missing"),
+        ):
+            with self.assertRaisesRegex(InputError, why):
+                validated(Config, tiny_content(P=wrong), "tiny")
 
     def test_epochs_are_whole_numbers_above_one(self) -> None:
         config = validated(Config, tiny_content(E=[2, 4]), "tiny")

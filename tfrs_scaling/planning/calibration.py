@@ -98,8 +98,8 @@ def calibrate(
     server_seconds = machine.clock() - began
     batch_size = min(config.training.batch_size, LARGEST_BATCH)
     training = dataclasses.replace(config.training, batch_size=batch_size, schedule="constant")  # in one go
-    untaught = read_config(config, ("sweep.T=[]", "teacher=null"))  # a teacher's predictions do not exist yet
-    short = dataclasses.replace(untaught, training=training)
+    unscored = read_config(config, ("sweep.P=null", "scorer=null", "teacher=null"))  # predictions do not exist yet
+    short = dataclasses.replace(unscored, training=training)
     data = subsample(data, planned[0].work, folder, stop, machine)
     ladders = {p: ladder for p in shapes_to_measure(planned) if (ladder := _ladder(p, short, data)) is not None}
     measured: list[Measured] = []

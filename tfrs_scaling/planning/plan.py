@@ -8,7 +8,7 @@ from tfrs_scaling.common.words import gib
 from tfrs_scaling.config import Config
 from tfrs_scaling.fit.schemes import BASELINE
 from tfrs_scaling.hardware import StrategyName, count_cores, memory_limit, usable_gpus
-from tfrs_scaling.input.history import STANDARD_DEVIATIONS, rows_held_apart, rows_sampled
+from tfrs_scaling.input.history import SAMPLED_RECORDS, STANDARD_DEVIATIONS, rows_held_apart, rows_sampled
 from tfrs_scaling.input.manifest import SPLITS, Manifest, Split
 from tfrs_scaling.input.schema import Schema
 from tfrs_scaling.model.accounting import parameters, training_memory
@@ -58,8 +58,8 @@ def plan_on(config: Config, manifest: Manifest, speed: Speed = TYPICAL) -> list[
     """Every trial of the study with its cost, on prepared data.
 
     Raises:
-        InputError: the training split, or what N or the rows held apart leave of it, is too small for the data ladder;
-            names the first size that is too large, or says how many rows are missing.
+        InputError: the training split, or what N, P or the rows held apart leave of it, is too small for the data
+            ladder; names the first size that is too large, or says how many rows are missing.
     """
     rows = {name: manifest.splits[name].rows for name in SPLITS}
     for index, size in enumerate(config.ladder):
@@ -79,6 +79,16 @@ def plan_on(config: Config, manifest: Manifest, speed: Speed = TYPICAL) -> list[
                 f"sweep.N[{index}]: {rate} of the negatives and all clicks of the training split are about {left:,} "
                 f"rows, less than the {config.ladder[-1]:,} at the top of sweep.examples; shorten the ladder with "
                 f"--set sweep.examples=[...], keep more negatives, or prepare more data"
+            )
+    for index, share in enumerate(() if config.sweep.P is None else config.sweep.P.keep):
+        left = rows_kept(train.rows, float(share), manifest)
+        if left < config.ladder[-1]:
+            missing = math.ceil((config.ladder[-1] - left) / share)
+            beside = " beside those held apart" * bool(config.held_apart)
+            raise InputError(
+                f"sweep.P.keep[{index}]: {share} of the {train.rows:,} training rows{beside} are about {left:,}, less "
+                f"than the {config.ladder[-1]:,} at the top of sweep.examples: {missing:,} training rows are missing; "
+                "shorten the ladder with --set sweep.examples=[...], keep more rows, or prepare more data"
             )
     return plan(config, manifest.schema, rows["validation"] + rows["test"], speed)
 
@@ -155,6 +165,16 @@ def rows_left(split: Split, negative_rate: float) -> int:
     negatives = split.rows - split.clicks
     deviation = math.sqrt(negatives * negative_rate * (1 - negative_rate))
     return math.floor(split.clicks + negatives * negative_rate - STANDARD_DEVIATIONS * deviation)
+
+
+def rows_kept(rows: int, share: float, manifest: Manifest) -> int:
+    """Rows left of so many under P: a lower bound that holds with odds of 30,000 to 1, however the rows are chosen.
+
+    How likely each row is to be kept is set on a sample, which adds its own error.
+    """
+    sampled = min(rows, SAMPLED_RECORDS * manifest.rows_per_record)
+    deviation = math.sqrt(rows * share * (1 - share) * (1 + rows / sampled))
+    return math.floor(rows * share - STANDARD_DEVIATIONS * deviation)
 
 
 def jobs_at_once(planned: list[PlannedTrial], strategy: StrategyName) -> int:

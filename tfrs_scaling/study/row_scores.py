@@ -71,7 +71,7 @@ def scorings(config: Config, data_hash: str) -> list[Scoring]:
 
     Growing a study changes none of what decides their scores: neither its sweep nor its learning rates are part of it.
 
-    Example:
+    Examples:
         >>> config = read_config("study.yaml", ["sweep.T=[1]", "teacher={scheme: V, multiplier: 4, examples: 900}"])
         >>> [(scoring.key, scoring.trial.trial_id) for scoring in scorings(config, "0123456789abcdef")]
         [('teacher', 'V-4-lr0.04-seed0')]

@@ -14,10 +14,12 @@ import tensorflow as tf
 from tensorboard.plugins.hparams import api as hparams_api
 
 from tfrs_scaling.config import Config
+from tfrs_scaling.fit.schemes import SCHEMES
 from tfrs_scaling.hardware import ALONE, StrategyName, Worker, make_strategy, this_worker
-from tfrs_scaling.input.batches import batches, with_target
+from tfrs_scaling.input.batches import batches, sampled_errors, with_target
 from tfrs_scaling.input.history import History, find_history
 from tfrs_scaling.input.manifest import SplitName
+from tfrs_scaling.input.pruning import Pruning, at_random, by_error
 from tfrs_scaling.input.schema import Schema
 from tfrs_scaling.input.shards import ClickData
 from tfrs_scaling.model.accounting import parameters, training_flops
@@ -209,6 +211,18 @@ class Build:
         """The rows that the study holds apart."""
         return find_history(self.data, self.config.held_apart) if self.config.held_apart else None
 
+    @functools.cached_property
+    def pruning(self) -> Pruning | None:
+        """Which rows of the log the trial is trained on; None: all."""
+        share, keeps = self.trial.kept_share, SCHEMES[self.trial.scheme].keeps
+        if share == 1:
+            return None
+        if keeps == "random":
+            return at_random(share)
+        assert self.history is not None, "a study with a scorer holds its rows apart"
+        errors = sampled_errors(self.data, self.data.scores["scorer"], self.history)
+        return by_error(share, errors, largest=keeps == "hard")
+
     @property
     def correction(self) -> float:
         """What is added to every logit, for the negatives that training left out."""
@@ -226,6 +240,8 @@ class Build:
     def training_rows(self) -> tf.data.Dataset:
         """The batches of the training split, in the order of the trial's seed."""
         taught = self.trial.scheme == "T"
+        ranked = self.pruning is not None and self.pruning.slope
+        scores = self.data.scores["teacher" if taught else "scorer"] if taught or ranked else None
         rows = batches(
             self.data,
             "train",
@@ -237,7 +253,8 @@ class Build:
             order_seed=self.trial.seed,
             history=self.history,
             old=self.old_rows,
-            scores=self.data.scores["teacher"] if taught else None,
+            scores=scores,
+            pruning=self.pruning,
         )
         return rows.map(lambda batch: with_target(batch, self.trial.teacher_weight)) if taught else rows
 

@@ -69,8 +69,8 @@ class SingleProcessTest(tf.test.TestCase):
         return table
 
     def make_scores_after_a_kill(self, config: Config, workdir: Workdir) -> None:
-        """Let the data have a teacher's predictions, which were begun by a process that was killed."""
-        (scoring,) = scorings(config, self.data.manifest.data_hash)
+        """Let the data have a teacher's and a scorer's predictions; a process that began the first was killed."""
+        scoring, further = scorings(config, self.data.manifest.data_hash)
         folder, stop = scoring.folder(workdir.root), threading.Event()
         log = self.root / "killed.txt"
         with self.assertRaises(KeyboardInterrupt):
@@ -82,7 +82,8 @@ class SingleProcessTest(tf.test.TestCase):
         folder.with_name(f"{folder.name}.partial").mkdir(parents=True, exist_ok=True)
         (folder.with_name(f"{folder.name}.partial") / "scores.tfrecord-00000").write_text("half")
         self.data = make_missing_scores(config, self.data, workdir, "cpu", lambda _: None)
-        self.assertEqual([path.name for path in folder.parent.iterdir() if path.is_dir()], [folder.name])
+        folders = {path for path in folder.parent.iterdir() if path.is_dir()}
+        self.assertEqual(folders, {folder, further.folder(workdir.root)})
         self.assertEqual(make_missing_scores(config, self.data, workdir, "cpu", lambda _: None), self.data)  # as it was
         label = read_split(self.data.folder, "train")["label"][:, 0]
         (file,) = self.data.scores["teacher"].files
@@ -93,10 +94,11 @@ class SingleProcessTest(tf.test.TestCase):
         rank = scores.argsort().argsort()[clicks].mean() / len(label)
         self.assertGreater(rank, 0.5 + 5 * 0.289 / clicks.sum() ** 0.5)
 
-    def test_features_and_negatives_from_the_grid_to_the_report(self) -> None:
+    def test_features_negatives_teachers_and_chosen_rows_from_the_grid_to_the_report(self) -> None:
         content = tiny_content(examples=[512, 1024, 2048, 4096], F=["1/4", "3/4"], N=["1/4", "1/2"])
         content["synthetic"]["rows"] = 15_000
         content["sweep"]["T"], content["teacher"] = ["1/2"], {"examples": 2048, "scheme": "V", "multiplier": 2}
+        content["sweep"]["P"], content["scorer"] = {"keep": ["1/2"], "by": ["hard"]}, {"examples": 256}
         config = validated(Config, content, "tiny")
         self.data = tiny_data(config, self.root / "more data")
         workdir = Workdir(self.root / "study")
@@ -123,11 +125,14 @@ class SingleProcessTest(tf.test.TestCase):
         text = workdir.report.read_text()
         for words in (
             "F: share of the features", "N: share of the negatives trained on", "The model sees this share",
-            "with predictions corrected for the sampling", "sweep.feature_seed", "F 1/4", "N 1/4",
+            "with predictions corrected for the sampling", "sweep.feature_seed", "F 1/4", "N 1/4", "P-hard 1/2",
             "T: weight of a teacher", "teacher was trained on 2,048 rows beside the 4,096 of the largest data size",
+            "P-hard: share of the rows trained on", "Pruning to 1/2 of a longer log, at equal examples",
         ):  # fmt: skip
             self.assertTrue(words in text, words)  # assertIn would print the whole page
-        for figure in ("F-data", "F-parameters", "F-compute", "N-data", "N-compute", "T-data"):
+        for figure in (
+            "F-data", "F-parameters", "F-compute", "N-data", "N-compute", "T-data", "P-hard-data", "P-hard-compute"
+        ):  # fmt: skip
             self.assertTrue(f'class="plot" id="figure-{figure}"' in text, figure)
         self.assertFalse("figure-N-parameters" in text)
 

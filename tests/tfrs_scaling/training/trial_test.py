@@ -9,12 +9,13 @@ import tensorflow as tf
 from scipy import special
 
 from tests.helpers.logs import synthetic_blocks
-from tests.helpers.studies import stored, tiny_config, tiny_content, tiny_data
+from tests.helpers.studies import stored, stored_scores, tiny_config, tiny_content, tiny_data
 from tfrs_scaling.common.strict_yaml import validated
 from tfrs_scaling.config import Config, Precision
 from tfrs_scaling.fit.runs.run_table import TIMING_COLUMNS
 from tfrs_scaling.hardware import make_strategy
 from tfrs_scaling.input.manifest import SPLITS, SplitName
+from tfrs_scaling.input.pruning import by_error
 from tfrs_scaling.input.row_scores import Cost, RowScores, ScoresManifest, write_manifest, write_scores
 from tfrs_scaling.input.schema import CategoricalFeature, DenseFeature, Schema
 from tfrs_scaling.input.shards import ClickData, parse_record
@@ -259,6 +260,37 @@ class TrialTest(tf.test.TestCase):
             self.assertNear(gap, expected, 4 * error, str(examples))
         self.assertGreater(expected, 10 * error)
 
+    def test_rows_chosen_by_error_are_weighted_back_and_all_of_them_are_the_plain_trial(self) -> None:
+        content = tiny_content(examples=[16_384], P={"keep": ["1/4"], "by": ["hard"]})
+        config = validated(Config, content | {"synthetic": None, "scorer": {"examples": 256}}, "kept")
+        rng = np.random.default_rng(6)
+        truth = np.array([0.02, 0.05, 0.1, 0.2, 0.5, 0.8])  # of a click, by id
+
+        def rows(count: int) -> dict[str, np.ndarray]:
+            ids = rng.integers(0, len(truth), (count, 1), np.int32)
+            return {"ids": ids, "label": (rng.random((count, 1)) < truth[ids]).astype(np.uint8)}
+
+        schema = Schema("click", (CategoricalFeature("id", len(truth), "id"),))
+        splits: dict[SplitName, dict[str, np.ndarray]] = {"train": rows(80_000), "validation": rows(1000)}
+        data = stored(self.folder / "by id", schema, {**splits, "test": rows(30_000)})
+        scores = stored_scores(self.folder / "p", data, truth[splits["train"]["ids"][:, 0]])
+        self.data = dataclasses.replace(data, scores={"scorer": scores})
+        plain, hard = all_trials(config)
+        whole = dataclasses.replace(hard, multiplier=plain.multiplier)
+        trials = [(trial, config, run_trial) for trial in (plain, whole, hard)]
+        alone, all_kept, weighted, unweighted = self.run_together([*trials, (hard, config, _without_weights)])
+        self.assertEqual(all_kept, alone)
+        self.assertNotEqual(weighted["test/ne"], alone["test/ne"])
+        self.assertNear(weighted["test/calibration"][16_384], 1, 0.05)
+        self.assertNear(weighted["test/ne"][16_384], alone["test/ne"][16_384], 0.01)
+        self.assertNear(weighted["train/ne"][16_384], alone["train/ne"][16_384], 0.03)
+        # Without weights the odds of a click are multiplied by how much likelier a click is kept than another row.
+        counts = np.round(1000 * np.concatenate([truth, 1 - truth])).astype(int)
+        pruning = by_error(0.25, np.repeat(np.concatenate([1 - truth, truth]), counts), largest=True)
+        clicks, others = (pruning.probability(error).numpy() for error in (1 - truth, truth))
+        learned = truth * clicks / (truth * clicks + (1 - truth) * others)
+        self.assertNear(unweighted["test/calibration"][16_384], learned.mean() / truth.mean(), 0.1)
+
     def test_fewer_features_train(self) -> None:
         config = tiny_config(F=["1/4", "1/2"])
         for trial in all_trials(config)[1:]:
@@ -375,6 +407,15 @@ class _WithoutCorrection(Build):
 
 def _without_correction(need: Need, config: Config, data: Any, directory: Path, *rest: Any) -> Trained:
     return measure_ladder(_WithoutCorrection(need.trial, config, data, _set_up()), directory, rest[-1])
+
+
+class _WithoutWeights(Build):
+    def training_rows(self) -> tf.data.Dataset:
+        return super().training_rows().map(lambda batch: batch | {"weight": tf.ones_like(batch["weight"])})
+
+
+def _without_weights(need: Need, config: Config, data: Any, directory: Path, *rest: Any) -> Trained:
+    return measure_ladder(_WithoutWeights(need.trial, config, data, _set_up()), directory, rest[-1])
 
 
 def _on_two_replicas(need: Need, config: Config, data: Any, directory: Path, *rest: Any) -> Trained:
