@@ -132,8 +132,10 @@ def plan(
             planned_at = functools.partial(planning.plan_on, config, data.manifest)
         elif config.synthetic is not None:
             rows = config.synthetic.rows
-            planned_at = functools.partial(planning.plan, config, config.synthetic.schema(), round(0.15 * rows))
+            sizes = config.synthetic.schema(), round(0.85 * rows), round(0.15 * rows)
+            planned_at = functools.partial(planning.plan, config, sizes[0], sizes[2])
             planned_at()  # report mistakes before anything is made
+            planning.rows_beside_history(config, sizes[1])
             status.update("making synthetic clicks")
             began = time.monotonic()
             data = synthetic_data(config.synthetic, Path(folder) / "clicks")
@@ -158,7 +160,11 @@ def plan(
     about = "about " if config.training.learning_rates == "auto" else ""
     say(f"{config.study}: {about}{len(planned)} trials × {len(config.ladder)} data sizes")
     console.print(shape_table(planned))
-    for sentence in sentences(config, option, price, preparing):
+    if data_folder is not None or config.synthetic is None:
+        rows_of = {name: split.rows for name, split in data.manifest.splits.items()}
+        sizes = data.manifest.schema, rows_of["train"], rows_of["validation"] + rows_of["test"]
+    scorers = planning.plan_scorers(config, *sizes, option.calibration.speed, option.strategy)
+    for sentence in sentences(config, option, price, preparing, scorers):
         say(sentence)
 
 

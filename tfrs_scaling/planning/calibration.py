@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfrs_scaling.config import Config
+from tfrs_scaling.config import Config, read_config
 from tfrs_scaling.fit.schemes import BASELINE
 from tfrs_scaling.hardware import StrategyName, count_cores, make_strategy, on_own_device
 from tfrs_scaling.input.manifest import MANIFEST, SPLITS, Split, SplitName
@@ -98,7 +98,8 @@ def calibrate(
     server_seconds = machine.clock() - began
     batch_size = min(config.training.batch_size, LARGEST_BATCH)
     training = dataclasses.replace(config.training, batch_size=batch_size, schedule="constant")  # in one go
-    short = dataclasses.replace(config, training=training)
+    unscored = read_config(config, ("sweep.P=null", "scorer=null", "teacher=null"))  # predictions do not exist yet
+    short = dataclasses.replace(unscored, training=training)
     data = subsample(data, planned[0].work, folder, stop, machine)
     ladders = {p: ladder for p in shapes_to_measure(planned) if (ladder := _ladder(p, short, data)) is not None}
     measured: list[Measured] = []

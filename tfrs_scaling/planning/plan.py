@@ -9,15 +9,14 @@ from tfrs_scaling.common.words import gib
 from tfrs_scaling.config import Config
 from tfrs_scaling.fit.schemes import BASELINE
 from tfrs_scaling.hardware import StrategyName, accelerators, count_cores, memory_limit
+from tfrs_scaling.input.history import SAMPLED_RECORDS, STANDARD_DEVIATIONS, rows_held_apart, rows_sampled
 from tfrs_scaling.input.manifest import SPLITS, Manifest, Split
 from tfrs_scaling.input.schema import Schema
 from tfrs_scaling.model.accounting import DEVICE_BYTES, HOST_BYTES, PROCESS_BYTES, parameters, training_memory
 from tfrs_scaling.model.shape import check_tables
 from tfrs_scaling.planning.cost import TYPICAL, Speed, Work, work_of
+from tfrs_scaling.study.row_scores import Scoring, scorings
 from tfrs_scaling.study.trials import Trial, all_trials, check_countable
-
-# A sample of the negatives is smaller than expected by this many standard deviations once in 30,000 times.
-STANDARD_DEVIATIONS = 4
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,9 +75,11 @@ def plan(
     compare trials.
 
     Raises:
-        InputError: the config names a table that the data do not have, or a model that is too large to be counted.
+        InputError: the config names a table that the data do not have, a model that is too large to be counted, or a
+            teacher that is too large for this machine.
     """
     check_tables(config.model, schema)
+    plan_scorers(config, schema, 0, evaluation_rows, strategy=strategy)
     room = _room(strategy)
     return [_planned(trial, config, schema, evaluation_rows, room, speed) for trial in all_trials(config)]
 
@@ -89,8 +90,8 @@ def plan_on(
     """Every trial of the study with its cost, on prepared data.
 
     Raises:
-        InputError: the training split, or what N leaves of it, is too small for the data ladder; names the first size
-            that is too large.
+        InputError: the training split, or what N, P or the rows held apart leave of it, is too small for the data
+            ladder; names the first size that is too large, or says how many rows are missing.
     """
     rows = {name: manifest.splits[name].rows for name in SPLITS}
     for index, size in enumerate(config.ladder):
@@ -100,15 +101,95 @@ def plan_on(
                 f"{rows['train']:,} (of {sum(rows.values()):,} in all); shorten the ladder with "
                 "--set sweep.examples=[...] or prepare more data"
             )
+    train = manifest.splits["train"]
+    beside = rows_beside_history(config, train.rows, rows_sampled(manifest))
+    train = dataclasses.replace(train, rows=beside, clicks=train.clicks * beside // train.rows, shards=())
     for index, rate in enumerate(config.sweep.multipliers("N")):
-        left = rows_left(manifest.splits["train"], float(rate))
+        left = rows_left(train, float(rate))
         if left < config.ladder[-1]:
             raise InputError(
                 f"sweep.N[{index}]: {rate} of the negatives and all clicks of the training split are about {left:,} "
                 f"rows, less than the {config.ladder[-1]:,} at the top of sweep.examples; shorten the ladder with "
                 f"--set sweep.examples=[...], keep more negatives, or prepare more data"
             )
+    for index, share in enumerate(() if config.sweep.P is None else config.sweep.P.keep):
+        left = rows_kept(train.rows, float(share), manifest)
+        if left < config.ladder[-1]:
+            missing = math.ceil((config.ladder[-1] - left) / share)
+            beside = " beside those held apart" * bool(config.held_apart)
+            raise InputError(
+                f"sweep.P.keep[{index}]: {share} of the {train.rows:,} training rows{beside} are about {left:,}, less "
+                f"than the {config.ladder[-1]:,} at the top of sweep.examples: {missing:,} training rows are missing; "
+                "shorten the ladder with --set sweep.examples=[...], keep more rows, or prepare more data"
+            )
     return plan(config, manifest.schema, rows["validation"] + rows["test"], speed, strategy)
+
+
+@dataclasses.dataclass(frozen=True)
+class PlannedScorer:
+    """A model that is trained once and predicts the training rows, with its cost.
+
+    Attributes:
+        examples, scored: rows that it is trained on, and that it predicts.
+        flops: FLOPs of both.
+        seconds: how long they take.
+    """
+
+    scoring: Scoring
+    examples: int
+    scored: int
+    flops: float
+    seconds: float
+
+
+def plan_scorers(
+    config: Config,
+    schema: Schema,
+    train_rows: int,
+    evaluation_rows: int,
+    speed: Speed = TYPICAL,
+    strategy: StrategyName = "cpu",
+) -> list[PlannedScorer]:
+    """The study's models that predict training rows, with their cost.
+
+    ``train_rows`` are those of the training split, ``evaluation_rows`` those of the other two together.
+
+    Raises:
+        InputError: one needs more memory than this hardware has.
+    """
+    found = []
+    room = _room(strategy)
+    for scoring in scorings(config, ""):
+        alone = _planned(scoring.trial, config, schema, evaluation_rows, room, speed)
+        if alone.too_large:
+            raise InputError(f"{scoring.key}: {scoring.trial.shape_id} {alone.too_large}")
+        examples = scoring.steps * config.training.batch_size
+        work = dataclasses.replace(alone.work, starts=1, trained=examples, evaluated=train_rows + evaluation_rows)
+        flops = float(work.flops_train) * examples + float(work.flops_forward) * train_rows
+        found.append(PlannedScorer(scoring, examples, train_rows, flops, speed.seconds(scoring.trial, work)))
+    return found
+
+
+def rows_beside_history(config: Config, train_rows: int, sampled: int = 0) -> int:
+    """How many rows of the training split are left to the ladder, at least.
+
+    ``sampled`` is 0 where the rows held apart are drawn; see ``input.history``.
+
+    Raises:
+        InputError: too few; says how many are missing.
+    """
+    if not config.held_apart:
+        return train_rows
+    _, left = rows_held_apart(train_rows, config.held_apart, sampled)
+    if left < config.ladder[-1]:
+        key = max(config.scorers, key=lambda key: config.scorers[key].examples)
+        raise InputError(
+            f"{key}.examples: {config.held_apart:,} {'older' if sampled else 'other'} rows held apart leave about "
+            f"{left:,} of the training split's {train_rows:,}, and the ladder ends at {config.ladder[-1]:,}: "
+            f"{config.ladder[-1] - left:,} are missing; train {key} on fewer rows, shorten the ladder with "
+            "--set sweep.examples=[...], or prepare more data"
+        )
+    return left
 
 
 def by_shape(planned: list[PlannedTrial]) -> dict[str, PlannedTrial]:
@@ -122,6 +203,16 @@ def rows_left(split: Split, negative_rate: float) -> int:
     negatives = split.rows - split.clicks
     deviation = math.sqrt(negatives * negative_rate * (1 - negative_rate))
     return math.floor(split.clicks + negatives * negative_rate - STANDARD_DEVIATIONS * deviation)
+
+
+def rows_kept(rows: int, share: float, manifest: Manifest) -> int:
+    """Rows left of so many under P: a lower bound that holds with odds of 30,000 to 1, however the rows are chosen.
+
+    How likely each row is to be kept is set on a sample, which adds its own error.
+    """
+    sampled = min(rows, SAMPLED_RECORDS * manifest.rows_per_record)
+    deviation = math.sqrt(rows * share * (1 - share) * (1 + rows / sampled))
+    return math.floor(rows * share - STANDARD_DEVIATIONS * deviation)
 
 
 def jobs_at_once(planned: list[PlannedTrial], strategy: StrategyName) -> int:

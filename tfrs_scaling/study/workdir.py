@@ -6,6 +6,7 @@ manifest.json        of the data
 plan.json            the planned seconds of each trial
 running/ID.TOKEN/    an attempt at a trial: event file, log.txt, attempt.json
 trials/ID/           the attempt that was kept, with trial.json: the trial's outcome
+scores/              what a teacher predicts of the training rows
 keras_tuner/         the grid as KerasTuner saw it
 announced.json       under multi_worker: the trial that the chief is running
 workerN.txt          under multi_worker: what worker N printed in its last trial
@@ -164,7 +165,7 @@ class Workdir:
             InputError: another sweep holds the lock (the message says which), or the folder cannot be written to.
         """
         check_utf8(self.root)
-        for place in (self.root / ".lock", self.running, self.trials):
+        for place in (self.root / ".lock", self.running, self.trials, self.root / "scores"):
             if place.is_symlink():
                 raise InputError(
                     f"{place}: is a symbolic link, and a sweep would change and delete what it points to; remove it"

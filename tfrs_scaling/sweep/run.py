@@ -162,6 +162,7 @@ def _lead(
     from tfrs_scaling.sweep.chief import lead
     from tfrs_scaling.sweep.progress import SweepProgress
     from tfrs_scaling.sweep.runner import Runner
+    from tfrs_scaling.sweep.scores import make_missing_scores
     from tfrs_scaling.sweep.settle import growth_words
     from tfrs_scaling.sweep.single_process import sweep
     from tfrs_scaling.training.trial import run_trial
@@ -188,6 +189,7 @@ def _lead(
             f"note: {workdir.trials} holds trials of version {', '.join(sorted(earlier))}; those that follow are of "
             f"{tfrs_scaling.__version__}. The column code_version of runs.csv says which is which"
         )
+    data = make_missing_scores(config, data, workdir, strategy, say)
     with SweepProgress(say, console, rows=lambda trial_ids: rows_by_trial(config, trial_ids)) as progress:
         if role is not None:
             lead(config, workdir, planned, role, watcher=progress.update, on_plan=progress.plan, say=say)

@@ -15,6 +15,7 @@ from tfrs_scaling.hardware import StrategyName
 from tfrs_scaling.input.shards import ClickData
 from tfrs_scaling.planning.plan import by_shape, jobs_at_once, plan_on
 from tfrs_scaling.study.attempts import LOST_SECONDS
+from tfrs_scaling.study.row_scores import with_scores
 from tfrs_scaling.study.search import Need, Record
 from tfrs_scaling.study.workdir import Workdir
 from tfrs_scaling.sweep.agenda import Agenda
@@ -58,6 +59,7 @@ def run_worker(
     chief.wait()
     data = ClickData.open(data_folder)
     workdir.check(config, data)
+    data = with_scores(config, data, workdir.root)
     planned = plan_on(config, data.manifest, strategy=strategy)
     longest = by_shape(planned)
     jobs = jobs or jobs_at_once(planned, strategy)

@@ -8,14 +8,15 @@ from unittest import mock
 
 import tensorflow as tf
 
-from tests.helpers.studies import read_split, tiny_config, tiny_data
+from tests.helpers.studies import read_split, tiny_config, tiny_content, tiny_data
+from tfrs_scaling.common.strict_yaml import validated
 from tfrs_scaling.config import Config
 from tfrs_scaling.input.manifest import SPLITS
 from tfrs_scaling.input.shards import ClickData
 from tfrs_scaling.planning.calibration import Calibration, Machine, calibrate, excerpt, shapes_to_measure
 from tfrs_scaling.planning.choice import options
 from tfrs_scaling.planning.cost import TYPICAL, RowSeconds, Speed, work_of
-from tfrs_scaling.planning.plan import plan_on
+from tfrs_scaling.planning.plan import plan, plan_on
 from tfrs_scaling.study.trials import Trial
 from tfrs_scaling.training.isolation import IsolatedError
 
@@ -129,6 +130,15 @@ class CalibrationTest(tf.test.TestCase):
         nothing = self.calibrated(FakeMachine(self.data, fails="D"), tiny_config())
         self.assertEqual(nothing.speed, TYPICAL)
         self.assertLen(nothing.left_out, 1)
+
+    def test_rows_chosen_by_a_scorer_that_there_is_not_yet_count_as_the_baseline(self) -> None:
+        pruned_content = tiny_content(examples=[128, 256], P={"keep": ["1/2"], "by": ["hard", "random"]})
+        config = validated(Config, pruned_content | {"scorer": {"examples": 64}}, "tiny")
+        machine = FakeMachine(self.data)
+        speed = self.calibrated(machine, config).speed
+        self.assertEqual([(t.scheme, c.sweep.P, c.scorer) for t, c, _ in machine.ran], [("D", None, None)])
+        baseline, *pruned = plan(config, self.data.manifest.schema, 300, speed)
+        self.assertAllClose([p.seconds for p in pruned], [baseline.seconds] * 2)
 
     def test_what_does_not_fit_or_steps_slowly_is_not_measured(self) -> None:
         planned = plan_on(self.config, self.data.manifest)

@@ -1,6 +1,10 @@
+import dataclasses
+import math
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
+import numpy as np
 import tensorflow as tf
 from scipy import stats
 
@@ -10,8 +14,17 @@ from tfrs_scaling.common.strict_yaml import validated
 from tfrs_scaling.config import Config, read_config
 from tfrs_scaling.hardware import Accelerators
 from tfrs_scaling.input.manifest import Split
+from tfrs_scaling.input.pruning import by_error
 from tfrs_scaling.planning.cost import TYPICAL
-from tfrs_scaling.planning.plan import crowding, jobs_at_once, plan, plan_on, rows_left
+from tfrs_scaling.planning.plan import (
+    crowding,
+    jobs_at_once,
+    plan,
+    plan_on,
+    plan_scorers,
+    rows_kept,
+    rows_left,
+)
 from tfrs_scaling.study.trials import all_trials
 
 
@@ -72,6 +85,70 @@ class PlanTest(tf.test.TestCase):
         with self.assertRaisesRegex(InputError, r"sweep\.N\[1\]: 1/16"):
             plan_on(short, data.manifest)
         self.assertLen(plan_on(tiny_config(examples=[256, 512], N=["1/2"]), data.manifest), 2)
+
+    def test_teacher_is_refused_where_no_rows_are_left_and_says_how_many_are_missing(self) -> None:
+        content = tiny_content(examples=[256, 1024], T=[1], N=["1/2"])
+        data = tiny_data(tiny_config(), Path(self.get_temp_dir()) / "taught")
+        rows = data.manifest.splits["train"].rows
+
+        def planned(examples: int, **sweep: Any) -> int:
+            changed = content | {"teacher": {"examples": examples, "scheme": "V", "multiplier": "2"}}
+            return len(
+                plan_on(validated(Config, changed | {"sweep": content["sweep"] | sweep}, "taught"), data.manifest)
+            )
+
+        self.assertEqual(planned(256, N=[]), 2)
+        with self.assertRaisesRegex(InputError, r"teacher\.examples: 640 other rows .* ladder ends at 1,024") as caught:
+            planned(640)
+        missing = int(str(caught.exception).split("1,024: ")[1].split(" are missing")[0])
+        deviation = math.sqrt(640 * (1 - 640 / rows))
+        self.assertEqual(missing, 1024 - (rows - 640 - 2 * math.ceil(4 * deviation)))
+        with self.assertRaisesRegex(InputError, r"sweep\.N\[0\]: 1/2 of the negatives"):
+            planned(256)  # of what the teacher leaves
+
+    def test_teacher_s_cost_is_planned_apart(self) -> None:
+        content = tiny_content(T=[1], V=["2"]) | {"teacher": {"examples": 300, "scheme": "V", "multiplier": "2"}}
+        config = validated(Config, content, "taught")
+        assert config.synthetic is not None
+        schema = config.synthetic.schema()
+        baseline, vertical, taught = plan(config, schema, 100)
+        self.assertEqual((taught.flops_train, taught.seconds), (baseline.flops_train, baseline.seconds))
+        (teacher,) = plan_scorers(config, schema, 1700, 100)
+        self.assertEqual((teacher.examples, teacher.scored), (256, 1700))
+        self.assertEqual(teacher.flops, 256 * vertical.flops_train + 1700 * vertical.flops_forward)
+        with (
+            mock.patch("tfrs_scaling.planning.plan.memory_limit", return_value=(1, "this container")),
+            self.assertRaisesRegex(InputError, "teacher: V-2 needs about .* of memory; this container has"),
+        ):
+            plan(config, schema, 100)
+
+    def test_ladder_longer_than_what_pruning_keeps_is_located_and_says_how_many_rows_are_missing(self) -> None:
+        settings: dict[str, Any] = {"by": ["random"], "keep": ["3/4", "1/4"]}
+        config = tiny_config(examples=[256, 512], P=settings)
+        data = tiny_data(config, Path(self.get_temp_dir()) / "kept")
+        rows = data.manifest.splits["train"].rows
+        with self.assertRaisesRegex(
+            InputError, rf"sweep\.P\.keep\[1\]: 1/4 of the {rows:,} .* less than the 512"
+        ) as caught:
+            plan_on(config, data.manifest)
+        missing = int(str(caught.exception).split("examples: ")[1].split(" training rows")[0].replace(",", ""))
+        self.assertLess(rows_kept(rows, 0.25, data.manifest) + 0.25 * missing, 513)
+        self.assertGreaterEqual(rows_kept(rows, 0.25, data.manifest) + 0.25 * missing, 512)
+        self.assertEqual(rows_kept(rows, 1.0, data.manifest), rows)
+        self.assertLen(plan_on(tiny_config(examples=[256, 512], P=settings | {"keep": ["3/4"]}), data.manifest), 2)
+
+    def test_as_many_rows_are_kept_as_planned_though_the_slope_is_that_of_a_sample(self) -> None:
+        rng = np.random.default_rng(3)
+        manifest = tiny_data(tiny_config(), Path(self.get_temp_dir()) / "sample").manifest
+        manifest = dataclasses.replace(manifest, rows_per_record=100)  # so of 20,000 rows 6,400 are sampled
+        bound = rows_kept(20_000, 0.25, manifest)
+        counts = []
+        for _ in range(200):
+            errors = rng.beta(0.05, 1, 20_000)
+            chances = by_error(0.25, errors[:6400], largest=True).probability(errors).numpy()
+            counts.append(int((rng.random(20_000) < chances).sum()))
+        self.assertNear(np.mean(counts), 5000, 4 * np.std(counts) / 200**0.5 + 1)
+        self.assertBetween((np.mean(counts) - bound) / np.std(counts), 4, 8)
 
     def test_paper_s_study_is_planned_whole(self) -> None:
         config = read_config(CONFIGS / "paper.yaml")
