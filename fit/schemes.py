@@ -52,7 +52,7 @@ class Scheme:
     caption: str = ""
 
 
-# The colours of F, N and E fit among those of the palette, whose source has a yellow too pale for white and no violet.
+# The colours of F, N, E and T fit among those of the palette, whose source has a yellow too pale for white and no violet.
 SCHEMES: dict[str, Scheme] = {
     row.letter: row
     for row in (
@@ -97,7 +97,7 @@ SCHEMES: dict[str, Scheme] = {
             caption=" The model passes over its training rows this many times; compute counts every pass.",
         ),
         Scheme(
-            "T", "weight of a teacher's predictions in the loss", "T teacher", ("data",), ("#117733", "#88ccaa"),
+            "T", "weight of a teacher's predictions in the loss", "T teacher", ("data",), ("#0d004c", "#bfffb2"),
             "weight", neutral=0.0,
             caption=" The model learns from labels and, with this weight, from the predictions of a teacher that was "
             "trained once on other rows, older ones where the data are split by time. Neither those rows nor the "
