@@ -52,7 +52,8 @@ class Scheme:
     caption: str = ""
 
 
-# The colours of F, N, E and T fit among those of the palette, whose source has a yellow too pale for white and no violet.
+# The colours of F, N, E and T fit among those of the palette, whose source has a yellow too pale for white and no
+# violet.
 SCHEMES: dict[str, Scheme] = {
     row.letter: row
     for row in (
