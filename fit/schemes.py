@@ -60,7 +60,8 @@ _KEPT: dict[KeptBy, tuple[str, Colours]] = {
     "easy": ("above all those that a scorer predicts well", ("#780050", "#c850c8")),
     "random": ("chosen at random, to compare the others with", ("#000000", "#507800")),
 }
-# The colours of F, N and E fit among those of the palette, whose source has a yellow too pale for white and no violet.
+# The colours of F, N, E and T fit among those of the palette, whose source has a yellow too pale for white and no
+# violet.
 SCHEMES: dict[str, Scheme] = {
     row.letter: row
     for row in (
@@ -105,7 +106,7 @@ SCHEMES: dict[str, Scheme] = {
             caption=" The model passes over its training rows this many times; compute counts every pass.",
         ),
         Scheme(
-            "T", "weight of a teacher's predictions in the loss", "T teacher", ("data",), ("#117733", "#88ccaa"),
+            "T", "weight of a teacher's predictions in the loss", "T teacher", ("data",), ("#0d004c", "#bfffb2"),
             "weight", neutral=0.0,
             caption=" The model learns from labels and, with this weight, from the predictions of a teacher that was "
             "trained once on other rows, older ones where the data are split by time. Neither those rows nor the "
