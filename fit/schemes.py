@@ -34,7 +34,7 @@ class Scheme:
         crosses: The schemes whose multipliers it combines.
         samples_negatives: Whether its multiplier is the share of the rows without a click that are trained on.
         neutral: The multiplier at which it is the baseline.
-        keeps: Which rows of a longer log are trained on, if its multiplier is their share.
+        keeps: Which rows of a longer log are preferred, where its multiplier is the share of them that is trained on.
         is_option: Whether a budget can go there.
         caption: What else a reader of its figures must know.
     """
@@ -56,9 +56,9 @@ class Scheme:
 
 
 _KEPT: dict[KeptBy, tuple[str, Colours]] = {
-    "hard": ("above all those that a scorer predicts badly", ("#0028c8", "#f00028")),
-    "easy": ("above all those that a scorer predicts well", ("#780050", "#c850c8")),
-    "random": ("chosen at random, to compare the others with", ("#000000", "#507800")),
+    "hard": ("preferably those that a scorer predicts badly", ("#0028c8", "#f00028")),
+    "easy": ("preferably those that a scorer predicts well", ("#780050", "#c850c8")),
+    "random": ("chosen at random", ("#000000", "#507800")),
 }
 # The colours of F, N, E and T fit among those of the palette, whose source has a yellow too pale for white and no
 # violet.
@@ -112,13 +112,13 @@ SCHEMES: dict[str, Scheme] = {
             "trained once on other rows, older ones where the data are split by time. Neither those rows nor the "
             "teacher's training are on this axis.",
         ),
-        # P of a configuration: a scheme for each way to choose rows, whose curves are compared in analyses.pruning.
+        # P of a configuration is a scheme for each way to choose rows; analyses.pruning compares them.
         *(
             Scheme(
                 f"P-{by}", f"share of the rows trained on, {words}", f"P {by}", ("data", "compute"), colours,
                 "share", keeps=by, is_option=by != "random",
-                caption=" The model is trained on this share of a longer log, weighted so that on average every row of "
-                "the log counts alike; examples and compute count the rows trained on.",
+                caption=" The model is trained on this share of a longer log, with weights that make the expected loss "
+                "that of all its rows. Examples and compute count the rows trained on.",
             )
             for by, (words, colours) in _KEPT.items()
         ),

@@ -228,12 +228,12 @@ class Training:
 
 @dataclass(frozen=True, config=STRICT)
 class Pruning:
-    """Which rows of a longer log are trained on (Sorscher et al. 2022).
+    """Data pruning: which rows of a longer log are trained on (Sorscher et al. 2022); see ``input.pruning``.
 
     Attributes:
         keep: the shares that are kept.
-        by: how rows are chosen, each way at each share. ``hard``: the worse the scorer predicts a row's label, the
-            likelier the row is kept; ``easy``: the better; ``random``: all alike, which needs no scorer.
+        by: how rows are chosen, each way at each share. ``hard``: rows whose label the scorer predicts badly are more
+            likely to be kept; ``easy``: those that it predicts well; ``random``: all equally, which needs no scorer.
     """
 
     keep: Annotated[tuple[_Share, ...], pydantic.Field(min_length=1, max_length=1000)]
@@ -273,8 +273,7 @@ class Sweep(_Ladders):
         A: architectures beside ``model.architecture``; the baseline is trained in each of them too. As a mapping
             (``{wukong: [1/4, 1, 4], cross: [1/4, 1, 4]}``) each architecture, ``model.architecture`` among them, is
             given multipliers of its dense part, which ``model.shape.scale`` scales by the architecture's own rule.
-        P: which rows of a longer log are kept, and how they are chosen: ``{keep: [1/2, 1/4], by: [hard, random]}``. The
-            data sizes are the rows kept.
+        P: data pruning: ``{keep: [1/2, 1/4], by: [hard, random]}``. The data sizes count the rows kept.
         seeds: each has its own initialisation and its own order of the training rows, in which the rungs are the first
             rows.
         more_seeds: further seeds of single shapes, by their names in the output of ``plan``: ``{D-1: [1, 2]}``.

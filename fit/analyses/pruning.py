@@ -1,5 +1,5 @@
-"""Rows of a longer log chosen by how hard they are (Sorscher et al. 2022): is a way to choose them better than chance,
-from how many rows on, and does its curve fall at another rate?"""
+"""Data pruning (Sorscher et al. 2022): is choosing hard or easy rows of a longer log better than choosing at random,
+from how many rows on, and does NE then fall at another rate?"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

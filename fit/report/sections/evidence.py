@@ -196,7 +196,7 @@ def _architecture_words(view: StudyView) -> list[str]:
 
 def _pruning_figures(view: StudyView) -> list[Figure]:
     """The ways to choose rows of a longer log side by side, a view for each share."""
-    schemes = {SCHEMES[scheme].keeps: scheme for scheme in KEEPING}
+    schemes = {str(SCHEMES[scheme].keeps): scheme for scheme in KEEPING}
     views = []
     for ranking in view.fits.prunings:
         label = multiplier_label(ranking.share)
