@@ -102,8 +102,8 @@ def plan_on(
                 "--set sweep.examples=[...] or prepare more data"
             )
     train = manifest.splits["train"]
-    beside = rows_beside_history(config, train.rows, rows_sampled(manifest))
-    train = dataclasses.replace(train, rows=beside, clicks=train.clicks * beside // train.rows, shards=())
+    ours = rows_beside_history(config, train.rows, rows_sampled(manifest))
+    train = dataclasses.replace(train, rows=ours, clicks=train.clicks * ours // train.rows, shards=())
     for index, rate in enumerate(config.sweep.multipliers("N")):
         left = rows_left(train, float(rate))
         if left < config.ladder[-1]:

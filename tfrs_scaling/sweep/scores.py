@@ -2,12 +2,13 @@
 
 import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from tfrs_scaling.accelerators import usable_gpus
 from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.common.words import duration
 from tfrs_scaling.config import Config
-from tfrs_scaling.hardware import StrategyName, count_cores, on_one_gpu, usable_gpus
+from tfrs_scaling.hardware import StrategyName, count_cores, on_own_device
 from tfrs_scaling.input.row_scores import MANIFEST
 from tfrs_scaling.study.row_scores import scorings, with_scores
 from tfrs_scaling.study.workdir import Workdir
@@ -37,11 +38,9 @@ def make_missing_scores(
         folder.parent.mkdir(exist_ok=True)
         rows = scoring.steps * config.training.batch_size
         say(f"{scoring.key}: training {scoring.trial.shape_id} on {rows:,} rows held apart, and predicting the others")
-        call: tuple[Any, ...] = (
-            make_scores, scoring, config, data, workdir.root, strategy, count_cores()
+        call = on_own_device(
+            strategy, 0, make_scores, scoring, config, data, workdir.root, strategy, count_cores()
         )  # fmt: skip
-        if strategy == "gpu":
-            call = (on_one_gpu, 0, *call)
         log = folder.parent / f"{scoring.key}.txt"
         try:
             run_isolated(call[0], call[1:], log, lambda _: None, threading.Event(), on_tpu=strategy == "tpu")
