@@ -165,7 +165,8 @@ def live_attempts(running: Path) -> Iterator[Attempt]:
 
 
 def remove_debris(running: Path) -> None:
-    """Remove what killed processes of this machine left behind, and attempts without activity for a day."""
+    """Remove what killed processes of this machine left behind, and attempts without activity: on another machine for
+    a day; where attempt.json is missing or damaged, for minutes, as whoever lives writes it every few seconds."""
     for directory in list(running.glob("*")):
         try:
             age = time.time() - max(path.stat().st_mtime for path in (directory, *directory.iterdir()))
@@ -173,7 +174,7 @@ def remove_debris(running: Path) -> None:
             continue
         attempt = Attempt.read(directory)
         alive = None if attempt is None else attempt.process.is_alive()
-        if alive is False or (alive is None and age > DEBRIS_SECONDS):
+        if alive is False or (alive is None and age > (LOST_SECONDS if attempt is None else DEBRIS_SECONDS)):
             shutil.rmtree(directory, ignore_errors=True)
 
 
