@@ -239,13 +239,13 @@ def _cautions(uses: Uses, choice: Choice | None = None, use: Use | None = None) 
         else f"{scheme} above {multiplier_label(multiplier)}× adds no parameters."
         for scheme, multiplier in uses.full.items()
     ]
-    if uses.taught:
-        cost = uses.taught[0].teacher
-        left_out = "" if uses.affords_teacher else ", more than this budget allows, so T is left out"
+    for scheme, (shape, affords) in uses.scored.items():
+        cost, model = shape.scorer, "teacher" if scheme == "T" else "scorer"
+        left_out = "" if affords else f", more than this budget allows, so {scheme} is left out"
         cautions.append(
-            f"T takes {cost['data']:,.0f} rows that trials are not trained on, and {human(cost['compute'], FLOPS)} "
-            f"FLOPs for its teacher{left_out}. Without such rows (older ones, if the data are split by time) there is "
-            "no teacher."
+            f"{scheme} takes {cost['data']:,.0f} rows that trials are not trained on, and "
+            f"{human(cost['compute'], FLOPS)} FLOPs for its {model}{left_out}. Without such rows (older ones, if the "
+            f"data are split by time) there is no {model}."
         )
     if uses.noise.source == "ladders":
         cautions.append("There are too few seeds to show how much whole trainings differ: more would.")

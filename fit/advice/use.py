@@ -11,6 +11,7 @@ import pandas as pd
 from tfrs_scaling.common.arrays import Array
 from tfrs_scaling.fit.analyses.noise.ladders import RESAMPLES, Ladders, resample_ladders
 from tfrs_scaling.fit.analyses.noise.training_noise import TrainingNoise, base_architecture, noise_of
+from tfrs_scaling.fit.runs.costs import rows_per_example
 from tfrs_scaling.fit.runs.screening import SHAPE
 from tfrs_scaling.fit.schemes import ARCHITECTURE as DENSE_PART
 from tfrs_scaling.fit.schemes import BASELINE, SCHEMES
@@ -101,7 +102,8 @@ class Shape:
         log_rows: Rows of the log per row trained on.
         ne: Test NE.
         draws: Random draws of it, shape (DRAWS,).
-        teacher: What its teacher takes besides: compute (FLOPs), data (rows) and hours; empty where it has none.
+        scorer: What the model takes besides that scores its rows (T's teacher, P's scorer): compute (FLOPs), data
+            (rows) and hours; empty where it has none.
     """
 
     architecture: str
@@ -117,7 +119,7 @@ class Shape:
     log_rows: float
     ne: float
     draws: Array = field(repr=False, compare=False)
-    teacher: Mapping[str, float] = field(default_factory=dict)
+    scorer: Mapping[str, float] = field(default_factory=dict)
 
     def cost(self, examples: float) -> dict[str, float]:
         """By resource."""
@@ -127,7 +129,7 @@ class Shape:
             "params": float(self.parameters),
             "hours": examples * self.epochs / self.rate / 3600,
         }
-        return {name: amount + self.teacher.get(name, 0.0) for name, amount in own.items()}
+        return {name: amount + self.scorer.get(name, 0.0) for name, amount in own.items()}
 
     def measured(self, examples: int) -> Use:
         """This shape as it was trained."""
@@ -201,11 +203,6 @@ def _measured_shape(rows: pd.DataFrame, architecture: str, ladders: Mapping[str,
     levers = frozenset() if scheme == BASELINE else frozenset(SCHEMES[scheme].crosses or [scheme])
     if first["architecture"] != architecture:
         levers = frozenset([ARCHITECTURE])
-    kept = 1.0  # of the rows of the log
-    if SCHEMES[scheme].samples_negatives:
-        kept = float(first["base_ctr"] + (1 - first["base_ctr"]) * multiplier)
-    if SCHEMES[scheme].keeps is not None:
-        kept = multiplier
     ne = float(own.points["ne"].iloc[point])
     return Shape(
         architecture=str(first["architecture"]),
@@ -218,15 +215,15 @@ def _measured_shape(rows: pd.DataFrame, architecture: str, ladders: Mapping[str,
         outside_tables=int(first["params_total"] - first["params_embedding"]),
         flops=float(first["flops_train"]),
         rate=float(rows["examples_per_second"].median()),
-        log_rows=1 / kept,
-        teacher=_teacher_cost(first) if first["teacher_examples"] else {},
+        log_rows=float(rows_per_example(rows).iloc[0]),
+        scorer=_scorer_cost(first) if first["scorer_examples"] else {},
         ne=ne,
         draws=ne + own.shocks[:, point],
     )
 
 
-def _teacher_cost(row: "pd.Series[Any]") -> dict[str, float]:
-    """What the teacher of a row's shape took, by resource; its parameters are not served."""
-    amounts = {"data": "teacher_examples", "compute": "teacher_compute"}
+def _scorer_cost(row: "pd.Series[Any]") -> dict[str, float]:
+    """What the model took that scores the rows of a row's shape, by resource; its parameters are not served."""
+    amounts = {"data": "scorer_examples", "compute": "scorer_compute"}
     found = {name: float(np.nan_to_num(row[column])) for name, column in amounts.items()}
-    return {**found, "hours": float(np.nan_to_num(row["teacher_seconds"])) / 3600}
+    return {**found, "hours": float(np.nan_to_num(row["scorer_seconds"])) / 3600}

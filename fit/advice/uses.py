@@ -85,14 +85,11 @@ class Uses:
         return [*found, *self._larger()]
 
     @cached_property
-    def taught(self) -> tuple[Shape, ...]:
-        """The shapes that have a teacher."""
-        return tuple(shape for shape in self._shapes if shape.teacher)
-
-    @property
-    def affords_teacher(self) -> bool:
-        """Whether the budget pays for one of them, with its teacher."""
-        return any(self._affords(shape.cost(self._examples)) for shape in self.taught)
+    def scored(self) -> dict[str, tuple[Shape, bool]]:
+        """Of each scheme whose rows a model scores, a shape, and whether the budget pays for one with that model."""
+        shapes = [shape for shape in self._shapes if shape.scorer]
+        affords = {shape.scheme for shape in shapes if self._affords(shape.cost(self._examples))}
+        return {shape.scheme: (shape, shape.scheme in affords) for shape in shapes}
 
     def is_largest(self, use: Use) -> bool:
         """Whether a use's multiplier is the largest measured of a scheme, and the budget pays for more."""

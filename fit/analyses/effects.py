@@ -1,4 +1,5 @@
-"""What every multiplier of every scheme changes, against the baseline, and whether that exceeds the noise."""
+"""What every multiplier of every scheme changes, against the baseline at equal examples and at equal cost, and whether
+that exceeds the noise."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -8,13 +9,14 @@ from typing import Literal, NamedTuple
 import numpy as np
 import pandas as pd
 
-from tfrs_scaling.common.arrays import Array
+from tfrs_scaling.common.arrays import Array, Indices
 from tfrs_scaling.common.words import plural
 from tfrs_scaling.fit.analyses.noise.ladders import Ladders, simultaneous_intervals
 from tfrs_scaling.fit.runs.screening import SHAPE
 from tfrs_scaling.fit.schemes import ARCHITECTURE, BASELINE, SCHEMES
 
 Outcome = Literal["lower", "higher", "≈", "noise unknown"]
+_COSTS = ("spent", "collected")  # columns of ``Ladders.points``: FLOPs of training, and rows of the log
 _SIZES = ("parameters", "flops")  # of a shape: one that is below the baseline's in neither may be worth growing to
 
 
@@ -48,14 +50,32 @@ class Effect(Change):
 
     Attributes:
         scheme: Scheme of the shape; ``A`` at multiplier 1 for another architecture's baseline.
-        equal_compute: For E, n epochs of the data against one pass over n times as much; else None.
+        compute_times, rows_times, parameters_times: What it costs in FLOPs of training, rows collected and parameters
+            served, divided by the baseline's at the same examples. What scores its rows (T's teacher, P's scorer) is
+            among them but for the parameters. None where it is not recorded.
+        at_compute, at_rows: The shape against a baseline that was given as much more data, or less, as the same FLOPs
+            or rows pay for. At the largest data size for which the baseline was measured on both sides of that; None
+            where there is none. Where the cost is the same, the change itself.
     """
 
     architecture: str
     scheme: str
     multiplier: float
     embedding_dim: int
-    equal_compute: Change | None
+    compute_times: float | None
+    rows_times: float | None
+    parameters_times: float | None
+    at_compute: Change | None
+    at_rows: Change | None
+
+    @property
+    def per_doubling(self) -> tuple[float, float | None, float | None] | None:
+        """The change of NE for each doubling of the parameters, with its ends; None where they stay as they are."""
+        if not self.parameters_times or math.isclose(self.parameters_times, 1.0):
+            return None
+        doublings = math.log2(self.parameters_times)
+        low, high = (None if end is None else end / doublings for end in (self.low, self.high))
+        return (self.change / doublings, *((low, high) if doublings > 0 else (high, low)))
 
     @property
     def run_scheme(self) -> str:
@@ -64,48 +84,68 @@ class Effect(Change):
 
 
 class _Point(NamedTuple):
-    """A row of ``Ladders.points``."""
+    """A row of ``Ladders.points``, or a place between some."""
 
     ladders: Ladders
-    row: int
+    rows: Indices
+    weights: Array
 
     @property
     def examples(self) -> int:
-        return int(self.ladders.points["examples"].iloc[self.row])
+        return round(self._mean("examples"))
 
     @property
     def ne(self) -> float:
-        return float(self.ladders.points["ne"].iloc[self.row])
+        return self._mean("ne")
 
     @property
     def shocks(self) -> Array:
-        return self.ladders.shocks[:, self.row]
+        return np.asarray(self.ladders.shocks[:, self.rows] @ self.weights)
 
     @property
     def name(self) -> str:
         return f"{self.ladders.noise.architecture} {self.examples}"
 
     def size(self, column: str) -> float:
-        return float(np.nan_to_num(self.ladders.points[column].iloc[self.row], nan=1.0))
+        return float(np.nan_to_num(self._mean(column), nan=1.0))
+
+    def cost(self, column: str) -> float:
+        """What it takes; NaN where that is not recorded."""
+        return self._mean(column) or math.nan
+
+    def _mean(self, column: str) -> float:
+        return float(self.ladders.points[column].to_numpy(dtype=np.float64)[self.rows] @ self.weights)
+
+
+Pair = tuple[_Point, _Point]
 
 
 class _Comparison(NamedTuple):
-    """The shape, its points compared with the baseline's, and, of E, those compared at equal compute."""
+    """The shape, its points compared with the baseline's, and those compared at equal cost, by column of the cost.
+
+    Where a shape costs what the baseline does, there is no such comparison: it is the one at equal examples.
+    """
 
     architecture: str
     scheme: str
     multiplier: float
     embedding_dim: int
-    pair: tuple[_Point, _Point]
-    equal_compute: tuple[_Point, _Point] | None
+    pair: Pair
+    at_cost: dict[str, Pair]
 
     def in_families(self) -> Iterator[tuple[_Point, _Point, str]]:
         """The pairs, each with the name of the family whose intervals hold together with its own."""
         shape, baseline = self.pair
         grows = self.scheme == ARCHITECTURE or all(shape.size(x) >= baseline.size(x) * (1 - 1e-9) for x in _SIZES)
         yield shape, baseline, f"{baseline.name} {'larger' if grows else 'smaller'}"
-        if self.equal_compute is not None:
-            yield *self.equal_compute, f"{self.equal_compute[1].name} equal compute"
+        for cost, pair in self.at_cost.items():
+            yield *pair, f"{baseline.ladders.noise.architecture} equal {cost}"
+
+    def times(self, column: str) -> float | None:
+        """What the shape costs for what the baseline costs at equal examples; None where that is not recorded."""
+        shape, baseline = self.pair
+        times = shape.cost(column) / baseline.cost(column)
+        return times if math.isfinite(times) else None
 
 
 def effects(ladders: Sequence[Ladders], base: str, *, level: float = 0.95) -> list[Effect]:
@@ -124,24 +164,33 @@ def effects(ladders: Sequence[Ladders], base: str, *, level: float = 0.95) -> li
 
     Returns:
         One record for each shape but the baselines. A baseline of another architecture is compared with that of the
-        one studied, as scheme ``A``. ``equal_compute`` is at the largest data size for which both were measured. A
-        shape without a baseline at any of its data sizes has no record.
+        one studied, as scheme ``A``. A shape without a baseline at any of its data sizes has no record.
     """
     found = [comparison for own in ladders for comparison in _comparisons(own, ladders, base)]
     changes = iter(_changes([triple for comparison in found for triple in comparison.in_families()], level))
-    records = [
-        Effect(
-            **asdict(next(changes)),
-            architecture=comparison.architecture,
-            scheme=comparison.scheme,
-            multiplier=comparison.multiplier,
-            embedding_dim=comparison.embedding_dim,
-            equal_compute=None if comparison.equal_compute is None else next(changes),
-        )
-        for comparison in found
-    ]
+    records = [_record(comparison, changes) for comparison in found]
     order = [*SCHEMES]
     return sorted(records, key=lambda effect: (effect.architecture, order.index(effect.scheme), effect.multiplier))
+
+
+def _record(comparison: _Comparison, changes: Iterator[Change]) -> Effect:
+    """A comparison with its changes, in the order of ``in_families``."""
+    change = next(changes)
+    times = {cost: comparison.times(cost) for cost in (*_COSTS, "parameters")}
+    at = {cost: next(changes) for cost in comparison.at_cost}
+    at |= {cost: change for cost in _COSTS if (own := times[cost]) is not None and math.isclose(own, 1.0)}
+    return Effect(
+        **asdict(change),
+        architecture=comparison.architecture,
+        scheme=comparison.scheme,
+        multiplier=comparison.multiplier,
+        embedding_dim=comparison.embedding_dim,
+        compute_times=times["spent"],
+        rows_times=times["collected"],
+        parameters_times=times["parameters"],
+        at_compute=at.get("spent"),
+        at_rows=at.get("collected"),
+    )
 
 
 def _comparisons(own: Ladders, every: Sequence[Ladders], base: str) -> Iterator[_Comparison]:
@@ -158,22 +207,52 @@ def _comparisons(own: Ladders, every: Sequence[Ladders], base: str) -> Iterator[
         both = [examples for examples in mine if examples in baseline]
         if not both:
             continue
-        passes = SCHEMES[scheme].multipliers == "epochs"
-        longer = [n for n in mine if passes and round(n * multiplier) in baseline]
+        pair = mine[max(both)], baseline[max(both)]
+        found = ((cost, _at_equal(cost, pair, [*mine.values()], [*baseline.values()])) for cost in _COSTS)
         yield _Comparison(
             architecture,
             ARCHITECTURE if other else scheme,
             multiplier,
             int(first["embedding_dim"]),
-            (mine[max(both)], baseline[max(both)]),
-            (mine[max(longer)], baseline[round(max(longer) * multiplier)]) if longer else None,
+            pair,
+            {cost: at for cost, at in found if at is not None},
         )
+
+
+def _at_equal(cost: str, pair: Pair, shape: Sequence[_Point], baseline: Sequence[_Point]) -> Pair | None:
+    """The shape at its largest data size whose cost the baseline's points enclose, and the baseline at that cost.
+
+    None where there is none, or where the two cost the same.
+    """
+    first, other = (point.cost(cost) for point in pair)
+    costs = np.array([point.cost(cost) for point in baseline])
+    if len(baseline) < 2 or math.isclose(first, other) or not np.isfinite([first, other, *costs]).all():
+        return None
+    inside = [point for point in shape if costs.min() * (1 - 1e-9) <= point.cost(cost) <= costs.max() * (1 + 1e-9)]
+    if not inside:
+        return None
+    largest = max(inside, key=lambda point: point.examples)
+    rows = np.concatenate([point.rows for point in baseline])
+    return largest, _between(baseline[0].ladders, rows, np.log(costs), math.log(largest.cost(cost)))
+
+
+def _between(ladders: Ladders, rows: Indices, logs: Array, place: float) -> _Point:
+    """A place among points, by the parabola through the three that are nearest in the logarithm of the cost.
+
+    A line through two would lie above a convex curve: for the law x**-0.3 on a ladder of doublings by 0.5 % of it.
+    """
+    nearest = np.argsort(np.abs(logs - place), kind="stable")[:3]
+    nodes = logs[nearest]
+    weights = [
+        math.prod((place - other) / (node - other) for other in nodes if other != node) for node in nodes
+    ]  # Lagrange's
+    return _Point(ladders, rows[nearest], np.array(weights))
 
 
 def _by_examples(ladders: Ladders, points: pd.DataFrame) -> dict[int, _Point]:
     """Some of the points of ladders, by data size."""
     return {
-        int(examples): _Point(ladders, int(row))
+        int(examples): _Point(ladders, np.array([row]), np.ones(1))
         for row, examples in zip(points.index.to_numpy(), points["examples"].to_numpy(), strict=True)
     }
 

@@ -258,7 +258,6 @@ def _effects(study: Published) -> str:
             each.outcome,
         )
         for each in study.fits.effects
-        if each.equal_compute is None
     ]
     return _table(("shape", "examples", "test NE", "change against the baseline", "outcome"), rows)
 

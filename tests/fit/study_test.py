@@ -69,7 +69,7 @@ class FitStudyTest(tf.test.TestCase):
         rows = []
         for weight, curve in curves.items():
             scheme, multiplier = ("T", weight) if weight else ("D", 1.0)
-            taught = {"teacher_examples": 3 * LADDER[-1], "teacher_compute": 1e12} if weight else {}
+            taught = {"scorer_examples": 3 * LADDER[-1], "scorer_compute": 1e12} if weight else {}
             for seed in range(2):
                 for d, examples in zip(ladder, LADDER, strict=True):
                     ne = GAMMA + curve(d) + rng.normal(0, 2e-4)

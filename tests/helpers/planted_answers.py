@@ -82,7 +82,11 @@ def answers(architecture: str = "dot") -> StudyFits:
             Effect(
                 architecture=architecture, scheme=scheme, multiplier=multiplier, embedding_dim=16, examples=LADDER[-1],
                 ne=0.80, baseline=0.81, change=-0.01, low=-0.012, high=-0.008, outcome="lower", why="noise",
-                equal_compute=None,
+                compute_times=1.0,
+                rows_times=1.0,
+                parameters_times=multiplier,
+                at_compute=None,
+                at_rows=None,
             )
             for scheme, multiplier in (("V", 4.0), ("E", 2.0), ("F", 0.5), ("A", 1.0))
         ),

@@ -93,7 +93,7 @@ class PackagingTest(tf.test.TestCase):
         with self.assertRaisesRegex(InputError, "smok: there is no such file; with the package come bench, .*smoke"):
             read_config("smok")
         with self.assertRaisesRegex(
-            InputError, "click: there is no such file; with the package come congress, flights, movie"
+            InputError, "click: there is no such file; with the package come congress, congress_1989, flights, movie"
         ):
             Schema.read(Path("click"))
 

@@ -20,7 +20,7 @@ from tfrs_scaling.input.manifest import Manifest
 from tfrs_scaling.input.schema import Schema
 from tfrs_scaling.model.accounting import forward_flops, parameters, training_flops
 from tfrs_scaling.study.attempts import EVENT_FILES, KEPT, SHOWN
-from tfrs_scaling.study.row_scores import teacher_cost
+from tfrs_scaling.study.row_scores import scorer_cost, scorer_of
 from tfrs_scaling.study.search import Need, needs_of
 from tfrs_scaling.study.trials import Trial, check_countable
 from tfrs_scaling.study.workdir import Workdir
@@ -65,7 +65,7 @@ def _rows(need: Need, config: Config, manifest: Manifest, workdir: Workdir) -> l
         "study": config.study,
         "architecture": trial.architecture_in(config),
         **_trial_columns(trial, config, manifest.schema),
-        **_teacher_columns(trial, config, study["data_hash"], workdir),
+        **_scorer_columns(trial, config, study["data_hash"], workdir),
         "strategy": record["strategy"],
         "status": record["status"],
         "reason": record["reason"],
@@ -133,12 +133,13 @@ def _trial_columns(trial: Trial, config: Config, data_schema: Schema) -> dict[st
     }
 
 
-def _teacher_columns(trial: Trial, config: Config, data_hash: str, workdir: Workdir) -> dict[str, Any]:
-    """What the trial's teacher took; 0 where it has none, or has none yet."""
-    cost = teacher_cost(config, data_hash, workdir.root) if trial.scheme == "T" else None
+def _scorer_columns(trial: Trial, config: Config, data_hash: str, workdir: Workdir) -> dict[str, Any]:
+    """What the model took that scores the trial's rows; 0 where it has none, or has none yet."""
+    key = scorer_of(trial.scheme)
+    cost = scorer_cost(config, data_hash, workdir.root, key) if key else None
     if cost is None:
-        return {"teacher_examples": 0, "teacher_compute": 0.0, "teacher_seconds": 0.0}
-    return {"teacher_examples": cost.examples, "teacher_compute": cost.flops, "teacher_seconds": cost.seconds}
+        return {"scorer_examples": 0, "scorer_compute": 0.0, "scorer_seconds": 0.0}
+    return {"scorer_examples": cost.examples, "scorer_compute": cost.flops, "scorer_seconds": cost.seconds}
 
 
 def copy_events(workdir: Workdir, folder: Path) -> int:

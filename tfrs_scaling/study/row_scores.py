@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.config import Config
+from tfrs_scaling.fit.schemes import SCHEMES
 from tfrs_scaling.input.row_scores import Cost, RowScores, read_scores_manifest, request_hash
 from tfrs_scaling.study.trials import Trial
 
@@ -53,14 +54,21 @@ def with_scores(config: Config, data: "ClickData", root: Path) -> "ClickData":
     return dataclasses.replace(data, scores=opened)
 
 
-def teacher_cost(config: Config, data_hash: str, root: Path) -> Cost | None:
-    """What the study's teacher took; None where it has none, or has none yet.
+def scorer_of(scheme: str) -> str:
+    """The configuration's key of the model whose scores the trials of a scheme use; empty where they use none."""
+    if scheme == "T":
+        return "teacher"
+    return "scorer" if SCHEMES[scheme].keeps not in (None, "random") else ""
+
+
+def scorer_cost(config: Config, data_hash: str, root: Path, key: str) -> Cost | None:
+    """What the scorer of that key took; None where the study has none, or has none yet.
 
     Raises:
         InputError: its predictions were damaged.
     """
     for scoring in scorings(config, data_hash):
-        if scoring.key == "teacher":
+        if scoring.key == key:
             with contextlib.suppress(FileNotFoundError):
                 return read_scores_manifest(scoring.folder(root), scoring.request).cost
     return None

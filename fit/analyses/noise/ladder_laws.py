@@ -8,6 +8,7 @@ from tfrs_scaling.fit.laws.functions import law_at
 from tfrs_scaling.fit.laws.plateau import power_law_regions
 from tfrs_scaling.fit.laws.profile import Profile
 from tfrs_scaling.fit.laws.resampling import law_jacobian
+from tfrs_scaling.fit.runs.costs import rows_per_example
 from tfrs_scaling.fit.runs.run_table import is_recorded
 from tfrs_scaling.fit.runs.screening import SHAPE
 
@@ -25,8 +26,9 @@ def shape_points(rows: pd.DataFrame) -> pd.DataFrame:
 
     Returns:
         SHAPE, examples, parameters (all of them), outside (those outside the embedding tables), flops (training FLOPs
-        of one example), compute, ne and seeds (how many), sorted by shape and data size. Parameters that are not
-        recorded count as 1, so that no shape has more than another.
+        of one example), compute, spent (compute with that of the model that scores the rows, if any), collected (rows
+        of the log, with those of that model), ne and seeds (how many), sorted by shape and data size. Parameters that
+        are not recorded count as 1, so that no shape has more than another.
     """
     sized, split = (is_recorded(rows, name) for name in ("params_total", "params_embedding"))
     outside = (rows["params_total"] - rows["params_embedding"]).astype("float64")
@@ -34,10 +36,12 @@ def shape_points(rows: pd.DataFrame) -> pd.DataFrame:
         parameters=rows["params_total"].astype("float64") if sized else 1.0,
         outside=outside if sized and split else 1.0,
         flops=rows["flops_train"].astype("float64"),
+        spent=rows["compute"] + rows["scorer_compute"].fillna(0.0),
+        collected=rows["examples"] * rows_per_example(rows) + rows["scorer_examples"],
         ne=rows["test_ne"],
         seeds=1,
     )
-    means = dict.fromkeys(("parameters", "outside", "flops", "compute", "ne"), "mean")
+    means = dict.fromkeys(("parameters", "outside", "flops", "compute", "spent", "collected", "ne"), "mean")
     return named.groupby([*SHAPE, "examples"], sort=True).agg(means | {"seeds": "sum"}).reset_index()
 
 

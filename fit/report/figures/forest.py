@@ -9,7 +9,7 @@ from bokeh.models import ColumnDataSource, FixedTicker, LegendItem, Span
 from tfrs_scaling.common.figures import INK, MUTED, add_legend, blank_figure, tint
 from tfrs_scaling.common.palette import BLUE, VERMILION, Colours
 from tfrs_scaling.common.words import human, interval, signed
-from tfrs_scaling.fit.analyses.effects import Effect
+from tfrs_scaling.fit.analyses.effects import Change, Effect
 from tfrs_scaling.fit.analyses.held_out import HeldOut
 from tfrs_scaling.fit.labels import architecture_suffix, has_several_architectures, multiplier_label, shape_name
 from tfrs_scaling.fit.report.figures.parts import mark as add_marks
@@ -17,12 +17,13 @@ from tfrs_scaling.fit.report.figures.parts import plain, selectable
 from tfrs_scaling.fit.schemes import ARCHITECTURE, SCHEMES
 
 
-def effects_figure(effects: Sequence[Effect], keys: Sequence[str]) -> Any:
-    """How much each multiplier changes NE at the largest data size, against the baseline.
+def effects_figure(effects: Sequence[Effect], keys: Sequence[str], changes: Sequence[Change]) -> Any:
+    """How much each multiplier changes NE, against the baseline at the same data size or at the same cost.
 
     Args:
         effects: Records of ``effects``.
         keys: The trials behind each effect.
+        changes: Of each, the effect itself, its ``at_compute`` or its ``at_rows``.
     """
     tooltips = [
         ("shape", "@name"), ("change of NE", "@change"), ("interval", "@interval"), ("examples", "@examples"),
@@ -38,16 +39,16 @@ def effects_figure(effects: Sequence[Effect], keys: Sequence[str]) -> Any:
     for scheme in dict.fromkeys(effect.scheme for effect in effects):
         rows = [at for at, effect in enumerate(effects) if effect.scheme == scheme]
         columns: dict[str, Any] = {
-            "x": [effects[at].change for at in rows],
+            "x": [changes[at].change for at in rows],
             "y": [-at for at in rows],
             "key": [keys[at] for at in rows],
             "name": [names[at] for at in rows],
-            "change": [signed(effects[at].change, 5) for at in rows],
-            "interval": [interval(effects[at].low, effects[at].high, partial(signed, digits=5)) for at in rows],
-            "examples": [human(effects[at].examples) for at in rows],
-            "outcome": [effects[at].outcome for at in rows],
+            "change": [signed(changes[at].change, 5) for at in rows],
+            "interval": [interval(changes[at].low, changes[at].high, partial(signed, digits=5)) for at in rows],
+            "examples": [human(changes[at].examples) for at in rows],
+            "outcome": [changes[at].outcome for at in rows],
         }
-        ends = [(effects[at].low, effects[at].high) for at in rows]
+        ends = [(changes[at].low, changes[at].high) for at in rows]
         colours = SCHEMES[scheme].colours
         bar = _bars(plot, ends, columns["y"], colours)
         dots = add_marks(plot, columns, colours, "circle", y="y", size=9)

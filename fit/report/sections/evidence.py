@@ -1,6 +1,7 @@
 """The evidence by lever: what each multiplier changes, how the schemes compare, and NE along data, parameters and
 compute in both groupings (the paper's Figures 2, 4, 5 and 6)."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
@@ -8,7 +9,7 @@ import pandas as pd
 from tfrs_scaling.common.words import FLOPS, human, listed
 from tfrs_scaling.fit.advice.budget import BUDGETS
 from tfrs_scaling.fit.advice.words import short_words
-from tfrs_scaling.fit.analyses.effects import Effect
+from tfrs_scaling.fit.analyses.effects import Change, Effect
 from tfrs_scaling.fit.labels import FRONTIER, architecture_suffix, has_several_architectures, multiplier_label
 from tfrs_scaling.fit.report.captions import ALL, GROUPS, HOW, LAW, PAPER, QUALITY, TITLES, VIEWS
 from tfrs_scaling.fit.report.figures.curves import architectures_figure
@@ -87,12 +88,25 @@ def _effects(view: StudyView) -> list[Figure]:
     effects = view.fits.effects
     if not effects:
         return []
-    plot = effects_figure(effects, [_trials_of_effect(view.chosen, effect) for effect in effects])
-    caption = (
-        "Each shape against its baseline at the largest data size of both. The intervals of all larger shapes hold "
-        "together, as do those of all smaller ones: where one crosses 0, the effect is within the noise."
+    at_costs: tuple[tuple[str, str, Sequence[Change | None]], ...] = (
+        ("figure-effects", "Equal examples", effects),
+        ("figure-effects-compute", "Equal training FLOPs", [effect.at_compute for effect in effects]),
+        ("figure-effects-rows", "Equal rows collected", [effect.at_rows for effect in effects]),
     )
-    return [Figure("Change of NE against the baseline", "", caption, (one_view("figure-effects", plot),))]
+    views = []
+    for element, label, changes in at_costs:
+        shown = [(effect, change) for effect, change in zip(effects, changes, strict=True) if change is not None]
+        if shown:
+            keys = [_trials_of_effect(view.chosen, effect) for effect, _ in shown]
+            plot = effects_figure([effect for effect, _ in shown], keys, [change for _, change in shown])
+            views.append(one_view(element, plot, label))
+    caption = (
+        "Each shape against its baseline at the largest data size of both, or against a baseline that spends the same "
+        "FLOPs of training, or the same rows of the log, on data alone. The intervals of all larger shapes hold "
+        "together, as do those of all smaller ones and those at one cost: where one crosses 0, the effect is within "
+        "the noise."
+    )
+    return [Figure("Change of NE against the baseline", "", caption, tuple(views))]
 
 
 def _side_by_side(view: StudyView, architecture: str) -> list[Figure]:
@@ -233,11 +247,11 @@ def _pruning_words(view: StudyView) -> list[str]:
 
 def teacher_words(view: StudyView) -> list[str]:
     """Whether a teacher changes the law, and what it takes beside the training on the same rows: a sentence each."""
-    taught = view.chosen[view.chosen["teacher_examples"] > 0]
+    taught = view.chosen[(view.chosen["scheme"] == "T") & (view.chosen["scorer_examples"] > 0)]
     if taught.empty:
         return []
     top = taught.sort_values("examples", kind="stable").iloc[-1]
-    rows, flops, examples = (float(top[name]) for name in ("teacher_examples", "teacher_compute", "examples"))
+    rows, flops, examples = (float(top[name]) for name in ("scorer_examples", "scorer_compute", "examples"))
     verdicts = "; ".join(f"{record.second}: {record.verdict}" for record in view.fits.taught)
     cost = (
         f"T's teacher was trained on {rows:,.0f} rows beside the {examples:,.0f} of the largest data size, "

@@ -1,9 +1,9 @@
 """Tables of what is compared: schemes, shapes, predictions and the paper."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from tfrs_scaling.fit.analyses.dimension import BestDimension
-from tfrs_scaling.fit.analyses.effects import Effect
+from tfrs_scaling.fit.analyses.effects import Change, Effect
 from tfrs_scaling.fit.analyses.held_out import HeldOut
 from tfrs_scaling.fit.analyses.noise.training_noise import TrainingNoise
 from tfrs_scaling.fit.analyses.outlook import gain_words
@@ -164,6 +164,49 @@ def effects_table(records: Sequence[Effect]) -> Table[Effect]:
         "lower, higher: by more than the noise; ≈: within it. The intervals of all larger shapes hold together, as do "
         "those of all smaller ones; the answer and what can be saved use the same.",
     )
+
+
+def levers_table(records: Sequence[Effect]) -> Table[Effect]:
+    """What every multiplier changes at equal cost."""
+    return Table(
+        "levers",
+        "Every lever at equal cost",
+        records,
+        (
+            ARCHITECTURE,
+            SCHEME,
+            Column("multiplier", "Multiplier", lambda r: multiplier_label(r.multiplier)),
+            Column("embedding_dim", "Dimension", lambda r: r.embedding_dim or None),
+            Column("compute_times", "FLOPs of training, times", lambda r: r.compute_times, "number"),
+            *_at_cost("compute", "Change at equal FLOPs", lambda r: r.at_compute),
+            Column("rows_times", "Rows collected, times", lambda r: r.rows_times, "number"),
+            *_at_cost("rows", "Change at equal rows", lambda r: r.at_rows),
+            Column("parameters_times", "Parameters, times", lambda r: r.parameters_times, "number"),
+            Column(
+                "per_doubling", "Change per doubling of parameters (interval)",
+                lambda r: r.per_doubling and r.per_doubling[0], "estimate",
+                lambda r: r.per_doubling[1:] if r.per_doubling else (None, None),
+            ),
+        ),
+        "At equal FLOPs, or rows: against the baseline, which spends them on more or fewer data, at the largest size "
+        "for which that was measured; none where it never was. What scores rows for T and P is counted. The "
+        "intervals of all changes at one cost hold together. A change per doubling is that at equal examples.",
+    )  # fmt: skip
+
+
+def _at_cost(key: str, heading: str, change: Callable[[Effect], Change | None]) -> tuple[Column[Effect], ...]:
+    """A change at equal cost, the data size of the shape, and the verdict."""
+    return (
+        Column(f"{key}_examples", "at examples", lambda r: at.examples if (at := change(r)) else None, "count"),
+        Column(
+            f"{key}_change", f"{heading} (interval)", lambda r: at.change if (at := change(r)) else None, "estimate",
+            lambda r: (at.low, at.high) if (at := change(r)) else (None, None),
+        ),
+        Column(
+            f"{key}_outcome", "NE", lambda r: at.outcome if (at := change(r)) else None, "verdict",
+            why=lambda r: at.why if (at := change(r)) else "",
+        ),
+    )  # fmt: skip
 
 
 def noise_table(noises: Sequence[TrainingNoise]) -> Table[tuple[TrainingNoise, int]]:

@@ -53,7 +53,8 @@ class EffectsTest(tf.test.TestCase):
         self.assertAllClose((vertical.low, vertical.high), (-0.011 - half, -0.011 + half), atol=0.1 * half, rtol=0)
         self.assertEqual((vertical.outcome, negatives.outcome), ("lower", "≈"))
         self.assertEqual(vertical.examples, 2000)
-        self.assertIsNone(vertical.equal_compute)
+        same = [(at.change, at.low) for at in (vertical.at_compute, vertical.at_rows) if at is not None]
+        self.assertEqual(same, 2 * [(vertical.change, vertical.low)])  # more rows of tables cost neither
 
     def test_epochs_at_equal_compute(self) -> None:
         rows = table(
@@ -62,10 +63,41 @@ class EffectsTest(tf.test.TestCase):
         )  # fmt: skip
         [record] = effects_of(rows, noise(0.001, 10))
         self.assertAllClose((record.examples, record.change), (4000, -0.005))
-        equal = record.equal_compute  # two passes over 2,000 rows against one over 4,000
+        equal = record.at_compute  # two passes over 2,000 rows against one over 4,000
         assert equal is not None
         self.assertAllClose((equal.examples, equal.ne, equal.baseline), (2000, 0.87, 0.85))
         self.assertEqual(equal.outcome, "higher")
+
+    def test_every_lever_at_equal_cost_is_compared_with_the_law_of_the_data(self) -> None:
+        sizes, flops = [1000 * 2**rung for rung in range(8)], planted_row("D", 1.0, 0, 0.02, 1, 0.9)["flops_train"]
+        scored = {"scorer_examples": 3000, "scorer_compute": 700.0 * float(str(flops))}
+
+        def law(examples: float) -> float:
+            return 0.6 + 2.0 * examples**-0.3
+
+        levers = [("M", 4.0, {}), ("N", 0.25, {}), ("P-hard", 0.25, scored), ("T", 1.0, scored), ("H", 0.5, {})]
+        rows = [planted_row("D", 1.0, 0, 0.02, n, law(n)) for n in sizes]
+        for scheme, multiplier, columns in levers:
+            rows += [planted_row(scheme, multiplier, 0, 0.02, n, law(n) - 0.01) | columns for n in sizes]
+        named = [row | {"trial_id": f"{row['scheme']}-{row['multiplier']}"} for row in rows]
+        runs = pd.DataFrame(named, columns=list(COLUMNS)).astype(COLUMNS)
+        found = {record.scheme: record for record in effects_of(runs, noise(0.001, 10))}
+        wide = {scheme: runs[runs["scheme"] == scheme]["flops_train"].iloc[0] / float(str(flops)) for scheme in "MH"}
+        for scheme, at, factor, constant in (
+            ("M", "compute", wide["M"], 0), ("H", "compute", wide["H"], 0), ("N", "rows", 1 / (0.2 + 0.8 * 0.25), 0),
+            ("P-hard", "rows", 4, 3000), ("P-hard", "compute", 1, 700), ("T", "rows", 1, 3000),
+            ("T", "compute", 1, 700),
+        ):  # fmt: skip
+            cost = {n: factor * n + constant for n in sizes}
+            change = getattr(found[scheme], f"at_{at}")
+            largest = max(n for n in sizes if sizes[0] <= cost[n] <= sizes[-1])
+            self.assertEqual(change.examples, largest, (scheme, at))
+            self.assertAllClose(change.change, law(largest) - 0.01 - law(cost[largest]), atol=2e-4, rtol=0)
+            self.assertAllClose(getattr(found[scheme], f"{at}_times"), cost[sizes[-1]] / sizes[-1], rtol=1e-6)
+        times = found["M"].parameters_times
+        assert times is not None and found["M"].per_doubling is not None
+        self.assertAllClose(found["M"].per_doubling[0], -0.01 / math.log2(times), rtol=1e-6)
+        self.assertIsNone(found["N"].per_doubling)
 
     def test_another_architecture_is_scheme_a(self) -> None:
         rows = table(

@@ -23,7 +23,7 @@ from tfrs_scaling.fit.runs.run_table import (
 DESIGNED = (
     "study trial_id architecture scheme multiplier seed learning_rate examples epochs embedding_dim embedding_rows "
     "params_embedding params_bottom params_interaction params_overarch params_total flops_forward flops_train "
-    "compute teacher_examples teacher_compute teacher_seconds test_ne test_log_loss test_auc test_calibration "
+    "compute scorer_examples scorer_compute scorer_seconds test_ne test_log_loss test_auc test_calibration "
     "validation_ne train_ne base_ctr examples_per_second wall_seconds strategy "
     "status reason flags config_hash data_hash code_version libraries machine"
 )

@@ -248,7 +248,7 @@ class CommandLineTest(tf.test.TestCase):
         (workdir / "fits.json").write_text('{"format": 3}')
         code, output = self.invoke("report", workdir)
         self.assertEqual(code, 0, output)
-        self.assertIn("not the fits of format 8; fit the runs again: doing so now", output)
+        self.assertIn("not the fits of format 9; fit the runs again: doing so now", output)
         self.assertEqual((workdir / "fits.json").read_bytes(), fits)
         self.assertEqual((workdir / "report.html").read_bytes(), page)
 

@@ -117,10 +117,10 @@ class SingleProcessTest(tf.test.TestCase):
         self.assertLess(one["params_total"], three["params_total"])
         self.assertLess(three["params_total"], baseline)
         self.assertLess(three["flops_train"], parts["D"]["flops_train"].max())
-        teacher = parts["T"][["teacher_examples", "teacher_compute"]].drop_duplicates().to_numpy().tolist()
+        teacher = parts["T"][["scorer_examples", "scorer_compute"]].drop_duplicates().to_numpy().tolist()
         flops = self.data.scores["teacher"].manifest.cost.flops
         self.assertEqual(teacher, [[2048, flops]])
-        self.assertEqual(set(runs[runs["scheme"] != "T"]["teacher_examples"]), {0})
+        self.assertEqual(set(runs[runs["scheme"] != "T"]["scorer_examples"]), {0})
         write_report(runs, fit_study(runs), workdir.report, about=workdir.read_study())
         text = workdir.report.read_text()
         for words in (

@@ -80,7 +80,7 @@ class StudyFiguresTest(tf.test.TestCase):
         wanted |= {"V-data", "V-parameters", "all-data", "all-compute"}
         self.assertEqual(set(usual(self.figures)), wanted)
         regrouped = {f"{name}-regrouped" for name in wanted if not name.startswith("all")}
-        measures = {"effects", "all-auc", "all-calibration"}
+        measures = {"effects", "effects-compute", "effects-rows", "all-auc", "all-calibration"}
         laws = {name for name in self.figures if name.endswith(("-law", "-residuals"))}
         self.assertEqual(set(self.figures), wanted | regrouped | measures | laws)
         self.assertContainsSubset({"V-data-law", "V-data-residuals", "V-parameters-law"}, laws)
