@@ -189,6 +189,29 @@ def law_change(fit: PowerLawFit, end: float, ne: float, errors: Array, factor: f
     return Change(change, np.minimum(change + ne * second.scale * factor * errors, max(change, 0.0)))
 
 
+def no_more_than_last_step(
+    change: Change, before: Shape, last: Shape, at_before: float, at_last: float, x: float
+) -> Change:
+    """A law's change from the last measured shape to an x beyond, but no larger than the last step measured allows.
+
+    Returns diminish: against ``ln x`` each step gains at most as fast as the one before it. So whatever law goes
+    through all points, where the last step gained nothing, none is expected beyond.
+
+    Args:
+        change: By the law.
+        before: The last shape but one.
+        last: The last.
+        at_before: x of the last but one.
+        at_last: x of the last.
+        x: That beyond.
+    """
+    steps = math.log(x / at_last) / math.log(at_last / at_before)
+    return Change(
+        max(change.ne, min(steps * (last.ne - before.ne), 0.0)),
+        np.maximum(change.draws, np.minimum(steps * (last.draws - before.draws), 0.0)),
+    )
+
+
 def change_between(fit: PowerLawFit, start: float, end: float, rng: np.random.Generator) -> Change:
     """The change of NE from one x to another within the points of a law, with draws from the laws that these allow."""
     laws = law_draws(fit, seed=int(rng.integers(2**31)))

@@ -18,6 +18,7 @@ from tfrs_scaling.fit.advice.projection import (
     law_change,
     law_errors,
     law_reach,
+    no_more_than_last_step,
 )
 from tfrs_scaling.fit.advice.use import ARCHITECTURE, DATA, DRAWS, Shape, Use, measured_shapes
 from tfrs_scaling.fit.analyses.held_out import one_sided
@@ -189,6 +190,8 @@ class Uses:
         if end > max(fit.x):
             errors = inflation(LawErrors().degrees, self._rng, DRAWS)[:, 0] * self._rng.standard_normal(DRAWS)
             change = law_change(fit, end, reference.ne, errors, LawErrors().factor)
+            at_before, at_last = (sizes.position(shape.multiplier) for shape in shapes[-2:])
+            change = no_more_than_last_step(change, shapes[-2], shapes[-1], at_before, at_last, end)
         else:
             change = change_between(fit, start, end, self._rng)
         yield Use(

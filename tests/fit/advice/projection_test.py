@@ -15,8 +15,9 @@ from tfrs_scaling.fit.advice.projection import (
     law_change,
     law_errors,
     law_reach,
+    no_more_than_last_step,
 )
-from tfrs_scaling.fit.advice.use import DRAWS, Shape
+from tfrs_scaling.fit.advice.use import DRAWS, Change, Shape
 from tfrs_scaling.fit.analyses.held_out import HeldOut
 from tfrs_scaling.fit.analyses.lines import LineFit
 from tfrs_scaling.fit.extrapolation.predictive import PUBLIC, forecast
@@ -50,6 +51,19 @@ class LawTest(tf.test.TestCase):
         self.assertLess(np.std(near.draws), np.std(far.draws))
         self.assertLess(np.std(sure.draws), np.std(far.draws))
         self.assertLessEqual(far.draws.max(), 0)  # more data does not raise the loss
+
+    def test_a_law_promises_no_more_than_the_last_step_allows(self) -> None:
+        draws = np.random.default_rng(0).standard_normal(DRAWS)
+        promised = Change(-0.05, np.full(DRAWS, -0.05))
+        for gained, expected in ((0.03, -0.05), (0.01, -0.02), (-0.004, 0.0)):  # two doublings beyond one
+            before, last = (
+                Shape("dot", "V", 1.0, 16, 1, frozenset("V"), 0, 0, 1.0, 1.0, 1.0, ne, ne + sd * draws)
+                for ne, sd in ((0.8, 0.0), (0.8 - gained, 0.001))
+            )
+            change = no_more_than_last_step(promised, before, last, 1e6, 2e6, 8e6)
+            self.assertAllClose(change.ne, expected, atol=1e-9)
+            # Each draw is bounded by its own step, which the noise of the last shape moves.
+            self.assertAllClose(change.draws, np.clip(-2 * gained + 0.002 * draws, -0.05, 0.0), atol=1e-9)
 
     def test_a_floor_that_is_not_identified_is_averaged_over(self) -> None:
         fit = dataclasses.replace(law(X), status=Status.GAMMA_UNIDENTIFIED)
