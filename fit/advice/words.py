@@ -26,10 +26,8 @@ def shape_words(use: Use) -> str:
     match scheme.multipliers:
         case "epochs":
             return f"{use.epochs} passes over the data"
-        case "weight":
-            return f"{use.scheme} at {label} ({scheme.words})"
-        case "share":
-            return f"{use.scheme} at {label} ({scheme.words})"
+        case "weight" | "share":
+            return f"{use.scheme} at {label}"
         case "size":
             return f"{use.scheme} at {label}×"
         case "none":  # VH, whose multiplier is that of the rows
@@ -41,6 +39,8 @@ def use_words(use: Use, baseline: Use) -> str:
     shape = shape_words(use)
     if sizes := SCHEMES[use.scheme].sizes:
         shape += f" ({use.multiplier:.3g} times the {sizes})"
+    elif SCHEMES[use.scheme].multipliers in ("weight", "share"):
+        shape += f" ({SCHEMES[use.scheme].words})"
     if use.examples == baseline.examples:
         return f"{shape}, on the same {use.examples:,} examples"
     return f"{shape}, on {use.examples:,} examples ({use.examples / baseline.examples:.3g} times as many)"

@@ -20,6 +20,7 @@ from tfrs_scaling.common.files import write_text_atomically
 from tfrs_scaling.common.words import UNKNOWN, compact, interval, signed
 from tfrs_scaling.fit.advice.advise import advise
 from tfrs_scaling.fit.advice.budget import BUDGETS
+from tfrs_scaling.fit.analyses.effects import Change
 from tfrs_scaling.fit.analyses.lines import LineFit
 from tfrs_scaling.fit.analyses.paper.claim import Claim
 from tfrs_scaling.fit.labels import FRONTIER, multiplier_label
@@ -42,6 +43,10 @@ FIGURES = {
     "dimension": ("figure-dimension", "NE against the embedding dimension"),
     "train-test": ("figure-generalisation-0", "training and test NE against data"),
 }
+LEVER_FIGURES = {
+    "compute": ("figure-effects-compute", "what each lever changes at equal FLOPs of training"),
+    "rows": ("figure-effects-rows", "what each lever changes at equal rows of the log"),
+}
 _SHOWN = ("data", "effects")  # on the page; it links to the others
 _FIGURES_OF = {  # by how the source of a claim begins
     "Section 1.1": ("data", "parameters", "dense-parameters"), "Table 1, data": ("data",),
@@ -60,6 +65,7 @@ class Entry:
         rows: Training rows of the log, and how it was split.
         commands: What makes the run table again.
         cost: Of these commands.
+        levers: Whether it measures every lever at equal cost, and not the claims.
     """
 
     title: str
@@ -67,6 +73,7 @@ class Entry:
     rows: str
     commands: tuple[str, ...]
     cost: str
+    levers: bool = False
 
 
 @dataclass(frozen=True)
@@ -97,8 +104,12 @@ def page(studies: Sequence[Published], folder: str) -> str:
         studies: The studies to show side by side.
         folder: Path of the run tables, as links on the page give it.
     """
+    about_levers = [study for study in studies if study.entry.levers]
+    studies = [study for study in studies if not study.entry.levers]
     parts = [_HEAD, _logs(studies), _claims(studies)]
     parts += [_study(study, folder, _numbers(studies)) for study in studies]
+    if about_levers:
+        parts += [_LEVERS, *(_levers(study, folder) for study in about_levers)]
     return "\n".join(parts).rstrip() + "\n"
 
 
@@ -262,6 +273,73 @@ def _effects(study: Published) -> str:
     return _table(("shape", "examples", "test NE", "change against the baseline", "outcome"), rows)
 
 
+_LEVERS = """## Every lever at equal cost
+
+The paper proposes more features (F), a teacher trained on history (T), other negatives (N), more epochs (E) and better
+architectures (A), and cites pruning (P). Here is what each changes beside rows (V), dimension (H) and widths (O, M): at
+equal examples, and against a baseline that spends the same FLOPs of training, or the same rows of the log, on data
+alone, at the largest data size for which that was measured. Where there is –, the baseline was not measured at that
+cost: a teacher or a scorer costs as much as it does however few rows its students see. A at sizes other than 1 is
+compared with its own architecture at 1, which then costs 1×. Intervals at one cost hold together.
+"""
+
+
+def _levers(study: Published, folder: str) -> str:
+    """What every lever of a study changes at equal cost, and what its architectures, teacher and pruning come to."""
+    entry, fits = study.entry, study.fits
+    rows = []
+    for each in fits.effects:
+        name = f"{each.scheme} {multiplier_label(each.multiplier)}×"
+        if each.scheme == ARCHITECTURE:
+            name = f"A: {each.architecture} {multiplier_label(each.multiplier)}×"
+        slope = each.per_doubling
+        rows.append(
+            (
+                name,
+                _change(each),
+                f"{_times(each.compute_times)}",
+                _change(each.at_compute),
+                f"{_times(each.rows_times)}",
+                _change(each.at_rows),
+                f"{_times(each.parameters_times)}",
+                UNKNOWN if slope is None else f"{signed(slope[0])} ({signed(slope[1])} to {signed(slope[2])})",
+            )
+        )
+    examples = compact(float(study.runs["examples"].max()))
+    shown = {name: f"{entry.title}: {words}" for name, (_, words) in LEVER_FIGURES.items()}
+    words = [f"Architectures against {ranked.x}: {ranked.words}." for ranked in fits.architecture_ranking]
+    words += [f"{record.second} against {record.first}, laws of data: {record.verdict}." for record in fits.taught]
+    words += [f"{multiplier_label(ranked.share)} of a log, by data: {ranked.words}." for ranked in fits.prunings]
+    parts = [
+        f"### Levers on {entry.title}",
+        entry.about,
+        f"Run table: [{study.name}.parquet]({folder}/{study.name}.parquet). Made by",
+        "\n".join(f"    {command}" for command in entry.commands),
+        f"Cost: {entry.cost}",
+        _table(
+            (
+                "lever", f"change of test NE at {examples} examples", "FLOPs", "change at equal FLOPs", "rows",
+                "change at equal rows", "parameters", "change per doubling of parameters",
+            ),
+            rows,
+        ),
+        *(f"![{what}]({folder}/{study.name}-{name}.svg)\n\n{what}" for name, what in shown.items()),
+        "\n".join(f"- {sentence}" for sentence in words),
+    ]  # fmt: skip
+    return "\n\n".join(part.rstrip() for part in parts if part) + "\n"
+
+
+def _times(times: float | None) -> str:
+    return UNKNOWN if times is None else f"{times:.3g}×"
+
+
+def _change(change: Change | None) -> str:
+    if change is None:
+        return UNKNOWN
+    ends = f"{signed(change.change)} ({signed(change.low)} to {signed(change.high)})"
+    return f"**{ends}**" if change.outcome in ("lower", "higher") else ends
+
+
 def _advice(study: Published, budget: str) -> str:
     advice = advise(study.runs, study.fits, budget=budget)
     return f"- {BUDGETS[budget]}: {advice.answer} {advice.reasons[0]}"
@@ -285,7 +363,7 @@ def write_figures(study: Published, folder: Path) -> None:
     """
     with tempfile.TemporaryDirectory() as scratch:
         write_images(study.runs, study.fits, scratch, suffix="svg")
-        for name, (element, _) in FIGURES.items():
+        for name, (element, _) in (LEVER_FIGURES if study.entry.levers else FIGURES).items():
             shutil.copyfile(Path(scratch, f"{element}.svg"), folder / f"{study.name}-{name}.svg")
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-from bokeh.models import ColumnDataSource, FixedTicker, LegendItem, Span
+from bokeh.models import AllLabels, ColumnDataSource, FixedTicker, LegendItem, Span
 
 from tfrs_scaling.common.figures import INK, MUTED, add_legend, blank_figure, tint
 from tfrs_scaling.common.palette import BLUE, VERMILION, Colours
@@ -116,6 +116,7 @@ def _rows_figure(names: Sequence[str], x_label: str, tooltips: list[tuple[str, s
     """A figure with a name for each row, the first at the top, and a line at zero."""
     plot = blank_figure(x_label, "", tooltips, height=120 + max(21 * len(names), 120))
     plot.y_range.update(start=0.6 - len(names), end=0.6)
+    plot.yaxis.major_label_policy = AllLabels()  # rows are as high as their labels
     plot.yaxis.ticker = FixedTicker(ticks=sorted(-at for at in range(len(names))))  # labels are laid out in this order
     plot.yaxis.major_label_overrides = {-at: name for at, name in enumerate(names)}
     plot.ygrid.visible = False

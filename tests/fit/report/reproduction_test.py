@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from tests.helpers.studies import CONFIGS, REPOSITORY
 from tfrs_scaling.fit.advice.advise import advise
-from tfrs_scaling.fit.report.reproduction import FIGURES, STUDIES, page, read_published
+from tfrs_scaling.fit.report.reproduction import FIGURES, LEVER_FIGURES, STUDIES, page, read_published
 
 NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
 
@@ -24,10 +24,15 @@ class ReproductionTest(tf.test.TestCase):
         self.assertAllClose(now, before, rtol=0.02, atol=2e-4)
         linked = set(re.findall(r"\(tuner_configs/reproduction/([^)]+)\)", made))
         for study in studies:
-            self.assertContainsSubset({f"{study.name}-{figure}.svg" for figure in FIGURES}, linked)
+            figures = LEVER_FIGURES if study.entry.levers else FIGURES
+            self.assertContainsSubset({f"{study.name}-{figure}.svg" for figure in figures}, linked)
+            self.assertGreaterEqual(study.runs["seed"].nunique(), 3)
+            if study.entry.levers:
+                levers = {effect.scheme for effect in study.fits.effects}
+                self.assertContainsSubset({"A", "E", "F", "N", "P-hard", "P-easy", "T"}, levers)
+                continue
             claims = {claim.claim for claim in study.fits.paper}
             self.assertContainsSubset({"schemes against data", "beta against data"}, claims)
-            self.assertGreaterEqual(study.runs["seed"].nunique(), 3)
         self.assertEqual(linked, {path.name for path in folder.iterdir()} - {STUDIES})
         anchors = re.findall(r'<a id="([^"]+)">', made)
         self.assertLen(set(anchors), len(anchors))
