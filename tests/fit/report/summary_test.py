@@ -6,9 +6,11 @@ import re
 import pandas as pd
 import tensorflow as tf
 
+from tests.helpers.noise import ladders_of
 from tests.helpers.planted import LADDER, planted_ne, planted_study
 from tests.helpers.planted_answers import answers
-from tfrs_scaling.fit.analyses.effects import Effect
+from tfrs_scaling.fit.analyses.effects import Effect, effects
+from tfrs_scaling.fit.analyses.lines import with_plateau
 from tfrs_scaling.fit.report.summary import (
     best_point,
     cautions,
@@ -24,7 +26,8 @@ from tfrs_scaling.fit.study import StudyFits, fit_study
 
 def effects_of(runs: pd.DataFrame) -> list[Effect]:
     """Of each scheme, the effect that the page starts with."""
-    return scheme_effects(fit_study(runs).effects, "dot")
+    rows = with_plateau(usable_runs(runs).reset_index(drop=True))
+    return scheme_effects(effects([ladders_of(rows)], "dot"), "dot")
 
 
 def doubling(runs: pd.DataFrame) -> tuple[str, StudyFits]:
@@ -100,14 +103,14 @@ class SummaryTest(tf.test.TestCase):
         self.assertIn("not measured", doubling(runs[runs["scheme"] != "D"])[0])
 
     def test_cautions_count_what_was_lost_or_is_doubtful(self) -> None:
-        runs = planted_study()
+        runs = planted_study(schemes="VM")
         self.assertEqual(cautions(study_view(runs, fit_study(runs))), [])
         runs.loc[runs["trial_id"] == "M-4-0.02-0", "test_ne"] = 1.0
         runs.loc[runs["trial_id"] == "M-16-0.02-0", ["status", "reason"]] = ["skipped", "too large"]
         runs = runs[(runs["scheme"] != "D") & (runs["learning_rate"] != 0.08)]
         words = cautions(study_view(runs, fit_study(runs)))
         counts = [re.findall(r"^(\d+) of (\d+)", sentence) for sentence in words]
-        self.assertEqual(counts, [[("1", "32")], [("1", "32")], [("16", "16")], []])
+        self.assertEqual(counts, [[("1", "16")], [("1", "16")], [("8", "8")], []])
         self.assertIn("no measured baseline", words[-1])
 
     def test_laws_that_err_to_one_side_are_said_to(self) -> None:
