@@ -271,9 +271,10 @@ def _beyond(
         own: The interval if the form is right.
     """
     places = end * np.exp(_AHEAD[700 - math.log(end) > _AHEAD])
+    ends = band(places)
 
     def first(which: int) -> float:
-        below = band(places)[which] <= value
+        below = ends[which] <= value
         if not below.any():
             return math.inf
         place = int(np.argmax(below))
