@@ -7,6 +7,7 @@ plan.json            the planned seconds of each trial
 running/ID.TOKEN/    an attempt at a trial: event file, log.txt, attempt.json
 trials/ID/           the attempt that was kept, with trial.json: the trial's outcome
 keras_tuner/         the grid as KerasTuner saw it
+chief.json, token    who leads the study, and what other processes show it to join
 announced.json       under multi_worker: the trial that the chief is running
 workerN.txt          under multi_worker: what worker N printed in its last trial
 runs.csv, fits.json, report.html
@@ -16,8 +17,6 @@ findings/            what TensorBoard shows about the study as a whole
 import contextlib
 import dataclasses
 import datetime
-import fcntl
-import json
 import os
 import platform
 import shlex
@@ -35,10 +34,10 @@ from pydantic.dataclasses import dataclass
 import tfrs_scaling
 from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.common.files import write_json, write_text_atomically
-from tfrs_scaling.common.locations import check_utf8
 from tfrs_scaling.common.strict_yaml import read_state, validated
 from tfrs_scaling.hardware import count_cores
-from tfrs_scaling.study.attempts import STATE, Number, Process, TrialId, read_record
+from tfrs_scaling.study.attempts import STATE, Number, TrialId, read_record
+from tfrs_scaling.study.lead import Lead, leading
 from tfrs_scaling.study.own_rows import own_rows_from
 
 if TYPE_CHECKING:  # these load TensorFlow or SciPy, which reading a folder does not need
@@ -156,49 +155,9 @@ class Workdir:
         self.report = root / "report.html"
         self.board = root / "findings"
 
-    @contextlib.contextmanager
-    def locked(self) -> Iterator[None]:
-        """Lock the folder for one sweep; the lock ends with the process, however it ends.
-
-        Raises:
-            InputError: another sweep holds the lock (the message says which), or the folder cannot be written to.
-        """
-        check_utf8(self.root)
-        for place in (self.root / ".lock", self.running, self.trials):
-            if place.is_symlink():
-                raise InputError(
-                    f"{place}: is a symbolic link, and a sweep would change and delete what it points to; remove it"
-                )
-        try:
-            self.root.mkdir(parents=True, exist_ok=True)
-            lock = (self.root / ".lock").open("a+", encoding="utf-8")
-            folder = os.open(self.root, os.O_RDONLY)
-        except OSError as error:
-            raise InputError(f"{self.root}: cannot be written: {error.strerror}") from None
-        with lock, contextlib.ExitStack() as stack:
-            stack.callback(os.close, folder)
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                # The folder too, as the file may be deleted.
-                _lock_if_possible(folder)
-            except BlockingIOError:
-                owner = self.lock_owner()
-                who = f", process {owner.pid} on {owner.host}" if owner else ""
-                raise InputError(f"{self.root}: another sweep is running in this folder{who}") from None
-            try:
-                lock.truncate(0)
-                lock.write(json.dumps(dataclasses.asdict(Process.this())))
-                lock.flush()
-            except OSError as error:
-                raise InputError(f"{self.root}: cannot be written: {error.strerror}") from None
-            yield
-
-    def lock_owner(self) -> Process | None:
-        """The process that locked this folder last, which may have ended."""
-        try:
-            return read_state(Process, self.root / ".lock", "")
-        except (InputError, FileNotFoundError):  # never locked, or being locked at this moment
-            return None
+    def locked(self) -> contextlib.AbstractContextManager[Lead]:
+        """``study.lead.leading``."""
+        return leading(self.root)
 
     def claim(self, config: "Config", data: "ClickData") -> list["Change"]:
         """Record what the study is, or what it has become; refuse a folder that holds another study.
@@ -350,6 +309,15 @@ class Workdir:
         """A trial's outcome, or None if it has not ended."""
         return read_record(self.trials / trial_id)
 
+    def ended(self) -> dict[str, int]:
+        """Trials that have ended, by id, each with a number that changes where another attempt replaces the first.
+
+        One look at the folder, however many there are.
+        """
+        with contextlib.suppress(FileNotFoundError), os.scandir(self.trials) as folders:
+            return {folder.name: folder.inode() for folder in folders}
+        return {}
+
     def records(self) -> Iterator[dict[str, Any]]:
         """The outcomes of all trials that have ended."""
         for folder in self.trials.glob("*"):
@@ -370,17 +338,3 @@ class Workdir:
             return read_state(Announcement, self.announcement, "delete it, and run the same command on every worker")
         except FileNotFoundError:
             return None
-
-
-def _lock_if_possible(folder: int) -> None:
-    """Lock an open folder, unless its file system cannot lock folders.
-
-    Raises:
-        BlockingIOError: another process holds the lock.
-    """
-    try:
-        fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise
-    except OSError:  # NFS locks files that are open for writing
-        return

@@ -1,0 +1,50 @@
+import ipaddress
+from pathlib import Path
+
+import tensorflow as tf
+from absl.testing import parameterized
+
+from tfrs_scaling.common.errors import InputError
+from tfrs_scaling.sweep.door import Door
+
+
+class DoorTest(tf.test.TestCase, parameterized.TestCase):
+    def setUp(self) -> None:
+        super().setUp()
+        self.file = Path(self.get_temp_dir()) / self._testMethodName / "token"
+        self.file.parent.mkdir()
+
+    def test_token_is_made_once_and_only_its_user_can_read_it(self) -> None:
+        door = Door(None, self.file)
+        with self.assertRaisesRegex(InputError, "token: No such file .* lets processes join a study"):
+            door.token(make=False)
+        token = door.token(make=True)
+        self.assertEqual(self.file.stat().st_mode & 0o777, 0o600)
+        self.assertGreaterEqual(len(token), 40)
+        self.assertEqual([door.token(make=True), door.token(make=False)], [token] * 2)
+        self.assertNotEqual(Door(None, self.file.with_name("other")).token(make=True), token)
+        self.assertEqual(len(list(self.file.parent.iterdir())), 2)
+
+    @parameterized.parameters("", "short", "two words of it here", "x" * 257, "\u00fcber-uber-uber-uber")
+    def test_what_is_no_token_is_refused(self, text: str) -> None:
+        self.file.write_text(text)
+        with self.assertRaisesRegex(InputError, "token: should hold 16 to 256"):
+            Door(None, self.file).token(make=True)
+
+    @parameterized.parameters("host", "host:", ":80", "host:99999", "host:http", "a b:80", "h\nx:80")
+    def test_address_that_is_none(self, address: str) -> None:
+        with self.assertRaisesRegex(InputError, "--address: should be HOST:PORT"):
+            Door(address, self.file)
+
+    def test_where_it_listens_and_where_it_is_found(self) -> None:
+        given = Door("node7.lan:0", self.file)
+        self.assertEqual((given.bound, given.published(8000)), ("node7.lan:0", "node7.lan:8000"))
+        self.assertEqual(Door("[::1]:0", self.file).published(80), "[::1]:80")
+        door = Door(None, self.file)
+        host, _, port = door.published(8000).rpartition(":")
+        self.assertEqual((door.bound, port), ("[::]:0", "8000"))
+        self.assertFalse(ipaddress.ip_address(host.strip("[]")).is_unspecified)
+
+
+if __name__ == "__main__":
+    tf.test.main()
