@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+import types
 import unittest
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -112,14 +113,16 @@ def hungry_trial(need: Need, *rest: Any) -> Trained:
 def command_line(arguments: Sequence[str] | None = None) -> None:
     """The command line, one core's.
 
-    TRIALS names a function of this module in place of the training of trials; CLOCK_STEP is added to the wall clock.
+    TRIALS names a function of this module in place of the training of trials; CLOCK_STEP is added to the wall clock,
+    as far as the program reads it: gRPC compares it with that of its core.
     """
     from tfrs_scaling.cli.main import main
 
-    step, clock = float(os.environ.get("CLOCK_STEP", "0")), time.time
+    step = float(os.environ.get("CLOCK_STEP", "0"))
+    clock = types.SimpleNamespace(**vars(time) | {"time": lambda: time.time() + step})
     with contextlib.ExitStack() as patches:
         patches.enter_context(mock.patch("os.cpu_count", return_value=1))
-        patches.enter_context(mock.patch("time.time", lambda: clock() + step))
+        patches.enter_context(mock.patch("tfrs_scaling.study.attempts.time", clock))
         if name := os.environ.get("TRIALS"):
             patches.enter_context(mock.patch("tfrs_scaling.training.trial.run_trial", globals()[name]))
         main(arguments)

@@ -253,7 +253,7 @@ class _Member:
         if self._chief is not None:
             self._chief.close()
             self._chief = None
-            self._say(f"{self._workdir.root}: {self._watch.named()} leads this study now")
+            self._say(f"{self._workdir.root}: another process leads this study now")
         with self._reading:
             is_done, done, known = self._agenda.is_done(), self._agenda.done, len(self._agenda.needs)
         lead = self._watch.take_lead()

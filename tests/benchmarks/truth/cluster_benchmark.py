@@ -68,10 +68,10 @@ class WaitingRunner:
 
 class ClusterBenchmark(tf.test.Benchmark):
     def benchmark_ten_thousand_trials_at_the_rate_of_500_workers(self) -> None:
-        self._serve(workers=50, minutes=2.0)
+        self._serve(workers=50, minutes=1.5)
 
     def benchmark_ten_thousand_trials_at_twice_that_rate(self) -> None:
-        self._serve(workers=100, minutes=2.0)
+        self._serve(workers=100, minutes=1.0)
 
     def _serve(self, workers: int, minutes: float) -> None:
         root = Path(tempfile.mkdtemp())
