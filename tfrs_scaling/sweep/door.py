@@ -44,8 +44,8 @@ class Door:
 
     def published(self, port: int) -> str:
         """Where others find it, if it listens at this port."""
-        host = _host_in_the_network() if self.address is None else self.address.rpartition(":")[0]
-        return f"{host}:{port}"
+        host = self.bound.rpartition(":")[0]
+        return f"{_host_in_the_network() if host in ('[::]', '0.0.0.0') else host}:{port}"  # noqa: S104
 
     def token(self, *, make: bool) -> str:
         """The token of the study; ``make``: one is made if there is none, which only this user can read.

@@ -40,10 +40,11 @@ class DoorTest(tf.test.TestCase, parameterized.TestCase):
         given = Door("node7.lan:0", self.file)
         self.assertEqual((given.bound, given.published(8000)), ("node7.lan:0", "node7.lan:8000"))
         self.assertEqual(Door("[::1]:0", self.file).published(80), "[::1]:80")
-        door = Door(None, self.file)
-        host, _, port = door.published(8000).rpartition(":")
-        self.assertEqual((door.bound, port), ("[::]:0", "8000"))
-        self.assertFalse(ipaddress.ip_address(host.strip("[]")).is_unspecified)
+        for address, bound in ((None, "[::]:0"), ("0.0.0.0:0", "0.0.0.0:0")):
+            door = Door(address, self.file)
+            host, _, port = door.published(8000).rpartition(":")
+            self.assertEqual((door.bound, port), (bound, "8000"))
+            self.assertFalse(ipaddress.ip_address(host.strip("[]")).is_unspecified)
 
 
 if __name__ == "__main__":

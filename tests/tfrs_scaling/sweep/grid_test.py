@@ -83,6 +83,11 @@ class GridTest(tf.test.TestCase):
         oracle.finish(vertical, {"status": "ok", "reason": "", OBJECTIVE: 0.5})
         self.assertEqual(oracle.create_trial("a").status, STOPPED)
         self.assertEqual([t.score for t in oracle.get_best_trials()], [0.5])
+        again = kt.Oracle(objective=kt.Objective(OBJECTIVE, "min"))  # as KerasTuner reads what it has saved
+        again._set_project_dir(self.get_temp_dir(), self._testMethodName)
+        again.reload()
+        self.assertEqual((again.end_order, again.ongoing_trials), (oracle.end_order, {}))
+        self.assertEqual([t.score for t in again.get_best_trials()], [0.5])
 
     def test_points_added_while_others_run_wait_behind_them(self) -> None:
         config = tiny_config(V=["1/2"], O=[2])
