@@ -137,15 +137,17 @@ class Siege:
         workdir: its folder.
         processes: how many; all are the same command.
         quick: whether the trials only seem to train.
+        seconds: that those take.
         seed: of what is killed, and when.
         clock_steps: seconds that the clocks of some are wrong by.
     """
 
     def __init__(
         self, config_file: Path, data: Path, workdir: Workdir, *, processes: int, quick: bool, seed: int,
-        clock_steps: Sequence[float] = (),
+        seconds: float = 0.5, clock_steps: Sequence[float] = (),
     ):  # fmt: skip
         self._config_file, self._data, self._workdir, self._quick = config_file, data, workdir, quick
+        self._seconds = seconds
         self._number, self._steps = processes, dict(enumerate(clock_steps))
         self._rng = np.random.default_rng(seed)
         self.killed: list[str] = []
@@ -164,7 +166,7 @@ class Siege:
     def start(self, number: int, *more: str) -> "subprocess.Popen[str]":
         """Start one of the processes."""
         environment = {**os.environ, "OMP_NUM_THREADS": "1", "TRIALS": "quick_trial" if self._quick else ""}
-        environment["CLOCK_STEP"] = str(self._steps.get(number, 0))
+        environment |= {"CLOCK_STEP": str(self._steps.get(number, 0)), "TRIAL_SECONDS": str(self._seconds)}
         arguments = ["study", self._config_file, "--data", self._data, "--workdir", self._workdir.root, *more]
         self.processes[number] = subprocess.Popen(
             [sys.executable, "-c", _COMMAND, *map(str, arguments)],

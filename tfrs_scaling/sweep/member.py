@@ -254,26 +254,26 @@ class _Member:
             self._chief.close()
             self._chief = None
             self._say(f"{self._workdir.root}: another process leads this study now")
-        with self._reading:
-            is_done, done, known = self._agenda.is_done(), self._agenda.done, len(self._agenda.needs)
         lead = self._watch.take_lead()
         found = self._watch.chief
         if lead is not None:
-            if is_done and found is None:  # the last chief ended as it should
-                lead.close()
-                return True
             try:
                 self._check()
+                with self._reading:
+                    is_over = found is None and self._agenda.is_done()  # the last chief ended as it should
             except InputError:
                 lead.close()
                 raise
+            if is_over:
+                lead.close()
+                return True
             self._say(f"{self._workdir.root}: the chief is gone, and this process leads the study now")
             self.lead(lead)
             self._client = self._place = None
         elif found is not None and found.address is not None and self._place != (found.term, found.address):
             self._connect(found.term, found.address)
         else:
-            self._miss(f"{done} of {known} trials are done and kept in {self._workdir.root}", is_refused=is_refused)
+            self._miss(is_refused=is_refused)
         return False
 
     def _connect(self, term: str, address: str) -> None:
@@ -283,7 +283,7 @@ class _Member:
         self._client = OracleClient(address, self._door.token(make=False), CALL_SECONDS)
         self._place = term, address
 
-    def _miss(self, kept: str, *, is_refused: bool) -> None:
+    def _miss(self, *, is_refused: bool) -> None:
         """Wait for the chief a little longer, unless that is hopeless."""
         if is_refused and self._watch.is_alive:
             assert self._door is not None
@@ -292,10 +292,14 @@ class _Member:
             self._away_since = time.monotonic()
             self._say(f"waiting for the chief at {self._address}")
         if time.monotonic() - self._away_since > self._wait_seconds:
+            with self._reading:
+                self._agenda.update()
+                done, known = self._agenda.done, len(self._agenda.needs)
             raise InputError(
                 f"the chief at {self._address}, {self._watch.named()}, did not answer for "
-                f"{self._wait_seconds / 60:.0f} min; {kept}. Where it lives, this machine cannot reach it (--address); "
-                f"if its machine is gone, delete {self._workdir.root / LOCK}"
+                f"{self._wait_seconds / 60:.0f} min; {done} of {known} trials are done and kept in "
+                f"{self._workdir.root}. Where it lives, this machine cannot reach it (--address); if its machine is "
+                f"gone, delete {self._workdir.root / LOCK}"
             )
 
     @property
