@@ -47,8 +47,8 @@ endef
 siege: .venv/installed-for-tests ## kills, full disks, limits and broken files for a quarter of an hour; FLAGS=--seed=7
 	$(BIN)/python -m tests.siege $(FLAGS)
 
-reproduction: .venv/installed ## REPRODUCTION.md again, from the run tables in tuner_configs/reproduction
-	$(BIN)/python -m tfrs_scaling.fit.report.reproduction
+reproduction: .venv/installed ## REPRODUCTION.md again, from the run tables in tuner_configs/reproduction; FLAGS=--figures: these too
+	$(BIN)/python -m tfrs_scaling.fit.report.reproduction $(FLAGS)
 
 # What they hold already is replaced.
 notebooks: ## REPO=owner/name: write the address on GitHub into the notebooks, and badges into the README

@@ -10,6 +10,7 @@ from typing import Literal
 from tfrs_scaling.common.palette import BLUE, GREEN, NEUTRAL, VERMILION, Colours
 
 Axis = Literal["data", "parameters", "compute"]
+KeptBy = Literal["hard", "easy", "random"]
 
 BASELINE = "D"
 ARCHITECTURE = "A"  # its multipliers scale an architecture's dense part; at 1 it is that architecture's baseline, D
@@ -26,12 +27,14 @@ class Scheme:
         axes: Axes that its losses are plotted and fitted against.
         colours: Colours of its curves, on a light page and on a dark one.
         multipliers: What a configuration gives it: multiples of a ``size``, ``share``s below 1, numbers of ``epochs``,
-            or ``none`` of its own.
+            ``weight``s up to 1, or ``none`` of its own.
         sizes: What a multiplier multiplies, as in "4 times the embedding rows"; empty for a scheme that scales no size
             of the model. Schemes that do are ranked against one another, as the paper ranks V, H, O and M.
         outside_tables: Whether its parameters are counted without the embedding tables, which it leaves alone.
         crosses: The schemes whose multipliers it combines.
         samples_negatives: Whether its multiplier is the share of the rows without a click that are trained on.
+        neutral: The multiplier at which it is the baseline.
+        keeps: Which rows of a longer log are preferred, where its multiplier is the share of them that is trained on.
         is_option: Whether a budget can go there.
         caption: What else a reader of its figures must know.
     """
@@ -41,16 +44,24 @@ class Scheme:
     short: str
     axes: tuple[Axis, ...]
     colours: Colours
-    multipliers: Literal["size", "share", "epochs", "none"]
+    multipliers: Literal["size", "share", "epochs", "weight", "none"]
     sizes: str = ""
     outside_tables: bool = False
     crosses: tuple[str, ...] = ()
     samples_negatives: bool = False
+    neutral: float = 1.0
+    keeps: KeptBy | None = None
     is_option: bool = True
     caption: str = ""
 
 
-# The colours of F, N and E fit among those of the palette, whose source has a yellow too pale for white and no violet.
+_KEPT: dict[KeptBy, tuple[str, Colours]] = {
+    "hard": ("preferably those that a scorer predicts badly", ("#0028c8", "#f00028")),
+    "easy": ("preferably those that a scorer predicts well", ("#780050", "#c850c8")),
+    "random": ("chosen at random", ("#000000", "#507800")),
+}
+# The colours of F, N, E and T fit among those of the palette, whose source has a yellow too pale for white and no
+# violet.
 SCHEMES: dict[str, Scheme] = {
     row.letter: row
     for row in (
@@ -94,6 +105,23 @@ SCHEMES: dict[str, Scheme] = {
             "E", "epochs: passes over the data", "E epochs", ("data", "compute"), ("#500000", "#78f0f0"), "epochs",
             caption=" The model passes over its training rows this many times; compute counts every pass.",
         ),
+        Scheme(
+            "T", "weight of a teacher's predictions in the loss", "T teacher", ("data",), ("#0d004c", "#bfffb2"),
+            "weight", neutral=0.0,
+            caption=" The model learns from labels and, with this weight, from the predictions of a teacher that was "
+            "trained once on other rows, older ones where the data are split by time. Neither those rows nor the "
+            "teacher's training are on this axis.",
+        ),
+        # P of a configuration is a scheme for each way to choose rows; analyses.pruning compares them.
+        *(
+            Scheme(
+                f"P-{by}", f"share of the rows trained on, {words}", f"P {by}", ("data", "compute"), colours,
+                "share", keeps=by, is_option=by != "random",
+                caption=" The model is trained on this share of a longer log, with weights that make the expected loss "
+                "that of all its rows. Examples and compute count the rows trained on.",
+            )
+            for by, (words, colours) in _KEPT.items()
+        ),
         # Not ranked against V, H, O and M: it compares architectures, see analyses.architectures.
         Scheme(
             "A", "dense part, by its architecture's own rule", "A dense part", ("data", "parameters", "compute"),
@@ -104,3 +132,5 @@ SCHEMES: dict[str, Scheme] = {
 }  # fmt: skip
 SIZES = tuple(row.letter for row in SCHEMES.values() if row.sizes)  # V, H, O and M
 SCALED = tuple(row.letter for row in SCHEMES.values() if row.multipliers != "none")  # with multipliers of their own
+LISTED = tuple(letter for letter in SCALED if SCHEMES[letter].keeps is None)  # a configuration lists them by letter
+KEEPING = tuple(letter for letter in SCALED if SCHEMES[letter].keeps is not None)  # P of a configuration

@@ -40,6 +40,7 @@ from tfrs_scaling.fit.analyses.noise.training_noise import (
 from tfrs_scaling.fit.analyses.outlook import Limit, Saturation, limits, saturation
 from tfrs_scaling.fit.analyses.paper.claim import Claim
 from tfrs_scaling.fit.analyses.paper.compare import compare_with_paper
+from tfrs_scaling.fit.analyses.pruning import PruningRanking, rank_prunings
 from tfrs_scaling.fit.analyses.ranking import Ranking, rank_schemes
 from tfrs_scaling.fit.analyses.zones import Zones, scheme_zones
 from tfrs_scaling.fit.labels import FRONTIER, multiplier_label
@@ -49,7 +50,7 @@ from tfrs_scaling.fit.runs.screening import collapsed_trials, usable_runs, with_
 from tfrs_scaling.fit.schemes import ARCHITECTURE, BASELINE, SCHEMES, SIZES
 from tfrs_scaling.fit.serialization import encode, flat
 
-FORMAT = 8
+FORMAT = 9
 
 
 @dataclass(frozen=True)
@@ -118,7 +119,9 @@ class StudyFits:
         joint: Laws of parameters and data.
         architectures: Each other architecture's baseline against that of the one studied; and, where A scaled their
             dense parts, their frontiers.
+        taught: T's curve at each weight against the baseline's, along data.
         architecture_ranking: Which architecture leads where along each axis, where A scaled one.
+        prunings: Which way to choose rows leads where at each share of P, and their laws.
         held_out: The largest data size of each line, predicted from the others.
         held_out_words: ``held_out`` as a sentence.
         backtests: How many of the study's own predictions fell inside their interval.
@@ -143,7 +146,9 @@ class StudyFits:
     generalisation: tuple[Generalisation, ...]
     joint: tuple[JointLaw, ...]
     architectures: tuple[ArchitectureComparison, ...]
+    taught: tuple[ArchitectureComparison, ...]
     architecture_ranking: tuple[ArchitectureRanking, ...]
+    prunings: tuple[PruningRanking, ...]
     held_out: tuple[HeldOut, ...]
     held_out_words: str
     backtests: tuple[Backtests, ...]
@@ -358,7 +363,9 @@ def fit_study(
         generalisation=generalisations,
         joint=tuple(record for record in joint if record is not None),
         architectures=tuple(_architecture_comparisons(chosen, lines, resampled, base, level)),
+        taught=tuple(architectures(_taught_laws(lines, base), BASELINE, level=level)),
         architecture_ranking=tuple(rank_architectures(resampled, level=level)),
+        prunings=tuple(rank_prunings(resampled, lines, level=level)),
         held_out=tuple(predictions),
         held_out_words=held_out_words(predictions, level=level),
         backtests=tuple(backtests(ladders, predictions, level=level)),
@@ -402,6 +409,15 @@ def _baseline_laws(chosen: pd.DataFrame, lines: Iterable[LineFit]) -> dict[str, 
         if (line.scheme, line.x, line.is_frontier) == (BASELINE, "data", False)
     }
     return {architecture: ladders.get(architecture) for architecture in measured}
+
+
+def _taught_laws(lines: Iterable[LineFit], base: str) -> dict[str, PowerLawFit | None]:
+    """The law against data of the baseline, and of T at each weight."""
+    ours = [line for line in lines if line.architecture == base and line.x == "data" and not line.is_frontier]
+    laws: dict[str, PowerLawFit | None] = {
+        f"T at {line.line}": line.fit for line in ours if line.scheme == "T" and line.line != "0"
+    }
+    return {**laws, BASELINE: next((line.fit for line in ours if line.scheme == BASELINE), None)} if laws else {}
 
 
 def _trials(kind: type[Trial], rows: pd.DataFrame) -> tuple[Trial, ...]:

@@ -5,6 +5,7 @@ reads the folder too (``tfds.builder_from_directory``).
 """
 
 import dataclasses
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.common.locations import check_utf8, fingerprint, is_remote, join, opened, size
 from tfrs_scaling.common.strict_yaml import parse_mapping, validated
 from tfrs_scaling.input.manifest import MANIFEST, Manifest, Shard, SplitName
+from tfrs_scaling.input.row_scores import RowScores
 from tfrs_scaling.input.schema import Schema
 
 REJECTED = "rejected.tsv"
@@ -24,10 +26,15 @@ PADDING = -1  # in the id matrix, fills the slots that a multi-hot row does not 
 
 @dataclasses.dataclass(frozen=True)
 class ClickData:
-    """An opened folder of shards."""
+    """An opened folder of shards.
+
+    Attributes:
+        scores: scores of the training split's rows, by the scheme that uses them.
+    """
 
     folder: str
     manifest: Manifest
+    scores: Mapping[str, RowScores] = dataclasses.field(default_factory=dict)
 
     @staticmethod
     def open(folder: str | Path) -> "ClickData":

@@ -1,12 +1,15 @@
 """Training and predicting on every kind of TPU, traced up to the graph that the TPU would compile."""
 
+import dataclasses
+
 import tensorflow as tf
 from absl.testing import parameterized
 from tensorflow.python.framework import kernels
 
 from tests.helpers.fake_tpu import EmbeddingFeature, fake_tpu
-from tests.helpers.small_models import BATCH, MODELS, batch_of, traced
+from tests.helpers.small_models import BATCH, DENSE, MODELS, ONE_HOT, batch_of, traced
 from tfrs_scaling.config import Training
+from tfrs_scaling.input.schema import CategoricalFeature, Schema
 from tfrs_scaling.model.dlrm import make_model
 from tfrs_scaling.model.embedding import ids_by_feature
 from tfrs_scaling.training.evaluation import predictor
@@ -51,6 +54,29 @@ class TPUTraceTest(parameterized.TestCase, tf.test.TestCase):
             self.assertEqual({node.op for node in nodes} & {"Unique", "UniqueV2", "Where"}, set())  # sizes that vary
             self.assertNotIn("float64", {_dtype(attribute) for node in nodes for attribute in node.attr.values()})
             self.assertEqual({node.op for node in nodes if not _has_xla_kernel(node.op)} - TPU_ALONE, set())
+
+    def test_sparse_cores_have_room_for_all_ids_of_a_batch(self) -> None:
+        """Also if all of them lie in the same one."""
+        sets = CategoricalFeature("m", 40, max_values=100, separator="|")
+        schema = Schema("y", (*ONE_HOT, sets), DENSE)
+        shape = dataclasses.replace(MODELS["multi_hot"][1], table_dims=(8,) * 4)
+        with fake_tpu("V2") as strategy:
+            with strategy.scope():
+                dlrm = make_model(shape, schema, Training(BATCH, (0.1,)), 0.1, BATCH // 2, steps=100)
+            rows = tf.data.Dataset.from_tensors(batch_of(schema)).map(lambda batch: ids_by_feature(batch, schema))
+            options = tf.distribute.InputOptions(experimental_fetch_to_device=False)
+            iterator = iter(strategy.experimental_distribute_dataset(rows.repeat(), options))
+            graph = traced(predictor(strategy, dlrm), next(iterator)).graph.as_graph_def()
+        by_op = {
+            node.op: node.attr
+            for node in (*graph.node, *(node for function in graph.library.function for node in function.node_def))
+        }
+        sort, wrap = by_op["SortListOfSparseCoreCooTensors"], by_op["ConvertToSparseCoreCsrWrappedCooTensor"]
+        # Of a replica's 32 rows, each of its 4 SparseCores has 8, with 3 + 100 ids.
+        self.assertEqual(sort["max_ids_per_sparse_core"].i, 8 * 103)
+        self.assertEqual(sort["max_unique_ids_per_sparse_core"].i, 8 * 103)
+        self.assertEqual(wrap["max_ids_per_chip_per_sample"].i, 200)
+        self.assertFalse(wrap["allow_id_dropping"].b)
 
 
 def _on_tpu(graph: tf.compat.v1.GraphDef) -> list[tf.compat.v1.NodeDef]:

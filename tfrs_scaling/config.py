@@ -18,7 +18,7 @@ from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.common.locations import is_remote, join
 from tfrs_scaling.common.shipped import find_shipped
 from tfrs_scaling.common.strict_yaml import Location, Source, lines_of_yaml, parse_yaml, read_yaml, validated
-from tfrs_scaling.fit.schemes import SCALED, SCHEMES
+from tfrs_scaling.fit.schemes import ARCHITECTURE, BASELINE, KEEPING, LISTED, SCALED, SCHEMES, SIZES, KeptBy
 from tfrs_scaling.input.manifest import SplitBy
 from tfrs_scaling.input.prepare.synthetic import Synthetic
 from tfrs_scaling.input.schema import STRICT, scaled_size
@@ -63,17 +63,25 @@ def _share(value: Any) -> fractions.Fraction:
     return number
 
 
+def _weight(value: Any) -> fractions.Fraction:
+    number = _multiplier_or_one(value)
+    if number > 1:
+        raise ValueError(f"{value!r}: a weight is at most 1; the labels have the rest")
+    return number
+
+
 def _multiplier_or_one(value: Any) -> fractions.Fraction:
     return fractions.Fraction(1) if str(value) == "1" else _multiplier(value)
 
 
 _Multiplier = Annotated[fractions.Fraction, pydantic.PlainValidator(_multiplier), pydantic.PlainSerializer(str)]
 _Share = Annotated[fractions.Fraction, pydantic.PlainValidator(_share), pydantic.PlainSerializer(str)]
+_Weight = Annotated[fractions.Fraction, pydantic.PlainValidator(_weight), pydantic.PlainSerializer(str)]
 _Epochs = Annotated[int, pydantic.Field(ge=2, le=1000)]
 # The type of a scheme's multipliers, by the kind in its row of SCHEMES.
 _MULTIPLIERS: dict[str, Any] = {
     kind: Annotated[tuple[type_, ...], pydantic.Field(max_length=1000)]  # type: ignore[valid-type]
-    for kind, type_ in (("size", _Multiplier), ("share", _Share), ("epochs", _Epochs))
+    for kind, type_ in (("size", _Multiplier), ("share", _Share), ("epochs", _Epochs), ("weight", _Weight))
 }
 
 
@@ -218,11 +226,30 @@ class Training:
             raise ValueError("accumulator: TPUEmbedding (embedding_layer tfrs) refuses 0 for Adagrad; 1e-8 is as good")
 
 
+@dataclass(frozen=True, config=STRICT)
+class Pruning:
+    """Data pruning: which rows of a longer log are trained on (Sorscher et al. 2022); see ``input.pruning``.
+
+    Attributes:
+        keep: the shares that are kept.
+        by: how rows are chosen, each way at each share. ``hard``: rows whose label the scorer predicts badly are more
+            likely to be kept; ``easy``: those that it predicts well; ``random``: all equally, which needs no scorer.
+    """
+
+    keep: Annotated[tuple[_Share, ...], pydantic.Field(min_length=1, max_length=1000)]
+    by: Annotated[tuple[KeptBy, ...], pydantic.Field(min_length=1)]
+
+    def __post_init__(self) -> None:
+        for name, values in (("keep", self.keep), ("by", self.by)):
+            if len(set(values)) < len(values):
+                raise ValueError(f"{name}: a value is repeated")
+
+
 _Examples = Annotated[tuple[Rows, ...], pydantic.Field(min_length=1, max_length=1000)]
-# One key per scheme that has multipliers of its own, in the order of SCHEMES; ``examples`` keeps its place before them.
+# One key per scheme that has a list of multipliers, in the order of SCHEMES; ``examples`` keeps its place before them.
 _Ladders: Any = dataclasses.make_dataclass(
     "_Ladders",
-    [("examples", _Examples), *((letter, _MULTIPLIERS[SCHEMES[letter].multipliers], ()) for letter in SCALED)],
+    [("examples", _Examples), *((letter, _MULTIPLIERS[SCHEMES[letter].multipliers], ()) for letter in LISTED)],
     frozen=True,
 )
 
@@ -235,7 +262,8 @@ class Sweep(_Ladders):
     its letter (``V: [1/4, 4]``); ``multipliers`` reads them. Under F a smaller set of features lies within every larger
     one, and a categorical feature comes first. Under N a row kept by a smaller share is kept by every larger one;
     validation and test keep every row, and predictions there are corrected for the sampling. Under E each data size is
-    trained from scratch, with so many passes over its rows, always in the same order.
+    trained from scratch, with so many passes over its rows, always in the same order. Under T the loss is 1 - weight
+    times the log loss against the label, and weight times that against what ``teacher`` predicts.
 
     Attributes:
         examples: the data ladder: numbers of training rows at which every trial is measured, rising. Each is rounded
@@ -245,6 +273,7 @@ class Sweep(_Ladders):
         A: architectures beside ``model.architecture``; the baseline is trained in each of them too. As a mapping
             (``{wukong: [1/4, 1, 4], cross: [1/4, 1, 4]}``) each architecture, ``model.architecture`` among them, is
             given multipliers of its dense part, which ``model.shape.scale`` scales by the architecture's own rule.
+        P: data pruning: ``{keep: [1/2, 1/4], by: [hard, random]}``. The data sizes count the rows kept.
         seeds: each has its own initialisation and its own order of the training rows, in which the rungs are the first
             rows.
         more_seeds: further seeds of single shapes, by their names in the output of ``plan``: ``{D-1: [1, 2]}``.
@@ -254,6 +283,7 @@ class Sweep(_Ladders):
     examples: _Examples
     VH: bool = False
     A: _Architectures = ()
+    P: Pruning | None = None
     seeds: Annotated[tuple[Seed, ...], pydantic.Field(min_length=1, max_length=1000)] = (0,)
     feature_seed: Seed = 0
     more_seeds: dict[str, tuple[Seed, ...]] = dataclasses.field(default_factory=dict)
@@ -261,7 +291,7 @@ class Sweep(_Ladders):
     def __post_init__(self) -> None:
         if list(self.examples) != sorted(set(self.examples)):
             raise ValueError("examples: the data ladder has to rise, each size once")
-        lists = {name: getattr(self, name) for name in (*SCALED, "seeds")}
+        lists = {name: getattr(self, name) for name in (*LISTED, "seeds")}
         lists |= {"A": self.A} if isinstance(self.A, tuple) else {f"A.{name}": own for name, own in self.A.items()}
         for name, values in lists.items():
             if len(set(values)) < len(values):
@@ -277,6 +307,8 @@ class Sweep(_Ladders):
 
     def multipliers(self, scheme: str) -> tuple[fractions.Fraction, ...]:
         """The multipliers of a scheme that has its own; of ``E``, its numbers of epochs."""
+        if scheme in KEEPING:
+            return self.P.keep if self.P is not None and SCHEMES[scheme].keeps in self.P.by else ()
         return tuple(fractions.Fraction(value) for value in getattr(self, scheme))
 
     @property
@@ -284,6 +316,38 @@ class Sweep(_Ladders):
         """The multipliers of each of ``A``'s architectures other than 1, its baseline, which is always trained."""
         scaled = dict.fromkeys(self.A, ()) if isinstance(self.A, tuple) else self.A
         return {name: tuple(value for value in multipliers if value != 1) for name, multipliers in scaled.items()}
+
+
+@dataclass(frozen=True, config=STRICT)
+class Scorer:
+    """A model of the study that is trained once, on older rows, and predicts the rows that trials are trained on.
+
+    Its rows are held apart from every trial of the study: the oldest of the training split where the data are split by
+    time, else drawn ones (``input.history``).
+
+    Attributes:
+        examples: rows that it is trained on, in one pass, rounded down to whole batches.
+        scheme, multiplier: its shape; D, or a scheme that scales the model.
+        architecture: its architecture; None: ``model.architecture``.
+        learning_rate: its learning rate. It is not searched; one that trials of the shape found is a good one.
+        seed: seed of its initialisation and of the order of its rows.
+    """
+
+    examples: Rows
+    scheme: str = BASELINE
+    multiplier: _MultiplierOrOne = fractions.Fraction(1)
+    architecture: Architecture | None = None
+    learning_rate: Annotated[float, pydantic.Field(ge=1e-12, le=1e3)] = 0.04
+    seed: Seed = 0
+
+    def __post_init__(self) -> None:
+        known = (BASELINE, *SIZES, ARCHITECTURE)
+        if self.scheme not in known:
+            raise ValueError(f"scheme: {self.scheme!r} is none of {', '.join(known)}")
+        if (self.scheme == BASELINE) != (self.multiplier == 1):
+            raise ValueError(f"multiplier: {self.multiplier} does not suit scheme {self.scheme}; only D's is 1")
+        if self.architecture == "linear" and self.scheme != BASELINE:
+            raise ValueError("architecture: linear has no size to scale; give scheme D")
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -310,6 +374,8 @@ class Config:
     Attributes:
         synthetic: the clicks that a study makes for itself.
         log: the raw log that it prepares for itself. A study with neither is given prepared data with ``--data``.
+        teacher: the model whose predictions T's trials learn from.
+        scorer: the model that decides which rows are hard and which are easy under P.
     """
 
     study: Annotated[str, pydantic.Field(min_length=1, max_length=100)]
@@ -318,6 +384,8 @@ class Config:
     sweep: Sweep
     synthetic: Synthetic | None = None
     log: RawLog | None = None
+    teacher: Scorer | None = None
+    scorer: Scorer | None = None
 
     def __post_init__(self) -> None:
         if self.synthetic is not None and self.log is not None:
@@ -330,6 +398,19 @@ class Config:
         if self.model.architecture == "linear":
             raise ValueError("model.architecture: linear has no size to scale; name it in sweep.A, beside another")
         self._check_architectures()
+        if self.sweep.multipliers("T") and self.teacher is None:
+            raise ValueError(
+                "sweep.T: needs the key teacher, such as teacher: {scheme: V, multiplier: 4, examples: 100_000}; its "
+                "rows are held apart from every trial"
+            )
+        for name, scorer in self.scorers.items():
+            if scorer.examples < self.training.batch_size:
+                raise ValueError(f"{name}.examples: {scorer.examples} rows are less than one batch")
+        if self.scorer is None and self.sweep.P is not None and set(self.sweep.P.by) != {"random"}:
+            raise ValueError(
+                "sweep.P.by: a scorer decides which rows are hard or easy; give one, as in "
+                "scorer: {examples: 100_000}, or choose rows by: [random] alone"
+            )
         rates = 1 if self.training.learning_rates == "auto" else len(self.training.learning_rates)
         own = {scheme: len(self.sweep.multipliers(scheme)) for scheme in SCALED}
         shapes = 1 + sum(own.values()) + self.sweep.VH * own["V"] * own["H"]
@@ -367,6 +448,17 @@ class Config:
     def has_own_data(self) -> bool:
         """Whether the study makes or prepares its data itself."""
         return self.synthetic is not None or self.log is not None
+
+    @property
+    def scorers(self) -> dict[str, Scorer]:
+        """The models whose predictions trials use, by their key."""
+        named = {"teacher": self.teacher, "scorer": self.scorer}
+        return {name: scorer for name, scorer in named.items() if scorer is not None}
+
+    @property
+    def held_apart(self) -> int:
+        """Rows that every trial leaves to them."""
+        return max((scorer.examples for scorer in self.scorers.values()), default=0)
 
     @property
     def ladder_steps(self) -> tuple[int, ...]:

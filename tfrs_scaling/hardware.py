@@ -4,19 +4,18 @@ The command line asks here before TensorFlow is loaded, so only what runs in a t
 """
 
 import dataclasses
-import functools
 import os
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import psutil
 
+from tfrs_scaling.accelerators import gpu_memory, tpu_chips, usable_gpus
 from tfrs_scaling.common.environment import libtpu
 from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.common.strict_yaml import parse_mapping
+from tfrs_scaling.common.words import plural
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -96,20 +95,29 @@ def choose_strategy(name: StrategyName | Literal["auto"]) -> tuple[StrategyName,
     if not (there := _visible_gpu_nodes()):
         return "cpu", "there is neither a TPU (TPU_NAME) nor an NVIDIA GPU"
     if gpus := usable_gpus():
-        return "gpu", f"{gpus} NVIDIA GPU{'s, each a trial of its own' if gpus > 1 else ''}"
+        return "gpu", plural(gpus, "NVIDIA GPU")
     return "cpu", f"{there} NVIDIA GPU{'s' if there > 1 else ''}, but TensorFlow cannot use it: {_WITHOUT_GPU}"
 
 
+# Strategies whose trials use all of a machine's devices, and why.
+_ONE_AT_A_TIME = {
+    "tpu": "which one process holds at a time",
+    "mirrored": "whose trials each take all GPUs",
+    "multi_worker": "whose workers all train one trial",
+}
+
+
+def check_jobs(strategy: StrategyName, jobs: int | None) -> None:
+    """Check that so many trials can run at a time; None: as many as the hardware allows.
+
+    Raises:
+        InputError: a trial takes all devices under this strategy.
+    """
+    if strategy in _ONE_AT_A_TIME and jobs not in (None, 1):
+        raise InputError(f"--jobs: {jobs} under {strategy}, {_ONE_AT_A_TIME[strategy]}; leave it out")
+
+
 _WITHOUT_GPU = "pip install -e '.[gpu]' brings the CUDA libraries, --strategy cpu does without"
-
-
-@functools.cache
-def usable_gpus() -> int:
-    """GPUs that TensorFlow can use, asked in a process of its own: asking would start them in this one."""
-    ask = "import tensorflow as tf; print(len(tf.config.list_physical_devices('GPU')))"
-    asked = subprocess.run([sys.executable, "-c", ask], capture_output=True, text=True, check=False)  # noqa: S603
-    lines = asked.stdout.split()
-    return int(lines[-1]) if asked.returncode == 0 and lines else 0
 
 
 def _visible_gpu_nodes() -> int:
@@ -149,6 +157,37 @@ def memory_limit() -> tuple[int, str]:
     limits = [*_container_limits("memory.max"), *_container_limits("memory/memory.limit_in_bytes")]
     container = min((int(limit) for limit in limits if limit.isdigit()), default=machine)  # else max
     return (container, "this container") if container < machine else (machine, "this machine")
+
+
+@dataclasses.dataclass(frozen=True)
+class Accelerators:
+    """Devices whose memory, and not the machine's, is what a trial's model has to fit in.
+
+    Attributes:
+        bytes: memory of each.
+        name: whose memory that is, for the user.
+        replicas: devices that share a trial's batches.
+        shards_tables: whether they share the tables too; else each has all of them.
+        note: what else they are, for the user.
+    """
+
+    bytes: int
+    name: str
+    replicas: int = 1
+    shards_tables: bool = False
+    note: str = ""
+
+
+def accelerators(strategy: StrategyName) -> Accelerators | None:
+    """What holds a trial's model under a strategy; None: the machine's memory, or a TPU's of unknown size."""
+    if strategy in ("gpu", "mirrored") and (gpus := gpu_memory()):
+        name = "this machine's GPU" if len(gpus) == 1 else "the smallest of this machine's GPUs"
+        return Accelerators(min(gpus), name, len(gpus) if strategy == "mirrored" else 1)
+    if strategy == "tpu" and (found := tpu_chips()):
+        tpu, chips = found
+        note = f"TPU {tpu.name}, {plural(chips, 'chip')}: {tpu.tables}"
+        return Accelerators(tpu.chip_bytes, f"a chip of this TPU {tpu.name}", chips, tpu.shards_tables, note)
+    return None
 
 
 GROUPS, OWN_GROUPS = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
@@ -191,6 +230,11 @@ def on_one_gpu(index: int, function: Callable[..., Any], *arguments: Any) -> Any
         raise RuntimeError(f"--strategy gpu: TensorFlow finds {len(gpus)} GPUs, and this trial needs number {index}")
     tf.config.set_visible_devices(gpus[index], "GPU")
     return function(*arguments)
+
+
+def on_own_device(strategy: StrategyName, job: int, *call: Any) -> tuple[Any, ...]:
+    """A call (function and arguments) as one of several jobs makes it: under ``gpu`` on the GPU that is its turn."""
+    return (on_one_gpu, job % max(1, usable_gpus()), *call) if strategy == "gpu" else call
 
 
 def make_strategy(name: StrategyName) -> "tf.distribute.Strategy":

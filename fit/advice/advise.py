@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from tfrs_scaling.common.errors import InputError
-from tfrs_scaling.common.words import listed, plural
+from tfrs_scaling.common.words import FLOPS, human, listed, plural
 from tfrs_scaling.fit.advice.advice import Advice
 from tfrs_scaling.fit.advice.budget import RESOURCES, Budget, read_budget
 from tfrs_scaling.fit.advice.choice import Choice, Option, choose
@@ -53,13 +53,13 @@ def advise(
         InputError: the budget cannot be read, or is below what the baseline used; or the run table does not record
             what an option costs (``COSTS``).
 
-    Example:
+    Examples:
         >>> runs = read_runs("runs.csv")
         >>> advice = advise(runs, fit_study(runs), "params=4x")
         >>> print(advice.answer)
         Do this: V at 4× (4 times the embedding rows), on the same 1,280,000 examples.
-        >>> [(option.use.scheme, round(option.gain, 3)) for option in advice.options]
-        [('V', 0.015)]
+        >>> {option.use.scheme: round(option.gain, 3) for option in advice.options}
+        {'V': 0.015}
     """
     budget = read_budget(budget) if isinstance(budget, str) else budget
     unknown = [name for name in COSTS if not is_recorded(runs, name)]
@@ -239,6 +239,14 @@ def _cautions(uses: Uses, choice: Choice | None = None, use: Use | None = None) 
         else f"{scheme} above {multiplier_label(multiplier)}× adds no parameters."
         for scheme, multiplier in uses.full.items()
     ]
+    if uses.taught:
+        cost = uses.taught[0].teacher
+        left_out = "" if uses.affords_teacher else ", more than this budget allows, so T is left out"
+        cautions.append(
+            f"T takes {cost['data']:,.0f} rows that trials are not trained on, and {human(cost['compute'], FLOPS)} "
+            f"FLOPs for its teacher{left_out}. Without such rows (older ones, if the data are split by time) there is "
+            "no teacher."
+        )
     if uses.noise.source == "ladders":
         cautions.append("There are too few seeds to show how much whole trainings differ: more would.")
     extrapolates = choice is not None and any(DATA in option.use.levers for option in choice.options)

@@ -81,7 +81,7 @@ def read_budget(text: str) -> Budget:
     Raises:
         InputError: names the part that cannot be read, and the nearest resource.
 
-    Example:
+    Examples:
         >>> budget = read_budget("compute=10x,params=2M")
         >>> budget.limits["compute"], budget.limits["params"]
         (Limit(amount=10.0, is_factor=True), Limit(amount=2000000.0, is_factor=False))
@@ -111,7 +111,7 @@ def read_budget(text: str) -> Budget:
 def budget_words(text: str) -> str:
     """A budget in words.
 
-    Example:
+    Examples:
         >>> budget_words("data=2x"), budget_words("compute=10x,params=2M")
         ('twice the data', '10 times the compute and 2M parameters')
     """

@@ -248,7 +248,7 @@ def savings(runs: pd.DataFrame, fits: StudyFits, *, price: float | None = None) 
         where there is no baseline, no shape is cheaper in compute or parameters and dearer in neither, or the run
         table does not record what shapes cost.
 
-    Example:
+    Examples:
         >>> runs = read_runs("runs.csv")
         >>> saved = savings(runs, fit_study(runs))
         >>> saved.verdict, saved.use.scheme, saved.use.multiplier, round(saved.change, 3)

@@ -13,7 +13,7 @@ from tfrs_scaling.fit.analyses.noise.training_noise import TrainingNoise
 from tfrs_scaling.fit.labels import multiplier_label
 from tfrs_scaling.fit.runs.screening import SHAPE
 from tfrs_scaling.fit.schemes import ARCHITECTURE as DENSE_PART
-from tfrs_scaling.fit.schemes import BASELINE, SCALED
+from tfrs_scaling.fit.schemes import BASELINE, KEEPING, LISTED, SCHEMES
 
 _FOUND = 1.96 + 1.28  # standard errors: a difference of so many is found nine times in ten
 _MOST_SEEDS = 10
@@ -200,18 +200,24 @@ class Settler:
         # The config's own is always in it.
         if self._rows["architecture"].nunique() > 1 or (self._rows["scheme"] == DENSE_PART).any():
             sweep.append(_override("A", sorted({use.architecture for use in uses if ARCHITECTURE in use.levers})))
-        return [*sweep, *self._without_others(is_crossed=bool(crossed))]
+        kept = [use for use in uses if use.scheme in KEEPING]
+        if kept:
+            shares = sorted({multiplier_label(use.multiplier) for use in kept})
+            by = sorted({str(SCHEMES[use.scheme].keeps) for use in kept})
+            sweep.append(f"sweep.P={{keep: [{', '.join(shares)}], by: [{', '.join(by)}]}}")
+        return [*sweep, *self._without_others(is_crossed=bool(crossed), is_pruned=bool(kept))]
 
-    def _without_others(self, *, is_crossed: bool = False) -> list[str]:
+    def _without_others(self, *, is_crossed: bool = False, is_pruned: bool = False) -> list[str]:
         """Without what else the study's configuration asks for, which may not go with fewer multipliers."""
         uneven = self._rows.groupby(SHAPE)["seed"].nunique().nunique() > 1
         crosses = "VH" in set(self._rows["scheme"]) and not is_crossed
-        return ["sweep.VH=false"] * crosses + ["sweep.more_seeds={}"] * uneven
+        prunes = not is_pruned and bool({*KEEPING} & {*self._rows["scheme"]})
+        return ["sweep.VH=false"] * crosses + ["sweep.P=null"] * prunes + ["sweep.more_seeds={}"] * uneven
 
     def _schemes(self) -> list[str]:
         """The schemes that the study sweeps, and a configuration names with a list of multipliers."""
         present = set(self._rows["scheme"])
-        return [scheme for scheme in SCALED if scheme in present]
+        return [scheme for scheme in LISTED if scheme in present]
 
     def _common_seeds(self, uses: Iterable[Use]) -> list[int]:
         """The seeds with which the baseline and all measured shapes of uses were trained."""

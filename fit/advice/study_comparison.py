@@ -12,10 +12,11 @@ from tfrs_scaling.fit.advice.advise import COSTS, advise
 from tfrs_scaling.fit.advice.budget import BUDGETS
 from tfrs_scaling.fit.analyses.noise.ladders import resample_ladders, simultaneous_intervals
 from tfrs_scaling.fit.analyses.noise.training_noise import noise_of
+from tfrs_scaling.fit.labels import multiplier_label
 from tfrs_scaling.fit.laws.comparison import compare_laws
 from tfrs_scaling.fit.runs.run_table import is_recorded
 from tfrs_scaling.fit.runs.screening import SHAPE, usable_runs
-from tfrs_scaling.fit.schemes import BASELINE
+from tfrs_scaling.fit.schemes import BASELINE, SCHEMES
 from tfrs_scaling.fit.study import StudyFits
 
 Outcome = Literal["lower", "higher", "within the noise", "noise unknown"]
@@ -143,7 +144,7 @@ def compare_studies(first: FinishedStudy, second: FinishedStudy) -> StudyCompari
     intervals hold together (``simultaneous_intervals``), at the level of the first study's fits, so of two studies that
     differ by chance alone one pair in twenty shows any change.
 
-    Example:
+    Examples:
         >>> runs = read_runs("runs.csv")
         >>> study = FinishedStudy("runs", runs, fit_study(runs), {})
         >>> found = compare_studies(study, study)
@@ -238,7 +239,8 @@ def _outcome(low: float, high: float) -> Outcome:
 def _laws(first: StudyFits, second: StudyFits, level: float) -> Iterator[LawChange]:
     for line in first.lines:
         # The baseline is a line of every scheme, and a frontier is made of lines.
-        if line.x != "data" or line.is_frontier or (line.line == "1" and line.scheme != BASELINE):
+        neutral = multiplier_label(SCHEMES[line.scheme].neutral)
+        if line.x != "data" or line.is_frontier or (line.scheme != BASELINE and line.line == neutral):
             continue
         other = second.find(scheme=line.scheme, x="data", line=line.line, architecture=line.architecture)
         if other is None or not (line.fit.status.has_law and other.fit.status.has_law):

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -31,7 +31,7 @@ class Use:
         examples: Number of different training rows.
         epochs: Passes over them.
         levers: What the use changes: schemes, ``data`` or ``architecture``; empty for the baseline.
-        cost: compute (FLOPs), data (rows, those that N leaves out included), params, hours.
+        cost: compute (FLOPs), data (rows, those that N and P leave out included), params, hours.
         ne: Expected test NE.
         how: How ``ne`` is known.
         draws: Random draws of NE, shape (DRAWS,), paired between two uses; NaN where the noise is unknown.
@@ -101,6 +101,7 @@ class Shape:
         log_rows: Rows of the log per row trained on.
         ne: Test NE.
         draws: Random draws of it, shape (DRAWS,).
+        teacher: What its teacher takes besides: compute (FLOPs), data (rows) and hours; empty where it has none.
     """
 
     architecture: str
@@ -116,15 +117,17 @@ class Shape:
     log_rows: float
     ne: float
     draws: Array = field(repr=False, compare=False)
+    teacher: Mapping[str, float] = field(default_factory=dict)
 
     def cost(self, examples: float) -> dict[str, float]:
         """By resource."""
-        return {
+        own = {
             "compute": self.flops * examples * self.epochs,
             "data": examples * self.log_rows,
             "params": float(self.parameters),
             "hours": examples * self.epochs / self.rate / 3600,
         }
+        return {name: amount + self.teacher.get(name, 0.0) for name, amount in own.items()}
 
     def measured(self, examples: int) -> Use:
         """This shape as it was trained."""
@@ -201,6 +204,8 @@ def _measured_shape(rows: pd.DataFrame, architecture: str, ladders: Mapping[str,
     kept = 1.0  # of the rows of the log
     if SCHEMES[scheme].samples_negatives:
         kept = float(first["base_ctr"] + (1 - first["base_ctr"]) * multiplier)
+    if SCHEMES[scheme].keeps is not None:
+        kept = multiplier
     ne = float(own.points["ne"].iloc[point])
     return Shape(
         architecture=str(first["architecture"]),
@@ -214,6 +219,14 @@ def _measured_shape(rows: pd.DataFrame, architecture: str, ladders: Mapping[str,
         flops=float(first["flops_train"]),
         rate=float(rows["examples_per_second"].median()),
         log_rows=1 / kept,
+        teacher=_teacher_cost(first) if first["teacher_examples"] else {},
         ne=ne,
         draws=ne + own.shocks[:, point],
     )
+
+
+def _teacher_cost(row: "pd.Series[Any]") -> dict[str, float]:
+    """What the teacher of a row's shape took, by resource; its parameters are not served."""
+    amounts = {"data": "teacher_examples", "compute": "teacher_compute"}
+    found = {name: float(np.nan_to_num(row[column])) for name, column in amounts.items()}
+    return {**found, "hours": float(np.nan_to_num(row["teacher_seconds"])) / 3600}

@@ -84,6 +84,16 @@ class Uses:
             found += [*self._more_data(), *self._optimal_splits()]
         return [*found, *self._larger()]
 
+    @cached_property
+    def taught(self) -> tuple[Shape, ...]:
+        """The shapes that have a teacher."""
+        return tuple(shape for shape in self._shapes if shape.teacher)
+
+    @property
+    def affords_teacher(self) -> bool:
+        """Whether the budget pays for one of them, with its teacher."""
+        return any(self._affords(shape.cost(self._examples)) for shape in self.taught)
+
     def is_largest(self, use: Use) -> bool:
         """Whether a use's multiplier is the largest measured of a scheme, and the budget pays for more."""
         if use.scheme not in SIZES or not use.has_measured_shape:
@@ -144,10 +154,12 @@ class Uses:
         line = self.study.find(
             scheme=shape.scheme, x="data", line=multiplier_label(shape.multiplier), architecture=shape.architecture
         )
-        one = shape.cost(1.0)
+        fixed, one = shape.cost(0.0), shape.cost(1.0)  # a teacher's is fixed
         if line is None or not line.fit.status.has_exponent or one["params"] > self.allowed["params"]:
             return None
-        paid = min(self.allowed[name] / one[name] for name in ("compute", "data", "hours"))
+        paid = min(
+            (self.allowed[name] - fixed[name]) / (one[name] - fixed[name]) for name in ("compute", "data", "hours")
+        )
         examples = min(paid, farthest)
         if examples < _WORTH * self._examples or max(line.fit.x) < self._examples or min(line.fit.y) <= 0:
             return None

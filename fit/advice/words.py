@@ -26,6 +26,8 @@ def shape_words(use: Use) -> str:
     match scheme.multipliers:
         case "epochs":
             return f"{use.epochs} passes over the data"
+        case "weight":
+            return f"{use.scheme} at {label} ({scheme.words})"
         case "share":
             return f"{use.scheme} at {label} ({scheme.words})"
         case "size":

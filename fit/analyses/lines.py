@@ -175,7 +175,7 @@ def fit_lines(planes: Mapping[tuple[str, str], pd.DataFrame], *, level: float = 
     baselines: dict[tuple[str, str], PowerLawFit] = {}  # all schemes have it among their lines
     for (architecture, scheme), rows in planes.items():
         for x in recorded_axes(rows, scheme):
-            for name, line in _along(rows, x):
+            for name, line in _along(rows, scheme, x):
                 shared = x != "parameters" and (line["scheme"] == BASELINE).all()
                 fit = baselines.get((architecture, x)) if shared else None
                 if fit is None:
@@ -190,9 +190,16 @@ def fit_lines(planes: Mapping[tuple[str, str], pd.DataFrame], *, level: float = 
     return fitted
 
 
-def _along(rows: pd.DataFrame, x: str) -> Iterator[tuple[str, pd.DataFrame]]:
+def line_multipliers(rows: pd.DataFrame, scheme: str) -> "pd.Series[float]":
+    """For each of a scheme's points the multiplier of its line; the baseline's is the scheme's neutral one."""
+    return rows["multiplier"].where(rows["scheme"] != BASELINE, SCHEMES[scheme].neutral)
+
+
+def _along(rows: pd.DataFrame, scheme: str, x: str) -> Iterator[tuple[str, pd.DataFrame]]:
     """The lines of a scheme along one axis with their names; a single x is a point, not a line."""
-    for value, line in rows.groupby("examples" if x == "parameters" else "multiplier", sort=True):
+    for value, line in rows.groupby(
+        rows["examples"] if x == "parameters" else line_multipliers(rows, scheme), sort=True
+    ):
         if line[x].nunique() > 1:
             yield str(value) if x == "parameters" else multiplier_label(float(str(value))), line
 
@@ -243,7 +250,7 @@ def inner_points(flops: ArrayLike, examples: ArrayLike) -> int:
         flops: Training FLOPs of one example of each model, shape (m,).
         examples: Data sizes, shape (k,).
 
-    Example:
+    Examples:
         >>> inner_points([1, 2, 4, 8, 16, 32, 64], [1, 2, 4, 8, 16, 32, 64, 128])
         10
         >>> inner_points([1, 4, 16], [1, 2, 4, 8, 16, 32, 64, 128])  # one model only lies inside

@@ -65,7 +65,7 @@ def fit_table(
             1e-100 and 1e100 (0 is allowed of the loss), a place of ``at`` is not, or there are too few rows for a joint
             law and no curves; the message names column, row and value.
 
-    Example:
+    Examples:
         >>> import pandas as pd
         >>> frame = pd.DataFrame({"tokens": [1e3 * 2**k for k in range(9)]})
         >>> frame["loss"] = 2 + 3 * frame["tokens"] ** -0.3

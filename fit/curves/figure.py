@@ -72,7 +72,7 @@ def power_law_plot(laws: PowerLawFit | Mapping[str, PowerLawFit], *, x_name: str
         TypeError: one of them is the fit of another form.
         ValueError: there is none.
 
-    Example:
+    Examples:
         >>> from tfrs_scaling.fit import fit_power_law
         >>> x = [1_000, 2_000, 4_000, 8_000, 16_000, 32_000]
         >>> plot = power_law_plot(fit_power_law(x, [0.97, 0.94, 0.915, 0.895, 0.88, 0.868]), x_name="tokens")

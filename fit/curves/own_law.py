@@ -221,7 +221,7 @@ def fit_law(
             start is not within the bounds, there is neither a start nor finite bounds, f needs arguments by keyword,
             returns complex numbers or has no finite values at any start.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> def saturating(x, top, half):
         ...     return top * x / (half + x)

@@ -25,7 +25,7 @@ def write_table_fit(table: TableFit, folder: str | os.PathLike[str]) -> None:
     Raises:
         OSError: a file cannot be written.
 
-    Example:
+    Examples:
         >>> import pandas as pd
         >>> log = pd.DataFrame({"tokens": [1e6, 2e6, 4e6, 8e6, 16e6], "loss": [3.2, 2.9, 2.68, 2.51, 2.39]})
         >>> write_table_fit(fit_table(log, Columns(y="loss", x="tokens")), "page")

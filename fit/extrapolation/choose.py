@@ -274,7 +274,7 @@ def choose_law(x: ArrayLike, y: ArrayLike) -> ChosenLaw:
         ValueError: NaN or infinite values, an x or y <= 0, unequal lengths, fewer than four different x, or x
             or y that span more than a factor of 1e100.
 
-    Example:
+    Examples:
         >>> examples = [3_000, 6_000, 12_000, 25_000, 50_000, 100_000, 200_000, 400_000, 800_000]
         >>> law = choose_law(examples, [0.999, 0.992, 0.941, 0.889, 0.858, 0.833, 0.812, 0.798, 0.788])
         >>> law.name, law.extrapolates

@@ -237,7 +237,7 @@ def predictive_interval(fit: PowerLawFit, x: ArrayLike) -> PredictiveInterval | 
     Raises:
         ValueError: an x is not a positive finite number.
 
-    Example:
+    Examples:
         >>> from tfrs_scaling.fit import fit_power_law
         >>> examples = [1_000, 2_000, 4_000, 8_000, 16_000, 32_000]
         >>> fit = fit_power_law(examples, [0.97, 0.94, 0.915, 0.895, 0.88, 0.868])

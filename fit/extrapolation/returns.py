@@ -132,7 +132,7 @@ def returns_at(fit: PowerLawFit, x: float, epsilon: float = 0.01) -> Return:
     Raises:
         ValueError: x or epsilon is out of range, or nothing was fitted.
 
-    Example:
+    Examples:
         >>> from tfrs_scaling.fit import fit_power_law
         >>> x = [1_000, 2_000, 4_000, 8_000, 16_000, 32_000, 64_000]
         >>> fit = fit_power_law(x, [0.9803, 0.9421, 0.9116, 0.8874, 0.8669, 0.8510, 0.8373])
@@ -202,7 +202,7 @@ def samples_to_reach(fit: PowerLawFit, loss: float) -> Reach:
     Raises:
         ValueError: the loss is not a positive finite number, or nothing was fitted.
 
-    Example:
+    Examples:
         >>> from tfrs_scaling.fit import fit_power_law
         >>> x = [1_000, 2_000, 4_000, 8_000, 16_000, 32_000, 64_000]
         >>> fit = fit_power_law(x, [0.9803, 0.9421, 0.9116, 0.8874, 0.8669, 0.8510, 0.8373])

@@ -68,7 +68,7 @@ class MeasuredCost:
         ValueError: an n or cost is not positive and finite, their numbers differ, there are fewer than
             two, or n does not increase.
 
-    Example:
+    Examples:
         >>> cost = MeasuredCost(n=(1e6, 1e7, 1e8), cost=(1e6, 2e7, 2e8))
         >>> cost([1e7, 5e7]).round()
         array([2.e+07, 1.e+08])

@@ -341,7 +341,7 @@ def fit_joint_law(
         ValueError: NaN or infinite values, an n or d <= 0, a y < 0 (or 0 for huber_log), unequal lengths,
             no points, all n or all d equal, fewer than 3 groups, or an option out of its range.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> n, d = (values.ravel() for values in np.meshgrid(np.geomspace(1e5, 1e7, 4), np.geomspace(1e4, 1e6, 4)))
         >>> noise = 1e-4 * np.sin(np.arange(16) ** 2)

@@ -124,7 +124,7 @@ def compare_laws(first: PowerLawFit, second: PowerLawFit, *, level: float = 0.95
         ValueError: one of the two has too few points, they have no range of x in common, a negative seed, or a level
             outside (0, 1).
 
-    Example:
+    Examples:
         >>> from tfrs_scaling.fit import fit_power_law
         >>> x = [1_000, 2_000, 4_000, 8_000, 16_000, 32_000, 64_000]
         >>> first = fit_power_law(x, [0.9803, 0.9421, 0.9116, 0.8874, 0.8669, 0.8510, 0.8373])

@@ -47,7 +47,7 @@ def pareto_frontier(cost: ArrayLike, loss: ArrayLike) -> Indices:
     Raises:
         ValueError: the two differ in length, are not one-dimensional, or hold NaN or infinities.
 
-    Example:
+    Examples:
         >>> pareto_frontier([1, 2, 3, 4], [0.90, 0.80, 0.85, 0.75])
         array([0, 1, 3])
     """
@@ -114,7 +114,7 @@ def fit_frontier(
         ValueError: NaN or infinite values, a cost <= 0, a negative loss, unequal lengths, fewer than two
             different costs on the frontier off its plateau, a negative seed, or a level outside (0, 1).
 
-    Example:
+    Examples:
         >>> examples = [1_000, 2_000, 4_000, 8_000, 16_000, 32_000]
         >>> small = [0.9803, 0.9521, 0.9316, 0.9174, 0.9069, 0.9010]
         >>> large = [0.9903, 0.9455, 0.9136, 0.8894, 0.8689, 0.8530]
@@ -358,7 +358,7 @@ def grid_edge(sizes: ArrayLike, rungs: ArrayLike) -> Mask:
     Raises:
         ValueError: NaN or infinite values, values <= 0, or unequal lengths.
 
-    Example:
+    Examples:
         >>> grid_edge([1, 1, 1, 2, 2, 2, 4, 4, 4], [10, 20, 40] * 3)
         array([ True,  True,  True,  True, False,  True,  True,  True,  True])
     """

@@ -22,7 +22,7 @@ def power_law_value(x: ArrayLike, *, alpha: float, beta: float, gamma: float, x0
     Returns:
         The loss at x: float64, the shape of x; infinite where it exceeds the range of float64.
 
-    Example:
+    Examples:
         >>> power_law_value([1, 4, 16], alpha=2.0, beta=0.5, gamma=0.75)
         array([2.75, 1.75, 1.25])
     """

@@ -29,7 +29,7 @@ def normalized(fit: PowerLawFit, minimum: float, standard_error: float) -> Power
     Raises:
         ValueError: the minimum is not positive, the error negative, or the fit is normalized already.
 
-    Example:
+    Examples:
         >>> from tfrs_scaling.fit import fit_power_law
         >>> x = [1_000, 2_000, 4_000, 8_000, 16_000, 32_000, 64_000]
         >>> fit = fit_power_law(x, [0.9803, 0.9421, 0.9116, 0.8874, 0.8669, 0.8510, 0.8373])

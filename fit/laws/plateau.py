@@ -40,7 +40,7 @@ def power_law_region(x: ArrayLike, y: ArrayLike) -> int:
     Raises:
         ValueError: as in ``fit_power_law``, or x is not strictly increasing.
 
-    Example:
+    Examples:
         >>> examples = [3_000, 6_000, 12_000, 25_000, 50_000, 100_000, 200_000, 400_000, 800_000]
         >>> power_law_region(examples, [0.999, 0.992, 0.941, 0.889, 0.858, 0.833, 0.812, 0.798, 0.788])
         1

@@ -309,7 +309,7 @@ def fit_power_law(
         ValueError: NaN or infinite values, an x <= 0, a y or weight < 0, unequal lengths, no two
             different x, no positive weight, a group without a label, a negative seed, or a level outside (0, 1).
 
-    Example:
+    Examples:
         >>> x = [1_000, 2_000, 4_000, 8_000, 16_000, 32_000, 64_000]
         >>> fit = fit_power_law(x, [0.9803, 0.9421, 0.9116, 0.8874, 0.8669, 0.8510, 0.8373])
         >>> print(fit)

@@ -32,6 +32,7 @@ _PATIENCE = 120.0  # seconds until every figure must be drawn
 _BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 _TEMPLATE = Path(__file__).with_name("images.html.j2")
 _SVG = 'return Bokeh.index[roots.get(arguments[0]).id].export("svg").ctx.get_serialized_svg(true)'
+_IMAGE_SIZE = re.compile(r'<image width="(\d+)" height="(\d+)"')
 _NAMES = re.compile(r'\bid="([A-Za-z]{12})"')
 _PNG = 'return Bokeh.index[roots.get(arguments[0]).id].export("png").canvas.toDataURL("image/png")'
 
@@ -162,8 +163,14 @@ def _write(browser: Any, element: str, path: Path) -> Path:
         drawing = browser.execute_script(_SVG, element)
         for number, name in enumerate(dict.fromkeys(_NAMES.findall(drawing))):  # they are drawn by chance
             drawing = drawing.replace(name, f"clip{number}")
-        write_text_atomically(path, drawing)
+        write_text_atomically(path, _IMAGE_SIZE.sub(_in_pixels_of_the_page, drawing))
         return path
     address = browser.execute_script(_PNG, element)
     path.write_bytes(base64.b64decode(address.split(",", 1)[1]))
     return path
+
+
+def _in_pixels_of_the_page(image: re.Match[str]) -> str:
+    """Bokeh puts the glyphs of a legend into an SVG as images, as large as their pixels are many."""
+    width, height = (int(pixels) / _SCALE for pixels in image.groups())
+    return f'<image width="{width:g}" height="{height:g}"'

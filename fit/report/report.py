@@ -70,7 +70,7 @@ def write_report(
     Raises:
         OSError: a file cannot be written.
 
-    Example:
+    Examples:
         >>> runs = read_runs("runs.csv")
         >>> write_report(runs, fit_study(runs), "report.html")
     """

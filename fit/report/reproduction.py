@@ -3,8 +3,12 @@
 ``make reproduction`` writes REPRODUCTION.md from the run tables in ``tuner_configs/reproduction``, and a test compares.
 """
 
+import argparse
+import math
+import shutil
+import tempfile
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,16 +17,37 @@ import yaml
 from pydantic import TypeAdapter
 
 from tfrs_scaling.common.files import write_text_atomically
-from tfrs_scaling.common.words import UNKNOWN, compact, signed
+from tfrs_scaling.common.words import UNKNOWN, compact, interval, signed
 from tfrs_scaling.fit.advice.advise import advise
 from tfrs_scaling.fit.advice.budget import BUDGETS
 from tfrs_scaling.fit.analyses.lines import LineFit
+from tfrs_scaling.fit.analyses.paper.claim import Claim
 from tfrs_scaling.fit.labels import FRONTIER, multiplier_label
+from tfrs_scaling.fit.report.images import write_images
 from tfrs_scaling.fit.runs.run_table import read_runs
 from tfrs_scaling.fit.schemes import ARCHITECTURE, BASELINE, SIZES
 from tfrs_scaling.fit.study import StudyFits, fit_study
 
 STUDIES = "studies.yaml"
+
+# Figures of the report, by the name that each has here: NAME-FIGURE.svg beside the run table.
+FIGURES = {
+    "data": ("figure-all-data", "the best of each scheme against data, with laws"),
+    "parameters": ("lever-ne-parameters", "the best of V and of H against parameters"),
+    "dense-parameters": ("lever-ne-non-embedding", "the best of O and of M against parameters outside the tables"),
+    "compute": ("figure-all-compute", "the best of each scheme against training compute"),
+    "effects": ("figure-effects", "what each shape changes at the largest data size"),
+    "v-h": ("figure-zone-0", "V against H, by parameters and data"),
+    "o-m": ("figure-zone-1", "O against M, by parameters and data"),
+    "dimension": ("figure-dimension", "NE against the embedding dimension"),
+    "train-test": ("figure-generalisation-0", "training and test NE against data"),
+}
+_SHOWN = ("data", "effects")  # on the page; it links to the others
+_FIGURES_OF = {  # by how the source of a claim begins
+    "Section 1.1": ("data", "parameters", "dense-parameters"), "Table 1, data": ("data",),
+    "Table 1, parameters": ("parameters", "dense-parameters"), "Table 1, compute": ("compute",),
+    "Figure 7": ("v-h",), "Figure 8": ("o-m",), "Figure 9": ("dimension",), "Figure 10": ("train-test",),
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -35,7 +60,6 @@ class Entry:
         rows: Training rows of the log, and how it was split.
         commands: What makes the run table again.
         cost: Of these commands.
-        figures: Files beside the run table, and what each shows.
     """
 
     title: str
@@ -43,7 +67,6 @@ class Entry:
     rows: str
     commands: tuple[str, ...]
     cost: str
-    figures: dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -75,7 +98,7 @@ def page(studies: Sequence[Published], folder: str) -> str:
         folder: Path of the run tables, as links on the page give it.
     """
     parts = [_HEAD, _logs(studies), _claims(studies)]
-    parts += [_study(study, folder) for study in studies]
+    parts += [_study(study, folder, _numbers(studies)) for study in studies]
     return "\n".join(parts).rstrip() + "\n"
 
 
@@ -117,32 +140,52 @@ def _logs(studies: Sequence[Published]) -> str:
 def _claims(studies: Sequence[Published]) -> str:
     """A row per claim, a column per study; what is behind each verdict stands in the study's own section."""
     found = [{(claim.source, claim.claim): claim for claim in study.fits.paper} for study in studies]
-    names = list(dict.fromkeys(name for claims in found for name in claims))
     rows = []
-    for name in names:
+    for name, number in _numbers(studies).items():
         paper = next(claims[name].paper for claims in found if name in claims)
-        verdicts = [_verdict(claims[name].verdict) if name in claims else UNKNOWN for claims in found]
-        rows.append((name[0], name[1], paper, *verdicts))
+        verdicts = [
+            f"[{_verdict(claims[name].verdict)}](#{study.name}-{number})" if name in claims else UNKNOWN
+            for study, claims in zip(studies, found, strict=True)
+        ]
+        rows.append((str(number), name[0], name[1], paper, *verdicts))
     counts = []
     for study in studies:
         count = Counter(claim.verdict for claim in study.fits.paper)
         counts.append(f"{study.entry.title}: {count['agrees']}, {count['differs']}, {count['cannot tell']}")
     heading = (
         "## The claims\n\nThe paper's summary (section 1.1), tables and figures. How many agree, differ, cannot be "
-        f"told: {'; '.join(counts)}.\n"
+        f"told: {'; '.join(counts)}. Each verdict leads to its numbers, and these to figures, laws and rows. "
+        "Table 1 divides NE by the smallest and has alpha at x = 1; the laws are of NE, with alpha at the middle of "
+        "their x. In intervals, open is an end without a bound and – one that is not known.\n"
     )
-    columns = ("where", "claim", "paper", *(study.entry.title for study in studies))
+    columns = ("", "where", "claim", "paper", *(study.entry.title for study in studies))
     return f"{heading}\n{_table(columns, rows)}"
+
+
+def _numbers(studies: Sequence[Published]) -> dict[tuple[str, str], int]:
+    """The number on the page of each claim, named by its source and its words."""
+    names = dict.fromkeys((claim.source, claim.claim) for study in studies for claim in study.fits.paper)
+    return {name: number for number, name in enumerate(names, 1)}
 
 
 def _verdict(verdict: str) -> str:
     return {"agrees": "**agrees**", "differs": "**differs**"}.get(verdict, verdict)
 
 
-def _study(study: Published, folder: str) -> str:
+def _study(study: Published, folder: str, numbers: Mapping[tuple[str, str], int]) -> str:
     entry = study.entry
-    figures = "\n\n".join(f"![{words}]({folder}/{file})\n\n{words}" for file, words in entry.figures.items())
+    shown = {name: f"{entry.title}: {FIGURES[name][1]}" for name in _SHOWN}
+    figures = "\n\n".join(f"![{words}]({folder}/{study.name}-{name}.svg)\n\n{words}" for name, words in shown.items())
     commands = "\n".join(f"    {command}" for command in entry.commands)
+    laws, rows = f"[laws](#laws-of-{_anchor(entry.title)})", f"[rows]({folder}/{study.name}.parquet)"
+    claims = []
+    for claim in study.fits.paper:
+        number = numbers[claim.source, claim.claim]
+        links = [f"[{name}]({folder}/{study.name}-{name}.svg)" for name in _figures(claim)]
+        links += [laws] * claim.source.startswith(("Section 1.1", "Table 1"))
+        mark = f'<a id="{study.name}-{number}"></a>{number}'
+        found = claim.source, claim.claim, claim.paper, claim.ours, _verdict(claim.verdict), claim.why
+        claims.append((mark, *found, ", ".join([*links, rows])))
     parts = [
         f"## {entry.title}",
         entry.about,
@@ -160,20 +203,27 @@ def _study(study: Published, folder: str) -> str:
         *(_advice(study, budget) for budget in BUDGETS),
         f"### The paper's claims on {entry.title}",
         _table(
-            ("where", "claim", "paper", "here", "verdict", "why"),
-            [(c.source, c.claim, c.paper, c.ours, _verdict(c.verdict), c.why) for c in study.fits.paper],
+            ("", "where", "claim", "paper", "here", "verdict", "why", "see"),
+            claims,
         ),
     ]
     return "\n\n".join(part.rstrip() for part in parts if part) + "\n"
 
 
+def _figures(claim: Claim) -> tuple[str, ...]:
+    """The names of the figures that show what a claim is about."""
+    if claim.source == "Table 2":
+        return ("v-h",) if claim.claim.startswith("V against H") else ("o-m",)
+    return next(names for source, names in _FIGURES_OF.items() if claim.source.startswith(source))
+
+
 def _laws(study: Published) -> str:
-    """The baseline's ladder and the frontiers of V, H, O and M, and the ladders of other architectures."""
+    """Of every shape against data, and of the frontiers of V, H, O and M."""
     fits = study.fits
     lines = [
         line
         for line in fits.lines
-        if (line.scheme == BASELINE and line.x == "data" and not line.is_frontier)
+        if (line.x == "data" and not line.is_frontier and (line.scheme == BASELINE or line.line != "1"))
         or (line.line == FRONTIER and line.scheme in SIZES and line.architecture == fits.base)
     ]
     return _table(
@@ -183,7 +233,8 @@ def _laws(study: Published) -> str:
 
 def _law(line: LineFit) -> tuple[str, ...]:
     fit = line.fit
-    name = f"{line.architecture}, baseline" if line.scheme == BASELINE else f"{line.scheme}, frontier"
+    name = f"{line.scheme} {line.line}×" if line.scheme in SIZES else f"{line.architecture}, baseline"
+    name = f"{line.scheme}, frontier" if line.line == FRONTIER else name
     if not fit.status.is_fitted:
         return name, line.x, UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN, fit.status.words
     alpha = f"{fit.alpha_at_x0:.3g}" if fit.status.has_exponent else UNKNOWN
@@ -192,9 +243,9 @@ def _law(line: LineFit) -> tuple[str, ...]:
     return name, line.x, alpha, beta, gamma, f"{fit.r2:.4f}", fit.status.words
 
 
-def _estimate(value: float, interval: tuple[float, float]) -> str:
-    low, high = interval
-    return f"{value:.3g} ({low:.3g} to {high:.3g})"
+def _estimate(value: float, ends: tuple[float, float]) -> str:
+    low, high = (end if math.isfinite(end) else None for end in ends)
+    return f"{value:.3g} ({interval(low, high, '{:.3g}'.format)})"
 
 
 def _effects(study: Published) -> str:
@@ -227,10 +278,28 @@ def _anchor(title: str) -> str:
     return "".join(c for c in title.lower().replace(" ", "-") if c.isalnum() or c in "-_")
 
 
+def write_figures(study: Published, folder: Path) -> None:
+    """Draw the figures that the page shows or links to.
+
+    Raises:
+        InputError: as ``images.write_images``, which draws every figure of a report.
+    """
+    with tempfile.TemporaryDirectory() as scratch:
+        write_images(study.runs, study.fits, scratch, suffix="svg")
+        for name, (element, _) in FIGURES.items():
+            shutil.copyfile(Path(scratch, f"{element}.svg"), folder / f"{study.name}-{name}.svg")
+
+
 def main() -> None:
-    """Write REPRODUCTION.md."""
+    """Write REPRODUCTION.md, and its figures where that is asked for."""
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument("--figures", action="store_true", help="draw the figures again too, by a headless Chromium")
+    draws = parser.parse_args().figures
     folder = Path("tuner_configs") / "reproduction"
-    write_text_atomically(Path("REPRODUCTION.md"), page(read_published(folder), str(folder)))
+    studies = read_published(folder)
+    write_text_atomically(Path("REPRODUCTION.md"), page(studies, str(folder)))
+    for study in studies if draws else ():
+        write_figures(study, folder)
 
 
 if __name__ == "__main__":

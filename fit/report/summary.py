@@ -47,12 +47,16 @@ def best_point(chosen: pd.DataFrame) -> BestPoint | None:
 
 
 def scheme_effects(effects: Iterable[Effect], architecture: str) -> list[Effect]:
-    """Of each scheme the effect of its largest multiplier; where none is above 1, of its smallest."""
-    own = [effect for effect in effects if effect.architecture == architecture and effect.multiplier != 1]
+    """Of each scheme the effect of its largest multiplier; where none is above the neutral one, of its smallest."""
+    own = [
+        effect
+        for effect in effects
+        if effect.architecture == architecture and effect.multiplier != SCHEMES[effect.scheme].neutral
+    ]
     found = []
     for scheme in dict.fromkeys(effect.scheme for effect in own):
         multipliers = [effect.multiplier for effect in own if effect.scheme == scheme]
-        extreme = max(multipliers) if max(multipliers) > 1 else min(multipliers)
+        extreme = max(multipliers) if max(multipliers) > SCHEMES[scheme].neutral else min(multipliers)
         ends = [effect for effect in own if (effect.scheme, effect.multiplier) == (scheme, extreme)]
         found.append(max(ends, key=lambda effect: effect.examples))
     return found

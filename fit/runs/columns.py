@@ -53,6 +53,12 @@ RUN_COLUMNS: dict[str, Column] = {
     ),
     # It may exceed int64.
     "compute": Column("float64", "flops_train x examples x epochs", "flops_train gives it, and it gives flops_train"),
+    # 0 but for T.
+    "teacher_examples": Column("int64", "other rows that a teacher was trained on", "T's rows are not counted"),
+    "teacher_compute": Column(
+        "float64", "FLOPs of the teacher's training and predictions, once for all trials", "T's teacher costs nothing"
+    ),
+    "teacher_seconds": Column("float64", "seconds that they took", "T's teacher takes no time"),
     "test_ne": Column("float64", "normalized entropy on the test split; or give test_log_loss and base_ctr", ""),
     "test_log_loss": Column("float64", "log loss on the test split, nats per example", _PROVENANCE),
     "test_auc": Column("float64", "AUC on the test split", "no AUC beside NE"),

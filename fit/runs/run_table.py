@@ -23,13 +23,14 @@ from tfrs_scaling.fit.runs.columns import COLUMNS_OF_SECTIONS, REQUIRED, RUN_COL
 from tfrs_scaling.fit.runs.table_file import TableFile, read_table_file
 from tfrs_scaling.fit.schemes import SCHEMES, Axis
 
-TIMING_COLUMNS = ("examples_per_second", "wall_seconds")  # differ between two runs of one study
+TIMING_COLUMNS = ("examples_per_second", "wall_seconds", "teacher_seconds")  # differ between two runs of one study
 STATUSES = ("ok", "failed", "skipped", "stopped")  # stopped: not trained at further sizes, its rate being bad
 FLAGS = ("collapsed", "lr_at_edge", "plateau")
 
 _ALLOWED = {"scheme": tuple(SCHEMES), "status": STATUSES}
 _ORDER = ["study", "architecture", "scheme", "multiplier", "learning_rate", "seed", "examples", "trial_id"]
 _FLOATS = [name for name, kind in COLUMNS.items() if kind == "float64"]
+_TEACHER = ("teacher_examples", "teacher_compute")
 _PARTS = ["params_embedding", "params_bottom", "params_interaction", "params_overarch"]
 
 
@@ -77,7 +78,7 @@ def read_runs(path: str | os.PathLike[str]) -> pd.DataFrame:
     Warns:
         UserWarning: a column is ignored, as its name is none of COLUMNS.
 
-    Example:
+    Examples:
         >>> runs = read_runs("runs.csv")
         >>> runs.groupby("scheme")["trial_id"].nunique().to_dict()
         {'D': 3, 'V': 12}
@@ -129,7 +130,7 @@ def write_runs(runs: pd.DataFrame, path: str | os.PathLike[str]) -> None:
         InputError: the table breaks one of the rules of ``read_runs``.
         OSError: the file cannot be written.
 
-    Example:
+    Examples:
         >>> runs = read_runs("runs.csv")
         >>> write_runs(runs[runs["scheme"] == "D"], "baseline.csv")
     """
@@ -297,7 +298,9 @@ def _validated(runs: pd.DataFrame, source: str) -> pd.DataFrame:
     ]
     positive = ("examples", "epochs", "params_total", "flops_forward", "flops_train", "test_ne", "validation_ne")
     rules += [(name, ok & ~(runs[name] > 0), "must be above 0 where status is ok") for name in positive if has[name]]
-    rules += [(name, runs[name] < 0, "must be 0 or above") for name in (*_PARTS, "examples", *TIMING_COLUMNS)]
+    rules += [
+        (name, runs[name] < 0, "must be 0 or above") for name in (*_PARTS, "examples", *_TEACHER, *TIMING_COLUMNS)
+    ]
     flops, parts = runs["flops_train"].astype("float64") * runs["examples"] * runs["epochs"], runs[_PARTS].sum(axis=1)
     # Another trainer may know the parameters of its tables, and no other part of the total.
     in_parts = parts != runs["params_total"] if is_recorded(runs, "params_overarch") else parts > runs["params_total"]

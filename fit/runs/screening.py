@@ -28,7 +28,7 @@ def selected_learning_rate(runs: pd.DataFrame) -> pd.DataFrame:
     Returns:
         One row per shape with at least one measured point: SHAPE and learning_rate.
 
-    Example:
+    Examples:
         >>> selected_learning_rate(read_runs("runs.csv"))["learning_rate"].unique()
         array([0.02])
     """
@@ -60,7 +60,7 @@ def at_selected_rate(runs: pd.DataFrame) -> pd.DataFrame:
 def usable_runs(runs: pd.DataFrame) -> pd.DataFrame:
     """The rows that may carry a fit: ok, at the selected learning rate, not collapsed; index kept.
 
-    Example:
+    Examples:
         >>> runs = read_runs("runs.csv")
         >>> len(runs), len(usable_runs(runs))
         (120, 40)
@@ -74,7 +74,7 @@ def rows_of_scheme(runs: pd.DataFrame, scheme: str) -> pd.DataFrame:
 
     Those of VH include V's and H's rows, where the other multiplier is 1.
 
-    Example:
+    Examples:
         >>> sorted(rows_of_scheme(read_runs("runs.csv"), "V")["multiplier"].unique().tolist())
         [0.0625, 0.25, 1.0, 4.0, 16.0]
     """
@@ -94,7 +94,7 @@ def with_flags(runs: pd.DataFrame) -> pd.DataFrame:
     Returns:
         A copy; ``flags`` is sorted and joined by ``;``.
 
-    Example:
+    Examples:
         >>> runs = read_runs("runs.csv").assign(test_ne=1.0)
         >>> with_flags(runs)["flags"].unique().tolist()
         ['collapsed']

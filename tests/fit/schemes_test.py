@@ -4,7 +4,7 @@ from typing import get_args
 import tensorflow as tf
 
 from tfrs_scaling.config import Sweep
-from tfrs_scaling.fit.schemes import BASELINE, SCALED, SCHEMES, SIZES, Axis
+from tfrs_scaling.fit.schemes import BASELINE, LISTED, SCHEMES, SIZES, Axis
 
 
 def luminance(colour: str) -> float:
@@ -20,7 +20,7 @@ class SchemesTest(tf.test.TestCase):
         self.assertEqual(SCHEMES[BASELINE].axes, ("data",))
 
     def test_every_scheme_with_multipliers_is_a_key_of_sweep(self) -> None:
-        self.assertContainsSubset({*SCALED, "VH"}, {field.name for field in dataclasses.fields(Sweep)})
+        self.assertContainsSubset({*LISTED, "VH", "P"}, {field.name for field in dataclasses.fields(Sweep)})
 
     def test_a_curve_is_seen_on_its_page(self) -> None:
         for scheme in SCHEMES.values():

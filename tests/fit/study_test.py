@@ -16,6 +16,7 @@ import tensorflow as tf
 
 from tests.helpers.planted import BETA, GAMMA, LADDER, MULTIPLIERS, line_of, planted_ne, planted_row, planted_study
 from tfrs_scaling.common.errors import InputError
+from tfrs_scaling.fit.advice.advise import advise
 from tfrs_scaling.fit.analyses.lines import frontier_points, points
 from tfrs_scaling.fit.labels import multiplier_label
 from tfrs_scaling.fit.laws.power_law import fit_power_law
@@ -59,6 +60,38 @@ class FitStudyTest(tf.test.TestCase):
                 self.assertAllClose(fit.predict(LADDER), truth, atol=1e-3, rtol=0)
                 self.assertAllClose([fit.beta, fit.gamma], [BETA, GAMMA], atol=0.06, rtol=0)
                 self.assertEqual(fit.status, "ok")
+
+    def test_a_teacher_shifts_the_curve_or_bends_it_and_costs_rows(self) -> None:
+        rng, ladder = np.random.default_rng(0), [examples / LADDER[0] for examples in LADDER]
+        curves: dict[float, Callable[[float], float]] = {
+            0.0: lambda d: 0.2 * d**-BETA, 1.0: lambda d: 0.2 * (2 * d) ** -BETA, 0.5: lambda d: 0.2 * d**-0.6,
+        }  # fmt: skip
+        rows = []
+        for weight, curve in curves.items():
+            scheme, multiplier = ("T", weight) if weight else ("D", 1.0)
+            taught = {"teacher_examples": 3 * LADDER[-1], "teacher_compute": 1e12} if weight else {}
+            for seed in range(2):
+                for d, examples in zip(ladder, LADDER, strict=True):
+                    ne = GAMMA + curve(d) + rng.normal(0, 2e-4)
+                    row = planted_row(scheme, multiplier, seed, 0.02, examples, ne)
+                    rows.append(row | {"trial_id": f"{scheme}-{multiplier}-{seed}", "validation_ne": ne} | taught)
+        runs = pd.DataFrame(rows, columns=list(COLUMNS)).astype(COLUMNS)
+        fits = fit_study(runs)
+        self.assertEqual(line_of(fits, "T", "data", "0").y, line_of(fits, "D", "data", "1").y)
+        self.assertAllClose(line_of(fits, "T", "data", "1").predict(LADDER), [GAMMA + curves[1.0](d) for d in ladder],
+                            atol=1e-3, rtol=0)  # fmt: skip
+        half, whole = sorted(fits.taught, key=lambda record: record.second, reverse=True)
+        self.assertEqual((half.second, half.verdict), ("T at 1/2", "other exponent"))
+        self.assertEqual((whole.second, whole.verdict), ("T at 1", "shifted"))
+        assert whole.data_ratio is not None and half.beta_difference is not None
+        self.assertNear(whole.data_ratio, 0.5, 0.05)
+        self.assertNear(half.beta_difference, BETA - 0.6, 0.1)
+        cheap, rich = (advise(runs, fits, budget) for budget in ("params=4x", "data=4x"))
+        self.assertIn("T takes 3,840,000 rows that trials are not trained on", " ".join(cheap.changes))
+        self.assertIn("more than this budget allows, so T is left out", " ".join(cheap.changes))
+        self.assertEqual({option.use.scheme for option in cheap.options}, set())
+        costs = {option.use.scheme: option.use.cost for option in rich.options}
+        self.assertEqual(costs["T"]["data"], 4 * LADDER[-1])
 
     def test_lines_of_features_and_negatives(self) -> None:
         fits = fit_study(planted_study(schemes="FN"))

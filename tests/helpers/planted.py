@@ -77,5 +77,5 @@ def planted_row(scheme: str, multiplier: float, seed: int, rate: float, examples
         "base_ctr": 0.2, "examples_per_second": 50_000.0, "wall_seconds": examples / 50_000,
         "strategy": "cpu", "status": "ok", "reason": "", "flags": "", "config_hash": "c0ffee",
         "data_hash": "da7a", "code_version": "0.1.0", "epochs": epochs, "libraries": "numpy 2.0",
-        "machine": "x86_64 2 cores",
+        "machine": "x86_64 2 cores", "teacher_examples": 0, "teacher_compute": 0.0, "teacher_seconds": 0.0,
     }  # fmt: skip

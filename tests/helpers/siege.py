@@ -43,6 +43,12 @@ class Tally:
     lost: list[str] = dataclasses.field(default_factory=list)
     lost_kinds: Counter[str] = dataclasses.field(default_factory=Counter)
 
+    def add(self, other: "Tally") -> None:
+        """Count another's events too."""
+        self.tried += other.tried
+        self.lost += other.lost
+        self.lost_kinds += other.lost_kinds
+
     def text(self) -> str:
         """A line for each kind."""
         lines = [f"{kind}: {n - self.lost_kinds[kind]} of {n} survived" for kind, n in sorted(self.tried.items())]
@@ -251,6 +257,9 @@ class StudySiege:
                 self._kept = {file: content for file, content in self._kept.items() if file.parent != path.parent}
             elif path.exists() and path.parent == self._workdir.root:
                 path.write_bytes(whole)
+            elif path.exists() and path.parent.parent == self._workdir.running:  # as if it were minutes ago
+                for each in (*path.parent.iterdir(), path.parent):
+                    os.utime(each, (time.time() - 3600,) * 2)
 
     def _read_broken(self, path: Path) -> None:
         for name in ("status", "export", "sweep"):
@@ -441,16 +450,18 @@ def prepared(places: Path, *, real: bool) -> None:
 
 
 def besiege(
-    folder: Path, seed: int, minutes: float, *, real: bool = True, first: int = 0, kinds: Sequence[str] = ()
-) -> Tally:
+    folder: Path, seed: int, minutes: float, *,
+    real: bool = True, first: int = 0, step: int = 1, kinds: Sequence[str] = (),
+) -> Tally:  # fmt: skip
     """Rounds one after the other until the time is over: each kind of event on a study of its own, two on `prepare`.
 
     Args:
-        folder: an empty folder.
+        folder: an empty folder, or none yet.
         seed: of all that happens; with the number of a round, of what happens in it.
         minutes: after which no other round begins.
         real: whether the trials of every other round are trained; else they only seem to.
         first: the number of the first round, to repeat one.
+        step: from the number of a round to that of the next.
         kinds: of events, on studies alone; none: all.
     """
     tally, ends, number = Tally(), time.monotonic() + 60 * minutes, first
@@ -479,5 +490,5 @@ def besiege(
                 shutil.rmtree(root / "out", ignore_errors=True)
             for process in psutil.Process().children(recursive=True):
                 process.kill()
-        number += 1
+        number += step
     return tally

@@ -16,6 +16,7 @@ from tfrs_scaling.input.manifest import FORMAT_VERSION, MANIFEST, Manifest, RawF
 from tfrs_scaling.input.prepare.prepare import prepare
 from tfrs_scaling.input.prepare.rows import ParsedRows, Rows
 from tfrs_scaling.input.prepare.sources import SyntheticSource
+from tfrs_scaling.input.row_scores import Cost, RowScores, ScoresManifest, write_manifest, write_scores
 from tfrs_scaling.input.schema import CategoricalFeature, Schema
 from tfrs_scaling.input.shards import ClickData, write_shard
 
@@ -103,6 +104,20 @@ def stored(folder: Path, schema: Schema, splits: dict[SplitName, dict[str, np.nd
     described["read"] = sum(split.rows for split in described["splits"].values())
     (folder / MANIFEST).write_text(Manifest(**(described | manifest)).to_json())
     return ClickData.open(folder)
+
+
+def stored_scores(folder: Path, data: ClickData, scores: np.ndarray) -> RowScores:
+    """Scores of the training rows, in the order of the data's shards, as a scorer would have written them."""
+    folder.mkdir(parents=True)
+    splits = data.manifest.splits["train"].shards
+    parts = np.split(scores, np.cumsum([shard.rows for shard in splits])[:-1])
+    per_record = data.manifest.rows_per_record
+    written = tuple(
+        write_scores(folder, number, np.split(part, range(per_record, len(part), per_record)))
+        for number, part in enumerate(parts)
+    )
+    write_manifest(folder, ScoresManifest(1, {}, written, Cost(0, len(scores), 0, 0, 1, 1), "test"))
+    return RowScores.open(folder, {}, splits)
 
 
 def numbered(count: int, time: np.ndarray | None = None) -> Rows:

@@ -16,12 +16,16 @@ import tensorflow as tf
 from absl.testing import parameterized
 from tensorflow.python.data.experimental.ops import distribute
 
-from tests.helpers.studies import RowsSource, stored
-from tfrs_scaling.input.batches import batches
-from tfrs_scaling.input.manifest import SPLITS, SplitName
+from tests.helpers.studies import BY_NUMBER, BY_TIME, RowsSource, numbered, source_of, stored, stored_scores
+from tfrs_scaling.common.errors import InputError
+from tfrs_scaling.input.batches import batches, sampled_errors
+from tfrs_scaling.input.history import find_history, rows_held_apart, rows_sampled
+from tfrs_scaling.input.manifest import SPLITS, SplitBy, SplitName
 from tfrs_scaling.input.prepare.prepare import prepare
 from tfrs_scaling.input.prepare.rows import NO_CODE, Rows
 from tfrs_scaling.input.prepare.split import Sizes
+from tfrs_scaling.input.pruning import Pruning, at_random, by_error
+from tfrs_scaling.input.row_scores import Cost, RowScores, ScoresManifest, write_manifest, write_scores
 from tfrs_scaling.input.schema import CategoricalFeature, DenseFeature, Schema
 from tfrs_scaling.input.shards import ClickData
 from tfrs_scaling.training.isolation import run_isolated
@@ -336,6 +340,127 @@ class PipelineTest(parameterized.TestCase, tf.test.TestCase):
             clicks = log.label[rows] == 1
             difference = place[clicks].mean() - place[~clicks].mean()
             self.assertNear(difference, 0, 4 * 0.289 * (1 / clicks.sum() + 1 / (~clicks).sum()) ** 0.5)
+
+    def _split_in_two(self, data: ClickData, rows: int, seed: int | None = None) -> list[list[int]]:
+        """The rows that a history of so many holds apart, and the others."""
+        history = find_history(data, rows)
+        both = [batches(data, "train", 1, (2**20,), train=True, order_seed=seed, history=history, old=old)
+                for old in (True, False)]  # fmt: skip
+        return [self._collected(part.unbatch().batch(4096))["ids"][:, 0].tolist() for part in both]
+
+    def test_history_is_the_oldest_rows_where_the_split_is_by_time_and_drawn_elsewhere(self) -> None:
+        time = np.random.default_rng(4).integers(0, 40, 6000)  # moments of 150 rows, of which one is divided
+        cases: tuple[tuple[SplitBy, Schema], ...] = (("time", BY_TIME), ("random", BY_NUMBER))
+        for split_by, schema in cases:
+            folder = Path(self.get_temp_dir()) / split_by
+            log = numbered(6000, time if split_by == "time" else None)
+            prepare(source_of(log, schema=schema), folder, split_by=split_by, sizes=Sizes(rows_per_record=64))
+            data = ClickData.open(folder)
+            smaller: set[int] = set()
+            for rows in (500, 2000):
+                total = data.manifest.splits["train"].rows
+                expected, left = rows_held_apart(total, rows, rows_sampled(data.manifest))
+                old, new = self._split_in_two(data, rows)
+                self.assertCountEqual(old + new, self._stored(data, "train"))
+                self.assertBetween(len(old), rows, 2 * expected - rows)
+                self.assertGreaterEqual(len(new), left)
+                self.assertContainsSubset(smaller, old)
+                smaller = set(old)
+                for part, ordered in zip((old, new), self._split_in_two(data, rows, seed=3), strict=True):
+                    self.assertCountEqual(part, ordered)
+                    self.assertNotEqual(part, ordered)
+            if split_by == "time":
+                self.assertEqual(time[old].max(), time[new].min())
+            else:
+                self.assertNear(np.mean(old), np.mean(new), 4 * 6000 * 0.289 * (1 / len(old) + 1 / len(new)) ** 0.5)
+
+    def test_scores_travel_with_their_rows(self) -> None:
+        data, folder = self._data(), Path(self.get_temp_dir()) / "scores"
+        folder.mkdir()
+        stored_rows = np.split(
+            self._stored(data, "train") / 1000, np.cumsum([s.rows for s in data.manifest.splits["train"].shards])
+        )
+        written = [write_scores(folder, number, np.split(rows, range(64, len(rows), 64)))
+                   for number, rows in enumerate(stored_rows[:-1])]  # fmt: skip
+        cost = Cost(64, 700, 1.0, 1.0, 0.9, 0.9)
+        write_manifest(folder, ScoresManifest(1, {"by": "test"}, tuple(written), cost, "0"))
+        shards = data.manifest.splits["train"].shards
+        scores = RowScores.open(folder, {"by": "test"}, shards)
+        for seed, rate, history in ((None, 1.0, None), (3, 0.5, find_history(data, 100))):
+            fed = batches(
+                data, "train", 32, (2**20, 10), train=True, order_seed=seed, negative_rate=rate, history=history,
+                scores=scores,
+            )  # fmt: skip
+            for batch in fed.as_numpy_iterator():
+                self.assertAllEqual(batch["score"], (batch["ids"][:, 0] / 1000).astype(np.float32))
+        with self.assertRaisesRegex(InputError, "request: is not what the study asks for; delete this folder"):
+            RowScores.open(folder, {"by": "another"}, shards)
+        with self.assertRaisesRegex(InputError, "other numbers of rows than the data's"):
+            RowScores.open(folder, {"by": "test"}, shards[:-1])
+        file = Path(scores.files[0])
+        content = file.read_bytes()
+        file.write_bytes(content[:40] + bytes([content[40] ^ 1]) + content[41:])
+        with self.assertRaisesRegex(tf.errors.DataLossError, "corrupted record"):
+            list(batches(data, "train", 32, (2**20, 10), train=True, scores=scores).as_numpy_iterator())
+        file.write_bytes(content[:-1])
+        with self.assertRaisesRegex(InputError, r"scores.tfrecord-00000: has \d+ bytes instead of \d+"):
+            RowScores.open(folder, {"by": "test"}, shards)
+
+    def test_hard_rows_are_those_whose_labels_were_flipped_and_weights_undo_it(self) -> None:
+        rng = np.random.default_rng(8)
+        count = 40_000
+        truth, flipped = np.where(rng.random(count) < 0.3, 0.9, 0.05), rng.random(count) < 0.1
+        label = (rng.random(count) < truth) ^ flipped
+        columns: dict[str, np.ndarray] = {
+            "label": label[:, None].astype(np.uint8), "ids": np.arange(count, dtype=np.int32)[:, None],
+        }  # fmt: skip
+        data = stored(Path(self.get_temp_dir()) / "flipped", PLAIN, dict.fromkeys(SPLITS, columns))
+        history = find_history(data, 8000)
+        # Of a scorer that learned from rows with as many flipped labels.
+        scores = stored_scores(Path(self.get_temp_dir()) / "p", data, truth + 0.1 * (1 - 2 * truth))
+        errors = sampled_errors(data, scores, history)
+
+        def fed(**how: Any) -> dict[str, np.ndarray]:
+            rows = batches(data, "train", 4096, (2**20,), train=False, history=history, **how)
+            self.assertEqual(set(rows.element_spec), set(NAMES))
+            found = self._collected(rows)
+            return {name: column[found["weight"] > 0] for name, column in found.items()}
+
+        new = fed()["ids"][:, 0]
+        exact = np.abs(label - truth - 0.1 * (1 - 2 * truth))
+        self.assertAllClose(np.sort(errors), np.sort(exact[new]), atol=1e-6)
+
+        def kept(pruning: Pruning, seed: int | None = 5) -> dict[str, np.ndarray]:
+            return fed(order_seed=seed, scores=scores if pruning.slope else None, pruning=pruning)
+
+        smaller: set[int] = set()
+        for share in (0.25, 0.5):
+            enriched = {}
+            for by, pruning in (
+                ("hard", by_error(share, errors, largest=True)),
+                ("easy", by_error(share, errors, largest=False)),
+                ("random", at_random(share)),
+            ):
+                rows = kept(pruning)
+                ids = rows["ids"][:, 0]
+                # Each is drawn on its own: the variance is that of a random share at most.
+                self.assertNear(len(ids), share * len(new), 4 * (share * (1 - share) * len(new)) ** 0.5)
+                enriched[by] = flipped[ids].mean()
+                chance = np.minimum(1, pruning.intercept + pruning.slope * exact[new])
+                expected = np.average(flipped[new], weights=chance)
+                self.assertNear(enriched[by], expected, 4 * (expected * (1 - expected) / len(ids)) ** 0.5)
+                self.assertNear(np.average(rows["label"], weights=rows["weight"]), label[new].mean(), 0.02)
+                self.assertNear(rows["weight"].mean(), 1, 0.04)
+                self.assertLessEqual(rows["weight"].max(), 4)
+                if by == "hard":
+                    self.assertGreater(abs(rows["label"].mean() - label[new].mean()), 0.05)
+                    self.assertContainsSubset(smaller, set(ids.tolist()))
+                    smaller = set(ids.tolist())
+                    self.assertCountEqual(ids.tolist(), kept(pruning, None)["ids"][:, 0].tolist())
+                else:
+                    self.assertEqual(set(rows["weight"].tolist()) == {1.0}, by == "random")
+            self.assertGreater(enriched["hard"], 1.5 * enriched["random"])
+            self.assertLess(enriched["easy"], enriched["random"])
 
     def test_flipped_byte_in_a_shard_is_an_error_not_a_row(self) -> None:
         data = self._data()

@@ -13,7 +13,7 @@ from tests.helpers.studies import CONFIGS, tiny_content
 from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.common.strict_yaml import validated
 from tfrs_scaling.config import Config, Table, read_config
-from tfrs_scaling.fit.schemes import SCALED
+from tfrs_scaling.fit.schemes import LISTED
 
 SHIPPED = ("smoke", "study", "movielens", "flights", "bench", "paper")
 
@@ -86,10 +86,27 @@ class ConfigTest(tf.test.TestCase, parameterized.TestCase):
         self.refused(path, f"{path}: the key 'study' is missing", f"{path}, line 1: the key 'model.bottom' is missing")
 
     def test_every_scheme_with_multipliers_is_a_key_of_the_sweep(self) -> None:
-        self.refused(self.written("sweep: {W: [2]}"), "unknown key 'sweep.W'", ", V, H, O, M, F, N, E, VH, ")
-        for scheme in SCALED:
-            config = read_config(CONFIGS / "smoke.yaml", (f"sweep.{scheme}=[{2 if scheme == 'E' else '1/2'}]",))
+        self.refused(self.written("sweep: {W: [2]}"), "unknown key 'sweep.W'", ", V, H, O, M, F, N, E, T, VH, ")
+        for scheme in LISTED:
+            overrides = (f"sweep.{scheme}=[{2 if scheme == 'E' else '1/2'}]", "teacher={examples: 1000}")
+            config = read_config(CONFIGS / "smoke.yaml", overrides)
             self.assertEqual(len(config.sweep.multipliers(scheme)), 1)
+
+    def test_teacher_is_a_shape_of_the_study_with_rows_of_its_own(self) -> None:
+        path, teacher = CONFIGS / "smoke.yaml", "teacher={scheme: V, multiplier: 4, examples: 10_000}"
+        config = read_config(path, ("sweep.T=[1/4, 1]", teacher))
+        self.assertEqual(config.sweep.multipliers("T"), (fractions.Fraction(1, 4), fractions.Fraction(1)))
+        self.assertEqual(config.held_apart, 10_000)
+        self.refused(path, "sweep.T: needs the key teacher", overrides=("sweep.T=[1/4]",))
+        self.refused(path, "sweep.T[0]", "a weight is at most 1", overrides=("sweep.T=[2]", teacher))
+        for wrong, why in (
+            ("{examples: 10}", "teacher.examples: 10 rows are less than one batch"),
+            ("{examples: 10_000, scheme: N, multiplier: 1/2}", "teacher: scheme: 'N' is none of D, V, H, O, M, A"),
+            ("{examples: 10_000, scheme: V}", "teacher: multiplier: 1 does not suit scheme V; only D's is 1"),
+            ("{examples: 10_000, multiplier: 2}", "teacher: multiplier: 2 does not suit scheme D; only D's is 1"),
+            ("{scheme: V}", "the key 'teacher.examples' is missing"),
+        ):
+            self.refused(path, why, overrides=("sweep.T=[1/4]", f"teacher={wrong}"))
 
     def test_mapping_is_read_as_a_file_is_and_left_as_it_was(self) -> None:
         content = tiny_content(V=["1/2"])
@@ -183,6 +200,23 @@ class ConfigTest(tf.test.TestCase, parameterized.TestCase):
                 validated(Config, tiny_content(**{scheme: ["1/2", 2]}), "tiny")
             with self.assertRaisesRegex(InputError, rf"sweep\.{scheme}\[0\]: 0: a multiplier is above 0"):
                 validated(Config, tiny_content(**{scheme: [0]}), "tiny")
+
+    def test_rows_are_kept_by_shares_and_ways(self) -> None:
+        kept = tiny_content(P={"keep": ["1/2"], "by": ["hard", "random"]})
+        sweep = validated(Config, kept | {"scorer": {"examples": 256}}, "tiny").sweep
+        with self.assertRaisesRegex(InputError, "sweep.P.by: a scorer decides which rows are hard or easy; give one"):
+            validated(Config, kept, "tiny")
+        self.assertEqual(sweep.multipliers("P-hard"), (fractions.Fraction(1, 2),))
+        self.assertEqual(sweep.multipliers("P-easy"), ())
+        for wrong, why in (
+            ({"keep": [2], "by": ["random"]}, r"sweep\.P\.keep\[0\]: 2: a share is below 1"),
+            ({"keep": ["1/2"], "by": ["hardest"]}, r"sweep\.P\.by\[0\]"),
+            ({"keep": ["1/2", 0.5], "by": ["random"]}, r"sweep\.P: keep: a value is repeated"),
+            ({"keep": ["1/2"], "by": []}, r"sweep\.P\.by"),
+            ({"keep": ["1/2"]}, r"'sweep\.P\.by' is missing"),
+        ):
+            with self.assertRaisesRegex(InputError, why):
+                validated(Config, tiny_content(P=wrong), "tiny")
 
     def test_epochs_are_whole_numbers_above_one(self) -> None:
         config = validated(Config, tiny_content(E=[2, 4]), "tiny")

@@ -11,18 +11,21 @@ import tensorflow as tf
 from absl.testing import parameterized
 
 from tests.helpers.studies import stored, tiny_config, tiny_data
+from tfrs_scaling.accelerators import TPUS, tpu_chips, usable_gpus
 from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.config import Config
 from tfrs_scaling.hardware import (
     ALONE,
     Worker,
+    accelerators,
+    check_jobs,
     choose_strategy,
     count_cores,
     make_strategy,
     memory_limit,
     on_one_gpu,
+    on_own_device,
     this_worker,
-    usable_gpus,
 )
 from tfrs_scaling.input.batches import batches
 from tfrs_scaling.input.manifest import SPLITS
@@ -74,7 +77,7 @@ class StrategyTest(tf.test.TestCase, parameterized.TestCase):
             ({"TPU_NAME": "local", **tf_config()}, 1, 1, "tpu", r"TPU_NAME is set \(local\)"),
             (tf_config(), 1, 1, "multi_worker", "TF_CONFIG names 2 workers, of which this is number 1"),
             (tf_config({"worker": ["a:1"]}, {"type": "worker", "index": 0}), 1, 1, "gpu", "^1 NVIDIA GPU$"),
-            ({"TF_CONFIG": "{}"}, 4, 4, "gpu", "^4 NVIDIA GPUs, each a trial of its own$"),
+            ({"TF_CONFIG": "{}"}, 4, 4, "gpu", "^4 NVIDIA GPUs$"),
             ({"CUDA_VISIBLE_DEVICES": "GPU-5ae0,-1,0"}, 4, 1, "gpu", "^1 NVIDIA GPU$"),
             (
                 {"CUDA_VISIBLE_DEVICES": "GPU-5ae0,-1,0"},
@@ -135,6 +138,44 @@ class StrategyTest(tf.test.TestCase, parameterized.TestCase):
             self.assertEqual(count_cores(), cores)
             place = "this container" if gibibytes < 16 else "this machine"
             self.assertEqual(memory_limit(), (gibibytes << 30, place))
+
+    def test_one_trial_at_a_time_where_it_takes_all_devices(self) -> None:
+        for strategy in ("tpu", "mirrored", "multi_worker"):
+            check_jobs(strategy, 1)
+            check_jobs(strategy, None)
+            with self.assertRaisesRegex(InputError, f"--jobs: 2 under {strategy}, wh.*; leave it out"):
+                check_jobs(strategy, 2)
+        check_jobs("gpu", 2)
+        check_jobs("cpu", 2)
+
+    def test_jobs_take_turns_on_gpus(self) -> None:
+        with mock.patch("tfrs_scaling.hardware.usable_gpus", return_value=2):
+            for job in range(5):
+                self.assertEqual(on_own_device("gpu", job, print, 1), (on_one_gpu, job % 2, print, 1))
+            self.assertEqual(on_own_device("cpu", 3, print, 1), (print, 1))
+
+    def test_a_model_has_to_fit_in_the_memory_of_what_it_is_on(self) -> None:
+        with mock.patch("tfrs_scaling.hardware.gpu_memory", return_value=(40 << 30, 16 << 30)):
+            on = {name: accelerators(name) for name in ("gpu", "mirrored")}
+        self.assertEqual({name: (each.bytes >> 30, each.replicas) for name, each in on.items() if each},
+                         {"gpu": (16, 1), "mirrored": (16, 2)})  # fmt: skip
+        self.assertIsNone(accelerators("cpu"))
+
+    def test_tpu_is_known_by_its_pci_devices(self) -> None:
+        root = Path(self.get_temp_dir()) / "pci"
+        for number, (vendor, device) in enumerate([("0x8086", "0x0063"), *[("0x1ae0", "0x0063")] * 4]):
+            (root / str(number)).mkdir(parents=True)
+            (root / str(number) / "vendor").write_text(f"{vendor}\n")
+            (root / str(number) / "device").write_text(f"{device}\n")
+        with mock.patch("tfrs_scaling.accelerators.PCI_DEVICES", root):
+            self.assertEqual(tpu_chips(), (TPUS["0x0063"], 4))
+            on = accelerators("tpu")
+            assert on is not None
+            self.assertEqual((on.bytes, on.replicas, on.shards_tables), (16 * 10**9, 4, False))
+            self.assertRegex(on.note, "TPU v5e, 4 chips: .*all tables on every chip and updated densely")
+            for number in range(5):
+                (root / str(number) / "device").write_text("0x9999\n")
+            self.assertIsNone(tpu_chips())
 
     def test_this_worker_is_numbered_as_tensorflow_numbers_it(self) -> None:
         chief = {"chief": ["c:1"], **TWO}

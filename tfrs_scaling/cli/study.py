@@ -25,7 +25,8 @@ from tfrs_scaling.cli.terminal import (
     wait_for_tensorflow,
 )
 from tfrs_scaling.common.errors import InputError
-from tfrs_scaling.hardware import StrategyName, choose_strategy
+from tfrs_scaling.hardware import StrategyName, check_jobs, choose_strategy
+from tfrs_scaling.training.tensorflow_startup import start_devices
 
 config_argument = click.argument("config_path", metavar="CONFIG", type=FilePath)
 set_option = click.option(
@@ -40,7 +41,8 @@ workdir_option = click.option(
 jobs_option = click.option(
     "--jobs",
     type=click.IntRange(1, 256),
-    help="Trials at a time, sharing the cores. [default: one per core, if memory allows; one per GPU; one on a TPU]",
+    help="Trials at a time, sharing the cores, and the GPUs and their memory. [default: one per core, if memory "
+    "allows; one on a TPU]",
 )
 time_limit_option = click.option(
     "--time-limit",
@@ -74,7 +76,11 @@ class Duration(click.ParamType):  # type: ignore[type-arg]
 
 
 strategy_option = click.option(
-    "--strategy", type=click.Choice(["auto", *get_args(StrategyName)]), default="auto", show_default=True
+    "--strategy",
+    type=click.Choice(["auto", *get_args(StrategyName)]),
+    default="auto",
+    show_default=True,
+    help="The hardware of each trial. auto: what there is; of CPU and GPU the faster, by a calibration.",
 )
 
 
@@ -125,13 +131,16 @@ def plan(
     chosen, _ = choose_strategy(strategy)
     if chosen == "multi_worker":
         raise InputError("TF_CONFIG: plan measures a single machine; unset it, or choose another --strategy")
+    check_jobs(chosen, jobs)
     wait_for_tensorflow()
+    start_devices()
     if workdir is not None:
-        _plan_growth(config, workdir, chosen, jobs)
+        _plan_growth(config, workdir, strategy, jobs)
         return
     from tfrs_scaling.input.shards import ClickData
     from tfrs_scaling.planning import plan as planning
-    from tfrs_scaling.planning.calibration import calibrate, synthetic_data
+    from tfrs_scaling.planning.calibration import synthetic_data
+    from tfrs_scaling.planning.choice import GPU_OR_CPU, options
     from tfrs_scaling.planning.text import sentences, shape_table
     from tfrs_scaling.sweep.own_data import own_source, prepare_own
 
@@ -142,8 +151,10 @@ def plan(
             planned_at = functools.partial(planning.plan_on, config, data.manifest)
         elif config.synthetic is not None:
             rows = config.synthetic.rows
-            planned_at = functools.partial(planning.plan, config, config.synthetic.schema(), round(0.15 * rows))
+            sizes = config.synthetic.schema(), round(0.85 * rows), round(0.15 * rows)
+            planned_at = functools.partial(planning.plan, config, sizes[0], sizes[2])
             planned_at()  # report mistakes before anything is made
+            planning.rows_beside_history(config, sizes[1])
             status.update("making synthetic clicks")
             began = time.monotonic()
             data = synthetic_data(config.synthetic, Path(folder) / "clicks")
@@ -159,16 +170,20 @@ def plan(
             data = ClickData.open(Path(folder) / "log")
             preparing = time.monotonic() - began
             planned_at = functools.partial(planning.plan_on, config, data.manifest)
-        planned = planned_at()
-        jobs = jobs or planning.jobs_at_once(planned, chosen)
-        calibration = calibrate(
-            config, data, planned, Path(folder), strategy=chosen, jobs=jobs, on_progress=status.update
-        )
-    planned = planned_at(calibration.speed)
+        candidates = GPU_OR_CPU if (strategy, chosen) == ("auto", "gpu") else (chosen,)
+        found = options(candidates, config, data, planned_at, jobs, Path(folder), status.update)
+    option = found[0]
+    planned = option.planned
+    if len(found) > 1:
+        say(f"--strategy auto takes {option.strategy}: {' and '.join(each.words for each in found)}")
     about = "about " if config.training.learning_rates == "auto" else ""
     say(f"{config.study}: {about}{len(planned)} trials × {len(config.ladder)} data sizes")
     console.print(shape_table(planned))
-    for sentence in sentences(config, planned, calibration, jobs, price, preparing):
+    if data_folder is not None or config.synthetic is None:
+        rows_of = {name: split.rows for name, split in data.manifest.splits.items()}
+        sizes = data.manifest.schema, rows_of["train"], rows_of["validation"] + rows_of["test"]
+    scorers = planning.plan_scorers(config, *sizes, option.calibration.speed, option.strategy)
+    for sentence in sentences(config, option, price, preparing, scorers):
         say(sentence)
 
 
@@ -233,7 +248,15 @@ def export(workdir_path: Path, events: Path | None) -> None:
         say(f"{events}: event files of {copy_events(Workdir(workdir_path), events)} trials")
 
 
-def _plan_growth(config: Any, folder: Path, strategy: StrategyName, jobs: int | None) -> None:
+def _strategy_here(asked: StrategyName | Literal["auto"], workdir: Any) -> StrategyName:
+    """The hardware on which a study goes on."""
+    from tfrs_scaling.sweep.choice import strategy_of_trials
+
+    chosen, _ = choose_strategy(asked)
+    return (strategy_of_trials(workdir) or chosen) if (asked, chosen) == ("auto", "gpu") else chosen
+
+
+def _plan_growth(config: Any, folder: Path, asked: StrategyName | Literal["auto"], jobs: int | None) -> None:
     """Say what a study's folder lacks of a configuration, by the pace of the trials that are done."""
     from tfrs_scaling.study.workdir import Workdir
     from tfrs_scaling.sweep.settle import growth_words
@@ -242,7 +265,7 @@ def _plan_growth(config: Any, folder: Path, strategy: StrategyName, jobs: int | 
     _, manifest = workdir.reopened()
     for change in workdir.additions(config, manifest):
         say(str(change))
-    say(growth_words(workdir, config, strategy, jobs))
+    say(growth_words(workdir, config, _strategy_here(asked, workdir), jobs))
 
 
 def _settings(
@@ -285,7 +308,7 @@ def _settle(workdir: Any, seconds: float, settings: dict[str, Any]) -> None:
         _run_study(**settings | {"config": config}, join=False)
         fit_runs(workdir.runs)
 
-    strategy, _ = choose_strategy(settings["strategy"])
+    strategy = _strategy_here(settings["strategy"], workdir)
     settle(
         BUDGETS,
         seconds,

@@ -13,7 +13,7 @@ _UNSAFE = re.compile(
 def inert(text: str) -> str:
     r"""The text with every character that does not show, or changes how others show, as an escape.
 
-    Example:
+    Examples:
         >>> print(inert("clicks\x1b[2J\u202e.csv"))
         clicks\x1b[2J\u202e.csv
     """

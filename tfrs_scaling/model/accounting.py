@@ -1,6 +1,7 @@
 """Parameters, FLOPs and bytes of a DLRM, counted before it is built."""
 
 import dataclasses
+import math
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -11,6 +12,9 @@ from tfrs_scaling.model.shape import Shape
 FLOAT_BYTES = 4
 # What a trial's process holds besides its model and batches: the libraries, the runtime, read-ahead buffers.
 PROCESS_BYTES = 530 << 20
+# The same of a GPU or TPU, and of the machine beside one: CUDA's context, the libraries' workspaces, programs. Assumed:
+# not measured.
+DEVICE_BYTES, HOST_BYTES = 1 << 30, 2 << 30
 
 
 @dataclasses.dataclass(frozen=True)
@@ -212,14 +216,17 @@ class Memory:
 SLOTS = {"sgd": 0, "adagrad": 1, "adam": 2}
 
 
-def training_memory(shape: Shape, schema: Schema, training: Training, replicas: int = 1) -> Memory:
+def training_memory(
+    shape: Shape, schema: Schema, training: Training, replicas: int = 1, shards: int = 1, process: int = PROCESS_BYTES
+) -> Memory:
     """What training takes in each replica: all parameters, and its share of the batch.
 
-    On one machine's memory (virtual devices of a CPU) replicas add up; each GPU holds one.
+    On one machine's memory (virtual devices of a CPU) replicas add up; each GPU holds one. ``shards``: devices over
+    which the tables are spread. ``process``: as the attribute.
     """
     count = parameters(shape, schema)
     dense = count.total - count.embedding
-    slots = SLOTS[training.table_optimizer] * count.embedding + SLOTS[training.dense_optimizer] * dense
+    slots = SLOTS[training.table_optimizer] * count.embedding / shards + SLOTS[training.dense_optimizer] * dense
     vectors = (1 + len(schema.categorical)) * shape.embedding_dim
     looked_up = sum(len(slots) * dim for slots, dim in zip(schema.slots, shape.table_dims, strict=True))
     interacting = {
@@ -234,10 +241,11 @@ def training_memory(shape: Shape, schema: Schema, training: Training, replicas: 
     activations = sum(sum(stack) for stack in stacks) + looked_up + vectors + interacting
     rows, evaluation_rows = (-(-size // replicas) for size in (training.batch_size, training.evaluation_batch_size))
     return Memory(
-        tables=FLOAT_BYTES * count.embedding,
-        slots=FLOAT_BYTES * slots,
+        tables=math.ceil(FLOAT_BYTES * count.embedding / shards),
+        slots=math.ceil(FLOAT_BYTES * slots),
         dense=FLOAT_BYTES * 2 * dense,
         activations=FLOAT_BYTES * 2 * rows * activations,
         evaluation=FLOAT_BYTES * evaluation_rows * neighbours,
         lookups=FLOAT_BYTES * (1 + SLOTS[training.table_optimizer]) * min(count.embedding, evaluation_rows * looked_up),
+        process=process,
     )

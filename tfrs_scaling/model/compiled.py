@@ -1,16 +1,18 @@
-"""XLA for the few functions whose cost on a CPU is not arithmetic but many small operations."""
+"""XLA: on a CPU for the few functions whose cost is not arithmetic but many small operations, on a GPU for a step."""
 
+import contextvars
 from collections.abc import Callable
 from typing import Any
 
 import tensorflow as tf
 
+_IN_STEP = contextvars.ContextVar("in_step", default=False)
+
 
 def compiled_on_cpu(function: Callable[..., Any]) -> Callable[..., Any]:
     """The function, compiled by XLA if it is traced for a CPU; otherwise unchanged.
 
-    A TPU's programs are compiled by XLA in any case. On a GPU, XLA needs parts of the CUDA toolkit that an installation
-    of TensorFlow may lack, and the kernels themselves are fast there.
+    A TPU's programs are compiled by XLA in any case, and a GPU's steps as a whole.
     """
     compiled = tf.function(function, jit_compile=True, autograph=False)
 
@@ -24,3 +26,36 @@ def compiled_here() -> bool:
     """Whether what is traced here will run on a CPU."""
     on_tpu = isinstance(tf.distribute.get_strategy(), tf.distribute.TPUStrategy)
     return not on_tpu and not tf.config.list_logical_devices("GPU")
+
+
+def compiled_step(step: Callable[..., Any]) -> Callable[..., Any]:
+    """A step compiled by XLA as a whole, so that a GPU launches a few fused kernels and not one for each operation."""
+
+    def traced(*arguments: Any) -> Any:
+        token = _IN_STEP.set(True)
+        try:
+            return step(*arguments)
+        finally:
+            _IN_STEP.reset(token)
+
+    return tf.function(traced, jit_compile=True, autograph=False)
+
+
+def in_compiled_step() -> bool:
+    """Whether what is traced here is part of a ``compiled_step``."""
+    return _IN_STEP.get()
+
+
+def compiles_step(strategy: tf.distribute.Strategy) -> bool:
+    """Whether training's steps are compiled as a whole: on one GPU, if XLA can. If not, a warning says why."""
+    if not tf.config.list_logical_devices("GPU"):
+        return False
+    if strategy.num_replicas_in_sync > 1:
+        tf.get_logger().warning("steps are not compiled as a whole, as there are several replicas")
+        return False
+    try:  # it needs libdevice and ptxas, parts of the CUDA toolkit that an installation of TensorFlow may lack
+        tf.function(tf.math.log1p, jit_compile=True, autograph=False)(tf.zeros(()))
+    except tf.errors.OpError as error:
+        tf.get_logger().warning(f"steps are not compiled as a whole: XLA cannot compile for this GPU: {error.message}")
+        return False
+    return True

@@ -63,8 +63,16 @@ class DLRM(tfrs.models.Model):
         return self.logit(tf.cast(top, vectors.dtype))[:, 0]
 
     def compute_loss(self, inputs: Batch, training: bool = False) -> tf.Tensor:
-        """This replica's share of the mean log loss over the global batch: the replicas' shares add up to it."""
-        losses = log_losses(self(inputs), inputs["label"])
+        """This replica's share of the mean log loss over the global batch: the replicas' shares add up to it.
+
+        Where the batch has a ``target``, the gradient is that of the log loss against it; the value stays the log loss
+        against the label, as for every other model.
+        """
+        logits = self(inputs)
+        losses = log_losses(logits, inputs["label"])
+        if "target" in inputs:
+            moved = (inputs["label"] - inputs["target"]) * logits  # what another label adds to the log loss
+            losses += moved - tf.stop_gradient(moved)
         replicas = tf.distribute.get_strategy().num_replicas_in_sync
         # Several workers' batches are divided at run time, and have no static size.
         return tf.reduce_sum(inputs["weight"] * losses) / tf.cast(tf.shape(losses)[0] * replicas, losses.dtype)

@@ -14,7 +14,7 @@ import tensorflow_recommenders as tfrs
 from tfrs_scaling.input.batches import Batch
 from tfrs_scaling.input.schema import Schema
 from tfrs_scaling.input.shards import PADDING
-from tfrs_scaling.model.compiled import compiled_on_cpu
+from tfrs_scaling.model.compiled import compiled_on_cpu, in_compiled_step
 from tfrs_scaling.model.shape import Shape
 
 INITIAL_NUMBERS = 1 << 20  # of a table, that are initialised at a time
@@ -136,10 +136,28 @@ def _looked_up(table: tf.Variable, dim: int) -> Callable[[tf.Tensor], tf.Tensor]
         if tf.distribute.get_strategy().num_replicas_in_sync > 1:
             # Replicas exchange gradients, whose number must not vary; the optimizer adds up those of a row.
             return tf.gather(table, rows)[:, :dim]
-        distinct, place = tf.unique(rows)
+        distinct, place = _distinct(rows, table.shape[0]) if in_compiled_step() else tf.unique(rows)
         return _spread(tf.gather(table, distinct), place, dim)
 
     return look_up
+
+
+def _distinct(rows: tf.Tensor, beyond: int) -> tuple[tf.Tensor, tf.Tensor]:
+    """``tf.unique`` for XLA, whose own is a loop over all rows with a result of varying size: a GPU launches each turn.
+
+    Args:
+        rows: int32 [n], n static.
+        beyond: what no row is. XLA reads some row for one beyond a table's last, and leaves out updates of it.
+
+    Returns:
+        int32 [n]: the distinct rows, rising, and then ``beyond`` for the rest.
+        int32 [n]: the place of each row among them.
+    """
+    order = tf.argsort(rows)
+    rising = tf.gather(rows, order)
+    rank = tf.cumsum(tf.concat([[0], tf.cast(rising[1:] != rising[:-1], tf.int32)], axis=0))
+    place = tf.scatter_nd(order[:, None], rank, rows.shape)
+    return tf.tensor_scatter_nd_update(tf.fill(rows.shape, beyond), rank[:, None], rising), place
 
 
 def _spread(rows: tf.Tensor, place: tf.Tensor, dim: int) -> tf.Tensor:
@@ -213,7 +231,8 @@ class TFRSEmbedding(tf.keras.layers.Layer):
             )
             for index, feature in enumerate(schema.categorical)
         }
-        self.tables = tfrs.layers.embedding.TPUEmbedding(config, optimizer)
+        limits = None if replica_batch_size is None else _sparse_core_limits(schema, replica_batch_size)
+        self.tables = tfrs.layers.embedding.TPUEmbedding(config, optimizer, sparse_core_embedding_config=limits)
 
     @property
     def table_variables(self) -> list[tf.Variable]:
@@ -225,6 +244,42 @@ class TFRSEmbedding(tf.keras.layers.Layer):
         """Vectors of the ids that ``ids_by_feature`` makes; see the module."""
         vectors = self.tables(ids)
         return [tf.stack([vectors[name] for name in names], axis=1) for names in self._groups]
+
+
+class _Everywhere(dict[str, int]):
+    """The same limit for all tables that TensorFlow stacks, whose names it makes up."""
+
+    def __init__(self, limit: int):
+        super().__init__()
+        self._limit = limit
+
+    def __contains__(self, _: object) -> bool:
+        return True
+
+    def __getitem__(self, _: str) -> int:
+        return self._limit
+
+
+def _sparse_core_limits(
+    schema: Schema, replica_batch_size: int
+) -> tf.tpu.experimental.embedding.SparseCoreEmbeddingConfig:
+    """Buffers of SparseCores that hold all ids of a batch, whichever they are: none is dropped, and none refused.
+
+    TensorFlow's own take 256 ids for each pair of SparseCores, and a step with more fails
+    (sparse_core_preprocess_ops.cc); at worst all ids of a SparseCore's rows lie in one other. 64 ids of each row and
+    feature fit in its own buffer, where those of each pair are filled up to multiples of 8.
+    """
+    defaults = tf.tpu.experimental.embedding.SparseCoreEmbeddingConfig()
+    feature = getattr(tf.distribute.get_strategy().extended, "tpu_hardware_feature", None)
+    cores = max(1, feature.num_embedding_devices_per_chip if feature else 1)
+    at_worst = max(256, -(-replica_batch_size // cores) * schema.slots[-1].stop)
+    per_row = max(defaults.max_ids_per_chip_per_sample, 2 * max(len(slots) for slots in schema.slots))
+    return tf.tpu.experimental.embedding.SparseCoreEmbeddingConfig(
+        max_ids_per_chip_per_sample=per_row,
+        max_ids_per_table=_Everywhere(at_worst),
+        max_unique_ids_per_table=_Everywhere(at_worst),
+        allow_id_dropping=False,
+    )
 
 
 def ids_by_feature(batch: Batch, schema: Schema) -> Batch:

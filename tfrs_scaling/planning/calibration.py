@@ -2,7 +2,7 @@
 
 import dataclasses
 import itertools
-import os
+import queue
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfrs_scaling.config import Config
+from tfrs_scaling.config import Config, read_config
 from tfrs_scaling.fit.schemes import BASELINE
-from tfrs_scaling.hardware import StrategyName, make_strategy
+from tfrs_scaling.hardware import StrategyName, count_cores, make_strategy, on_own_device
 from tfrs_scaling.input.manifest import MANIFEST, SPLITS, Split, SplitName
 from tfrs_scaling.input.prepare.prepare import prepare
 from tfrs_scaling.input.prepare.sources import SyntheticSource
@@ -85,8 +85,8 @@ def calibrate(
     """Measure how fast the study's trials are on this machine.
 
     The baseline and each scheme's smallest and largest shape that end in seconds make a few steps and evaluations in
-    processes of their own, on as many threads and as many at a time as in the sweep, so that the measurements include
-    what trials running side by side cost each other.
+    processes of their own, on as many threads and GPUs and as many at a time as in the sweep, so that the measurements
+    include what trials running side by side cost each other.
 
     ``data`` may be similar ones to the study's; ``folder`` is an empty one, to work in.
     """
@@ -98,15 +98,23 @@ def calibrate(
     server_seconds = machine.clock() - began
     batch_size = min(config.training.batch_size, LARGEST_BATCH)
     training = dataclasses.replace(config.training, batch_size=batch_size, schedule="constant")  # in one go
-    short = dataclasses.replace(config, training=training)
+    unscored = read_config(config, ("sweep.P=null", "scorer=null", "teacher=null"))  # predictions do not exist yet
+    short = dataclasses.replace(unscored, training=training)
     data = subsample(data, planned[0].work, folder, stop, machine)
     ladders = {p: ladder for p in shapes_to_measure(planned) if (ladder := _ladder(p, short, data)) is not None}
     measured: list[Measured] = []
     left_out: dict[str, str] = {}
+    free: queue.SimpleQueue[int] = queue.SimpleQueue()  # jobs, each on the GPU that is its turn
+    for job in range(jobs):
+        free.put(job)
 
     def measure(p: PlannedTrial) -> None:
         alone = dataclasses.replace(short, sweep=dataclasses.replace(short.sweep, examples=ladders[p]))
-        result = _measured(p, alone, data, folder / p.trial.trial_id, strategy, jobs, stop, machine)
+        job = free.get()
+        try:
+            result = _measured(p, alone, data, folder / p.trial.trial_id, strategy, job, jobs, stop, machine)
+        finally:
+            free.put(job)
         if isinstance(result, Measured):
             measured.append(result)
         else:
@@ -142,16 +150,18 @@ def _measured(
     data: ClickData,
     directory: Path,
     strategy: StrategyName,
+    job: int,
     jobs: int,
     stop: threading.Event,
     machine: Machine,
 ) -> Measured | str:
     """A trial's timings, or why there are none."""
     directory.mkdir()
-    arguments = (Need(planned.trial), config, data, directory, strategy, max(1, (os.cpu_count() or 1) // jobs))
+    arguments = (Need(planned.trial), config, data, directory, strategy, max(1, count_cores() // jobs))
+    function, *given = on_own_device(strategy, job, run_trial, *arguments)
     started = machine.clock()
     try:
-        machine.run(run_trial, arguments, directory / "log.txt", _ignore, stop, on_tpu=strategy == "tpu")
+        machine.run(function, tuple(given), directory / "log.txt", _ignore, stop, on_tpu=strategy == "tpu")
     except IsolatedError as error:
         return str(error)
     except KeyboardInterrupt:

@@ -3,20 +3,20 @@
 import dataclasses
 import math
 
+from tfrs_scaling.accelerators import gpu_memory
 from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.common.words import gib
 from tfrs_scaling.config import Config
 from tfrs_scaling.fit.schemes import BASELINE
-from tfrs_scaling.hardware import StrategyName, count_cores, memory_limit, usable_gpus
+from tfrs_scaling.hardware import StrategyName, accelerators, count_cores, memory_limit
+from tfrs_scaling.input.history import SAMPLED_RECORDS, STANDARD_DEVIATIONS, rows_held_apart, rows_sampled
 from tfrs_scaling.input.manifest import SPLITS, Manifest, Split
 from tfrs_scaling.input.schema import Schema
-from tfrs_scaling.model.accounting import parameters, training_memory
+from tfrs_scaling.model.accounting import DEVICE_BYTES, HOST_BYTES, PROCESS_BYTES, parameters, training_memory
 from tfrs_scaling.model.shape import check_tables
 from tfrs_scaling.planning.cost import TYPICAL, Speed, Work, work_of
+from tfrs_scaling.study.row_scores import Scoring, scorings
 from tfrs_scaling.study.trials import Trial, all_trials, check_countable
-
-# A sample of the negatives is smaller than expected by this many standard deviations once in 30,000 times.
-STANDARD_DEVIATIONS = 4
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,8 +25,9 @@ class PlannedTrial:
 
     Attributes:
         flops_forward, flops_train: FLOPs per example.
+        bytes: memory that it takes: of the machine or, where the model is on GPUs or a TPU, of each.
         seconds: how long that takes at the speed that the plan assumes; 0 if it cannot run.
-        too_large: why the trial cannot run on this machine; empty if it can.
+        too_large: why the trial cannot run on this hardware; empty if it can.
     """
 
     trial: Trial
@@ -39,26 +40,58 @@ class PlannedTrial:
     too_large: str
 
 
-def plan(config: Config, schema: Schema, evaluation_rows: int, speed: Speed = TYPICAL) -> list[PlannedTrial]:
-    """Every trial of the study with its cost.
+@dataclasses.dataclass(frozen=True)
+class _Room:
+    """The memory for a trial: bytes, whose they are, and over how many devices the batch and the tables are spread."""
+
+    bytes: int
+    name: str
+    replicas: int = 1
+    shards: int = 1
+    process: int = PROCESS_BYTES
+
+    def needed(self, trial: Trial, config: Config, data_schema: Schema) -> int:
+        """Bytes that a trial takes of it."""
+        shape, schema = trial.shape(config, data_schema), trial.schema(config, data_schema)
+        return training_memory(shape, schema, config.training, self.replicas, self.shards, self.process).total
+
+
+def _room(strategy: StrategyName) -> _Room:
+    if (on := accelerators(strategy)) is None:
+        return _Room(*memory_limit())
+    return _Room(on.bytes, on.name, on.replicas, on.replicas if on.shards_tables else 1, DEVICE_BYTES)
+
+
+def plan(
+    config: Config,
+    schema: Schema,
+    evaluation_rows: int,
+    speed: Speed = TYPICAL,
+    strategy: StrategyName = "cpu",
+) -> list[PlannedTrial]:
+    """Every trial of the study with its cost, on the hardware that the strategy uses.
 
     ``evaluation_rows`` are those of the validation and test splits together. A typical machine's ``speed`` suffices to
     compare trials.
 
     Raises:
-        InputError: the config names a table that the data do not have, or a model that is too large to be counted.
+        InputError: the config names a table that the data do not have, a model that is too large to be counted, or a
+            teacher that is too large for this machine.
     """
     check_tables(config.model, schema)
-    available = memory_limit()
-    return [_planned(trial, config, schema, evaluation_rows, available, speed) for trial in all_trials(config)]
+    plan_scorers(config, schema, 0, evaluation_rows, strategy=strategy)
+    room = _room(strategy)
+    return [_planned(trial, config, schema, evaluation_rows, room, speed) for trial in all_trials(config)]
 
 
-def plan_on(config: Config, manifest: Manifest, speed: Speed = TYPICAL) -> list[PlannedTrial]:
+def plan_on(
+    config: Config, manifest: Manifest, speed: Speed = TYPICAL, strategy: StrategyName = "cpu"
+) -> list[PlannedTrial]:
     """Every trial of the study with its cost, on prepared data.
 
     Raises:
-        InputError: the training split, or what N leaves of it, is too small for the data ladder; names the first size
-            that is too large.
+        InputError: the training split, or what N, P or the rows held apart leave of it, is too small for the data
+            ladder; names the first size that is too large, or says how many rows are missing.
     """
     rows = {name: manifest.splits[name].rows for name in SPLITS}
     for index, size in enumerate(config.ladder):
@@ -68,15 +101,95 @@ def plan_on(config: Config, manifest: Manifest, speed: Speed = TYPICAL) -> list[
                 f"{rows['train']:,} (of {sum(rows.values()):,} in all); shorten the ladder with "
                 "--set sweep.examples=[...] or prepare more data"
             )
+    train = manifest.splits["train"]
+    ours = rows_beside_history(config, train.rows, rows_sampled(manifest))
+    train = dataclasses.replace(train, rows=ours, clicks=train.clicks * ours // train.rows, shards=())
     for index, rate in enumerate(config.sweep.multipliers("N")):
-        left = rows_left(manifest.splits["train"], float(rate))
+        left = rows_left(train, float(rate))
         if left < config.ladder[-1]:
             raise InputError(
                 f"sweep.N[{index}]: {rate} of the negatives and all clicks of the training split are about {left:,} "
                 f"rows, less than the {config.ladder[-1]:,} at the top of sweep.examples; shorten the ladder with "
                 f"--set sweep.examples=[...], keep more negatives, or prepare more data"
             )
-    return plan(config, manifest.schema, rows["validation"] + rows["test"], speed)
+    for index, share in enumerate(() if config.sweep.P is None else config.sweep.P.keep):
+        left = rows_kept(train.rows, float(share), manifest)
+        if left < config.ladder[-1]:
+            missing = math.ceil((config.ladder[-1] - left) / share)
+            beside = " beside those held apart" * bool(config.held_apart)
+            raise InputError(
+                f"sweep.P.keep[{index}]: {share} of the {train.rows:,} training rows{beside} are about {left:,}, less "
+                f"than the {config.ladder[-1]:,} at the top of sweep.examples: {missing:,} training rows are missing; "
+                "shorten the ladder with --set sweep.examples=[...], keep more rows, or prepare more data"
+            )
+    return plan(config, manifest.schema, rows["validation"] + rows["test"], speed, strategy)
+
+
+@dataclasses.dataclass(frozen=True)
+class PlannedScorer:
+    """A model that is trained once and predicts the training rows, with its cost.
+
+    Attributes:
+        examples, scored: rows that it is trained on, and that it predicts.
+        flops: FLOPs of both.
+        seconds: how long they take.
+    """
+
+    scoring: Scoring
+    examples: int
+    scored: int
+    flops: float
+    seconds: float
+
+
+def plan_scorers(
+    config: Config,
+    schema: Schema,
+    train_rows: int,
+    evaluation_rows: int,
+    speed: Speed = TYPICAL,
+    strategy: StrategyName = "cpu",
+) -> list[PlannedScorer]:
+    """The study's models that predict training rows, with their cost.
+
+    ``train_rows`` are those of the training split, ``evaluation_rows`` those of the other two together.
+
+    Raises:
+        InputError: one needs more memory than this hardware has.
+    """
+    found = []
+    room = _room(strategy)
+    for scoring in scorings(config, ""):
+        alone = _planned(scoring.trial, config, schema, evaluation_rows, room, speed)
+        if alone.too_large:
+            raise InputError(f"{scoring.key}: {scoring.trial.shape_id} {alone.too_large}")
+        examples = scoring.steps * config.training.batch_size
+        work = dataclasses.replace(alone.work, starts=1, trained=examples, evaluated=train_rows + evaluation_rows)
+        flops = float(work.flops_train) * examples + float(work.flops_forward) * train_rows
+        found.append(PlannedScorer(scoring, examples, train_rows, flops, speed.seconds(scoring.trial, work)))
+    return found
+
+
+def rows_beside_history(config: Config, train_rows: int, sampled: int = 0) -> int:
+    """How many rows of the training split are left to the ladder, at least.
+
+    ``sampled`` is 0 where the rows held apart are drawn; see ``input.history``.
+
+    Raises:
+        InputError: too few; says how many are missing.
+    """
+    if not config.held_apart:
+        return train_rows
+    _, left = rows_held_apart(train_rows, config.held_apart, sampled)
+    if left < config.ladder[-1]:
+        key = max(config.scorers, key=lambda key: config.scorers[key].examples)
+        raise InputError(
+            f"{key}.examples: {config.held_apart:,} {'older' if sampled else 'other'} rows held apart leave about "
+            f"{left:,} of the training split's {train_rows:,}, and the ladder ends at {config.ladder[-1]:,}: "
+            f"{config.ladder[-1] - left:,} are missing; train {key} on fewer rows, shorten the ladder with "
+            "--set sweep.examples=[...], or prepare more data"
+        )
+    return left
 
 
 def by_shape(planned: list[PlannedTrial]) -> dict[str, PlannedTrial]:
@@ -92,28 +205,54 @@ def rows_left(split: Split, negative_rate: float) -> int:
     return math.floor(split.clicks + negatives * negative_rate - STANDARD_DEVIATIONS * deviation)
 
 
+def rows_kept(rows: int, share: float, manifest: Manifest) -> int:
+    """Rows left of so many under P: a lower bound that holds with odds of 30,000 to 1, however the rows are chosen.
+
+    How likely each row is to be kept is set on a sample, which adds its own error.
+    """
+    sampled = min(rows, SAMPLED_RECORDS * manifest.rows_per_record)
+    deviation = math.sqrt(rows * share * (1 - share) * (1 + rows / sampled))
+    return math.floor(rows * share - STANDARD_DEVIATIONS * deviation)
+
+
 def jobs_at_once(planned: list[PlannedTrial], strategy: StrategyName) -> int:
-    """How many trials to run at a time: one per core if memory allows, one per GPU, one on a TPU.
+    """How many trials to run at a time: one per core if memory allows; on GPUs the same, if theirs allows too, but one
+    on each at least; one where a trial takes all devices.
 
     Small operations gain little from a second thread: on two cores six trials of the flights study ran 1.6 times as
     fast with two trials of one thread each as with one trial of two.
     """
+    largest = max((p.bytes for p in planned if not p.too_large), default=0)
+    host, _ = memory_limit()
     if strategy == "gpu":
-        return max(1, usable_gpus())
+        gpus = gpu_memory()
+        fitting = min(len(gpus) * (min(gpus, default=0) // max(1, largest)), host // HOST_BYTES)
+        return max(1, len(gpus), min(count_cores(), fitting))
     if strategy != "cpu":
         return 1
-    largest = max((p.bytes for p in planned if not p.too_large), default=0)
-    fitting = memory_limit()[0] // max(1, largest)
-    return max(1, min(count_cores(), fitting))
+    return max(1, min(count_cores(), host // max(1, largest)))
+
+
+def crowding(planned: list[PlannedTrial], strategy: StrategyName, jobs: int) -> str:
+    """A warning if the largest trials do not fit side by side on a GPU; empty if they do, or if there is none."""
+    if strategy != "gpu" or not (gpus := gpu_memory()):
+        return ""
+    on_each = -(-jobs // len(gpus))
+    together = sum(sorted((p.bytes for p in planned if not p.too_large), reverse=True)[:on_each])
+    if together <= min(gpus):
+        return ""
+    return (
+        f"note: {on_each} trials share a GPU with {gib(min(gpus))} of memory, and the largest need about "
+        f"{gib(together)} together; fewer --jobs are safer"
+    )
 
 
 def _planned(
-    trial: Trial, config: Config, data_schema: Schema, evaluation_rows: int, memory: tuple[int, str], speed: Speed
+    trial: Trial, config: Config, data_schema: Schema, evaluation_rows: int, room: _Room, speed: Speed
 ) -> PlannedTrial:
-    available, place = memory
     schema, shape = trial.schema(config, data_schema), trial.shape(config, data_schema)
     work = work_of(trial, config, data_schema, evaluation_rows)
-    needed = training_memory(shape, schema, config.training).total
+    needed = room.needed(trial, config, data_schema)
     count = parameters(shape, schema).total
     check_countable(trial, count, work.flops_train)
     return PlannedTrial(
@@ -123,24 +262,23 @@ def _planned(
         flops_train=work.flops_train,
         bytes=needed,
         work=work,
-        seconds=0.0 if needed > available else speed.seconds(trial, work),
+        seconds=0.0 if needed > room.bytes else speed.seconds(trial, work),
         too_large=(
-            f"needs about {gib(needed)} of memory; {place} has {gib(available)}"
-            f"{_what_would_fit(trial, config, data_schema, available)}"
-            if needed > available
+            f"needs about {gib(needed)} of memory; {room.name} has {gib(room.bytes)}"
+            f"{_what_would_fit(trial, config, data_schema, room)}"
+            if needed > room.bytes
             else ""
         ),
     )
 
 
-def _what_would_fit(trial: Trial, config: Config, data_schema: Schema, available: int) -> str:
+def _what_would_fit(trial: Trial, config: Config, data_schema: Schema, room: _Room) -> str:
     """Which of ten halvings of the trial's multiplier is the first to fit in memory; empty if none does."""
     if trial.scheme == BASELINE:
         return ""
     for halvings in range(1, 11):
         multiplier = trial.multiplier / 2**halvings
         smaller = dataclasses.replace(trial, multiplier=multiplier)
-        shape = smaller.shape(config, data_schema)
-        if training_memory(shape, smaller.schema(config, data_schema), config.training).total <= available:
+        if room.needed(smaller, config, data_schema) <= room.bytes:
             return f"; {trial.scheme} at {multiplier} would fit"
     return ""

@@ -9,9 +9,10 @@ from tfrs_scaling.config import Architecture, Config
 from tfrs_scaling.fit.analyses.lines import inner_points
 from tfrs_scaling.fit.laws.status import FEWEST
 from tfrs_scaling.fit.schemes import BASELINE, SCHEMES
-from tfrs_scaling.planning.calibration import Calibration
+from tfrs_scaling.hardware import accelerators
+from tfrs_scaling.planning.choice import Option
 from tfrs_scaling.planning.cost import wall_seconds
-from tfrs_scaling.planning.plan import PlannedTrial
+from tfrs_scaling.planning.plan import PlannedScorer, PlannedTrial, crowding
 from tfrs_scaling.study.trials import START_RATE, why_from_scratch
 
 
@@ -47,24 +48,33 @@ def _by_shape(planned: Iterable[PlannedTrial]) -> dict[str, list[PlannedTrial]]:
 
 
 def sentences(
-    config: Config,
-    planned: list[PlannedTrial],
-    calibration: Calibration,
-    jobs: int,
-    price: float | None,
-    preparing: float,
+    config: Config, option: Option, price: float | None, preparing: float, scorers: Sequence[PlannedScorer] = ()
 ) -> Iterator[str]:
     """What the table means, and what the study costs in all.
 
-    ``price`` is that of an hour; ``preparing`` are the seconds that making the study's data takes, 0 if they exist.
+    ``price`` is that of an hour; ``preparing`` are the seconds that making the study's data takes, 0 if they exist;
+    ``scorers`` are the models that predict training rows.
     """
+    planned, calibration, jobs = option.planned, option.calibration, option.jobs
     for shape_id, own in _by_shape(planned).items():
         if own[0].too_large:
             yield f"too large: {shape_id}: {own[0].too_large}"
+    if (on := accelerators(option.strategy)) is not None:
+        yield f"memory is that of {on.name}, which has {gib(on.bytes)}{'; ' * bool(on.note)}{on.note}"
+    elif option.strategy == "tpu":
+        yield "memory is compared with that of this machine: what TPU it has is not known here"
+    if warning := crowding(planned, option.strategy, jobs):
+        yield warning
     yield f"data sizes: {', '.join(f'{size:,}' for size in config.ladder)} (whole batches)"
     if why := why_from_scratch(config):
         yield why
     yield from _frontiers(config, planned)
+    for scorer in scorers:
+        yield (
+            f"{scorer.scoring.key}: {scorer.scoring.trial.shape_id}, trained once on {scorer.examples:,} rows that no "
+            f"trial sees, predicts {scorer.scored:,}: {human(scorer.flops, FLOPS)} FLOPs, about "
+            f"{duration(scorer.seconds)}, before the first trial"
+        )
     yield "FLOPs are per example: of a prediction, and of training it (forward and backward)"
     for trial_id, reason in calibration.left_out.items():
         yield f"not measured: {trial_id}: {reason}"
@@ -78,7 +88,7 @@ def sentences(
     runnable = [p for p in planned if not p.too_large]
     memory = sum(sorted((p.bytes for p in runnable), reverse=True)[:jobs])
     trials = wall_seconds((p.seconds for p in runnable), jobs)
-    wall = calibration.server_seconds + trials + preparing
+    wall = calibration.server_seconds + trials + preparing + sum(scorer.seconds for scorer in scorers)
     yield (
         f"in all: about {duration(wall)}{f', {duration(preparing)} of it to make the data' if preparing else ''}; "
         f"up to {gib(memory)} of memory in the trials"

@@ -165,7 +165,7 @@ def all_attempts(running: Path) -> Iterator[Attempt]:
 
 def live_attempts(running: Path) -> Iterator[Attempt]:
     """Attempts whose process is alive or, on another machine, was active recently."""
-    now = _file_system_s_time(running)
+    now = _file_system_time(running)
     for directory in running.glob("*"):
         attempt = Attempt.read(directory)
         alive = None if attempt is None else attempt.process.is_alive()
@@ -176,8 +176,9 @@ def live_attempts(running: Path) -> Iterator[Attempt]:
 
 
 def remove_debris(running: Path) -> None:
-    """Remove what killed processes of this machine left behind, and attempts without activity for a day."""
-    now = _file_system_s_time(running)
+    """Remove what killed processes of this machine left behind, and attempts without activity: on another machine for
+    a day; where attempt.json is missing or damaged, for minutes, as whoever lives writes it every few seconds."""
+    now = _file_system_time(running)
     for directory in list(running.glob("*")):
         try:
             age = now - max(path.stat().st_mtime for path in (directory, *directory.iterdir()))
@@ -185,11 +186,11 @@ def remove_debris(running: Path) -> None:
             continue
         attempt = Attempt.read(directory)
         alive = None if attempt is None else attempt.process.is_alive()
-        if alive is False or (alive is None and age > DEBRIS_SECONDS):
+        if alive is False or (alive is None and age > (LOST_SECONDS if attempt is None else DEBRIS_SECONDS)):
             shutil.rmtree(directory, ignore_errors=True)
 
 
-def _file_system_s_time(folder: Path) -> float:
+def _file_system_time(folder: Path) -> float:
     """The time by the clock that dates files in a folder, which the machines that write them share."""
     try:
         with tempfile.TemporaryFile(dir=folder) as file:

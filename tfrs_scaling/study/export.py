@@ -20,6 +20,7 @@ from tfrs_scaling.input.manifest import Manifest
 from tfrs_scaling.input.schema import Schema
 from tfrs_scaling.model.accounting import forward_flops, parameters, training_flops
 from tfrs_scaling.study.attempts import EVENT_FILES, KEPT, SHOWN
+from tfrs_scaling.study.row_scores import teacher_cost
 from tfrs_scaling.study.search import Need, needs_of
 from tfrs_scaling.study.trials import Trial, check_countable
 from tfrs_scaling.study.workdir import Workdir
@@ -64,6 +65,7 @@ def _rows(need: Need, config: Config, manifest: Manifest, workdir: Workdir) -> l
         "study": config.study,
         "architecture": trial.architecture_in(config),
         **_trial_columns(trial, config, manifest.schema),
+        **_teacher_columns(trial, config, study["data_hash"], workdir),
         "strategy": record["strategy"],
         "status": record["status"],
         "reason": record["reason"],
@@ -129,6 +131,14 @@ def _trial_columns(trial: Trial, config: Config, data_schema: Schema) -> dict[st
         "flops_forward": forward_flops(shape, schema).total,
         "flops_train": flops,
     }
+
+
+def _teacher_columns(trial: Trial, config: Config, data_hash: str, workdir: Workdir) -> dict[str, Any]:
+    """What the trial's teacher took; 0 where it has none, or has none yet."""
+    cost = teacher_cost(config, data_hash, workdir.root) if trial.scheme == "T" else None
+    if cost is None:
+        return {"teacher_examples": 0, "teacher_compute": 0.0, "teacher_seconds": 0.0}
+    return {"teacher_examples": cost.examples, "teacher_compute": cost.flops, "teacher_seconds": cost.seconds}
 
 
 def copy_events(workdir: Workdir, folder: Path) -> int:

@@ -11,16 +11,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from tfrs_scaling.config import Config, read_config
-from tfrs_scaling.fit.schemes import SCALED
+from tfrs_scaling.fit.schemes import LISTED
 from tfrs_scaling.study.trials import shapes
 
 _EXAMPLES, _SEEDS, _RATES = "sweep.examples", "sweep.seeds", "training.learning_rates"
 # Lists whose order does not matter.
-_SETS = {*(f"sweep.{scheme}" for scheme in SCALED), "sweep.A", _SEEDS, _RATES}
+_SETS = {*(f"sweep.{scheme}" for scheme in LISTED), "sweep.A", "sweep.P.keep", "sweep.P.by", _SEEDS, _RATES}
 
 _WHY_REFUSED = {
     _EXAMPLES: "data sizes can be added after the last one alone",
     _SEEDS: "seeds can be added after the first, with which learning rates are found",
+    **dict.fromkeys(("teacher", "scorer"), "its rows are held apart from every trial, so no trial would see the same"),
     "synthetic.rows": "other numbers of rows are split and ordered differently, so no trial would see the same",
 }
 
@@ -48,7 +49,7 @@ class Change:
 def changes(before: Config, now: Config) -> list[Change]:
     """What differs between two configurations, in the order of their keys.
 
-    Example:
+    Examples:
         >>> before = read_config("study.yaml", ["sweep.V=[4]", "sweep.H=[2]"])
         >>> now = read_config("study.yaml", ["sweep.V=[1/4, 4]", "sweep.H=[4]"])
         >>> [(change.key, change.adds) for change in changes(before, now)]
@@ -73,7 +74,7 @@ def with_runs(config: Config, other: Config) -> Config:
     Its shapes are added to the sweep; its data sizes beyond the last, to the ladder of all shapes, as options are
     compared at its end; its further seeds, to the seeds of its own shapes. Learning rates stay.
 
-    Example:
+    Examples:
         >>> config = read_config("study.yaml", ["sweep.V=[4]", "sweep.seeds=[0]"])
         >>> other = read_config(config, ["sweep.V=[16]", "sweep.seeds=[0, 1]"])
         >>> for change in changes(config, with_runs(config, other)):
@@ -84,8 +85,11 @@ def with_runs(config: Config, other: Config) -> Config:
     """
     content = config.to_dict()
     sweep, further = content["sweep"], other.to_dict()["sweep"]
-    for name in (*SCALED, "A"):
+    for name in (*LISTED, "A"):
         sweep[name] = _union(sweep[name], further[name])
+    if sweep["P"] and further["P"]:
+        sweep["P"] = {name: _union(values, further["P"][name]) for name, values in sweep["P"].items()}
+    sweep["P"] = sweep["P"] or further["P"]
     sweep["VH"] = sweep["VH"] or further["VH"]
     sweep["examples"] += [size for size in further["examples"] if size > sweep["examples"][-1]]
     for shape in shapes(other):
@@ -105,8 +109,8 @@ def _adds(key: str, before: Any, now: Any) -> bool:
         return bool(now[: len(before)] == before)
     if key in _SETS or key.startswith("sweep.more_seeds."):
         return isinstance(now, list) and all(value in now for value in before or [])
-    # VH, or an architecture by its name.
-    return bool(now) if key == "sweep.VH" else before is None and key.rpartition(".")[0] == "sweep.A"
+    # VH, P where there was none, or an architecture by its name.
+    return bool(now) if key == "sweep.VH" else before is None and (key == "sweep.P" or key.startswith("sweep.A."))
 
 
 def _differences(key: str, before: Any, now: Any) -> Iterator[tuple[str, Any, Any]]:

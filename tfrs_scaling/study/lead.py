@@ -229,7 +229,7 @@ def _locked(root: Path) -> contextlib.ExitStack | None:
         InputError: the folder cannot be locked, or written to.
     """
     check_utf8(root)
-    for place in (root / LOCK, root / "running", root / "trials"):
+    for place in (root / LOCK, root / "running", root / "trials", root / "scores"):
         if place.is_symlink():
             raise InputError(
                 f"{place}: is a symbolic link, and a sweep would change and delete what it points to; remove it"

@@ -21,7 +21,7 @@ from typing import Any
 
 from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.config import Config
-from tfrs_scaling.fit.schemes import BASELINE
+from tfrs_scaling.fit.schemes import BASELINE, SCHEMES
 from tfrs_scaling.study.trials import ONE, START_RATE, Trial, all_trials, shapes
 
 POWERS = range(-6, 7)  # rates from 0.000625 to 2.56
@@ -104,7 +104,7 @@ def needs_of(config: Config, records: Records) -> Needs:
         config: the study.
         records: a trial's record, by its id; None: it has not ended, or is to be run again.
 
-    Example:
+    Examples:
         >>> config = read_config("study.yaml", ["training.learning_rates=auto"])
         >>> [need.trial.trial_id for need in needs_of(config, lambda trial_id: None).needs]
         ['D-1-lr0.04-seed0']
@@ -139,15 +139,19 @@ def neighbour(shape: Trial, every: list[Trial]) -> Trial | None:
         return None if shape.architecture is None else baselines[None]
     if shape.scheme == "VH":
         return next(other for other in every if other.scheme == "V" and other.multiplier == shape.multiplier)
-    distance = math.log(shape.multiplier)
+    weights = SCHEMES[shape.scheme].multipliers == "weight"
+
+    def distance(other: Trial) -> float:
+        return float(other.multiplier) if weights else abs(math.log(other.multiplier))
+
     between = [
         other
         for other in every
         if (other.scheme, other.architecture) == (shape.scheme, shape.architecture)
         and (other.multiplier > ONE) == (shape.multiplier > ONE)
-        and abs(math.log(other.multiplier)) < abs(distance)
+        and distance(other) < distance(shape)
     ]
-    return max(between, key=lambda other: abs(math.log(other.multiplier)), default=baselines[shape.architecture])
+    return max(between, key=distance, default=baselines[shape.architecture])
 
 
 def waiting_for(config: Config) -> Counter[str]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.config import Architecture, Config, Training
-from tfrs_scaling.fit.schemes import ARCHITECTURE, BASELINE, SCALED
+from tfrs_scaling.fit.schemes import ARCHITECTURE, BASELINE, SCALED, SCHEMES
 from tfrs_scaling.input.schema import Schema, scaled_size
 from tfrs_scaling.model.shape import Shape, baseline_shape, scale
 from tfrs_scaling.study.features import keep_features
@@ -81,6 +81,16 @@ class Trial:
     def negative_rate(self) -> float:
         """The share of the training split's negatives that the trial is trained on."""
         return float(self.multiplier) if self.scheme == "N" else 1.0
+
+    @property
+    def teacher_weight(self) -> float:
+        """The weight of a teacher's predictions in the loss; the labels have the rest."""
+        return float(self.multiplier) if self.scheme == "T" else 0.0
+
+    @property
+    def kept_share(self) -> float:
+        """The share of the log's rows that the trial is trained on, under P."""
+        return float(self.multiplier) if SCHEMES[self.scheme].keeps is not None else 1.0
 
     @property
     def epochs(self) -> int:

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from tfrs_scaling.config import Config
 from tfrs_scaling.hardware import Worker, count_cores
 from tfrs_scaling.input.shards import ClickData
+from tfrs_scaling.study.row_scores import with_scores
 from tfrs_scaling.study.search import Need
 from tfrs_scaling.study.workdir import Announcement, Workdir
 from tfrs_scaling.sweep.agenda import Agenda
@@ -57,6 +58,7 @@ def join_as_worker(
         last = announced
         data = ClickData.open(data_folder)
         workdir.check(config, data)
+        data = with_scores(config, data, workdir.root)
         failure = _join(need, config, data, workdir, worker, announced)
         if failure:
             say(f"failed {announced.trial_id}, on worker {worker.index}: {failure}")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import tfrs_scaling
 from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.config import Config, read_config
-from tfrs_scaling.hardware import StrategyName, choose_strategy, this_worker
+from tfrs_scaling.hardware import StrategyName, check_jobs, choose_strategy, this_worker
 from tfrs_scaling.training.isolation import start_server
 from tfrs_scaling.training.tensorflow_startup import load_tensorflow
 
@@ -50,7 +50,7 @@ def run_study(
 
     Each trial is a process of its own, so a script must call this under ``if __name__ == "__main__":``.
 
-    Example:
+    Examples:
         >>> runs = run_study("study.yaml", workdir="runs/mine", overrides=["sweep.V=[1/4, 4]"], say=None)
         >>> runs["scheme"].unique().tolist()
         ['D', 'V']
@@ -60,8 +60,10 @@ def run_study(
         data: folder of prepared data; None: the study's own, made or prepared in
             ``workdir``/data.
         workdir: the study's folder; None: runs/NAME, NAME being the study's.
-        jobs: trials at a time, sharing the cores; None: one per core, if memory allows; one per GPU; one on a TPU.
-        strategy: the hardware of each trial; ``auto``: what there is.
+        jobs: trials at a time, sharing the cores, and the GPUs and their memory; None: one per core, if memory allows;
+            one on a TPU.
+        strategy: the hardware of each trial; ``auto``: what there is, and of CPU and GPU the one that is faster by a
+            calibration, which is only made before the first trial has ended.
         time_limit: minutes after which a trial is ended; None: 20 times its planned time, at least an hour.
         overrides: ``key.key=value`` texts that replace values of ``config``.
         address: HOST:PORT of this machine at which it lets other processes join, if it leads; port 0: any; None: at
@@ -118,6 +120,7 @@ def run_or_join(
     from tfrs_scaling.fit.runs.run_table import write_runs
     from tfrs_scaling.study.lead import Watch
     from tfrs_scaling.study.workdir import Workdir
+    from tfrs_scaling.sweep.choice import gpu_or_cpu
     from tfrs_scaling.sweep.door import TOKEN, Door
     from tfrs_scaling.sweep.multi_worker import join_as_worker
     from tfrs_scaling.sweep.own_data import make_own_data
@@ -127,9 +130,9 @@ def run_or_join(
     door = Door(address, Path(token_file or workdir / TOKEN))
     limit = None if time_limit is None else 60 * time_limit
     longest = f"{time_limit:g} min" if time_limit else "20 times its planned time, at least an hour"
-    who, by_many = f"study {config.study}: {chosen} ({why})", chosen == "multi_worker"
+    by_many = chosen == "multi_worker"
     if by_many and this_worker().index > 0:
-        say(f"{who}, joins the chief's trials in {workdir}")
+        say(f"study {config.study}: {chosen} ({why}), joins the chief's trials in {workdir}")
         join_as_worker(config, folder, place, this_worker(), say)
         return False
     with write_errors_located(place), contextlib.ExitStack() as stack:
@@ -139,9 +142,13 @@ def run_or_join(
             stack.callback(lead.close)
             if data is None:
                 make_own_data(config, folder, place, say, console)
+        if (strategy, chosen) == ("auto", "gpu"):
+            with console.status("calibrating") if console else contextlib.nullcontext() as status:
+                tell = status.update if status else lambda _: None
+                chosen, why = gpu_or_cpu(config, folder, place, jobs, tell)
         what = "joins the study that runs in" if lead is None else "in"
         more = "" if by_many else "; the same command elsewhere joins" if lead is not None else ""
-        say(f"{who}, {what} {workdir}{more}; time limit of a trial: {longest}")
+        say(f"study {config.study}: {chosen} ({why}), {what} {workdir}{more}; time limit of a trial: {longest}")
         leads = _run(config, folder, place, watch, lead, None if by_many else door, chosen, jobs, limit, say, console)
         if leads:
             runs = _measured(config, place, before=lambda runs: write_runs(runs, place.runs))
@@ -175,20 +182,11 @@ def default_workdir(config: Config) -> Path:
     return Path("runs") / "".join(c if c.isalnum() or c in "-_" else "_" for c in config.study)
 
 
-# Strategies whose trials use all of a machine's devices, and why.
-_ONE_AT_A_TIME = {
-    "tpu": "which one process holds at a time",
-    "mirrored": "whose trials each take all GPUs",
-    "multi_worker": "whose workers all train one trial",
-}
-
-
 def _check(config: Config, strategy: StrategyName, jobs: int | None) -> None:
     """Check that the strategy can train the study."""
     from tfrs_scaling.study.trials import why_from_scratch
 
-    if strategy in _ONE_AT_A_TIME and jobs not in (None, 1):
-        raise InputError(f"--jobs: {jobs} under {strategy}, {_ONE_AT_A_TIME[strategy]}; leave it out")
+    check_jobs(strategy, jobs)
     if strategy != "tpu":
         return
     if why := why_from_scratch(config):
@@ -212,11 +210,13 @@ def _run(
 ) -> bool:
     """Run the study's trials, those that the leader hands out to this process; whether that is this one at the end."""
     from tfrs_scaling.input.shards import ClickData
-    from tfrs_scaling.planning.plan import jobs_at_once, plan_on
+    from tfrs_scaling.planning.plan import crowding, jobs_at_once, plan_on
+    from tfrs_scaling.study.row_scores import with_scores
     from tfrs_scaling.study.trials import rows_by_trial
     from tfrs_scaling.sweep.member import sweep
     from tfrs_scaling.sweep.progress import SweepProgress
     from tfrs_scaling.sweep.runner import Runner
+    from tfrs_scaling.sweep.scores import make_missing_scores
     from tfrs_scaling.training.trial import run_trial
 
     data = ClickData.open(folder)
@@ -224,10 +224,15 @@ def _run(
         workdir.check(config, data)
     elif workdir.study.exists():
         workdir.additions(config, data.manifest)  # lest the plan refuses what is another study anyway
-    planned = plan_on(config, data.manifest)
+    planned = plan_on(config, data.manifest, strategy=strategy)
     jobs = jobs or jobs_at_once(planned, strategy)
+    if warning := crowding(planned, strategy, jobs):
+        say(warning)
     if lead is not None:
         _claim(config, data, workdir, planned, strategy, jobs, say)
+        data = make_missing_scores(config, data, workdir, strategy, say)
+    else:
+        data = with_scores(config, data, workdir.root)  # they are there: the leader makes them before it can be joined
     runner = Runner(config, data, workdir, strategy=strategy, jobs=jobs, time_limit=limit, train=run_trial)
     with SweepProgress(
         say, console if lead else None, rows=lambda trial_ids: rows_by_trial(config, trial_ids)

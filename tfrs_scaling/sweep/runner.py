@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import tfrs_scaling
 from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.config import Config
-from tfrs_scaling.hardware import StrategyName, count_cores, on_one_gpu, usable_gpus
+from tfrs_scaling.hardware import StrategyName, count_cores, on_own_device
 from tfrs_scaling.planning.plan import PlannedTrial, by_shape
 from tfrs_scaling.study.attempts import EVENT_FILES, Heartbeat, begin, publish, remove_debris
 from tfrs_scaling.study.search import Need, Record
@@ -172,17 +172,9 @@ class Runner:
 
         if self.strategy == "multi_worker":
             self._workdir.announce(need.trial.trial_id)
-        call: tuple[Any, ...] = (
-            self._train,
-            need,
-            self._config,
-            self._data,
-            directory,
-            self.strategy,
-            self._threads,
+        call = on_own_device(
+            self.strategy, job, self._train, need, self._config, self._data, directory, self.strategy, self._threads
         )
-        if self.strategy == "gpu":
-            call = (on_one_gpu, job % max(1, usable_gpus()), *call)
         process = self._process(job, need.trial.shape_id)
         trained: Trained = process.call(
             call[0], call[1:], directory / "log.txt", on_report, self.stop, self.limit(planned)

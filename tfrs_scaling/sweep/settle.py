@@ -131,7 +131,8 @@ def growth_words(workdir: Workdir, grown: Config, strategy: StrategyName, jobs: 
 def _lacking(workdir: Workdir, grown: Config, strategy: StrategyName, jobs: int | None) -> tuple[list[Trial], float]:
     """The trials that a folder lacks, and the seconds that they take."""
     _, manifest = workdir.reopened()
-    planned, before = plan_on(grown, manifest), workdir.read_plan() if workdir.plan.exists() else {}
+    planned = plan_on(grown, manifest, strategy=strategy)
+    before = workdir.read_plan() if workdir.plan.exists() else {}
     records = {name: workdir.record(name) for name in before}
     took = {name: record["seconds"] for name, record in records.items() if record and record["status"] == "ok"}
     pace = sum(took.values()) / sum(before[name] for name in took) if sum(took.values()) else 1.0

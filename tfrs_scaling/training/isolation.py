@@ -210,6 +210,9 @@ def _serve(connection: Connection) -> None:
 def _outcome(connection: Connection, function: Callable[..., Any], arguments: tuple[Any, ...], log: str) -> Any:
     try:
         descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o644)
+    except OSError as error:  # a traceback would go to the terminal of a sweep that may have ended with the folder
+        return "raised", _reason(error)
+    try:
         os.dup2(descriptor, 1)
         os.dup2(descriptor, 2)
         os.close(descriptor)

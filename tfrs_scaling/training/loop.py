@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from tfrs_scaling.model.compiled import compiled_step
 from tfrs_scaling.model.dlrm import DLRM
 from tfrs_scaling.training.metrics import binary_entropy
 
@@ -109,8 +110,14 @@ class Training:
         return Window(ne, (end - first) * self._batch_size / seconds if seconds else float("nan"))
 
 
-def training_loop(strategy: tf.distribute.Strategy, model: DLRM) -> Callable[..., tuple[tf.Tensor, ...]]:
+def training_loop(
+    strategy: tf.distribute.Strategy, model: DLRM, *, compiled: bool = False
+) -> Callable[..., tuple[tf.Tensor, ...]]:
     """A function ``(iterator, steps) -> sums`` that makes steps without returning to Python.
+
+    ``compiled``: each step is a program of XLA's. It takes a strategy of one replica (on two virtual CPUs TensorFlow
+    refuses: one's program would read the other's variables), and stacked tables: others look up ragged ids, for each
+    size of which it would be compiled again.
 
     The sums are float64 scalars over the steps: of the mean log loss before the update, of the clicks' weights, and of
     all weights.
@@ -120,11 +127,13 @@ def training_loop(strategy: tf.distribute.Strategy, model: DLRM) -> Callable[...
         weight = batch["weight"]
         return model.train_step(batch)["loss"], tf.reduce_sum(weight * batch["label"]), tf.reduce_sum(weight)
 
+    run = compiled_step(step) if compiled else step
+
     # Without AutoGraph, whose rewriting of every function it meets took half of a trial's start.
     @tf.function(autograph=False)
     def train_steps(iterator: Any, steps: tf.Tensor) -> tuple[tf.Tensor, ...]:
         def one_more(done: tf.Tensor, *sums: tf.Tensor) -> tuple[tf.Tensor, ...]:
-            parts = strategy.run(step, args=(next(iterator),))
+            parts = strategy.run(run, args=(next(iterator),))
             added = (tf.cast(strategy.reduce("SUM", part, axis=None), tf.float64) for part in parts)
             return done + 1, *(before + s for before, s in zip(sums, added, strict=True))
 

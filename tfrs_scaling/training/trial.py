@@ -14,12 +14,16 @@ import tensorflow as tf
 from tensorboard.plugins.hparams import api as hparams_api
 
 from tfrs_scaling.config import Config
+from tfrs_scaling.fit.schemes import SCHEMES
 from tfrs_scaling.hardware import ALONE, StrategyName, Worker, make_strategy, this_worker
-from tfrs_scaling.input.batches import batches
+from tfrs_scaling.input.batches import batches, sampled_errors, with_target
+from tfrs_scaling.input.history import History, find_history
 from tfrs_scaling.input.manifest import SplitName
+from tfrs_scaling.input.pruning import Pruning, at_random, by_error
 from tfrs_scaling.input.schema import Schema
 from tfrs_scaling.input.shards import ClickData
 from tfrs_scaling.model.accounting import parameters, training_flops
+from tfrs_scaling.model.compiled import compiles_step
 from tfrs_scaling.model.dlrm import DLRM, initialise_again, make_model, stacks_tables
 from tfrs_scaling.model.embedding import ids_by_feature
 from tfrs_scaling.model.shape import Shape
@@ -92,17 +96,22 @@ def run_trial(
         InputError: the strategy is ``multi_worker`` and TF_CONFIG is malformed.
     """
     started = time.perf_counter()
+    set_up_process(config, strategy_name, threads)
+    worker = this_worker() if strategy_name == "multi_worker" else ALONE
+    kept = _KEPT.setdefault((need.trial.shape_id, config.config_hash, str(data.folder), strategy_name), Kept())
+    kept.strategy = kept.strategy or make_strategy(strategy_name)
+    build = Build(need.trial, config, data, kept.strategy, on_tpu=strategy_name == "tpu", kept=kept)
+    return measure_ladder(build, directory, report, need=need, worker=worker, started=started)
+
+
+def set_up_process(config: Config, strategy_name: StrategyName, threads: int) -> None:
+    """Set TensorFlow's threads, precision and determinism in this process, for good."""
     tf.config.threading.set_intra_op_parallelism_threads(threads)
     tf.config.threading.set_inter_op_parallelism_threads(threads)
     # Despite its name it concerns TPUs too, which else multiply in bfloat16.
     tf.config.experimental.enable_tensor_float_32_execution(config.training.precision == "tf32")
     if strategy_name == "cpu":  # elsewhere some operations have no deterministic kernel and would refuse to run
         tf.config.experimental.enable_op_determinism()
-    worker = this_worker() if strategy_name == "multi_worker" else ALONE
-    kept = _KEPT.setdefault((need.trial.shape_id, config.config_hash, str(data.folder), strategy_name), Kept())
-    kept.strategy = kept.strategy or make_strategy(strategy_name)
-    build = Build(need.trial, config, data, kept.strategy, on_tpu=strategy_name == "tpu", kept=kept)
-    return measure_ladder(build, directory, report, need=need, worker=worker, started=started)
 
 
 def measure_ladder(
@@ -177,6 +186,7 @@ class Build:
     Attributes:
         on_tpu: whether these are a TPU's, which takes batches of one static size and ids by feature.
         kept: what earlier trials of the shape made, and later ones will use.
+        old_rows: whether it is trained on the rows that the study holds apart, as its scorers are.
     """
 
     trial: Trial
@@ -185,6 +195,7 @@ class Build:
     strategy: tf.distribute.Strategy
     on_tpu: bool = False
     kept: Kept = dataclasses.field(default_factory=Kept)
+    old_rows: bool = False
 
     @functools.cached_property
     def schema(self) -> Schema:
@@ -195,6 +206,23 @@ class Build:
     def shape(self) -> Shape:
         """The model's sizes."""
         return self.trial.shape(self.config, self.data.manifest.schema)
+
+    @functools.cached_property
+    def history(self) -> History | None:
+        """The rows that the study holds apart."""
+        return find_history(self.data, self.config.held_apart) if self.config.held_apart else None
+
+    @functools.cached_property
+    def pruning(self) -> Pruning | None:
+        """Which rows of the log the trial is trained on; None: all."""
+        share, keeps = self.trial.kept_share, SCHEMES[self.trial.scheme].keeps
+        if share == 1:
+            return None
+        if keeps == "random":
+            return at_random(share)
+        assert self.history is not None, "a study with a scorer holds its rows apart"
+        errors = sampled_errors(self.data, self.data.scores["scorer"], self.history)
+        return by_error(share, errors, largest=keeps == "hard")
 
     @property
     def correction(self) -> float:
@@ -212,7 +240,10 @@ class Build:
 
     def training_rows(self) -> tf.data.Dataset:
         """The batches of the training split, in the order of the trial's seed."""
-        return batches(
+        taught = self.trial.scheme == "T"
+        ranked = self.pruning is not None and self.pruning.slope
+        scores = self.data.scores["teacher" if taught else "scorer"] if taught or ranked else None
+        rows = batches(
             self.data,
             "train",
             self.config.training.batch_size,
@@ -221,7 +252,12 @@ class Build:
             schema=self.schema,
             negative_rate=self.trial.negative_rate,
             order_seed=self.trial.seed,
+            history=self.history,
+            old=self.old_rows,
+            scores=scores,
+            pruning=self.pruning,
         )
+        return rows.map(lambda batch: with_target(batch, self.trial.teacher_weight)) if taught else rows
 
     def model(self, steps: int) -> DLRM:
         """The model, initialised from the trial's seed, for a training of so many steps."""
@@ -245,7 +281,9 @@ class Build:
             initialise_again(model, self.shape, self.schema, self.config.training, self.trial.learning_rate)
             return self.kept.traced
         model = self.model(steps)
-        traced = model, training_loop(self.strategy, model), predictor(self.strategy, model)
+        stacked = stacks_tables(self.config.training, on_tpu=self.on_tpu)
+        train_steps = training_loop(self.strategy, model, compiled=stacked and compiles_step(self.strategy))
+        traced = model, train_steps, predictor(self.strategy, model)
         if self.traces_once:
             self.kept.traced = traced
             gc.freeze()  # it stays, so garbage collections need not scan it: they took a fifth of a later trial's start

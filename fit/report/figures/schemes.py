@@ -9,6 +9,7 @@ from bokeh.models import LegendItem
 from tfrs_scaling.common.figures import INK
 from tfrs_scaling.common.palette import Colours
 from tfrs_scaling.common.words import human
+from tfrs_scaling.fit.analyses.lines import line_multipliers
 from tfrs_scaling.fit.labels import AXIS_NAMES, FRONTIER, axis_name, line_name, multiplier_label
 from tfrs_scaling.fit.report.figures.parts import (
     MARKERS,
@@ -45,11 +46,11 @@ def scheme_figure(view: StudyView, architecture: str, scheme: str, x: str, *, re
     rows = view.points[architecture, scheme]
     plot = empty_figure(x, axis_name(x, scheme))
     by_examples = (x == "parameters") != regrouped
-    key = "examples" if by_examples else "multiplier"
-    names = sorted(rows[key].unique())
+    keys = rows["examples"] if by_examples else line_multipliers(rows, scheme)
+    names = sorted(keys.unique())
     drawn = []
     for rank, name in enumerate(names):
-        line = rows[rows[key] == name].sort_values([x, "seed"])
+        line = rows[keys == name].sort_values([x, "seed"])
         label = str(name) if by_examples else multiplier_label(name)
         colours = ramp(rank, len(names))
         law = None if regrouped else view.law(architecture, scheme, x, label)

@@ -5,11 +5,11 @@ from typing import Any
 
 import pandas as pd
 
-from tfrs_scaling.common.words import listed
+from tfrs_scaling.common.words import FLOPS, human, listed
 from tfrs_scaling.fit.advice.budget import BUDGETS
 from tfrs_scaling.fit.advice.words import short_words
 from tfrs_scaling.fit.analyses.effects import Effect
-from tfrs_scaling.fit.labels import FRONTIER, architecture_suffix, has_several_architectures
+from tfrs_scaling.fit.labels import FRONTIER, architecture_suffix, has_several_architectures, multiplier_label
 from tfrs_scaling.fit.report.captions import ALL, GROUPS, HOW, LAW, PAPER, QUALITY, TITLES, VIEWS
 from tfrs_scaling.fit.report.figures.curves import architectures_figure
 from tfrs_scaling.fit.report.figures.forest import effects_figure
@@ -18,17 +18,20 @@ from tfrs_scaling.fit.report.figures.quality import quality_figure
 from tfrs_scaling.fit.report.figures.schemes import frontiers_figure, scheme_figure, schemes_of
 from tfrs_scaling.fit.report.sections.section import Drawing, Figure, Section, View, id_suffix, one_view
 from tfrs_scaling.fit.report.view import StudyView
-from tfrs_scaling.fit.schemes import BASELINE, SCHEMES
+from tfrs_scaling.fit.schemes import BASELINE, KEEPING, SCHEMES
 
 
 def evidence(view: StudyView) -> list[Section]:
     """One section; none where there is nothing to show."""
-    figures = [*_effects(view), *_architecture_figures(view)]
+    figures = [*_effects(view), *_architecture_figures(view), *_pruning_figures(view)]
     for architecture in view.architectures:
         figures += _side_by_side(view, architecture)
     own = [(name, scheme) for name in view.architectures for scheme in schemes_of(view, name)]
     figures += [_scheme(view, *which, f"{HOW}{LAW}" * (which == own[0])) for which in own]
-    words = (*ranking_words(view), *ranking_against_answers(view), *_architecture_words(view))
+    words = (
+        *ranking_words(view), *ranking_against_answers(view), *_architecture_words(view), *_pruning_words(view),
+        *teacher_words(view),
+    )  # fmt: skip
     if not figures and not words:
         return []
     return [Section("evidence", "Evidence", "What each lever does", words, tuple(figures))]
@@ -189,6 +192,61 @@ def _architecture_words(view: StudyView) -> list[str]:
     ]
     laws = f" Their laws: {'; '.join(verdicts)}." if verdicts else ""
     return [f"Architectures, each scaled by its own rule: {leads}.{laws}"]
+
+
+def _pruning_figures(view: StudyView) -> list[Figure]:
+    """The ways to choose rows of a longer log side by side, a view for each share."""
+    schemes = {str(SCHEMES[scheme].keeps): scheme for scheme in KEEPING}
+    views = []
+    for ranking in view.fits.prunings:
+        label = multiplier_label(ranking.share)
+        lines = {}
+        for way in dict.fromkeys(name for law in ranking.laws for name in (law.first, law.second)):
+            scheme = schemes.get(way, BASELINE)
+            line = "1" if scheme == BASELINE else label
+            rows = view.points[ranking.architecture, scheme]
+            own = rows[(rows["scheme"] == scheme) & (rows["multiplier"].map(multiplier_label) == line)]
+            lines[way] = own, view.law(ranking.architecture, scheme, "data", line)
+        if lines:
+            plot = architectures_figure(lines, view.about.bayes_ne)
+            views.append(one_view(f"figure-pruning-{label.replace('/', '_')}", plot, f"{label} kept"))
+    if not views:
+        return []
+    caption = (
+        "A share of the rows of a longer log, chosen at random or by how well a scorer predicts them, against the rows "
+        "trained on. Rows are weighted, so that NE is comparable; hard rows are predicted badly, easy ones well."
+    )
+    return [Figure("Data pruning: which rows to train on", "", caption, tuple(views), layout="wide")]
+
+
+def _pruning_words(view: StudyView) -> list[str]:
+    """Which way to choose rows of a longer log leads where, and whether exponents differ: a sentence for each share."""
+    words = []
+    for ranking in view.fits.prunings:
+        verdicts = [f"{law.second} against {law.first}: {law.verdict}" for law in ranking.laws]
+        laws = f"; their laws: {', '.join(verdicts)}" if verdicts else ""
+        where = architecture_suffix(ranking.architecture, len(view.architectures) > 1)
+        share = multiplier_label(ranking.share)
+        words.append(f"Pruning to {share} of a longer log{where}, at equal examples: {ranking.words}{laws}.")
+    return words
+
+
+def teacher_words(view: StudyView) -> list[str]:
+    """Whether a teacher changes the law, and what it takes beside the training on the same rows: a sentence each."""
+    taught = view.chosen[view.chosen["teacher_examples"] > 0]
+    if taught.empty:
+        return []
+    top = taught.sort_values("examples", kind="stable").iloc[-1]
+    rows, flops, examples = (float(top[name]) for name in ("teacher_examples", "teacher_compute", "examples"))
+    verdicts = "; ".join(f"{record.second}: {record.verdict}" for record in view.fits.taught)
+    cost = (
+        f"T's teacher was trained on {rows:,.0f} rows beside the {examples:,.0f} of the largest data size, "
+        f"{(rows + examples) / examples:.2f}× the rows; its training and predictions took {human(flops, FLOPS)} FLOPs"
+    )
+    if top["compute"]:
+        cost += f", {1 + flops / float(top['compute']):.2f}× the compute of the largest training without it"
+    laws = [f"T against the baseline along data: {verdicts}."] if verdicts else []
+    return [*laws, f"{cost}. Figures and laws leave it out; costs of answers count it."]
 
 
 def _trials_of_effect(chosen: pd.DataFrame, effect: Effect) -> str:

@@ -8,8 +8,9 @@ from tfrs_scaling.fit.analyses.generalisation import PROGRESSIVE, Generalisation
 from tfrs_scaling.fit.analyses.joint import JointLaw, PathStep
 from tfrs_scaling.fit.analyses.lines import LineFit
 from tfrs_scaling.fit.analyses.outlook import HalfGap, Limit, Saturation
+from tfrs_scaling.fit.analyses.pruning import PruningRanking
 from tfrs_scaling.fit.joint.status import JointStatus
-from tfrs_scaling.fit.labels import AXIS_NAMES, NON_EMBEDDING, line_name
+from tfrs_scaling.fit.labels import AXIS_NAMES, NON_EMBEDDING, line_name, multiplier_label
 from tfrs_scaling.fit.laws.power_law import PowerLawFit
 from tfrs_scaling.fit.report.tables.columns import (
     ARCHITECTURE,
@@ -166,6 +167,18 @@ def path_table(records: Sequence[JointLaw]) -> Table[tuple[JointLaw, PathStep]]:
     )
 
 
+_COMPARED: tuple[Column[ArchitectureComparison], ...] = (
+    Column("verdict", "Verdict", lambda r: r.verdict, "verdict", why=lambda r: r.words),
+    Column("beta_difference", "Difference of β", lambda r: r.beta_difference, "estimate", lambda r: (r.low, r.high)),
+    Column(
+        "data_ratio", "Times as much for the same NE", lambda r: r.data_ratio, "estimate",
+        lambda r: (r.data_ratio_low, r.data_ratio_high),
+    ),
+    Column("p_value", "p", lambda r: r.p_value, "number"),
+    Column("words", "In words", lambda r: r.words, "words"),
+)  # fmt: skip
+
+
 def architectures_table(records: Sequence[ArchitectureComparison]) -> Table[ArchitectureComparison]:
     """Other architectures beside the one studied: baselines, and frontiers of their dense parts."""
     return Table(
@@ -176,17 +189,48 @@ def architectures_table(records: Sequence[ArchitectureComparison]) -> Table[Arch
             Column("pair", "Pair", lambda r: f"{r.second} against {r.first}"),
             Column("line", "Line", lambda r: "baseline" if r.line == "1" else "dense part scaled"),
             Column("against", "Against", lambda r: NON_EMBEDDING if r.x == "parameters" else AXIS_NAMES[r.x]),
-            Column("verdict", "Verdict", lambda r: r.verdict, "verdict", why=lambda r: r.words),
-            Column(
-                "beta_difference", "Difference of β", lambda r: r.beta_difference, "estimate", lambda r: (r.low, r.high)
-            ),
-            Column(
-                "data_ratio", "Times as much for the same NE", lambda r: r.data_ratio, "estimate",
-                lambda r: (r.data_ratio_low, r.data_ratio_high),
-            ),
-            Column("p_value", "p", lambda r: r.p_value, "number"),
-            Column("words", "In words", lambda r: r.words, "words"),
+            *_COMPARED,
         ),
+        listed_by=(),
+    )
+
+
+def taught_table(records: Sequence[ArchitectureComparison]) -> Table[ArchitectureComparison]:
+    """T at each weight beside the baseline, along data."""
+    return Table(
+        "taught",
+        "With a teacher: a shifted curve, or another exponent",
+        records,
+        (Column("pair", "Pair", lambda r: f"{r.second} against {r.first}"), *_COMPARED),
+        "Along the rows that both are trained on: neither the teacher's rows nor its training are counted here.",
+        listed_by=(),
+    )
+
+
+def prunings_table(records: Sequence[PruningRanking]) -> Table[tuple[PruningRanking, ArchitectureComparison]]:
+    """The ways to choose rows of a longer log against chance, share by share."""
+    return Table(
+        "prunings",
+        "Rows chosen from a longer log: a shifted curve, or another exponent",
+        [(ranking, law) for ranking in records for law in ranking.laws],
+        (
+            Column("architecture", "Architecture", lambda r: r[0].architecture),
+            Column("share", "Share kept", lambda r: multiplier_label(r[0].share)),
+            Column("pair", "Pair", lambda r: f"{r[1].second} against {r[1].first}"),
+            Column("verdict", "Verdict", lambda r: r[1].verdict, "verdict", why=lambda r: r[1].words),
+            Column(
+                "beta_difference", "Difference of β", lambda r: r[1].beta_difference, "estimate",
+                lambda r: (r[1].low, r[1].high),
+            ),
+            Column(
+                "data_ratio", "Times the rows trained on for the same NE", lambda r: r[1].data_ratio, "estimate",
+                lambda r: (r[1].data_ratio_low, r[1].data_ratio_high),
+            ),
+            Column("p_value", "p", lambda r: r[1].p_value, "number"),
+            Column("leads", "Which leads", lambda r: r[0].words, "words"),
+            Column("words", "In words", lambda r: r[1].words, "words"),
+        ),
+        "Difference of β: the exponent of the pair's latter less that of its former; below 0 the former falls faster.",
         listed_by=(),
     )  # fmt: skip
 

@@ -23,6 +23,8 @@ from tfrs_scaling.fit.report.tables.laws import (
     limits_table,
     path_table,
     phases_table,
+    prunings_table,
+    taught_table,
 )
 from tfrs_scaling.fit.report.tables.learning_rates import rates_table
 from tfrs_scaling.fit.report.tables.table import Column, Table
@@ -47,6 +49,8 @@ def study_tables(study: StudyFits) -> dict[str, Table[Any]]:
         joint_table(study.joint),
         path_table(study.joint),
         architectures_table(study.architectures),
+        taught_table(study.taught),
+        prunings_table(study.prunings),
         effects_table(study.effects),
         noise_table(study.noise),
         rates_table(study.rates),

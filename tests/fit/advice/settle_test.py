@@ -84,6 +84,18 @@ class SettlerTest(tf.test.TestCase):
             sweep = read_config(CONFIGS / "study.yaml", ("sweep.VH=true", *settle.overrides)).sweep
             self.assertEqual((sweep.VH, sweep.V, sweep.H), (crosses, v, h))
 
+    def test_rows_that_were_chosen_are_proposed_as_they_were_or_left_out(self) -> None:
+        pruned = self.rows[self.rows["scheme"] == "V"].assign(scheme="P-hard")
+        settler = Settler(pd.concat([self.rows, pruned]), noise(1e-3, 20, "seeds"), self.baseline)
+        hard = dataclasses.replace(self.moved("V", 0.012), scheme="P-hard", multiplier=0.25)
+        overrides = settler.distinguish(hard, [self.moved("H", 0.010)]).overrides
+        sweep = read_config(CONFIGS / "study.yaml", ("scorer={examples: 10_000}", *overrides)).sweep
+        self.assertEqual([str(share) for share in sweep.multipliers("P-hard")], ["1/4"])
+        self.assertEqual(sweep.multipliers("P-random"), ())
+        others = settler.distinguish(self.moved("V", 0.012), [self.moved("H", 0.010)])
+        given = "sweep.P={keep: [1/2], by: [random]}"
+        self.assertIsNone(read_config(CONFIGS / "study.yaml", (given, *others.overrides)).sweep.P)
+
     def test_seeds_that_other_shapes_have_come_first(self) -> None:
         other = (self.rows["scheme"] == "H") & (self.rows["multiplier"] == 4)
         rows = pd.concat([self.rows, self.rows[other].assign(seed=7)])

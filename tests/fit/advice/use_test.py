@@ -38,7 +38,10 @@ class MeasuredShapesTest(tf.test.TestCase):
             self.assertTrue(np.isnan(shape.draws).all())
 
     def test_cost(self) -> None:
-        rows = [planted_row(*shape, 0, 0.02, LADDER[-1], 0.8) for shape in (("D", 1.0), ("E", 3.0), ("N", 0.25))]
+        rows = [
+            planted_row(*shape, 0, 0.02, LADDER[-1], 0.8)
+            for shape in (("D", 1.0), ("E", 3.0), ("N", 0.25), ("P-hard", 0.25))
+        ]
         rows.append(planted_row("D", 1.0, 0, 0.02, LADDER[-1], 0.8) | {"architecture": "cross"})
         table = pd.DataFrame(rows, columns=list(COLUMNS)).astype(COLUMNS)
         shapes = shapes_of(table)
@@ -50,7 +53,8 @@ class MeasuredShapesTest(tf.test.TestCase):
         self.assertAllClose(epochs, baseline | {"compute": 3 * baseline["compute"], "hours": 3 * baseline["hours"]})
         # Of 100 rows 20 are clicks and a quarter of the other 80 is kept: 40 rows trained on.
         self.assertAllClose(negatives, baseline | {"data": 2500})
-        self.assertLen(shapes, 3)  # that of another architecture left out
+        self.assertAllClose(shapes["P-hard", 0.25].cost(1000), baseline | {"data": 4000})
+        self.assertLen(shapes, 4)  # that of another architecture left out
 
     def test_shapes_that_compare_architectures_are_left_out(self) -> None:
         rows = [planted_row(*shape, 0, 0.02, LADDER[-1], 0.8) for shape in (("D", 1.0), ("V", 4.0), ("A", 4.0))]

@@ -46,8 +46,12 @@ class ImagesTest(tf.test.TestCase):
             self.assertEqual(head[:8], b"\x89PNG\r\n\x1a\n")
             self.assertEqual(struct.unpack(">I", head[16:20])[0], 3 * 640)
         drawing = next(path for path in files["svg"] if path.stem == "figure-V-data").read_text()
-        texts = [node.text for node in ElementTree.fromstring(drawing).iter() if node.tag.endswith("text")]  # noqa: S314
+        nodes = list(ElementTree.fromstring(drawing).iter())  # noqa: S314
+        texts = [node.text for node in nodes if node.tag.endswith("text")]
         self.assertContainsSubset({"training examples", "1/4×", "frontier"}, set(texts))
+        glyphs = [float(node.get("height", "")) for node in nodes if node.tag.endswith("image")]  # of the legend
+        self.assertNotEmpty(glyphs)
+        self.assertLessEqual(max(glyphs), 20.0)
 
     def test_a_printed_report_has_few_pages_with_drawings(self) -> None:
         folder = Path(self.get_temp_dir())

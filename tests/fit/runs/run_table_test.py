@@ -23,9 +23,9 @@ from tfrs_scaling.fit.runs.run_table import (
 DESIGNED = (
     "study trial_id architecture scheme multiplier seed learning_rate examples epochs embedding_dim embedding_rows "
     "params_embedding params_bottom params_interaction params_overarch params_total flops_forward flops_train "
-    "compute test_ne test_log_loss test_auc test_calibration validation_ne train_ne base_ctr "
-    "examples_per_second wall_seconds strategy status reason flags config_hash data_hash code_version "
-    "libraries machine"
+    "compute teacher_examples teacher_compute teacher_seconds test_ne test_log_loss test_auc test_calibration "
+    "validation_ne train_ne base_ctr examples_per_second wall_seconds strategy "
+    "status reason flags config_hash data_hash code_version libraries machine"
 )
 
 
@@ -125,7 +125,7 @@ class RunTableTest(tf.test.TestCase):
         write_runs(self.runs, self.path)
         text = self.path.read_text()
         self.path.write_text(text[:-60])
-        with self.assertRaisesRegex(ValueError, "row 408 has 27 fields, the header 37"):
+        with self.assertRaisesRegex(ValueError, "row 408 has 30 fields, the header 40"):
             read_runs(self.path)
         self.path.write_text("")
         with self.assertRaisesRegex(ValueError, "the file is empty"):

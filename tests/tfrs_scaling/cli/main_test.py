@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
 import pandas as pd
@@ -16,6 +17,9 @@ from click.testing import CliRunner
 from tests.helpers.studies import CONFIGS, REPOSITORY, tiny_content
 from tfrs_scaling.cli.main import COMMANDS, main
 from tfrs_scaling.fit.runs.run_table import TIMING_COLUMNS
+from tfrs_scaling.planning.calibration import Calibration
+from tfrs_scaling.planning.choice import Option
+from tfrs_scaling.planning.cost import TYPICAL
 
 SCHEMA = {"label": "y", "time": "t", "dense": [{"name": "d"}], "categorical": [{"name": "c", "cardinality": 4}]}
 
@@ -84,9 +88,31 @@ class CommandLineTest(tf.test.TestCase):
         self.assertIn("times: from a few seconds of 3 shapes on this machine, 1 at a time", output)
         self.assertIn("2 learning rates account for ", output)
         cost = float(re.search(r"cost: ([\d,.]+) at 3600 an hour", output)[1].replace(",", ""))  # type: ignore[index]
-        self.assertGreater(cost, sum(times.values()))  # a second costs 1; the sweep's start and the data's making too
+        # A second costs 1; the sweep's start and the data's making too. Times from 10 seconds on are rounded.
+        self.assertGreater(cost, sum(times.values()) - 0.5 * len(times))
         self.assertLess(cost, sum(times.values()) + 60)
         self.assertEqual(list(self.folder.iterdir()), [self.config])
+
+    def test_plan_says_the_times_on_gpu_and_cpu(self) -> None:
+        def found(strategies: Any, config: Any, data: Any, planned_at: Any, *_: Any) -> list[Option]:
+            reasons = {"gpu": "no CUDA", "cpu": "busy"}
+            return [
+                Option(on, 9, planned_at(strategy=on), Calibration(TYPICAL, {"D-1": reasons[on]}, 0.0, 0.0))
+                for on in strategies
+            ]
+
+        gpus = (2 << 30,)
+        with (
+            mock.patch("tfrs_scaling.cli.study.choose_strategy", return_value=("gpu", "1 NVIDIA GPU")),
+            mock.patch("tfrs_scaling.planning.choice.options", found),
+            mock.patch("tfrs_scaling.hardware.gpu_memory", return_value=gpus),
+            mock.patch("tfrs_scaling.planning.plan.gpu_memory", return_value=gpus),
+        ):
+            code, output = self.invoke("plan", self.config)
+        self.assertEqual(code, 0, output)
+        self.assertIn("auto takes gpu: unknown on gpu (no CUDA) and unknown on cpu (busy)", output)
+        self.assertIn("memory is that of this machine's GPU, which has 2.0 GiB", output)
+        self.assertIn("note: 9 trials share a GPU with 2.0 GiB of memory", output)
 
     def test_config_mistakes_are_printed_without_a_traceback(self) -> None:
         code, output = self.invoke("plan", self.config, "--set", "training.batchsize=3")
@@ -166,7 +192,9 @@ class CommandLineTest(tf.test.TestCase):
     def test_data_check(self) -> None:
         data = self.folder / "data"
         self.assertEqual(self.invoke("prepare", "synthetic", self.config, data)[0], 0)
-        code, output = self.invoke("data", "check", data)
+        with mock.patch.object(tf.config, "set_visible_devices", wraps=tf.config.set_visible_devices) as visible:
+            code, output = self.invoke("data", "check", data)
+        visible.assert_called_once_with([], "GPU")  # a GPU is for trials
         self.assertEqual(code, 0)
         self.assertIn("2,000 rows in 3 shards are as written", output)
         (shard,) = data.glob("clicks-test*")
@@ -181,7 +209,9 @@ class CommandLineTest(tf.test.TestCase):
         data, page = self.folder / "data", self.folder / "elsewhere.html"
         self.assertEqual(self.invoke("prepare", "synthetic", self.config, data)[0], 0)
         files = sorted(data.iterdir())
-        code, output = self.invoke("data", "describe", data)
+        with mock.patch.object(tf.config, "set_visible_devices", wraps=tf.config.set_visible_devices) as visible:
+            code, output = self.invoke("data", "describe", data)
+        visible.assert_called_once_with([], "GPU")  # a GPU is for trials
         self.assertEqual(code, 0, output)
         self.assertIn("user 50 ", output)
         self.assertIn("no time column", output)

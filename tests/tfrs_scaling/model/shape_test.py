@@ -83,8 +83,8 @@ class ShapeTest(tf.test.TestCase):
             sizes = [*shape.table_rows, shape.embedding_dim, *shape.bottom, shape.interaction, *shape.overarch]
             self.assertGreaterEqual(min(sizes), 1)
 
-    def test_features_negatives_and_epochs_change_no_size(self) -> None:
-        for scheme in ("F", "N", "E"):
+    def test_features_negatives_epochs_and_teachers_change_no_size(self) -> None:
+        for scheme in ("F", "N", "E", "T"):
             self.assertEqual(scale(BASELINE, scheme, fractions.Fraction(1, 4)), BASELINE)
 
     def test_baseline_is_unchanged(self) -> None:

@@ -1,18 +1,22 @@
 import dataclasses
+import functools
 import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import tensorflow as tf
 
-from tests.helpers.studies import read_split, tiny_config, tiny_data
+from tests.helpers.studies import read_split, tiny_config, tiny_content, tiny_data
+from tfrs_scaling.common.strict_yaml import validated
 from tfrs_scaling.config import Config
 from tfrs_scaling.input.manifest import SPLITS
 from tfrs_scaling.input.shards import ClickData
 from tfrs_scaling.planning.calibration import Calibration, Machine, calibrate, excerpt, shapes_to_measure
+from tfrs_scaling.planning.choice import options
 from tfrs_scaling.planning.cost import TYPICAL, RowSeconds, Speed, work_of
-from tfrs_scaling.planning.plan import plan_on
+from tfrs_scaling.planning.plan import plan, plan_on
 from tfrs_scaling.study.trials import Trial
 from tfrs_scaling.training.isolation import IsolatedError
 
@@ -20,10 +24,11 @@ TRUE = Speed(3.0, RowSeconds(1e-3, 5e-5, 4e-8), RowSeconds(2e-4, 1e-5, 3e-8))
 
 
 class FakeMachine:
-    """A machine on which time passes as ``TRUE`` says, and only while trials run."""
+    """A machine on which time passes as ``TRUE`` says, on a GPU so many times as fast, and only while trials run."""
 
-    def __init__(self, data: ClickData, fails: str = "", hangs: str = ""):
-        self.now, self.data, self.fails, self.hangs = 100.0, data, fails, hangs
+    def __init__(self, data: ClickData, fails: str = "", hangs: str = "", gpu: float = 1.0):
+        self.now, self.data, self.fails, self.hangs, self.gpu = 100.0, data, fails, hangs, gpu
+        self.gpus: list[int] = []
         self.scalars: dict[Path, dict[str, dict[int, float]]] = {}
         self.ran: list[tuple[Trial, Config, int]] = []
 
@@ -37,10 +42,16 @@ class FakeMachine:
         *,
         on_tpu: bool = False,
     ) -> Any:
+        if on_gpu := function.__name__ == "on_one_gpu":
+            index, function, *arguments = arguments  # type: ignore[assignment]
+            self.gpus.append(index)
+            if not self.gpu:
+                raise IsolatedError("InternalError: no CUDA")
         if function.__name__ != "run_trial":
             self.now += 7.0  # the server's start
             return function(*arguments, on_report)
-        need, config, _, directory, _, threads = arguments
+        need, config, _, directory, strategy, threads = arguments
+        assert on_gpu == (strategy == "gpu")
         trial = need.trial
         self.ran.append((trial, config, threads))
         if self.fails and trial.trial_id.startswith(self.fails):
@@ -49,6 +60,7 @@ class FakeMachine:
             raise KeyboardInterrupt
         rows = self.data.manifest.splits["validation"].rows + self.data.manifest.splits["test"].rows
         training, evaluation = TRUE.row_seconds(work_of(trial, config, self.data.manifest.schema, rows))
+        training, evaluation = (seconds / (self.gpu if on_gpu else 1.0) for seconds in (training, evaluation))
         wall, before = 2.0, 0  # of 3 seconds a start takes 2 before the first step, and 1 after the last
         scalars: dict[str, dict[int, float]] = {"time/wall_seconds": {}, "time/examples_per_second": {}}
         for examples in config.ladder:
@@ -119,6 +131,15 @@ class CalibrationTest(tf.test.TestCase):
         self.assertEqual(nothing.speed, TYPICAL)
         self.assertLen(nothing.left_out, 1)
 
+    def test_rows_chosen_by_a_scorer_that_there_is_not_yet_count_as_the_baseline(self) -> None:
+        pruned_content = tiny_content(examples=[128, 256], P={"keep": ["1/2"], "by": ["hard", "random"]})
+        config = validated(Config, pruned_content | {"scorer": {"examples": 64}}, "tiny")
+        machine = FakeMachine(self.data)
+        speed = self.calibrated(machine, config).speed
+        self.assertEqual([(t.scheme, c.sweep.P, c.scorer) for t, c, _ in machine.ran], [("D", None, None)])
+        baseline, *pruned = plan(config, self.data.manifest.schema, 300, speed)
+        self.assertAllClose([p.seconds for p in pruned], [baseline.seconds] * 2)
+
     def test_what_does_not_fit_or_steps_slowly_is_not_measured(self) -> None:
         planned = plan_on(self.config, self.data.manifest)
         slow = [
@@ -129,6 +150,26 @@ class CalibrationTest(tf.test.TestCase):
         ]
         ids = [p.trial.trial_id.split("-lr")[0] for p in shapes_to_measure(slow)]
         self.assertEqual(ids, ["D-1", "V-1_2", "V-2", "H-2", "H-4", "O-1_2", "N-1_2"])
+
+    def test_the_faster_of_two_is_first_and_both_times_are_told(self) -> None:
+        for gpu, expected, words in (
+            (4.0, "gpu", r"about .* on gpu \(2 at a time\)"),
+            (0.25, "cpu", r"about .* on gpu \(2 at a time\)"),
+            (0.0, "cpu", r"unknown on gpu \(InternalError: no CUDA\)"),
+        ):
+            machine, work = FakeMachine(self.data, gpu=gpu), self.folder / f"work {gpu}"
+            work.mkdir()
+            planned_at = functools.partial(plan_on, self.config, self.data.manifest)
+            with mock.patch("tfrs_scaling.hardware.usable_gpus", return_value=2):
+                found = options(
+                    ("gpu", "cpu"), self.config, self.data, planned_at, 2, work, lambda _: None, machine.machine()
+                )
+            self.assertEqual(found[0].strategy, expected)
+            seconds = {option.strategy: option.seconds for option in found}
+            self.assertEqual(min(seconds.values()), seconds[found[0].strategy])
+            (on_gpu,) = (option.words for option in found if option.strategy == "gpu")
+            self.assertRegex(on_gpu, words)
+            self.assertEqual(set(machine.gpus), {0, 1})
 
     def test_excerpt_is_the_first_rows(self) -> None:
         few = excerpt(self.data, {"train": 100, "validation": 7, "test": 10**9}, self.folder / "few", lambda _: None)

@@ -187,6 +187,11 @@ class AttemptsTest(tf.test.TestCase):
                 os.utime(path, (time.time() - age,) * 2)
             kept += [directory] * stays
         without_state = begin(self.running, "D-1")  # just begun
+        for state in ("", "[" * 10_000):  # of minutes ago
+            directory = begin(self.running, "D-1")
+            (directory / "attempt.json").write_text(state)
+            for path in (directory / "attempt.json", directory):
+                os.utime(path, (time.time() - 2 * attempts.LOST_SECONDS,) * 2)
         remove_debris(self.running)
         self.assertCountEqual(self.running.iterdir(), [*kept, without_state])
         # Of those left, one lives; the other gave no sign of life for an hour.

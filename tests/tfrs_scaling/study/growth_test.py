@@ -8,11 +8,15 @@ from tests.helpers.studies import tiny_content
 from tests.tfrs_scaling.study.search_test import LADDER, Study, auto, planted
 from tfrs_scaling.common.strict_yaml import validated
 from tfrs_scaling.config import Config
-from tfrs_scaling.study.growth import changes
+from tfrs_scaling.study.growth import changes, with_runs
 
 
 def config(content: dict[str, Any] | None = None, **sweep: Any) -> Config:
     return validated(Config, {**tiny_content(**sweep), **(content or {})}, "tiny")
+
+
+def pruned(*shares: str) -> Config:
+    return config(P={"keep": shares, "by": ["random"]})
 
 
 def training(**changed: Any) -> dict[str, Any]:
@@ -30,6 +34,10 @@ class GrowthTest(tf.test.TestCase):
             (config(V=[4], H=[2], VH=True), config(V=[4], H=[2]), "sweep.VH", False),
             (config(), config(A=["cross"]), "sweep.A", True),
             (config(A=["cross"]), config(A=["mlp"]), "sweep.A", False),
+            (config(), config(P={"keep": ["1/2"], "by": ["random"]}), "sweep.P", True),
+            (pruned("1/2"), pruned("1/4", "1/2"), "sweep.P.keep", True),
+            (pruned("1/2", "1/4"), pruned("1/4"), "sweep.P.keep", False),
+            (pruned("1/2"), config(), "sweep.P", False),
             (config(), config(seeds=[1, 0]), "sweep.seeds", True),
             (config(), config(seeds=[1]), "sweep.seeds", False),
             (config(found), config(found, seeds=[0, 1]), "sweep.seeds", True),
@@ -48,12 +56,21 @@ class GrowthTest(tf.test.TestCase):
             (config(), config(examples=[128, 256, 512, 1024]), "sweep.examples", False),
             (config(), config(training(batch_size=32)), "training.batch_size", False),
             (config(), config({"study": "other"}), "study", False),
+            (config(), config({"scorer": {"examples": 256}}), "scorer", False),
             (config(), config({"synthetic": {**tiny_content()["synthetic"], "rows": 4000}}), "synthetic.rows", False),
         ):  # fmt: skip
             with self.subTest(f"{key}: {before.sweep} {now.sweep}"):
                 (change,) = changes(before, now)
                 self.assertEqual((change.key, change.adds), (key, adds))
         self.assertEqual(changes(config(V=[4]), config(V=[4])), [])
+
+    def test_shares_and_ways_of_another_configuration_are_added(self) -> None:
+        other = config({"scorer": {"examples": 256}}, P={"keep": ["1/4"], "by": ["random", "easy"]})
+        both = with_runs(dataclasses.replace(pruned("1/2"), scorer=other.scorer), other).sweep.P
+        assert both is not None
+        self.assertEqual(([str(share) for share in both.keep], both.by), (["1/2", "1/4"], ("random", "easy")))
+        for first, second in ((dataclasses.replace(config(), scorer=other.scorer), other), (other, config())):
+            self.assertEqual(with_runs(first, second).sweep.P, other.sweep.P)
 
     def test_found_rates_of_a_study_that_grew_are_those_of_one_run_at_once(self) -> None:
         """Whatever was added when: nearer neighbours, seeds, data sizes; and whatever had been run before."""

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from tests.helpers.studies import tiny_config
 from tfrs_scaling.common.errors import InputError
-from tfrs_scaling.config import Config
+from tfrs_scaling.config import Config, read_config
 from tfrs_scaling.study.search import MARGIN, RATES, Need, Needs, needs_of, neighbour, waiting_for
 from tfrs_scaling.study.trials import Trial, all_trials, shapes
 
@@ -137,13 +137,15 @@ class SearchTest(tf.test.TestCase):
 
     def test_search_starts_where_the_neighbour_s_ended(self) -> None:
         config = auto(V=["1/16", "1/4", 4], H=[2], VH=True, A=["cross"], E=[2, 4])
+        config = read_config(config, ("sweep.T=[1, 1/4, 1/2]", "teacher={examples: 256}"))
         every = shapes(config)
         near = {s.shape_id: None if (n := neighbour(s, every)) is None else n.shape_id for s in every}
         self.assertEqual(
             near,
             {
                 "D-1": None, "D-1-cross": "D-1", "V-1_16": "V-1_4", "V-1_4": "D-1", "V-4": "D-1", "H-2": "D-1",
-                "E-2": "D-1", "E-4": "E-2", "VH-1_16x2": "V-1_16", "VH-1_4x2": "V-1_4", "VH-4x2": "V-4",
+                "E-2": "D-1", "E-4": "E-2", "T-1_4": "D-1", "T-1_2": "T-1_4", "T-1": "T-1_2",
+                "VH-1_16x2": "V-1_16", "VH-1_4x2": "V-1_4", "VH-4x2": "V-4",
             },
         )  # fmt: skip
         scaled = shapes(auto(A={"wukong": ["1/4", "1/16", 4], "dot": [2]}))
@@ -155,7 +157,7 @@ class SearchTest(tf.test.TestCase):
                 "A-4-wukong": "D-1-wukong", "A-2": "D-1",
             },
         )  # fmt: skip
-        followers = {"D-1": 10, "V-1_4": 3, "V-1_16": 1, "V-4": 1, "E-2": 1}
+        followers = {"D-1": 13, "V-1_4": 3, "V-1_16": 1, "V-4": 1, "E-2": 1, "T-1_4": 2, "T-1_2": 1}
         self.assertEqual(waiting_for(config), followers)
         study = Study(config, planted(lambda t: {"V-1_4": 0.16, "V-1_16": 0.32}.get(t.shape_id, 0.04)))
         study.finish()

@@ -6,7 +6,8 @@ import tensorflow as tf
 
 from tests.helpers.studies import tiny_config
 from tfrs_scaling.config import Wukong
-from tfrs_scaling.study.trials import Trial, all_trials, why_from_scratch
+from tfrs_scaling.study.search import neighbour
+from tfrs_scaling.study.trials import Trial, all_trials, shapes, why_from_scratch
 
 
 class TrialsTest(tf.test.TestCase):
@@ -102,6 +103,13 @@ class TrialsTest(tf.test.TestCase):
         self.assertEqual(fewer.shape(config, data).table_rows, tuple(f.cardinality for f in kept.categorical))
         self.assertEqual(sampled.shape(config, data), baseline.shape(config, data))
         self.assertEqual([t.negative_rate for t in (baseline, vertical, fewer, sampled)], [1.0, 1.0, 1.0, 0.25])
+
+    def test_shares_are_kept_under_p_alone_and_search_starts_from_the_next_larger_share(self) -> None:
+        config = tiny_config(P={"keep": ["1/4", "1/2"], "by": ["random"]}, N=["1/4"])
+        every = shapes(config)
+        self.assertEqual([shape.shape_id for shape in every], ["D-1", "N-1_4", "P-random-1_4", "P-random-1_2"])
+        self.assertEqual([shape.kept_share for shape in every], [1.0, 1.0, 0.25, 0.5])
+        self.assertEqual([neighbour(shape, every) for shape in every[2:]], [every[3], every[0]])
 
     def test_another_seed_keeps_other_features(self) -> None:
         kept = set()

@@ -44,14 +44,16 @@ class GridTest(tf.test.TestCase):
         self.assertEqual(trial_of(values, config).trial_id, "V-1_4-lr0.04-seed1")
 
     def test_points_are_the_trials(self) -> None:
-        axes: dict[str, Any] = {"V": ["1/2", 2], "H": [2, 4, "1/4"], "VH": True, "F": ["1/2"], "E": [2], "A": ["cross"]}
-        content = tiny_content(**axes, seeds=[0, 1])
+        axes: dict[str, Any] = {"V": ["1/2", 2], "H": [2, 4, "1/4"], "VH": True, "F": ["1/2"], "E": [2], "A": ["cross"],
+                                "T": ["1/4", 1]}  # fmt: skip
+        axes["P"] = {"keep": ["1/2", "1/4"], "by": ["random"]}
+        content = tiny_content(**axes, seeds=[0, 1]) | {"teacher": {"examples": 256}}
         content["training"]["learning_rates"] = [0.02, 0.04]
         config = validated(Config, content, "tiny")
         oracle, trials = self.oracle(config), all_trials(config)
         self.assertEqual(oracle.names, [trial.trial_id for trial in trials])
-        # D and cross, V, H, both, F and E; each at two rates and seeds.
-        self.assertLen(trials, (2 + 2 + 3 + 2 * 3 + 1 + 1) * 2 * 2)
+        # D and cross, V, H, both, F, E, T and P; each at two rates and seeds.
+        self.assertLen(trials, (2 + 2 + 3 + 2 * 3 + 1 + 1 + 2 + 2) * 2 * 2)
         self.assertEqual([trial_of(values_of(trial, config), config) for trial in trials], trials)
         self.assertEqual([trial_of(t.hyperparameters.values, config) for t in oracle.trials.values()], trials)
 

@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+import numpy as np
 import pandas as pd
 import tensorflow as tf
 import yaml
 
 from tests.helpers.faults import Siege, quick_trial
-from tests.helpers.studies import tiny_config, tiny_content, tiny_data
+from tests.helpers.studies import read_split, tiny_config, tiny_content, tiny_data
 from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.common.strict_yaml import validated
 from tfrs_scaling.config import Config
@@ -29,13 +30,17 @@ from tfrs_scaling.planning.plan import plan_on
 from tfrs_scaling.study.attempts import live_attempts
 from tfrs_scaling.study.export import export
 from tfrs_scaling.study.lead import Chief, Watch
+from tfrs_scaling.study.row_scores import scorings, with_scores
 from tfrs_scaling.study.search import Need
 from tfrs_scaling.study.trials import all_trials
 from tfrs_scaling.study.workdir import Workdir
 from tfrs_scaling.sweep.door import TOKEN, Door
 from tfrs_scaling.sweep.member import sweep
 from tfrs_scaling.sweep.runner import Runner
+from tfrs_scaling.sweep.scores import make_missing_scores
+from tfrs_scaling.training.isolation import run_isolated
 from tfrs_scaling.training.loop import Progress
+from tfrs_scaling.training.row_scores import make_scores
 from tfrs_scaling.training.trial import Trained, run_trial
 
 
@@ -71,12 +76,41 @@ class MemberTest(tf.test.TestCase):
         table: str = export(config, manifest, workdir).drop(columns=[*TIMING_COLUMNS, "machine"]).to_csv()
         return table
 
-    def test_features_and_negatives_from_the_grid_to_the_report(self) -> None:
+    def make_scores_after_a_kill(self, config: Config, workdir: Workdir) -> None:
+        """Let the data have a teacher's and a scorer's predictions; a process that began the first was killed."""
+        scoring, further = scorings(config, self.data.manifest.data_hash)
+        folder, stop = scoring.folder(workdir.root), threading.Event()
+        log = self.root / "killed.txt"
+        with self.assertRaises(KeyboardInterrupt):
+            run_isolated(make_scores, (scoring, config, self.data, workdir.root, "cpu", 1), log,
+                         lambda _: stop.set(), stop)  # fmt: skip
+        self.assertFalse(folder.exists())
+        with self.assertRaisesRegex(InputError, "there are no scores of teacher"):
+            with_scores(config, self.data, workdir.root)
+        folder.with_name(f"{folder.name}.partial").mkdir(parents=True, exist_ok=True)
+        (folder.with_name(f"{folder.name}.partial") / "scores.tfrecord-00000").write_text("half")
+        self.data = make_missing_scores(config, self.data, workdir, "cpu", lambda _: None)
+        folders = {path for path in folder.parent.iterdir() if path.is_dir()}
+        self.assertEqual(folders, {folder, further.folder(workdir.root)})
+        self.assertEqual(make_missing_scores(config, self.data, workdir, "cpu", lambda _: None), self.data)  # as it was
+        label = read_split(self.data.folder, "train")["label"][:, 0]
+        (file,) = self.data.scores["teacher"].files
+        scores = np.concatenate([np.frombuffer(r, "<f4") for r in tf.data.TFRecordDataset(file).as_numpy_iterator()])
+        self.assertEqual(scores.shape, label.shape)
+        # They are those of their rows: the mean rank of clicks is far above what chance makes it.
+        clicks = label == 1
+        rank = scores.argsort().argsort()[clicks].mean() / len(label)
+        self.assertGreater(rank, 0.5 + 5 * 0.289 / clicks.sum() ** 0.5)
+
+    def test_features_negatives_teachers_and_chosen_rows_from_the_grid_to_the_report(self) -> None:
         content = tiny_content(examples=[512, 1024, 2048, 4096], F=["1/4", "3/4"], N=["1/4", "1/2"])
-        content["synthetic"]["rows"] = 12_000
+        content["synthetic"]["rows"] = 15_000
+        content["sweep"]["T"], content["teacher"] = ["1/2"], {"examples": 2048, "scheme": "V", "multiplier": 2}
+        content["sweep"]["P"], content["scorer"] = {"keep": ["1/2"], "by": ["hard"]}, {"examples": 256}
         config = validated(Config, content, "tiny")
         self.data = tiny_data(config, self.root / "more data")
         workdir = Workdir(self.root / "study")
+        self.make_scores_after_a_kill(config, workdir)
         self.sweep(workdir, config, jobs=2)
         write_runs(export(*workdir.reopened(), workdir), workdir.runs)
         runs = read_runs(workdir.runs)
@@ -91,14 +125,22 @@ class MemberTest(tf.test.TestCase):
         self.assertLess(one["params_total"], three["params_total"])
         self.assertLess(three["params_total"], baseline)
         self.assertLess(three["flops_train"], parts["D"]["flops_train"].max())
+        teacher = parts["T"][["teacher_examples", "teacher_compute"]].drop_duplicates().to_numpy().tolist()
+        flops = self.data.scores["teacher"].manifest.cost.flops
+        self.assertEqual(teacher, [[2048, flops]])
+        self.assertEqual(set(runs[runs["scheme"] != "T"]["teacher_examples"]), {0})
         write_report(runs, fit_study(runs), workdir.report, about=workdir.read_study())
         text = workdir.report.read_text()
         for words in (
             "F: share of the features", "N: share of the negatives trained on", "The model sees this share",
-            "with predictions corrected for the sampling", "sweep.feature_seed", "F 1/4", "N 1/4",
+            "with predictions corrected for the sampling", "sweep.feature_seed", "F 1/4", "N 1/4", "P-hard 1/2",
+            "T: weight of a teacher", "teacher was trained on 2,048 rows beside the 4,096 of the largest data size",
+            "P-hard: share of the rows trained on", "Pruning to 1/2 of a longer log, at equal examples",
         ):  # fmt: skip
             self.assertTrue(words in text, words)  # assertIn would print the whole page
-        for figure in ("F-data", "F-parameters", "F-compute", "N-data", "N-compute"):
+        for figure in (
+            "F-data", "F-parameters", "F-compute", "N-data", "N-compute", "T-data", "P-hard-data", "P-hard-compute"
+        ):  # fmt: skip
             self.assertTrue(f'class="plot" id="figure-{figure}"' in text, figure)
         self.assertFalse("figure-N-parameters" in text)
 

@@ -14,7 +14,12 @@ from tfrs_scaling.fit.runs.run_table import COLUMNS, read_runs
 from tfrs_scaling.input.prepare.prepare import prepare
 from tfrs_scaling.input.prepare.sources import SyntheticSource
 from tfrs_scaling.input.shards import ClickData
+from tfrs_scaling.planning.calibration import Calibration
+from tfrs_scaling.planning.choice import Option
+from tfrs_scaling.planning.cost import TYPICAL
+from tfrs_scaling.study.workdir import Workdir
 from tfrs_scaling.sweep import run_study
+from tfrs_scaling.sweep.choice import gpu_or_cpu
 from tfrs_scaling.sweep.run import default_workdir
 
 
@@ -27,13 +32,23 @@ class RunStudyTest(tf.test.TestCase):
     def test_from_a_mapping_to_the_run_table_and_again_with_other_trials(self) -> None:
         content, workdir = tiny_content(V=["1/2"], examples=[256, 512]), self.root / "study"
         # As a notebook may: not in the main thread, where signal handlers cannot be set, and without a terminal.
-        with concurrent.futures.ThreadPoolExecutor(1) as thread:
+        # And as on a machine whose GPU a calibration finds slower.
+        chosen = Option("cpu", 1, [], Calibration(TYPICAL, {}, 0.0, 0.0))
+        with (
+            concurrent.futures.ThreadPoolExecutor(1) as thread,
+            mock.patch("tfrs_scaling.sweep.run.choose_strategy", return_value=("gpu", "1 NVIDIA GPU")),
+            mock.patch("tfrs_scaling.sweep.choice.options", return_value=[chosen]),
+        ):
             runs = thread.submit(run_study, content, workdir=workdir, jobs=1, say=self.said.append).result()
         self.assertEqual(dict(runs.dtypes.astype(str)), COLUMNS)
         self.assertEqual(set(runs["status"]), {"ok"})
         self.assertLen(runs, 2 * 2)
         pd.testing.assert_frame_equal(runs, read_runs(workdir / "runs.csv"))
         self.assertRegex(self.said[0], "made 2,000 synthetic clicks")
+        self.assertRegex(self.said[1], r"study tiny: cpu \(by a calibration: .* on cpu")
+        self.assertEqual(set(runs["strategy"]), {"cpu"})
+        resumed = gpu_or_cpu(tiny_config(), "not read", Workdir(workdir), None, self.said.append)
+        self.assertEqual(resumed, ("cpu", "as the trials that there are"))
         self.assertLen([line for line in self.said if "validation NE" in line], 2)
         self.assertIn("2 trials: 2 ok", self.said[-2])
 

@@ -118,6 +118,21 @@ class IsolationTest(tf.test.TestCase):
             self.run_isolated(raises)
         self.assertEqual(other.read_text(), "dear")
 
+    def test_folder_that_is_gone_is_the_reason_and_the_terminal_stays_clean(self) -> None:
+        log = str(self.log.with_name("gone") / "log.txt")
+        code = (
+            "import threading; from pathlib import Path\n"
+            "from tests.tfrs_scaling.training.isolation_test import raises\n"
+            "from tfrs_scaling.training.isolation import IsolatedError, run_isolated\n"
+            "try:\n"
+            f"    run_isolated(raises, (), Path({log!r}), print, threading.Event())\n"
+            "except IsolatedError as error:\n"
+            "    print(error)"
+        )
+        ended = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=True)
+        self.assertStartsWith(ended.stdout, "FileNotFoundError: ")
+        self.assertNotIn("Traceback", ended.stderr)
+
     def test_reason_of_a_graph_s_error_is_what_went_wrong(self) -> None:
         with self.assertRaisesRegex(IsolatedError, r"^OSError: shard 3 is odd \[\[{{node next}}\]\]$"):
             self.run_isolated(raises_in_a_graph)

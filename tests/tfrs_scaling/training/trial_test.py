@@ -1,19 +1,24 @@
 import dataclasses
+import fractions
 import threading
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
+from scipy import special
 
 from tests.helpers.logs import synthetic_blocks
-from tests.helpers.studies import stored, tiny_config, tiny_content, tiny_data
+from tests.helpers.studies import stored, stored_scores, tiny_config, tiny_content, tiny_data
 from tfrs_scaling.common.strict_yaml import validated
 from tfrs_scaling.config import Config, Precision
 from tfrs_scaling.fit.runs.run_table import TIMING_COLUMNS
 from tfrs_scaling.hardware import make_strategy
-from tfrs_scaling.input.manifest import SPLITS
-from tfrs_scaling.input.shards import parse_record
+from tfrs_scaling.input.manifest import SPLITS, SplitName
+from tfrs_scaling.input.pruning import by_error
+from tfrs_scaling.input.row_scores import Cost, RowScores, ScoresManifest, write_manifest, write_scores
+from tfrs_scaling.input.schema import CategoricalFeature, DenseFeature, Schema
+from tfrs_scaling.input.shards import ClickData, parse_record
 from tfrs_scaling.model.dlrm import DLRM, make_model
 from tfrs_scaling.study.export import MEASURED, read_scalars
 from tfrs_scaling.study.search import Need
@@ -214,6 +219,78 @@ class TrialTest(tf.test.TestCase):
         self.assertNear(calibration["prepared so"], 1, 0.2)
         self.assertGreater(calibration["as learned"], 3)
 
+    def test_student_of_the_bayes_probabilities_has_no_label_noise(self) -> None:
+        # A weight for each id, by plain gradient descent from 0: z moves by rate * (target - sigmoid(z)) at each row.
+        # About the id's true z it shrinks by 1 - rate * v at each of its rows, v = p (1 - p), and a label adds a
+        # variance of rate^2 v that the true probability does not; a variance s of z costs v s / 2 nats.
+        ids, rate, test_rows = 512, 0.2, 60_000
+        rng = np.random.default_rng(1)
+        truth = rng.uniform(-1, 1, ids)
+        config = tiny_config(examples=[2560, 5120, 20_480], A=["linear"])
+        training = dataclasses.replace(config.training, table_optimizer="sgd", dense_learning_rate=1e-12,
+                                       embedding_range=1e-12, learning_rates=(rate * 64,))  # fmt: skip
+        config = dataclasses.replace(config, training=training)
+        splits: dict[SplitName, dict[str, np.ndarray]] = {}
+        for split, rows in zip(SPLITS, (20_480, 1000, test_rows), strict=True):
+            row_ids = rng.integers(0, ids, rows)
+            label = rng.random(rows) < special.expit(truth[row_ids])
+            splits[split] = {
+                "label": label.astype(np.uint8)[:, None], "ids": row_ids.astype(np.int32)[:, None],
+                "dense": np.zeros((rows, 1), np.float32),
+            }  # fmt: skip
+        schema = Schema("click", (CategoricalFeature("id", ids, "id"),), (DenseFeature("none"),))
+        data = stored(self.folder / "bayes", schema, splits)
+        self.data = _taught(data, special.expit(truth)[splits["train"]["ids"][:, 0]], self.folder)
+        plain = next(trial for trial in all_trials(config) if trial.architecture == "linear")
+        taught = [dataclasses.replace(plain, scheme="T", multiplier=fractions.Fraction(weight)) for weight in (0, 1)]
+        still = [dataclasses.replace(trial, learning_rate=1e-12) for trial in (plain, taught[1])]
+        runs = self.run_together([(trial, config, run_trial) for trial in (plain, *taught, *still)])
+        self.assertEqual(runs[1], runs[0])  # the weight 0, to the last bit
+        self.assertEqual(runs[4]["train/ne"], runs[3]["train/ne"])  # measured against labels, on the same rows
+        v = special.expit(truth) * special.expit(-truth)
+        base = next(iter(runs[0]["test/base_ctr"].values()))
+        entropy = special.entr(base) + special.entr(1 - base)
+        for examples in config.ladder:
+            # Of an id's rows, as many as expected: the noise of z after n of them.
+            variance = rate * v / (v * (2 - rate * v)) * (1 - (1 - rate * v) ** (2 * examples / ids))
+            expected = (v * variance / 2).mean() / entropy
+            gap = runs[0]["test/ne"][examples] - runs[2]["test/ne"][examples]
+            # 512 variances, each known to its square root of two, and the test labels.
+            error = expected * (2 / ids) ** 0.5 + (v**2 * variance).mean() ** 0.5 / test_rows**0.5 / entropy
+            self.assertNear(gap, expected, 4 * error, str(examples))
+        self.assertGreater(expected, 10 * error)
+
+    def test_rows_chosen_by_error_are_weighted_back_and_all_of_them_are_the_plain_trial(self) -> None:
+        content = tiny_content(examples=[16_384], P={"keep": ["1/4"], "by": ["hard"]})
+        config = validated(Config, content | {"synthetic": None, "scorer": {"examples": 256}}, "kept")
+        rng = np.random.default_rng(6)
+        truth = np.array([0.02, 0.05, 0.1, 0.2, 0.5, 0.8])  # of a click, by id
+
+        def rows(count: int) -> dict[str, np.ndarray]:
+            ids = rng.integers(0, len(truth), (count, 1), np.int32)
+            return {"ids": ids, "label": (rng.random((count, 1)) < truth[ids]).astype(np.uint8)}
+
+        schema = Schema("click", (CategoricalFeature("id", len(truth), "id"),))
+        splits: dict[SplitName, dict[str, np.ndarray]] = {"train": rows(80_000), "validation": rows(1000)}
+        data = stored(self.folder / "by id", schema, {**splits, "test": rows(30_000)})
+        scores = stored_scores(self.folder / "p", data, truth[splits["train"]["ids"][:, 0]])
+        self.data = dataclasses.replace(data, scores={"scorer": scores})
+        plain, hard = all_trials(config)
+        whole = dataclasses.replace(hard, multiplier=plain.multiplier)
+        trials = [(trial, config, run_trial) for trial in (plain, whole, hard)]
+        alone, all_kept, weighted, unweighted = self.run_together([*trials, (hard, config, _without_weights)])
+        self.assertEqual(all_kept, alone)
+        self.assertNotEqual(weighted["test/ne"], alone["test/ne"])
+        self.assertNear(weighted["test/calibration"][16_384], 1, 0.05)
+        self.assertNear(weighted["test/ne"][16_384], alone["test/ne"][16_384], 0.01)
+        self.assertNear(weighted["train/ne"][16_384], alone["train/ne"][16_384], 0.03)
+        # Without weights the odds of a click are multiplied by how much likelier a click is kept than another row.
+        counts = np.round(1000 * np.concatenate([truth, 1 - truth])).astype(int)
+        pruning = by_error(0.25, np.repeat(np.concatenate([1 - truth, truth]), counts), largest=True)
+        clicks, others = (pruning.probability(error).numpy() for error in (1 - truth, truth))
+        learned = truth * clicks / (truth * clicks + (1 - truth) * others)
+        self.assertNear(unweighted["test/calibration"][16_384], learned.mean() / truth.mean(), 0.1)
+
     def test_fewer_features_train(self) -> None:
         config = tiny_config(F=["1/4", "1/2"])
         for trial in all_trials(config)[1:]:
@@ -257,6 +334,16 @@ class TrialTest(tf.test.TestCase):
         trial = dataclasses.replace(all_trials(self.config)[0], learning_rate=1e30)
         with self.assertRaisesRegex(IsolatedError, r"training loss became (nan|inf) between examples \d+ and \d+"):
             self.run_trial(trial, self.config, "diverges")
+
+
+def _taught(data: ClickData, scores: np.ndarray, folder: Path) -> ClickData:
+    """The data with these scores of the training rows, one shard of them, as a teacher's predictions."""
+    (shard,) = data.manifest.splits["train"].shards
+    per_record = data.manifest.rows_per_record
+    records = np.split(scores, range(per_record, len(scores), per_record))
+    cost = Cost(0, len(scores), 0.0, 0.0, 1.0, 1.0)
+    write_manifest(folder, ScoresManifest(1, {}, (write_scores(folder, 0, records),), cost, "0"))
+    return dataclasses.replace(data, scores={"teacher": RowScores.open(folder, {}, [shard])})
 
 
 def _one_after_the_other(
@@ -320,6 +407,15 @@ class _WithoutCorrection(Build):
 
 def _without_correction(need: Need, config: Config, data: Any, directory: Path, *rest: Any) -> Trained:
     return measure_ladder(_WithoutCorrection(need.trial, config, data, _set_up()), directory, rest[-1])
+
+
+class _WithoutWeights(Build):
+    def training_rows(self) -> tf.data.Dataset:
+        return super().training_rows().map(lambda batch: batch | {"weight": tf.ones_like(batch["weight"])})
+
+
+def _without_weights(need: Need, config: Config, data: Any, directory: Path, *rest: Any) -> Trained:
+    return measure_ladder(_WithoutWeights(need.trial, config, data, _set_up()), directory, rest[-1])
 
 
 def _on_two_replicas(need: Need, config: Config, data: Any, directory: Path, *rest: Any) -> Trained:

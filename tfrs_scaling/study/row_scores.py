@@ -1,0 +1,95 @@
+"""The models of a study that are trained once and score the rows of others: what decides their scores, and where they
+are."""
+
+import contextlib
+import dataclasses
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tfrs_scaling.common.errors import InputError
+from tfrs_scaling.config import Config
+from tfrs_scaling.input.row_scores import Cost, RowScores, read_scores_manifest, request_hash
+from tfrs_scaling.study.trials import Trial
+
+if TYPE_CHECKING:
+    from tfrs_scaling.input.shards import ClickData
+
+
+@dataclasses.dataclass(frozen=True)
+class Scoring:
+    """A model that is trained once, on rows held apart, and scores all rows of the training split.
+
+    Attributes:
+        key: its key in the configuration, and in ``ClickData.scores``.
+        trial: its shape, learning rate and seed.
+        steps: steps of its training, on different rows each.
+        request: all that decides the scores, as plain JSON values.
+    """
+
+    key: str
+    trial: Trial
+    steps: int
+    request: dict[str, Any]
+
+    def folder(self, root: Path) -> Path:
+        """Where the scores are in a study's folder; those of another request are elsewhere."""
+        return root / "scores" / f"{self.key}-{request_hash(self.request)}"
+
+
+def with_scores(config: Config, data: "ClickData", root: Path) -> "ClickData":
+    """The data with the scores that the study's trials use.
+
+    Raises:
+        InputError: they have not been made, are not what the study asks for, or were damaged.
+    """
+    shards = data.manifest.splits["train"].shards
+    opened = {}
+    for scoring in scorings(config, data.manifest.data_hash):
+        folder = scoring.folder(root)
+        try:
+            opened[scoring.key] = RowScores.open(folder, scoring.request, shards)
+        except FileNotFoundError:
+            raise InputError(f"{folder}: there are no scores of {scoring.key}; run the sweep's command") from None
+    return dataclasses.replace(data, scores=opened)
+
+
+def teacher_cost(config: Config, data_hash: str, root: Path) -> Cost | None:
+    """What the study's teacher took; None where it has none, or has none yet.
+
+    Raises:
+        InputError: its predictions were damaged.
+    """
+    for scoring in scorings(config, data_hash):
+        if scoring.key == "teacher":
+            with contextlib.suppress(FileNotFoundError):
+                return read_scores_manifest(scoring.folder(root), scoring.request).cost
+    return None
+
+
+def scorings(config: Config, data_hash: str) -> list[Scoring]:
+    """The models of a study that score rows; a teacher without students is none of them.
+
+    Growing a study changes none of what decides their scores: neither its sweep nor its learning rates are part of it.
+
+    Examples:
+        >>> config = read_config("study.yaml", ["sweep.T=[1]", "teacher={scheme: V, multiplier: 4, examples: 900}"])
+        >>> [(scoring.key, scoring.trial.trial_id) for scoring in scorings(config, "0123456789abcdef")]
+        [('teacher', 'V-4-lr0.04-seed0')]
+    """
+    plain = config.to_dict()
+    training = {name: value for name, value in plain["training"].items() if name != "learning_rates"}
+    found = []
+    for key, scorer in config.scorers.items():
+        if key == "teacher" and not config.sweep.multipliers("T"):
+            continue
+        architecture = None if scorer.architecture == config.model.architecture else scorer.architecture
+        trial = Trial(scorer.scheme, scorer.multiplier, scorer.learning_rate, scorer.seed, architecture=architecture)
+        request = {
+            "scorer": plain[key],
+            "model": plain["model"],
+            "training": training,
+            "held_apart": config.held_apart,
+            "data_hash": data_hash,
+        }
+        found.append(Scoring(key, trial, scorer.examples // config.training.batch_size, request))
+    return found
