@@ -15,7 +15,7 @@ import numpy as np
 import tensorflow as tf
 from rich.console import Console
 
-from tests.helpers.studies import tiny_content, tiny_data
+from tests.helpers.studies import leading, tiny_content, tiny_data
 from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.common.files import write_json
 from tfrs_scaling.common.strict_yaml import validated
@@ -121,7 +121,7 @@ class StateFuzz:
         self._config = validated(Config, content, "tiny")
         self._data = tiny_data(self._config, folder / "study data")
         self._workdir = workdir = Workdir(folder / "study")
-        with workdir.locked():
+        with leading(workdir):
             workdir.claim(self._config, self._data)
             while missing := [
                 need.trial.trial_id

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import psutil
 
-from tests.helpers.studies import CONFIGS
+from tests.helpers.studies import CONFIGS, leading
 from tfrs_scaling.config import Config
 from tfrs_scaling.input.prepare.prepare import prepare
 from tfrs_scaling.input.prepare.sources import SyntheticSource
@@ -54,7 +54,7 @@ def swept(config: Config, data: ClickData, jobs: int) -> Swept:
     watcher = threading.Thread(target=watch_memory, args=(peaks, over))
     watcher.start()
     runner = Runner(config, data, workdir, strategy="cpu", jobs=jobs, time_limit=None, train=run_trial)
-    with workdir.locked() as lead:
+    with leading(workdir) as lead:
         workdir.claim(config, data)
         began = time.perf_counter()
         sweep(config, workdir, planned, runner, lambda *_: None, lead)

@@ -169,7 +169,7 @@ def live_attempts(running: Path) -> Iterator[Attempt]:
     for directory in running.glob("*"):
         attempt = Attempt.read(directory)
         alive = None if attempt is None else attempt.process.is_alive()
-        with contextlib.suppress(FileNotFoundError):  # it has just ended
+        with contextlib.suppress(OSError):  # it has just ended, or is another's ``_file_system_time``
             recent = now - (directory / "attempt.json").stat().st_mtime < LOST_SECONDS
             if attempt is not None and (alive or (alive is None and recent)):
                 yield attempt

@@ -17,7 +17,7 @@ import os
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -99,14 +99,19 @@ class Lead:
             self._chief = dataclasses.replace(self._chief, beat=beat, address=address)
             write_json(self._root / CHIEF, dataclasses.asdict(self._chief))
 
+    def is_replaced(self) -> bool:
+        """Whether another process has taken the lead, by a look into the folder."""
+        if not self._is_mine():
+            self.is_lost.set()
+        return self.is_lost.is_set()
+
     def _is_mine(self) -> bool:
         there = Chief.read(self._root)
         return there is None or there.term == self._chief.term
 
     def _live(self) -> None:
         while not self._over.wait(self._seconds):
-            if not self._is_mine():
-                self.is_lost.set()
+            if self.is_replaced():
                 return
             with contextlib.suppress(OSError):  # a full disk: whoever leads it will meet that too
                 self._write()
@@ -205,21 +210,6 @@ class Watch:
         if self.chief is None or self.chief.process == Process.this():
             return True
         return self.chief.process.is_alive() is False or self._is_silent
-
-
-@contextlib.contextmanager
-def leading(root: Path) -> Iterator[Lead]:
-    """Lead the study in a folder alone: no other process can join.
-
-    Raises:
-        InputError: another process leads it (the message says which), or the folder cannot be written to.
-    """
-    lead = Watch(root).enter(join=False, alone=True)
-    assert lead is not None
-    try:
-        yield lead
-    finally:
-        lead.close()
 
 
 def _locked(root: Path) -> contextlib.ExitStack | None:

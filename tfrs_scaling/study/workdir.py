@@ -38,7 +38,6 @@ from tfrs_scaling.common.files import write_json, write_text_atomically
 from tfrs_scaling.common.strict_yaml import read_state, validated
 from tfrs_scaling.hardware import count_cores
 from tfrs_scaling.study.attempts import STATE, Number, TrialId, read_record
-from tfrs_scaling.study.lead import Lead, leading
 from tfrs_scaling.study.own_rows import own_rows_from
 
 if TYPE_CHECKING:  # these load TensorFlow or SciPy, which reading a folder does not need
@@ -156,10 +155,6 @@ class Workdir:
         self.report = root / "report.html"
         self.board = root / "findings"
 
-    def locked(self) -> contextlib.AbstractContextManager[Lead]:
-        """``study.lead.leading``."""
-        return leading(self.root)
-
     def claim(self, config: "Config", data: "ClickData") -> list["Change"]:
         """Record what the study is, or what it has become; refuse a folder that holds another study.
 
@@ -209,16 +204,15 @@ class Workdir:
         return f"tfrs-scaling study {shlex.quote(str(self.config))}{data} --workdir {again}"
 
     def check(self, config: "Config", data: "ClickData") -> None:
-        """Refuse a folder that holds a different study.
+        """Refuse a folder that holds a different study, also one that only lacks what the configuration adds.
 
         Raises:
             InputError: lists what differs, or the folder holds no study.
         """
-        from tfrs_scaling.study.growth import changes
-
-        differences = [*map(str, changes(self.read_config(), config)), *self._other_data(data.manifest)]
-        if differences:
-            raise self._another(differences)
+        if added := self.additions(config, data.manifest):
+            raise self._another(
+                map(str, added), " without what is added here; once its sweep has ended, the same command adds it"
+            )
 
     def additions(self, config: "Config", manifest: "Manifest") -> list["Change"]:
         """What a configuration, on data with this manifest, adds to the study in the folder.

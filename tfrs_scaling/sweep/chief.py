@@ -19,7 +19,7 @@ from tfrs_scaling.study.lead import Lead
 from tfrs_scaling.study.search import Need, waiting_for
 from tfrs_scaling.study.workdir import Workdir
 from tfrs_scaling.sweep.agenda import Agenda
-from tfrs_scaling.sweep.door import Door
+from tfrs_scaling.sweep.endpoint import Endpoint
 from tfrs_scaling.sweep.grid import RUNNING, STOPPED, GridOracle, served
 from tfrs_scaling.sweep.runner import OnPlan, Watcher, prepare_workdir, write_plan
 from tfrs_scaling.training.loop import Progress
@@ -37,7 +37,8 @@ class LeadLostError(Exception):
 class ChiefService:
     """The chief at work: its oracle, called in a thread of its own, and served to other processes.
 
-    ``stop`` is set where it can no longer read the folder; ``failure`` then says why.
+    ``stop`` is set where it can no longer read the folder; ``failure`` then says why. ``LeadLostError`` is raised if
+    another process has taken the lead already.
     """
 
     def __init__(
@@ -46,7 +47,7 @@ class ChiefService:
         workdir: Workdir,
         planned: list[PlannedTrial],
         lead: Lead,
-        door: Door | None,
+        endpoint: Endpoint | None,
         *,
         watcher: Watcher,
         on_plan: OnPlan,
@@ -60,13 +61,15 @@ class ChiefService:
             prepare_workdir(config, workdir)
             self._thread = stack.enter_context(concurrent.futures.ThreadPoolExecutor(1))
             self._oracle = self._call(ChiefOracle, config, workdir, watcher, say, planned, on_plan)
-            if door is not None:
-                token = door.token(make=True)
-                port = stack.enter_context(served(self._oracle.give, self._oracle.end, door.bound, token, self._thread))
-                lead.serve_at(door.published(port))
-            looking = threading.Thread(target=self._look_around, daemon=True)
-            looking.start()
-            stack.callback(looking.join)
+            if endpoint is not None:
+                token = endpoint.token(make=True)
+                port = stack.enter_context(
+                    served(self._oracle.give, self._oracle.end, endpoint.bound, token, self._thread)
+                )
+                lead.serve_at(endpoint.published(port))
+            updating = threading.Thread(target=self._keep_updating, daemon=True)
+            updating.start()
+            stack.callback(updating.join)
             stack.callback(self._over.set)
             self._resources = stack.pop_all()
 
@@ -111,9 +114,14 @@ class ChiefService:
             answer = self._thread.submit(method, *arguments)
         except RuntimeError:  # closed, because the lead was lost
             raise LeadLostError from None
-        return answer.result()
+        try:
+            return answer.result()
+        except Exception:
+            if self._lead.is_replaced():  # and the other rewrites KerasTuner's files
+                raise LeadLostError from None
+            raise
 
-    def _look_around(self) -> None:
+    def _keep_updating(self) -> None:
         try:
             while not self._over.wait(POLL_SECONDS):
                 self._call(self._oracle.update)

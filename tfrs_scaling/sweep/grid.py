@@ -29,7 +29,7 @@ from tfrs_scaling.sweep.runner import OBJECTIVE
 _Status = kt.engine.trial.TrialStatus
 RUNNING, IDLE, STOPPED, INVALID = _Status.RUNNING, _Status.IDLE, _Status.STOPPED, _Status.INVALID
 # What a call ends with if the oracle cannot be reached, as opposed to having failed; and if it wants another token.
-AWAY = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.CANCELLED)
+UNREACHABLE = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.CANCELLED)
 REFUSED = grpc.StatusCode.UNAUTHENTICATED
 _LAYOUT = "layout"  # the tuner that is given every trial once, before it is run
 
@@ -123,7 +123,9 @@ class GridOracle(kt.Oracle):
         )
         self.verbose = 0
         if folder.is_dir():
-            shutil.rmtree(folder)
+            shutil.rmtree(
+                folder, ignore_errors=True
+            )  # a chief that does not know yet that it was replaced writes there
         else:
             folder.unlink(missing_ok=True)
         self._set_project_dir(str(folder.parent), folder.name)
@@ -258,7 +260,7 @@ def served(
             return service.EndTrialResponse()
 
     # Without the option two chiefs could share a port, and each get half of the requests.
-    server = grpc.server(thread, interceptors=[_Doorkeeper(token)], options=[("grpc.so_reuseport", 0)])
+    server = grpc.server(thread, interceptors=[_TokenCheck(token)], options=[("grpc.so_reuseport", 0)])
     protos.get_service_grpc().add_OracleServicer_to_server(Servicer(), server)
     try:
         port = server.add_insecure_port(address)
@@ -280,7 +282,7 @@ def _shown(token: str) -> str:
     return f"Bearer {token}"
 
 
-class _Doorkeeper(grpc.ServerInterceptor):
+class _TokenCheck(grpc.ServerInterceptor):
     """Refuses calls without the token, before their content is read."""
 
     def __init__(self, token: str):

@@ -25,8 +25,8 @@ from tfrs_scaling.study.search import Need, Record
 from tfrs_scaling.study.workdir import Workdir
 from tfrs_scaling.sweep.agenda import Agenda
 from tfrs_scaling.sweep.chief import ChiefService, LeadLostError
-from tfrs_scaling.sweep.door import Door
-from tfrs_scaling.sweep.grid import AWAY, REFUSED, RUNNING, STOPPED, OracleClient
+from tfrs_scaling.sweep.endpoint import Endpoint
+from tfrs_scaling.sweep.grid import REFUSED, RUNNING, STOPPED, UNREACHABLE, OracleClient
 from tfrs_scaling.sweep.runner import OBJECTIVE, OnPlan, Runner, Watcher
 from tfrs_scaling.training.isolation import side_by_side
 
@@ -48,7 +48,7 @@ def sweep(
     *,
     on_plan: OnPlan = lambda _: None,
     watch: Watch | None = None,
-    door: Door | None = None,
+    endpoint: Endpoint | None = None,
     check: Callable[[], None] = lambda: None,
     say: Callable[[str], None] = lambda _: None,
     wait_seconds: float = WAIT_SECONDS,
@@ -67,7 +67,7 @@ def sweep(
         on_plan: of the chief, called with the planned seconds of each trial as far as they are known, at the start and
             when outcomes add some.
         watch: by which the lead was found; None: a new one.
-        door: lets other processes in; None: none can join.
+        endpoint: lets other processes in; None: none can join.
         check: called before trials of another chief are run; raises ``InputError`` if it works on another study.
         say: called with lines for the user.
         wait_seconds: for a chief that does not answer.
@@ -84,10 +84,12 @@ def sweep(
 
     def begin(lead: Lead) -> ChiefService:
         return ChiefService(
-            config, workdir, planned, lead, door, watcher=watcher, on_plan=on_plan, say=say, stop=runner.stop
+            config, workdir, planned, lead, endpoint, watcher=watcher, on_plan=on_plan, say=say, stop=runner.stop
         )
 
-    member = _Member(config, workdir, watch or Watch(workdir.root), door, runner.stop, begin, check, say, wait_seconds)
+    member = _Member(
+        config, workdir, watch or Watch(workdir.root), endpoint, runner.stop, begin, check, say, wait_seconds
+    )
 
     def run_trials(job: int) -> None:
         try:
@@ -137,14 +139,14 @@ class _Member:
         config: Config,
         workdir: Workdir,
         watch: Watch,
-        door: Door | None,
+        endpoint: Endpoint | None,
         stop: threading.Event,
         begin: Callable[[Lead], ChiefService],
         check: Callable[[], None],
         say: Callable[[str], None],
         wait_seconds: float,
     ):
-        self._config, self._workdir, self._watch, self._door = config, workdir, watch, door
+        self._config, self._workdir, self._watch, self._endpoint = config, workdir, watch, endpoint
         self._stop, self._begin, self._check, self._say = stop, begin, check, say
         self._wait_seconds = wait_seconds
         self._chief: ChiefService | None = None  # in this process
@@ -168,8 +170,9 @@ class _Member:
         return None if self._chief is None else self._chief.failure
 
     def lead(self, lead: Lead) -> None:
-        """Lead the study from now on."""
-        self._chief = self._begin(lead)
+        """Lead the study from now on, unless another process has taken the lead meanwhile."""
+        with contextlib.suppress(LeadLostError):
+            self._chief = self._begin(lead)
 
     def next_trial(self, tuner_id: str) -> str | None:
         """A trial to run, once there is one; None when all is done."""
@@ -234,7 +237,7 @@ class _Member:
                     answer = method(there)
                 except grpc.RpcError as error:
                     is_refused = error.code() == REFUSED
-                    if not is_refused and error.code() not in AWAY:
+                    if not is_refused and error.code() not in UNREACHABLE:
                         raise InputError(f"the chief at {self._address} failed: {error.details()}") from None
                 except LeadLostError:
                     pass
@@ -277,17 +280,17 @@ class _Member:
         return False
 
     def _connect(self, term: str, address: str) -> None:
-        if self._door is None:
+        if self._endpoint is None:
             raise InputError(f"{self._workdir.root}: another sweep is running in this folder, {self._watch.named()}")
         self._check()
-        self._client = OracleClient(address, self._door.token(make=False), CALL_SECONDS)
+        self._client = OracleClient(address, self._endpoint.token(make=False), CALL_SECONDS)
         self._place = term, address
 
     def _miss(self, *, is_refused: bool) -> None:
         """Wait for the chief a little longer, unless that is hopeless."""
         if is_refused and self._watch.is_alive:
-            assert self._door is not None
-            raise InputError(f"the chief at {self._address} refuses the token in {self._door.token_file}")
+            assert self._endpoint is not None
+            raise InputError(f"the chief at {self._address} refuses the token in {self._endpoint.token_file}")
         if self._away_since is None:
             self._away_since = time.monotonic()
             self._say(f"waiting for the chief at {self._address}")

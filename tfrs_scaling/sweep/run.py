@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from tfrs_scaling.planning.plan import PlannedTrial
     from tfrs_scaling.study.lead import Lead, Watch
     from tfrs_scaling.study.workdir import Workdir
-    from tfrs_scaling.sweep.door import Door
+    from tfrs_scaling.sweep.endpoint import Endpoint
 
 
 def run_study(
@@ -121,13 +121,13 @@ def run_or_join(
     from tfrs_scaling.study.lead import Watch
     from tfrs_scaling.study.workdir import Workdir
     from tfrs_scaling.sweep.choice import gpu_or_cpu
-    from tfrs_scaling.sweep.door import TOKEN, Door
+    from tfrs_scaling.sweep.endpoint import TOKEN, Endpoint
     from tfrs_scaling.sweep.multi_worker import join_as_worker
     from tfrs_scaling.sweep.own_data import make_own_data
     from tfrs_scaling.sweep.runner import write_errors_located
 
     place, folder = Workdir(workdir), str(workdir / "data" if data is None else data)
-    door = Door(address, Path(token_file or workdir / TOKEN))
+    endpoint = Endpoint(address, Path(token_file or workdir / TOKEN))
     limit = None if time_limit is None else 60 * time_limit
     longest = f"{time_limit:g} min" if time_limit else "20 times its planned time, at least an hour"
     by_many = chosen == "multi_worker"
@@ -149,7 +149,9 @@ def run_or_join(
         what = "joins the study that runs in" if lead is None else "in"
         more = "" if by_many else "; the same command elsewhere joins" if lead is not None else ""
         say(f"study {config.study}: {chosen} ({why}), {what} {workdir}{more}; time limit of a trial: {longest}")
-        leads = _run(config, folder, place, watch, lead, None if by_many else door, chosen, jobs, limit, say, console)
+        leads = _run(
+            config, folder, place, watch, lead, None if by_many else endpoint, chosen, jobs, limit, say, console
+        )
         if leads:
             runs = _measured(config, place, before=lambda runs: write_runs(runs, place.runs))
             say(f"{place.runs}: {len(runs)} rows")
@@ -201,7 +203,7 @@ def _run(
     workdir: "Workdir",
     watch: "Watch",
     lead: "Lead | None",
-    door: "Door | None",
+    endpoint: "Endpoint | None",
     strategy: StrategyName,
     jobs: int | None,
     limit: float | None,
@@ -230,7 +232,7 @@ def _run(
         say(warning)
     if lead is not None:
         _claim(config, data, workdir, planned, strategy, jobs, say)
-        data = make_missing_scores(config, data, workdir, strategy, say)
+        data = make_missing_scores(config, data, workdir, strategy, say, lead.is_lost)
     else:
         data = with_scores(config, data, workdir.root)  # they are there: the leader makes them before it can be joined
     runner = Runner(config, data, workdir, strategy=strategy, jobs=jobs, time_limit=limit, train=run_trial)
@@ -238,8 +240,8 @@ def _run(
         say, console if lead else None, rows=lambda trial_ids: rows_by_trial(config, trial_ids)
     ) as progress:
         leads = sweep(
-            config, workdir, planned, runner, progress.update, lead, on_plan=progress.plan, watch=watch, door=door,
-            check=lambda: workdir.check(config, data), say=say,
+            config, workdir, planned, runner, progress.update, lead, on_plan=progress.plan, watch=watch,
+            endpoint=endpoint, check=lambda: workdir.check(config, data), say=say,
         )  # fmt: skip
     if leads:
         say(progress.summary())

@@ -32,7 +32,7 @@ from tfrs_scaling.study.search import Need, Record
 from tfrs_scaling.study.trials import all_trials
 from tfrs_scaling.study.workdir import Workdir
 from tfrs_scaling.sweep.chief import ChiefService
-from tfrs_scaling.sweep.door import TOKEN, Door
+from tfrs_scaling.sweep.endpoint import TOKEN, Endpoint
 from tfrs_scaling.sweep.grid import OracleClient
 from tfrs_scaling.sweep.member import sweep
 
@@ -87,7 +87,7 @@ class ClusterBenchmark(tf.test.Benchmark):
         stop, began = threading.Event(), time.monotonic()
         with counted(workdir.root) as operations:
             chief = ChiefService(
-                config, workdir, planned, lead, Door("127.0.0.1:0", workdir.root / TOKEN), watcher=lambda *_: None,
+                config, workdir, planned, lead, Endpoint("127.0.0.1:0", workdir.root / TOKEN), watcher=lambda *_: None,
                 on_plan=lambda _: None, say=print, stop=stop,
             )  # fmt: skip
             started, cpu = time.monotonic() - began, time.process_time()
@@ -131,7 +131,7 @@ def work(root: Path, workers: int, minutes: float) -> dict[str, Any]:
     """So many workers in this process, for some minutes; what they saw."""
     config, data = study(root)
     workdir, planned = Workdir(root / "study"), plan_on(config, data.manifest)
-    door, stop, rng = Door(None, workdir.root / TOKEN), threading.Event(), np.random.default_rng(0)
+    endpoint, stop, rng = Endpoint(None, workdir.root / TOKEN), threading.Event(), np.random.default_rng(0)
     times: dict[str, list[float]] = {"create_trial": [], "end_trial": []}
     lock = threading.Lock()
 
@@ -145,7 +145,7 @@ def work(root: Path, workers: int, minutes: float) -> dict[str, Any]:
         with contextlib.suppress(KeyboardInterrupt):
             sweep(
                 config, workdir, planned, WaitingRunner(workdir, stop, seconds), lambda *_: None, None, watch=watch,  # type: ignore[arg-type]
-                door=door, say=lambda _: None,
+                endpoint=endpoint, say=lambda _: None,
             )  # fmt: skip
         return 0
 

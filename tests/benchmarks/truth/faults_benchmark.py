@@ -12,7 +12,7 @@ import tensorflow as tf
 import yaml
 
 from tests.helpers.faults import Siege, instant_trial
-from tests.helpers.studies import tiny_config, tiny_content, tiny_data
+from tests.helpers.studies import leading, tiny_config, tiny_content, tiny_data
 from tfrs_scaling.common.strict_yaml import validated
 from tfrs_scaling.config import Config
 from tfrs_scaling.fit.runs.run_table import TIMING_COLUMNS
@@ -49,7 +49,7 @@ class FaultsBenchmark(tf.test.Benchmark):
 
         started = time.monotonic()
         runner = Runner(config, data, workdir, strategy="cpu", jobs=1, time_limit=None, train=instant_trial)
-        with workdir.locked() as lead:
+        with leading(workdir) as lead:
             workdir.claim(config, data)
             sweep(config, workdir, plan_on(config, data.manifest), runner, watcher, lead)
         seconds = time.monotonic() - started

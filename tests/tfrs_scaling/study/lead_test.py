@@ -1,4 +1,5 @@
 import dataclasses
+import os
 import subprocess
 import sys
 import time
@@ -58,13 +59,41 @@ class LeadTest(tf.test.TestCase):
             first.enter(join=True)
         following.close()
 
-    def test_lock_holds_against_its_file_s_deletion(self) -> None:
+    def test_lock_holds_against_other_processes_and_its_file_s_deletion(self) -> None:
+        code = (
+            "from pathlib import Path; from tfrs_scaling.study.lead import Watch\n"
+            f"Watch(Path({str(self.root)!r})).enter(join=False).close()"
+        )
+        command = [sys.executable, "-c", code]
         lead = self.watch().take_lead()
         assert lead is not None
         (self.root / LOCK).unlink()
+        done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
+        self.assertIn(f"another sweep is running in this folder, process {os.getpid()} on ", done.stderr)
         (self.root / CHIEF).unlink()
         self.assertIsNone(self.watch().take_lead())
         lead.close()
+        self.assertEqual(subprocess.run(command, cwd=REPOSITORY, check=False).returncode, 0)
+
+    def test_links_and_names_that_a_sweep_must_not_follow_are_refused_untouched(self) -> None:
+        other = self.root.with_name("other")
+        (other / "old").mkdir(parents=True)
+        (other / "file").write_text("dear")
+        os.utime(other / "old", (0, 0))
+        self.root.mkdir()
+        for name, target in (("running", other), ("trials", other), ("scores", other), (LOCK, other / "file")):
+            (self.root / name).symlink_to(target)
+            with self.assertRaisesRegex(InputError, rf"{name}: is a symbolic link"):
+                self.watch().take_lead()
+            (self.root / name).unlink()
+        self.assertEqual((other / "file").read_text(), "dear")
+        with self.assertRaisesRegex(InputError, "the name is not UTF-8"):
+            Watch(self.root / os.fsdecode(b"\xff")).take_lead()
+
+    def test_file_in_the_way_is_a_located_error(self) -> None:
+        self.root.write_text("a file")
+        with self.assertRaisesRegex(InputError, f"{self.root}: cannot be written"):
+            self.watch().take_lead()
 
     def test_killed_process_of_this_machine_is_followed_at_once(self) -> None:
         code = (

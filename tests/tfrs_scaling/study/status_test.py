@@ -10,7 +10,7 @@ import tensorflow as tf
 from click.testing import CliRunner
 from rich.console import Console
 
-from tests.helpers.studies import REPOSITORY, tiny_config, tiny_data
+from tests.helpers.studies import REPOSITORY, leading, tiny_config, tiny_data
 from tfrs_scaling.cli.main import main
 from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.common.files import write_json
@@ -99,7 +99,7 @@ class StatusTest(tf.test.TestCase):
         with self.assertRaisesRegex(InputError, "no study.json"):
             read_status(workdir)
         config = tiny_config(V=["1/2"])
-        with workdir.locked():
+        with leading(workdir):
             workdir.claim(config, tiny_data(config, workdir.root.with_name("data")))
             workdir.write_plan(PLANNED)
             publish(begin(workdir.running, "a"), workdir.trials / "a", record("ok"))

@@ -14,7 +14,7 @@ import tensorflow as tf
 import yaml
 
 from tests.helpers.faults import Siege, faulty_trial, greedy_trial, hanging_trial, quick_trial
-from tests.helpers.studies import tiny_config, tiny_content, tiny_data
+from tests.helpers.studies import leading, tiny_config, tiny_content, tiny_data
 from tests.tfrs_scaling.training.isolation_test import doubled
 from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.common.files import write_json
@@ -48,7 +48,7 @@ class FaultsTest(tf.test.TestCase):
     ) -> pd.DataFrame:
         config = config or self.config
         runner = Runner(config, self.data, workdir, strategy="cpu", jobs=jobs, time_limit=time_limit, train=train)
-        with workdir.locked() as lead:
+        with leading(workdir) as lead:
             workdir.claim(config, self.data)
             sweep(config, workdir, plan_on(config, self.data.manifest), runner, lambda *_: None, lead)
         return export(*workdir.reopened(), workdir)

@@ -18,8 +18,9 @@ import tensorflow as tf
 import yaml
 
 from tests.helpers.faults import Siege, quick_trial
-from tests.helpers.studies import read_split, tiny_config, tiny_content, tiny_data
+from tests.helpers.studies import leading, read_split, tiny_config, tiny_content, tiny_data
 from tfrs_scaling.common.errors import InputError
+from tfrs_scaling.common.files import write_json
 from tfrs_scaling.common.strict_yaml import validated
 from tfrs_scaling.config import Config
 from tfrs_scaling.fit.report.report import write_report
@@ -27,14 +28,14 @@ from tfrs_scaling.fit.runs.run_table import TIMING_COLUMNS, read_runs, write_run
 from tfrs_scaling.fit.runs.screening import selected_learning_rate
 from tfrs_scaling.fit.study import fit_study
 from tfrs_scaling.planning.plan import plan_on
-from tfrs_scaling.study.attempts import live_attempts
+from tfrs_scaling.study.attempts import Process, live_attempts
 from tfrs_scaling.study.export import export
-from tfrs_scaling.study.lead import Chief, Watch
+from tfrs_scaling.study.lead import CHIEF, Chief, Watch
 from tfrs_scaling.study.row_scores import scorings, with_scores
 from tfrs_scaling.study.search import Need
 from tfrs_scaling.study.trials import all_trials
 from tfrs_scaling.study.workdir import Workdir
-from tfrs_scaling.sweep.door import TOKEN, Door
+from tfrs_scaling.sweep.endpoint import TOKEN, Endpoint
 from tfrs_scaling.sweep.member import sweep
 from tfrs_scaling.sweep.runner import Runner
 from tfrs_scaling.sweep.scores import make_missing_scores
@@ -66,7 +67,7 @@ class MemberTest(tf.test.TestCase):
         config = config or self.config
         planned = plan_on(config, self.data.manifest)
         runner = Runner(config, self.data, workdir, strategy="cpu", jobs=jobs, time_limit=None, train=train)
-        with workdir.locked() as lead:
+        with leading(workdir) as lead:
             workdir.claim(config, self.data)
             sweep(config, workdir, planned, runner, watcher, lead)
         return records
@@ -89,10 +90,14 @@ class MemberTest(tf.test.TestCase):
             with_scores(config, self.data, workdir.root)
         folder.with_name(f"{folder.name}.partial").mkdir(parents=True, exist_ok=True)
         (folder.with_name(f"{folder.name}.partial") / "scores.tfrecord-00000").write_text("half")
-        self.data = make_missing_scores(config, self.data, workdir, "cpu", lambda _: None)
+        with self.assertRaisesRegex(InputError, "another process leads this study now"):
+            make_missing_scores(config, self.data, workdir, "cpu", lambda _: None, stop)
+        stop.clear()
+        self.data = make_missing_scores(config, self.data, workdir, "cpu", lambda _: None, stop)
         folders = {path for path in folder.parent.iterdir() if path.is_dir()}
         self.assertEqual(folders, {folder, further.folder(workdir.root)})
-        self.assertEqual(make_missing_scores(config, self.data, workdir, "cpu", lambda _: None), self.data)  # as it was
+        again = make_missing_scores(config, self.data, workdir, "cpu", lambda _: None, stop)
+        self.assertEqual(again, self.data)  # as it was
         label = read_split(self.data.folder, "train")["label"][:, 0]
         (file,) = self.data.scores["teacher"].files
         scores = np.concatenate([np.frombuffer(r, "<f4") for r in tf.data.TFRecordDataset(file).as_numpy_iterator()])
@@ -284,7 +289,7 @@ class ClusterTest(tf.test.TestCase):
         )
         return sweep(
             config, self.workdir, plan_on(config, self.data.manifest), self.runners[name], lambda *_: None, lead,
-            watch=watch, door=Door("127.0.0.1:0", key or self.workdir.root / TOKEN),
+            watch=watch, endpoint=Endpoint("127.0.0.1:0", key or self.workdir.root / TOKEN),
             check=lambda: self.workdir.check(config, self.data), say=said.append, wait_seconds=wait_seconds,
         )  # fmt: skip
 
@@ -323,6 +328,20 @@ class ClusterTest(tf.test.TestCase):
         self.assertFalse(runs.duplicated(["trial_id", "examples"]).any())
         self.assertEqual([self.serves(), *self.workdir.running.iterdir()], [False])
 
+    def test_lead_that_was_lost_before_the_first_trial(self) -> None:
+        config = tiny_config()
+        watch = Watch(self.workdir.root, beat_seconds=0.25)
+        lead = watch.enter(join=True)
+        assert lead is not None
+        self.workdir.claim(config, self.data)
+        other = Chief("0" * 32, dataclasses.replace(Process.this(), host="elsewhere"))  # which ends at once
+        write_json(self.workdir.root / CHIEF, dataclasses.asdict(other))
+        self.assertTrue(lead.is_replaced())
+        runner = Runner(config, self.data, self.workdir, strategy="cpu", jobs=1, time_limit=None, train=quick_trial)
+        planned = plan_on(config, self.data.manifest)
+        self.assertTrue(sweep(config, self.workdir, planned, runner, lambda *_: None, lead, watch=watch))
+        self.assertEqual(self.ended(), 1)
+
     def test_who_does_not_belong_gets_nothing(self) -> None:
         with concurrent.futures.ThreadPoolExecutor(1) as thread:
             first = thread.submit(self.member, "first")
@@ -332,7 +351,7 @@ class ClusterTest(tf.test.TestCase):
                 self.member("second", key=self.workdir.root / "wrong", wait_seconds=0.2)
             with self.assertRaisesRegex(InputError, r"holds another study(.|\n)* sweep\.V: "):
                 self.member("third", config=tiny_config(V=["1/4"]))
-            with self.assertRaisesRegex(InputError, "another sweep is running in this folder"), self.workdir.locked():
+            with self.assertRaisesRegex(InputError, "another sweep is running in this folder"), leading(self.workdir):
                 pass
             self.assertTrue(first.result())
         self.assertEqual((self.said["second"], self.said["third"]), ([], []))
@@ -343,24 +362,24 @@ class ClusterTest(tf.test.TestCase):
         assert lead is not None
         self.addCleanup(lead.close)
         self.workdir.claim(self.config, self.data)
-        Door(None, self.workdir.root / TOKEN).token(make=True)
+        Endpoint(None, self.workdir.root / TOKEN).token(make=True)
         lead.serve_at("127.0.0.1:9")
         with self.assertRaisesRegex(InputError, "at 127.0.0.1:9, process .* did not answer for 0 min; 0 of 4 trials"):
             self.member("second", wait_seconds=0.2)
         self.assertEqual(self.said["second"], ["waiting for the chief at 127.0.0.1:9"])
 
     def test_address_in_use_is_an_input_error(self) -> None:
-        with socket.socket() as other, self.workdir.locked() as lead:
+        with socket.socket() as other, leading(self.workdir) as lead:
             other.bind(("127.0.0.1", 0))
             other.listen()
             address = f"127.0.0.1:{other.getsockname()[1]}"
             self.workdir.claim(self.config, self.data)
-            planned, door = plan_on(self.config, self.data.manifest), Door(address, self.workdir.root / TOKEN)
+            planned, endpoint = plan_on(self.config, self.data.manifest), Endpoint(address, self.workdir.root / TOKEN)
             runner = Runner(
                 self.config, self.data, self.workdir, strategy="cpu", jobs=1, time_limit=None, train=quick_trial
             )
             with self.assertRaisesRegex(InputError, f"{address}: cannot be served; --address should be this machine"):
-                sweep(self.config, self.workdir, planned, runner, print, lead, door=door)
+                sweep(self.config, self.workdir, planned, runner, print, lead, endpoint=endpoint)
         self.assertFalse(self.serves())
 
     def test_three_processes_one_worker_and_the_chief_killed_equal_a_single_process(self) -> None:
@@ -380,7 +399,7 @@ class ClusterTest(tf.test.TestCase):
 
         alone = Workdir(self.root / "alone")
         planned = plan_on(self.config, self.data.manifest)
-        with alone.locked() as lead, mock.patch("os.cpu_count", return_value=1):
+        with leading(alone) as lead, mock.patch("os.cpu_count", return_value=1):
             alone.claim(self.config, self.data)
             runner = Runner(self.config, self.data, alone, strategy="cpu", jobs=1, time_limit=None, train=run_trial)
             sweep(self.config, alone, planned, runner, lambda *_: None, lead)

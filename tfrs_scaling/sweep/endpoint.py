@@ -20,7 +20,7 @@ _TOKEN = re.compile(r"[\x21-\x7e]{16,256}")  # what fits a header of HTTP
 
 
 @dataclasses.dataclass(frozen=True)
-class Door:
+class Endpoint:
     """Where a chief lets other processes in.
 
     Attributes:
@@ -73,7 +73,13 @@ class Door:
         descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "w", encoding="ascii") as file:
             file.write(secrets.token_urlsafe(32) + "\n")
-        partial.rename(self.token_file)
+        try:
+            self.token_file.hardlink_to(partial)  # which, unlike a rename, replaces nothing that another has made
+        except FileExistsError:
+            pass
+        except OSError:  # the file system has no links
+            partial.rename(self.token_file)
+        partial.unlink(missing_ok=True)
 
 
 def _port(address: str) -> str:
