@@ -209,10 +209,17 @@ class Workdir:
         Raises:
             InputError: lists what differs, or the folder holds no study.
         """
-        if added := self.additions(config, data.manifest):
-            raise self._another(
-                map(str, added), " without what is added here; once its sweep has ended, the same command adds it"
-            )
+        from tfrs_scaling.study.growth import changes, only_adds
+
+        before, other_data = self.read_config(), self._other_data(data.manifest)
+        found = changes(before, config)
+        differences = [*map(str, found), *other_data]
+        if differences and not other_data and only_adds(found):
+            raise self._another(differences, "; once its sweep has ended, the same command makes it grow to this one")
+        if differences and not other_data and only_adds(changes(config, before)):
+            raise self._another(differences, self._has_grown)
+        if differences:
+            raise self._another(differences)
 
     def additions(self, config: "Config", manifest: "Manifest") -> list["Change"]:
         """What a configuration, on data with this manifest, adds to the study in the folder.
@@ -227,7 +234,7 @@ class Workdir:
         found = changes(before, config)
         refused = [str(change) for change in found if not change.adds]
         if refused and not other_data and only_adds(changes(config, before)):
-            raise self._another(refused, f"; it has grown: to continue it, give {self.config}")
+            raise self._another(refused, self._has_grown)
         if refused or other_data:
             raise self._another([*refused, *other_data])
         return found
@@ -244,6 +251,10 @@ class Workdir:
             return config
         there = self.read_config()
         return there if only_adds(changes(config, there)) else config
+
+    @property
+    def _has_grown(self) -> str:
+        return f"; it has grown: to continue it, give {self.config}"
 
     def _another(self, differences: Iterable[str], remedy: str = "; choose another --workdir") -> InputError:
         lines = (f"  {line}" for line in differences)

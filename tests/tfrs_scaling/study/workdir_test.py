@@ -41,9 +41,8 @@ class WorkdirTest(tf.test.TestCase):
         with leading(self.workdir):
             self.assertEqual(self.workdir.claim(before, data), [])
             old_text, study = self.workdir.config.read_text(), self.workdir.read_study()
-            with self.assertRaisesRegex(
-                InputError, "holds another study without what is added"
-            ):  # of a worker: its chief has to grow first
+            # Of a worker: its chief has to grow first.
+            with self.assertRaisesRegex(InputError, "once its sweep has ended, the same command makes it grow"):
                 self.workdir.check(now, data)
             self.assertEqual([c.key for c in self.workdir.claim(now, data)], ["sweep.V"])
             new_text = self.workdir.config.read_text()
@@ -51,6 +50,8 @@ class WorkdirTest(tf.test.TestCase):
             self.assertEqual(self.workdir.claim(now, data), [])
             with self.assertRaisesRegex(InputError, f"has grown: to continue it, give {self.workdir.config}"):
                 self.workdir.claim(before, data)
+            with self.assertRaisesRegex(InputError, f"has grown: to continue it, give {self.workdir.config}"):
+                self.workdir.check(before, data)
         self.workdir.check(now, data)
         self.assertEqual(self.workdir.config.read_text(), new_text)
         self.assertEqual(read_config(self.workdir.config), now)
