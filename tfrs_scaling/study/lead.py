@@ -1,12 +1,12 @@
-"""Which process leads a study: the one that has locked its folder, and shows there that it lives.
+"""Which process leads a study: the one that has locked its folder, and shows there that it is alive.
 
-.lock         locked by the chief as long as its process lives
-chief.json    who that is, where it is reached, and a count that grows while it lives
+.lock         locked by the chief as long as its process is alive
+chief.json    who that is, where it is reached, and a count that grows while it is alive
 
-Where a file system shares locks between machines, and ends those of a machine that is gone, the lock decides. For the
-others, a process that gets the lock waits whether the count in a file left by another still grows; and a chief that
-finds another in the file has been replaced, and leads no more. Counts are timed by the clock of whoever looks, because
-the clocks of machines differ. At the worst two processes lead for some seconds, and train a trial twice; of its two
+Where a file system shares locks between machines, and ends those of a machine that is gone, the lock decides. For other
+file systems, a process that gets the lock watches whether the count in a file left by another still grows; and a chief
+that finds another in the file has been replaced, and no longer leads. Each process times the count by its own clock,
+because the clocks of machines differ. At worst two processes lead for some seconds, and train a trial twice; of its two
 outcomes the first is kept (``study.attempts``).
 """
 
@@ -113,7 +113,7 @@ class Lead:
         while not self._over.wait(self._seconds):
             if self.is_replaced():
                 return
-            with contextlib.suppress(OSError):  # a full disk: whoever leads it will meet that too
+            with contextlib.suppress(OSError):  # a full disk: the trials report it
                 self._write()
 
 
@@ -181,7 +181,7 @@ class Watch:
 
     @property
     def is_alive(self) -> bool:
-        """Whether there is a chief for sure."""
+        """Whether a chief was seen to be alive: its count grew, or it kept the lock."""
         # Another process that looks has the lock for a moment.
         return self._looks_at_lock > 1 or (self._has_beaten and not self._is_silent)
 

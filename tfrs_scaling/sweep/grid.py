@@ -259,8 +259,11 @@ def served(
             end_trial(request.trial.trial_id, request.trial.status == _Status.to_proto(INVALID))
             return service.EndTrialResponse()
 
-    # Without the option two chiefs could share a port, and each get half of the requests.
-    server = grpc.server(thread, interceptors=[_TokenCheck(token)], options=[("grpc.so_reuseport", 0)])
+    options = [
+        ("grpc.so_reuseport", 0),  # else two chiefs could share a port, and each get half of the requests
+        ("grpc.http2.min_recv_ping_interval_without_data_ms", 4000),  # clients ask whether the connection is alive
+    ]
+    server = grpc.server(thread, interceptors=[_TokenCheck(token)], options=options)
     protos.get_service_grpc().add_OracleServicer_to_server(Servicer(), server)
     try:
         port = server.add_insecure_port(address)
@@ -305,8 +308,15 @@ class OracleClient:
     """
 
     def __init__(self, address: str, token: str, seconds: float):
-        # By default gRPC backs off for a minute or two, and would find a chief that starts late even later.
-        options = [("grpc.max_reconnect_backoff_ms", 2000), ("grpc.enable_http_proxy", 0)]
+        options = [
+            # By default gRPC backs off for a minute or two, and would find a chief that starts late even later.
+            ("grpc.min_reconnect_backoff_ms", 5000),
+            ("grpc.max_reconnect_backoff_ms", 2000),
+            # A connection over a network that failed is closed; TCP alone waits as long again as it had failed.
+            ("grpc.keepalive_time_ms", 5000),
+            ("grpc.keepalive_timeout_ms", 4000),
+            ("grpc.enable_http_proxy", 0),
+        ]
         self._stub = protos.get_service_grpc().OracleStub(grpc.insecure_channel(address, options=options))
         self._service = protos.get_service()
         self._options: dict[str, Any] = {"timeout": seconds, "metadata": ((_HEADER, _shown(token)),)}

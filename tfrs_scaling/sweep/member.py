@@ -1,7 +1,7 @@
-"""One of the processes that run a study: it runs trials that the chief hands out, and is the chief where there is none.
+"""One of the processes that run a study: it runs trials that the chief hands out, and is the chief if there is none.
 
 The first process that sweeps in a folder leads (``study.lead``), and those that follow join it. Where the chief dies,
-whichever of the others first gets the lock leads; the trials that they are running go on.
+the first of the others that gets the lock leads; the trials that they are running continue.
 """
 
 import contextlib
@@ -229,7 +229,7 @@ class _Member:
                 self._chief.close()
 
     def _call(self, method: Callable[[ChiefService | OracleClient], T]) -> T | None:
-        """The chief's answer; None if there is none any more and all is done."""
+        """The chief's answer; None if the chief has ended because all is done."""
         while not self._stop.is_set():
             there, is_refused = self._chief or self._client, False
             if there is not None:

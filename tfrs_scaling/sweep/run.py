@@ -155,6 +155,8 @@ def run_or_join(
         if leads:
             runs = _measured(config, place, before=lambda runs: write_runs(runs, place.runs))
             say(f"{place.runs}: {len(runs)} rows")
+        else:
+            say(f"{workdir}: no trial is left; the process that leads the study writes {place.runs}")
     return leads
 
 

@@ -138,7 +138,7 @@ class LeadTest(tf.test.TestCase):
         lead.close()
         self.assertEqual(Chief.read(self.root), other)
 
-    def test_what_was_written_by_a_stranger_names_no_chief(self) -> None:
+    def test_damaged_or_forged_file_names_no_chief(self) -> None:
         self.root.mkdir()
         for text in ('{"term": "x"}', "[]", "", "[" * 10_000):
             (self.root / CHIEF).write_text(text)

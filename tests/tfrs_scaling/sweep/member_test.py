@@ -342,7 +342,7 @@ class ClusterTest(tf.test.TestCase):
         self.assertTrue(sweep(config, self.workdir, planned, runner, lambda *_: None, lead, watch=watch))
         self.assertEqual(self.ended(), 1)
 
-    def test_who_does_not_belong_gets_nothing(self) -> None:
+    def test_wrong_token_and_other_configuration_are_refused(self) -> None:
         with concurrent.futures.ThreadPoolExecutor(1) as thread:
             first = thread.submit(self.member, "first")
             self.until(self.serves, first)
