@@ -123,9 +123,8 @@ class GridOracle(kt.Oracle):
         )
         self.verbose = 0
         if folder.is_dir():
-            shutil.rmtree(
-                folder, ignore_errors=True
-            )  # a chief that does not know yet that it was replaced writes there
+            # A chief that does not know yet that it was replaced may write there.
+            shutil.rmtree(folder, ignore_errors=True)
         else:
             folder.unlink(missing_ok=True)
         self._set_project_dir(str(folder.parent), folder.name)
