@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+import types
 import unittest
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -23,6 +24,7 @@ from tests.helpers.studies import REPOSITORY
 from tfrs_scaling.config import Config
 from tfrs_scaling.input.shards import ClickData
 from tfrs_scaling.study.export import MEASURED
+from tfrs_scaling.study.lead import Chief
 from tfrs_scaling.study.search import Need
 from tfrs_scaling.study.workdir import Workdir
 from tfrs_scaling.training.loop import Progress
@@ -40,12 +42,14 @@ def quick_trial(
     threads: int,
     report: Callable[[Progress], None],
 ) -> Trained:
-    """Measurements that only the trial decides, in half a second and without training; small rates do better."""
+    """Measurements that only the trial decides, without training, in half a second, or TRIAL_SECONDS; small
+    rates do better.
+    """
     rng = np.random.default_rng(list(need.trial.trial_id.encode()))
-    validation, stopped = [], ""
+    validation, stopped, seconds = [], "", float(os.environ.get("TRIAL_SECONDS", "0.5"))
     writer = tf.summary.create_file_writer(str(directory))
     for examples in config.ladder:
-        time.sleep(0.5 / len(config.ladder))
+        time.sleep(seconds / len(config.ladder))
         validation.append(0.5 + abs(math.log2(need.trial.learning_rate / 0.018)) / 50 + 0.001 * rng.random())
         with writer.as_default(step=examples):
             for tag in MEASURED:
@@ -109,45 +113,49 @@ def hungry_trial(need: Need, *rest: Any) -> Trained:
 def command_line(arguments: Sequence[str] | None = None) -> None:
     """The command line, one core's.
 
-    TRIALS names a function of this module in place of the training of trials; CLOCK_STEP is added to the wall clock.
+    TRIALS names a function of this module in place of the training of trials; CLOCK_STEP is added to the wall clock,
+    as far as the program reads it: gRPC compares it with that of its core.
     """
     from tfrs_scaling.cli.main import main
 
-    step, clock = float(os.environ.get("CLOCK_STEP", "0")), time.time
+    step = float(os.environ.get("CLOCK_STEP", "0"))
+    clock = types.SimpleNamespace(**vars(time) | {"time": lambda: time.time() + step})
     with contextlib.ExitStack() as patches:
         patches.enter_context(mock.patch("os.cpu_count", return_value=1))
-        patches.enter_context(mock.patch("time.time", lambda: clock() + step))
+        patches.enter_context(mock.patch("tfrs_scaling.study.attempts.time", clock))
         if name := os.environ.get("TRIALS"):
             patches.enter_context(mock.patch("tfrs_scaling.training.trial.run_trial", globals()[name]))
         main(arguments)
 
 
 class Siege:
-    """A sweep, alone or on several members, whose processes are killed at random and started again.
+    """A study that several processes run, which are killed at random and started again.
 
     Args:
         config_file: the study.
         data: its shards.
         workdir: its folder.
-        members: "" for a sweep alone; or a chief and workers, by KERASTUNER_TUNER_ID.
-        port: of the chief.
+        processes: how many; all are the same command.
         quick: whether the trials only seem to train.
+        seconds: that those take.
         seed: of what is killed, and when.
+        clock_steps: seconds that the clocks of some are wrong by.
     """
 
     def __init__(
-        self, config_file: Path, data: Path, workdir: Workdir, *, members: tuple[str, ...], port: int, quick: bool,
-        seed: int,
+        self, config_file: Path, data: Path, workdir: Workdir, *, processes: int, quick: bool, seed: int,
+        seconds: float = 0.5, clock_steps: Sequence[float] = (),
     ):  # fmt: skip
-        self._config_file, self._data, self._workdir = config_file, data, workdir
-        self._port, self._quick, self._members = port, quick, members
+        self._config_file, self._data, self._workdir, self._quick = config_file, data, workdir, quick
+        self._seconds = seconds
+        self._number, self._steps = processes, dict(enumerate(clock_steps))
         self._rng = np.random.default_rng(seed)
         self.killed: list[str] = []
-        self.processes: dict[str, subprocess.Popen[str]] = {}
+        self.processes: dict[int, subprocess.Popen[str]] = {}
 
     def __enter__(self) -> "Siege":
-        for member in self._members:
-            self.start(member)
+        for number in range(self._number):
+            self.start(number)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -155,62 +163,63 @@ class Siege:
             process.kill()
             process.communicate()
 
-    def start(self, member: str, command: str = "study") -> "subprocess.Popen[str]":
-        """Start a member of the study, or one that works alone where it has no name."""
+    def start(self, number: int, *more: str) -> "subprocess.Popen[str]":
+        """Start one of the processes."""
         environment = {**os.environ, "OMP_NUM_THREADS": "1", "TRIALS": "quick_trial" if self._quick else ""}
-        if member:
-            environment |= {
-                "KERASTUNER_TUNER_ID": member,
-                "KERASTUNER_ORACLE_IP": "127.0.0.1",
-                "KERASTUNER_ORACLE_PORT": str(self._port),
-            }
-        arguments = [command, self._config_file, "--data", self._data, "--workdir", self._workdir.root]
-        self.processes[member] = subprocess.Popen(
+        environment |= {"CLOCK_STEP": str(self._steps.get(number, 0)), "TRIAL_SECONDS": str(self._seconds)}
+        arguments = ["study", self._config_file, "--data", self._data, "--workdir", self._workdir.root, *more]
+        self.processes[number] = subprocess.Popen(
             [sys.executable, "-c", _COMMAND, *map(str, arguments)],
             cwd=REPOSITORY, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         )  # fmt: skip
-        return self.processes[member]
+        return self.processes[number]
+
+    def chief(self) -> int | None:
+        """The number of the process that leads and lets others join; None: there is none."""
+        chief = Chief.read(self._workdir.root)
+        pids = {process.pid: number for number, process in self.processes.items()}
+        return None if chief is None or chief.address is None else pids.get(chief.process.pid)
+
+    def kill_one(self, number: int) -> None:
+        """Kill a process, of which it is noted whether it was the chief."""
+        self.killed.append("chief" if number == self.chief() else "worker")
+        self.processes[number].kill()
+        self.processes[number].communicate()
 
     def kill(self, times: int) -> None:
-        """Kill a trial's process or a member, and start the member again; stops where the study ends before.
+        """Kill a trial's process or one of the study's, and start the latter again; stops where the study ends before.
 
         Each time within three seconds after a trial's process is there: a sweep's start is where nothing can be lost.
+        Of several processes, about every second that is killed is the chief.
         """
         for _ in range(times):
             if not self._wait_for_a_trial():
                 return
             time.sleep(self._rng.uniform(0.0, 3.0))
-            victim = str(self._rng.choice(["trial", *self._members]))
-            if victim == "trial":
+            numbers, chief = sorted(self.processes), self.chief()
+            victim = int(self._rng.choice([-1, *numbers, *[n if chief is None else chief for n in numbers[1:]]]))
+            if victim < 0:
                 pids = [pid for process in self.processes.values() for pid in trial_processes(process.pid)]
-                if not pids:
-                    victim = self._members[-1]
-                else:
+                if pids:
                     with contextlib.suppress(ProcessLookupError):
                         os.kill(int(self._rng.choice(sorted(pids))), signal.SIGKILL)
-                        self.killed.append(victim)
+                        self.killed.append("trial")
                     continue
-            process = self.processes[victim]
-            if process.poll() is None:
-                process.kill()
-                process.communicate()
-                self.killed.append(victim or "sweep")
+                victim = numbers[-1]
+            if self.processes[victim].poll() is None:
+                self.kill_one(victim)
                 self.start(victim)
 
-    def finish(self, *, again: bool) -> dict[str, str]:
+    def finish(self, *, again: bool) -> list[str]:
         """Wait for all of them; what they printed. ``again``: the same command, alone, then tries what failed."""
-        outputs = {}
-        for member, process in list(self.processes.items()):
-            outputs[member], _ = process.communicate(timeout=900)
-            if process.returncode:
-                raise AssertionError(f"{member or 'sweep'}: {outputs[member]}")
-        if not again:
-            return outputs
-        process = self.start("")
-        outputs["again"], _ = process.communicate(timeout=900)
-        if process.returncode:
-            raise AssertionError(outputs["again"])
-        return outputs
+        outputs = [self._ended(process) for process in self.processes.values()]
+        return [*outputs, self._ended(self.start(0))] if again else outputs
+
+    def _ended(self, process: "subprocess.Popen[str]") -> str:
+        output, _ = process.communicate(timeout=900)
+        if process.returncode not in (0, -signal.SIGKILL):
+            raise AssertionError(output)
+        return output
 
     def _wait_for_a_trial(self) -> bool:
         ends = time.monotonic() + 600

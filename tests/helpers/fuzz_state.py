@@ -1,6 +1,8 @@
 """Damaged files of a study's folder, and what the commands that believe them must make of them."""
 
+import contextlib
 import copy
+import dataclasses
 import hashlib
 import io
 import json
@@ -13,8 +15,9 @@ import numpy as np
 import tensorflow as tf
 from rich.console import Console
 
-from tests.helpers.studies import tiny_content, tiny_data
+from tests.helpers.studies import leading, tiny_content, tiny_data
 from tfrs_scaling.common.errors import InputError
+from tfrs_scaling.common.files import write_json
 from tfrs_scaling.common.strict_yaml import validated
 from tfrs_scaling.config import Config
 from tfrs_scaling.fit.report.report import write_report
@@ -23,8 +26,9 @@ from tfrs_scaling.fit.study import StudyFits, fit_study
 from tfrs_scaling.input.check import check
 from tfrs_scaling.input.manifest import MANIFEST
 from tfrs_scaling.input.shards import ClickData
-from tfrs_scaling.study.attempts import EVENT_FILES, Heartbeat, begin, publish, remove_debris
+from tfrs_scaling.study.attempts import EVENT_FILES, Heartbeat, Process, begin, publish, remove_debris
 from tfrs_scaling.study.export import MEASURED, export
+from tfrs_scaling.study.lead import CHIEF, Chief, Watch
 from tfrs_scaling.study.search import needs_of
 from tfrs_scaling.study.status import read_status, rendered
 from tfrs_scaling.study.workdir import Workdir, libraries, machine
@@ -117,7 +121,7 @@ class StateFuzz:
         self._config = validated(Config, content, "tiny")
         self._data = tiny_data(self._config, folder / "study data")
         self._workdir = workdir = Workdir(folder / "study")
-        with workdir.locked():
+        with leading(workdir):
             workdir.claim(self._config, self._data)
             while missing := [
                 need.trial.trial_id
@@ -128,6 +132,8 @@ class StateFuzz:
                     self._finish(name)
         workdir.write_plan(dict.fromkeys(("D-1-lr0.04-seed0", "V-1_2-lr0.04-seed0", "still-to-do"), 2.0))
         workdir.announce("still-to-do")
+        ended = dataclasses.replace(Process.this(), started=1.0)
+        write_json(workdir.root / CHIEF, dataclasses.asdict(Chief("0" * 32, ended, address="127.0.0.1:9")))
         self._running = begin(workdir.running, "still-to-do")
         with Heartbeat(self._running, "still-to-do", "job0"):
             pass
@@ -139,7 +145,7 @@ class StateFuzz:
         trials = [path for path in self._whole if path.is_relative_to(workdir.trials)]
         self._files = {
             "study.json": [workdir.study], "plan.json": [workdir.plan], "study's manifest": [workdir.manifest],
-            "lock": [workdir.root / ".lock"], "announced.json": [workdir.announcement], "fits.json": [workdir.fits],
+            "chief.json": [workdir.root / CHIEF], "announced.json": [workdir.announcement], "fits.json": [workdir.fits],
             "attempt.json": [self._running / "attempt.json"],
             "trial.json": [path for path in trials if path.name == "trial.json"],
             "events": [path for path in trials if path.match(EVENT_FILES)],
@@ -207,7 +213,9 @@ class StateFuzz:
         Console(file=io.StringIO()).print(rendered(read_status(self._workdir)))
 
     def _resume(self) -> None:
-        with self._workdir.locked():
+        lead = Watch(self._workdir.root, beat_seconds=0.005).enter(join=False)  # not seconds for each broken chief
+        assert lead is not None
+        with contextlib.closing(lead):
             self._workdir.claim(self._config, self._data)
             remove_debris(self._workdir.running)
             agenda = Agenda(self._config, self._workdir, retry=True)

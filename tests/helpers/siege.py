@@ -121,8 +121,9 @@ class Command:
 
     def signal(self, number: int, *, group: bool) -> None:
         """Send a signal to it or to all its processes."""
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self.pid, number) if group else os.kill(self.pid, number)
+        if self.pid:  # else it has ended
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.pid, number) if group else os.kill(self.pid, number)
 
     def _ended(self, options: int) -> int | None:
         if self.pid:
@@ -151,7 +152,7 @@ class StudySiege:
     ):  # fmt: skip
         self._root, self._places, self._rng, self._tally = root, places, rng, tally
         self._workdir, self._name, self._real = Workdir(root / "study"), name, real
-        self._group = group
+        self._group, self._seconds = group, 0
         self._kept: dict[Path, bytes] = {}  # outcomes that no event may change
         self._command: Command | None = None
         self._kinds: dict[str, Callable[[], None]] = {
@@ -227,17 +228,20 @@ class StudySiege:
         first, _ = self._running(), self._trial()
         if self._rng.random() < 0.5:
             (self._workdir.root / ".lock").unlink(missing_ok=True)
-        second = self._start("second")
-        status = second.wait()
-        if status and first.is_running():
-            assert status == 1 and "another sweep is running" in second.text, (status, second.text)
-        self._check_text(second)
+        self._seconds += 1
+        second = self._start(f"second{self._seconds}")
+        self._pause(12.0)  # also while it starts
+        killed, self._command = (first, second) if self._rng.random() < 0.5 else (second, first)
+        killed.signal(signal.SIGKILL, group=True)
+        assert killed.wait() in (0, -signal.SIGKILL), killed.text
+        for command in (first, second):
+            self._check_text(command)
 
     def state_broken(self) -> None:
         self._kill(group=True)
         files = [path for path in self._workdir.root.rglob("*") if path.is_file() and "keras_tuner" not in path.parts]
         state = sorted(
-            path for path in files if path.suffix == ".json" or path.match(EVENT_FILES) or path.name == ".lock"
+            path for path in files if path.suffix == ".json" or path.match(EVENT_FILES) or path.name == "token"
         )
         if not state:
             return

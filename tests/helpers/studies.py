@@ -1,5 +1,6 @@
 """Small studies for the tests."""
 
+import contextlib
 import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +20,8 @@ from tfrs_scaling.input.prepare.sources import SyntheticSource
 from tfrs_scaling.input.row_scores import Cost, RowScores, ScoresManifest, write_manifest, write_scores
 from tfrs_scaling.input.schema import CategoricalFeature, Schema
 from tfrs_scaling.input.shards import ClickData, write_shard
+from tfrs_scaling.study.lead import Lead, Watch
+from tfrs_scaling.study.workdir import Workdir
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 CONFIGS = REPOSITORY / "tuner_configs"
@@ -48,6 +51,15 @@ def tiny_content(**sweep: Any) -> dict[str, Any]:
 def tiny_config(**sweep: Any) -> Config:
     """The same, validated."""
     return validated(Config, tiny_content(**sweep), "tiny")
+
+
+@contextlib.contextmanager
+def leading(workdir: Workdir) -> Iterator[Lead]:
+    """Lead the study in a folder; no other process can join."""
+    lead = Watch(workdir.root).enter(join=False, alone=True)
+    assert lead is not None
+    with contextlib.closing(lead):
+        yield lead
 
 
 def tiny_data(config: Config, folder: Path) -> ClickData:

@@ -8,15 +8,15 @@ from pathlib import Path
 
 import psutil
 
-from tests.helpers.studies import CONFIGS
+from tests.helpers.studies import CONFIGS, leading
 from tfrs_scaling.config import Config
 from tfrs_scaling.input.prepare.prepare import prepare
 from tfrs_scaling.input.prepare.sources import SyntheticSource
 from tfrs_scaling.input.shards import ClickData
 from tfrs_scaling.planning.plan import PlannedTrial, plan_on
 from tfrs_scaling.study.workdir import Workdir
+from tfrs_scaling.sweep.member import sweep
 from tfrs_scaling.sweep.runner import Runner
-from tfrs_scaling.sweep.single_process import sweep
 from tfrs_scaling.training.trial import run_trial
 
 STUDY = CONFIGS / "study.yaml"
@@ -54,10 +54,10 @@ def swept(config: Config, data: ClickData, jobs: int) -> Swept:
     watcher = threading.Thread(target=watch_memory, args=(peaks, over))
     watcher.start()
     runner = Runner(config, data, workdir, strategy="cpu", jobs=jobs, time_limit=None, train=run_trial)
-    with workdir.locked():
+    with leading(workdir) as lead:
         workdir.claim(config, data)
         began = time.perf_counter()
-        sweep(config, workdir, planned, runner, lambda *_: None)
+        sweep(config, workdir, planned, runner, lambda *_: None, lead)
         wall = time.perf_counter() - began
     over.set()
     watcher.join()

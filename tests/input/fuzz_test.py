@@ -13,7 +13,7 @@ class FuzzTest(tf.test.TestCase):
         self.assertEqual(sum(tried for tried, _ in counts.values()), TRIES)
         for kind in ("csv", "jsonl"):
             self.assertGreater(counts[kind][1], 8, counts)  # most damage costs a row
-        for kind in ("lock", "attempt.json"):  # a broken sign of life is none
+        for kind in ("chief.json", "attempt.json"):  # a broken sign of life is none
             self.assertEqual(*counts[kind], kind)
 
 

@@ -50,6 +50,16 @@ time_limit_option = click.option(
     metavar="MINUTES",
     help="End a trial that takes longer. [default: 20 times its planned time, at least an hour]",
 )
+address_option = click.option(
+    "--address",
+    metavar="HOST:PORT",
+    help="Where others join this machine, if it leads; port 0: any. [default: its address in the network, any port]",
+)
+token_option = click.option(
+    "--token-file",
+    type=FilePath,
+    help="Whoever can read this file can join. [default: WORKDIR/token, made for you alone]",
+)
 
 
 class Duration(click.ParamType):  # type: ignore[type-arg]
@@ -77,7 +87,16 @@ strategy_option = click.option(
 def study_command(function: Callable[..., None]) -> click.Command:
     """A command that runs a study, with the options of its run."""
     command: Any = located_errors(function)
-    for option in (set_option, time_limit_option, strategy_option, jobs_option, workdir_option, data_option):
+    for option in (
+        token_option,
+        address_option,
+        set_option,
+        time_limit_option,
+        strategy_option,
+        jobs_option,
+        workdir_option,
+        data_option,
+    ):
         command = option(command)
     return click.command()(config_argument(command))
 
@@ -171,7 +190,7 @@ def plan(
 @study_command
 def sweep(**options: Any) -> None:
     """Run every trial of a study that is not yet done; writes runs.csv. One that only adds to its folder's makes it
-    grow."""
+    grow. The same command elsewhere, on a machine that shares the folder, joins at any time."""
     _run_study(**_settings(**options))
 
 
@@ -187,11 +206,12 @@ def sweep(**options: Any) -> None:
 def study(settle_seconds: float | None, **options: Any) -> None:
     """Sweep, export, fit, report and advise: the whole study. Started again, it continues where it was; with a CONFIG
     that only adds (multipliers, seeds, rates, schemes, data sizes at the end), it keeps what is done and runs the rest.
+    The same command elsewhere, on a machine that shares the folder, joins at any time.
     """
     settings = _settings(**options)
     if settle_seconds is not None:
         settings["config"] = _continued(**settings)
-    workdir = _run_study(**settings)
+    workdir = _run_study(**settings, join=settle_seconds is None)
     if workdir is None:
         return
     fit_runs(workdir.runs)
@@ -251,7 +271,7 @@ def _plan_growth(config: Any, folder: Path, asked: StrategyName | Literal["auto"
 def _settings(
     config_path: Path, overrides: tuple[str, ...], data_folder: str | None, workdir: Path | None, **options: Any
 ) -> dict[str, Any]:
-    """The arguments of ``run_study``, by the command's."""
+    """The arguments of ``run_or_join``, by the command's."""
     from tfrs_scaling.config import read_config
     from tfrs_scaling.sweep.run import default_workdir
 
@@ -262,21 +282,19 @@ def _settings(
 def _run_study(**settings: Any) -> Any:
     """Run the study; its folder, or None if another process leads it and writes what follows."""
     from tfrs_scaling.study.workdir import Workdir
-    from tfrs_scaling.sweep.role import is_leader
-    from tfrs_scaling.sweep.run import run_study
+    from tfrs_scaling.sweep.run import run_or_join
 
     with _resumable():
-        run_study(**settings, say=say, console=console)
-    return Workdir(settings["workdir"]) if is_leader(choose_strategy(settings["strategy"])[0]) else None
+        leads = run_or_join(**settings, say=say, console=console)
+    return Workdir(settings["workdir"]) if leads else None
 
 
 def _continued(config: Any, workdir: Path, strategy: Any, **_: Any) -> Any:
     """What the study has become, if it was settled before."""
     from tfrs_scaling.study.workdir import Workdir
-    from tfrs_scaling.sweep.role import this_role
 
-    if this_role() is not None or choose_strategy(strategy)[0] == "multi_worker":
-        raise InputError("--settle: one process decides which runs come next; leave it out, or the others (README)")
+    if choose_strategy(strategy)[0] == "multi_worker":
+        raise InputError("--settle: one process decides which runs come next; leave it out, or TF_CONFIG (README)")
     return Workdir(workdir).grown_from(config)
 
 
@@ -287,7 +305,7 @@ def _settle(workdir: Any, seconds: float, settings: dict[str, Any]) -> None:
     from tfrs_scaling.sweep.settle import seconds_to_grow, settle
 
     def run(config: Any) -> None:
-        _run_study(**settings | {"config": config})
+        _run_study(**settings | {"config": config}, join=False)
         fit_runs(workdir.runs)
 
     strategy = _strategy_here(settings["strategy"], workdir)

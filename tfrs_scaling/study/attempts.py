@@ -8,11 +8,13 @@ attempts at one trial (a worker presumed dead may only have been slow) one is ke
 TensorFlow.
 """
 
+import contextlib
 import dataclasses
 import errno
 import os
 import platform
 import shutil
+import tempfile
 import threading
 import time
 import uuid
@@ -82,10 +84,10 @@ class Attempt:
     """What attempt.json says.
 
     Attributes:
-        worker: who runs it: ``jobN``, or KerasTuner's tuner id.
+        worker: who runs it, by KerasTuner's tuner id: HOST:PID/JOB/ID.
         process: the sweep or worker, not the process that trains.
-        began: Unix time.
-        at: Unix time when this was written.
+        began: Unix time by its machine's clock.
+        at: when this was written, by the same clock.
         beat: how often it has been written; grows while the process lives.
     """
 
@@ -97,6 +99,11 @@ class Attempt:
     beat: Number = 0
     examples: Number = 0
     examples_per_second: Seconds = 0.0
+
+    @property
+    def seconds(self) -> float:
+        """How long it has run."""
+        return max(0.0, self.at - self.began)
 
     @classmethod
     def read(cls, directory: Path) -> "Attempt | None":
@@ -157,25 +164,39 @@ def all_attempts(running: Path) -> Iterator[Attempt]:
 
 
 def live_attempts(running: Path) -> Iterator[Attempt]:
-    """Attempts whose process is alive or, on another machine, was active recently by this machine's clock."""
-    for attempt in all_attempts(running):
-        alive = attempt.process.is_alive()
-        if alive or (alive is None and time.time() - attempt.at < LOST_SECONDS):
-            yield attempt
+    """Attempts whose process is alive or, on another machine, was active recently."""
+    now = _file_system_time(running)
+    for directory in running.glob("*"):
+        attempt = Attempt.read(directory)
+        alive = None if attempt is None else attempt.process.is_alive()
+        with contextlib.suppress(OSError):  # it has just ended, or is another's ``_file_system_time``
+            recent = now - (directory / "attempt.json").stat().st_mtime < LOST_SECONDS
+            if attempt is not None and (alive or (alive is None and recent)):
+                yield attempt
 
 
 def remove_debris(running: Path) -> None:
     """Remove what killed processes of this machine left behind, and attempts without activity: on another machine for
     a day; where attempt.json is missing or damaged, for minutes, as whoever lives writes it every few seconds."""
+    now = _file_system_time(running)
     for directory in list(running.glob("*")):
         try:
-            age = time.time() - max(path.stat().st_mtime for path in (directory, *directory.iterdir()))
+            age = now - max(path.stat().st_mtime for path in (directory, *directory.iterdir()))
         except OSError:  # it has just ended
             continue
         attempt = Attempt.read(directory)
         alive = None if attempt is None else attempt.process.is_alive()
         if alive is False or (alive is None and age > (LOST_SECONDS if attempt is None else DEBRIS_SECONDS)):
             shutil.rmtree(directory, ignore_errors=True)
+
+
+def _file_system_time(folder: Path) -> float:
+    """The time by the clock that dates files in a folder, which the machines that write them share."""
+    try:
+        with tempfile.TemporaryFile(dir=folder) as file:
+            return os.fstat(file.fileno()).st_mtime
+    except OSError:  # it cannot be written to, or there is none
+        return time.time()
 
 
 def publish(

@@ -4,7 +4,6 @@ Needs no TensorFlow, and so answers at once.
 """
 
 import dataclasses
-import time
 from typing import Any
 
 from rich.console import Group, RenderableType
@@ -13,6 +12,7 @@ from rich.text import Text
 
 from tfrs_scaling.common.words import duration
 from tfrs_scaling.study.attempts import Attempt, is_short, live_attempts
+from tfrs_scaling.study.lead import Chief
 from tfrs_scaling.study.workdir import Workdir
 
 
@@ -25,8 +25,7 @@ class Status:
         ended: the record of each trial that has ended, unless the study has more data sizes now.
         running: attempts in progress, at trials that have not ended, or failed or were stopped before.
         rows: rows that each trial trains on in all.
-        sweep: whether a sweep or a chief is running; None if that cannot be seen from this machine.
-        now: Unix time.
+        sweep: whether a sweep is running; None if that cannot be seen from this machine.
     """
 
     study: str
@@ -35,7 +34,6 @@ class Status:
     running: list[Attempt]
     rows: dict[str, int]
     sweep: bool | None
-    now: float
 
     def with_status(self, status: str) -> dict[str, dict[str, Any]]:
         """The records with this status, by trial, except those of trials that are being retried."""
@@ -61,7 +59,7 @@ class Status:
         """
         if not self.running:
             return None
-        spent = {a.trial_id: max(0.0, self.now - a.began) for a in self.running}
+        spent = {a.trial_id: a.seconds for a in self.running}
         done = [(r["seconds"], self.planned[i]) for i, r in self.with_status("ok").items() if "seconds" in r]
         done = done or [
             (spent[a.trial_id], self.planned[a.trial_id] * self.share(a)) for a in self.running if a.examples
@@ -85,21 +83,20 @@ def read_status(workdir: Workdir) -> Status:
     """
     from tfrs_scaling.study.trials import rows_by_trial
 
-    config, now = workdir.read_config(), time.time()
+    config = workdir.read_config()
     planned = workdir.read_plan()
     running = [attempt for attempt in live_attempts(workdir.running) if attempt.trial_id in planned]
     records = {name: workdir.record(name) for name in planned}
     rungs = len(config.ladder)
     ended = {name: r for name, r in records.items() if r is not None and not is_short(r, rungs)}
-    owner = workdir.lock_owner()
+    chief = Chief.read(workdir.root)
     return Status(
         study=config.study,
         planned=planned,
         ended=ended,
         running=[a for a in running if ended.get(a.trial_id, {}).get("status") in (None, "failed", "stopped")],
         rows=rows_by_trial(config, planned),
-        sweep=False if owner is None else owner.is_alive(),
-        now=now,
+        sweep=False if chief is None else chief.process.is_alive(),
     )
 
 
@@ -148,8 +145,8 @@ def _running(status: Status) -> Table:
     for attempt in sorted(status.running, key=lambda a: (a.process.host, a.process.pid, a.began)):
         table.add_row(
             attempt.trial_id,
-            f"{attempt.process.host}, {attempt.worker.rpartition('/')[0] or attempt.worker}",
-            duration(max(0.0, status.now - attempt.began)),
+            attempt.worker.rpartition("/")[0] or f"{attempt.process.host}, {attempt.worker}",
+            duration(attempt.seconds),
             f"{status.share(attempt):.0%}" if attempt.examples else "",
             f"{attempt.examples_per_second:,.0f}" if attempt.examples_per_second else "",
         )

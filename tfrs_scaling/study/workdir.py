@@ -8,6 +8,7 @@ running/ID.TOKEN/    an attempt at a trial: event file, log.txt, attempt.json
 trials/ID/           the attempt that was kept, with trial.json: the trial's outcome
 scores/              what a teacher predicts of the training rows
 keras_tuner/         the grid as KerasTuner saw it
+chief.json, token    who leads the study, and what other processes show it to join
 announced.json       under multi_worker: the trial that the chief is running
 workerN.txt          under multi_worker: what worker N printed in its last trial
 runs.csv, fits.json, report.html
@@ -17,8 +18,6 @@ findings/            what TensorBoard shows about the study as a whole
 import contextlib
 import dataclasses
 import datetime
-import fcntl
-import json
 import os
 import platform
 import shlex
@@ -36,10 +35,9 @@ from pydantic.dataclasses import dataclass
 import tfrs_scaling
 from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.common.files import write_json, write_text_atomically
-from tfrs_scaling.common.locations import check_utf8
 from tfrs_scaling.common.strict_yaml import read_state, validated
 from tfrs_scaling.hardware import count_cores
-from tfrs_scaling.study.attempts import STATE, Number, Process, TrialId, read_record
+from tfrs_scaling.study.attempts import STATE, Number, TrialId, read_record
 from tfrs_scaling.study.own_rows import own_rows_from
 
 if TYPE_CHECKING:  # these load TensorFlow or SciPy, which reading a folder does not need
@@ -157,50 +155,6 @@ class Workdir:
         self.report = root / "report.html"
         self.board = root / "findings"
 
-    @contextlib.contextmanager
-    def locked(self) -> Iterator[None]:
-        """Lock the folder for one sweep; the lock ends with the process, however it ends.
-
-        Raises:
-            InputError: another sweep holds the lock (the message says which), or the folder cannot be written to.
-        """
-        check_utf8(self.root)
-        for place in (self.root / ".lock", self.running, self.trials, self.root / "scores"):
-            if place.is_symlink():
-                raise InputError(
-                    f"{place}: is a symbolic link, and a sweep would change and delete what it points to; remove it"
-                )
-        try:
-            self.root.mkdir(parents=True, exist_ok=True)
-            lock = (self.root / ".lock").open("a+", encoding="utf-8")
-            folder = os.open(self.root, os.O_RDONLY)
-        except OSError as error:
-            raise InputError(f"{self.root}: cannot be written: {error.strerror}") from None
-        with lock, contextlib.ExitStack() as stack:
-            stack.callback(os.close, folder)
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                # The folder too, as the file may be deleted.
-                _lock_if_possible(folder)
-            except BlockingIOError:
-                owner = self.lock_owner()
-                who = f", process {owner.pid} on {owner.host}" if owner else ""
-                raise InputError(f"{self.root}: another sweep is running in this folder{who}") from None
-            try:
-                lock.truncate(0)
-                lock.write(json.dumps(dataclasses.asdict(Process.this())))
-                lock.flush()
-            except OSError as error:
-                raise InputError(f"{self.root}: cannot be written: {error.strerror}") from None
-            yield
-
-    def lock_owner(self) -> Process | None:
-        """The process that locked this folder last, which may have ended."""
-        try:
-            return read_state(Process, self.root / ".lock", "")
-        except (InputError, FileNotFoundError):  # never locked, or being locked at this moment
-            return None
-
     def claim(self, config: "Config", data: "ClickData") -> list["Change"]:
         """Record what the study is, or what it has become; refuse a folder that holds another study.
 
@@ -250,14 +204,20 @@ class Workdir:
         return f"tfrs-scaling study {shlex.quote(str(self.config))}{data} --workdir {again}"
 
     def check(self, config: "Config", data: "ClickData") -> None:
-        """Refuse a folder that holds a different study.
+        """Refuse a folder that holds a different study, also one that only lacks what the configuration adds.
 
         Raises:
             InputError: lists what differs, or the folder holds no study.
         """
-        from tfrs_scaling.study.growth import changes
+        from tfrs_scaling.study.growth import changes, only_adds
 
-        differences = [*map(str, changes(self.read_config(), config)), *self._other_data(data.manifest)]
+        before, other_data = self.read_config(), self._other_data(data.manifest)
+        found = changes(before, config)
+        differences = [*map(str, found), *other_data]
+        if differences and not other_data and only_adds(found):
+            raise self._another(differences, "; once its sweep has ended, the same command makes it grow to this one")
+        if differences and not other_data and only_adds(changes(config, before)):
+            raise self._another(differences, self._has_grown)
         if differences:
             raise self._another(differences)
 
@@ -274,7 +234,7 @@ class Workdir:
         found = changes(before, config)
         refused = [str(change) for change in found if not change.adds]
         if refused and not other_data and only_adds(changes(config, before)):
-            raise self._another(refused, f"; it has grown: to continue it, give {self.config}")
+            raise self._another(refused, self._has_grown)
         if refused or other_data:
             raise self._another([*refused, *other_data])
         return found
@@ -291,6 +251,10 @@ class Workdir:
             return config
         there = self.read_config()
         return there if only_adds(changes(config, there)) else config
+
+    @property
+    def _has_grown(self) -> str:
+        return f"; it has grown: to continue it, give {self.config}"
 
     def _another(self, differences: Iterable[str], remedy: str = "; choose another --workdir") -> InputError:
         lines = (f"  {line}" for line in differences)
@@ -351,6 +315,15 @@ class Workdir:
         """A trial's outcome, or None if it has not ended."""
         return read_record(self.trials / trial_id)
 
+    def ended(self) -> dict[str, int]:
+        """Trials that have ended, by id, each with a number that changes where another attempt replaces the first.
+
+        One look at the folder, however many there are.
+        """
+        with contextlib.suppress(FileNotFoundError), os.scandir(self.trials) as folders:
+            return {folder.name: folder.inode() for folder in folders}
+        return {}
+
     def records(self) -> Iterator[dict[str, Any]]:
         """The outcomes of all trials that have ended."""
         for folder in self.trials.glob("*"):
@@ -371,17 +344,3 @@ class Workdir:
             return read_state(Announcement, self.announcement, "delete it, and run the same command on every worker")
         except FileNotFoundError:
             return None
-
-
-def _lock_if_possible(folder: int) -> None:
-    """Lock an open folder, unless its file system cannot lock folders.
-
-    Raises:
-        BlockingIOError: another process holds the lock.
-    """
-    try:
-        fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise
-    except OSError:  # NFS locks files that are open for writing
-        return

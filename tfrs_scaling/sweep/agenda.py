@@ -4,7 +4,6 @@ from collections import Counter
 from collections.abc import Iterator
 
 from tfrs_scaling.config import Config
-from tfrs_scaling.study.attempts import is_short
 from tfrs_scaling.study.search import Need, Record, needs_of
 from tfrs_scaling.study.trials import Trial, all_trials
 from tfrs_scaling.study.workdir import Workdir
@@ -13,15 +12,16 @@ from tfrs_scaling.study.workdir import Workdir
 class Agenda:
     """The trials of a study, as far as recorded outcomes call for them.
 
-    Between two updates a record stays as it was when it was first read: otherwise a trial could count as ended before
-    the trials that its outcome calls for are known.
+    Between two updates no record comes or changes: otherwise a trial could count as ended before the trials that its
+    outcome calls for are known.
 
     ``retry``: failures recorded before count as not run yet; those recorded later are outcomes.
     """
 
     def __init__(self, config: Config, workdir: Workdir, *, retry: bool):
         self._config, self._workdir = config, workdir
-        self._records: dict[str, Record | None] = {}
+        self._ended: dict[str, int] = {}  # ``Workdir.ended`` at the last update
+        self._records: dict[str, tuple[int, Record | None]] = {}  # of those, as far as they were read
         self._failed_before = set(_failed_attempts(workdir)) if retry else set()
         self._searching: tuple[Trial, ...] = ()
         self.needs: dict[str, Need] = {}  # by trial, in the order in which they became known
@@ -29,8 +29,7 @@ class Agenda:
 
     def update(self) -> list[Need] | None:
         """Read the folder; the needs that became known since the last time, or None if ``expected`` did not change."""
-        rungs = len(self._config.ladder)
-        self._records = {name: record for name, record in self._records.items() if record and _is_final(record, rungs)}
+        self._ended = self._workdir.ended()
         found = needs_of(self._config, self._record)
         new = [need for need in found.needs if need.trial.trial_id not in self.needs]
         self.needs |= {need.trial.trial_id: need for need in found.needs}
@@ -44,7 +43,8 @@ class Agenda:
 
     def find(self, name: str) -> Need | None:
         """A need, by its trial; None if the folder does not show it yet."""
-        self.update()  # also of a need that is known: its limits may have changed
+        if name not in self.needs or self._config.training.learning_rates == "auto":  # whose limits may have changed
+            self.update()
         return self.needs.get(name)
 
     @property
@@ -78,18 +78,16 @@ class Agenda:
         ]
 
     def _record(self, name: str) -> Record | None:
-        if name not in self._records:
+        if (number := self._ended.get(name)) is None:
+            return None
+        read = self._records.get(name)
+        if read is None or read[0] != number:
             record = self._workdir.record(name)
             is_retried = (
                 record is not None and record["status"] == "failed" and record["attempt"] in self._failed_before
             )
-            self._records[name] = None if is_retried else record
-        return self._records[name]
-
-
-def _is_final(record: Record, rungs: int) -> bool:
-    """Whether no later attempt replaces a record."""
-    return record["status"] in ("ok", "skipped") and not is_short(record, rungs)
+            self._records[name] = read = (number, None if is_retried else record)
+        return read[1]
 
 
 def _failed_attempts(workdir: Workdir) -> Iterator[str]:

@@ -6,9 +6,11 @@ All that the program uses of KerasTuner is in this file, including names that Ke
 
 import contextlib
 import fractions
+import hmac
 import itertools
 import shutil
-from collections.abc import Iterable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator
 from concurrent import futures
 from pathlib import Path
 from typing import Any
@@ -16,8 +18,6 @@ from typing import Any
 import grpc
 import keras_tuner as kt
 from keras_tuner.src import protos
-from keras_tuner.src.distribute.oracle_chief import OracleServicer
-from keras_tuner.src.engine import conditions
 
 from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.config import Config
@@ -28,6 +28,9 @@ from tfrs_scaling.sweep.runner import OBJECTIVE
 
 _Status = kt.engine.trial.TrialStatus
 RUNNING, IDLE, STOPPED, INVALID = _Status.RUNNING, _Status.IDLE, _Status.STOPPED, _Status.INVALID
+# What a call ends with if the oracle cannot be reached, as opposed to having failed; and if it wants another token.
+UNREACHABLE = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.CANCELLED)
+REFUSED = grpc.StatusCode.UNAUTHENTICATED
 _LAYOUT = "layout"  # the tuner that is given every trial once, before it is run
 
 
@@ -120,11 +123,12 @@ class GridOracle(kt.Oracle):
         )
         self.verbose = 0
         if folder.is_dir():
-            shutil.rmtree(folder)
+            # A chief that does not know yet that it was replaced may write there.
+            shutil.rmtree(folder, ignore_errors=True)
         else:
             folder.unlink(missing_ok=True)
         self._set_project_dir(str(folder.parent), folder.name)
-        self._config = config
+        self._config, self._next_save = config, 0.0
         self._points: list[dict[str, Any]] = []  # to be generated
         self._names: dict[str, str] = {}  # by KerasTuner's id, in the order in which they were added
         self._ids: dict[str, str] = {}
@@ -133,31 +137,38 @@ class GridOracle(kt.Oracle):
 
     def add(self, trials: Iterable[Trial]) -> None:
         """Add points to the grid; they wait behind all others."""
+        waiting, self.waiting = self.waiting, []  # else one of these would be handed out
         for trial in trials:
-            waiting, self.waiting = self.waiting, []  # else one of these would be handed out
             self._points.append(values_of(trial, self._config))
             made = super().create_trial(_LAYOUT)
             del self.ongoing_trials[_LAYOUT]
             self._names[made.trial_id], self._ids[trial.trial_id] = trial.trial_id, made.trial_id
             self._shapes[trial.trial_id] = trial.shape_id
-            self.waiting = [*waiting, trial.trial_id]
+            waiting.append(trial.trial_id)
+        self.waiting = waiting
 
     def create_trial(self, tuner_id: str) -> Any:
         """A trial for a tuner: the first that waits of the shape that it served last, whose process can go on; else of
         a shape that no other serves; else the first."""
         if tuner_id not in self.ongoing_trials and self._retry_queue:
-            mine, all_served = self._served.get(tuner_id), set(self._served.values())
-
-            def rank(name: str) -> int:
-                shape = self._shapes[name]
-                return 0 if shape == mine else 2 if shape in all_served else 1
-
-            first = min(self.waiting, key=rank)
-            self.waiting = [first, *(name for name in self.waiting if name != first)]
+            waiting, served = self.waiting, set(self._served.values())
+            firsts: dict[str, int] = {}
+            for place, name in enumerate(waiting):
+                firsts.setdefault(self._shapes[name], place)
+            others = min((place for shape, place in firsts.items() if shape not in served), default=0)
+            waiting.insert(0, waiting.pop(firsts.get(self._served.get(tuner_id, ""), others)))
+            self.waiting = waiting
         trial = super().create_trial(tuner_id)
         if trial.status == RUNNING:
             self._served[tuner_id] = self._shapes[self.name(trial)]
         return trial
+
+    def save(self) -> None:
+        """KerasTuner's state, saved at each step though it grows with the study: for a twentieth of the time."""
+        began = time.monotonic()
+        if began >= self._next_save:
+            super().save()
+            self._next_save = time.monotonic() + 19 * (time.monotonic() - began)
 
     def populate_space(self, trial_id: str) -> dict[str, Any]:
         """KerasTuner asks for a new point when none waits."""
@@ -171,8 +182,8 @@ class GridOracle(kt.Oracle):
         return list(self._names.values())
 
     def name(self, trial: Any) -> str:
-        """The study's name of one of KerasTuner's trials, or of one that a client names by it."""
-        return self._names.get(trial.trial_id, trial.trial_id)
+        """The study's name of one of KerasTuner's trials."""
+        return self._names[trial.trial_id]
 
     @property
     def waiting(self) -> list[str]:
@@ -212,73 +223,112 @@ class GridOracle(kt.Oracle):
         trial.status = _Status.COMPLETED if record["status"] == "ok" else _Status.FAILED
         trial.message = record["reason"]
         super().end_trial(trial)
+        if not self.ongoing_trials and not self._retry_queue:
+            super().save()
 
 
 @contextlib.contextmanager
-def served(oracle: GridOracle, address: str, thread: futures.ThreadPoolExecutor) -> Iterator[None]:
-    """Serve an oracle to workers on other machines.
+def served(
+    create_trial: Callable[[str], tuple[str, str]],
+    end_trial: Callable[[str, bool], None],
+    address: str,
+    token: str,
+    thread: futures.ThreadPoolExecutor,
+) -> Iterator[int]:
+    """Serve an oracle to other processes that show the token, as KerasTuner's service; the port.
+
+    Args:
+        create_trial: by a tuner's id, a status and if that is RUNNING the study's name of a trial.
+        end_trial: by that name; and whether it is given back to be run by another.
+        address: HOST:PORT of this machine; port 0: any.
+        token: what a call has to show.
+        thread: in which both are called.
 
     Raises:
         InputError: the address cannot be served.
     """
-    # KerasTuner 1.4.8 prints a scheme's letter for each condition of the grid that it sends.
-    vars(conditions)["print"] = lambda *_: None
-    # Without the option two chiefs could share a port, and each get half of the requests.
-    server = grpc.server(thread, options=[("grpc.so_reuseport", 0)])
-    protos.get_service_grpc().add_OracleServicer_to_server(OracleServicer(oracle), server)
+    service, trial_proto = protos.get_service(), protos.get_proto().Trial
+
+    class Servicer(protos.get_service_grpc().OracleServicer):  # type: ignore[misc]
+        def CreateTrial(self, request: Any, context: Any) -> Any:  # noqa: N802
+            status, name = create_trial(request.tuner_id)
+            return service.CreateTrialResponse(trial=trial_proto(trial_id=name, status=_Status.to_proto(status)))
+
+        def EndTrial(self, request: Any, context: Any) -> Any:  # noqa: N802
+            end_trial(request.trial.trial_id, request.trial.status == _Status.to_proto(INVALID))
+            return service.EndTrialResponse()
+
+    options = [
+        ("grpc.so_reuseport", 0),  # else two chiefs could share a port, and each get half of the requests
+        ("grpc.http2.min_recv_ping_interval_without_data_ms", 4000),  # clients ask whether the connection is alive
+    ]
+    server = grpc.server(thread, interceptors=[_TokenCheck(token)], options=options)
+    protos.get_service_grpc().add_OracleServicer_to_server(Servicer(), server)
     try:
-        server.add_insecure_port(address)
+        port = server.add_insecure_port(address)
     except RuntimeError:
         raise InputError(
-            f"{address}: cannot be served; KERASTUNER_ORACLE_IP should be an address of this machine (or 0.0.0.0), "
-            "KERASTUNER_ORACLE_PORT a port that is free"
+            f"{address}: cannot be served; --address should be this machine's, with a port that is free (0: any)"
         ) from None
     server.start()
     try:
-        yield
+        yield port
     finally:
         server.stop(grace=1).wait()
+
+
+_HEADER = "authorization"
+
+
+def _shown(token: str) -> str:
+    return f"Bearer {token}"
+
+
+class _TokenCheck(grpc.ServerInterceptor):
+    """Refuses calls without the token, before their content is read."""
+
+    def __init__(self, token: str):
+        self._expected = _shown(token)
+        self._refusal = grpc.unary_unary_rpc_method_handler(
+            lambda _, context: context.abort(REFUSED, "not the token of this study")
+        )
+
+    def intercept_service(self, continuation: Any, details: grpc.HandlerCallDetails) -> Any:
+        """The method asked for, or the refusal."""
+        given = dict(details.invocation_metadata).get(_HEADER, "")
+        is_right = hmac.compare_digest(given.encode(), self._expected.encode())  # takes as long whatever is wrong
+        return continuation(details) if is_right else self._refusal
 
 
 class OracleClient:
     """The oracle that another process serves at an address.
 
-    Every method raises ``grpc.RpcError`` if there is no answer within ``timeout`` seconds.
+    Every method raises ``grpc.RpcError`` if there is no answer within ``seconds``.
     """
 
-    def __init__(self, address: str, config: Config):
-        # By default gRPC backs off for a minute or two, and would find a chief that starts late even later.
-        options = [("grpc.max_reconnect_backoff_ms", 2000), ("grpc.enable_http_proxy", 0)]
+    def __init__(self, address: str, token: str, seconds: float):
+        options = [
+            # By default gRPC backs off for a minute or two, and would find a chief that starts late even later.
+            ("grpc.min_reconnect_backoff_ms", 5000),
+            ("grpc.max_reconnect_backoff_ms", 2000),
+            # A connection over a network that failed is closed; TCP alone waits as long again as it had failed.
+            ("grpc.keepalive_time_ms", 5000),
+            ("grpc.keepalive_timeout_ms", 4000),
+            ("grpc.enable_http_proxy", 0),
+        ]
         self._stub = protos.get_service_grpc().OracleStub(grpc.insecure_channel(address, options=options))
-        self._config, self._service = config, protos.get_service()
+        self._service = protos.get_service()
+        self._options: dict[str, Any] = {"timeout": seconds, "metadata": ((_HEADER, _shown(token)),)}
 
-    def check(self, timeout: float) -> None:
-        """Return once the oracle has answered."""
-        self._stub.GetSpace(self._service.GetSpaceRequest(), timeout=timeout)
-
-    def create_trial(self, tuner_id: str, timeout: float) -> tuple[str, str, str]:
-        """The status, and if that is RUNNING KerasTuner's id and the study's name of a trial to run."""
+    def create_trial(self, tuner_id: str) -> tuple[str, str]:
+        """The status, and if that is RUNNING the study's name of a trial to run."""
         request = self._service.CreateTrialRequest(tuner_id=tuner_id)
-        trial = self._stub.CreateTrial(request, timeout=timeout).trial
-        status = _Status.from_proto(trial.status)
-        if status != RUNNING:
-            return status, "", ""
-        # Not Trial.from_proto, which prints the conditions of the space.
-        values = {name: getattr(v, v.WhichOneof("kind")) for name, v in trial.hyperparameters.values.values.items()}
-        return status, trial.trial_id, trial_of(values, self._config).trial_id
+        trial = self._stub.CreateTrial(request, **self._options).trial
+        return _Status.from_proto(trial.status), trial.trial_id
 
-    def end_trial(self, name: str, timeout: float, *, give_back: bool = False) -> None:
-        """Say that a trial, by the study's name, has ended, or was given back to be run by another worker.
-
-        An oracle that was started again may have another id for it: ids follow the order in which points were added.
-        """
+    def end_trial(self, name: str, *, give_back: bool = False) -> None:
+        """Say that a trial, by the study's name, has ended, or was given back to be run by another worker."""
         trial = protos.get_proto().Trial(trial_id=name)
         if give_back:
             trial.status = _Status.to_proto(INVALID)
-        self._stub.EndTrial(self._service.EndTrialRequest(trial=trial), timeout=timeout)
-
-
-def is_away(error: grpc.RpcError) -> bool:
-    """Whether the oracle could not be reached, as opposed to having failed."""
-    code = grpc.StatusCode
-    return error.code() in (code.UNAVAILABLE, code.DEADLINE_EXCEEDED, code.CANCELLED)
+        self._stub.EndTrial(self._service.EndTrialRequest(trial=trial), **self._options)

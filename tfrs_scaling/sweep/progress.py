@@ -57,6 +57,8 @@ class SweepProgress:
     def plan(self, seconds: Mapping[str, float]) -> None:
         """Take the planned seconds of each trial, whenever outcomes add some; only their ratios matter."""
         with self._lock:
+            if not self._seconds:  # of another process's study, until this one leads it
+                self._started = self._clock()
             self._seconds, self._rows = seconds, self._count_rows(seconds)
             self._bar.update(self._task, total=sum(seconds.values()), trials=len(seconds))
 

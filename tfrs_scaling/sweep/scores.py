@@ -20,14 +20,20 @@ if TYPE_CHECKING:
 
 
 def make_missing_scores(
-    config: Config, data: "ClickData", workdir: Workdir, strategy: StrategyName, say: Callable[[str], None]
+    config: Config,
+    data: "ClickData",
+    workdir: Workdir,
+    strategy: StrategyName,
+    say: Callable[[str], None],
+    is_lead_lost: threading.Event,
 ) -> "ClickData":
     """The data with the scores that the study's trials use, of which those that are missing are made now.
 
-    The workdir must be locked and claimed. Under ``multi_worker`` this process makes them alone.
+    This process must lead the study, and have claimed the workdir. Under ``multi_worker`` it makes them alone.
 
     Raises:
-        InputError: a scorer cannot be trained, or scores that are there were damaged.
+        InputError: a scorer cannot be trained, scores that are there were damaged, or another process has taken the
+            lead.
     """
     if strategy == "multi_worker":
         strategy = "gpu" if usable_gpus() else "cpu"
@@ -43,7 +49,13 @@ def make_missing_scores(
         )  # fmt: skip
         log = folder.parent / f"{scoring.key}.txt"
         try:
-            run_isolated(call[0], call[1:], log, lambda _: None, threading.Event(), on_tpu=strategy == "tpu")
+            run_isolated(call[0], call[1:], log, lambda _: None, is_lead_lost, on_tpu=strategy == "tpu")
+        except KeyboardInterrupt:
+            if is_lead_lost.is_set():
+                raise InputError(
+                    f"{workdir.root}: another process leads this study now; the same command joins it"
+                ) from None
+            raise
         except IsolatedError as error:
             raise InputError(f"{scoring.key}: no predictions: {error}; its output is in {log}") from None
     scored = with_scores(config, data, workdir.root)

@@ -12,28 +12,29 @@ import tensorflow as tf
 import yaml
 
 from tests.helpers.faults import Siege, instant_trial
-from tests.helpers.studies import tiny_config, tiny_content, tiny_data
-from tests.tfrs_scaling.sweep.multi_worker_test import free_addresses
+from tests.helpers.studies import leading, tiny_config, tiny_content, tiny_data
 from tfrs_scaling.common.strict_yaml import validated
 from tfrs_scaling.config import Config
 from tfrs_scaling.fit.runs.run_table import TIMING_COLUMNS
 from tfrs_scaling.planning.plan import plan_on
 from tfrs_scaling.study.workdir import Workdir
+from tfrs_scaling.sweep.member import sweep
 from tfrs_scaling.sweep.runner import Runner
-from tfrs_scaling.sweep.single_process import sweep
 from tfrs_scaling.training.loop import Progress
 
 LADDER = [128, 256, 512, 1024]
 GRID: dict[str, Any] = {"examples": LADDER, "V": ["1/2", "1/4"], "H": [2], "O": [2, "1/2"], "seeds": [0, 1, 2]}
-MEMBERS = ("chief", "worker0", "worker1")
 
 
 class FaultsBenchmark(tf.test.Benchmark):
     def benchmark_ten_kills_of_a_sweep_and_its_trials(self) -> None:
-        self._besiege(("",), 10, seed=1)
+        self._besiege(1, 10, seed=1)
 
     def benchmark_ten_kills_of_chief_workers_and_trials(self) -> None:
-        self._besiege(MEMBERS, 10, seed=2)
+        self._besiege(3, 10, seed=2)
+
+    def benchmark_twenty_kills_of_five_processes_whose_clocks_differ(self) -> None:
+        self._besiege(5, 20, seed=3, quick_seconds=8.0, clock_steps=(0, 600, -600))
 
     def benchmark_memory_of_a_hundred_trials(self) -> None:
         """Growth of the resident memory of the sweep's process and of the server that trials are forked from."""
@@ -48,9 +49,9 @@ class FaultsBenchmark(tf.test.Benchmark):
 
         started = time.monotonic()
         runner = Runner(config, data, workdir, strategy="cpu", jobs=1, time_limit=None, train=instant_trial)
-        with workdir.locked():
+        with leading(workdir) as lead:
             workdir.claim(config, data)
-            sweep(config, workdir, plan_on(config, data.manifest), runner, watcher)
+            sweep(config, workdir, plan_on(config, data.manifest), runner, watcher, lead)
         seconds = time.monotonic() - started
         figures: dict[str, float] = {}
         for which, at_ten, at_hundred in zip(("sweep", "server"), resident[9], resident[99], strict=True):
@@ -61,19 +62,30 @@ class FaultsBenchmark(tf.test.Benchmark):
             }
         self.report_benchmark(iters=100, wall_time=seconds / 100, extras=figures)
 
-    def _besiege(self, members: tuple[str, ...], kills: int, seed: int, *, quick: bool = False) -> None:
+    def _besiege(
+        self,
+        processes: int,
+        kills: int,
+        seed: int,
+        *,
+        quick_seconds: float | None = None,
+        clock_steps: tuple[float, ...] = (),
+    ) -> None:
         root = Path(tempfile.mkdtemp())
         content = tiny_content(**GRID)
         content["training"]["learning_rates"] = "auto"
         tiny_data(validated(Config, content, "tiny"), root / "data")
         config_file = root / "tiny.yaml"
         config_file.write_text(yaml.safe_dump(content))
-        port = int(free_addresses(1)[0].rpartition(":")[2])
         tables, started, killed = [], time.monotonic(), []
         for name, times in (("killed", kills), ("whole", 0)):
             workdir = Workdir(root / name)
-            attack = members if times else ("",)
-            with Siege(config_file, root / "data", workdir, members=attack, port=port, quick=quick, seed=seed) as siege:
+            number = processes if times else 1
+            seconds = quick_seconds if quick_seconds is not None and times else 0.05
+            with Siege(
+                config_file, root / "data", workdir, processes=number, quick=quick_seconds is not None, seconds=seconds,
+                seed=seed, clock_steps=clock_steps,
+            ) as siege:  # fmt: skip
                 siege.kill(times)
                 siege.finish(again=times > 0)
             killed += siege.killed
@@ -84,7 +96,7 @@ class FaultsBenchmark(tf.test.Benchmark):
         counts = {victim: killed.count(victim) for victim in sorted(set(killed))}
         self.report_benchmark(
             name="killed " + ", ".join(f"{count} × {victim}" for victim, count in counts.items()),
-            iters=kills,
+            iters=len(killed),
             wall_time=time.monotonic() - started,
             extras={"trials": tables[0]["trial_id"].nunique()},
         )

@@ -125,11 +125,15 @@ class CommandLineTest(tf.test.TestCase):
             code, output = self.invoke("study", self.config, f"--settle={text}")
             self.assertEqual(code, 2)
             self.assertIn(f"{text!r}: write 90s, 20m or 2h", output)
-        variables = {"KERASTUNER_ORACLE_IP": "x", "KERASTUNER_ORACLE_PORT": "1", "KERASTUNER_TUNER_ID": "chief"}
-        with mock.patch.dict(os.environ, variables):
+        with mock.patch.dict(
+            os.environ, {"TF_CONFIG": '{"cluster": {"worker": ["a:1", "b:1"]}, "task": {"type": "worker", "index": 0}}'}
+        ):
             code, output = self.invoke("study", self.config, "--settle=90s")
         self.assertEqual(code, 1)
         self.assertIn("--settle: one process decides which runs come next", output)
+        code, output = self.invoke("sweep", self.config, "--address", "node7")
+        self.assertEqual(code, 1)
+        self.assertIn("--address: should be HOST:PORT of this machine, is 'node7'", output)
 
     def test_prepare_csv_by_time_and_bad_rows(self) -> None:
         schema = self.folder / "schema.json"
@@ -232,7 +236,6 @@ class CommandLineTest(tf.test.TestCase):
         self.config.write_text(yaml.safe_dump(tiny_content(V=["1/2"])))
         surroundings = {
             "LC_ALL": "C", "PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0", "KERAS_BACKEND": "jax", "TF_CONFIG": "{}",
-            "KERASTUNER_ORACLE_IP": "", "KERASTUNER_ORACLE_PORT": "", "KERASTUNER_TUNER_ID": "",
             "http_proxy": "http://127.0.0.1:9",
         }  # fmt: skip
         process = self.started("study", self.config, "--workdir", "w", **surroundings)

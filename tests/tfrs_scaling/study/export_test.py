@@ -6,7 +6,7 @@ from unittest import mock
 
 import tensorflow as tf
 
-from tests.helpers.studies import tiny_config, tiny_content, tiny_data
+from tests.helpers.studies import leading, tiny_config, tiny_content, tiny_data
 from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.common.strict_yaml import validated
 from tfrs_scaling.config import Config
@@ -34,7 +34,7 @@ class ExportTest(tf.test.TestCase):
         self.workdir = Workdir(root / "study")
         self.config = tiny_config(V=["1/2"])
         self.data = tiny_data(self.config, root / "data")
-        with self.workdir.locked():
+        with leading(self.workdir):
             self.workdir.claim(self.config, self.data)
 
     def finished(

@@ -10,7 +10,7 @@ import tensorflow as tf
 from click.testing import CliRunner
 from rich.console import Console
 
-from tests.helpers.studies import REPOSITORY, tiny_config, tiny_data
+from tests.helpers.studies import REPOSITORY, leading, tiny_config, tiny_data
 from tfrs_scaling.cli.main import main
 from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.common.files import write_json
@@ -29,7 +29,7 @@ def record(status: str, reason: str = "", seconds: float = 1.0) -> dict[str, Any
 
 class StatusTest(tf.test.TestCase):
     def status(self, over: dict[str, Any], *running: Attempt, sweep: bool | None = False) -> Status:
-        return Status("clicks", PLANNED, over, list(running), dict.fromkeys(PLANNED, 1000), sweep, now=500.0)
+        return Status("clicks", PLANNED, over, list(running), dict.fromkeys(PLANNED, 1000), sweep)
 
     def text(self, status: Status) -> str:
         out = io.StringIO()
@@ -38,7 +38,7 @@ class StatusTest(tf.test.TestCase):
 
     def test_running(self) -> None:
         attempt = Attempt(
-            "b", "worker1/0/x", HERE, began=470.0, at=499.0, beat=3, examples=250, examples_per_second=1e4
+            "b", "node7:1/0/x", HERE, began=470.0, at=500.0, beat=3, examples=250, examples_per_second=1e4
         )
         text = self.text(self.status({"a": record("ok", seconds=20.0)}, attempt, sweep=True))
         # a took twice its plan, so c and d take 60 and 80, one at a time; the other three quarters of b take 90.
@@ -48,7 +48,7 @@ class StatusTest(tf.test.TestCase):
                 ["clicks: 4 trials: 1 done, 1 running, 2 to do"],
                 ["about 3.8 min left, with 1 at a time"],
                 ["running", "where", "for", "trained on", "examples/s"],
-                ["b", "node7, worker1/0", "30 s", "25%", "10,000"],
+                ["b", "node7:1/0", "30 s", "25%", "10,000"],
             ],
         )
 
@@ -60,7 +60,7 @@ class StatusTest(tf.test.TestCase):
         self.assertEqual(status.seconds_left, 40)
 
     def test_time_left_where_no_trial_has_ended(self) -> None:
-        attempt = Attempt("d", "job0", HERE, began=310.0, at=499.0, examples=380)
+        attempt = Attempt("d", "job0", HERE, began=310.0, at=500.0, examples=380)
         # 38% of d took 190 s: it takes 310 more, and the other 60 planned seconds, at 500 s for 40, 750.
         self.assertAllClose(self.status({}, attempt).seconds_left, 310 + 750)
         # Nothing is known of its speed: the plan's.
@@ -83,7 +83,7 @@ class StatusTest(tf.test.TestCase):
         self.assertIn("retry the 1 that failed", self.text(self.status(over | {"d": record("ok")})))
 
     def test_failed_trial_that_is_tried_again_runs(self) -> None:
-        again = Attempt("b", "job0", HERE, began=490.0, at=499.0)
+        again = Attempt("b", "job0", HERE, began=490.0, at=500.0)
         status = self.status({"b": record("failed")}, again)
         self.assertEqual((list(status.with_status("failed")), status.to_do), ([], ["a", "c", "d"]))
 
@@ -99,7 +99,7 @@ class StatusTest(tf.test.TestCase):
         with self.assertRaisesRegex(InputError, "no study.json"):
             read_status(workdir)
         config = tiny_config(V=["1/2"])
-        with workdir.locked():
+        with leading(workdir):
             workdir.claim(config, tiny_data(config, workdir.root.with_name("data")))
             workdir.write_plan(PLANNED)
             publish(begin(workdir.running, "a"), workdir.trials / "a", record("ok"))

@@ -14,7 +14,7 @@ import tensorflow as tf
 import yaml
 
 from tests.helpers.faults import Siege, faulty_trial, greedy_trial, hanging_trial, quick_trial
-from tests.helpers.studies import tiny_config, tiny_content, tiny_data
+from tests.helpers.studies import leading, tiny_config, tiny_content, tiny_data
 from tests.tfrs_scaling.training.isolation_test import doubled
 from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.common.files import write_json
@@ -26,8 +26,8 @@ from tfrs_scaling.study import attempts
 from tfrs_scaling.study.export import export
 from tfrs_scaling.study.trials import all_trials
 from tfrs_scaling.study.workdir import Workdir
+from tfrs_scaling.sweep.member import sweep
 from tfrs_scaling.sweep.runner import LEAST_LIMIT_SECONDS, Runner, Train
-from tfrs_scaling.sweep.single_process import sweep
 from tfrs_scaling.training.isolation import run_isolated
 
 
@@ -48,9 +48,9 @@ class FaultsTest(tf.test.TestCase):
     ) -> pd.DataFrame:
         config = config or self.config
         runner = Runner(config, self.data, workdir, strategy="cpu", jobs=jobs, time_limit=time_limit, train=train)
-        with workdir.locked():
+        with leading(workdir) as lead:
             workdir.claim(config, self.data)
-            sweep(config, workdir, plan_on(config, self.data.manifest), runner, lambda *_: None)
+            sweep(config, workdir, plan_on(config, self.data.manifest), runner, lambda *_: None, lead)
         return export(*workdir.reopened(), workdir)
 
     def reasons(self, runs: pd.DataFrame, config: Config) -> dict[str, str]:
@@ -150,10 +150,10 @@ class FaultsTest(tf.test.TestCase):
         config_file, config = self.root / "tiny.yaml", validated(Config, content, "tiny")
         config_file.write_text(yaml.safe_dump(content))
         killed, whole = Workdir(self.root / "killed"), Workdir(self.root / "whole")
-        with Siege(config_file, self.root / "data", killed, members=("",), port=0, quick=True, seed=19) as siege:
+        with Siege(config_file, self.root / "data", killed, processes=1, quick=True, seed=19) as siege:
             siege.kill(3)
             siege.finish(again=True)
-        self.assertIn("sweep", siege.killed)
+        self.assertIn("chief", siege.killed)
         self.assertIn("trial", siege.killed)
         runs = self.runs(whole, quick_trial, config)
         dropped = [*TIMING_COLUMNS, "machine"]

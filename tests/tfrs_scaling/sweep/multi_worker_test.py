@@ -13,7 +13,7 @@ import tensorflow as tf
 import yaml
 from click.testing import CliRunner
 
-from tests.helpers.studies import REPOSITORY, tiny_config, tiny_content, tiny_data
+from tests.helpers.studies import REPOSITORY, leading, tiny_config, tiny_content, tiny_data
 from tfrs_scaling.cli.main import main
 from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.fit.runs.run_table import TIMING_COLUMNS
@@ -122,7 +122,7 @@ class MultiWorkerTest(tf.test.TestCase):
 
     def test_worker_of_another_study_says_what_differs(self) -> None:
         workdir = Workdir(self.root / "study")
-        with workdir.locked():
+        with leading(workdir):
             workdir.claim(tiny_config(O=[2]), self.data)
         workdir.announce("D-1-lr0.04-seed0")
         with self.assertRaisesRegex(InputError, r"holds another study(.|\n)* sweep\.V: "):

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from tests.helpers.levers import LADDER, needed_fits
 from tests.helpers.planted import planted_row
-from tests.helpers.studies import tiny_config, tiny_data
+from tests.helpers.studies import leading, tiny_config, tiny_data
 from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.config import Config
 from tfrs_scaling.fit.advice.advice import Advice
@@ -130,7 +130,7 @@ class SettleTest(tf.test.TestCase):
         data = tiny_data(config, Path(self.get_temp_dir()) / "data")
         workdir = Workdir(Path(self.get_temp_dir()) / "study")
         planned = {p.trial.trial_id: p.seconds for p in plan_on(config, data.manifest)}
-        with workdir.locked():
+        with leading(workdir):
             workdir.claim(config, data)
             workdir.write_plan(planned)
             for name, seconds in planned.items():
