@@ -47,8 +47,9 @@ def line_name(line: str, x: str = "data") -> str:
 
 
 def shape_name(scheme: str, multiplier: float) -> str:
-    """A shape in a few characters: V 4×."""
-    return f"{scheme} {multiplier_label(multiplier)}×"
+    """A shape in a few characters: V 4×; a share or a weight is no multiple: N 1/4."""
+    times = "" if SCHEMES[scheme].multipliers in ("share", "weight") else "×"
+    return f"{scheme} {multiplier_label(multiplier)}{times}"
 
 
 def has_several_architectures(records: Iterable[_HasArchitecture]) -> bool:

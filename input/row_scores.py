@@ -32,7 +32,8 @@ class Cost:
     Attributes:
         examples: rows that the model was trained on.
         scored: rows that it predicted.
-        flops: FLOPs of both; those of its evaluation are not counted.
+        flops: FLOPs of its training.
+        flops_per_row: those of predicting a row.
         seconds: from the start of its process to the last score.
         validation_ne, test_ne: of its predictions, as of a trial's.
     """
@@ -40,6 +41,7 @@ class Cost:
     examples: Count
     scored: Count
     flops: Annotated[float, pydantic.Field(ge=0)]
+    flops_per_row: Annotated[float, pydantic.Field(ge=0)]
     seconds: Annotated[float, pydantic.Field(ge=0)]
     validation_ne: Annotated[float, pydantic.Field(ge=0)]
     test_ne: Annotated[float, pydantic.Field(ge=0)]

@@ -50,7 +50,7 @@ _SPARSE_CORE = "SparseCores, tables spread over the chips and updated row by row
 # By PCI device (those of jax/_src/hardware_utils.py). Memory: cloud.google.com/tpu/docs/v3, v4, v5p, v5e, v6e, in the
 # units written there. How tables are looked up: TensorFlow's HardwareFeature.EmbeddingFeature V1, V2 and UNSUPPORTED.
 TPUS = {
-    "0x0027": TPU("v3", 32 * GIB, True, f"{_TPU_EMBEDDING} (a v2, with the same device number, has half the memory)"),
+    "0x0027": TPU("v2", 16 * GIB, True, f"{_TPU_EMBEDDING} (a v3, with the same device number, has twice the memory)"),
     "0x005e": TPU("v4", 32 * GIB, True, "tables spread over the chips and updated row by row"),
     "0x0062": TPU("v5p", 95 * GB, True, _SPARSE_CORE),
     "0x0063": TPU("v5e", 16 * GB, False, "no embedding hardware, all tables on every chip and updated densely"),

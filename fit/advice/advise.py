@@ -239,13 +239,17 @@ def _cautions(uses: Uses, choice: Choice | None = None, use: Use | None = None) 
         else f"{scheme} above {multiplier_label(multiplier)}× adds no parameters."
         for scheme, multiplier in uses.full.items()
     ]
-    for scheme, (shape, affords) in uses.scored.items():
-        cost, model = shape.scorer, "teacher" if scheme == "T" else "scorer"
-        left_out = "" if affords else f", more than this budget allows, so {scheme} is left out"
+    for model, schemes in (("teacher", ["T"]), ("scorer", [name for name in uses.scored if name != "T"])):
+        scored = [uses.scored[name] for name in schemes if name in uses.scored]
+        if not scored:
+            continue
+        cost = scored[0][0].scorer
+        out = [name for name, (_, affords) in zip(schemes, scored, strict=True) if not affords]
+        left_out = f", more than this budget allows, so {listed(out)} {'is' if len(out) == 1 else 'are'} left out"
         cautions.append(
-            f"{scheme} takes {cost['data']:,.0f} rows that trials are not trained on, and "
-            f"{human(cost['compute'], FLOPS)} FLOPs for its {model}{left_out}. Without such rows (older ones, if the "
-            f"data are split by time) there is no {model}."
+            f"{listed(schemes)} {'takes' if len(schemes) == 1 else 'take'} {cost['data']:,.0f} rows that trials are "
+            f"not trained on, and {human(cost['compute'], FLOPS)} FLOPs for the {model}{left_out * bool(out)}. Without "
+            f"such rows (older ones, if the data are split by time) there is no {model}."
         )
     if uses.noise.source == "ladders":
         cautions.append("There are too few seeds to show how much whole trainings differ: more would.")

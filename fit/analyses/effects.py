@@ -2,7 +2,7 @@
 that exceeds the noise."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Literal, NamedTuple
 
@@ -17,6 +17,7 @@ from tfrs_scaling.fit.schemes import ARCHITECTURE, BASELINE, SCHEMES
 
 Outcome = Literal["lower", "higher", "≈", "noise unknown"]
 _COSTS = ("spent", "collected")  # columns of ``Ladders.points``: FLOPs of training, and rows of the log
+_LARGEST_WEIGHT = 1.2  # of a measured point, between points: those of a ladder of one factor are at most 1
 _SIZES = ("parameters", "flops")  # of a shape: one that is below the baseline's in neither may be worth growing to
 
 
@@ -51,11 +52,11 @@ class Effect(Change):
     Attributes:
         scheme: Scheme of the shape; ``A`` at multiplier 1 for another architecture's baseline.
         compute_times, rows_times, parameters_times: What it costs in FLOPs of training, rows collected and parameters
-            served, divided by the baseline's at the same examples. What scores its rows (T's teacher, P's scorer) is
-            among them but for the parameters. None where it is not recorded.
-        at_compute, at_rows: The shape against a baseline that was given as much more data, or less, as the same FLOPs
-            or rows pay for. At the largest data size for which the baseline was measured on both sides of that; None
-            where there is none. Where the cost is the same, the change itself.
+            served, divided by what the baseline of the architecture studied costs at the same examples. What scores its
+            rows (T's teacher, P's scorer) is among them but for the parameters. None where it is not recorded.
+        at_compute, at_rows: The shape against that baseline, given as much more data, or less, as the same FLOPs or
+            rows pay for. At the largest data size for which it was measured on both sides of that; None where there is
+            none. Where the cost is the same, the change itself.
     """
 
     architecture: str
@@ -111,7 +112,8 @@ class _Point(NamedTuple):
 
     def cost(self, column: str) -> float:
         """What it takes; NaN where that is not recorded."""
-        return self._mean(column) or math.nan
+        found = self._mean(column)
+        return math.nan if not found or (column == "parameters" and found == 1) else found
 
     def _mean(self, column: str) -> float:
         return float(self.ladders.points[column].to_numpy(dtype=np.float64)[self.rows] @ self.weights)
@@ -124,6 +126,8 @@ class _Comparison(NamedTuple):
     """The shape, its points compared with the baseline's, and those compared at equal cost, by column of the cost.
 
     Where a shape costs what the baseline does, there is no such comparison: it is the one at equal examples.
+    ``studied`` are the shape and the baseline of the architecture studied, at equal examples; ``same``: whether that is
+    the baseline of the ``pair``.
     """
 
     architecture: str
@@ -131,6 +135,8 @@ class _Comparison(NamedTuple):
     multiplier: float
     embedding_dim: int
     pair: Pair
+    studied: Pair | None
+    same: bool
     at_cost: dict[str, Pair]
 
     def in_families(self) -> Iterator[tuple[_Point, _Point, str]]:
@@ -142,10 +148,11 @@ class _Comparison(NamedTuple):
             yield *pair, f"{baseline.ladders.noise.architecture} equal {cost}"
 
     def times(self, column: str) -> float | None:
-        """What the shape costs for what the baseline costs at equal examples; None where that is not recorded."""
-        shape, baseline = self.pair
-        times = shape.cost(column) / baseline.cost(column)
-        return times if math.isfinite(times) else None
+        """What the shape costs for what the studied baseline costs at equal examples; None where that is not known."""
+        if self.studied is None:
+            return None
+        shape, baseline = (point.cost(column) for point in self.studied)
+        return shape / baseline if math.isfinite(shape / baseline) else None
 
 
 def effects(ladders: Sequence[Ladders], base: str, *, level: float = 0.95) -> list[Effect]:
@@ -178,7 +185,8 @@ def _record(comparison: _Comparison, changes: Iterator[Change]) -> Effect:
     change = next(changes)
     times = {cost: comparison.times(cost) for cost in (*_COSTS, "parameters")}
     at = {cost: next(changes) for cost in comparison.at_cost}
-    at |= {cost: change for cost in _COSTS if (own := times[cost]) is not None and math.isclose(own, 1.0)}
+    if comparison.same:
+        at |= {cost: change for cost in _COSTS if (own := times[cost]) is not None and math.isclose(own, 1.0)}
     return Effect(
         **asdict(change),
         architecture=comparison.architecture,
@@ -208,45 +216,65 @@ def _comparisons(own: Ladders, every: Sequence[Ladders], base: str) -> Iterator[
         if not both:
             continue
         pair = mine[max(both)], baseline[max(both)]
-        found = ((cost, _at_equal(cost, pair, [*mine.values()], [*baseline.values()])) for cost in _COSTS)
+        reference = _by_examples(studied, studied.points[studied.points["scheme"] == BASELINE])
+        common = [examples for examples in mine if examples in reference]
+        at_studied = (mine[max(common)], reference[max(common)]) if common else None
+        same = against is studied
+        found = ((cost, _at_equal(cost, at_studied, mine, reference, same=same)) for cost in _COSTS)
         yield _Comparison(
             architecture,
             ARCHITECTURE if other else scheme,
             multiplier,
             int(first["embedding_dim"]),
             pair,
+            at_studied,
+            same,
             {cost: at for cost, at in found if at is not None},
         )
 
 
-def _at_equal(cost: str, pair: Pair, shape: Sequence[_Point], baseline: Sequence[_Point]) -> Pair | None:
+def _at_equal(
+    cost: str, pair: Pair | None, shape: Mapping[int, _Point], baseline: Mapping[int, _Point], *, same: bool
+) -> Pair | None:
     """The shape at its largest data size whose cost the baseline's points enclose, and the baseline at that cost.
 
-    None where there is none, or where the two cost the same.
+    None where there is none, or where the two cost the ``same`` at equal examples, at which they are compared anyway.
     """
-    first, other = (point.cost(cost) for point in pair)
-    costs = np.array([point.cost(cost) for point in baseline])
-    if len(baseline) < 2 or math.isclose(first, other) or not np.isfinite([first, other, *costs]).all():
+    if pair is None or len(baseline) < 2:
         return None
-    inside = [point for point in shape if costs.min() * (1 - 1e-9) <= point.cost(cost) <= costs.max() * (1 + 1e-9)]
+    first, other = (point.cost(cost) for point in pair)
+    costs = np.array([point.cost(cost) for point in baseline.values()])
+    if (same and math.isclose(first, other)) or not np.isfinite([first, other, *costs]).all():
+        return None
+    inside = [
+        point for point in shape.values() if costs.min() * (1 - 1e-9) <= point.cost(cost) <= costs.max() * (1 + 1e-9)
+    ]
     if not inside:
         return None
     largest = max(inside, key=lambda point: point.examples)
-    rows = np.concatenate([point.rows for point in baseline])
-    return largest, _between(baseline[0].ladders, rows, np.log(costs), math.log(largest.cost(cost)))
+    rows = np.concatenate([point.rows for point in baseline.values()])
+    return largest, _between(pair[1].ladders, rows, np.log(costs), math.log(largest.cost(cost)))
 
 
 def _between(ladders: Ladders, rows: Indices, logs: Array, place: float) -> _Point:
-    """A place among points, by the parabola through the three that are nearest in the logarithm of the cost.
+    """A place among points, by the parabola through those on both sides of it and the next, in the cost's logarithm.
 
-    A line through two would lie above a convex curve: for the law x**-0.3 on a ladder of doublings by 0.5 % of it.
+    A line through two would lie above a convex curve: for the law x**-0.3 on a ladder of doublings by 0.5 % of it. It
+    is used where the next point is so far that the parabola would multiply noise.
     """
-    nearest = np.argsort(np.abs(logs - place), kind="stable")[:3]
-    nodes = logs[nearest]
-    weights = [
-        math.prod((place - other) / (node - other) for other in nodes if other != node) for node in nodes
-    ]  # Lagrange's
-    return _Point(ladders, rows[nearest], np.array(weights))
+    order = np.argsort(logs, kind="stable")
+    right = int(np.clip(np.searchsorted(logs[order], place), 1, logs.size - 1))
+    sides = order[right - 1 : right + 1]
+    nearest = np.argsort(np.abs(logs - place), kind="stable")
+    third = nearest[~np.isin(nearest, sides)][:1]
+    for at in (np.concatenate([sides, third]), sides):
+        nodes = logs[at]
+        weights = np.array(  # Lagrange's
+            [math.prod((place - other) / (node - other) for other in nodes if other != node) for node in nodes]
+        )
+        if np.abs(weights).max() <= _LARGEST_WEIGHT:
+            break
+    return _Point(ladders, rows[at], weights)
 
 
 def _by_examples(ladders: Ladders, points: pd.DataFrame) -> dict[int, _Point]:

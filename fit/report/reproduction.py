@@ -23,7 +23,7 @@ from tfrs_scaling.fit.advice.budget import BUDGETS
 from tfrs_scaling.fit.analyses.effects import Change
 from tfrs_scaling.fit.analyses.lines import LineFit
 from tfrs_scaling.fit.analyses.paper.claim import Claim
-from tfrs_scaling.fit.labels import FRONTIER, multiplier_label
+from tfrs_scaling.fit.labels import FRONTIER, multiplier_label, shape_name
 from tfrs_scaling.fit.report.images import write_images
 from tfrs_scaling.fit.runs.run_table import read_runs
 from tfrs_scaling.fit.schemes import ARCHITECTURE, BASELINE, SIZES
@@ -278,9 +278,10 @@ _LEVERS = """## Every lever at equal cost
 The paper proposes more features (F), a teacher trained on history (T), other negatives (N), more epochs (E) and better
 architectures (A), and cites pruning (P). Here is what each changes beside rows (V), dimension (H) and widths (O, M): at
 equal examples, and against a baseline that spends the same FLOPs of training, or the same rows of the log, on data
-alone, at the largest data size for which that was measured. Where there is –, the baseline was not measured at that
-cost: a teacher or a scorer costs as much as it does however few rows its students see. A at sizes other than 1 is
-compared with its own architecture at 1, which then costs 1×. Intervals at one cost hold together.
+alone, at the largest data size for which that was measured. Where there is –, the baseline was never given so much: a
+teacher or a scorer costs as much as it does however few rows its students see, and here it was trained on many. At
+equal examples, A at sizes other than 1 is compared with its own architecture at 1; at equal cost, with the baseline
+like all others. Intervals at one cost other than the baseline's hold together.
 """
 
 
@@ -289,7 +290,7 @@ def _levers(study: Published, folder: str) -> str:
     entry, fits = study.entry, study.fits
     rows = []
     for each in fits.effects:
-        name = f"{each.scheme} {multiplier_label(each.multiplier)}×"
+        name = shape_name(each.scheme, each.multiplier)
         if each.scheme == ARCHITECTURE:
             name = f"A: {each.architecture} {multiplier_label(each.multiplier)}×"
         slope = each.per_doubling

@@ -55,12 +55,12 @@ RUN_COLUMNS: dict[str, Column] = {
     "compute": Column("float64", "flops_train x examples x epochs", "flops_train gives it, and it gives flops_train"),
     # Of the model that scores the rows, T's teacher or P's scorer, once for all trials; 0 for other schemes.
     "scorer_examples": Column(
-        "int64", "other rows that T's teacher or P's scorer was trained on", "those of T and P are not counted"
+        "int64", "other rows that T's teacher or P's scorer was trained on", "they are not counted"
     ),
     "scorer_compute": Column(
-        "float64", "FLOPs of its training and predictions, once for all trials", "those of T and P cost nothing"
+        "float64", "FLOPs of its training, and of predicting the rows trained on or chosen from", "they cost nothing"
     ),
-    "scorer_seconds": Column("float64", "seconds that they took", "those of T and P take no time"),
+    "scorer_seconds": Column("float64", "seconds of its training, and of predicting all rows", "they take no time"),
     "test_ne": Column("float64", "normalized entropy on the test split; or give test_log_loss and base_ctr", ""),
     "test_log_loss": Column("float64", "log loss on the test split, nats per example", _PROVENANCE),
     "test_auc": Column("float64", "AUC on the test split", "no AUC beside NE"),

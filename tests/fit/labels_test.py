@@ -7,7 +7,7 @@ class LabelsTest(tf.test.TestCase):
     def test_multipliers_as_people_write_them(self) -> None:
         labels = [multiplier_label(m) for m in (1 / 64, 0.25, 1.0, 8.0, 0.3, 1.5, 1 / 3)]
         self.assertEqual(labels, ["1/64", "1/4", "1", "8", "0.3", "1.5", "1/3"])
-        self.assertEqual(shape_name("V", 0.25), "V 1/4×")
+        self.assertEqual([shape_name(scheme, 0.25) for scheme in "VNT"], ["V 1/4×", "N 1/4", "T 1/4"])
 
     def test_lines_are_multipliers_data_sizes_or_the_frontier(self) -> None:
         self.assertEqual(line_name("1/4"), "1/4×")

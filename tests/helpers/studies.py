@@ -128,7 +128,7 @@ def stored_scores(folder: Path, data: ClickData, scores: np.ndarray) -> RowScore
         write_scores(folder, number, np.split(part, range(per_record, len(part), per_record)))
         for number, part in enumerate(parts)
     )
-    write_manifest(folder, ScoresManifest(1, {}, written, Cost(0, len(scores), 0, 0, 1, 1), "test"))
+    write_manifest(folder, ScoresManifest(1, {}, written, Cost(0, len(scores), 0, 0, 0, 1, 1), "test"))
     return RowScores.open(folder, {}, splits)
 
 

@@ -382,7 +382,7 @@ class PipelineTest(parameterized.TestCase, tf.test.TestCase):
         )
         written = [write_scores(folder, number, np.split(rows, range(64, len(rows), 64)))
                    for number, rows in enumerate(stored_rows[:-1])]  # fmt: skip
-        cost = Cost(64, 700, 1.0, 1.0, 0.9, 0.9)
+        cost = Cost(64, 700, 1.0, 1.0, 1.0, 0.9, 0.9)
         write_manifest(folder, ScoresManifest(1, {"by": "test"}, tuple(written), cost, "0"))
         shards = data.manifest.splits["train"].shards
         scores = RowScores.open(folder, {"by": "test"}, shards)

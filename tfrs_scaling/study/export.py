@@ -16,7 +16,9 @@ from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.common.locations import check_utf8
 from tfrs_scaling.config import Config
 from tfrs_scaling.fit.runs.screening import with_flags
+from tfrs_scaling.fit.schemes import SCHEMES
 from tfrs_scaling.input.manifest import Manifest
+from tfrs_scaling.input.row_scores import Cost
 from tfrs_scaling.input.schema import Schema
 from tfrs_scaling.model.accounting import forward_flops, parameters, training_flops
 from tfrs_scaling.study.attempts import EVENT_FILES, KEPT, SHOWN
@@ -65,7 +67,6 @@ def _rows(need: Need, config: Config, manifest: Manifest, workdir: Workdir) -> l
         "study": config.study,
         "architecture": trial.architecture_in(config),
         **_trial_columns(trial, config, manifest.schema),
-        **_scorer_columns(trial, config, study["data_hash"], workdir),
         "strategy": record["strategy"],
         "status": record["status"],
         "reason": record["reason"],
@@ -78,11 +79,13 @@ def _rows(need: Need, config: Config, manifest: Manifest, workdir: Workdir) -> l
     }
     rows: list[dict[str, Any]] = []
     if record["status"] != "ok":
-        rows.append({**always, "examples": 0, "compute": 0.0, **dict.fromkeys(MEASURED.values(), np.nan)})
+        nothing = {"examples": 0, "compute": 0.0, **_scorer_columns(trial, None, 0)}
+        rows.append({**always, **nothing, **dict.fromkeys(MEASURED.values(), np.nan)})
     if record["status"] not in ("ok", "stopped"):
         return rows
     directory = workdir.trials / trial.trial_id
     measured = read_scalars(directory)
+    scorer = _scorer(trial, config, study["data_hash"], workdir)
     for examples in config.ladder[: len(record["rungs"])] if record["status"] == "stopped" else config.ladder:
         missing = [tag for tag in MEASURED if examples not in measured.get(tag, {})]
         if missing:
@@ -105,6 +108,7 @@ def _rows(need: Need, config: Config, manifest: Manifest, workdir: Workdir) -> l
                 "reason": "",
                 "examples": examples,
                 "compute": float(always["flops_train"]) * examples * trial.epochs,
+                **_scorer_columns(trial, scorer, examples),
             }
         )
     return rows
@@ -133,13 +137,22 @@ def _trial_columns(trial: Trial, config: Config, data_schema: Schema) -> dict[st
     }
 
 
-def _scorer_columns(trial: Trial, config: Config, data_hash: str, workdir: Workdir) -> dict[str, Any]:
-    """What the model took that scores the trial's rows; 0 where it has none, or has none yet."""
+def _scorer(trial: Trial, config: Config, data_hash: str, workdir: Workdir) -> Cost | None:
+    """What the model took that scores the trial's rows; None where it has none, or has none yet."""
     key = scorer_of(trial.scheme)
-    cost = scorer_cost(config, data_hash, workdir.root, key) if key else None
+    return scorer_cost(config, data_hash, workdir.root, key) if key else None
+
+
+def _scorer_columns(trial: Trial, cost: Cost | None, examples: int) -> dict[str, Any]:
+    """Its training, and its predictions for the rows that the trial was trained on, or was to choose from under P."""
     if cost is None:
         return {"scorer_examples": 0, "scorer_compute": 0.0, "scorer_seconds": 0.0}
-    return {"scorer_examples": cost.examples, "scorer_compute": cost.flops, "scorer_seconds": cost.seconds}
+    scored = examples if SCHEMES[trial.scheme].keeps is None else examples / float(trial.multiplier)
+    return {
+        "scorer_examples": cost.examples,
+        "scorer_compute": cost.flops + cost.flops_per_row * scored,
+        "scorer_seconds": cost.seconds,
+    }
 
 
 def copy_events(workdir: Workdir, folder: Path) -> int:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.config import Config
-from tfrs_scaling.fit.schemes import SCHEMES
+from tfrs_scaling.fit.schemes import SCALED, SCHEMES
 from tfrs_scaling.input.row_scores import Cost, RowScores, read_scores_manifest, request_hash
 from tfrs_scaling.study.trials import Trial
 
@@ -75,7 +75,7 @@ def scorer_cost(config: Config, data_hash: str, root: Path, key: str) -> Cost | 
 
 
 def scorings(config: Config, data_hash: str) -> list[Scoring]:
-    """The models of a study that score rows; a teacher without students is none of them.
+    """The models of a study that score rows; one whose scores no trial uses is none of them.
 
     Growing a study changes none of what decides their scores: neither its sweep nor its learning rates are part of it.
 
@@ -86,9 +86,10 @@ def scorings(config: Config, data_hash: str) -> list[Scoring]:
     """
     plain = config.to_dict()
     training = {name: value for name, value in plain["training"].items() if name != "learning_rates"}
+    used = {scorer_of(scheme) for scheme in SCALED if config.sweep.multipliers(scheme)}
     found = []
     for key, scorer in config.scorers.items():
-        if key == "teacher" and not config.sweep.multipliers("T"):
+        if key not in used:
             continue
         architecture = None if scorer.architecture == config.model.architecture else scorer.architecture
         trial = Trial(scorer.scheme, scorer.multiplier, scorer.learning_rate, scorer.seed, architecture=architecture)

@@ -43,7 +43,7 @@ def make_missing_scores(
             continue
         folder.parent.mkdir(exist_ok=True)
         rows = scoring.steps * config.training.batch_size
-        say(f"{scoring.key}: training {scoring.trial.shape_id} on {rows:,} rows held apart, and predicting the others")
+        say(f"{scoring.key}: training {scoring.trial.shape_id} on {rows:,} rows held apart, and predicting all rows")
         call = on_own_device(
             strategy, 0, make_scores, scoring, config, data, workdir.root, strategy, count_cores()
         )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Scores of a study's training rows: a model trained once on older rows, and its predictions written beside them."""
+"""Scores of a study's training rows: a model trained once on rows held apart, and its predictions beside the data."""
 
 import itertools
 import shutil
@@ -65,9 +65,9 @@ def make_scores(
     )
     examples = scoring.steps * config.training.batch_size
     flops = training_flops(build.shape, build.schema).total * float(examples)
-    flops += forward_flops(build.shape, build.schema).total * float(split.rows)
+    per_row = float(forward_flops(build.shape, build.schema).total)
     seconds = time.perf_counter() - started
-    cost = Cost(examples, split.rows, flops, round(seconds, 3), validation.ne, test.ne)
+    cost = Cost(examples, split.rows, flops, per_row, round(seconds, 3), validation.ne, test.ne)
     write_manifest(partial, ScoresManifest(FORMAT_VERSION, scoring.request, shards, cost, tfrs_scaling.__version__))
     partial.replace(folder)
 

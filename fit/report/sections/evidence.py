@@ -103,8 +103,8 @@ def _effects(view: StudyView) -> list[Figure]:
     caption = (
         "Each shape against its baseline at the largest data size of both, or against a baseline that spends the same "
         "FLOPs of training, or the same rows of the log, on data alone. The intervals of all larger shapes hold "
-        "together, as do those of all smaller ones and those at one cost: where one crosses 0, the effect is within "
-        "the noise."
+        "together, as do those of all smaller ones and those at one cost other than the baseline's: where one crosses "
+        "0, the effect is within the noise. At equal cost other architectures are compared with the one studied."
     )
     return [Figure("Change of NE against the baseline", "", caption, tuple(views))]
 
@@ -260,7 +260,11 @@ def teacher_words(view: StudyView) -> list[str]:
     if top["compute"]:
         cost += f", {1 + flops / float(top['compute']):.2f}× the compute of the largest training without it"
     laws = [f"T against the baseline along data: {verdicts}."] if verdicts else []
-    return [*laws, f"{cost}. Figures and laws leave it out; costs of answers count it."]
+    return [
+        *laws,
+        f"{cost}. Figures and laws leave it out; costs of answers count it. "
+        "One teacher serves all seeds, so no interval holds its own luck.",
+    ]
 
 
 def _trials_of_effect(chosen: pd.DataFrame, effect: Effect) -> str:

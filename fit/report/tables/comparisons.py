@@ -189,8 +189,10 @@ def levers_table(records: Sequence[Effect]) -> Table[Effect]:
             ),
         ),
         "At equal FLOPs, or rows: against the baseline, which spends them on more or fewer data, at the largest size "
-        "for which that was measured; none where it never was. What scores rows for T and P is counted. The "
-        "intervals of all changes at one cost hold together. A change per doubling is that at equal examples.",
+        "for which that was measured; none where a shape costs more, or less, than the baseline ever did. What scores "
+        "rows for T and P is counted. Other architectures are compared with the baseline of the one studied. Where a "
+        "cost is the same, the change is that at equal examples; intervals of the others at one cost hold together. "
+        "A change per doubling is that at equal examples.",
     )  # fmt: skip
 
 

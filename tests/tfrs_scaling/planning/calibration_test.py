@@ -131,14 +131,14 @@ class CalibrationTest(tf.test.TestCase):
         self.assertEqual(nothing.speed, TYPICAL)
         self.assertLen(nothing.left_out, 1)
 
-    def test_rows_chosen_by_a_scorer_that_there_is_not_yet_count_as_the_baseline(self) -> None:
-        pruned_content = tiny_content(examples=[128, 256], P={"keep": ["1/2"], "by": ["hard", "random"]})
-        config = validated(Config, pruned_content | {"scorer": {"examples": 64}}, "tiny")
+    def test_trials_whose_rows_are_yet_to_be_scored_count_as_the_baseline(self) -> None:
+        chosen = tiny_content(examples=[128, 256], P={"keep": ["1/2"], "by": ["hard", "random"]}, T=["1/2"])
+        config = validated(Config, chosen | {"scorer": {"examples": 64}, "teacher": {"examples": 64}}, "tiny")
         machine = FakeMachine(self.data)
         speed = self.calibrated(machine, config).speed
-        self.assertEqual([(t.scheme, c.sweep.P, c.scorer) for t, c, _ in machine.ran], [("D", None, None)])
-        baseline, *pruned = plan(config, self.data.manifest.schema, 300, speed)
-        self.assertAllClose([p.seconds for p in pruned], [baseline.seconds] * 2)
+        self.assertEqual([(t.scheme, c.sweep.P, c.scorers) for t, c, _ in machine.ran], [("D", None, {})])
+        baseline, *others = plan(config, self.data.manifest.schema, 300, speed)
+        self.assertAllClose([p.seconds for p in others], [baseline.seconds] * 3)
 
     def test_what_does_not_fit_or_steps_slowly_is_not_measured(self) -> None:
         planned = plan_on(self.config, self.data.manifest)

@@ -341,7 +341,7 @@ def _taught(data: ClickData, scores: np.ndarray, folder: Path) -> ClickData:
     (shard,) = data.manifest.splits["train"].shards
     per_record = data.manifest.rows_per_record
     records = np.split(scores, range(per_record, len(scores), per_record))
-    cost = Cost(0, len(scores), 0.0, 0.0, 1.0, 1.0)
+    cost = Cost(0, len(scores), 0.0, 0.0, 0.0, 1.0, 1.0)
     write_manifest(folder, ScoresManifest(1, {}, (write_scores(folder, 0, records),), cost, "0"))
     return dataclasses.replace(data, scores={"teacher": RowScores.open(folder, {}, [shard])})
 
