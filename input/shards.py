@@ -29,7 +29,7 @@ class ClickData:
     """An opened folder of shards.
 
     Attributes:
-        scores: scores of the training split's rows, by the scheme that uses them.
+        scores: scores of the training split's rows, by the model that gave them, ``teacher`` or ``scorer``.
     """
 
     folder: str

@@ -102,7 +102,7 @@ def _undecided(choice: Choice, uses: Uses, settler: Settler) -> Advice:
         _why_open(choice, uses),
         uses.baseline,
         options=choice.options,
-        changes=_cautions(uses, choice),
+        changes=(*_rows_missing(choice, settler, uses.baseline), *_cautions(uses, choice)),
         settle=settler.distinguish(_first(choice.options, settler).use, [uses.baseline]),
     )
 
@@ -137,13 +137,24 @@ def _decided(
         uses.baseline,
         do,
         choice.options,
-        (*changes, *_cautions(uses, choice, do.use)),
+        (*changes, *_rows_missing(choice, settler, uses.baseline, do.use), *_cautions(uses, choice, do.use)),
         settle,
         now,
         None if settler.can_be_trained(do.use) or place is None else place.training_rows,
         place is not None and place.made_rows is not None,
         _cheaper_words(choice, do, uses.baseline),
     )
+
+
+def _rows_missing(choice: Choice, settler: Settler, baseline: Use, do: Use | None = None) -> list[str]:
+    """The options, other than the answer, that need more rows than there are."""
+    missing = [option.use for option in choice.options if not settler.can_be_trained(option.use) and option.use != do]
+    if not missing:
+        return []
+    needs = (f"{short_words(use, baseline)} ({use.cost['data']:,.0f})" for use in missing)
+    return [
+        f"More rows of the log than the {settler.training_rows:,} there are would be needed for {listed([*needs])}."
+    ]
 
 
 def _first(options: Sequence[Option], settler: Settler) -> Option:

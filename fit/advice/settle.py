@@ -103,9 +103,14 @@ class Settler:
             return 3 if gap else _MOST_SEEDS + 1
         return max(math.ceil((_FOUND * self._noise.error(self._baseline.examples, 1, 1) / abs(gap)) ** 2), 2)
 
+    @property
+    def training_rows(self) -> int | None:
+        """How many rows there are to train on; None where that is not known."""
+        return self._place.training_rows
+
     def can_be_trained(self, use: Use) -> bool:
         """Whether there are as many rows as a use needs, as far as is known."""
-        return self._place.training_rows is None or use.cost["data"] <= self._place.training_rows
+        return self.training_rows is None or use.cost["data"] <= self.training_rows
 
     def distinguish(self, first: Use, others: Sequence[Use]) -> Settle:
         """More seeds, or larger data sizes where a law was extrapolated, to distinguish a use from others.

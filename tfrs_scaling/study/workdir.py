@@ -6,7 +6,7 @@ manifest.json        of the data
 plan.json            the planned seconds of each trial
 running/ID.TOKEN/    an attempt at a trial: event file, log.txt, attempt.json
 trials/ID/           the attempt that was kept, with trial.json: the trial's outcome
-scores/              what a teacher predicts of the training rows
+scores/              what a teacher and a scorer predict of the training rows
 keras_tuner/         the grid as KerasTuner saw it
 chief.json, token    who leads the study, and what other processes show it to join
 announced.json       under multi_worker: the trial that the chief is running
