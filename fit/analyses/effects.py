@@ -71,8 +71,12 @@ class Effect(Change):
 
     @property
     def per_doubling(self) -> tuple[float, float | None, float | None] | None:
-        """The change of NE for each doubling of the parameters, with its ends; None where they stay as they are."""
-        if not self.parameters_times or math.isclose(self.parameters_times, 1.0):
+        """The change of NE for each doubling of the parameters, with its ends.
+
+        None where they stay as they are, and for sizes of another architecture, whose change is against its own.
+        """
+        other = self.scheme == ARCHITECTURE and self.multiplier != 1  # compared with its own architecture's baseline
+        if other or not self.parameters_times or math.isclose(self.parameters_times, 1.0):
             return None
         doublings = math.log2(self.parameters_times)
         low, high = (None if end is None else end / doublings for end in (self.low, self.high))

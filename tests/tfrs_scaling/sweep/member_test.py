@@ -130,10 +130,15 @@ class MemberTest(tf.test.TestCase):
         self.assertLess(one["params_total"], three["params_total"])
         self.assertLess(three["params_total"], baseline)
         self.assertLess(three["flops_train"], parts["D"]["flops_train"].max())
-        teacher = parts["T"][["scorer_examples", "scorer_compute"]].drop_duplicates().to_numpy().tolist()
-        flops = self.data.scores["teacher"].manifest.cost.flops
-        self.assertEqual(teacher, [[2048, flops]])
-        self.assertEqual(set(runs[runs["scheme"] != "T"]["scorer_examples"]), {0})
+        for scheme, key, examples, chosen_from in (("T", "teacher", 2048, 1), ("P-hard", "scorer", 256, 2)):
+            cost = self.data.scores[key].manifest.cost
+            trained, predicted = parts["D"][["flops_train", "flops_forward"]].iloc[0]  # V takes no more FLOPs
+            self.assertAllClose((cost.flops, cost.flops_per_row), (trained * examples, predicted), rtol=1e-9)
+            own = parts[scheme]
+            self.assertEqual(set(own["scorer_examples"]), {examples})
+            spent = cost.flops + cost.flops_per_row * chosen_from * own["examples"]
+            self.assertAllClose(own["scorer_compute"], spent, rtol=1e-9)
+        self.assertEqual(set(runs[~runs["scheme"].isin(["T", "P-hard"])]["scorer_examples"]), {0})
         write_report(runs, fit_study(runs), workdir.report, about=workdir.read_study())
         text = workdir.report.read_text()
         for words in (
