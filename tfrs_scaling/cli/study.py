@@ -151,10 +151,11 @@ def plan(
             planned_at = functools.partial(planning.plan_on, config, data.manifest)
         elif config.synthetic is not None:
             rows = config.synthetic.rows
-            sizes = config.synthetic.schema(), round(0.85 * rows), round(0.15 * rows)
+            train, others = planning.splits_to_make(config.synthetic)
+            sizes = config.synthetic.schema(), train.rows, others
             planned_at = functools.partial(planning.plan, config, sizes[0], sizes[2])
             planned_at()  # report mistakes before anything is made
-            planning.rows_beside_history(config, sizes[1])
+            planning.check_rows(config, train)
             status.update("making synthetic clicks")
             began = time.monotonic()
             data = synthetic_data(config.synthetic, Path(folder) / "clicks")

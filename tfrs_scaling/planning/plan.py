@@ -11,7 +11,9 @@ from tfrs_scaling.fit.schemes import BASELINE
 from tfrs_scaling.hardware import StrategyName, accelerators, count_cores, memory_limit
 from tfrs_scaling.input.history import SAMPLED_RECORDS, STANDARD_DEVIATIONS, rows_held_apart, rows_sampled
 from tfrs_scaling.input.manifest import SPLITS, Manifest, Split
+from tfrs_scaling.input.prepare.synthetic import Synthetic
 from tfrs_scaling.input.schema import Schema
+from tfrs_scaling.input.shards import ROWS_PER_RECORD
 from tfrs_scaling.model.accounting import DEVICE_BYTES, HOST_BYTES, PROCESS_BYTES, parameters, training_memory
 from tfrs_scaling.model.shape import check_tables
 from tfrs_scaling.planning.cost import TYPICAL, Speed, Work, work_of
@@ -101,8 +103,19 @@ def plan_on(
                 f"{rows['train']:,} (of {sum(rows.values()):,} in all); shorten the ladder with "
                 "--set sweep.examples=[...] or prepare more data"
             )
-    train = manifest.splits["train"]
-    ours = rows_beside_history(config, train.rows, rows_sampled(manifest))
+    check_rows(config, manifest.splits["train"], rows_sampled(manifest), manifest.rows_per_record)
+    return plan(config, manifest.schema, rows["validation"] + rows["test"], speed, strategy)
+
+
+def check_rows(config: Config, train: Split, sampled: int = 0, rows_per_record: int = ROWS_PER_RECORD) -> None:
+    """Check that a training split has the rows that N, P and the models that score rows leave to the data ladder.
+
+    ``sampled`` is 0 where the rows held apart are drawn; see ``input.history``.
+
+    Raises:
+        InputError: it has not; says what leaves too few, or how many are missing.
+    """
+    ours = _rows_beside_history(config, train.rows, sampled)
     train = dataclasses.replace(train, rows=ours, clicks=train.clicks * ours // train.rows, shards=())
     for index, rate in enumerate(config.sweep.multipliers("N")):
         left = rows_left(train, float(rate))
@@ -113,7 +126,7 @@ def plan_on(
                 f"--set sweep.examples=[...], keep more negatives, or prepare more data"
             )
     for index, share in enumerate(() if config.sweep.P is None else config.sweep.P.keep):
-        left = rows_kept(train.rows, float(share), manifest)
+        left = rows_kept(train.rows, float(share), rows_per_record)
         if left < config.ladder[-1]:
             missing = math.ceil((config.ladder[-1] - left) / share)
             beside = " beside those held apart" * bool(config.held_apart)
@@ -122,7 +135,13 @@ def plan_on(
                 f"than the {config.ladder[-1]:,} at the top of sweep.examples: {missing:,} training rows are missing; "
                 "shorten the ladder with --set sweep.examples=[...], keep more rows, or prepare more data"
             )
-    return plan(config, manifest.schema, rows["validation"] + rows["test"], speed, strategy)
+
+
+def splits_to_make(synthetic: Synthetic) -> tuple[Split, int]:
+    """The training split of synthetic clicks that are yet to be made, as far as it is known, and the rows of the other
+    two."""
+    rows = round(0.85 * synthetic.rows)
+    return Split(rows, round(rows * synthetic.ctr), ()), round(0.15 * synthetic.rows)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -170,10 +189,8 @@ def plan_scorers(
     return found
 
 
-def rows_beside_history(config: Config, train_rows: int, sampled: int = 0) -> int:
+def _rows_beside_history(config: Config, train_rows: int, sampled: int) -> int:
     """How many rows of the training split are left to the ladder, at least.
-
-    ``sampled`` is 0 where the rows held apart are drawn; see ``input.history``.
 
     Raises:
         InputError: too few; says how many are missing.
@@ -205,12 +222,12 @@ def rows_left(split: Split, negative_rate: float) -> int:
     return math.floor(split.clicks + negatives * negative_rate - STANDARD_DEVIATIONS * deviation)
 
 
-def rows_kept(rows: int, share: float, manifest: Manifest) -> int:
+def rows_kept(rows: int, share: float, rows_per_record: int) -> int:
     """Rows left of so many under P: a lower bound that holds with odds of 30,000 to 1, however the rows are chosen.
 
     How likely each row is to be kept is set on a sample, which adds its own error.
     """
-    sampled = min(rows, SAMPLED_RECORDS * manifest.rows_per_record)
+    sampled = min(rows, SAMPLED_RECORDS * rows_per_record)
     deviation = math.sqrt(rows * share * (1 - share) * (1 + rows / sampled))
     return math.floor(rows * share - STANDARD_DEVIATIONS * deviation)
 

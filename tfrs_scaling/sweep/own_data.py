@@ -17,7 +17,7 @@ from tfrs_scaling.input.prepare.sources import LogSource, Source, SyntheticSourc
 from tfrs_scaling.input.prepare.split import Request
 from tfrs_scaling.input.schema import Schema
 from tfrs_scaling.input.shards import ClickData
-from tfrs_scaling.planning.plan import plan, rows_beside_history
+from tfrs_scaling.planning.plan import check_rows, plan, splits_to_make
 from tfrs_scaling.training.tensorflow_startup import start_devices
 
 if TYPE_CHECKING:
@@ -79,8 +79,9 @@ def make_own_data(
             "with --data DIR"
         )
     if config.synthetic is not None:
-        plan(config, source.schema, round(0.15 * config.synthetic.rows))  # report mistakes before anything is made
-        rows_beside_history(config, round(0.85 * config.synthetic.rows))
+        train, others = splits_to_make(config.synthetic)
+        plan(config, source.schema, others)  # report mistakes before anything is made
+        check_rows(config, train)
     what = "synthetic clicks" if config.synthetic is not None else "rows of the log"
     if there:
         manifest = ClickData.open(folder).manifest

@@ -13,7 +13,7 @@ from tfrs_scaling.fit.analyses.effects import Change, Effect
 from tfrs_scaling.fit.labels import FRONTIER, architecture_suffix, has_several_architectures, multiplier_label
 from tfrs_scaling.fit.report.captions import ALL, GROUPS, HOW, LAW, PAPER, QUALITY, TITLES, VIEWS
 from tfrs_scaling.fit.report.figures.curves import architectures_figure
-from tfrs_scaling.fit.report.figures.forest import effects_figure
+from tfrs_scaling.fit.report.figures.forest import effect_name, effects_figure
 from tfrs_scaling.fit.report.figures.law import excess_figure, residual_figure
 from tfrs_scaling.fit.report.figures.quality import quality_figure
 from tfrs_scaling.fit.report.figures.schemes import frontiers_figure, scheme_figure, schemes_of
@@ -93,18 +93,23 @@ def _effects(view: StudyView) -> list[Figure]:
         ("figure-effects-compute", "Equal training FLOPs", [effect.at_compute for effect in effects]),
         ("figure-effects-rows", "Equal rows collected", [effect.at_rows for effect in effects]),
     )
-    views = []
+    views, absent = [], []
     for element, label, changes in at_costs:
         shown = [(effect, change) for effect, change in zip(effects, changes, strict=True) if change is not None]
         if shown:
             keys = [_trials_of_effect(view.chosen, effect) for effect, _ in shown]
             plot = effects_figure([effect for effect, _ in shown], keys, [change for _, change in shown])
             views.append(one_view(element, plot, label))
+            out = [effect_name(effect) for effect, change in zip(effects, changes, strict=True) if change is None]
+            if out:
+                at = f"{label[0].lower()}{label[1:]}"
+                absent.append(f" Not at {at}: {listed(out)}; the baseline was never given as much, or as little.")
     caption = (
         "Each shape against its baseline at the largest data size of both, or against a baseline that spends the same "
         "FLOPs of training, or the same rows of the log, on data alone. The intervals of all larger shapes hold "
         "together, as do those of all smaller ones and those at one cost other than the baseline's: where one crosses "
         "0, the effect is within the noise. At equal cost other architectures are compared with the one studied."
+        f"{''.join(absent)}"
     )
     return [Figure("Change of NE against the baseline", "", caption, tuple(views))]
 

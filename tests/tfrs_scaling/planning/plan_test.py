@@ -132,16 +132,16 @@ class PlanTest(tf.test.TestCase):
         ) as caught:
             plan_on(config, data.manifest)
         missing = int(str(caught.exception).split("examples: ")[1].split(" training rows")[0].replace(",", ""))
-        self.assertLess(rows_kept(rows, 0.25, data.manifest) + 0.25 * missing, 513)
-        self.assertGreaterEqual(rows_kept(rows, 0.25, data.manifest) + 0.25 * missing, 512)
-        self.assertEqual(rows_kept(rows, 1.0, data.manifest), rows)
+        self.assertLess(rows_kept(rows, 0.25, data.manifest.rows_per_record) + 0.25 * missing, 513)
+        self.assertGreaterEqual(rows_kept(rows, 0.25, data.manifest.rows_per_record) + 0.25 * missing, 512)
+        self.assertEqual(rows_kept(rows, 1.0, data.manifest.rows_per_record), rows)
         self.assertLen(plan_on(tiny_config(examples=[256, 512], P=settings | {"keep": ["3/4"]}), data.manifest), 2)
 
     def test_as_many_rows_are_kept_as_planned_though_the_slope_is_that_of_a_sample(self) -> None:
         rng = np.random.default_rng(3)
         manifest = tiny_data(tiny_config(), Path(self.get_temp_dir()) / "sample").manifest
         manifest = dataclasses.replace(manifest, rows_per_record=100)  # so of 20,000 rows 6,400 are sampled
-        bound = rows_kept(20_000, 0.25, manifest)
+        bound = rows_kept(20_000, 0.25, manifest.rows_per_record)
         counts = []
         for _ in range(200):
             errors = rng.beta(0.05, 1, 20_000)
