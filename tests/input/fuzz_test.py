@@ -4,7 +4,7 @@ import tensorflow as tf
 
 from tests.helpers import fuzz
 
-TRIES = 400
+TRIES = 2_000
 
 
 class FuzzTest(tf.test.TestCase):
@@ -12,7 +12,7 @@ class FuzzTest(tf.test.TestCase):
         counts = fuzz.run(TRIES)
         self.assertEqual(sum(tried for tried, _ in counts.values()), TRIES)
         for kind in ("csv", "jsonl"):
-            self.assertGreater(counts[kind][1], 8, counts)  # most damage costs a row
+            self.assertGreater(counts[kind][1], 60, counts)  # most damage costs a row
         for kind in ("chief.json", "attempt.json"):  # a broken sign of life is none
             self.assertEqual(*counts[kind], kind)
 

@@ -119,7 +119,7 @@ class RecordsTest(tf.test.TestCase):
     def test_effects_and_held_out_are_on_their_rows(self) -> None:
         effects, held_out = answers().effects, answers().held_out
         plot = effects_figure(effects, ["t"] * len(effects), effects)
-        self.assertEqual(plot.yaxis[0].major_label_overrides, {0: "V 4×", -1: "E 2×", -2: "F 1/2×", -3: "dot"})
+        self.assertEqual(plot.yaxis[0].major_label_overrides, {0: "V 4×", -1: "E 2×", -2: "F 1/2", -3: "dot"})
         self.assertEqual([r.data_source.data["x"] for r in glyphs(plot, "Scatter")], [[-0.01]] * 4)
         plot = held_out_figure(held_out, ["a", "b"])
         inside, outside = glyphs(plot, "Scatter")
