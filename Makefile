@@ -6,7 +6,7 @@ BIN := .venv/bin
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 # On macOS, see setup.cfg.
 INSTALL_TFRS = @test $$(uname) != Darwin || $(INSTALL) --no-deps 'tensorflow-recommenders>=0.7.7'
-PYTEST = $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+PYTEST = $(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
 .PHONY: help study test test-fast setup lint bench bench-truth siege reproduction notebooks docs clean
 

@@ -117,8 +117,8 @@ _HEAD = """# Does the law hold?
 
 Ardalani et al. (2022), [Understanding Scaling Laws for Recommendation Models](https://arxiv.org/abs/2208.08489),
 studied one private log. Here are their claims beside studies of public logs, which anyone can run again. `make
-reproduction` writes this page from the run tables that come with the project, in a minute; each study's own commands
-make its table.
+reproduction` writes this page from the run tables that come with the project, in a minute or two; each study's own
+commands make its table.
 
 What a reader may conclude, and what not: none of these logs is a log of advertisements; all are smaller than the
 paper's, by a factor of a thousand and more; a claim that fails here fails on these logs, at these sizes, for these
