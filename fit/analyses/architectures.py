@@ -47,6 +47,7 @@ class ArchitectureComparison:
 
 
 _NEVER = 100.0  # in ln(x)
+_ANY = 1e6  # a ratio of data beyond this, or its inverse, says nothing
 _KNOWN = 1.5  # the factor within which a ratio of data is known
 _AMOUNTS = {"data": "data", "parameters": "dense parameters", "compute": "training compute"}
 
@@ -180,7 +181,7 @@ def _words(
         return f"{first} and {second} reached no NE in common, so their {amount} cannot be compared."
     data = (
         f"for the same NE {second} needs {ratio.value:.2g} times the {amount} of {first} "
-        f"({level:.0%} interval {ratio.low:.2g} to {ratio.high:.2g})"
+        f"({level:.0%} interval {_end(ratio.low)} to {_end(ratio.high)})"
     )
     low, high = comparison.beta_interval
     exponents = f"exponents differ by {comparison.beta_difference:.2f} ({low:.2f} to {high:.2f})"
@@ -196,6 +197,11 @@ def _words(
                 f"Whether {second} is {first} shifted, or falls at another rate, cannot be determined: {data}; "
                 f"{exponents}."
             )
+
+
+def _end(ratio: float) -> str:
+    """An end of an interval; open where a law that the data allow never gets down to that NE."""
+    return f"{ratio:.2g}" if 1 / _ANY < ratio < _ANY else "open"
 
 
 def _exp(logarithm: float) -> float:
