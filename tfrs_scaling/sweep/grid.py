@@ -140,8 +140,10 @@ class GridOracle(kt.Oracle):
         waiting, self.waiting = self.waiting, []  # else one of these would be handed out
         for trial in trials:
             self._points.append(values_of(trial, self._config))
-            made = super().create_trial(_LAYOUT)
-            del self.ongoing_trials[_LAYOUT]
+            try:
+                made = super().create_trial(_LAYOUT)
+            finally:  # also where it cannot be written
+                self.ongoing_trials.pop(_LAYOUT, None)
             self._names[made.trial_id], self._ids[trial.trial_id] = trial.trial_id, made.trial_id
             self._shapes[trial.trial_id] = trial.shape_id
             waiting.append(trial.trial_id)

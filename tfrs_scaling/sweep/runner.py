@@ -141,7 +141,7 @@ class Runner:
                         record[OBJECTIVE] = trained.validation_ne[-1]
                 except IsolatedError as error:
                     record |= {"status": "failed", "reason": str(error)}
-                except KeyboardInterrupt:
+                except BaseException:  # Ctrl-C, or a full disk: nobody else would know that this has ended
                     shutil.rmtree(directory, ignore_errors=True)
                     raise
             record["seconds"] = round(time.monotonic() - started, 3)

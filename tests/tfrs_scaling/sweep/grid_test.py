@@ -1,4 +1,5 @@
 import concurrent.futures
+import shutil
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -102,6 +103,17 @@ class GridTest(tf.test.TestCase):
         oracle.finish(baseline.trial_id, {"status": "stopped", "reason": "its learning rate is worse"})
         for tuner, trial in zip("ab", others, strict=True):
             self.assertEqual(oracle.name(oracle.create_trial(tuner)), trial.trial_id)
+
+    def test_where_its_files_cannot_be_written_no_trial_seems_to_run(self) -> None:
+        folder = Path(self.get_temp_dir()) / self._testMethodName
+        baseline, *others = all_trials(tiny_config(V=["1/2"]))
+        oracle = GridOracle(tiny_config(V=["1/2"]), folder)
+        oracle.add([baseline])
+        shutil.rmtree(folder)
+        folder.write_text("in the way")
+        with self.assertRaises((OSError, tf.errors.OpError)):
+            oracle.add(others)
+        self.assertEqual(oracle.running, {})
 
     def test_served_trial_is_the_client_s_and_nothing_without_the_token(self) -> None:
         ended: list[tuple[str, bool]] = []
