@@ -144,6 +144,14 @@ def dimension_table(records: Sequence[BestDimension]) -> Table[BestDimension]:
     )
 
 
+_OF_EFFECTS: tuple[Column[Effect], ...] = (
+    ARCHITECTURE,
+    SCHEME,
+    Column("multiplier", "Multiplier", lambda r: multiplier_label(r.multiplier)),
+    Column("embedding_dim", "Dimension", lambda r: r.embedding_dim or None),
+)
+
+
 def effects_table(records: Sequence[Effect]) -> Table[Effect]:
     """What every multiplier changes."""
     return Table(
@@ -151,10 +159,7 @@ def effects_table(records: Sequence[Effect]) -> Table[Effect]:
         "What every multiplier changes",
         records,
         (
-            ARCHITECTURE,
-            SCHEME,
-            Column("multiplier", "Multiplier", lambda r: multiplier_label(r.multiplier)),
-            Column("embedding_dim", "Dimension", lambda r: r.embedding_dim or None),
+            *_OF_EFFECTS,
             Column("examples", "Examples", lambda r: r.examples, "count"),
             Column("baseline", "NE of the baseline", lambda r: r.baseline, "number"),
             Column("ne", "NE", lambda r: r.ne, "number"),
@@ -173,10 +178,7 @@ def levers_table(records: Sequence[Effect]) -> Table[Effect]:
         "Every lever at equal cost",
         records,
         (
-            ARCHITECTURE,
-            SCHEME,
-            Column("multiplier", "Multiplier", lambda r: multiplier_label(r.multiplier)),
-            Column("embedding_dim", "Dimension", lambda r: r.embedding_dim or None),
+            *_OF_EFFECTS,
             Column("compute_times", "FLOPs of training, times", lambda r: r.compute_times, "number"),
             *_at_cost("compute", "Change at equal FLOPs", lambda r: r.at_compute),
             Column("rows_times", "Rows collected, times", lambda r: r.rows_times, "number"),
