@@ -23,6 +23,7 @@ from tfrs_scaling.fit.laws.validation import (
     finite,
     labelled,
     not_negative,
+    numbered,
     positive,
 )
 
@@ -155,6 +156,7 @@ def fit_frontier(
         seed=seed,
         resampled_laws=_resampled_laws(candidates, xs[kept], ys[kept], plateau is None, seed) if resampled else None,
         refused=refused,
+        measured=candidates.measurements(members[kept]),
     )
     if plateau is None and edge is None:
         return with_left_out(fit, xs, ys, candidates.weight[members], int(flat.sum()), why)
@@ -167,13 +169,11 @@ def _fit_ladder(
     """The law of all measurements of one configuration."""
     own = np.flatnonzero(candidates.configuration == configuration)
     flat = candidates.plateau[own]
-    ladder = own[~flat]
-    counts = [candidates.measured[place].size for place in ladder]
-    x, weights = (np.repeat(values[ladder], counts) for values in (candidates.cost, candidates.weight))
-    y, groups = (np.concatenate([values[i] for i in ladder]) for values in (candidates.measured, candidates.trainings))
+    ladder = candidates.measurements(own[~flat])
+    law = fit_learning_curve if find_plateau else fit_power_law
+    fit = law(ladder.x, ladder.y, weights=ladder.weights, groups=ladder.groups, level=level, seed=seed)
     if find_plateau:
-        return fit_learning_curve(x, y, weights=weights, groups=groups, level=level, seed=seed)
-    fit = fit_power_law(x, y, weights=weights, groups=groups, level=level, seed=seed)
+        return fit
     left_out = tuple(candidates.cost[own[flat]].tolist())
     return replace(fit, left_out=left_out, why_left_out=PLATEAU if left_out else "")
 
@@ -190,6 +190,13 @@ class _Candidates:
     configuration: Indices
     trainings: list[Indices]  # the groups that each mean averages
     measured: list[Array]  # their losses
+
+    def measurements(self, places: Indices) -> Points:
+        """All measurements at some of the means, in their order."""
+        counts = [self.measured[place].size for place in places]
+        x, weights = (np.repeat(values[places], counts) for values in (self.cost, self.weight))
+        y, groups = (np.concatenate([values[i] for i in places]) for values in (self.measured, self.trainings))
+        return Points(x, y, weights, numbered(groups))
 
 
 def _candidates(

@@ -27,7 +27,7 @@ from tfrs_scaling.fit.laws.functions import power_law_value
 from tfrs_scaling.fit.laws.profile import Profile, profile_of
 from tfrs_scaling.fit.laws.resampling import has_clusters, refit, resample_law
 from tfrs_scaling.fit.laws.robust import pseudo_losses
-from tfrs_scaling.fit.laws.status import FEWEST, Status, goodness, judge
+from tfrs_scaling.fit.laws.status import FEWEST, Status, goodness, judge, misses_last_step
 from tfrs_scaling.fit.laws.uncertainty import Region, Resampled, Uncertainty, f_quantile
 from tfrs_scaling.fit.laws.validation import Points, check_level_and_seed, checked_points, numbered, positive
 
@@ -338,6 +338,7 @@ def fit_points(
     seed: int,
     resampled_laws: Array | None = None,
     refused: Status | None = None,
+    measured: Points | None = None,
 ) -> PowerLawFit:
     """Fit validated points; see ``fit_power_law``.
 
@@ -349,6 +350,7 @@ def fit_points(
         resampled_laws: Rows (alpha at x0, beta, gamma), shape (m, 3), if the choice of the points is itself uncertain:
             the laws of resamples that repeat the choice.
         refused: Why no law is to be fitted, if none is.
+        measured: The measurements whose means the points are, if they are means.
     """
     check_level_and_seed(level, seed)
     known: dict[str, Any] = {
@@ -388,6 +390,7 @@ def fit_points(
         interval = Resampled(resampled_laws, log_x0, level).intervals_around(np.array([list(estimate.values())]))
         without_slope = float(np.mean(resampled_laws[:, 0] == 0))
     quality = goodness(profile, best, points, robust)
+    missed = misses_last_step(profile, best, measured or points)
     return PowerLawFit(
         **known,
         **estimate,
@@ -395,7 +398,7 @@ def fit_points(
         interval=interval,
         noise=profile.scale * noise,
         noise_degrees=noise_degrees,
-        status=judge(profile, best, interval, without_slope, quality["residual_runs_p"], level),
+        status=judge(profile, best, interval, without_slope, quality["residual_runs_p"], missed, level),
         resampled_laws=() if resampled_laws is None else tuple(map(tuple, resampled_laws.tolist())),
     )
 

@@ -20,6 +20,7 @@ class Status(StrEnum):
     GAMMA_UNIDENTIFIED = "gamma_unidentified"
     BETA_AT_BOUND = "beta_at_bound"
     CORRELATED_RESIDUALS = "correlated_residuals"
+    LAST_STEP_MISSED = "last_step_missed"
     FLAT = "flat"
     NOT_MONOTONE = "not_monotone"
     TOO_FEW_POINTS = "too_few_points"
@@ -43,7 +44,7 @@ class Status(StrEnum):
     @property
     def has_law(self) -> bool:
         """Whether the law describes the points, so that it may be drawn and evaluated between them."""
-        return self.is_fitted and self is not Status.NOT_MONOTONE
+        return self.is_fitted and self not in (Status.NOT_MONOTONE, Status.LAST_STEP_MISSED)
 
     @property
     def has_exponent(self) -> bool:
@@ -61,6 +62,7 @@ _WORDS = {
     Status.GAMMA_UNIDENTIFIED: "floor not identified",
     Status.BETA_AT_BOUND: "exponent at its bound",
     Status.CORRELATED_RESIDUALS: "residuals correlated",
+    Status.LAST_STEP_MISSED: "last step missed",
     Status.FLAT: "flat",
     Status.NOT_MONOTONE: "not falling",
     Status.TOO_FEW_POINTS: "too few points",
@@ -72,6 +74,8 @@ _MEANING = {
     Status.BETA_AT_BOUND: "The best exponent is the steepest or flattest one searched: not a power law.",
     Status.CORRELATED_RESIDUALS: "Neighbouring points miss the law in the same direction, as steps of one training do, "
     "or points of another law: the intervals are too narrow, do not extrapolate it.",
+    Status.LAST_STEP_MISSED: "From the second largest x to the largest the loss changes by less than half, or more "
+    "than twice, of what the law says, and replicates rule out that this is noise: do not extrapolate it.",
     Status.FLAT: "A constant describes the points as well: more x shows no benefit.",
     Status.NOT_MONOTONE: "The loss rises somewhere: no power law describes it, and none is drawn.",
     Status.TOO_FEW_POINTS: "Fewer than four different x: nothing was fitted.",
@@ -92,6 +96,7 @@ class Goodness(TypedDict):
 
 
 CORRELATED = 0.01  # p value of the runs test
+MISSED = 0.01  # p value of the last step
 ROUNDING = 1e-9  # misfit, relative to the largest loss, whose signs mean nothing
 
 FEWEST = 4  # different x: one more than the law has parameters
@@ -103,6 +108,7 @@ def judge(
     interval: dict[str, Interval],
     without_slope: float,
     residual_runs_p: float,
+    last_step_missed: bool,
     level: float,
 ) -> Status:
     """The status of a fit to at least FEWEST different x.
@@ -113,11 +119,12 @@ def judge(
         interval: Intervals by parameter, ``gamma`` among them; in the unit of the loss.
         without_slope: Where points were resampled, the share of resampled laws that are constant; else 0.
         residual_runs_p: See ``PowerLawFit``.
+        last_step_missed: See ``misses_last_step``.
         level: Confidence level of the interval, and of the test against a constant.
 
     Returns:
-        The first that applies of not_monotone, flat, beta_at_bound, correlated_residuals and gamma_unidentified; ok if
-        none does.
+        The first that applies of not_monotone, flat, beta_at_bound, correlated_residuals, last_step_missed and
+        gamma_unidentified; ok if none does.
     """
     n, least = profile.y.size, max(float(best.rss[0]), profile.floor)
     if _rises(profile, least):
@@ -133,6 +140,8 @@ def judge(
         return Status.BETA_AT_BOUND
     if residual_runs_p < CORRELATED:
         return Status.CORRELATED_RESIDUALS
+    if last_step_missed:
+        return Status.LAST_STEP_MISSED
     low, high = interval["gamma"]
     observed = profile.scale * float(np.ptp(profile.y))
     smallest = profile.scale * float(profile.y.min())
@@ -223,24 +232,65 @@ def _lack_of_fit(profile: Profile, rss: float, groups: Indices) -> float:
         groups: The group of each point, numbered from 0.
     """
     places, at = np.unique(profile.distance, return_inverse=True)
-    misfit_degrees, degrees = places.size - 3, profile.y.size - places.size
-    residuals = profile.y - _place_means(profile, profile.y, at)
-    about_places = scatter = float(profile.total(residuals**2))
-    counts = np.bincount(groups)
-    if degrees > 0 and counts.size > 1 and counts.max() > 1:
-        shared: Any = sparse.coo_array((profile.weights, (at, groups))).tocsr()
-        totals = np.asarray(shared.sum(axis=1)).ravel()
-        own = np.bincount(groups, profile.weights)
-        values, vectors = np.linalg.eigh(np.diag(own) - (shared.T @ (shared / totals[:, None])).toarray())
-        estimable = values > 1e-10 * own.max()  # the others are those of groups and places that shift together
-        vectors, rank = vectors[:, estimable] / np.sqrt(values[estimable]), int(estimable.sum())
-        moved = (vectors @ (vectors.T @ np.bincount(groups, profile.weights * residuals)))[groups]
-        scatter = float(profile.total((residuals - moved + _place_means(profile, moved, at)) ** 2))
-        degrees -= rank
+    misfit_degrees = places.size - 3
+    about_places = float(profile.total((profile.y - _place_means(profile, profile.y, at)) ** 2))
+    scatter, degrees = _replicate_scatter(profile, groups, at)
     if degrees < 1 or misfit_degrees < 1:
         return math.nan
     ratio = max(rss - about_places, 0.0) / misfit_degrees / (max(scatter, profile.floor) / degrees)
     return float(special.fdtrc(misfit_degrees, degrees, ratio))
+
+
+def _replicate_scatter(profile: Profile, groups: Indices, at: Indices) -> tuple[float, int]:
+    """The weighted sum of squares of replicates about the means of their x, and its degrees of freedom.
+
+    Offsets of whole groups are removed from it.
+
+    Args:
+        profile: The points, shape (n,).
+        groups: The group of each, numbered from 0.
+        at: The place of its x among the different ones.
+    """
+    residuals = profile.y - _place_means(profile, profile.y, at)
+    degrees = profile.y.size - int(at.max()) - 1
+    counts = np.bincount(groups)
+    if degrees < 1 or counts.size < 2 or counts.max() < 2:
+        return float(profile.total(residuals**2)), degrees
+    shared: Any = sparse.coo_array((profile.weights, (at, groups))).tocsr()
+    totals = np.asarray(shared.sum(axis=1)).ravel()
+    own = np.bincount(groups, profile.weights)
+    values, vectors = np.linalg.eigh(np.diag(own) - (shared.T @ (shared / totals[:, None])).toarray())
+    estimable = values > 1e-10 * own.max()  # the others are those of groups and places that shift together
+    vectors, rank = vectors[:, estimable] / np.sqrt(values[estimable]), int(estimable.sum())
+    moved = (vectors @ (vectors.T @ np.bincount(groups, profile.weights * residuals)))[groups]
+    return float(profile.total((residuals - moved + _place_means(profile, moved, at)) ** 2)), degrees - rank
+
+
+def misses_last_step(profile: Profile, best: Solutions, points: Points) -> bool:
+    """Whether the loss changes over the last step otherwise than the law says, by more than noise and by much.
+
+    A law may describe the span of its points well, as R² counts it, and promise a further fall that its last points
+    already deny; or have a floor that they are about to fall through. More than noise is what a t test with the
+    scatter of replicates finds at the 1 % level; much is half of the larger of the two changes. Without replicates
+    nothing is known.
+
+    Args:
+        profile: The fitted points.
+        best: Their optimum.
+        points: The measurements behind them, which may be several for one point.
+    """
+    distance = np.log(points.x) - math.log(points.x.min())
+    measured = Profile(distance, points.y / profile.scale, points.weights, profile.scale)
+    places, at = np.unique(distance, return_inverse=True)
+    scatter, degrees = _replicate_scatter(measured, points.groups, at)
+    if places.size < 2 or degrees < 1:
+        return False
+    precision = np.bincount(at, points.weights)[-2:]
+    loss = (np.bincount(at, points.weights * measured.y) / np.bincount(at, points.weights))[-2:]
+    change, promised = float(np.diff(loss)[0]), float(np.diff(best.losses(places[-2:]))[0])
+    error = math.sqrt(max(scatter, profile.floor) / degrees * float((1 / precision).sum()))
+    p_value = 2 * float(special.stdtr(degrees, -abs(change - promised) / error))
+    return p_value < MISSED and abs(change - promised) > max(abs(change), abs(promised)) / 2
 
 
 def residual_runs(profile: Profile, best: Solutions) -> float:

@@ -46,7 +46,7 @@ def _has_wrong_form(fit: PowerLawFit, laws: int) -> bool:
     if not fit.status.is_fitted:
         return False
     unlikely = any(p < _LACK_OF_FIT / (2 * laws) for p in (fit.lack_of_fit, fit.residual_runs_p))  # NaN: not judged
-    return unlikely or fit.status is Status.CORRELATED_RESIDUALS
+    return unlikely or fit.status in (Status.CORRELATED_RESIDUALS, Status.LAST_STEP_MISSED)
 
 
 def _data_before_parameters(saturated: Sequence[Saturation]) -> Claim:
@@ -61,12 +61,15 @@ def _data_before_parameters(saturated: Sequence[Saturation]) -> Claim:
     pairs = {
         scheme: (gains["data"][scheme], gain) for scheme, gain in gains["parameters"].items() if scheme in gains["data"]
     }
+    unknown = sorted({each.scheme for each in saturated if each.line == FRONTIER and each.scheme in SIZES} - set(pairs))
     # Where neither gains anything, neither is the stronger.
     strong = [scheme for scheme, (data, parameters) in pairs.items() if data > 0 and data >= _STRONGLY * parameters]
     against = [scheme for scheme, (data, parameters) in pairs.items() if 0 < parameters >= _STRONGLY * data]
     factor = f"{_STRONGLY} times as much at the largest sizes measured, by the laws"
     if against:
         verdict: Verdict = DIFFERS, f"of {', '.join(against)} parameters gain at least {factor}"
+    elif unknown:
+        verdict = CANNOT_TELL, f"of {', '.join(unknown)} the study has no law of both"
     elif pairs and len(strong) == len(pairs):
         verdict = AGREES, f"data gain at least {factor}"
     else:

@@ -1,6 +1,5 @@
 """Tests of the fit against closed forms, brute force, many starts of SciPy's solver, and simulation."""
 
-import itertools
 import json
 import math
 import warnings
@@ -12,7 +11,7 @@ from scipy import optimize, special
 
 from tests.helpers.simulated import coverage, draw_curve, ladder_noise, multistart_rss
 from tfrs_scaling.fit.laws.power_law import PowerLawFit, fit_power_law
-from tfrs_scaling.fit.laws.status import Status, runs_test
+from tfrs_scaling.fit.laws.status import Status
 
 LADDER = 1000.0 * 2.0 ** np.arange(9)
 
@@ -177,62 +176,6 @@ class GroupsTest(tf.test.TestCase):
         self.assertEqual(fit_power_law(LADDER, y, groups=range(9)), alone)
         self.assertEqual(fit_power_law(LADDER, y, groups=["a"] * 9).interval, alone.interval)
 
-    def test_lack_of_fit_by_hand(self) -> None:
-        rng = np.random.default_rng(20)
-        x = np.repeat(LADDER, 3)
-        y = law(x) + rng.normal(0, 1e-3, 27)
-        fit = fit_power_law(x, y)
-        means = y.reshape(9, 3).mean(axis=1)
-        scatter = np.sum((y.reshape(9, 3) - means[:, None]) ** 2)
-        misfit = 3 * np.sum((means - fit.predict(LADDER)) ** 2)
-        expected = special.fdtrc(6, 18, misfit / 6 / (scatter / 18))
-        self.assertAllClose(fit.lack_of_fit, expected, rtol=1e-6)
-        self.assertTrue(math.isnan(fit_power_law(LADDER, law(LADDER)).lack_of_fit))
-
-    def test_lack_of_fit_sees_a_wrong_law_and_not_lucky_seeds(self) -> None:
-        rng = np.random.default_rng(21)
-        x, groups = np.tile(LADDER, 3), np.repeat([0, 1, 2], 9)
-        small = []
-        for _ in range(100):
-            y = law(x) + ladder_noise(rng, "offset", 3, 9, 1e-3).ravel()
-            small.append(fit_power_law(x, y, groups=groups).lack_of_fit < 0.05)
-        self.assertLessEqual(np.mean(small), 0.12)  # 5 % expected, with a standard error of 2.2 %
-        wave = y + 0.01 * np.sin(np.log(x))
-        self.assertLess(fit_power_law(x, wave, groups=groups).lack_of_fit, 1e-3)
-
-    def test_runs_of_residuals_against_every_arrangement(self) -> None:
-        for n in (2, 5, 8):
-            for above in range(1, n):
-                chosen = list(itertools.combinations(range(n), above))
-                signs = np.array([[1.0 if i in places else -1.0 for i in range(n)] for places in chosen])
-                runs = 1 + (np.diff(signs, axis=1) != 0).sum(axis=1)
-                for row, count in zip(signs, runs, strict=True):
-                    self.assertAllClose(runs_test(row), np.mean(runs <= count), rtol=1e-9)
-        self.assertTrue(math.isnan(runs_test(np.ones(5))))
-
-    def test_runs_of_residuals_see_a_wave_and_not_noise(self) -> None:
-        rng, x = np.random.default_rng(24), np.geomspace(1e3, 1e6, 40)
-        noisy = [fit_power_law(x, law(x) + rng.normal(0, 1e-3, 40)) for _ in range(100)]
-        self.assertLessEqual(np.mean([fit.residual_runs_p < 0.05 for fit in noisy]), 0.12)
-        self.assertLessEqual(np.mean([fit.status == Status.CORRELATED_RESIDUALS for fit in noisy]), 0.04)
-        wave = fit_power_law(x, law(x) + 0.003 * np.sin(2 * np.log(x)))
-        self.assertLess(wave.residual_runs_p, 1e-6)
-        self.assertEqual(wave.status, Status.CORRELATED_RESIDUALS)
-        self.assertFalse(wave.status.has_floor or wave.status.has_exponent)
-        self.assertIn("residuals", str(wave))
-        self.assertTrue(math.isnan(fit_power_law(x, law(x)).residual_runs_p))  # rounding says nothing
-
-    def test_steps_of_one_training_are_not_sound(self) -> None:
-        """Noise of neighbouring steps is alike, and the learning rate's decay bends the end of the curve down."""
-        rng, x, marked = np.random.default_rng(25), np.linspace(1e4, 1e6, 60), 0
-        for _ in range(20):
-            noise = rng.normal(0, 1e-3, 60)
-            for step in range(1, 60):
-                noise[step] = 0.9 * noise[step - 1] + math.sqrt(1 - 0.9**2) * noise[step]
-            decay = 0.02 * np.cos(np.pi * x / 2e6)
-            marked += fit_power_law(x, law(x) + decay + noise).status != Status.OK
-        self.assertGreaterEqual(marked, 18)
-
 
 class IntervalTest(tf.test.TestCase):
     """Intervals of parameters and bands."""
@@ -302,51 +245,6 @@ class IntervalTest(tf.test.TestCase):
         self.assertAllInRange(fit.predict(LADDER) - low, 0.0, 0.01)
         with self.assertRaisesRegex(ValueError, "kind is 'median'"):
             fit.predict_interval(LADDER, kind="median")  # type: ignore[arg-type]
-
-
-class StatusTest(tf.test.TestCase):
-    """The verdict on sound, flat, rising and scant data."""
-
-    def share(self, status: str, y: np.ndarray, noise: float, rounds: int = 60) -> float:
-        rng = np.random.default_rng(10)
-        x = LADDER[: y.size]
-        return float(np.mean([fit_power_law(x, y + rng.normal(0, noise, y.size)).status == status
-                              for _ in range(rounds)]))  # fmt: skip
-
-    def test_sound_data_are_ok(self) -> None:
-        x = 1000 * 2.0 ** np.arange(11)
-        rng = np.random.default_rng(11)
-        for beta in (0.15, 0.3, 1.0):
-            statuses = [fit_power_law(x, law(x, beta=beta) + rng.normal(0, 1e-4, 11)).status for _ in range(40)]
-            self.assertGreaterEqual(statuses.count(Status.OK), 38)
-
-    def test_flat_data_are_flat(self) -> None:
-        self.assertGreaterEqual(self.share("flat", np.full(9, 0.8), 1e-3), 0.9)
-        self.assertEqual(fit_power_law(LADDER, np.full(9, 0.8)).status, "flat")
-
-    def test_rising_data_are_not_monotone(self) -> None:
-        self.assertEqual(self.share("not_monotone", 0.8 + 0.01 * np.arange(9), 1e-3), 1.0)
-        valley = 0.8 + 0.005 * (np.arange(9) - 4.0) ** 2
-        self.assertEqual(self.share("not_monotone", valley, 1e-3), 1.0)
-
-    def test_four_points_never_pass_for_ok(self) -> None:
-        statuses = {fit_power_law(LADDER[:4], law(LADDER[:4]) * factor).status for factor in (1.0, 2.0, 3.0)}
-        self.assertEqual(statuses, {"gamma_unidentified"})
-
-    def test_a_straight_line_in_log_x_has_no_floor(self) -> None:
-        y = 0.9 - 0.01 * np.log(LADDER / 1000)
-        self.assertGreaterEqual(self.share("gamma_unidentified", y, 5e-4), 0.95)
-
-    def test_a_jump_is_steeper_than_any_law(self) -> None:
-        y = np.array([0.9, *np.full(8, 0.8)])
-        self.assertEqual(fit_power_law(LADDER, y).status, "beta_at_bound")
-
-    def test_three_places_are_too_few_however_many_points(self) -> None:
-        fit = fit_power_law(np.repeat(LADDER[:3], 4), np.repeat(law(LADDER[:3]), 4))
-        self.assertEqual(fit.status, "too_few_points")
-        self.assertEqual(fit.n, 12)
-        self.assertTrue(math.isnan(fit.gamma))
-        self.assertTrue(np.isnan(fit.predict_interval([1e6])[0]).all())
 
 
 class JsonTest(tf.test.TestCase):
