@@ -33,6 +33,7 @@ from tfrs_scaling.study.workdir import Workdir
 
 DISK_MEBIBYTES = 48
 PATIENCE_SECONDS = 120.0  # for a command to end by itself
+FULL = "No space left"  # said at any time after an event has filled the disk
 
 
 @dataclasses.dataclass
@@ -219,11 +220,11 @@ class StudySiege:
         self._pause(2.0)
         command.signal(number, group=True)
         status = command.wait()
-        ended = {0: "", 130: "run the same command again", 1: "No space left"}  # 1: an earlier event filled the disk
+        ended = {0: "", 130: "run the same command again", 1: FULL}
         assert status in ended and ended[status] in command.text, (status, command.text)
         self._check_text(command)
         for name, reason in self._failed().items() - failed.items():
-            assert "SIGKILL" in reason or "No space" in reason, f"{name} failed: {reason}"
+            assert "SIGKILL" in reason or FULL in reason, f"{name} failed: {reason}"
 
     def second_sweep(self) -> None:
         first, _ = self._running(), self._trial()
@@ -234,7 +235,8 @@ class StudySiege:
         self._pause(12.0)  # also while it starts
         killed, self._command = (first, second) if self._rng.random() < 0.5 else (second, first)
         killed.signal(signal.SIGKILL, group=True)
-        assert killed.wait() in (0, -signal.SIGKILL), killed.text
+        ended = killed.wait() in (0, -signal.SIGKILL) or FULL in killed.text
+        assert ended, killed.text
         for command in (first, second):
             self._check_text(command)
 
