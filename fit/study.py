@@ -7,7 +7,6 @@ from dataclasses import dataclass, fields
 from functools import cached_property
 from itertools import groupby
 from pathlib import Path
-from typing import TypeVar
 
 import pandas as pd
 from pydantic import TypeAdapter, ValidationError
@@ -45,55 +44,20 @@ from tfrs_scaling.fit.analyses.ranking import Ranking, rank_schemes
 from tfrs_scaling.fit.analyses.zones import Zones, scheme_zones
 from tfrs_scaling.fit.labels import FRONTIER, multiplier_label
 from tfrs_scaling.fit.laws.power_law import PowerLawFit
+from tfrs_scaling.fit.runs.doubtful import (
+    CollapsedTrial,
+    FlaggedPoint,
+    MissingTrial,
+    flagged_points,
+    left_out_trials,
+    missing_trials,
+)
 from tfrs_scaling.fit.runs.run_table import is_recorded
-from tfrs_scaling.fit.runs.screening import collapsed_trials, usable_runs, with_flags
+from tfrs_scaling.fit.runs.screening import usable_runs
 from tfrs_scaling.fit.schemes import ARCHITECTURE, BASELINE, SCHEMES, SIZES
 from tfrs_scaling.fit.serialization import encode, flat
 
 FORMAT = 9
-
-
-@dataclass(frozen=True)
-class CollapsedTrial:
-    """A trial that learned nothing at any data size.
-
-    Attributes:
-        learning_rate: None where it is not recorded.
-    """
-
-    trial_id: str
-    architecture: str
-    scheme: str
-    multiplier: float
-    learning_rate: float | None
-    seed: int
-
-
-@dataclass(frozen=True)
-class MissingTrial(CollapsedTrial):
-    """A trial without a measurement.
-
-    Attributes:
-        status: ``failed`` or ``skipped``.
-    """
-
-    status: str
-    reason: str
-
-
-@dataclass(frozen=True)
-class FlaggedPoint(CollapsedTrial):
-    """A measured point to be read with caution.
-
-    Attributes:
-        flags: Flags set by ``screening.with_flags``, joined by ``;``.
-    """
-
-    examples: int
-    flags: str
-
-
-Trial = TypeVar("Trial", bound=CollapsedTrial)
 
 
 @dataclass(frozen=True)
@@ -342,7 +306,6 @@ def fit_study(
     )
     predictions = held_out(ladders, level=level)
     base = base_architecture(chosen) if not chosen.empty else ""
-    flagged = with_flags(runs)
     return StudyFits(
         level=level,
         base=base,
@@ -354,11 +317,9 @@ def fit_study(
         ranking=ranking,
         zones=zones,
         best=best_scheme(lines, bayes_ne, bayes_ne_standard_error or 0.0),
-        missing=_trials(MissingTrial, runs[~runs["status"].isin(["ok", "stopped"])]),
-        collapsed=_trials(
-            CollapsedTrial, runs[runs["trial_id"].isin(collapsed_trials(runs))].drop_duplicates("trial_id")
-        ),
-        flagged=_trials(FlaggedPoint, flagged[flagged["flags"] != ""]),
+        missing=missing_trials(runs),
+        collapsed=left_out_trials(runs),
+        flagged=flagged_points(runs),
         dimension=dimensions,
         generalisation=generalisations,
         joint=tuple(record for record in joint if record is not None),
@@ -418,12 +379,3 @@ def _taught_laws(lines: Iterable[LineFit], base: str) -> dict[str, PowerLawFit |
         f"T at {line.line}": line.fit for line in ours if line.scheme == "T" and line.line != "0"
     }
     return {**laws, BASELINE: next((line.fit for line in ours if line.scheme == BASELINE), None)} if laws else {}
-
-
-def _trials(kind: type[Trial], rows: pd.DataFrame) -> tuple[Trial, ...]:
-    """Rows as records, sorted by trial."""
-    columns = [field.name for field in fields(kind)]
-    order = [name for name in ("trial_id", "examples", "reason") if name in columns]
-    plain = rows[columns].sort_values(order, kind="stable").astype(object)
-    plain = plain.where(plain.notna(), None)
-    return tuple(kind(**{str(name): value for name, value in row.items()}) for row in plain.to_dict("records"))

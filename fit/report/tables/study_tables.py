@@ -29,7 +29,8 @@ from tfrs_scaling.fit.report.tables.laws import (
 )
 from tfrs_scaling.fit.report.tables.learning_rates import rates_table
 from tfrs_scaling.fit.report.tables.table import Column, Table
-from tfrs_scaling.fit.study import CollapsedTrial, FlaggedPoint, MissingTrial, StudyFits
+from tfrs_scaling.fit.runs.doubtful import CollapsedTrial, FlaggedPoint, MissingTrial
+from tfrs_scaling.fit.study import StudyFits
 
 
 def study_tables(study: StudyFits) -> dict[str, Table[Any]]:
