@@ -387,7 +387,7 @@ def fit_joint_law(
         b=b,
         objective_value=value * surface.scale * surface.scale if objective == "rss" else value,
         interval=interval,
-        status=judge(surface, theta, replicates, interval, level),
+        status=judge(surface, theta, replicates, interval, labels, level),
     )
 
 

@@ -25,9 +25,10 @@ from tfrs_scaling.fit.laws.display import (
 )
 from tfrs_scaling.fit.laws.functions import power_law_value
 from tfrs_scaling.fit.laws.profile import Profile, profile_of
+from tfrs_scaling.fit.laws.replicates import misses_last_step
 from tfrs_scaling.fit.laws.resampling import has_clusters, refit, resample_law
 from tfrs_scaling.fit.laws.robust import pseudo_losses
-from tfrs_scaling.fit.laws.status import FEWEST, Status, goodness, judge, misses_last_step
+from tfrs_scaling.fit.laws.status import FEWEST, Status, goodness, judge
 from tfrs_scaling.fit.laws.uncertainty import Region, Resampled, Uncertainty, f_quantile
 from tfrs_scaling.fit.laws.validation import Points, check_level_and_seed, checked_points, numbered, positive
 
@@ -390,7 +391,8 @@ def fit_points(
         interval = Resampled(resampled_laws, log_x0, level).intervals_around(np.array([list(estimate.values())]))
         without_slope = float(np.mean(resampled_laws[:, 0] == 0))
     quality = goodness(profile, best, points, robust)
-    missed = misses_last_step(profile, best, measured or points)
+    behind = measured or points
+    by_law = profile.scale * best.losses(np.log(behind.x / points.x.min()))
     return PowerLawFit(
         **known,
         **estimate,
@@ -398,7 +400,9 @@ def fit_points(
         interval=interval,
         noise=profile.scale * noise,
         noise_degrees=noise_degrees,
-        status=judge(profile, best, interval, without_slope, quality["residual_runs_p"], missed, level),
+        status=judge(
+            profile, best, interval, without_slope, quality["residual_runs_p"], misses_last_step(behind, by_law), level
+        ),
         resampled_laws=() if resampled_laws is None else tuple(map(tuple, resampled_laws.tolist())),
     )
 

@@ -3,13 +3,14 @@
 import math
 from dataclasses import replace
 from enum import StrEnum
-from typing import Any, TypedDict
+from typing import TypedDict
 
 import numpy as np
-from scipy import sparse, special
+from scipy import special
 
-from tfrs_scaling.common.arrays import Array, Indices, Interval
+from tfrs_scaling.common.arrays import Array, Interval
 from tfrs_scaling.fit.laws.profile import Profile, Solutions, at_bounds
+from tfrs_scaling.fit.laws.replicates import lack_of_fit, place_means
 from tfrs_scaling.fit.laws.validation import Points
 
 
@@ -96,7 +97,6 @@ class Goodness(TypedDict):
 
 
 CORRELATED = 0.01  # p value of the runs test
-MISSED = 0.01  # p value of the last step
 ROUNDING = 1e-9  # misfit, relative to the largest loss, whose signs mean nothing
 
 FEWEST = 4  # different x: one more than the law has parameters
@@ -119,7 +119,7 @@ def judge(
         interval: Intervals by parameter, ``gamma`` among them; in the unit of the loss.
         without_slope: Where points were resampled, the share of resampled laws that are constant; else 0.
         residual_runs_p: See ``PowerLawFit``.
-        last_step_missed: See ``misses_last_step``.
+        last_step_missed: See ``replicates.misses_last_step``.
         level: Confidence level of the interval, and of the test against a constant.
 
     Returns:
@@ -185,7 +185,7 @@ def goodness(profile: Profile, best: Solutions, points: Points, robust: bool) ->
         "r2": _r2(measured, rss),
         "r2_excess": _r2_excess(measured, best),
         "aicc": _aicc(rss, measured, points.x.size),
-        "lack_of_fit": _lack_of_fit(profile, float(best.rss[0]), points.groups),
+        "lack_of_fit": lack_of_fit(profile, float(best.rss[0]), points.groups),
         "residual_runs_p": residual_runs(measured, best),
     }
 
@@ -219,87 +219,13 @@ def _aicc(rss: float, profile: Profile, n: int) -> float:
     return fit_term + 2 * k + 2 * k * (k + 1) / (n - k - 1)
 
 
-def _lack_of_fit(profile: Profile, rss: float, groups: Indices) -> float:
-    """The p value of the F test of the law against a free loss at every x; NaN without replicates.
-
-    The misfit of the law to the means at each x is compared with the scatter of the replicates about those
-    means (Draper and Smith 1998, section 2.1). Offsets of whole groups, such as a lucky seed's, are removed from
-    that scatter; the law's floor absorbs their mean.
-
-    Args:
-        profile: The fitted points.
-        rss: Residual sum of squares of the law, in units of the profile's scale squared.
-        groups: The group of each point, numbered from 0.
-    """
-    places, at = np.unique(profile.distance, return_inverse=True)
-    misfit_degrees = places.size - 3
-    about_places = float(profile.total((profile.y - _place_means(profile, profile.y, at)) ** 2))
-    scatter, degrees = _replicate_scatter(profile, groups, at)
-    if degrees < 1 or misfit_degrees < 1:
-        return math.nan
-    ratio = max(rss - about_places, 0.0) / misfit_degrees / (max(scatter, profile.floor) / degrees)
-    return float(special.fdtrc(misfit_degrees, degrees, ratio))
-
-
-def _replicate_scatter(profile: Profile, groups: Indices, at: Indices) -> tuple[float, int]:
-    """The weighted sum of squares of replicates about the means of their x, and its degrees of freedom.
-
-    Offsets of whole groups are removed from it.
-
-    Args:
-        profile: The points, shape (n,).
-        groups: The group of each, numbered from 0.
-        at: The place of its x among the different ones.
-    """
-    residuals = profile.y - _place_means(profile, profile.y, at)
-    degrees = profile.y.size - int(at.max()) - 1
-    counts = np.bincount(groups)
-    if degrees < 1 or counts.size < 2 or counts.max() < 2:
-        return float(profile.total(residuals**2)), degrees
-    shared: Any = sparse.coo_array((profile.weights, (at, groups))).tocsr()
-    totals = np.asarray(shared.sum(axis=1)).ravel()
-    own = np.bincount(groups, profile.weights)
-    values, vectors = np.linalg.eigh(np.diag(own) - (shared.T @ (shared / totals[:, None])).toarray())
-    estimable = values > 1e-10 * own.max()  # the others are those of groups and places that shift together
-    vectors, rank = vectors[:, estimable] / np.sqrt(values[estimable]), int(estimable.sum())
-    moved = (vectors @ (vectors.T @ np.bincount(groups, profile.weights * residuals)))[groups]
-    return float(profile.total((residuals - moved + _place_means(profile, moved, at)) ** 2)), degrees - rank
-
-
-def misses_last_step(profile: Profile, best: Solutions, points: Points) -> bool:
-    """Whether the loss changes over the last step otherwise than the law says, by more than noise and by much.
-
-    A law may describe the span of its points well, as R² counts it, and promise a further fall that its last points
-    already deny; or have a floor that they are about to fall through. More than noise is what a t test with the
-    scatter of replicates finds at the 1 % level; much is half of the larger of the two changes. Without replicates
-    nothing is known.
-
-    Args:
-        profile: The fitted points.
-        best: Their optimum.
-        points: The measurements behind them, which may be several for one point.
-    """
-    distance = np.log(points.x) - math.log(points.x.min())
-    measured = Profile(distance, points.y / profile.scale, points.weights, profile.scale)
-    places, at = np.unique(distance, return_inverse=True)
-    scatter, degrees = _replicate_scatter(measured, points.groups, at)
-    if places.size < 2 or degrees < 1:
-        return False
-    precision = np.bincount(at, points.weights)[-2:]
-    loss = (np.bincount(at, points.weights * measured.y) / np.bincount(at, points.weights))[-2:]
-    change, promised = float(np.diff(loss)[0]), float(np.diff(best.losses(places[-2:]))[0])
-    error = math.sqrt(max(scatter, profile.floor) / degrees * float((1 / precision).sum()))
-    p_value = 2 * float(special.stdtr(degrees, -abs(change - promised) / error))
-    return p_value < MISSED and abs(change - promised) > max(abs(change), abs(promised)) / 2
-
-
 def residual_runs(profile: Profile, best: Solutions) -> float:
     """``runs_test`` of a fit's residuals, averaged at each x; NaN too where they are rounding errors."""
     residuals = profile.y - best.losses(profile.distance)
     if np.abs(residuals).max() < ROUNDING:
         return math.nan
     _, first, at = np.unique(profile.distance, return_index=True, return_inverse=True)
-    return runs_test(_place_means(profile, residuals, at)[first])
+    return runs_test(place_means(residuals, profile.weights, at)[first])
 
 
 def runs_test(residuals: Array) -> float:
@@ -329,8 +255,3 @@ def runs_test(residuals: Array) -> float:
 
 def _log_binomial(n: int, k: Array) -> Array:
     return np.asarray(special.gammaln(n + 1) - special.gammaln(k + 1) - special.gammaln(n - k + 1))
-
-
-def _place_means(profile: Profile, values: Array, at: Indices) -> Array:
-    """The weighted mean of the values of the points that share an x, at each point: shape (n,)."""
-    return (np.bincount(at, profile.weights * values) / np.bincount(at, profile.weights))[at]

@@ -118,7 +118,7 @@ def generalisation_figure(record: Generalisation, rows: pd.DataFrame) -> Any:
             curve = power_law_value(places, alpha=law.alpha, beta=law.beta, gamma=law.gamma)
             drawn.append(add_line(plot, places, curve, colours, line_width=2))
         items.append(LegendItem(label=f"{split} NE", renderers=drawn))
-    return finish(plot, items, None, rows["examples"].to_list(), reach=1.25, height=290)
+    return finish(plot, items, None, rows["examples"].to_list(), reach=1.25, height=280)
 
 
 def architectures_figure(

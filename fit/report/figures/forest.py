@@ -114,7 +114,7 @@ def held_out_figure(records: Sequence[HeldOut], names: Sequence[str]) -> Any:
 
 def _rows_figure(names: Sequence[str], x_label: str, tooltips: list[tuple[str, str]]) -> Any:
     """A figure with a name for each row, the first at the top, and a line at zero."""
-    plot = blank_figure(x_label, "", tooltips, height=120 + max(21 * len(names), 120))
+    plot = blank_figure(x_label, "", tooltips, height=120 + max(20 * len(names), 120))
     plot.y_range.update(start=0.6 - len(names), end=0.6)
     plot.yaxis.major_label_policy = AllLabels()  # rows are as high as their labels
     plot.yaxis.ticker = FixedTicker(ticks=sorted(-at for at in range(len(names))))  # labels are laid out in this order

@@ -69,7 +69,7 @@ def _generalisation(view: StudyView) -> list[Figure]:
 
 def _joint(view: StudyView) -> list[Figure]:
     """NE over parameters and data, and the best split of compute."""
-    drawn = [law for law in view.fits.joint if law.fit.status.is_fitted]
+    drawn = [law for law in view.fits.joint if law.fit.status.has_law]
     if not drawn:
         return []
     views = tuple(
