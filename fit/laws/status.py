@@ -3,7 +3,7 @@
 import math
 from dataclasses import replace
 from enum import StrEnum
-from typing import Any, TypedDict
+from typing import Any, NamedTuple, TypedDict
 
 import numpy as np
 from scipy import sparse, special
@@ -234,36 +234,59 @@ def _lack_of_fit(profile: Profile, rss: float, groups: Indices) -> float:
     places, at = np.unique(profile.distance, return_inverse=True)
     misfit_degrees = places.size - 3
     about_places = float(profile.total((profile.y - _place_means(profile, profile.y, at)) ** 2))
-    scatter, degrees = _replicate_scatter(profile, groups, at)
-    if degrees < 1 or misfit_degrees < 1:
+    replicates = _replicates(profile, groups, at)
+    if replicates.degrees < 1 or misfit_degrees < 1:
         return math.nan
-    ratio = max(rss - about_places, 0.0) / misfit_degrees / (max(scatter, profile.floor) / degrees)
-    return float(special.fdtrc(misfit_degrees, degrees, ratio))
+    ratio = max(rss - about_places, 0.0) / misfit_degrees / replicates.variance
+    return float(special.fdtrc(misfit_degrees, replicates.degrees, ratio))
 
 
-def _replicate_scatter(profile: Profile, groups: Indices, at: Indices) -> tuple[float, int]:
-    """The weighted sum of squares of replicates about the means of their x, and its degrees of freedom.
+class _Replicates(NamedTuple):
+    """What measurements at the same x say, once offsets of whole groups are removed.
 
-    Offsets of whole groups are removed from it.
+    Attributes:
+        degrees: Degrees of freedom of the variance.
+        variance: Of a measurement of weight 1, but for its group's offset.
+        last_step: The change of the loss from the last x but one to the last.
+        last_step_variance: Its variance, for a variance of 1; infinite where no group connects the two x with others.
+    """
+
+    degrees: int
+    variance: float
+    last_step: float
+    last_step_variance: float
+
+
+def _replicates(profile: Profile, groups: Indices, at: Indices) -> _Replicates:
+    """Least squares of a loss at each x and an offset of each group.
+
+    Where no group has measurements at several x, its offset is part of the noise.
 
     Args:
-        profile: The points, shape (n,).
+        profile: The points, shape (n,), at two or more x.
         groups: The group of each, numbered from 0.
         at: The place of its x among the different ones.
     """
-    residuals = profile.y - _place_means(profile, profile.y, at)
-    degrees = profile.y.size - int(at.max()) - 1
-    counts = np.bincount(groups)
-    if degrees < 1 or counts.size < 2 or counts.max() < 2:
-        return float(profile.total(residuals**2)), degrees
-    shared: Any = sparse.coo_array((profile.weights, (at, groups))).tocsr()
-    totals = np.asarray(shared.sum(axis=1)).ravel()
-    own = np.bincount(groups, profile.weights)
-    values, vectors = np.linalg.eigh(np.diag(own) - (shared.T @ (shared / totals[:, None])).toarray())
-    estimable = values > 1e-10 * own.max()  # the others are those of groups and places that shift together
-    vectors, rank = vectors[:, estimable] / np.sqrt(values[estimable]), int(estimable.sum())
-    moved = (vectors @ (vectors.T @ np.bincount(groups, profile.weights * residuals)))[groups]
-    return float(profile.total((residuals - moved + _place_means(profile, moved, at)) ** 2)), degrees - rank
+    residuals, totals = profile.y - _place_means(profile, profile.y, at), np.bincount(at, profile.weights)
+    degrees, moved = profile.y.size - totals.size, np.zeros_like(residuals)
+    step_variance, counts = float((1 / totals[-2:]).sum()), np.bincount(groups)
+    if degrees > 0 and counts.size > 1 and counts.max() > 1:
+        shared: Any = sparse.coo_array((profile.weights, (at, groups))).tocsr()
+        shares = shared / totals[:, None]
+        own = np.bincount(groups, profile.weights)
+        values, vectors = np.linalg.eigh(np.diag(own) - (shared.T @ shares).toarray())
+        estimable = values > 1e-10 * own.max()  # the others are those of groups and places that shift together
+        scaled = vectors[:, estimable] / np.sqrt(values[estimable])
+        moved = (scaled @ (scaled.T @ np.bincount(groups, profile.weights * residuals)))[groups]
+        degrees -= int(estimable.sum())
+        step = (shares[[-1]] - shares[[-2]]).toarray()[0]
+        known = np.abs(step @ vectors[:, ~estimable]).max(initial=0.0) < 1e-6
+        step_variance = step_variance + float(((step @ scaled) ** 2).sum()) if known else math.inf
+    scatter = float(profile.total((residuals - moved + _place_means(profile, moved, at)) ** 2))
+    loss = np.bincount(at, profile.weights * (profile.y - moved)) / totals
+    return _Replicates(
+        degrees, max(scatter, profile.floor) / max(degrees, 1), float(loss[-1] - loss[-2]), step_variance
+    )
 
 
 def misses_last_step(profile: Profile, best: Solutions, points: Points) -> bool:
@@ -272,7 +295,7 @@ def misses_last_step(profile: Profile, best: Solutions, points: Points) -> bool:
     A law may describe the span of its points well, as R² counts it, and promise a further fall that its last points
     already deny; or have a floor that they are about to fall through. More than noise is what a t test with the
     scatter of replicates finds at the 1 % level; much is half of the larger of the two changes. Without replicates
-    nothing is known.
+    nothing is known, nor where the last two x share no group and groups have offsets, such as seeds.
 
     Args:
         profile: The fitted points.
@@ -280,16 +303,14 @@ def misses_last_step(profile: Profile, best: Solutions, points: Points) -> bool:
         points: The measurements behind them, which may be several for one point.
     """
     distance = np.log(points.x) - math.log(points.x.min())
-    measured = Profile(distance, points.y / profile.scale, points.weights, profile.scale)
     places, at = np.unique(distance, return_inverse=True)
-    scatter, degrees = _replicate_scatter(measured, points.groups, at)
-    if places.size < 2 or degrees < 1:
+    measured = Profile(distance, points.y / profile.scale, points.weights, profile.scale)
+    replicates = _replicates(measured, points.groups, at)
+    if replicates.degrees < 1 or math.isinf(replicates.last_step_variance):
         return False
-    precision = np.bincount(at, points.weights)[-2:]
-    loss = (np.bincount(at, points.weights * measured.y) / np.bincount(at, points.weights))[-2:]
-    change, promised = float(np.diff(loss)[0]), float(np.diff(best.losses(places[-2:]))[0])
-    error = math.sqrt(max(scatter, profile.floor) / degrees * float((1 / precision).sum()))
-    p_value = 2 * float(special.stdtr(degrees, -abs(change - promised) / error))
+    change, promised = replicates.last_step, float(np.diff(best.losses(places[-2:]))[0])
+    error = math.sqrt(replicates.variance * replicates.last_step_variance)
+    p_value = 2 * float(special.stdtr(replicates.degrees, -abs(change - promised) / error))
     return p_value < MISSED and abs(change - promised) > max(abs(change), abs(promised)) / 2
 
 

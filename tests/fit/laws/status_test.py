@@ -169,6 +169,15 @@ class LastStepTest(tf.test.TestCase):
             p_value = 2 * stats.t.sf(abs(change - promised) / error, 6)
             self.assertEqual(fit.status == Status.LAST_STEP_MISSED, p_value < 0.01, half)
 
+    def test_a_seed_that_alone_has_the_last_point_is_compared_with_itself(self) -> None:
+        """Its offset is no change of the loss, where it has points elsewhere, and unknown where it has none."""
+        rng, x = np.random.default_rng(3), np.concatenate([LADDER, LADDER[:-1], LADDER[:-1]])
+        own, others = np.repeat([0, 1, 2], [9, 8, 8]), np.repeat([0, 1, 2, 3], [8, 1, 8, 8])
+        for offset in (-0.02, 0.02):
+            y = law(x) + np.repeat([offset, 0, 0], [9, 8, 8]) + rng.normal(0, 1e-4, x.size)
+            for groups in (own, others):
+                self.assertNotEqual(fit_power_law(x, y, groups=groups).status, Status.LAST_STEP_MISSED)
+
     def test_a_frontier_is_judged_by_the_trainings_behind_its_points(self) -> None:
         rng = np.random.default_rng(1)
         x, falls = np.repeat(np.concatenate([self.X[:3], self.X[3:]]), 3), np.repeat(self.STOPS, 3)
