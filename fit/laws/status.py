@@ -74,8 +74,8 @@ _MEANING = {
     Status.BETA_AT_BOUND: "The best exponent is the steepest or flattest one searched: not a power law.",
     Status.CORRELATED_RESIDUALS: "Neighbouring points miss the law in the same direction, as steps of one training do, "
     "or points of another law: the intervals are too narrow, do not extrapolate it.",
-    Status.LAST_STEP_MISSED: "From the second largest x to the largest the loss changes by less than half, or more "
-    "than twice, of what the law says, and replicates rule out that this is noise: do not extrapolate it.",
+    Status.LAST_STEP_MISSED: "From the second largest x to the largest the loss changes by less than half of what the "
+    "law says, or more than twice as much, and replicates rule out that this is noise: do not extrapolate it.",
     Status.FLAT: "A constant describes the points as well: more x shows no benefit.",
     Status.NOT_MONOTONE: "The loss rises somewhere: no power law describes it, and none is drawn.",
     Status.TOO_FEW_POINTS: "Fewer than four different x: nothing was fitted.",
