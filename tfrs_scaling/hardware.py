@@ -5,6 +5,7 @@ The command line asks here before TensorFlow is loaded, so only what runs in a t
 
 import dataclasses
 import os
+import platform
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -81,7 +82,7 @@ def choose_strategy(name: StrategyName | Literal["auto"]) -> tuple[StrategyName,
     if name == "multi_worker" and not os.environ.get("TF_CONFIG"):
         raise _tf_config_error("--strategy multi_worker needs it, and it is not set")
     if name in ("gpu", "mirrored") and not usable_gpus():
-        raise InputError(f"--strategy {name}: TensorFlow finds no GPU; {_WITHOUT_GPU}")
+        raise InputError(f"--strategy {name}: TensorFlow finds no GPU; {_without_gpu()}")
     if name == "tpu":
         _check_tpu("--strategy tpu")
     if name != "auto":
@@ -96,7 +97,7 @@ def choose_strategy(name: StrategyName | Literal["auto"]) -> tuple[StrategyName,
         return "cpu", "there is neither a TPU (TPU_NAME) nor an NVIDIA GPU"
     if gpus := usable_gpus():
         return "gpu", plural(gpus, "NVIDIA GPU")
-    return "cpu", f"{there} NVIDIA GPU{'s' if there > 1 else ''}, but TensorFlow cannot use it: {_WITHOUT_GPU}"
+    return "cpu", f"{there} NVIDIA GPU{'s' if there > 1 else ''}, but TensorFlow cannot use it: {_without_gpu()}"
 
 
 # Strategies whose trials use all of a machine's devices, and why.
@@ -117,7 +118,11 @@ def check_jobs(strategy: StrategyName, jobs: int | None) -> None:
         raise InputError(f"--jobs: {jobs} under {strategy}, {_ONE_AT_A_TIME[strategy]}; leave it out")
 
 
-_WITHOUT_GPU = "pip install -e '.[gpu]' brings the CUDA libraries, --strategy cpu does without"
+def _without_gpu() -> str:
+    """What to do where TensorFlow uses no GPU."""
+    if platform.machine() == "x86_64":
+        return "pip install -e '.[gpu]' brings the CUDA libraries, --strategy cpu does without"
+    return "TensorFlow's package for this processor is built without CUDA, and --strategy cpu does without"
 
 
 def _visible_gpu_nodes() -> int:

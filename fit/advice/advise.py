@@ -1,7 +1,7 @@
 """Where a budget should go, how sure that is, and which runs would settle it."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import pandas as pd
 
@@ -242,9 +242,20 @@ def _one_sided_words(uses: Uses) -> str:
     )
 
 
+def _data_left_out(uses: Uses) -> Iterator[str]:
+    """Why the baseline on more data is not an option, where the budget allows it."""
+    law = uses.baseline_law
+    if uses.budget.grows_data and law is not None and not law.status.has_exponent:
+        yield (
+            "What the baseline would gain from more data is unknown, so it is not among the options. Its law of data: "
+            f"{law.status.words}. {law.status.meaning}"
+        )
+
+
 def _cautions(uses: Uses, choice: Choice | None = None, use: Use | None = None) -> tuple[str, ...]:
     """What weakens an answer from this study."""
-    cautions = [
+    cautions = [*_data_left_out(uses)]
+    cautions += [
         f"V above {multiplier_label(multiplier)}× can add nothing: no two ids share a row any more."
         if scheme == "V"
         else f"{scheme} above {multiplier_label(multiplier)}× adds no parameters."

@@ -85,6 +85,11 @@ class Uses:
             found += [*self._more_data(), *self._optimal_splits()]
         return [*found, *self._larger()]
 
+    @property
+    def baseline_law(self) -> PowerLawFit | None:
+        """The baseline's law of data; None where there is none."""
+        return self._law_of_data(self.baseline)
+
     @cached_property
     def scored(self) -> dict[str, tuple[Shape, bool]]:
         """Of each scheme whose rows a model scores, a shape, and whether the budget pays for one with that model."""
@@ -118,6 +123,15 @@ class Uses:
             self.budget.grows_data or cost["data"] <= self.baseline.cost["data"] * (1 + 1e-9)
         )
 
+    def _law_of_data(self, shape: Shape | Use) -> PowerLawFit | None:
+        line = self.study.find(
+            scheme=shape.scheme,
+            x="data",
+            line=multiplier_label(shape.multiplier),
+            architecture=shape.architecture,
+        )
+        return None if line is None else line.fit
+
     def _of_scheme(self, scheme: str) -> list[Shape]:
         """The baseline and the shapes of one scheme, by multiplier."""
         own = [shape for shape in self._shapes if shape.levers <= {scheme}]
@@ -149,19 +163,17 @@ class Uses:
 
     def _grown(self, shape: Shape, farthest: float, errors: Array) -> Use | None:
         """A shape on as many examples as possible; None where these are hardly more than the baseline's."""
-        line = self.study.find(
-            scheme=shape.scheme, x="data", line=multiplier_label(shape.multiplier), architecture=shape.architecture
-        )
+        law = self._law_of_data(shape)
         fixed, one = shape.cost(0.0), shape.cost(1.0)  # a teacher's is fixed
-        if line is None or not line.fit.status.has_exponent or one["params"] > self.allowed["params"]:
+        if law is None or not law.status.has_exponent or one["params"] > self.allowed["params"]:
             return None
         paid = min(
             (self.allowed[name] - fixed[name]) / (one[name] - fixed[name]) for name in ("compute", "data", "hours")
         )
         examples = min(paid, farthest)
-        if examples < _WORTH * self._examples or max(line.fit.x) < self._examples or min(line.fit.y) <= 0:
+        if examples < _WORTH * self._examples or max(law.x) < self._examples or min(law.y) <= 0:
             return None
-        change = law_change(line.fit, examples, shape.ne, errors, self._errors.factor)
+        change = law_change(law, examples, shape.ne, errors, self._errors.factor)
         return shape.grown(round(examples), change, self._examples, affordable=paid if examples < 0.99 * paid else 0.0)
 
     def _larger(self) -> Iterator[Use]:

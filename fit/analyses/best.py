@@ -16,7 +16,7 @@ class Bayes:
     Attributes:
         bayes_ne: The lowest NE that any model can reach.
         standard_error: Standard error of bayes_ne on the test split.
-        gamma: The fitted floor; None where nothing was fitted.
+        gamma: The fitted floor; None where no law describes the frontier.
         contains: Whether gamma's interval contains it, or lies within the error of bayes_ne.
         why: What ``contains`` rests on.
     """
@@ -72,7 +72,9 @@ def _against_bayes(fit: PowerLawFit, bayes_ne: float, standard_error: float) -> 
     low, high = fit.interval["gamma"]
     margin = 1.96 * standard_error
     contains = False
-    if not fit.status.is_fitted or math.isinf(high):
+    if fit.status.is_fitted and not fit.status.has_law:
+        why = f"no law describes the frontier (its status: {fit.status.words}), so its floor is unknown"
+    elif not fit.status.is_fitted or math.isinf(high):
         why = "there are too few points on the frontier to fit a floor"
     elif low - margin <= bayes_ne <= high + margin:
         contains = True
@@ -93,5 +95,5 @@ def _against_bayes(fit: PowerLawFit, bayes_ne: float, standard_error: float) -> 
             "pass with these settings, level off before they reach it. The floor of a scheme also holds "
             "what its models cannot represent, or do not learn in one pass"
         )
-    gamma = fit.gamma if fit.status.is_fitted else None
+    gamma = fit.gamma if fit.status.has_law else None
     return Bayes(bayes_ne, standard_error, gamma, contains, why)

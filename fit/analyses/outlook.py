@@ -105,7 +105,7 @@ WITHOUT_LAW = {
     Status.TOO_FEW_POINTS: "there are fewer than four places on the axis, and no law was fitted",
     Status.NOT_MONOTONE: "the loss rises somewhere, and no power law describes it",
     Status.GRID_EDGE: "fewer than four points of the frontier lie inside the grid, and no law was fitted",
-    Status.LAST_STEP_MISSED: "the last step is less than half, or more than twice, what the law says: it is wrong",
+    Status.LAST_STEP_MISSED: "the last step is less than half, or more than twice, what the law says, so it is wrong",
 }
 _NO_FLOOR = WITHOUT_LAW | {
     Status.FLAT: "a constant describes the points as well, so no return can be seen and no limit either",

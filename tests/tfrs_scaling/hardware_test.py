@@ -52,8 +52,13 @@ class StrategyTest(tf.test.TestCase, parameterized.TestCase):
     def test_gpu_asked_for_and_not_usable_stops_with_both_ways_out(self) -> None:
         if usable_gpus():
             self.skipTest("this machine has a GPU")
-        for name in ("gpu", "mirrored"):
-            with self.assertRaisesRegex(InputError, rf"--strategy {name}: .* no GPU; .*\[gpu\].*--strategy cpu"):
+        for name, processor, why in (
+            ("gpu", "x86_64", r"\[gpu\]"), ("mirrored", "x86_64", r"\[gpu\]"), ("gpu", "aarch64", "built without CUDA"),
+        ):  # fmt: skip
+            with (
+                mock.patch("platform.machine", return_value=processor),
+                self.assertRaisesRegex(InputError, f"--strategy {name}: .* no GPU; .*{why}.*--strategy cpu"),
+            ):
                 choose_strategy(name)
 
     def test_tpu_asked_for_and_not_there_stops(self) -> None:
@@ -97,6 +102,7 @@ class StrategyTest(tf.test.TestCase, parameterized.TestCase):
                 mock.patch("tfrs_scaling.hardware.Path.glob", return_value=nodes),
                 mock.patch("tfrs_scaling.hardware.usable_gpus", return_value=usable),
                 mock.patch("tfrs_scaling.hardware.libtpu", return_value=Path(__file__)),
+                mock.patch("platform.machine", return_value="x86_64"),
             ):
                 chosen = choose_strategy("auto")
                 self.assertEqual(chosen[0], expected)

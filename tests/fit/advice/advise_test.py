@@ -61,6 +61,20 @@ class PlantedTest(tf.test.TestCase):
         truth = scenario.ne("D", 1, advice.baseline.examples) - scenario.ne("D", 1, 4 * advice.baseline.examples)
         self.assertBetween(truth, advice.do.low, advice.do.high)
 
+    def test_data_that_no_law_follows_are_not_dropped_silently(self) -> None:
+        """The loss falls through the floor at the last data size: more data may be best."""
+        scenario = Scenario("compute=8x", {"H": 3.0}, None, seeds=3, multipliers=(4.0,))
+        runs = scenario.study(np.random.default_rng(0))
+        unknown = "What the baseline would gain from more data is unknown"
+        for extra in (0.0, 0.02):
+            runs["test_ne"] -= extra * (runs["examples"] == runs["examples"].max())
+            fits = needed_fits(runs, extrapolates=True)
+            said = " ".join(advise(runs, fits, "compute=8x").changes)
+            self.assertEqual(
+                f"{unknown}, so it is not among the options. Its law of data: last step missed." in said, extra > 0
+            )
+            self.assertNotIn(unknown, " ".join(advise(runs, fits, "params=4x").changes))  # which pays for no more
+
     def test_advice_needs_of_the_fits_what_the_benchmark_gives(self) -> None:
         scenario = Scenario("params=4x", {"V": 8.0, "H": 4.0}, None, multipliers=(4.0,))
         brief, whole = (scenario.advice(np.random.default_rng(2), whole) for whole in (False, True))

@@ -1,7 +1,10 @@
+from dataclasses import replace
+
 import tensorflow as tf
 
 from tests.helpers.planted import GAMMA, planted_study
 from tfrs_scaling.fit.analyses.best import Bayes, best_scheme
+from tfrs_scaling.fit.laws.status import Status
 from tfrs_scaling.fit.study import fit_study
 
 
@@ -30,6 +33,13 @@ class BestTest(tf.test.TestCase):
         near = self.bayes(0.70, 0.05)
         self.assertTrue(near.contains)
         self.assertIn("agrees within the latter's own error", near.why)
+
+    def test_a_frontier_without_a_law_has_no_floor(self) -> None:
+        for status in (Status.LAST_STEP_MISSED, Status.NOT_MONOTONE, Status.TOO_FEW_POINTS):
+            lines = [replace(line, fit=replace(line.fit, status=status)) for line in self.lines]
+            best = best_scheme(lines, GAMMA, 0.0)
+            assert best is not None and best.bayes is not None
+            self.assertEqual((best.bayes.gamma, best.bayes.contains), (None, False))
 
     def test_without_a_bayes_ne_without_other_schemes_and_without_frontiers(self) -> None:
         best = best_scheme(self.lines, None, 0.0)
