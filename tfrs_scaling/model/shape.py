@@ -5,7 +5,8 @@ import fractions
 import math
 
 from tfrs_scaling.common.errors import InputError
-from tfrs_scaling.config import MLP_WIDTHS_ALONE, Architecture, Model, Table, Wukong
+from tfrs_scaling.config import Architecture, Model, Table, Wukong
+from tfrs_scaling.config.values import MLP_WIDTHS_ALONE
 from tfrs_scaling.fit.schemes import SCHEMES
 from tfrs_scaling.input.schema import Schema, scaled_size
 
