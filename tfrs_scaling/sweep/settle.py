@@ -72,6 +72,9 @@ def _next(
     if not found.settle.overrides:
         say(f"{budget}: no further runs. {found.settle.runs}")
         return None
+    if any(override.startswith("synthetic.rows=") for override in found.settle.overrides):
+        say(f"{budget}: still open. {found.settle.runs} They take another study, whose command `advise` prints.")
+        return None
     why_not = "All of it has been run."
     for number, grown in enumerate(_further(config, found.settle.overrides)):
         try:

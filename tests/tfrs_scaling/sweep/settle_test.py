@@ -114,6 +114,8 @@ class SettleTest(tf.test.TestCase):
         self.assertEqual(self.said, ["params=4x: no further runs. Collect more rows first."])
         self.settle(config, 9.0, self.advice(Settle("Seed 0 of V.", ("sweep.H=[]",))))
         self.assertEndsWith(self.said[-1], "still open. Seed 0 of V. All of it has been run.")
+        self.settle(config, 9.0, self.advice(Settle("More rows.", ("synthetic.rows=9", *SIZES.overrides))))
+        self.assertEndsWith(self.said[-1], "More rows. They take another study, whose command `advise` prints.")
 
         def estimate(grown: Config) -> float:
             raise InputError("sweep.examples[3]: 2,048 rows, but the training split has 1,400")
