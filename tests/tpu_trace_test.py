@@ -1,6 +1,8 @@
 """Training and predicting on every kind of TPU, traced up to the graph that the TPU would compile."""
 
 import dataclasses
+from pathlib import Path
+from unittest import mock
 
 import tensorflow as tf
 from absl.testing import parameterized
@@ -10,6 +12,7 @@ from tests.helpers.fake_tpu import EmbeddingFeature, fake_tpu
 from tests.helpers.small_models import BATCH, DENSE, MODELS, ONE_HOT, batch_of, traced
 from tfrs_scaling.config import Training
 from tfrs_scaling.input.schema import CategoricalFeature, Schema
+from tfrs_scaling.model import compiled
 from tfrs_scaling.model.dlrm import make_model
 from tfrs_scaling.model.embedding import ids_by_feature
 from tfrs_scaling.training.evaluation import predictor
@@ -77,6 +80,18 @@ class TPUTraceTest(parameterized.TestCase, tf.test.TestCase):
         self.assertEqual(sort["max_unique_ids_per_sparse_core"].i, 8 * 103)
         self.assertEqual(wrap["max_ids_per_chip_per_sample"].i, 200)
         self.assertFalse(wrap["allow_id_dropping"].b)
+
+    def test_host_s_operations_are_compiled_unless_tensorflow_is_built_for_tpus(self) -> None:
+        """tensorflow-tpu 2.20 has no XLA for CPUs: NotFoundError, no transfer manager for platform Host."""
+        failing = tf.errors.NotFoundError(None, None, "could not find registered transfer manager for platform Host")
+        for there, error, expected in ((False, failing, True), (True, None, True), (True, failing, False)):
+            compiled.compiles_for_cpu.cache_clear()
+            self.addCleanup(compiled.compiles_for_cpu.cache_clear)
+            with (
+                mock.patch.object(compiled, "libtpu", return_value=Path(__file__ if there else "/nowhere")),
+                mock.patch.object(tf.math, "log1p", side_effect=error, return_value=tf.zeros(())),
+            ):
+                self.assertEqual(compiled.compiled_here(), expected)
 
 
 def _on_tpu(graph: tf.compat.v1.GraphDef) -> list[tf.compat.v1.NodeDef]:

@@ -249,7 +249,7 @@ def make_strategy(name: StrategyName) -> "tf.distribute.Strategy":
 
     Raises:
         InputError: ``multi_worker`` where TF_CONFIG is malformed.
-        RuntimeError: ``gpu`` or ``mirrored`` where TensorFlow finds no GPU.
+        RuntimeError: ``gpu`` or ``mirrored`` where TensorFlow finds no GPU; ``tpu`` where it is not built for TPUs.
         ValueError: ``tpu`` where TensorFlow finds no TPU.
     """
     import tensorflow as tf
@@ -257,7 +257,13 @@ def make_strategy(name: StrategyName) -> "tf.distribute.Strategy":
     if name == "tpu":
         resolver = tf.distribute.cluster_resolver.TPUClusterResolver(os.environ.get("TPU_NAME") or "local")
         tf.config.experimental_connect_to_cluster(resolver)
-        tf.tpu.experimental.initialize_tpu_system(resolver)
+        try:
+            tf.tpu.experimental.initialize_tpu_system(resolver)
+        except tf.errors.NotFoundError as error:  # the package tensorflow, beside a libtpu that JAX brought
+            raise RuntimeError(
+                "--strategy tpu: this TensorFlow is not built for TPUs; install as tpu-constraints.txt says "
+                f"({error.message.splitlines()[0]})"
+            ) from None
         return tf.distribute.TPUStrategy(resolver)
     if name == "cpu":
         tf.config.set_visible_devices([], "GPU")

@@ -35,7 +35,7 @@ from tfrs_scaling.input.shards import ClickData
 from tfrs_scaling.model.dlrm import DLRM
 from tfrs_scaling.model.embedding import TFRSEmbedding, ids_by_feature
 from tfrs_scaling.study.trials import Trial, all_trials
-from tfrs_scaling.training.isolation import run_isolated
+from tfrs_scaling.training.isolation import IsolatedError, run_isolated
 from tfrs_scaling.training.trial import Build, measure_ladder
 
 TWO = {"worker": ["a:1", "b:2"]}
@@ -308,6 +308,13 @@ class WithoutTpuTest(tf.test.TestCase):
                 {"dense": [64, 2], "ids": {"user": [64], "item": [64]}, "label": [64], "weight": [64]},
             )
 
+    def test_tensorflow_that_is_not_built_for_tpus_says_what_to_install(self) -> None:
+        log = self.folder / "log.txt"
+        with self.assertRaisesRegex(
+            IsolatedError, "not built for TPUs; install as tpu-constraints.txt says .*OpKernel"
+        ):
+            run_isolated(_start_tpu, (), log, print, threading.Event())
+
     def test_multi_hot_ids_are_ragged_with_a_static_number_of_rows(self) -> None:
         schema = Schema("y", (CategoricalFeature("one", 5), CategoricalFeature("many", 4, max_values=3, separator="|")))
         rng = np.random.default_rng(0)
@@ -329,6 +336,10 @@ class WithoutTpuTest(tf.test.TestCase):
             self.assertLen(found, 8 * groups)
             for row, values in zip(ids, found, strict=False):
                 self.assertEqual(values, [i for i in row[1:] if i >= 0])
+
+
+def _start_tpu(report: Any) -> None:
+    make_strategy("tpu")
 
 
 def _fed_to_two_cores(

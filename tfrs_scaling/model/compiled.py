@@ -1,10 +1,13 @@
 """XLA: on a CPU for the few functions whose cost is not arithmetic but many small operations, on a GPU for a step."""
 
 import contextvars
+import functools
 from collections.abc import Callable
 from typing import Any
 
 import tensorflow as tf
+
+from tfrs_scaling.common.environment import libtpu
 
 _IN_STEP = contextvars.ContextVar("in_step", default=False)
 
@@ -23,9 +26,25 @@ def compiled_on_cpu(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def compiled_here() -> bool:
-    """Whether what is traced here will run on a CPU."""
+    """Whether what is traced here will run on a CPU that XLA compiles for."""
     on_tpu = isinstance(tf.distribute.get_strategy(), tf.distribute.TPUStrategy)
-    return not on_tpu and not tf.config.list_logical_devices("GPU")
+    return not on_tpu and not tf.config.list_logical_devices("GPU") and compiles_for_cpu()
+
+
+@functools.cache
+def compiles_for_cpu() -> bool:
+    """Whether XLA compiles for CPUs: TensorFlow's build for TPUs, which comes with libtpu, does not."""
+    return not libtpu().exists() or _compile_error() is None
+
+
+def _compile_error() -> str | None:
+    """What a small program fails with if XLA compiles it for this process's first device."""
+    with tf.init_scope():  # also where a graph is traced
+        try:
+            tf.function(tf.math.log1p, jit_compile=True, autograph=False)(tf.zeros(()))
+        except tf.errors.OpError as error:
+            return str(error.message)
+    return None
 
 
 def compiled_step(step: Callable[..., Any]) -> Callable[..., Any]:
@@ -53,9 +72,7 @@ def compiles_step(strategy: tf.distribute.Strategy) -> bool:
     if strategy.num_replicas_in_sync > 1:
         tf.get_logger().warning("steps are not compiled as a whole, as there are several replicas")
         return False
-    try:  # it needs libdevice and ptxas, parts of the CUDA toolkit that an installation of TensorFlow may lack
-        tf.function(tf.math.log1p, jit_compile=True, autograph=False)(tf.zeros(()))
-    except tf.errors.OpError as error:
-        tf.get_logger().warning(f"steps are not compiled as a whole: XLA cannot compile for this GPU: {error.message}")
-        return False
-    return True
+    # It needs libdevice and ptxas, parts of the CUDA toolkit that an installation of TensorFlow may lack.
+    if (error := _compile_error()) is not None:
+        tf.get_logger().warning(f"steps are not compiled as a whole: XLA cannot compile for this GPU: {error}")
+    return error is None
