@@ -122,7 +122,6 @@ class GridOracle(kt.Oracle):
             hyperparameters=grid(config),
             allow_new_entries=False,
             tune_new_entries=False,
-            max_consecutive_failed_trials=2**31,  # a failed trial is a row of the table, not a reason to stop
         )
         self.verbose = 0
         if folder.is_dir():
@@ -190,6 +189,9 @@ class GridOracle(kt.Oracle):
             trial_id, trial = next(iter(self._unsaved.items()))
             super()._save_trial(trial)
             del self._unsaved[trial_id]
+
+    def _check_consecutive_failures(self) -> None:
+        """A failed trial is a row of the table, no reason to stop; KerasTuner looks at all that ended, each time."""
 
     def populate_space(self, trial_id: str) -> dict[str, Any]:
         """KerasTuner asks for a new point when none waits."""

@@ -191,7 +191,7 @@ class GridTest(tf.test.TestCase):
         ):  # fmt: skip
             self.assertIsInstance(getattr(oracle, name), kind, name)
         self.assertTrue(callable(oracle._set_project_dir))
-        self.assertTrue(callable(oracle._save_trial))
+        self.assertTrue(callable(oracle._save_trial) and callable(oracle._check_consecutive_failures))
         status = kt.engine.trial.TrialStatus
         for name in ("RUNNING", "IDLE", "STOPPED", "COMPLETED", "FAILED", "INVALID", "to_proto", "from_proto"):
             self.assertTrue(hasattr(status, name), name)
