@@ -50,6 +50,10 @@ VALUE_RANGE_BITS = 6
 _OUTCOME = "outcome.json"
 _BEGAN = "began"  # a file that the first worker writes
 _PATIENCE_SECONDS = 120
+_DEFAULTS = (
+    "--default_sdk_harness_log_level=ERROR",
+    "--environment_cache_millis=60000",  # else Flink ends its workers between two steps, and they take seconds to start
+)
 _NO_WORKER = (
     "apache_beam, of the version that is here, and this package must be installed where they run, and the runner must "
     "have room for them; its own log may say more"
@@ -147,7 +151,7 @@ def _options(runner: str, beam_options: Sequence[str]) -> PipelineOptions:
         unknown.extend(parser.parse_known_args(flags)[1])
 
     try:
-        options = PipelineOptions([f"--runner={runner}", "--default_sdk_harness_log_level=ERROR", *flags])
+        options = PipelineOptions([f"--runner={runner}", *_DEFAULTS, *flags])
         options.get_all_options(add_extra_args_fn=find_unknown)
     except SystemExit:  # argparse has printed which
         raise InputError(f"--beam {', '.join(beam_options)}: a value cannot be used; see the message above") from None

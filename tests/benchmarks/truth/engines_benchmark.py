@@ -4,6 +4,7 @@ Engines that are not on this machine are left out: ``make beam-engines`` brings 
 """
 
 import contextlib
+import dataclasses
 import hashlib
 import os
 import subprocess
@@ -23,7 +24,7 @@ from tests.helpers.beam_engines import boot, engine, worker_pool
 
 ROWS = flags.DEFINE_integer("rows", 1_000_000, "of the log")
 WAYS = flags.DEFINE_list("ways", [], "names of the ways to prepare; none: all")
-SAMPLE_SECONDS = 0.25
+SAMPLE_SECONDS = 0.5
 LOOPBACK = "environment_type=LOOPBACK"
 
 
@@ -69,7 +70,7 @@ class EnginesBenchmark(tf.test.Benchmark):
                 (place := root / name).mkdir()
                 try:
                     with way(name, place) as options:
-                        seconds, mebibytes = _prepared([str(root / "day_0"), str(place / "data"), *options])
+                        cost = prepared([str(root / "day_0"), str(place / "data"), *options])
                 except unittest.SkipTest as absent:
                     print(f"{name}: {absent}")
                     continue
@@ -82,33 +83,47 @@ class EnginesBenchmark(tf.test.Benchmark):
                 self.report_benchmark(
                     name=name,
                     iters=ROWS.value,
-                    wall_time=seconds / ROWS.value,
+                    wall_time=cost.seconds / ROWS.value,
                     extras={
-                        "seconds": round(seconds, 1), "MiB": round(mebibytes), "files": len(found),
+                        **{key: round(value, 1) for key, value in dataclasses.asdict(cost).items()},
+                        "files": len(found),
                         "cores": os.cpu_count() or 1,
                     },
-                )  # fmt: skip
+                )
 
 
-def _prepared(arguments: list[str]) -> tuple[float, float]:
-    """Seconds by the clock, and the most memory of this process's children in MiB: pages that they share count once."""
+@dataclasses.dataclass(frozen=True)
+class Cost:
+    """What a preparation took: seconds by the clock and of CPU, and at most so much memory at a time; all processes
+    together, pages that they share once."""
+
+    seconds: float
+    cpu_seconds: float
+    mebibytes: float
+
+
+def prepared(arguments: list[str]) -> Cost:
+    """Prepare a log by the command line, watching this process's children."""
     started, most = time.monotonic(), 0.0
+    used: dict[tuple[int, float], float] = {}  # CPU, by process
     command = [sys.executable, "-m", "tfrs_scaling", "prepare", "criteo", *arguments]
     with (
         tempfile.TemporaryFile("w+") as output,
         subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT) as process,
     ):
         while process.poll() is None:
-            used = 0
+            memory = 0
             for child in psutil.Process().children(recursive=True):
-                with contextlib.suppress(psutil.NoSuchProcess):
-                    used += child.memory_full_info().pss
-            most = max(most, used / 2**20)
+                with contextlib.suppress(psutil.NoSuchProcess, psutil.ZombieProcess):
+                    memory += child.memory_full_info().pss
+                    times = child.cpu_times()
+                    used[child.pid, child.create_time()] = times.user + times.system
+            most = max(most, memory / 2**20)
             time.sleep(SAMPLE_SECONDS)
         if process.returncode:
             output.seek(0)
             raise AssertionError(output.read()[-5000:])
-    return time.monotonic() - started, most
+    return Cost(time.monotonic() - started, sum(used.values()), most)
 
 
 if __name__ == "__main__":
