@@ -8,7 +8,7 @@ INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --con
 INSTALL_TFRS = @test $$(uname) != Darwin || $(INSTALL) --no-deps 'tensorflow-recommenders>=0.7.7'
 PYTEST = $(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
-.PHONY: help study test test-fast setup lint bench bench-truth siege reproduction notebooks docs clean
+.PHONY: help study test test-fast setup lint bench bench-truth beam-engines siege reproduction notebooks docs clean
 
 help: ## list these targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -46,6 +46,13 @@ endef
 
 siege: .venv/installed-for-tests ## kills, full disks, limits and broken files for a quarter of an hour; FLAGS=--seed=7
 	$(BIN)/python -m tests.siege $(FLAGS)
+
+# Beam's job servers are made of these files.
+beam-engines: ## Flink and Spark with Beam's runners, in .cache, for the tests that need them; with Java 11 or 17 and Maven
+	@for engine in flink spark; do \
+		mvn --quiet --batch-mode --file tests/beam_engines/pom.xml --activate-profiles $$engine \
+			dependency:copy-dependencies -DoutputDirectory=$(CURDIR)/.cache/beam-engines/$$engine || exit 1; \
+	done
 
 reproduction: .venv/installed ## REPRODUCTION.md again, from the run tables in tuner_configs/reproduction; FLAGS=--figures: these too
 	$(BIN)/python -m tfrs_scaling.fit.report.reproduction $(FLAGS)

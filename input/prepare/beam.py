@@ -2,7 +2,7 @@
 
 Rows travel as bytes, in the blocks that they were parsed in. The steps, in Beam's terms:
 
-    parts -> pieces -> (reshuffled) rows -> sample -> decisions
+    parts -> pieces -> (reshuffled) rows -> total; rows, total -> sample -> decisions
     rows, decisions -> counts; counts of values -> vocabularies
     rows, decisions, counts -> (grouped by shard) -> shards
 """
@@ -21,7 +21,7 @@ import apache_beam as beam
 import numpy as np
 import pydantic
 from apache_beam.options.pipeline_options import PipelineOptions
-from apache_beam.pvalue import AsDict, AsSingleton
+from apache_beam.pvalue import AsDict, AsIter, AsSingleton
 
 from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.common.locations import join, opened, size
@@ -47,9 +47,14 @@ from tfrs_scaling.input.schema import Schema
 
 # The values of a feature are counted in 2**VALUE_RANGE_BITS ranges of their hashes, on different machines.
 VALUE_RANGE_BITS = 6
+_CHUNK_ROWS = 1 << 11  # of about 300 bytes each, at a time to be sorted by shard
 _OUTCOME = "outcome.json"
 _BEGAN = "began"  # a file that the first worker writes
 _PATIENCE_SECONDS = 120
+_DEFAULTS = (
+    "--default_sdk_harness_log_level=ERROR",
+    "--environment_cache_millis=60000",  # else Flink ends its workers between two steps, and they take seconds to start
+)
 _NO_WORKER = (
     "apache_beam, of the version that is here, and this package must be installed where they run, and the runner must "
     "have room for them; its own log may say more"
@@ -147,7 +152,7 @@ def _options(runner: str, beam_options: Sequence[str]) -> PipelineOptions:
         unknown.extend(parser.parse_known_args(flags)[1])
 
     try:
-        options = PipelineOptions([f"--runner={runner}", "--default_sdk_harness_log_level=ERROR", *flags])
+        options = PipelineOptions([f"--runner={runner}", *_DEFAULTS, *flags])
         options.get_all_options(add_extra_args_fn=find_unknown)
     except SystemExit:  # argparse has printed which
         raise InputError(f"--beam {', '.join(beam_options)}: a value cannot be used; see the message above") from None
@@ -216,9 +221,15 @@ def _build(pipeline: beam.Pipeline, source: Source, request: Request, max_bad_ro
     )
     rows = parsed.rows
     notes = parsed.notes | "all notes" >> beam.CombineGlobally(_AllNotes(max_bad_rows))
-    sample = rows | "sample" >> beam.CombineGlobally(_LowestKeys(request.seed, request.sizes.sample_rows))
+    total = rows | "length" >> beam.Map(lambda content: len(from_bytes(content))) | "total" >> beam.CombineGlobally(sum)
+    is_bayes = rows | "true rates" >> beam.Map(_knows_true_rates) | "any" >> beam.CombineGlobally(any)
+    sample = rows | "sample" >> beam.FlatMap(_candidates_of_sample, AsSingleton(total), request)
     census = rows | "census" >> beam.CombineGlobally(_Counted())
-    decisions = sample | "decide" >> beam.Map(lambda content: _decide(content, schema, request))
+    decisions = (
+        pipeline
+        | "once" >> beam.Create([None])
+        | "decide" >> beam.Map(lambda _, candidates: _decide(candidates, schema, request), AsIter(sample))
+    )
     counts = rows | "count" >> beam.Map(_counts, AsSingleton(decisions)) | "all counts" >> beam.CombineGlobally(_sum)
     vocabularies = (
         rows
@@ -244,7 +255,7 @@ def _build(pipeline: beam.Pipeline, source: Source, request: Request, max_bad_ro
         AsSingleton(decisions),
         AsSingleton(counts),
         AsDict(sizes),
-        AsSingleton(sample),
+        AsSingleton(is_bayes),
         AsSingleton(census),
     )
 
@@ -309,40 +320,39 @@ class _Counted(beam.CombineFn):
     def merge_accumulators(self, accumulators: Iterable[list[Census]]) -> list[Census]:
         return [Census.merge([part for parts in accumulators for part in parts])]
 
+    def compact(self, parts: list[Census]) -> list[Census]:
+        return [Census.merge(parts)]
+
     def extract_output(self, parts: list[Census]) -> Census:
         return Census.merge(parts)
 
 
-class _LowestKeys(beam.CombineFn):
-    """Selects the rows of lowest shuffle key, in that order, without codes and as bytes; empty if there are none."""
-
-    def __init__(self, seed: int, count: int):
-        self._seed, self._count = seed, count
-
-    def create_accumulator(self) -> list[bytes]:
-        return []
-
-    def add_input(self, blocks: list[bytes], content: bytes) -> list[bytes]:
-        blocks.append(to_bytes(without_codes(from_bytes(content))))
-        # Sorting costs as much as all rows kept, so it is done rarely.
-        return self._compact(blocks) if sum(map(len, blocks)) > 2 * len(blocks[0]) + (1 << 26) else blocks
-
-    def merge_accumulators(self, accumulators: Iterable[list[bytes]]) -> list[bytes]:
-        return self._compact([content for blocks in accumulators for content in blocks])
-
-    def extract_output(self, blocks: list[bytes]) -> bytes:
-        return next(iter(self._compact(blocks)), b"")
-
-    def _compact(self, blocks: list[bytes]) -> list[bytes]:
-        if not blocks:
-            return []
-        together = Rows.concatenate([from_bytes(content) for content in blocks])
-        return [to_bytes(together.take(shuffled(together, self._seed)[: self._count]))]
+def _knows_true_rates(content: bytes) -> bool:
+    return from_bytes(content).click_probability is not None
 
 
-def _decide(sample: bytes, schema: Schema, request: Request) -> Decisions | None:
-    rows = from_bytes(sample) if sample else None
-    return decide(rows, schema, request) if rows else None
+def _candidates_of_sample(content: bytes, total: int, request: Request) -> Iterator[bytes]:
+    """The rows of a block that may be of the sample: those of low shuffle key, without codes."""
+    rows = without_codes(from_bytes(content))
+    # Keys are random: about a tenth more than the sample are below this one, and never fewer than it.
+    share = (1.1 * request.sizes.sample_rows + 1000) / max(total, 1)
+    if share < 1:
+        rows = rows.take(shuffle_keys(rows, request.seed) < np.uint64(share * 2**64))
+    yield from _in_chunks(rows)
+
+
+def _in_chunks(rows: Rows) -> Iterator[bytes]:
+    """The rows as bytes, so few at a time that engines can sort what they are handed: Flink in a few MiB."""
+    for start in range(0, len(rows), _CHUNK_ROWS):
+        yield to_bytes(rows.take(slice(start, start + _CHUNK_ROWS)))
+
+
+def _decide(candidates: Iterable[bytes], schema: Schema, request: Request) -> Decisions | None:
+    blocks = [from_bytes(content) for content in candidates]
+    if not blocks:
+        return None
+    together = Rows.concatenate(blocks)
+    return decide(together.take(shuffled(together, request.seed)[: request.sizes.sample_rows]), schema, request)
 
 
 def _counts(content: bytes, decisions: Decisions | None) -> list[list[int]]:
@@ -402,7 +412,8 @@ def _by_shard(
         chosen = rows.take(splits == index)
         shard = shard_of(shuffle_keys(chosen, decisions.request.seed), sizes.shard_count(counts[index][0]))
         for number in np.unique(shard).tolist():
-            yield (name, number), to_bytes(chosen.take(shard == number))
+            for chunk in _in_chunks(chosen.take(shard == number)):
+                yield (name, number), chunk
 
 
 def _write(
@@ -427,10 +438,9 @@ def _write_outcome(
     decisions: Decisions | None,
     counts: list[list[int]],
     sizes: dict[str, int],
-    sample: bytes,
+    is_bayes: bool,
     census: Census,
 ) -> None:
-    bayes = bool(sample) and from_bytes(sample).click_probability is not None
-    outcome = Outcome(notes, decisions, counts, sizes, shards, bayes, census.files, census.repeated)
+    outcome = Outcome(notes, decisions, counts, sizes, shards, is_bayes, census.files, census.repeated)
     with opened(join(draft, _OUTCOME), "wb") as stream:
         stream.write(pydantic.TypeAdapter(Outcome).dump_json(outcome))

@@ -140,22 +140,25 @@ class Siege:
         seconds: that those take.
         seed: of what is killed, and when.
         clock_steps: seconds that the clocks of some are wrong by.
+        one_by_one: whether they start in any order, one first and the others at random moments between the kills.
     """
 
     def __init__(
         self, config_file: Path, data: Path, workdir: Workdir, *, processes: int, quick: bool, seed: int,
-        seconds: float = 0.5, clock_steps: Sequence[float] = (),
+        seconds: float = 0.5, clock_steps: Sequence[float] = (), one_by_one: bool = False,
     ):  # fmt: skip
         self._config_file, self._data, self._workdir, self._quick = config_file, data, workdir, quick
         self._seconds = seconds
-        self._number, self._steps = processes, dict(enumerate(clock_steps))
+        self._steps, self._one_by_one = dict(enumerate(clock_steps)), one_by_one
         self._rng = np.random.default_rng(seed)
+        self._absent = self._rng.permutation(processes).tolist() if one_by_one else list(range(processes))
         self.killed: list[str] = []
         self.processes: dict[int, subprocess.Popen[str]] = {}
 
     def __enter__(self) -> "Siege":
-        for number in range(self._number):
-            self.start(number)
+        self.start(self._absent.pop(0))
+        if not self._one_by_one:
+            self._start_absent()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -173,6 +176,10 @@ class Siege:
             cwd=REPOSITORY, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         )  # fmt: skip
         return self.processes[number]
+
+    def _start_absent(self) -> None:
+        while self._absent:
+            self.start(self._absent.pop(0))
 
     def chief(self) -> int | None:
         """The number of the process that leads and lets others join; None: there is none."""
@@ -196,6 +203,8 @@ class Siege:
             if not self._wait_for_a_trial():
                 return
             time.sleep(self._rng.uniform(0.0, 3.0))
+            if self._absent and self._rng.random() < 0.5:
+                self.start(self._absent.pop(0))
             numbers, chief = sorted(self.processes), self.chief()
             victim = int(self._rng.choice([-1, *numbers, *[n if chief is None else chief for n in numbers[1:]]]))
             if victim < 0:
@@ -212,6 +221,7 @@ class Siege:
 
     def finish(self, *, again: bool) -> list[str]:
         """Wait for all of them; what they printed. ``again``: the same command, alone, then tries what failed."""
+        self._start_absent()
         outputs = [self._ended(process) for process in self.processes.values()]
         return [*outputs, self._ended(self.start(0))] if again else outputs
 

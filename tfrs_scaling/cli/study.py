@@ -210,14 +210,15 @@ def study(settle_seconds: float | None, **options: Any) -> None:
     The same command elsewhere, on a machine that shares the folder, joins at any time.
     """
     settings = _settings(**options)
-    if settle_seconds is not None:
-        settings["config"] = _continued(**settings)
-    workdir = _run_study(**settings, join=settle_seconds is None)
-    if workdir is None:
-        return
-    fit_runs(workdir.runs)
-    if settle_seconds is not None:
-        _settle(workdir, settle_seconds, settings)
+    with contextlib.ExitStack() as stack:
+        if settle_seconds is not None:
+            settings |= {"config": _continued(**settings), "lead": stack.enter_context(_kept_lead(**settings))}
+        workdir = _run_study(**settings)
+        if workdir is None:
+            return
+        fit_runs(workdir.runs)
+        if settle_seconds is not None:
+            _settle(workdir, settle_seconds, settings)
     report_of_study(workdir)
     say_decision(workdir)
 
@@ -299,6 +300,17 @@ def _continued(config: Any, workdir: Path, strategy: Any, **_: Any) -> Any:
     return Workdir(workdir).grown_from(config)
 
 
+@contextlib.contextmanager
+def _kept_lead(workdir: Path, **_: Any) -> Iterator[Any]:
+    """The lead of a study, also between the sweeps that settle it."""
+    from tfrs_scaling.study.lead import Watch
+
+    lead = Watch(workdir).enter(join=False, say=say)
+    assert lead is not None
+    with lead.kept():
+        yield lead
+
+
 def _settle(workdir: Any, seconds: float, settings: dict[str, Any]) -> None:
     """Spend so many seconds on what would settle the answers to the usual budgets."""
     from tfrs_scaling.cli.advise import answer
@@ -306,7 +318,7 @@ def _settle(workdir: Any, seconds: float, settings: dict[str, Any]) -> None:
     from tfrs_scaling.sweep.settle import seconds_to_grow, settle
 
     def run(config: Any) -> None:
-        _run_study(**settings | {"config": config}, join=False)
+        _run_study(**settings | {"config": config})
         fit_runs(workdir.runs)
 
     strategy = _strategy_here(settings["strategy"], workdir)

@@ -17,7 +17,7 @@ import os
 import threading
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -33,6 +33,10 @@ from tfrs_scaling.study.attempts import BEAT_SECONDS, STATE, Number, Process
 LOCK, CHIEF = ".lock", "chief.json"
 WAIT_SECONDS = 1800.0  # for a chief that does not answer
 LOOK_SECONDS = 0.5  # between two looks of a process that waits for the lead
+
+
+class LeadLostError(Exception):
+    """Another process leads the study now."""
 
 
 @dataclass(frozen=True, config=STATE)
@@ -72,7 +76,7 @@ class Lead:
         self.is_lost = threading.Event()
         self._root, self._lock, self._seconds = root, lock, seconds
         self._chief = Chief(uuid.uuid4().hex, Process.this(), alone=alone)
-        self._writing, self._over = threading.Lock(), threading.Event()
+        self._writing, self._over, self._is_kept = threading.Lock(), threading.Event(), False
         try:
             self._write()
         except OSError as error:
@@ -84,8 +88,20 @@ class Lead:
         """Let other processes know where this one hands out trials."""
         self._write(address)
 
+    @contextlib.contextmanager
+    def kept(self) -> Iterator[None]:
+        """Within, ``close`` gives it up only if it is lost: one sweep can follow another. At the end it is given up."""
+        self._is_kept = True
+        try:
+            yield
+        finally:
+            self._is_kept = False
+            self.close()
+
     def close(self) -> None:
         """Give the lead up."""
+        if self._is_kept and not self.is_lost.is_set():
+            return
         self._over.set()
         self._thread.join()
         with contextlib.suppress(OSError):

@@ -7,6 +7,7 @@ another process takes the lead, or when a worker presumed dead turns out to be o
 
 import concurrent.futures
 import contextlib
+import functools
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -15,7 +16,7 @@ from typing import Any
 from tfrs_scaling.config import Config
 from tfrs_scaling.planning.plan import PlannedTrial, by_shape
 from tfrs_scaling.study.attempts import LOST_SECONDS, Attempt, all_attempts, remove_debris
-from tfrs_scaling.study.lead import Lead
+from tfrs_scaling.study.lead import Lead, LeadLostError
 from tfrs_scaling.study.search import Need, waiting_for
 from tfrs_scaling.study.workdir import Workdir
 from tfrs_scaling.sweep.agenda import Agenda
@@ -28,10 +29,6 @@ POLL_SECONDS = 0.5  # between two looks of the chief into the folder
 FAREWELL_SECONDS = 10.0  # that the chief stays, to tell workers which asked recently that all trials are done
 
 DONE = " (done)"  # after a tuner's name: it says that its trial has ended, but the record is not visible yet
-
-
-class LeadLostError(Exception):
-    """Another process leads the study now."""
 
 
 class ChiefService:
@@ -63,9 +60,10 @@ class ChiefService:
             self._oracle = self._call(ChiefOracle, config, workdir, watcher, say, planned, on_plan)
             if endpoint is not None:
                 token = endpoint.token(make=True)
-                port = stack.enter_context(
-                    served(self._oracle.give, self._oracle.end, endpoint.bound, token, self._thread)
+                give, end = (
+                    functools.partial(self._as_chief, method) for method in (self._oracle.give, self._oracle.end)
                 )
+                port = stack.enter_context(served(give, end, endpoint.bound, token, self._thread))
                 lead.serve_at(endpoint.published(port))
             updating = threading.Thread(target=self._keep_updating, daemon=True)
             updating.start()
@@ -108,16 +106,21 @@ class ChiefService:
         self._resources.close()
 
     def _call(self, method: Callable[..., Any], *arguments: Any) -> Any:
+        """The answer of a method, in the oracle's thread."""
+        try:
+            answer = self._thread.submit(self._as_chief, method, *arguments)
+        except RuntimeError:  # closed, because the lead was lost
+            raise LeadLostError from None
+        return answer.result()
+
+    def _as_chief(self, method: Callable[..., Any], *arguments: Any) -> Any:
+        """The answer of a method, unless the lead is lost, as where the next chief has rewritten KerasTuner's files."""
         if self.is_lost:
             raise LeadLostError
         try:
-            answer = self._thread.submit(method, *arguments)
-        except RuntimeError:  # closed, because the lead was lost
-            raise LeadLostError from None
-        try:
-            return answer.result()
+            return method(*arguments)
         except Exception:
-            if self._lead.is_replaced():  # and the other rewrites KerasTuner's files
+            if self._lead.is_replaced():
                 raise LeadLostError from None
             raise
 

@@ -8,6 +8,7 @@ import contextlib
 import fractions
 import hmac
 import itertools
+import math
 import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -22,6 +23,7 @@ from keras_tuner.src import protos
 from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.config import Config
 from tfrs_scaling.fit.schemes import ARCHITECTURE, BASELINE, SCALED
+from tfrs_scaling.study.lead import LeadLostError
 from tfrs_scaling.study.search import RATES
 from tfrs_scaling.study.trials import Trial
 from tfrs_scaling.sweep.runner import OBJECTIVE
@@ -31,6 +33,7 @@ RUNNING, IDLE, STOPPED, INVALID = _Status.RUNNING, _Status.IDLE, _Status.STOPPED
 # What a call ends with if the oracle cannot be reached, as opposed to having failed; and if it wants another token.
 UNREACHABLE = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.CANCELLED)
 REFUSED = grpc.StatusCode.UNAUTHENTICATED
+_SAVE_SECONDS = 0.1  # of writing KerasTuner's files of trials, at a time
 _LAYOUT = "layout"  # the tuner that is given every trial once, before it is run
 
 
@@ -119,7 +122,6 @@ class GridOracle(kt.Oracle):
             hyperparameters=grid(config),
             allow_new_entries=False,
             tune_new_entries=False,
-            max_consecutive_failed_trials=2**31,  # a failed trial is a row of the table, not a reason to stop
         )
         self.verbose = 0
         if folder.is_dir():
@@ -129,6 +131,7 @@ class GridOracle(kt.Oracle):
             folder.unlink(missing_ok=True)
         self._set_project_dir(str(folder.parent), folder.name)
         self._config, self._next_save = config, 0.0
+        self._unsaved: dict[str, Any] = {}  # KerasTuner's trials whose files are not up to date, by its id
         self._points: list[dict[str, Any]] = []  # to be generated
         self._names: dict[str, str] = {}  # by KerasTuner's id, in the order in which they were added
         self._ids: dict[str, str] = {}
@@ -166,11 +169,29 @@ class GridOracle(kt.Oracle):
         return trial
 
     def save(self) -> None:
-        """KerasTuner's state, saved at each step though it grows with the study: for a twentieth of the time."""
+        """KerasTuner's files, saved at each step though they grow with the study: for a twentieth of the time.
+
+        Its state names trials that run, and can be read only where the files of those are.
+        """
         began = time.monotonic()
         if began >= self._next_save:
-            super().save()
+            self._save_trials(until=began + _SAVE_SECONDS)
+            if not self._unsaved:
+                super().save()
             self._next_save = time.monotonic() + 19 * (time.monotonic() - began)
+
+    def _save_trial(self, trial: Any) -> None:
+        """KerasTuner's file of a trial: by one of the next ``save``, as workers would wait for 10,000 of them."""
+        self._unsaved[trial.trial_id] = trial
+
+    def _save_trials(self, until: float = math.inf) -> None:
+        while self._unsaved and time.monotonic() < until:
+            trial_id, trial = next(iter(self._unsaved.items()))
+            super()._save_trial(trial)
+            del self._unsaved[trial_id]
+
+    def _check_consecutive_failures(self) -> None:
+        """A failed trial is a row of the table, no reason to stop; KerasTuner looks at all that ended, each time."""
 
     def populate_space(self, trial_id: str) -> dict[str, Any]:
         """KerasTuner asks for a new point when none waits."""
@@ -226,6 +247,7 @@ class GridOracle(kt.Oracle):
         trial.message = record["reason"]
         super().end_trial(trial)
         if not self.ongoing_trials and not self._retry_queue:
+            self._save_trials()
             super().save()
 
 
@@ -240,7 +262,8 @@ def served(
     """Serve an oracle to other processes that show the token, as KerasTuner's service; the port.
 
     Args:
-        create_trial: by a tuner's id, a status and if that is RUNNING the study's name of a trial.
+        create_trial: by a tuner's id, a status and if that is RUNNING the study's name of a trial; raises
+            ``LeadLostError`` if this process is no longer the chief, as does ``end_trial``.
         end_trial: by that name; and whether it is given back to be run by another.
         address: HOST:PORT of this machine; port 0: any.
         token: what a call has to show.
@@ -251,13 +274,19 @@ def served(
     """
     service, trial_proto = protos.get_service(), protos.get_proto().Trial
 
+    def led(context: Any, method: Callable[..., Any], *arguments: Any) -> Any:
+        try:
+            return method(*arguments)
+        except LeadLostError:  # let the caller look for the next chief
+            context.abort(grpc.StatusCode.UNAVAILABLE, "another process leads the study now")
+
     class Servicer(protos.get_service_grpc().OracleServicer):  # type: ignore[misc]
         def CreateTrial(self, request: Any, context: Any) -> Any:  # noqa: N802
-            status, name = create_trial(request.tuner_id)
+            status, name = led(context, create_trial, request.tuner_id)
             return service.CreateTrialResponse(trial=trial_proto(trial_id=name, status=_Status.to_proto(status)))
 
         def EndTrial(self, request: Any, context: Any) -> Any:  # noqa: N802
-            end_trial(request.trial.trial_id, request.trial.status == _Status.to_proto(INVALID))
+            led(context, end_trial, request.trial.trial_id, request.trial.status == _Status.to_proto(INVALID))
             return service.EndTrialResponse()
 
     options = [

@@ -20,11 +20,11 @@ from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.config import Config
 from tfrs_scaling.planning.plan import PlannedTrial, by_shape
 from tfrs_scaling.study.attempts import LOST_SECONDS
-from tfrs_scaling.study.lead import LOCK, WAIT_SECONDS, Lead, Watch
+from tfrs_scaling.study.lead import LOCK, WAIT_SECONDS, Lead, LeadLostError, Watch
 from tfrs_scaling.study.search import Need, Record
 from tfrs_scaling.study.workdir import Workdir
 from tfrs_scaling.sweep.agenda import Agenda
-from tfrs_scaling.sweep.chief import ChiefService, LeadLostError
+from tfrs_scaling.sweep.chief import ChiefService
 from tfrs_scaling.sweep.endpoint import Endpoint
 from tfrs_scaling.sweep.grid import REFUSED, RUNNING, STOPPED, UNREACHABLE, OracleClient
 from tfrs_scaling.sweep.runner import OBJECTIVE, OnPlan, Runner, Watcher

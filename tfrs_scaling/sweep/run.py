@@ -105,11 +105,11 @@ def run_or_join(
     token_file: str | Path | None,
     say: Callable[[str], None],
     console: "Console | None",
-    join: bool = True,
+    lead: "Lead | None" = None,
 ) -> bool:
     """``run_study``, without reading its run table; whether this process led the study at its end, and wrote it.
 
-    ``join``: whether it may join another process; otherwise that is an ``InputError``.
+    ``lead``: of the study, if this process has it already.
     """
     chosen, why = choose_strategy(strategy)
     _check(config, chosen, jobs)
@@ -137,7 +137,7 @@ def run_or_join(
         return False
     with write_errors_located(place), contextlib.ExitStack() as stack:
         watch = Watch(workdir)
-        lead = watch.enter(join=join and not by_many, alone=by_many, say=say)
+        lead = lead or watch.enter(join=not by_many, alone=by_many, say=say)
         if lead is not None:
             stack.callback(lead.close)
             if data is None:

@@ -36,6 +36,9 @@ class FaultsBenchmark(tf.test.Benchmark):
     def benchmark_twenty_kills_of_five_processes_whose_clocks_differ(self) -> None:
         self._besiege(5, 20, seed=3, quick_seconds=8.0, clock_steps=(0, 600, -600))
 
+    def benchmark_twenty_kills_of_one_process_and_four_that_join_it_at_random_moments(self) -> None:
+        self._besiege(5, 20, seed=5, quick_seconds=8.0, clock_steps=(0, 600, -600), one_by_one=True)
+
     def benchmark_memory_of_a_hundred_trials(self) -> None:
         """Growth of the resident memory of the sweep's process and of the server that trials are forked from."""
         config = tiny_config(seeds=list(range(100)))
@@ -70,6 +73,7 @@ class FaultsBenchmark(tf.test.Benchmark):
         *,
         quick_seconds: float | None = None,
         clock_steps: tuple[float, ...] = (),
+        one_by_one: bool = False,
     ) -> None:
         root = Path(tempfile.mkdtemp())
         content = tiny_content(**GRID)
@@ -84,7 +88,7 @@ class FaultsBenchmark(tf.test.Benchmark):
             seconds = quick_seconds if quick_seconds is not None and times else 0.05
             with Siege(
                 config_file, root / "data", workdir, processes=number, quick=quick_seconds is not None, seconds=seconds,
-                seed=seed, clock_steps=clock_steps,
+                seed=seed, clock_steps=clock_steps, one_by_one=one_by_one and times > 0,
             ) as siege:  # fmt: skip
                 siege.kill(times)
                 siege.finish(again=times > 0)

@@ -18,6 +18,7 @@ import tensorflow as tf
 from absl.testing import parameterized
 from apache_beam.runners.worker import worker_pool_main
 
+from tests.helpers.beam_engines import Engine, boot, engine
 from tests.helpers.beam_runners import Tampering
 from tests.helpers.studies import tiny_config
 from tfrs_scaling.common.errors import InputError
@@ -130,6 +131,15 @@ class BeamTest(parameterized.TestCase, tf.test.TestCase):
             self.addCleanup(server.stop, 0)
             options[1:] = ["environment_type=EXTERNAL", f"environment_config={address}"]
         self._same(self._log(block_bytes=20_000), tuple(options), runner="PortableRunner")
+
+    @parameterized.named_parameters(
+        ("flink_process", "flink", "PROCESS"), ("flink_loopback", "flink", "LOOPBACK"),
+        ("spark_process", "spark", "PROCESS"), ("spark_loopback", "spark", "LOOPBACK"),
+    )  # fmt: skip
+    def test_the_same_bytes_of_two_workers_of(self, name: Engine, environment: str) -> None:
+        runner, options = engine(name, self._folder)
+        options += (f"environment_type={environment}", *([boot(self._folder)] if environment == "PROCESS" else []))
+        self._same(self._log(block_bytes=20_000), options, runner=runner)
 
     @parameterized.parameters("order", "random")
     def test_the_same_bytes_whatever_the_split(self, split_by: Any) -> None:

@@ -59,6 +59,24 @@ class LeadTest(tf.test.TestCase):
             first.enter(join=True)
         following.close()
 
+    def test_kept_lead_is_given_up_at_the_end_or_when_it_is_lost(self) -> None:
+        first, second = self.watch(), self.watch()
+        lead = first.take_lead()
+        assert lead is not None
+        with lead.kept():
+            lead.close()  # as the first of two sweeps does
+            self.assertIsNone(second.take_lead())
+        following = second.take_lead()
+        assert following is not None
+        with following.kept():
+            self.write(Chief(TERM, Process("elsewhere", "", 1, 0.0)))
+            self.assertTrue(following.is_replaced())
+            following.close()
+            (self.root / CHIEF).unlink()
+            third = self.watch().take_lead()
+            assert third is not None
+        third.close()
+
     def test_lock_holds_against_other_processes_and_its_file_s_deletion(self) -> None:
         code = (
             "from pathlib import Path; from tfrs_scaling.study.lead import Watch\n"

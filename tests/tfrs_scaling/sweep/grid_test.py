@@ -1,5 +1,4 @@
 import concurrent.futures
-import shutil
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -12,12 +11,14 @@ from keras_tuner.src import protos
 from tests.helpers.studies import tiny_config, tiny_content
 from tfrs_scaling.common.strict_yaml import validated
 from tfrs_scaling.config import Config
+from tfrs_scaling.study.lead import LeadLostError
 from tfrs_scaling.study.trials import all_trials
 from tfrs_scaling.sweep.grid import (
     IDLE,
     REFUSED,
     RUNNING,
     STOPPED,
+    UNREACHABLE,
     GridOracle,
     OracleClient,
     grid,
@@ -104,15 +105,30 @@ class GridTest(tf.test.TestCase):
         for tuner, trial in zip("ab", others, strict=True):
             self.assertEqual(oracle.name(oracle.create_trial(tuner)), trial.trial_id)
 
+    def test_keras_tuner_can_read_its_files_while_many_are_not_written_yet(self) -> None:
+        config, folder = tiny_config(V=["1/2"], seeds=list(range(200))), Path(self.get_temp_dir(), "many")
+        oracle = GridOracle(config, folder)
+        oracle.add(all_trials(config))
+        written = len(list(folder.glob("trial_*")))
+        self.assertLess(written, 400)
+        self.assertEqual(oracle.create_trial("a").status, RUNNING)
+        again = kt.Oracle(objective=kt.Objective(OBJECTIVE, "min"))
+        again._set_project_dir(str(folder.parent), folder.name)
+        again.reload()
+        self.assertLen(again.trials, written)
+        for name in oracle.names:
+            oracle.waiting = [other for other in oracle.waiting if other != name]
+            oracle.finish(name, {"status": "failed", "reason": "odd"})
+        again.reload()
+        self.assertLen(again.trials, 400)
+        self.assertEqual({trial.status for trial in again.trials.values()}, {"FAILED"})
+
     def test_where_its_files_cannot_be_written_no_trial_seems_to_run(self) -> None:
         folder = Path(self.get_temp_dir()) / self._testMethodName
-        baseline, *others = all_trials(tiny_config(V=["1/2"]))
         oracle = GridOracle(tiny_config(V=["1/2"]), folder)
-        oracle.add([baseline])
-        shutil.rmtree(folder)
         folder.write_text("in the way")
         with self.assertRaises((OSError, tf.errors.OpError)):
-            oracle.add(others)
+            oracle.add(all_trials(tiny_config(V=["1/2"])))
         self.assertEqual(oracle.running, {})
 
     def test_served_trial_is_the_client_s_and_nothing_without_the_token(self) -> None:
@@ -149,6 +165,20 @@ class GridTest(tf.test.TestCase):
             client.end_trial("c", give_back=True)
         self.assertEqual(ended, [("b", False), ("c", True)])
 
+    def test_chief_that_was_replaced_is_as_one_that_is_gone(self) -> None:
+        def lost(*_: Any) -> Any:
+            raise LeadLostError
+
+        with (
+            concurrent.futures.ThreadPoolExecutor(1) as thread,
+            served(lost, lost, "127.0.0.1:0", "right-token-12345", thread) as port,
+        ):
+            client = OracleClient(f"127.0.0.1:{port}", "right-token-12345", 10.0)
+            for call in (lambda: client.create_trial("a"), lambda: client.end_trial("b")):
+                with self.assertRaises(grpc.RpcError) as failed:
+                    call()
+                self.assertIn(failed.exception.code(), UNREACHABLE)
+
     def test_what_keras_tuner_does_not_document_is_still_there(self) -> None:
         """Every undocumented name that the program relies on: if one is gone, sweep/grid.py needs a new way."""
         self.assertRegex(metadata.version("keras-tuner"), r"^1\.4\.")
@@ -161,6 +191,7 @@ class GridTest(tf.test.TestCase):
         ):  # fmt: skip
             self.assertIsInstance(getattr(oracle, name), kind, name)
         self.assertTrue(callable(oracle._set_project_dir))
+        self.assertTrue(callable(oracle._save_trial) and callable(oracle._check_consecutive_failures))
         status = kt.engine.trial.TrialStatus
         for name in ("RUNNING", "IDLE", "STOPPED", "COMPLETED", "FAILED", "INVALID", "to_proto", "from_proto"):
             self.assertTrue(hasattr(status, name), name)
