@@ -56,12 +56,12 @@ class Scheme:
 
 
 _KEPT: dict[KeptBy, tuple[str, Colours]] = {
-    "hard": ("preferably those that a scorer predicts badly", ("#0028c8", "#f00028")),
-    "easy": ("preferably those that a scorer predicts well", ("#780050", "#c850c8")),
-    "random": ("chosen at random", ("#000000", "#507800")),
+    "hard": ("preferably those that a scorer predicts badly", ("#aa0022", "#ff0055")),
+    "easy": ("preferably those that a scorer predicts well", ("#115511", "#00ee00")),
+    "random": ("chosen at random", ("#000000", "#009090")),
 }
-# The colours of F, N, E and T fit among those of the palette, whose source has a yellow too pale for white and no
-# violet.
+# The colours of F, N, E, T and P fit among those of the palette, whose source has a yellow too pale for white and no
+# violet. No fourteen colours differ well with every colour vision: figures of several schemes give each a marker too.
 SCHEMES: dict[str, Scheme] = {
     row.letter: row
     for row in (
@@ -89,24 +89,24 @@ SCHEMES: dict[str, Scheme] = {
             crosses=("V", "H"),
         ),
         Scheme(
-            "F", "share of the features", "F features", ("data", "parameters", "compute"), ("#5b4300", "#f0e442"),
+            "F", "share of the features", "F features", ("data", "parameters", "compute"), ("#552200", "#ffff66"),
             "share", is_option=False,
             caption=" The model sees this share of the features, dense and categorical, each smaller set within the "
             "larger ones.",
         ),
         Scheme(
-            "N", "share of the negatives trained on", "N negatives", ("data", "compute"), ("#2e2585", "#8f7bff"),
+            "N", "share of the negatives trained on", "N negatives", ("data", "compute"), ("#000099", "#8866ff"),
             "share", samples_negatives=True,
             caption=" The model is trained on every click and this share of the other rows, which examples and compute "
             "count; a smaller share needs a longer log for the same examples. NE is measured on all test rows, with "
             "predictions corrected for the sampling.",
         ),
         Scheme(
-            "E", "epochs: passes over the data", "E epochs", ("data", "compute"), ("#500000", "#78f0f0"), "epochs",
+            "E", "epochs: passes over the data", "E epochs", ("data", "compute"), ("#1111ff", "#77ffff"), "epochs",
             caption=" The model passes over its training rows this many times; compute counts every pass.",
         ),
         Scheme(
-            "T", "weight of a teacher's predictions in the loss", "T teacher", ("data",), ("#0d004c", "#bfffb2"),
+            "T", "weight of a teacher's predictions in the loss", "T teacher", ("data",), ("#8800bb", "#dd00cc"),
             "weight", neutral=0.0,
             caption=" The model learns from labels and, with this weight, from the predictions of a teacher that was "
             "trained once on other rows, older ones where the data are split by time. Neither those rows nor the "

@@ -10,7 +10,6 @@ from typing import Annotated, Any
 
 import numpy as np
 import pydantic
-import tensorflow as tf
 from pydantic.dataclasses import dataclass
 
 from tfrs_scaling.common.errors import InputError
@@ -87,10 +86,8 @@ class RowScores:
     def open(folder: Path, request: Mapping[str, Any], shards: Iterable[Shard]) -> "RowScores":
         """Check that the scores are those that the request asks for, one for each row of the data's shards.
 
-        Their bytes are checked when they are read, each record's by its checksum.
-
         Raises:
-            InputError: they are another request's or another split's, or a shard is missing or has another size.
+            InputError: they are another request's or another split's, or a shard is missing or was changed.
             FileNotFoundError: there are none.
         """
         manifest = read_scores_manifest(folder, request)
@@ -99,9 +96,9 @@ class RowScores:
         found = RowScores(str(folder), manifest)
         for file, shard in zip(found.files, manifest.shards, strict=True):
             path = Path(file)
-            there = path.stat().st_size if path.is_file() and not path.is_symlink() else None
-            if there != shard.bytes:
-                raise InputError(f"{path}: has {there or 0} bytes instead of {shard.bytes}; {_REMEDY}")
+            is_file = path.is_file() and not path.is_symlink()
+            if not is_file or fingerprint(path) != (shard.bytes, shard.sha256):
+                raise InputError(f"{path}: is missing, or its bytes are not those that were written; {_REMEDY}")
         return found
 
     @property
@@ -130,6 +127,8 @@ def record_bytes(rows: int) -> int:
 
 def write_scores(folder: Path, number: int, records: Iterable[np.ndarray]) -> ScoreShard:
     """Write one shard, from the scores of each record of the data's shard: float32 [rows]."""
+    import tensorflow as tf  # takes seconds to load, and what only reads a manifest does not need it
+
     path, rows = folder / _file(number), 0
     with tf.io.TFRecordWriter(str(path)) as writer:
         for scores in records:

@@ -265,12 +265,14 @@ def _cautions(uses: Uses, choice: Choice | None = None, use: Use | None = None) 
         scored = [uses.scored[name] for name in schemes if name in uses.scored]
         if not scored:
             continue
-        cost = scored[0][0].scorer
+        shape = scored[0][0]
+        cost = shape.scorer
+        flops = cost["compute"] + shape.scoring_flops * uses.baseline.examples
         out = [name for name, (_, affords) in zip(schemes, scored, strict=True) if not affords]
         left_out = f", more than this budget allows, so {listed(out)} {'is' if len(out) == 1 else 'are'} left out"
         cautions.append(
             f"{listed(schemes)} {'takes' if len(schemes) == 1 else 'take'} {cost['data']:,.0f} rows that trials are "
-            f"not trained on, and {human(cost['compute'], FLOPS)} FLOPs for the {model}{left_out * bool(out)}. Without "
+            f"not trained on, and {human(flops, FLOPS)} FLOPs for the {model}{left_out * bool(out)}. Without "
             f"such rows (older ones, if the data are split by time) there is no {model}."
         )
     if uses.noise.source == "ladders":

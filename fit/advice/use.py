@@ -102,8 +102,9 @@ class Shape:
         log_rows: Rows of the log per row trained on.
         ne: Test NE.
         draws: Random draws of it, shape (DRAWS,).
-        scorer: What the model takes besides that scores its rows (T's teacher, P's scorer): compute (FLOPs), data
-            (rows) and hours; empty where it has none.
+        scorer: What the model takes besides that scores its rows (T's teacher, P's scorer), but for its predictions:
+            compute (FLOPs), data (rows) and hours; empty where it has none.
+        scoring_flops: FLOPs of its predictions per example.
     """
 
     architecture: str
@@ -120,11 +121,12 @@ class Shape:
     ne: float
     draws: Array = field(repr=False, compare=False)
     scorer: Mapping[str, float] = field(default_factory=dict)
+    scoring_flops: float = 0.0
 
     def cost(self, examples: float) -> dict[str, float]:
         """By resource."""
         own = {
-            "compute": self.flops * examples * self.epochs,
+            "compute": (self.flops * self.epochs + self.scoring_flops) * examples,
             "data": examples * self.log_rows,
             "params": float(self.parameters),
             "hours": examples * self.epochs / self.rate / 3600,
@@ -190,12 +192,18 @@ def measured_shapes(rows: pd.DataFrame, noises: Iterable[TrainingNoise]) -> Meas
     ladders = {name: resample_ladders(rows, noise) for name, noise in found.items()}
     there = rows[(rows["examples"] == examples) & (rows["scheme"] != DENSE_PART)]
     there = there[(there["architecture"] == architecture) | (there["scheme"] == BASELINE)]
-    shapes = tuple(_measured_shape(shape, architecture, ladders) for _, shape in there.groupby(SHAPE, sort=True))
+    every = dict(iter(rows.groupby(SHAPE)))
+    shapes = tuple(
+        _measured_shape(shape, architecture, ladders, every[key]) for key, shape in there.groupby(SHAPE, sort=True)
+    )
     baseline = next(shape for shape in shapes if not shape.levers).measured(examples)
     return MeasuredShapes(architecture, examples, found[architecture], shapes, baseline)
 
 
-def _measured_shape(rows: pd.DataFrame, architecture: str, ladders: Mapping[str, Ladders]) -> Shape:
+def _measured_shape(
+    rows: pd.DataFrame, architecture: str, ladders: Mapping[str, Ladders], every: pd.DataFrame
+) -> Shape:
+    """A shape from its rows at the data size asked for, and from those at every size."""
     first = rows.iloc[0]
     own = ladders[str(first["architecture"])]
     [point] = np.flatnonzero((own.points[[*SHAPE, "examples"]] == first[[*SHAPE, "examples"]]).all(axis=1))
@@ -216,14 +224,25 @@ def _measured_shape(rows: pd.DataFrame, architecture: str, ladders: Mapping[str,
         flops=float(first["flops_train"]),
         rate=float(rows["examples_per_second"].median()),
         log_rows=float(rows_per_example(rows).iloc[0]),
-        scorer=_scorer_cost(first) if first["scorer_examples"] else {},
+        **(_scorer_cost(first, every) if first["scorer_examples"] else {}),
         ne=ne,
         draws=ne + own.shocks[:, point],
     )
 
 
-def _scorer_cost(row: "pd.Series[Any]") -> dict[str, float]:
-    """What the model took that scores the rows of a row's shape, by resource; its parameters are not served."""
-    amounts = {"data": "scorer_examples", "compute": "scorer_compute"}
-    found = {name: float(np.nan_to_num(row[column])) for name, column in amounts.items()}
-    return {**found, "hours": float(np.nan_to_num(row["scorer_seconds"])) / 3600}
+def _scorer_cost(row: "pd.Series[Any]", every: pd.DataFrame) -> dict[str, Any]:
+    """``scorer`` and ``scoring_flops`` of a row's shape; the parameters of what scores its rows are not served.
+
+    Between two data sizes its FLOPs differ by those of the predictions; of one size alone all count as its training's.
+    """
+    amounts = {
+        name: float(np.nan_to_num(row[column]))
+        for name, column in (("data", "scorer_examples"), ("compute", "scorer_compute"), ("hours", "scorer_seconds"))
+    }
+    amounts["hours"] /= 3600
+    spent = every.groupby("examples")["scorer_compute"].first().fillna(0.0)
+    slope = (spent.iloc[-1] - spent.iloc[0]) / (spent.index[-1] - spent.index[0]) if len(spent) > 1 else 0.0
+    examples = float(row["examples"])
+    per_example = float(np.clip(slope, 0.0, amounts["compute"] / examples))
+    amounts["compute"] -= per_example * examples
+    return {"scorer": amounts, "scoring_flops": per_example}

@@ -17,6 +17,7 @@ import tensorflow as tf
 from tests.helpers.planted import BETA, GAMMA, LADDER, MULTIPLIERS, line_of, planted_ne, planted_row, planted_study
 from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.fit.advice.advise import advise
+from tfrs_scaling.fit.advice.use import measured_shapes
 from tfrs_scaling.fit.analyses.lines import frontier_points, points
 from tfrs_scaling.fit.labels import multiplier_label
 from tfrs_scaling.fit.laws.power_law import fit_power_law
@@ -69,12 +70,14 @@ class FitStudyTest(tf.test.TestCase):
         rows = []
         for weight, curve in curves.items():
             scheme, multiplier = ("T", weight) if weight else ("D", 1.0)
-            taught = {"scorer_examples": 3 * LADDER[-1], "scorer_compute": 1e12} if weight else {}
+            taught = {"scorer_examples": 3 * LADDER[-1]} if weight else {}
             for seed in range(2):
                 for d, examples in zip(ladder, LADDER, strict=True):
                     ne = GAMMA + curve(d) + rng.normal(0, 2e-4)
                     row = planted_row(scheme, multiplier, seed, 0.02, examples, ne)
-                    rows.append(row | {"trial_id": f"{scheme}-{multiplier}-{seed}", "validation_ne": ne} | taught)
+                    predicted = {"scorer_compute": 1e12 + 5e3 * examples} if weight else {}
+                    named = {"trial_id": f"{scheme}-{multiplier}-{seed}", "validation_ne": ne}
+                    rows.append(row | named | taught | predicted)
         runs = pd.DataFrame(rows, columns=list(COLUMNS)).astype(COLUMNS)
         fits = fit_study(runs)
         self.assertEqual(line_of(fits, "T", "data", "0").y, line_of(fits, "D", "data", "1").y)
@@ -92,6 +95,10 @@ class FitStudyTest(tf.test.TestCase):
         self.assertEqual({option.use.scheme for option in cheap.options}, set())
         costs = {option.use.scheme: option.use.cost for option in rich.options}
         self.assertEqual(costs["T"]["data"], 4 * LADDER[-1])
+        more, flops = 2 * LADDER[-1], float(runs["flops_train"].iloc[0])
+        wider = {shape.multiplier: shape for shape in measured_shapes(usable_runs(runs), fits.noise).shapes
+                  if shape.scheme == "T"}[1.0].cost(more)  # fmt: skip
+        self.assertAllClose(wider["compute"], 1e12 + (flops + 5e3) * more, rtol=1e-9)  # which the teacher predicts too
 
     def test_lines_of_features_and_negatives(self) -> None:
         fits = fit_study(planted_study(schemes="FN"))

@@ -48,7 +48,7 @@ time_limit_option = click.option(
     "--time-limit",
     type=FiniteRange(min=0, min_open=True),
     metavar="MINUTES",
-    help="End a trial that takes longer. [default: 20 times its planned time, at least an hour]",
+    help="End a trial, a teacher or a scorer that takes longer. [default: 20 times its planned time, at least an hour]",
 )
 address_option = click.option(
     "--address",
@@ -236,7 +236,7 @@ def status(workdir_path: Path) -> None:
 
 @click.command()
 @click.argument("workdir_path", metavar="WORKDIR", type=FolderPath)
-@click.option("--events", type=FolderPath, help="Copy instead each trial's event file to this folder, for TensorBoard.")
+@click.option("--events", type=FolderPath, help="Copy instead all event files to this folder, for TensorBoard.")
 @located_errors
 def export(workdir_path: Path, events: Path | None) -> None:
     """Event files -> runs.csv."""
@@ -247,7 +247,7 @@ def export(workdir_path: Path, events: Path | None) -> None:
     if events is None:
         _export(Workdir(workdir_path))
     else:
-        say(f"{events}: event files of {copy_events(Workdir(workdir_path), events)} trials")
+        say(f"{events}: event files of {copy_events(Workdir(workdir_path), events)} trainings")
 
 
 def _strategy_here(asked: StrategyName | Literal["auto"], workdir: Any) -> StrategyName:

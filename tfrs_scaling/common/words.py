@@ -24,7 +24,7 @@ def number(value: float | None) -> str:
     if value == round(value) and 2 <= abs(value) < 1000:
         return _minus(f"{value:.0f}")
     if value == 0 or 1e-3 <= abs(value) < 10:
-        return _minus(f"{value:.4f}")
+        return _minus(f"{value + 0.0:.4f}")  # not -0
     return _minus(f"{value:,.0f}" if 100 <= abs(value) < 1e6 else f"{value:.3g}")
 
 

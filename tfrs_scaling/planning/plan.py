@@ -149,13 +149,12 @@ class PlannedScorer:
     """A model that is trained once and predicts the training rows, with its cost.
 
     Attributes:
-        examples, scored: rows that it is trained on, and that it predicts.
-        flops: FLOPs of both.
+        scored: rows that it predicts.
+        flops: FLOPs of its training and its predictions.
         seconds: how long they take.
     """
 
     scoring: Scoring
-    examples: int
     scored: int
     flops: float
     seconds: float
@@ -168,24 +167,26 @@ def plan_scorers(
     evaluation_rows: int,
     speed: Speed = TYPICAL,
     strategy: StrategyName = "cpu",
+    data_hash: str = "",
 ) -> list[PlannedScorer]:
     """The study's models that predict training rows, with their cost.
 
-    ``train_rows`` are those of the training split, ``evaluation_rows`` those of the other two together.
+    ``train_rows`` are those of the training split, ``evaluation_rows`` those of the other two together. ``data_hash``
+    is the data's, where scores are to be made.
 
     Raises:
         InputError: one needs more memory than this hardware has.
     """
     found = []
     room = _room(strategy)
-    for scoring in scorings(config, ""):
+    for scoring in scorings(config, data_hash):
         alone = _planned(scoring.trial, config, schema, evaluation_rows, room, speed)
         if alone.too_large:
-            raise InputError(f"{scoring.key}: {scoring.trial.shape_id} {alone.too_large}")
-        examples = scoring.steps * config.training.batch_size
-        work = dataclasses.replace(alone.work, starts=1, trained=examples, evaluated=train_rows + evaluation_rows)
-        flops = float(work.flops_train) * examples + float(work.flops_forward) * train_rows
-        found.append(PlannedScorer(scoring, examples, train_rows, flops, speed.seconds(scoring.trial, work)))
+            raise InputError(f"{scoring.name}: {scoring.trial.shape_id} {alone.too_large}")
+        evaluated = train_rows + evaluation_rows * len(scoring.rungs)
+        work = dataclasses.replace(alone.work, starts=1, trained=scoring.examples, evaluated=evaluated)
+        flops = float(work.flops_train) * scoring.examples + float(work.flops_forward) * train_rows
+        found.append(PlannedScorer(scoring, train_rows, flops, speed.seconds(scoring.trial, work)))
     return found
 
 

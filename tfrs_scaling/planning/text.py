@@ -71,8 +71,8 @@ def sentences(
     yield from _frontiers(config, planned)
     for scorer in scorers:
         yield (
-            f"{scorer.scoring.key}: {scorer.scoring.trial.shape_id}, trained once on {scorer.examples:,} rows that no "
-            f"trial sees, predicts {scorer.scored:,}: {human(scorer.flops, FLOPS)} FLOPs, about "
+            f"{scorer.scoring.name}: {scorer.scoring.trial.shape_id}, trained once on {scorer.scoring.examples:,} rows "
+            f"that no trial sees, predicts {scorer.scored:,}: {human(scorer.flops, FLOPS)} FLOPs, about "
             f"{duration(scorer.seconds)}, before the first trial"
         )
     yield "FLOPs are per example: of a prediction, and of training it (forward and backward)"

@@ -217,11 +217,8 @@ def publish(
     def is_kept(there: dict[str, Any] | None) -> bool:
         return there is not None and there["status"] != "failed" and is_enough(there)
 
-    for path in directory.glob(f"events.out.{SHOWN}.*"):
-        path.rename(path.with_name(path.name.replace(SHOWN, KEPT)))
     write_json(directory / "trial.json", record, durably=True)
-    for path in (*directory.iterdir(), directory):
-        _sync(path)
+    close_files(directory)
     trial.parent.mkdir(exist_ok=True)
     while True:
         try:
@@ -237,6 +234,18 @@ def publish(
             shutil.rmtree(directory)
             return there
         _remove_replaced(trial, directory.parent, is_kept)
+
+
+def close_files(directory: Path) -> None:
+    """Take what an attempt measured from TensorBoard's view, and make its files durable before they are renamed.
+
+    Raises:
+        OSError: they cannot be written.
+    """
+    for path in directory.glob(f"events.out.{SHOWN}.*"):
+        path.rename(path.with_name(path.name.replace(SHOWN, KEPT)))
+    for path in (*directory.iterdir(), directory):
+        _sync(path)
 
 
 @dataclass(frozen=True, config=STATE)

@@ -22,7 +22,7 @@ from tfrs_scaling.input.row_scores import Cost
 from tfrs_scaling.input.schema import Schema
 from tfrs_scaling.model.accounting import forward_flops, parameters, training_flops
 from tfrs_scaling.study.attempts import EVENT_FILES, KEPT, SHOWN
-from tfrs_scaling.study.row_scores import scorer_cost, scorer_of
+from tfrs_scaling.study.row_scores import scorer_cost, scorer_of, scorings
 from tfrs_scaling.study.search import Need, needs_of
 from tfrs_scaling.study.trials import Trial, check_countable
 from tfrs_scaling.study.workdir import Workdir
@@ -156,18 +156,22 @@ def _scorer_columns(trial: Trial, cost: Cost | None, examples: int) -> dict[str,
 
 
 def copy_events(workdir: Workdir, folder: Path) -> int:
-    """Copy each trial's event file to where TensorBoard shows it, in a folder for each trial; how many there are.
+    """Copy the event file of each trial, teacher and scorer to where TensorBoard shows it, in a folder for each; how
+    many there are.
 
     Raises:
         OSError: the folder cannot be written.
+        InputError: the folder holds no study.
     """
-    copied = 0
-    for path in sorted(workdir.trials.glob(f"*/{EVENT_FILES}")):
-        place = folder / path.parent.name
+    config, manifest = workdir.reopened()
+    sources = {scoring.name: scoring.folder(workdir.root) for scoring in scorings(config, manifest.data_hash)}
+    sources |= {place.name: place for place in sorted(workdir.trials.glob("*"))}
+    events = [(name, path) for name, place in sources.items() for path in sorted(place.glob(EVENT_FILES))]
+    for name, path in events:
+        place = folder / name
         place.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, place / path.name.replace(KEPT, SHOWN))
-        copied += 1
-    return copied
+    return len(events)
 
 
 def read_scalars(directory: Path) -> dict[str, dict[int, float]]:

@@ -25,6 +25,7 @@ class Status:
         ended: the record of each trial that has ended, unless the study has more data sizes now.
         running: attempts in progress, at trials that have not ended, or failed or were stopped before.
         rows: rows that each trial trains on in all.
+        scorers: a line for each teacher and scorer that is being trained: how far it is.
         sweep: whether a sweep is running; None if that cannot be seen from this machine.
     """
 
@@ -34,6 +35,7 @@ class Status:
     running: list[Attempt]
     rows: dict[str, int]
     sweep: bool | None
+    scorers: tuple[str, ...] = ()
 
     def with_status(self, status: str) -> dict[str, dict[str, Any]]:
         """The records with this status, by trial, except those of trials that are being retried."""
@@ -81,11 +83,14 @@ def read_status(workdir: Workdir) -> Status:
     Raises:
         InputError: no sweep was started there.
     """
+    from tfrs_scaling.study.row_scores import scorings
     from tfrs_scaling.study.trials import rows_by_trial
 
-    config = workdir.read_config()
+    config, manifest = workdir.reopened()
     planned = workdir.read_plan()
-    running = [attempt for attempt in live_attempts(workdir.running) if attempt.trial_id in planned]
+    attempts = [*live_attempts(workdir.running)]
+    running = [attempt for attempt in attempts if attempt.trial_id in planned]
+    scored = manifest.splits["train"].rows
     records = {name: workdir.record(name) for name in planned}
     rungs = len(config.ladder)
     ended = {name: r for name, r in records.items() if r is not None and not is_short(r, rungs)}
@@ -97,6 +102,12 @@ def read_status(workdir: Workdir) -> Status:
         running=[a for a in running if ended.get(a.trial_id, {}).get("status") in (None, "failed", "stopped")],
         rows=rows_by_trial(config, planned),
         sweep=False if chief is None else chief.process.is_alive(),
+        scorers=tuple(
+            scoring.words(attempt.examples, attempt.examples_per_second, scored)
+            for scoring in scorings(config, manifest.data_hash)
+            for attempt in attempts
+            if attempt.trial_id == scoring.name
+        ),
     )
 
 
@@ -126,6 +137,8 @@ def rendered(status: Status) -> RenderableType:
 def _outlook(status: Status) -> str:
     if (left := status.seconds_left) is not None:
         return f"about {duration(left)} left, with {len(status.running)} at a time"
+    if status.scorers:
+        return "\n".join((*status.scorers, "the first trial starts once all rows are predicted"))
     if status.to_do:
         waiting = {
             True: "a sweep is running, but no trial yet",

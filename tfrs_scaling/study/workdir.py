@@ -4,9 +4,10 @@ study.json           configuration, data and software
 config.yaml          the configuration alone, for further studies
 manifest.json        of the data
 plan.json            the planned seconds of each trial
-running/ID.TOKEN/    an attempt at a trial: event file, log.txt, attempt.json
+running/ID.TOKEN/    an attempt at a trial, a teacher or a scorer: event file, log.txt, attempt.json
 trials/ID/           the attempt that was kept, with trial.json: the trial's outcome
-scores/              what a teacher and a scorer predict of the training rows
+scores/HASH/         a teacher's or scorer's attempt that was kept, with scores.json and its predictions of the
+                     training rows; HASH is that of all that decides them
 keras_tuner/         the grid as KerasTuner saw it
 chief.json, token    who leads the study, and what other processes show it to join
 announced.json       under multi_worker: the trial that the chief is running

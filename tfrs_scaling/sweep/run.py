@@ -64,7 +64,8 @@ def run_study(
             one on a TPU.
         strategy: the hardware of each trial; ``auto``: what there is, and of CPU and GPU the one that is faster by a
             calibration, which is only made before the first trial has ended.
-        time_limit: minutes after which a trial is ended; None: 20 times its planned time, at least an hour.
+        time_limit: minutes after which a trial, or the training of a teacher or scorer, is ended; None: 20 times its
+            planned time, at least an hour.
         overrides: ``key.key=value`` texts that replace values of ``config``.
         address: HOST:PORT of this machine at which it lets other processes join, if it leads; port 0: any; None: at
             any port of its address in the network.
@@ -217,9 +218,10 @@ def _run(
     from tfrs_scaling.planning.plan import crowding, jobs_at_once, plan_on
     from tfrs_scaling.study.row_scores import with_scores
     from tfrs_scaling.study.trials import rows_by_trial
+    from tfrs_scaling.sweep.agenda import Agenda
     from tfrs_scaling.sweep.member import sweep
     from tfrs_scaling.sweep.progress import SweepProgress
-    from tfrs_scaling.sweep.runner import Runner
+    from tfrs_scaling.sweep.runner import Runner, write_plan
     from tfrs_scaling.sweep.scores import make_missing_scores
     from tfrs_scaling.training.trial import run_trial
 
@@ -234,7 +236,9 @@ def _run(
         say(warning)
     if lead is not None:
         _claim(config, data, workdir, planned, strategy, jobs, say)
-        data = make_missing_scores(config, data, workdir, strategy, say, lead.is_lost)
+        if config.scorers:  # the chief records the plan too, but starts once there are scores
+            write_plan(workdir, Agenda(config, workdir, retry=False), planned, lambda _: None)
+        data = make_missing_scores(config, data, workdir, strategy, limit, lead.is_lost, say, console)
     else:
         data = with_scores(config, data, workdir.root)  # they are there: the leader makes them before it can be joined
     runner = Runner(config, data, workdir, strategy=strategy, jobs=jobs, time_limit=limit, train=run_trial)

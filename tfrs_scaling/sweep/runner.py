@@ -13,7 +13,7 @@ import tfrs_scaling
 from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.config import Config
 from tfrs_scaling.hardware import StrategyName, count_cores, on_own_device
-from tfrs_scaling.planning.plan import PlannedTrial, by_shape
+from tfrs_scaling.planning.plan import PlannedScorer, PlannedTrial, by_shape
 from tfrs_scaling.study.attempts import EVENT_FILES, Heartbeat, begin, publish, remove_debris
 from tfrs_scaling.study.search import Need, Record
 from tfrs_scaling.study.trials import traces_once
@@ -39,6 +39,11 @@ Train = Callable[..., "Trained"]
 OnPlan = Callable[[Mapping[str, float]], None]
 # Called with a trial's id and its progress, or its record once it has ended.
 Watcher = Callable[[str, "Progress | Record"], None]
+
+
+def limit_of(planned: PlannedTrial | PlannedScorer, asked: float | None) -> float:
+    """The seconds after which a training is ended, if so many were asked for."""
+    return asked or max(LEAST_LIMIT_SECONDS, LIMIT_TIMES_PLANNED * planned.seconds)
 
 
 def prepare_workdir(config: Config, workdir: Workdir) -> None:
@@ -153,10 +158,6 @@ class Runner:
         if process is not None:
             process.close()
 
-    def limit(self, planned: PlannedTrial) -> float:
-        """The time limit of a trial, in seconds."""
-        return self._time_limit or max(LEAST_LIMIT_SECONDS, LIMIT_TIMES_PLANNED * planned.seconds)
-
     def _train_isolated(
         self,
         need: Need,
@@ -177,7 +178,7 @@ class Runner:
         )
         process = self._process(job, need.trial.shape_id)
         trained: Trained = process.call(
-            call[0], call[1:], directory / "log.txt", on_report, self.stop, self.limit(planned)
+            call[0], call[1:], directory / "log.txt", on_report, self.stop, limit_of(planned, self._time_limit)
         )
         return trained
 

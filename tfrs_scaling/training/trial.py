@@ -135,9 +135,7 @@ def measure_ladder(
     build.check_batch_size()
     trial, config = build.trial, build.config
     need = need or Need(trial)
-    evaluated: tuple[SplitName, ...] = ("test", "validation")
-    splits = {split: build.evaluation(split) for split in evaluated}
-    record = _Record(directory, build, worker, started)
+    record = Record(directory, build, worker, started)
     validation_ne: list[float] = []
     stopped, diverged = "", False
     trainings = iter(trial.trainings(config))
@@ -155,9 +153,7 @@ def measure_ladder(
             try:
                 training.train_until(last_pass + before)
                 window = training.train_until(last_pass + rung)
-                measured = {
-                    split: evaluate(training.predict, *rows, build.correction) for split, rows in splits.items()
-                }
+                measured = measure(build, training)
                 if not math.isfinite(measured["validation"].ne):
                     raise DivergedError("the validation NE became NaN or infinite; a smaller learning rate may help")
             except DivergedError:
@@ -179,6 +175,12 @@ def measure_ladder(
     return Trained(tuple(validation_ne), stopped, diverged)
 
 
+def measure(build: "Build", training: Training) -> dict[SplitName, Metrics]:
+    """The metrics of a model, as it is trained by now, on the evaluation splits."""
+    splits: tuple[SplitName, ...] = ("test", "validation")
+    return {split: evaluate(training.predict, *build.evaluation(split), build.correction) for split in splits}
+
+
 @dataclasses.dataclass(frozen=True)
 class Build:
     """Makes the parts of a trial: its rows, its model, its training.
@@ -186,7 +188,8 @@ class Build:
     Attributes:
         on_tpu: whether these are a TPU's, which takes batches of one static size and ids by feature.
         kept: what earlier trials of the shape made, and later ones will use.
-        old_rows: whether it is trained on the rows that the study holds apart, as its scorers are.
+        scorer: the name of the scorer that it is, which is trained on the rows that the study holds apart; empty: of
+            none, it is trained on the others.
     """
 
     trial: Trial
@@ -195,7 +198,7 @@ class Build:
     strategy: tf.distribute.Strategy
     on_tpu: bool = False
     kept: Kept = dataclasses.field(default_factory=Kept)
-    old_rows: bool = False
+    scorer: str = ""
 
     @functools.cached_property
     def schema(self) -> Schema:
@@ -253,7 +256,7 @@ class Build:
             negative_rate=self.trial.negative_rate,
             order_seed=self.trial.seed,
             history=self.history,
-            old=self.old_rows,
+            old=bool(self.scorer),
             scores=scores,
             pruning=self.pruning,
         )
@@ -316,15 +319,19 @@ class Build:
         return iter(self.strategy.experimental_distribute_dataset(dataset, options))
 
 
-class _Record:
-    """A trial's event file; of several workers the chief alone has one."""
+class Record:
+    """A trial's or a scorer's event file; of several workers the chief alone has one.
+
+    ``started``: by ``time.perf_counter``.
+    """
 
     def __init__(self, directory: Path, build: Build, worker: Worker, started: float):
         self._started = started
         chief = worker.index == 0
         self._writer = tf.summary.create_file_writer(str(directory)) if chief else tf.summary.create_noop_writer()
         with self._writer.as_default(step=0):
-            hparams_api.hparams(hyperparameters(build.trial, build.config), trial_id=build.trial.trial_id)
+            name = build.scorer or build.trial.trial_id
+            hparams_api.hparams(hyperparameters(build.trial, build.config), trial_id=name)
             tf.summary.scalar("shape/parameters", parameters(build.shape, build.schema).total)
             tf.summary.scalar("shape/training_flops", training_flops(build.shape, build.schema).total)
 

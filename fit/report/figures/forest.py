@@ -12,8 +12,8 @@ from tfrs_scaling.common.words import human, interval, signed
 from tfrs_scaling.fit.analyses.effects import Change, Effect
 from tfrs_scaling.fit.analyses.held_out import HeldOut
 from tfrs_scaling.fit.labels import architecture_suffix, has_several_architectures, multiplier_label, shape_name
+from tfrs_scaling.fit.report.figures.parts import MARKERS, plain, selectable
 from tfrs_scaling.fit.report.figures.parts import mark as add_marks
-from tfrs_scaling.fit.report.figures.parts import plain, selectable
 from tfrs_scaling.fit.schemes import ARCHITECTURE, SCHEMES
 
 
@@ -51,7 +51,8 @@ def effects_figure(effects: Sequence[Effect], keys: Sequence[str], changes: Sequ
         ends = [(changes[at].low, changes[at].high) for at in rows]
         colours = SCHEMES[scheme].colours
         bar = _bars(plot, ends, columns["y"], colours)
-        dots = add_marks(plot, columns, colours, "circle", y="y", size=9)
+        marker = MARKERS[[*SCHEMES].index(scheme)]  # the same at equal examples and at equal cost
+        dots = add_marks(plot, columns, colours, marker, y="y", size=9)
         items.append(
             LegendItem(
                 label="other architecture" if scheme == ARCHITECTURE else SCHEMES[scheme].short, renderers=[dots, bar]

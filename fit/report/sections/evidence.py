@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from tfrs_scaling.common.words import FLOPS, human, listed
+from tfrs_scaling.common.words import FLOPS, human, interval, listed, signed
 from tfrs_scaling.fit.advice.budget import BUDGETS
 from tfrs_scaling.fit.advice.words import short_words
 from tfrs_scaling.fit.analyses.effects import Change, Effect
@@ -239,7 +239,8 @@ def _pruning_figures(view: StudyView) -> list[Figure]:
 
 
 def _pruning_words(view: StudyView) -> list[str]:
-    """Which way to choose rows of a longer log leads where, and whether exponents differ: a sentence for each share."""
+    """Which way to choose rows of a longer log leads where, whether exponents differ, and what each changes against the
+    baseline: a sentence or two for each share."""
     words = []
     for ranking in view.fits.prunings:
         verdicts = [f"{law.second} against {law.first}: {law.verdict}" for law in ranking.laws]
@@ -247,7 +248,24 @@ def _pruning_words(view: StudyView) -> list[str]:
         where = architecture_suffix(ranking.architecture, len(view.architectures) > 1)
         share = multiplier_label(ranking.share)
         words.append(f"Pruning to {share} of a longer log{where}, at equal examples: {ranking.words}{laws}.")
+        own = [
+            effect
+            for effect in view.fits.effects
+            if (effect.architecture, effect.multiplier) == (ranking.architecture, ranking.share)
+            and SCHEMES[effect.scheme].keeps is not None
+        ]
+        if changes := "; ".join(filter(None, map(_change_words, own))):
+            words[-1] += f" Against the baseline, at the largest data size of both: {changes}."
     return words
+
+
+def _change_words(effect: Effect) -> str:
+    """Whether a way to choose rows helps or harms, with its interval; empty where the noise is unknown."""
+    verdict = {"lower": "help", "higher": "harm", "≈": "change nothing beyond the noise"}.get(effect.outcome)
+    if verdict is None:
+        return ""
+    ends = interval(effect.low, effect.high, signed)
+    return f"{SCHEMES[effect.scheme].keeps} rows {verdict}, NE {signed(effect.change)} ({ends}) at {effect.examples:,}"
 
 
 def teacher_words(view: StudyView) -> list[str]:

@@ -132,7 +132,8 @@ def _digits_of(value: float, low: float | None, high: float | None) -> Callable[
     def write(number: float) -> str:
         if abs(number) >= 1e4:
             return _number(number)
-        return f"{number:,.{decimals if abs(number) < 100 else 0}f}".replace("-", "−")
+        shown = decimals if abs(number) < 100 else 0
+        return f"{round(number, shown) + 0.0:,.{shown}f}".replace("-", "−")  # never "-0.000"
 
     return write
 

@@ -114,7 +114,7 @@ class PlanTest(tf.test.TestCase):
         baseline, vertical, taught = plan(config, schema, 100)
         self.assertEqual((taught.flops_train, taught.seconds), (baseline.flops_train, baseline.seconds))
         (teacher,) = plan_scorers(config, schema, 1700, 100)
-        self.assertEqual((teacher.examples, teacher.scored), (256, 1700))
+        self.assertEqual((teacher.scoring.examples, teacher.scored), (256, 1700))
         self.assertEqual(teacher.flops, 256 * vertical.flops_train + 1700 * vertical.flops_forward)
         with (
             mock.patch("tfrs_scaling.planning.plan.memory_limit", return_value=(1, "this container")),

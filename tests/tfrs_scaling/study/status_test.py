@@ -121,7 +121,8 @@ class StatusTest(tf.test.TestCase):
         result = CliRunner().invoke(main, ["status", str(workdir.root)])
         self.assertIn("tiny: 4 trials: 1 done, 2 running, 1 to do", result.output)
         self.assertIn("[/x], job0", result.output)
-        code = "import sys, tfrs_scaling.study.status, tfrs_scaling.cli.main; sys.exit('tensorflow' in sys.modules)"
+        modules = "tfrs_scaling.study.status, tfrs_scaling.study.row_scores, tfrs_scaling.cli.main"
+        code = f"import sys, {modules}; sys.exit('tensorflow' in sys.modules)"
         self.assertEqual(subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, check=False).returncode, 0)
 
 

@@ -27,7 +27,7 @@ from tfrs_scaling.study.export import export
 from tfrs_scaling.study.trials import all_trials
 from tfrs_scaling.study.workdir import Workdir
 from tfrs_scaling.sweep.member import sweep
-from tfrs_scaling.sweep.runner import LEAST_LIMIT_SECONDS, Runner, Train
+from tfrs_scaling.sweep.runner import LEAST_LIMIT_SECONDS, Runner, Train, limit_of
 from tfrs_scaling.training.isolation import run_isolated
 
 
@@ -92,11 +92,8 @@ class FaultsTest(tf.test.TestCase):
         )
 
     def test_limit_is_twenty_times_the_plan_and_at_least_an_hour(self) -> None:
-        runner = Runner(
-            self.config, self.data, Workdir(self.root), strategy="cpu", jobs=1, time_limit=None, train=quick_trial
-        )
-        self.assertEqual(runner.limit(mock.Mock(seconds=1.0)), LEAST_LIMIT_SECONDS)
-        self.assertEqual(runner.limit(mock.Mock(seconds=3600.0)), 72_000.0)
+        self.assertEqual(limit_of(mock.Mock(seconds=1.0), None), LEAST_LIMIT_SECONDS)
+        self.assertEqual(limit_of(mock.Mock(seconds=3600.0), None), 72_000.0)
 
     def test_trial_that_fills_the_disk(self) -> None:
         disk = self.root / "disk"

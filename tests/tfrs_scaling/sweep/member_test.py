@@ -27,21 +27,22 @@ from tfrs_scaling.fit.report.report import write_report
 from tfrs_scaling.fit.runs.run_table import TIMING_COLUMNS, read_runs, write_runs
 from tfrs_scaling.fit.runs.screening import selected_learning_rate
 from tfrs_scaling.fit.study import fit_study
+from tfrs_scaling.input.shards import ClickData
 from tfrs_scaling.planning.plan import plan_on
 from tfrs_scaling.study.attempts import Process, live_attempts
-from tfrs_scaling.study.export import export
+from tfrs_scaling.study.export import copy_events, export, read_scalars
 from tfrs_scaling.study.lead import CHIEF, Chief, Watch
 from tfrs_scaling.study.row_scores import scorings, with_scores
 from tfrs_scaling.study.search import Need
+from tfrs_scaling.study.status import read_status
 from tfrs_scaling.study.trials import all_trials
 from tfrs_scaling.study.workdir import Workdir
+from tfrs_scaling.sweep.agenda import Agenda
 from tfrs_scaling.sweep.endpoint import TOKEN, Endpoint
 from tfrs_scaling.sweep.member import sweep
-from tfrs_scaling.sweep.runner import Runner
+from tfrs_scaling.sweep.runner import Runner, write_plan
 from tfrs_scaling.sweep.scores import make_missing_scores
-from tfrs_scaling.training.isolation import run_isolated
 from tfrs_scaling.training.loop import Progress
-from tfrs_scaling.training.row_scores import make_scores
 from tfrs_scaling.training.trial import Trained, run_trial
 
 
@@ -80,24 +81,45 @@ class MemberTest(tf.test.TestCase):
     def make_scores_after_a_kill(self, config: Config, workdir: Workdir) -> None:
         """Let the data have a teacher's and a scorer's predictions; a process that began the first was killed."""
         scoring, further = scorings(config, self.data.manifest.data_hash)
-        folder, stop = scoring.folder(workdir.root), threading.Event()
-        log = self.root / "killed.txt"
-        with self.assertRaises(KeyboardInterrupt):
-            run_isolated(make_scores, (scoring, config, self.data, workdir.root, "cpu", 1), log,
-                         lambda _: stop.set(), stop)  # fmt: skip
-        self.assertFalse(folder.exists())
+        folder, stop, lines = scoring.folder(workdir.root), threading.Event(), list[str]()
+        seen: list[tuple[tuple[str, ...], list[str]]] = []  # what status and TensorBoard show at each line of progress
+        workdir.root.mkdir()
+        workdir.claim(config, self.data)
+        write_plan(workdir, Agenda(config, workdir, retry=False), plan_on(config, self.data.manifest), lambda _: None)
+
+        def say(line: str) -> None:
+            lines.append(line)
+            shown = [path.parent.name for path in workdir.running.glob("*/events.out.tfevents.*")]
+            if line.startswith("teacher: trained on"):
+                seen.append((read_status(workdir).scorers, shown))
+                if len(seen) == 1:
+                    stop.set()
+
+        def make(limit: float | None = None) -> ClickData:
+            with mock.patch("tfrs_scaling.sweep.scores.SAY_SECONDS", 0.0):
+                return make_missing_scores(config, self.data, workdir, "cpu", limit, stop, say)
+
+        with self.assertRaisesRegex(InputError, "teacher: no predictions: took longer than .*; --time-limit gives it"):
+            make(0.001)
+        with self.assertRaisesRegex(InputError, "another process leads this study now"):
+            make()
+        self.assertEqual((folder.exists(), [*workdir.running.iterdir()]), (False, []))
         with self.assertRaisesRegex(InputError, "there are no scores of teacher"):
             with_scores(config, self.data, workdir.root)
-        folder.with_name(f"{folder.name}.partial").mkdir(parents=True, exist_ok=True)
-        (folder.with_name(f"{folder.name}.partial") / "scores.tfrecord-00000").write_text("half")
-        with self.assertRaisesRegex(InputError, "another process leads this study now"):
-            make_missing_scores(config, self.data, workdir, "cpu", lambda _: None, stop)
         stop.clear()
-        self.data = make_missing_scores(config, self.data, workdir, "cpu", lambda _: None, stop)
-        folders = {path for path in folder.parent.iterdir() if path.is_dir()}
-        self.assertEqual(folders, {folder, further.folder(workdir.root)})
-        again = make_missing_scores(config, self.data, workdir, "cpu", lambda _: None, stop)
-        self.assertEqual(again, self.data)  # as it was
+        self.data = make()
+        self.assertEqual({path for path in folder.parent.iterdir() if path.is_dir()},
+                         {folder, further.folder(workdir.root)})  # fmt: skip
+        [status], [shown] = seen[-1]
+        self.assertRegex(status, "^teacher: trained on (0|25|50|100)% of 2,048 rows")  # as of the last sign of life
+        self.assertStartsWith(shown, "teacher.")
+        rows = self.data.manifest.splits["train"].rows
+        self.assertIn(f"teacher: predicted 100% of {rows:,} rows", " ".join(lines))
+        measured = read_scalars(folder)["test/ne"]  # as a trial's are, at the data sizes up to its own
+        self.assertEqual([*measured], [512, 1024, 2048])
+        self.assertAllClose(measured[2048], self.data.scores["teacher"].manifest.cost.test_ne, rtol=1e-6)
+        self.assertEqual(copy_events(workdir, self.root / "events"), 2)
+        self.assertEqual(make(), self.data)  # as it was
         label = read_split(self.data.folder, "train")["label"][:, 0]
         (file,) = self.data.scores["teacher"].files
         scores = np.concatenate([np.frombuffer(r, "<f4") for r in tf.data.TFRecordDataset(file).as_numpy_iterator()])

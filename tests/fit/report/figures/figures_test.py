@@ -15,7 +15,7 @@ from tfrs_scaling.fit.report.sections.evidence import evidence
 from tfrs_scaling.fit.report.sections.section import drawings_of
 from tfrs_scaling.fit.report.view import StudyView, study_view
 from tfrs_scaling.fit.runs.screening import usable_runs
-from tfrs_scaling.fit.schemes import SCHEMES
+from tfrs_scaling.fit.schemes import KEEPING, SCHEMES
 from tfrs_scaling.fit.study import fit_study
 
 
@@ -114,6 +114,9 @@ class StudyFiguresTest(tf.test.TestCase):
             drawn = [r.glyph for r in glyphs(plot, "Scatter") if "trial" in r.data_source.data]
             self.assertLen({glyph.marker for glyph in drawn}, len(drawn))
             self.assertLen({glyph.line_color for glyph in drawn}, len(drawn))
+        rows = [r.glyph for r in glyphs(self.figures["effects"], "Scatter") if "change" in r.data_source.data]
+        self.assertLen({(glyph.marker, glyph.line_color) for glyph in rows}, 4)
+        self.assertLen({glyph.marker for glyph in rows}, 4)
 
     def test_curves_are_solid_within_the_data_and_dashed_beyond(self) -> None:
         plot = self.figures["V-data"]
@@ -168,15 +171,18 @@ class StudyFiguresTest(tf.test.TestCase):
         )
         self.assertEqual(figures["F-parameters"].xaxis[0].axis_label, "parameters")
 
-    def test_colours_of_f_n_e_and_t_differ_with_any_colour_vision(self) -> None:
+    def test_colours_of_f_n_e_t_and_p_differ_with_any_colour_vision(self) -> None:
+        added = {"F", "N", "E", "T", *KEEPING}
         for shade in (0, 1):
             colours = {scheme: row.colours[shade] for scheme, row in SCHEMES.items() if scheme != "VH"}
             for one, other in itertools.combinations(colours, 2):
-                if {one, other} & {"F", "N", "E", "T"}:
+                if {one, other} & added:
                     # About 0.02 is visible side by side (Ottosson's OKLab, as CSS Color 4 uses it).
-                    self.assertGreater(_least_difference(colours[one], colours[other]), 0.09, (shade, one, other))
-            for scheme in "FNET":  # WCAG 2.2 asks for 3 : 1
-                self.assertGreater(_contrast(colours[scheme], ("#ffffff", "#181b21")[shade]), 5)
+                    usual, least = _differences(colours[one], colours[other])
+                    self.assertGreater(usual, 0.15, (shade, one, other))
+                    self.assertGreater(least, 0.06, (shade, one, other))
+            for scheme in added:  # WCAG 2.2 asks for 3 : 1
+                self.assertGreater(_contrast(colours[scheme], CARD[shade]), 4)
 
     def test_a_scheme_without_a_fit_is_still_drawn(self) -> None:
         runs = self.runs[self.runs["examples"] == LADDER[-1]]
@@ -215,13 +221,14 @@ def _linear(colour: str) -> Any:
     return np.where(channel <= 0.04045, channel / 12.92, ((channel + 0.055) / 1.055) ** 2.4)
 
 
-def _least_difference(one: str, other: str) -> float:
-    """Distance in OKLab of two colours, for the colour vision that sees them most alike."""
+def _differences(one: str, other: str) -> tuple[float, float]:
+    """Distance in OKLab of two colours, for usual colour vision, and for that which sees them most alike."""
 
     def oklab(colour: str, vision: Any) -> Any:
         return TO_OKLAB @ np.cbrt(TO_CONES @ np.clip(vision @ _linear(colour), 0, 1))
 
-    return min(float(np.linalg.norm(oklab(one, vision) - oklab(other, vision))) for vision in COLOUR_VISION)
+    found = [float(np.linalg.norm(oklab(one, vision) - oklab(other, vision))) for vision in COLOUR_VISION]
+    return found[0], min(found)
 
 
 def _blended(colour: str, page: str, alpha: float) -> str:
