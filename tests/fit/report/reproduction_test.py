@@ -1,12 +1,14 @@
 """REPRODUCTION.md is what its run tables say."""
 
+import dataclasses
 import re
 
 import tensorflow as tf
 
 from tests.helpers.studies import CONFIGS, REPOSITORY
+from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.fit.advice.advise import advise
-from tfrs_scaling.fit.report.libraries import read_libraries
+from tfrs_scaling.fit.report.libraries import libraries_section, read_libraries
 from tfrs_scaling.fit.report.published import STUDIES, read_published
 from tfrs_scaling.fit.report.reproduction import FIGURES, LEVER_FIGURES, page
 
@@ -40,6 +42,9 @@ class ReproductionTest(tf.test.TestCase):
             claims = {claim.claim for claim in study.fits.paper}
             self.assertContainsSubset({"schemes against data", "beta against data"}, claims)
         self.assertEqual(linked, {path.name for path in folder.iterdir()} - {STUDIES})
+        wrong = dataclasses.replace(libraries[0], examples=1)
+        with self.assertRaisesRegex(InputError, "trained on 1 rows .* run tests.benchmarks.libraries again"):
+            libraries_section([wrong], studies, "")
         anchors = re.findall(r'<a id="([^"]+)">', made)
         self.assertLen(set(anchors), len(anchors))
         self.assertEqual(set(re.findall(r"\]\(#([a-z0-9_]+-\d+)\)", made)), set(anchors))
