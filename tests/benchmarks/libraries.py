@@ -6,7 +6,7 @@ data did. The libraries are dependencies of this script alone:
     pip install deepctr lightgbm scikit-learn
     python -m tests.benchmarks.libraries DATA movielens --examples 786432
 
-DATA is prepared as the study's own commands say. What else is in the table stays there.
+DATA is prepared as the study's own commands say. A training whose row is in the table already is left out.
 """
 
 import argparse
@@ -27,7 +27,7 @@ import tensorflow as tf
 from scipy import sparse, special
 
 from tfrs_scaling.common.files import write_text_atomically
-from tfrs_scaling.fit.report.libraries import LIBRARIES, Library
+from tfrs_scaling.fit.report.libraries import LIBRARIES, Library, read_libraries
 from tfrs_scaling.input.batches import batches
 from tfrs_scaling.input.manifest import SplitName
 from tfrs_scaling.input.schema import Schema
@@ -171,11 +171,14 @@ MODELS: dict[str, tuple[str, str, Callable[[Problem], Prediction]]] = {  # libra
 
 
 def measured(data: ClickData, log: str, examples: int, seeds: int, names: list[str]) -> Iterator[Library]:
-    """Each model trained with each seed."""
+    """Each model trained with each seed, but for those in the table."""
+    there = {(row.log, row.model, row.seed) for row in read_libraries(TABLE.parent)}
     validation, test = read_rows(data, "validation"), read_rows(data, "test")
     for seed in range(seeds):
         train = read_rows(data, "train", examples, seed)
         for name in names:
+            if (log, name, seed) in there:
+                continue
             library, settings, train_and_predict = MODELS[name]
             started = time.perf_counter()
             logits, parameters = train_and_predict(Problem(data.manifest.schema, train, validation, test, seed))
@@ -202,11 +205,8 @@ def measured(data: ClickData, log: str, examples: int, seeds: int, names: list[s
 
 
 def save(row: Library) -> None:
-    """Put a training into the table, in the place of an earlier one."""
-    table = pd.DataFrame([asdict(row)])
-    if TABLE.exists():
-        table = pd.concat([pd.read_csv(TABLE), table])
-    table = table.drop_duplicates(["log", "model", "seed"], keep="last")
+    """Put a training into the table."""
+    table = pd.DataFrame([*map(asdict, read_libraries(TABLE.parent)), asdict(row)])
     order = {name: at for at, name in enumerate(MODELS)}
     table = table.assign(order=table["model"].map(order)).sort_values(["log", "order", "seed"]).drop(columns="order")
     write_text_atomically(TABLE, table.to_csv(index=False))
