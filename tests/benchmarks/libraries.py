@@ -16,6 +16,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -148,7 +149,8 @@ def hashed_logistic_regression(problem: Problem) -> Prediction:
 
     def columns(rows: Rows) -> Any:
         ids: Any = sum(table[rows.ids[:, slot]] for table, (_, own) in zip(hashed, slots, strict=True) for slot in own)
-        return sparse.hstack([ids, rows.dense], format="csr")
+        blocks: Any = [ids, rows.dense]
+        return sparse.hstack(blocks, format="csr")
 
     model = LogisticRegression(max_iter=PASSES, random_state=problem.seed)
     model.fit(columns(problem.train), problem.train.label)
@@ -157,11 +159,12 @@ def hashed_logistic_regression(problem: Problem) -> Prediction:
 
 _DEEP = f"Adam at 0.001, batches of {BATCH}, dimension {DIMENSION}, MLP 256-128-64, L2 1e-5"
 MODELS: dict[str, tuple[str, str, Callable[[Problem], Prediction]]] = {  # library, settings, and what trains it
-    **{
-        name: ("deepctr", _DEEP, lambda problem, name=name: deepctr(name, problem))  # type: ignore[misc]
-        for name in ("DeepFM", "xDeepFM", "DCNMix", "AutoInt")
-    },
-    "gradient-boosted trees": ("lightgbm", f"31 leaves, rate 0.1, up to {TREES} trees", lightgbm),
+    **{name: ("deepctr", _DEEP, partial(deepctr, name)) for name in ("DeepFM", "xDeepFM", "DCNMix", "AutoInt")},
+    "gradient-boosted trees": (
+        "lightgbm",
+        f"31 leaves, rate 0.1, up to {TREES} trees, stopped on the validation split",
+        lightgbm,
+    ),
     "hashed logistic regression": (
         "scikit-learn",
         f"L2 with C 1, L-BFGS, up to {PASSES} passes, {BUCKETS:,} buckets",
