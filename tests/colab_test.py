@@ -118,7 +118,7 @@ def first_cell_does(name: str, colab: bool) -> list[str]:
 
 class ColabTest(tf.test.TestCase):
     def test_committed_without_outputs(self) -> None:
-        self.assertLen(NOTEBOOKS, 3)
+        self.assertLen(NOTEBOOKS, 4)
         for path in NOTEBOOKS:
             content = nbformat.read(path, 4)
             nbformat.validate(content)
@@ -210,19 +210,31 @@ class ColabTest(tf.test.TestCase):
         splits = json.loads((folder / "data" / "clicks" / "manifest.json").read_text())["splits"].values()
         self.assertEqual([sum(split[of] for split in splits) for of in ("rows", "clicks")], [400, 100])
 
-    def test_read_a_study_needs_only_what_it_installs(self) -> None:
+    def test_notebooks_that_train_nothing_need_only_what_they_install(self) -> None:
         folder, _ = quickstart()
-        *_, libraries, package = first_cell_does("read_a_study", colab=True)
-        self.assertEqual(package, "%pip install -q --no-deps .")
+        runs = folder / "runs" / "quickstart" / "runs.csv"
+        study = fit_study(read_runs(runs))
+        for name in ("read_a_study", "congress"):
+            *_, libraries, package = first_cell_does(name, colab=True)
+            self.assertEqual(package, "%pip install -q --no-deps .")
+            environment = self.only(libraries.removeprefix("%pip install -q ").split())
+            shown = executed(name, folder, environment=environment, RUNS=repr(str(runs)))
+            self.assertEqual(shown.count(FIGURE), 1)
+            if name == "read_a_study":
+                frontiers = [line for line in study.lines if line.is_frontier]
+                self.assertLen(re.findall(r"<tr>\\n +<th>\d+</th>", shown), len(frontiers) + 6)  # a row per data size
+            else:
+                self.assertIn(advise(read_runs(runs), study, "data=2x").answer, shown)
+
+    def only(self, libraries: list[str]) -> dict[str, str]:
+        """An environment without what the package requires besides these libraries."""
         setup = configparser.ConfigParser()
         setup.read(REPOSITORY / "setup.cfg")
         lines = setup["options"]["install_requires"].splitlines()
         required = {canonicalize_name(Requirement(line).name) for line in lines if line and not line.startswith("#")}
-        installed = libraries.removeprefix("%pip install -q ").split()
-        absent = required - with_requirements({*installed, "ipykernel"})
+        absent = required - with_requirements({*libraries, "ipykernel"})
         self.assertContainsSubset({"tensorflow", "tf-keras", "tensorboard", "keras-tuner"}, absent)
-        hidden = Path(self.get_temp_dir()) / "hidden"
-        hidden.mkdir()
+        hidden = Path(self.create_tempdir().full_path)
         for module, distributions in importlib.metadata.packages_distributions().items():
             if absent & set(map(canonicalize_name, distributions)):
                 (hidden / f"{module}.py").write_text(f"raise ImportError('{module} is hidden by a test')\n")
@@ -235,13 +247,14 @@ class ColabTest(tf.test.TestCase):
             check=False,
         )
         self.assertIn("tensorflow is hidden by a test", tried.stderr)
+        return environment
 
-        runs = folder / "runs" / "quickstart" / "runs.csv"
-        shown = executed("read_a_study", folder, environment=environment, RUNS=repr(str(runs)))
-        study = fit_study(read_runs(runs))
-        frontiers = [line for line in study.lines if line.is_frontier]
-        self.assertLen(re.findall(r"<tr>\\n +<th>\d+</th>", shown), len(frontiers) + 6)  # and a row per data size
-        self.assertEqual(shown.count(FIGURE), 1)
+    def test_congress_opens_the_published_study(self) -> None:
+        """REPRODUCTION.md holds what is fitted to this table."""
+        (settings,) = [cell for cell in notebook("congress").cells if tagged(cell, "parameters")]
+        (path,) = re.findall(r'RUNS = "(.+)"', settings.source)
+        self.assertEqual(set(read_runs(REPOSITORY / path)["study"]), {"congress"})
+        self.assertIn(f"({path})", (REPOSITORY / "REPRODUCTION.md").read_text())
 
 
 if __name__ == "__main__":

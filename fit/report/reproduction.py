@@ -4,20 +4,15 @@
 """
 
 import argparse
-import math
 import shutil
 import tempfile
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
-import pandas as pd
-import yaml
-from pydantic import TypeAdapter
-
+from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.common.files import write_text_atomically
-from tfrs_scaling.common.words import UNKNOWN, compact, interval, signed
+from tfrs_scaling.common.words import UNKNOWN, compact, signed
 from tfrs_scaling.fit.advice.advise import advise
 from tfrs_scaling.fit.advice.budget import BUDGETS
 from tfrs_scaling.fit.analyses.effects import Change
@@ -25,11 +20,18 @@ from tfrs_scaling.fit.analyses.lines import LineFit
 from tfrs_scaling.fit.analyses.paper.claim import Claim
 from tfrs_scaling.fit.labels import FRONTIER, multiplier_label, shape_name
 from tfrs_scaling.fit.report.images import write_images
-from tfrs_scaling.fit.runs.run_table import read_runs
+from tfrs_scaling.fit.report.libraries import Library, libraries_section, read_libraries
+from tfrs_scaling.fit.report.published import (
+    Published,
+    change_words,
+    commands,
+    law_words,
+    read_published,
+    table,
+    verdict_words,
+)
+from tfrs_scaling.fit.report.time_split import split_section
 from tfrs_scaling.fit.schemes import ARCHITECTURE, BASELINE, SIZES
-from tfrs_scaling.fit.study import StudyFits, fit_study
-
-STUDIES = "studies.yaml"
 
 # Figures of the report, by the name that each has here: NAME-FIGURE.svg beside the run table.
 FIGURES = {
@@ -38,8 +40,8 @@ FIGURES = {
     "dense-parameters": ("lever-ne-non-embedding", "the best of O and of M against parameters outside the tables"),
     "compute": ("figure-all-compute", "the best of each scheme against training compute"),
     "effects": ("figure-effects", "what each shape changes at the largest data size"),
-    "v-h": ("figure-zone-0", "V against H, by parameters and data"),
-    "o-m": ("figure-zone-1", "O against M, by parameters and data"),
+    "v-h": ("figure-zone-V-H", "V against H, by parameters and data"),
+    "o-m": ("figure-zone-O-M", "O against M, by parameters and data"),
     "dimension": ("figure-dimension", "NE against the embedding dimension"),
     "train-test": ("figure-generalisation-0", "training and test NE against data"),
 }
@@ -55,59 +57,24 @@ _FIGURES_OF = {  # by how the source of a claim begins
 }  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Entry:
-    """A study in ``studies.yaml``.
-
-    Attributes:
-        title: Name of the log, in a heading.
-        about: What the log is, in a sentence or two.
-        rows: Training rows of the log, and how it was split.
-        commands: What makes the run table again.
-        cost: Of these commands.
-        levers: Whether it measures every lever at equal cost, and not the claims.
-    """
-
-    title: str
-    about: str
-    rows: str
-    commands: tuple[str, ...]
-    cost: str
-    levers: bool = False
-
-
-@dataclass(frozen=True)
-class Published:
-    """A study with its run table and all that was fitted to it."""
-
-    name: str
-    entry: Entry
-    runs: pd.DataFrame
-    fits: StudyFits
-
-
-def read_published(folder: Path) -> list[Published]:
-    """The studies that a folder publishes, fitted, in the order of its ``studies.yaml``."""
-    content = yaml.safe_load((folder / STUDIES).read_text(encoding="utf-8"))
-    entries = TypeAdapter(dict[str, Entry]).validate_python(content)
-    studies = []
-    for name, entry in entries.items():
-        runs = read_runs(folder / f"{name}.parquet")
-        studies.append(Published(name, entry, runs, fit_study(runs)))
-    return studies
-
-
-def page(studies: Sequence[Published], folder: str) -> str:
+def page(studies: Sequence[Published], libraries: Sequence[Library], folder: str) -> str:
     """The page, in Markdown.
 
     Args:
         studies: The studies to show side by side.
+        libraries: What models of other libraries reach on the same rows.
         folder: Path of the run tables, as links on the page give it.
     """
     about_levers = [study for study in studies if study.entry.levers]
-    studies = [study for study in studies if not study.entry.levers]
+    by_time = [study for study in studies if study.entry.beside]
+    studies = [study for study in studies if not study.entry.levers and not study.entry.beside]
+    numbers = _numbers(studies)
     parts = [_HEAD, _logs(studies), _claims(studies)]
-    parts += [_study(study, folder, _numbers(studies)) for study in studies]
+    parts += [_study(study, folder, numbers) for study in studies]
+    if by_time:
+        parts.append(split_section(studies, by_time, numbers, folder))
+    if libraries:
+        parts.append(libraries_section(libraries, studies, folder))
     if about_levers:
         parts += [_LEVERS, *(_levers(study, folder) for study in about_levers)]
     return "\n".join(parts).rstrip() + "\n"
@@ -143,7 +110,7 @@ def _logs(studies: Sequence[Published]) -> str:
                 f"{best['test_ne']:.4f} ({best['scheme']} {multiplier_label(best['multiplier'])}×)",
             )
         )
-    return "## The logs\n\n" + _table(
+    return "## The logs\n\n" + table(
         ("log", "rows, split", "base rate", "examples", "trainings", "seeds", "lowest test NE"), rows
     )
 
@@ -155,7 +122,7 @@ def _claims(studies: Sequence[Published]) -> str:
     for name, number in _numbers(studies).items():
         paper = next(claims[name].paper for claims in found if name in claims)
         verdicts = [
-            f"[{_verdict(claims[name].verdict)}](#{study.name}-{number})" if name in claims else UNKNOWN
+            f"[{verdict_words(claims[name].verdict)}](#{study.name}-{number})" if name in claims else UNKNOWN
             for study, claims in zip(studies, found, strict=True)
         ]
         rows.append((str(number), name[0], name[1], paper, *verdicts))
@@ -170,7 +137,7 @@ def _claims(studies: Sequence[Published]) -> str:
         "their x. In intervals, open is an end without a bound and – one that is not known.\n"
     )
     columns = ("", "where", "claim", "paper", *(study.entry.title for study in studies))
-    return f"{heading}\n{_table(columns, rows)}"
+    return f"{heading}\n{table(columns, rows)}"
 
 
 def _numbers(studies: Sequence[Published]) -> dict[tuple[str, str], int]:
@@ -179,15 +146,10 @@ def _numbers(studies: Sequence[Published]) -> dict[tuple[str, str], int]:
     return {name: number for number, name in enumerate(names, 1)}
 
 
-def _verdict(verdict: str) -> str:
-    return {"agrees": "**agrees**", "differs": "**differs**"}.get(verdict, verdict)
-
-
 def _study(study: Published, folder: str, numbers: Mapping[tuple[str, str], int]) -> str:
     entry = study.entry
     shown = {name: f"{entry.title}: {FIGURES[name][1]}" for name in _SHOWN}
     figures = "\n\n".join(f"![{words}]({folder}/{study.name}-{name}.svg)\n\n{words}" for name, words in shown.items())
-    commands = "\n".join(f"    {command}" for command in entry.commands)
     laws, rows = f"[laws](#laws-of-{_anchor(entry.title)})", f"[rows]({folder}/{study.name}.parquet)"
     claims = []
     for claim in study.fits.paper:
@@ -195,14 +157,14 @@ def _study(study: Published, folder: str, numbers: Mapping[tuple[str, str], int]
         links = [f"[{name}]({folder}/{study.name}-{name}.svg)" for name in _figures(claim)]
         links += [laws] * claim.source.startswith(("Section 1.1", "Table 1"))
         mark = f'<a id="{study.name}-{number}"></a>{number}'
-        found = claim.source, claim.claim, claim.paper, claim.ours, _verdict(claim.verdict), claim.why
+        found = claim.source, claim.claim, claim.paper, claim.ours, verdict_words(claim.verdict), claim.why
         claims.append((mark, *found, ", ".join([*links, rows])))
     parts = [
         f"## {entry.title}",
         entry.about,
         f"Run table: [{study.name}.parquet]({folder}/{study.name}.parquet); as a page with every figure and fit, "
         f"`tfrs-scaling report --runs {folder}/{study.name}.parquet`. Made by",
-        commands,
+        commands(entry),
         f"Cost: {entry.cost}",
         figures,
         f"### Laws of {entry.title}",
@@ -213,7 +175,7 @@ def _study(study: Published, folder: str, numbers: Mapping[tuple[str, str], int]
         f"### What to do next on {entry.title}",
         *(_advice(study, budget) for budget in BUDGETS),
         f"### The paper's claims on {entry.title}",
-        _table(
+        table(
             ("", "where", "claim", "paper", "here", "verdict", "why", "see"),
             claims,
         ),
@@ -237,26 +199,14 @@ def _laws(study: Published) -> str:
         if (line.x == "data" and not line.is_frontier and (line.scheme == BASELINE or line.line != "1"))
         or (line.line == FRONTIER and line.scheme in SIZES and line.architecture == fits.base)
     ]
-    return _table(
+    return table(
         ("model", "against", "alpha at the middle", "beta", "gamma", "R²", "status"), [_law(line) for line in lines]
     )
 
 
 def _law(line: LineFit) -> tuple[str, ...]:
-    fit = line.fit
     name = f"{line.scheme} {line.line}×" if line.scheme in SIZES else f"{line.architecture}, baseline"
-    name = f"{line.scheme}, frontier" if line.line == FRONTIER else name
-    if not fit.status.is_fitted:
-        return name, line.x, UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN, fit.status.words
-    alpha = f"{fit.alpha_at_x0:.3g}" if fit.status.has_exponent else UNKNOWN
-    beta = _estimate(fit.beta, fit.interval["beta"]) if fit.status.has_exponent else UNKNOWN
-    gamma = _estimate(fit.gamma, fit.interval["gamma"]) if fit.status.has_floor else UNKNOWN
-    return name, line.x, alpha, beta, gamma, f"{fit.r2:.4f}", fit.status.words
-
-
-def _estimate(value: float, ends: tuple[float, float]) -> str:
-    low, high = (end if math.isfinite(end) else None for end in ends)
-    return f"{value:.3g} ({interval(low, high, '{:.3g}'.format)})"
+    return f"{line.scheme}, frontier" if line.line == FRONTIER else name, line.x, *law_words(line)
 
 
 def _effects(study: Published) -> str:
@@ -265,12 +215,12 @@ def _effects(study: Published) -> str:
             each.architecture if each.scheme == ARCHITECTURE else f"{each.scheme} {multiplier_label(each.multiplier)}×",
             compact(float(each.examples)),
             f"{each.ne:.4f}",
-            f"{signed(each.change)} ({signed(each.low)} to {signed(each.high)})",
+            change_words(each),
             each.outcome,
         )
         for each in study.fits.effects
     ]
-    return _table(("shape", "examples", "test NE", "change against the baseline", "outcome"), rows)
+    return table(("shape", "examples", "test NE", "change against the baseline", "outcome"), rows)
 
 
 _LEVERS = """## Every lever at equal cost
@@ -315,9 +265,9 @@ def _levers(study: Published, folder: str) -> str:
         f"### Levers on {entry.title}",
         entry.about,
         f"Run table: [{study.name}.parquet]({folder}/{study.name}.parquet). Made by",
-        "\n".join(f"    {command}" for command in entry.commands),
+        commands(entry),
         f"Cost: {entry.cost}",
-        _table(
+        table(
             (
                 "lever", f"change of test NE at {examples} examples", "FLOPs", "change at equal FLOPs", "rows",
                 "change at equal rows", "parameters", "change per doubling of parameters",
@@ -337,18 +287,13 @@ def _times(times: float | None) -> str:
 def _change(change: Change | None) -> str:
     if change is None:
         return UNKNOWN
-    ends = f"{signed(change.change)} ({signed(change.low)} to {signed(change.high)})"
+    ends = change_words(change)
     return f"**{ends}**" if change.outcome in ("lower", "higher") else ends
 
 
 def _advice(study: Published, budget: str) -> str:
     advice = advise(study.runs, study.fits, budget=budget)
     return f"- {BUDGETS[budget]}: {advice.answer} {advice.reasons[0]}"
-
-
-def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [columns, ["---"] * len(columns), *rows]
-    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines) + "\n"
 
 
 def _anchor(title: str) -> str:
@@ -375,9 +320,13 @@ def main() -> None:
     draws = parser.parse_args().figures
     folder = Path("tuner_configs") / "reproduction"
     studies = read_published(folder)
-    write_text_atomically(Path("REPRODUCTION.md"), page(studies, str(folder)))
-    for study in studies if draws else ():
-        write_figures(study, folder)
+    write_text_atomically(Path("REPRODUCTION.md"), page(studies, read_libraries(folder), str(folder)))
+    try:
+        for study in studies if draws else ():
+            if not study.entry.beside:  # its section has tables alone
+                write_figures(study, folder)
+    except InputError as error:  # no browser
+        raise SystemExit(str(error)) from None
 
 
 if __name__ == "__main__":

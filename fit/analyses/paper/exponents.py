@@ -29,8 +29,8 @@ def compare_exponents(paper: Exponents, curves: Generalisation | None) -> list[C
 
 def _exponent(claim: str, source: str, paper: float, law: SplitLaw | None) -> Claim:
     said = f"{paper:.2f}"
-    if law is None or law.beta is None or not law.status.has_law:
-        why = "the study has no law of the baseline's loss on these data"
+    if law is None or law.beta is None or not law.status.has_exponent:
+        why = "the study has no exponent of the baseline's loss on these data"
         return make_claim(claim, source, said, "none", (CANNOT_TELL, why))
     low, high = law.interval["beta"][0] or 0.0, law.interval["beta"][1]
     ours = f"{law.beta:.3g} ({low:.3g} to {'∞' if high is None else f'{high:.3g}'})"

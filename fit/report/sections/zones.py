@@ -21,8 +21,9 @@ def zones(view: StudyView) -> list[Section]:
 def _zones(view: StudyView) -> list[Figure]:
     shown = [zone for zone in view.fits.zones if zone.cells]
     several = has_several_architectures(shown)
+    architectures = sorted({zone.architecture for zone in shown})
     figures = []
-    for number, zone in enumerate(shown):
+    for zone in shown:
         first, second = zone.first, zone.second
         caption = (
             f"{first}: {SCHEMES[first].words}; {second}: {SCHEMES[second].words}. Each cell compares both with that "
@@ -31,7 +32,8 @@ def _zones(view: StudyView) -> list[Figure]:
             f"is lower by more than the margin ({zone.margin:g}) and the noise; ≈ means that neither is."
         )
         title = f"{first} against {second}{architecture_suffix(zone.architecture, several)}"
-        views = (one_view(f"figure-zone-{number}", zone_figure(zone)),)
+        element = f"figure-zone-{first}-{second}{id_suffix(architectures, zone.architecture)}"
+        views = (one_view(element, zone_figure(zone)),)
         figures.append(Figure(title, ZONES.get((first, second), ""), caption, views))
     return figures
 

@@ -39,7 +39,7 @@ class ImagesTest(tf.test.TestCase):
         except InputError as error:
             self.skipTest(str(error))
         names = {path.stem for path in files["png"]}
-        self.assertContainsSubset({"figure-all-data", "figure-V-parameters-regrouped", "figure-zone-0"}, names)
+        self.assertContainsSubset({"figure-all-data", "figure-V-parameters-regrouped", "figure-zone-V-H"}, names)
         self.assertEqual(names, {path.stem for path in files["svg"]})
         for path in files["png"]:
             head = path.read_bytes()[:24]

@@ -1,12 +1,16 @@
 """REPRODUCTION.md is what its run tables say."""
 
+import dataclasses
 import re
 
 import tensorflow as tf
 
 from tests.helpers.studies import CONFIGS, REPOSITORY
+from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.fit.advice.advise import advise
-from tfrs_scaling.fit.report.reproduction import FIGURES, LEVER_FIGURES, STUDIES, page, read_published
+from tfrs_scaling.fit.report.libraries import libraries_section, read_libraries
+from tfrs_scaling.fit.report.published import STUDIES, read_published
+from tfrs_scaling.fit.report.reproduction import FIGURES, LEVER_FIGURES, page
 
 NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
 
@@ -16,7 +20,8 @@ class ReproductionTest(tf.test.TestCase):
         """To a digit or so, as another machine's linear algebra rounds otherwise."""
         folder = CONFIGS / "reproduction"
         studies = read_published(folder)
-        made = page(studies, "tuner_configs/reproduction")
+        libraries = read_libraries(folder)
+        made = page(studies, libraries, "tuner_configs/reproduction")
         there = (REPOSITORY / "REPRODUCTION.md").read_text()
         self.assertEqual(NUMBER.sub("#", made), NUMBER.sub("#", there))
         now, before = ([float(n.replace(",", "")) for n in NUMBER.findall(text)] for text in (made, there))
@@ -24,9 +29,12 @@ class ReproductionTest(tf.test.TestCase):
         self.assertAllClose(now, before, rtol=0.02, atol=2e-4)
         linked = set(re.findall(r"\(tuner_configs/reproduction/([^)]+)\)", made))
         for study in studies:
+            self.assertGreaterEqual(study.runs["seed"].nunique(), 3)
+            if study.entry.beside:  # its section has tables alone
+                self.assertIn(f"{study.name}.parquet", linked)
+                continue
             figures = LEVER_FIGURES if study.entry.levers else FIGURES
             self.assertContainsSubset({f"{study.name}-{figure}.svg" for figure in figures}, linked)
-            self.assertGreaterEqual(study.runs["seed"].nunique(), 3)
             if study.entry.levers:
                 levers = {effect.scheme for effect in study.fits.effects}
                 self.assertContainsSubset({"A", "E", "F", "N", "P-hard", "P-easy", "T"}, levers)
@@ -34,6 +42,9 @@ class ReproductionTest(tf.test.TestCase):
             claims = {claim.claim for claim in study.fits.paper}
             self.assertContainsSubset({"schemes against data", "beta against data"}, claims)
         self.assertEqual(linked, {path.name for path in folder.iterdir()} - {STUDIES})
+        wrong = dataclasses.replace(libraries[0], examples=1)
+        with self.assertRaisesRegex(InputError, "trained on 1 rows .* run tests.benchmarks.libraries again"):
+            libraries_section([wrong], studies, "")
         anchors = re.findall(r'<a id="([^"]+)">', made)
         self.assertLen(set(anchors), len(anchors))
         self.assertEqual(set(re.findall(r"\]\(#([a-z0-9_]+-\d+)\)", made)), set(anchors))

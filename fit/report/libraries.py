@@ -1,0 +1,157 @@
+"""Models of other libraries beside a published study, trained on the same rows."""
+
+import csv
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from pydantic import TypeAdapter
+
+from tfrs_scaling.common.errors import InputError
+from tfrs_scaling.common.words import UNKNOWN, compact
+from tfrs_scaling.fit.labels import shape_name
+from tfrs_scaling.fit.report.published import Published, table
+from tfrs_scaling.fit.runs.screening import SHAPE, usable_runs
+from tfrs_scaling.fit.schemes import BASELINE
+
+LIBRARIES = "libraries.csv"
+
+
+@dataclass(frozen=True)
+class Library:
+    """One training of a model of another library.
+
+    Attributes:
+        log: Name of the study whose rows it was trained on.
+        settings: What was set, and what matters of the library's defaults.
+        examples: Rows of training.
+        seed: That of the rows' order, as in the study, and of the model.
+        parameters: Numbers learned; of trees, their leaves.
+        seconds: Of training and predicting, by one thread.
+        data_hash: Of the prepared data, as in the study's run table.
+        date: ISO 8601.
+    """
+
+    log: str
+    model: str
+    library: str
+    version: str
+    settings: str
+    examples: int
+    seed: int
+    test_ne: float
+    test_auc: float
+    parameters: int
+    seconds: float
+    data_hash: str
+    date: str
+
+
+def read_libraries(folder: Path) -> list[Library]:
+    """The trainings in a folder's ``libraries.csv``; none where there is no such file.
+
+    Raises:
+        InputError: a row is not one.
+    """
+    path = folder / LIBRARIES
+    if not path.exists():
+        return []
+    with path.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    try:
+        return TypeAdapter(list[Library]).validate_python(rows)
+    except ValueError as error:
+        raise InputError(f"{path}: {error}") from error
+
+
+_HEAD = """## Is the trainer any good?
+
+A law of a bad trainer would say little, so here are models of other libraries on the same rows, beside the study's own:
+the same split, the first rows of the same order, one pass (trees and their validation split aside), mean and standard
+deviation over seeds. The studies' learning rates were picked on the validation split, and so was the best of their
+shapes; the other libraries ran once, at the settings in the table, which most users start from and nobody tuned for
+these logs. So the table can show that the trainer is not a weak one, not that one model is better than another."""
+
+
+class _Row(NamedTuple):
+    model: str
+    settings: str
+    ne: Sequence[float]
+    auc: Sequence[float]
+    parameters: float
+
+
+def libraries_section(libraries: Sequence[Library], studies: Iterable[Published], folder: str) -> str:
+    """The section of the page, a table for each log.
+
+    Raises:
+        InputError: rows of a library are not those of the study.
+    """
+    parts = [_HEAD]
+    for study in studies:
+        own = [row for row in libraries if row.log == study.name]
+        if own:
+            parts.append(_log(own, study))
+    versions = sorted({f"{row.library} {row.version}" for row in libraries})
+    dates = sorted({row.date for row in libraries})
+    parts.append(
+        f"Every training: [{LIBRARIES}]({folder}/{LIBRARIES}), of {' and '.join(dates)}, with {', '.join(versions)}. "
+        "Made by, for each log,"
+    )
+    parts.append(
+        "    pip install deepctr lightgbm scikit-learn\n"
+        "    python -m tests.benchmarks.libraries DATA LOG --examples EXAMPLES"
+    )
+    return "\n\n".join(parts) + "\n"
+
+
+def _log(libraries: Sequence[Library], study: Published) -> str:
+    examples = int(study.runs["examples"].max())
+    (data,) = study.runs["data_hash"].unique()
+    for row in libraries:
+        if (row.examples, row.data_hash) != (examples, data):
+            raise InputError(
+                f"{LIBRARIES}: {row.model} was trained on {row.examples} rows of data {row.data_hash}, and "
+                f"{study.name} on {examples} of {data}; run tests.benchmarks.libraries again"
+            )
+    rows = _shapes(study, examples)
+    for (model, settings), group in groupby(libraries, key=lambda row: (f"{row.model} ({row.library})", row.settings)):
+        runs = list(group)
+        ne, auc = [run.test_ne for run in runs], [run.test_auc for run in runs]
+        rows.append(_Row(model, settings, ne, auc, runs[0].parameters))
+    lines = [
+        (row.model, _spread(row.ne), _spread(row.auc), compact(row.parameters), str(len(row.ne)), row.settings)
+        for row in sorted(rows, key=lambda row: float(np.mean(row.ne)))
+    ]
+    columns = ("model", "test NE", "test AUC", "parameters", "seeds", "settings")
+    return f"### Other libraries on {study.entry.title}, {compact(examples)} rows\n\n{table(columns, lines).rstrip()}"
+
+
+def _shapes(study: Published, examples: int) -> list[_Row]:
+    """The baseline, the shape that is best on the validation split, and the logistic regression of a study."""
+    usable = usable_runs(study.runs)
+    largest = usable[usable["examples"] == examples]
+    shapes: dict[Any, pd.DataFrame] = dict(iter(largest.groupby(SHAPE)))
+    best = min(shapes, key=lambda shape: float(shapes[shape]["validation_ne"].mean()))
+    names = {
+        shape: "this project: baseline" if architecture == study.fits.base else f"this project: {architecture}"
+        for shape in shapes
+        for architecture, scheme, *_ in [shape]
+        if scheme == BASELINE
+    }
+    names.setdefault(best, f"this project: {shape_name(best[1], best[2])}, best on the validation split")
+    return [_row(name, shapes[shape]) for shape, name in names.items()]
+
+
+def _row(name: str, rows: pd.DataFrame) -> _Row:
+    settings = f"Adagrad at {rows['learning_rate'].iloc[0]:g}, dimension {rows['embedding_dim'].iloc[0]}"
+    return _Row(name, settings, list(rows["test_ne"]), list(rows["test_auc"]), float(rows["params_total"].iloc[0]))
+
+
+def _spread(values: Sequence[float]) -> str:
+    deviation = f"{np.std(values, ddof=1):.4f}" if len(values) > 1 else UNKNOWN
+    return f"{np.mean(values):.4f} ± {deviation}"
