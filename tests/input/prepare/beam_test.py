@@ -25,9 +25,11 @@ from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.input.logs.lines import BLOCK_BYTES
 from tfrs_scaling.input.logs.text import TextLog
 from tfrs_scaling.input.prepare import beam
-from tfrs_scaling.input.prepare.beam import _options, _worker_awaited
+from tfrs_scaling.input.prepare.beam import _in_chunks, _options, _worker_awaited
 from tfrs_scaling.input.prepare.prepare import prepare
+from tfrs_scaling.input.prepare.rows import Rows
 from tfrs_scaling.input.prepare.sources import LogSource, Source, SyntheticSource
+from tfrs_scaling.input.prepare.spill import from_bytes
 from tfrs_scaling.input.prepare.split import Sizes
 from tfrs_scaling.input.schema import CategoricalFeature, DenseFeature, Schema
 
@@ -206,6 +208,19 @@ class BeamTest(parameterized.TestCase, tf.test.TestCase):
         self.assertEqual((options["use_public_ips"], options["parallelism"]), (False, 2))
         with self.assertRaisesRegex(InputError, "direct_num_workers=two: a value cannot be used"):
             _options("DirectRunner", ("direct_num_workers=two",))
+
+    def test_rows_to_be_sorted_are_handed_over_a_mebibyte_at_a_time(self) -> None:
+        rows = 5000
+        criteo = Rows(
+            position=np.arange(rows),
+            label=np.zeros(rows, np.uint8),
+            dense=np.zeros((rows, 13)),
+            codes=np.zeros((rows, 26), np.uint64),
+        )
+        chunks = list(_in_chunks(criteo))
+        self.assertLessEqual(max(map(len, chunks)), 2**20)
+        positions = [from_bytes(chunk).position for chunk in chunks]
+        self.assertAllEqual(np.concatenate(positions), criteo.position)
 
     def test_dask_is_refused(self) -> None:
         with self.assertRaisesRegex(InputError, "--runner DaskRunner: gives wrong sums .*; use another"):
