@@ -57,7 +57,7 @@ class SharedAxis:
         architecture: Architecture of the frontiers.
         x: data, parameters or compute.
         label: What the axis measures.
-        laws: The law of each frontier, by scheme.
+        laws: The law of each frontier that one describes, by scheme.
         ne: The figure that shows NE.
         gain: The figure that shows the return per doubling.
     """
@@ -85,11 +85,12 @@ def shared_axes(view: StudyView, target: float) -> list[SharedAxis]:
             frontiers = {
                 scheme: (view.frontiers[architecture, scheme, x], law)
                 for scheme, law in laws.items()
-                if law is not None and law.status.has_law
+                if law is not None
             }
-            if frontiers:
-                ne, gain = _ne_figure(frontiers, x, label, target), _gain_figure(frontiers, x, label)
-                fits = {scheme: law for scheme, (_, law) in frontiers.items()}
+            described = {scheme: pair for scheme, pair in frontiers.items() if pair[1].status.has_law}
+            if described:
+                ne, gain = _ne_figure(frontiers, x, label, target), _gain_figure(described, x, label)
+                fits = {scheme: law for scheme, (_, law) in described.items()}
                 found.append(SharedAxis(name, architecture, x, label, fits, ne, gain))
     return found
 
@@ -106,6 +107,11 @@ def _ne_figure(frontiers: Frontiers, x: str, axis: str, target: float) -> Any:
     items = []
     for rank, (scheme, (frontier, fit)) in enumerate(frontiers.items()):
         colours = SCHEMES[scheme].colours
+        if not fit.status.has_law:
+            alone = add_points(plot, frontier, x, colours, MARKERS[rank], None)
+            alone.glyph.size = 5
+            items.append(LegendItem(label=SCHEMES[scheme].short, renderers=[alone]))
+            continue
         curves = add_curve(plot, fit, colours, width=2)
         beyond = np.geomspace(max(fit.x), end, 40)
         curves.append(add_line(plot, beyond, fit.predict(beyond), colours, line_dash="dotted", line_width=1.2))
@@ -122,7 +128,8 @@ def _ne_figure(frontiers: Frontiers, x: str, axis: str, target: float) -> Any:
         items.append(LegendItem(label=SCHEMES[scheme].short, renderers=[marks, *curves]))
     losses = [ne for frontier, _ in frontiers.values() for ne in frontier["test_ne"]]
     height = (max(losses) - min(losses)) or 0.1
-    lowest = min([min(losses), target, *(float(fit.predict(end)) for _, fit in frontiers.values())])
+    ends = (float(fit.predict(end)) for _, fit in frontiers.values() if fit.status.has_law)
+    lowest = min([min(losses), target, *ends])
     plot.y_range.update(start=lowest - 0.08 * height, end=max(losses) + 0.06 * height)
     log_range(plot, start, end)
     _rule(plot, target, "target")

@@ -16,7 +16,8 @@ _WORDS = (
 _PHASES = (
     "Up to the diamond, each doubling of x still removes more of NE than the threshold: high return. Beyond it the "
     "law is saturated. Circled crosses show where a law meets the target NE (the dashed line). A triangle at the edge "
-    "points to a mark outside the figure. Dashed: extrapolation; dotted: extrapolation that the fit does not support."
+    "points to a mark outside the figure. Dashed: extrapolation; dotted: extrapolation that the fit does not support. "
+    "Points without a line: no law describes them."
 )
 _RETURNS = (
     "The share of NE that the next doubling of x removes, by each frontier's law. The dashed line is the threshold ε; "

@@ -15,6 +15,8 @@ from tfrs_scaling.fit.analyses.joint import JointLaw, PathStep
 from tfrs_scaling.fit.analyses.outlook import EPSILON
 from tfrs_scaling.fit.extrapolation.returns import returns_at, samples_to_reach
 from tfrs_scaling.fit.joint.law import fit_joint_law
+from tfrs_scaling.fit.labels import FRONTIER
+from tfrs_scaling.fit.laws.status import Status
 from tfrs_scaling.fit.report.figures.curves import dimension_figure, generalisation_figure, joint_figure
 from tfrs_scaling.fit.report.figures.forest import effects_figure, held_out_figure
 from tfrs_scaling.fit.report.figures.phases import gain_at, shared_axes
@@ -35,7 +37,7 @@ class SharedAxisTest(tf.test.TestCase):
     def setUpClass(cls) -> None:
         super().setUpClass()
         runs = planted_study(schemes="VO").query("learning_rate == 0.02")
-        cls.fits = fit_study(runs)
+        cls.runs, cls.fits = runs, fit_study(runs)
         cls.axes = {axis.name: axis for axis in shared_axes(study_view(runs, cls.fits), 0.79)}
 
     def test_schemes_share_an_axis_only_where_it_measures_the_same(self) -> None:
@@ -43,6 +45,18 @@ class SharedAxisTest(tf.test.TestCase):
         self.assertEqual(schemes["data"], ["D", "V", "O"])
         self.assertEqual((schemes["parameters"], schemes["non-embedding"]), (["V"], ["O"]))
         self.assertNotIn("V", schemes.get("compute", []))
+
+    def test_points_that_no_law_describes_are_shown_without_one(self) -> None:
+        missed = replace(self.fits.law("V"), status=Status.LAST_STEP_MISSED)
+        lines = [
+            replace(line, fit=missed) if (line.scheme, line.x, line.line) == ("V", "data", FRONTIER) else line
+            for line in self.fits.lines
+        ]
+        axis = shared_axes(study_view(self.runs, replace(self.fits, lines=tuple(lines))), 0.79)[0]
+        self.assertEqual((axis.name, list(axis.laws)), ("data", ["D", "O"]))
+        self.assertEqual(labels(axis.ne), labels(self.axes["data"].ne))
+        self.assertIsNone(axis.ne.select_one({"name": "diminishing-V"}))
+        self.assertLen(labels(axis.gain), 2)
 
     def test_gain_is_what_the_next_doubling_removes(self) -> None:
         fit = self.fits.law("V")
