@@ -234,7 +234,7 @@ class ColabTest(tf.test.TestCase):
         required = {canonicalize_name(Requirement(line).name) for line in lines if line and not line.startswith("#")}
         absent = required - with_requirements({*libraries, "ipykernel"})
         self.assertContainsSubset({"tensorflow", "tf-keras", "tensorboard", "keras-tuner"}, absent)
-        hidden = Path(self.create_tempdir().full_path)
+        hidden = Path(tempfile.mkdtemp(dir=self.get_temp_dir()))
         for module, distributions in importlib.metadata.packages_distributions().items():
             if absent & set(map(canonicalize_name, distributions)):
                 (hidden / f"{module}.py").write_text(f"raise ImportError('{module} is hidden by a test')\n")

@@ -12,7 +12,7 @@ from tfrs_scaling.fit.report.libraries import libraries_section, read_libraries
 from tfrs_scaling.fit.report.published import STUDIES, read_published
 from tfrs_scaling.fit.report.reproduction import FIGURES, LEVER_FIGURES, page
 
-NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
+NUMBER = re.compile(r"\d+(?:,\d+)*(?:\.\d+)?")
 
 
 class ReproductionTest(tf.test.TestCase):
