@@ -24,11 +24,11 @@ _MAIN = {
     "spark": "org.apache.beam.runners.spark.SparkJobServerDriver",
 }
 _RUNNERS = {"flink": "FlinkRunner", "spark": "SparkRunner"}
-_WORKERS = {"flink": "parallelism=2", "spark": "spark_master_url=local[2]"}
+_TASKS = {"flink": "parallelism=2", "spark": "spark_master_url=local[2]"}
 
 
 def engine(name: Engine, folder: Path) -> tuple[str, tuple[str, ...]]:
-    """The name of its runner, and options of it for two workers.
+    """The name of its runner, and options of it for two tasks at a time.
 
     Args:
         name: the engine.
@@ -45,7 +45,7 @@ def engine(name: Engine, folder: Path) -> tuple[str, tuple[str, ...]]:
     with zipfile.ZipFile(server, "w") as jar:
         lines = "\n ".join(re.findall(".{1,70}", paths))  # of at most 72 bytes, by the format
         jar.writestr("META-INF/MANIFEST.MF", f"Main-Class: {_MAIN[name]}\n{lines}\n")
-    return _RUNNERS[name], (f"{name}_job_server_jar={server}", "job_server_jvm_properties=-Xmx2g", _WORKERS[name])
+    return _RUNNERS[name], (f"{name}_job_server_jar={server}", "job_server_jvm_properties=-Xmx2g", _TASKS[name])
 
 
 def boot(folder: Path) -> str:

@@ -49,7 +49,7 @@ def way(name: str, folder: Path) -> Iterator[list[str]]:
             options += (stack.enter_context(worker_pool()), "environment_type=EXTERNAL")
         elif environment == "process":
             options += (boot(folder), "environment_type=PROCESS")
-        if which == "flink" and environment != "loopback":
+        if which in ("flink", "spark") and environment != "loopback":
             options += ("sdk_worker_parallelism=2",)
         yield ["--runner", runner, *(part for option in options for part in ("--beam", option))]
 

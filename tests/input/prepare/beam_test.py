@@ -138,9 +138,10 @@ class BeamTest(parameterized.TestCase, tf.test.TestCase):
         ("flink_process", "flink", "PROCESS"), ("flink_loopback", "flink", "LOOPBACK"),
         ("spark_process", "spark", "PROCESS"), ("spark_loopback", "spark", "LOOPBACK"),
     )  # fmt: skip
-    def test_the_same_bytes_of_two_workers_of(self, name: Engine, environment: str) -> None:
+    def test_the_same_bytes_of_an_engine(self, name: Engine, environment: str) -> None:
         runner, options = engine(name, self._folder)
-        options += (f"environment_type={environment}", *([boot(self._folder)] if environment == "PROCESS" else []))
+        options += (f"environment_type={environment}", "sdk_worker_parallelism=2")
+        options += (boot(self._folder),) if environment == "PROCESS" else ()
         self._same(self._log(block_bytes=20_000), options, runner=runner)
 
     @parameterized.parameters("order", "random")
