@@ -16,6 +16,7 @@ from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.config import Config
 from tfrs_scaling.hardware import (
     ALONE,
+    StrategyName,
     Worker,
     accelerators,
     check_jobs,
@@ -52,9 +53,10 @@ class StrategyTest(tf.test.TestCase, parameterized.TestCase):
     def test_gpu_asked_for_and_not_usable_stops_with_both_ways_out(self) -> None:
         if usable_gpus():
             self.skipTest("this machine has a GPU")
-        for name, processor, why in (
+        cases: tuple[tuple[StrategyName, str, str], ...] = (
             ("gpu", "x86_64", r"\[gpu\]"), ("mirrored", "x86_64", r"\[gpu\]"), ("gpu", "aarch64", "built without CUDA"),
-        ):  # fmt: skip
+        )  # fmt: skip
+        for name, processor, why in cases:
             with (
                 mock.patch("platform.machine", return_value=processor),
                 self.assertRaisesRegex(InputError, f"--strategy {name}: .* no GPU; .*{why}.*--strategy cpu"),
