@@ -107,6 +107,8 @@ def _union(before: Any, more: Any) -> Any:
 def _adds(key: str, before: Any, now: Any) -> bool:
     if key == _EXAMPLES:
         return bool(now[: len(before)] == before)
+    if key == "sweep.A" and not before:
+        return True  # whether it now names architectures or their multipliers
     if key in _SETS or key.startswith("sweep.more_seeds."):
         return isinstance(now, list) and all(value in now for value in before or [])
     # VH, P where there was none, or an architecture by its name.

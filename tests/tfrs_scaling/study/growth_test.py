@@ -33,6 +33,7 @@ class GrowthTest(tf.test.TestCase):
             (config(V=[4], H=[2]), config(V=[4], H=[2], VH=True), "sweep.VH", True),
             (config(V=[4], H=[2], VH=True), config(V=[4], H=[2]), "sweep.VH", False),
             (config(), config(A=["cross"]), "sweep.A", True),
+            (config(), config(A={"cross": ["1/4", 1]}), "sweep.A", True),
             (config(A=["cross"]), config(A=["mlp"]), "sweep.A", False),
             (config(), config(P={"keep": ["1/2"], "by": ["random"]}), "sweep.P", True),
             (pruned("1/2"), pruned("1/4", "1/2"), "sweep.P.keep", True),
