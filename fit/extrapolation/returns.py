@@ -26,7 +26,7 @@ from tfrs_scaling.fit.laws.power_law import PowerLawFit, check_fitted
 from tfrs_scaling.fit.laws.validation import one_positive
 
 _FARTHEST = 2000.0  # in ln(x / x0): beyond it x is 0 or inf in float64
-_NARROW = 1e-9
+_NARROW = 1e-6
 _AHEAD = np.geomspace(1e-3, 600.0, 200)  # ln(x / largest x) at which a forecast is asked first
 
 

@@ -100,7 +100,7 @@ class Lead:
 
     def close(self) -> None:
         """Give the lead up."""
-        if self._is_kept and not self.is_lost.is_set():
+        if self._over.is_set() or (self._is_kept and not self.is_lost.is_set()):
             return
         self._over.set()
         self._thread.join()
