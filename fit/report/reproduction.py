@@ -239,7 +239,8 @@ like all others. Intervals at one cost other than the baseline's hold together.
 _ANOTHER_LOG = """## Another log
 
 A log of advertisements would be worth most. For that of Criteo's challenge on Kaggle, 45.8 million rows, which nobody
-has run, a configuration comes with the project. Whoever has the log sees what the study takes before spending it:
+has run, a configuration comes with the project: about 95 trainings, planned at 39 hours one after the other on one core
+of a server of 2024. Whoever has the log sees what the study takes on their machine before spending it:
 
     tfrs-scaling plan criteo --set 'log.files=[/data/train.txt]' --price 2.50
     tfrs-scaling study criteo --set 'log.files=[/data/train.txt]'
