@@ -8,8 +8,6 @@ import tensorflow as tf
 from scipy import special, stats
 
 from tests.helpers.simulated import ladder_noise
-from tests.helpers.studies import CONFIGS
-from tfrs_scaling.fit import fit_study, read_runs
 from tfrs_scaling.fit.laws.frontier import fit_frontier
 from tfrs_scaling.fit.laws.power_law import fit_power_law
 from tfrs_scaling.fit.laws.status import Status, runs_test
@@ -186,16 +184,6 @@ class LastStepTest(tf.test.TestCase):
         fit = fit_frontier(x, y, configurations=labels, groups=range(18), plateau=np.zeros(18, dtype=bool))
         self.assertEqual(fit.n, 6)
         self.assertEqual(fit.status, Status.LAST_STEP_MISSED)
-
-    def test_rows_of_the_votes_of_congress_have_no_law(self) -> None:
-        """Their law says that twice the rows gain 9.4 %; the last doubling gained 0.4 %."""
-        fits = fit_study(read_runs(CONFIGS / "reproduction" / "congress_1989.parquet"))
-        self.assertEqual(fits.law("V", x="parameters").status, Status.LAST_STEP_MISSED)
-        self.assertEqual(fits.law("V", x="data").status, Status.OK)
-        saturated = next(each for each in fits.saturation if (each.scheme, each.x) == ("V", "parameters"))
-        self.assertEqual(saturated.saturated, "cannot tell")
-        weakly = next(claim for claim in fits.paper if claim.claim.startswith("the loss depends strongly on data"))
-        self.assertEqual(weakly.verdict, "cannot tell")
 
 
 if __name__ == "__main__":
