@@ -249,7 +249,7 @@ def finish(
         tint(name, text_color=MUTED)
         plot.add_layout(name)
     plot.y_range = DataRange1d(renderers=shown, only_visible=True, range_padding=0.15)
-    legend_below(plot, items, 260 if wide else height, wide=wide)
+    legend_below(plot, items, 236 if wide else height, wide=wide)
     return plot
 
 

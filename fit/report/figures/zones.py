@@ -49,7 +49,7 @@ def zone_figure(zone: Zones) -> Any:
 
 def _empty_map(x_label: str, columns: Sequence[float], rows: Sequence[float]) -> Any:
     """A figure with a place for every cell."""
-    plot = blank_figure(x_label, AXIS_NAMES["data"], _TOOLTIPS, height=130 + max(34 * len(rows), 170))
+    plot = blank_figure(x_label, AXIS_NAMES["data"], _TOOLTIPS, height=130 + max(32 * len(rows), 170))
     plot.x_range.update(start=-0.5, end=len(columns) - 0.5)
     plot.y_range.update(start=-0.5, end=len(rows) - 0.5)
     plot.grid.visible = False
