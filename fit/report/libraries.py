@@ -12,7 +12,7 @@ import pandas as pd
 from pydantic import TypeAdapter
 
 from tfrs_scaling.common.errors import InputError
-from tfrs_scaling.common.words import UNKNOWN, compact
+from tfrs_scaling.common.words import compact
 from tfrs_scaling.fit.labels import shape_name
 from tfrs_scaling.fit.report.published import Published, table
 from tfrs_scaling.fit.runs.screening import SHAPE, usable_runs
@@ -153,5 +153,5 @@ def _row(name: str, rows: pd.DataFrame) -> _Row:
 
 
 def _spread(values: Sequence[float]) -> str:
-    deviation = f"{np.std(values, ddof=1):.4f}" if len(values) > 1 else UNKNOWN
-    return f"{np.mean(values):.4f} ± {deviation}"
+    deviation = f" ± {np.std(values, ddof=1):.4f}" if len(values) > 1 else ""
+    return f"{np.mean(values):.4f}{deviation}"
