@@ -229,10 +229,12 @@ _LEVERS = """## Every lever at equal cost
 The paper proposes more features (F), a teacher trained on history (T), other negatives (N), more epochs (E) and better
 architectures (A), and cites pruning (P). Here is what each changes beside rows (V), dimension (H) and widths (O, M): at
 equal examples, and against a baseline that spends the same FLOPs of training, or the same rows of the log, on data
-alone, at the largest data size for which that was measured. Where there is –, the baseline was never given so much: a
-teacher or a scorer costs as much as it does however few rows its students see, and here it was trained on many. At
-equal examples, A at sizes other than 1 is compared with its own architecture at 1; at equal cost, with the baseline
-like all others. Intervals at one cost other than the baseline's hold together.
+alone, at the largest data size for which that was measured. Where there is –, the baseline was never given so much.
+The teacher saw a quarter of the rows that its students are given at most, so that T has a value at equal cost; a better
+one, of as many rows, costs more than any baseline here. At equal examples, A at sizes other than 1 is compared with its
+own architecture at 1; at equal cost, with the baseline like all others. Intervals at one cost other than the baseline's
+hold together. An architecture's intervals are as wide as its own trainings scatter, and some of the largest ones go
+astray: there "level" says that nothing can be told.
 """
 
 
