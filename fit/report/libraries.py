@@ -38,7 +38,7 @@ class Library:
 
     log: str
     model: str
-    library: str
+    package: str
     version: str
     settings: str
     examples: int
@@ -96,7 +96,7 @@ def libraries_section(libraries: Sequence[Library], studies: Iterable[Published]
         own = [row for row in libraries if row.log == study.name]
         if own:
             parts.append(_log(own, study))
-    versions = sorted({f"{row.library} {row.version}" for row in libraries})
+    versions = sorted({f"{row.package} {row.version}" for row in libraries})
     dates = sorted({row.date for row in libraries})
     parts.append(
         f"Every training: [{LIBRARIES}]({folder}/{LIBRARIES}), of {' and '.join(dates)}, with {', '.join(versions)}. "
@@ -119,7 +119,7 @@ def _log(libraries: Sequence[Library], study: Published) -> str:
                 f"{study.name} on {examples} of {data}; run tests.benchmarks.libraries again"
             )
     rows = _shapes(study, examples)
-    for (model, settings), group in groupby(libraries, key=lambda row: (f"{row.model} ({row.library})", row.settings)):
+    for (model, settings), group in groupby(libraries, key=lambda row: (f"{row.model} ({row.package})", row.settings)):
         runs = list(group)
         ne, auc = [run.test_ne for run in runs], [run.test_auc for run in runs]
         rows.append(_Row(model, settings, ne, auc, runs[0].parameters))

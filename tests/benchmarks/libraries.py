@@ -158,7 +158,7 @@ def hashed_logistic_regression(problem: Problem) -> Prediction:
 
 
 _DEEP = f"Adam at 0.001, batches of {BATCH}, dimension {DIMENSION}, MLP 256-128-64, L2 1e-5"
-MODELS: dict[str, tuple[str, str, Callable[[Problem], Prediction]]] = {  # library, settings, and what trains it
+MODELS: dict[str, tuple[str, str, Callable[[Problem], Prediction]]] = {  # package, settings, and what trains it
     **{name: ("deepctr", _DEEP, partial(deepctr, name)) for name in ("DeepFM", "xDeepFM", "DCNMix", "AutoInt")},
     "gradient-boosted trees": (
         "lightgbm",
@@ -182,7 +182,7 @@ def measured(data: ClickData, log: str, examples: int, seeds: int, names: list[s
         for name in names:
             if (log, name, seed) in there:
                 continue
-            library, settings, train_and_predict = MODELS[name]
+            package, settings, train_and_predict = MODELS[name]
             started = time.perf_counter()
             logits, parameters = train_and_predict(Problem(data.manifest.schema, train, validation, test, seed))
             seconds = time.perf_counter() - started
@@ -193,8 +193,8 @@ def measured(data: ClickData, log: str, examples: int, seeds: int, names: list[s
             yield Library(
                 log=log,
                 model=name,
-                library=library,
-                version=version(library),
+                package=package,
+                version=version(package),
                 settings=settings,
                 examples=len(train.label),
                 seed=seed,
