@@ -45,8 +45,8 @@ from tfrs_scaling.fit.analyses.zones import Zones, scheme_zones
 from tfrs_scaling.fit.labels import FRONTIER, multiplier_label
 from tfrs_scaling.fit.laws.power_law import PowerLawFit
 from tfrs_scaling.fit.runs.doubtful import (
-    CollapsedTrial,
     FlaggedPoint,
+    LeftOutTrial,
     MissingTrial,
     flagged_points,
     left_out_trials,
@@ -57,7 +57,7 @@ from tfrs_scaling.fit.runs.screening import usable_runs
 from tfrs_scaling.fit.schemes import ARCHITECTURE, BASELINE, SCHEMES, SIZES
 from tfrs_scaling.fit.serialization import encode, flat
 
-FORMAT = 9
+FORMAT = 10
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ class StudyFits:
         zones: Where one scheme beats another.
         best: Best scheme; None where no data frontier was fitted.
         missing: Trials that were not measured.
-        collapsed: Trials that were measured but left out.
+        left_out: Trials that were measured and carry no fit.
         flagged: Measured points to read with caution.
         dimension: The best embedding dimension of each number of rows.
         generalisation: Training against test curves.
@@ -104,7 +104,7 @@ class StudyFits:
     zones: tuple[Zones, ...]
     best: Best | None
     missing: tuple[MissingTrial, ...]
-    collapsed: tuple[CollapsedTrial, ...]
+    left_out: tuple[LeftOutTrial, ...]
     flagged: tuple[FlaggedPoint, ...]
     dimension: tuple[BestDimension, ...]
     generalisation: tuple[Generalisation, ...]
@@ -318,7 +318,7 @@ def fit_study(
         zones=zones,
         best=best_scheme(lines, bayes_ne, bayes_ne_standard_error or 0.0),
         missing=missing_trials(runs),
-        collapsed=left_out_trials(runs),
+        left_out=left_out_trials(runs),
         flagged=flagged_points(runs),
         dimension=dimensions,
         generalisation=generalisations,

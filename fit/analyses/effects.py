@@ -54,6 +54,8 @@ class Effect(Change):
         compute_times, rows_times, parameters_times: What it costs in FLOPs of training, rows collected and parameters
             served, divided by what the baseline of the architecture studied costs at the same examples. What scores its
             rows (T's teacher, P's scorer) is among them but for the parameters. None where it is not recorded.
+        parameters_grown: Its parameters divided by those of the shape that it is compared with at equal examples. None
+            where they are not recorded.
         at_compute, at_rows: The shape against that baseline, given as much more data, or less, as the same FLOPs or
             rows pay for. At the largest data size for which it was measured on both sides of that; None where there is
             none. Where the cost is the same, the change itself.
@@ -66,19 +68,16 @@ class Effect(Change):
     compute_times: float | None
     rows_times: float | None
     parameters_times: float | None
+    parameters_grown: float | None
     at_compute: Change | None
     at_rows: Change | None
 
     @property
     def per_doubling(self) -> tuple[float, float | None, float | None] | None:
-        """The change of NE for each doubling of the parameters, with its ends.
-
-        None where they stay as they are, and for sizes of another architecture, whose change is against its own.
-        """
-        other = self.scheme == ARCHITECTURE and self.multiplier != 1  # compared with its own architecture's baseline
-        if other or not self.parameters_times or math.isclose(self.parameters_times, 1.0):
+        """The change of NE for each doubling of the parameters, with its ends; None where they stay as they are."""
+        if self.parameters_grown is None or math.isclose(self.parameters_grown, 1.0):
             return None
-        doublings = math.log2(self.parameters_times)
+        doublings = math.log2(self.parameters_grown)
         low, high = (None if end is None else end / doublings for end in (self.low, self.high))
         return (self.change / doublings, *((low, high) if doublings > 0 else (high, low)))
 
@@ -153,10 +152,12 @@ class _Comparison(NamedTuple):
 
     def times(self, column: str) -> float | None:
         """What the shape costs for what the studied baseline costs at equal examples; None where that is not known."""
-        if self.studied is None:
-            return None
-        shape, baseline = (point.cost(column) for point in self.studied)
-        return shape / baseline if math.isfinite(shape / baseline) else None
+        return None if self.studied is None else _ratio(self.studied, column)
+
+
+def _ratio(pair: Pair, column: str) -> float | None:
+    shape, baseline = (point.cost(column) for point in pair)
+    return shape / baseline if math.isfinite(shape / baseline) else None
 
 
 def effects(ladders: Sequence[Ladders], base: str, *, level: float = 0.95) -> list[Effect]:
@@ -200,6 +201,7 @@ def _record(comparison: _Comparison, changes: Iterator[Change]) -> Effect:
         compute_times=times["spent"],
         rows_times=times["collected"],
         parameters_times=times["parameters"],
+        parameters_grown=_ratio(comparison.pair, "parameters"),
         at_compute=at.get("spent"),
         at_rows=at.get("collected"),
     )

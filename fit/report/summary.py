@@ -14,7 +14,7 @@ from tfrs_scaling.fit.advice.words import gain_words
 from tfrs_scaling.fit.analyses.effects import Effect
 from tfrs_scaling.fit.analyses.held_out import HeldOut, one_sided
 from tfrs_scaling.fit.analyses.noise.ladder_laws import shape_points
-from tfrs_scaling.fit.labels import architecture_prefix, multiplier_label
+from tfrs_scaling.fit.labels import architecture_prefix, multiplier_label, shape_name
 from tfrs_scaling.fit.report.view import StudyView
 from tfrs_scaling.fit.runs.screening import SHAPE
 from tfrs_scaling.fit.schemes import BASELINE, SCHEMES
@@ -151,10 +151,17 @@ def cautions(view: StudyView) -> list[str]:
     missing = len({trial.trial_id for trial in fits.missing})
     if missing:
         words.append(f"{missing} of {trials} trials failed or were skipped; they are listed below.")
-    if fits.collapsed:
-        dead = len(fits.collapsed)
+    if dead := sum(trial.why == "collapsed" for trial in fits.left_out):
+        words.append(f"{dead} of {trials} trials collapsed: they end as dead networks, and are not in the fits.")
+    unstable = {
+        f"{trial.architecture} {shape_name(trial.scheme, trial.multiplier)}"
+        for trial in fits.left_out
+        if trial.why == "unstable"
+    }
+    if unstable:
         words.append(
-            f"{dead} of {trials} trials collapsed: they learned nothing at any data size, and are not in the fits."
+            f"{', '.join(sorted(unstable))}: more than a quarter of the seeds collapsed, so nothing is said of it. "
+            "Train it at a smaller learning rate."
         )
     edge = {
         (point.architecture, point.scheme, point.multiplier) for point in fits.flagged if "lr_at_edge" in point.flags

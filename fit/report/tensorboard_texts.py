@@ -10,7 +10,7 @@ from tfrs_scaling.fit.report.tables.table import bullets, plain
 from tfrs_scaling.fit.report.view import StudyView
 
 # Tables that have a text of their own, or that only the page shows.
-_ELSEWHERE = ("fits", "missing", "collapsed", "flagged")
+_ELSEWHERE = ("fits", "missing", "left_out", "flagged")
 
 
 def tensorboard_texts(view: StudyView) -> dict[str, str]:

@@ -75,7 +75,7 @@ RUN_COLUMNS: dict[str, Column] = {
     "strategy": Column("str", "device or distribution strategy", _PROVENANCE),
     "status": Column("str", "ok, failed or skipped", "ok; failed where test_ne is empty"),
     "reason": Column("str", "why a status is not ok", "not recorded"),
-    "flags": Column("str", "collapsed, lr_at_edge, plateau; joined by ;", "found from the rest"),
+    "flags": Column("str", "collapsed, lr_at_edge, plateau, unstable; joined by ;", "found from the rest"),
     "config_hash": Column("str", "hash of the configuration", _PROVENANCE),
     "data_hash": Column("str", "hash of the data", _PROVENANCE),
     "code_version": Column("str", "version of the trainer", _PROVENANCE),

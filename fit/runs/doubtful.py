@@ -1,16 +1,16 @@
 """Trials that a study has no measurement of, leaves out, or reads with caution."""
 
 from dataclasses import dataclass, fields
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import pandas as pd
 
-from tfrs_scaling.fit.runs.screening import collapsed_trials, with_flags
+from tfrs_scaling.fit.runs.screening import collapsed_trials, unstable_trials, with_flags
 
 
 @dataclass(frozen=True)
-class CollapsedTrial:
-    """A trial that learned nothing at any data size.
+class DoubtfulTrial:
+    """A trial that is missing, left out or to be read with caution.
 
     Attributes:
         learning_rate: None where it is not recorded.
@@ -25,7 +25,19 @@ class CollapsedTrial:
 
 
 @dataclass(frozen=True)
-class MissingTrial(CollapsedTrial):
+class LeftOutTrial(DoubtfulTrial):
+    """A trial that was measured and carries no fit.
+
+    Attributes:
+        why: ``collapsed``: it ends as a dead network. ``unstable``: it does not, but more than a quarter of its shape's
+            seeds do.
+    """
+
+    why: Literal["collapsed", "unstable"]
+
+
+@dataclass(frozen=True)
+class MissingTrial(DoubtfulTrial):
     """A trial without a measurement.
 
     Attributes:
@@ -37,7 +49,7 @@ class MissingTrial(CollapsedTrial):
 
 
 @dataclass(frozen=True)
-class FlaggedPoint(CollapsedTrial):
+class FlaggedPoint(DoubtfulTrial):
     """A measured point to be read with caution.
 
     Attributes:
@@ -48,7 +60,7 @@ class FlaggedPoint(CollapsedTrial):
     flags: str
 
 
-Trial = TypeVar("Trial", bound=CollapsedTrial)
+Trial = TypeVar("Trial", bound=DoubtfulTrial)
 
 
 def missing_trials(runs: pd.DataFrame) -> tuple[MissingTrial, ...]:
@@ -56,10 +68,11 @@ def missing_trials(runs: pd.DataFrame) -> tuple[MissingTrial, ...]:
     return _records(MissingTrial, runs[~runs["status"].isin(["ok", "stopped"])])
 
 
-def left_out_trials(runs: pd.DataFrame) -> tuple[CollapsedTrial, ...]:
-    """The trials that learned nothing."""
-    rows = runs[runs["trial_id"].isin(collapsed_trials(runs))]
-    return _records(CollapsedTrial, rows.drop_duplicates("trial_id"))
+def left_out_trials(runs: pd.DataFrame) -> tuple[LeftOutTrial, ...]:
+    """The trials that were measured and carry no fit."""
+    why = dict.fromkeys(unstable_trials(runs), "unstable") | dict.fromkeys(collapsed_trials(runs), "collapsed")
+    rows = runs.assign(why=runs["trial_id"].map(why))
+    return _records(LeftOutTrial, rows[rows["why"].notna()].drop_duplicates("trial_id"))
 
 
 def flagged_points(runs: pd.DataFrame) -> tuple[FlaggedPoint, ...]:

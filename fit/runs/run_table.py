@@ -25,7 +25,7 @@ from tfrs_scaling.fit.schemes import SCHEMES, Axis
 
 TIMING_COLUMNS = ("examples_per_second", "wall_seconds", "scorer_seconds")  # differ between two runs of one study
 STATUSES = ("ok", "failed", "skipped", "stopped")  # stopped: not trained at further sizes, its rate being bad
-FLAGS = ("collapsed", "lr_at_edge", "plateau")
+FLAGS = ("collapsed", "lr_at_edge", "plateau", "unstable")
 
 _ALLOWED = {"scheme": tuple(SCHEMES), "status": STATUSES}
 _ORDER = ["study", "architecture", "scheme", "multiplier", "learning_rate", "seed", "examples", "trial_id"]

@@ -6,13 +6,34 @@ from tfrs_scaling.fit.laws.plateau import power_law_region
 from tfrs_scaling.fit.schemes import BASELINE, SCHEMES
 
 SHAPE = ["architecture", "scheme", "multiplier", "embedding_dim"]  # the dimension distinguishes the shapes of VH
-COLLAPSED_NE = 0.9995  # nothing learned: at every rung no better than the background CTR
+COLLAPSED_NE = 0.9995  # nothing learned: no better than the background CTR
+_MOST_COLLAPSED = 0.25  # of a shape's seeds: with more, those left are not what its training brings
 
 
 def collapsed_trials(runs: pd.DataFrame) -> list[str]:
-    """The ids of trials whose test NE is 0.9995 or more at every rung: dead networks, sorted."""
-    best = runs[runs["status"] == "ok"].groupby("trial_id")["test_ne"].min()
-    return sorted(str(trial) for trial in best.index[best >= COLLAPSED_NE])
+    """The ids of trials that end as dead networks, sorted.
+
+    At its largest data size such a trial predicts neither the test rows nor those it was trained on better than the
+    background CTR does: NE is 0.9995 or more. A network that learned what does not hold for later rows has a high test
+    NE alone. Where the training NE is not recorded, the test NE has to be so high at every data size.
+    """
+    ok = runs[runs["status"] == "ok"].sort_values("examples", kind="stable")
+    last = ok.drop_duplicates("trial_id", keep="last").set_index("trial_id")
+    learned = last["train_ne"].where(last["train_ne"].notna(), ok.groupby("trial_id")["test_ne"].min())
+    return sorted(str(trial) for trial in last.index[(last["test_ne"] >= COLLAPSED_NE) & (learned >= COLLAPSED_NE)])
+
+
+def unstable_trials(runs: pd.DataFrame) -> list[str]:
+    """The ids of trials that did not collapse, of shapes of which more than a quarter of the seeds did, sorted.
+
+    That is at the selected learning rate. What such a shape reaches depends on the seed more than on its size, and the
+    seeds that are left tell nothing of those that are lost.
+    """
+    rows = at_selected_rate(runs)
+    trials = rows[rows["status"] == "ok"].drop_duplicates("trial_id")
+    dead = trials["trial_id"].isin(collapsed_trials(runs))
+    share = dead.groupby([trials[name] for name in SHAPE]).transform("mean")
+    return sorted(trials["trial_id"][~dead & (share > _MOST_COLLAPSED)].astype(str))
 
 
 def selected_learning_rate(runs: pd.DataFrame) -> pd.DataFrame:
@@ -58,7 +79,7 @@ def at_selected_rate(runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def usable_runs(runs: pd.DataFrame) -> pd.DataFrame:
-    """The rows that may carry a fit: ok, at the selected learning rate, not collapsed; index kept.
+    """The rows that may carry a fit: ok, at the selected learning rate, neither collapsed nor unstable; index kept.
 
     Examples:
         >>> runs = read_runs("runs.csv")
@@ -66,7 +87,8 @@ def usable_runs(runs: pd.DataFrame) -> pd.DataFrame:
         (120, 40)
     """
     rows = at_selected_rate(runs)
-    return rows[(rows["status"] == "ok") & ~rows["trial_id"].isin(collapsed_trials(runs))]
+    left_out = [*collapsed_trials(runs), *unstable_trials(runs)]
+    return rows[(rows["status"] == "ok") & ~rows["trial_id"].isin(left_out)]
 
 
 def rows_of_scheme(runs: pd.DataFrame, scheme: str) -> pd.DataFrame:
@@ -84,7 +106,8 @@ def rows_of_scheme(runs: pd.DataFrame, scheme: str) -> pd.DataFrame:
 def with_flags(runs: pd.DataFrame) -> pd.DataFrame:
     """The run table with its ``flags`` column set, from the other columns alone.
 
-    ``collapsed``: the trial learned nothing at any rung. ``lr_at_edge``: the learning rate selected for
+    ``collapsed``: the trial ends as a dead network. ``unstable``: it does not, but more than a quarter of its shape's
+    seeds do. ``lr_at_edge``: the learning rate selected for
     this shape is the smallest or largest of those tried for it, or the only one, so a better one may lie beyond.
     ``plateau``: the point lies left of the power-law region of its trial's curve.
 
@@ -105,6 +128,8 @@ def with_flags(runs: pd.DataFrame) -> pd.DataFrame:
     dead = ok["trial_id"].isin(collapsed_trials(rows))
     for index in ok.index[dead]:
         marks[index].append("collapsed")
+    for index in ok.index[ok["trial_id"].isin(unstable_trials(rows))]:
+        marks[index].append("unstable")
     rates = rows.groupby(SHAPE)["learning_rate"]
     smallest, largest = rates.transform("min"), rates.transform("max")
     at_edge = (rows["learning_rate"] == smallest) | (rows["learning_rate"] == largest)

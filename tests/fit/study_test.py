@@ -162,13 +162,13 @@ class FitStudyTest(tf.test.TestCase):
 
     def test_missing_and_collapsed_trials_are_listed_and_do_not_count(self) -> None:
         runs = planted_study(schemes="M")
-        runs.loc[runs["trial_id"] == "M-4-0.02-0", "test_ne"] = 1.0
+        runs.loc[runs["trial_id"] == "M-4-0.02-0", ["train_ne", "test_ne"]] = 1.0
         nothing = {name: np.nan for name, kind in COLUMNS.items() if kind == "float64"}
         failed = planted_row("M", 64.0, 1, 0.02, 0, 0.0) | nothing
         failed |= {"multiplier": 64.0, "learning_rate": 0.02, "trial_id": "M-64", "status": "failed", "reason": "NaN"}
         runs = pd.concat([runs, pd.DataFrame([failed]).astype(COLUMNS)], ignore_index=True)
         fits = fit_study(runs)
-        self.assertEqual([trial.trial_id for trial in fits.collapsed], ["M-4-0.02-0"])
+        self.assertEqual([trial.trial_id for trial in fits.left_out], ["M-4-0.02-0"])
         self.assertEqual(
             [(trial.trial_id, trial.status, trial.reason) for trial in fits.missing], [("M-64", "failed", "NaN")]
         )
@@ -221,8 +221,8 @@ class OutsidersTest(tf.test.TestCase):
             .assign(learning_rate=np.nan)
             .drop_duplicates(["scheme", "multiplier", "examples"])
         )
-        runs.loc[runs["multiplier"] == 4, "test_ne"] = 1.0
-        [dead] = fit_study(runs).collapsed
+        runs.loc[runs["multiplier"] == 4, ["train_ne", "test_ne"]] = 1.0
+        [dead] = fit_study(runs).left_out
         self.assertEqual((dead.multiplier, dead.learning_rate), (4.0, None))
 
 
@@ -289,7 +289,7 @@ class FitsFileTest(tf.test.TestCase):
     def test_what_is_read_is_what_was_written(self) -> None:
         path = Path(self.get_temp_dir()) / "fits.json"
         runs = planted_study(schemes="VH")
-        runs.loc[runs["trial_id"] == "V-4-0.02-0", "test_ne"] = 1.0  # collapsed
+        runs.loc[runs["trial_id"] == "V-4-0.02-0", ["train_ne", "test_ne"]] = 1.0  # collapsed
         few = (runs["scheme"] == "H") & (runs["multiplier"] == 4) & (runs["examples"] > LADDER[2])
         runs.loc[few, ["status", "reason"]] = ["failed", "no memory"]  # too few points: a fit of NaN
         fits = fit_study(with_second_baseline(runs), bayes_ne=GAMMA)

@@ -103,8 +103,9 @@ def training_noise(rows: pd.DataFrame) -> tuple[TrainingNoise, ...]:
     a training keeps along its ladder and that all shapes have in common. With fewer it is twice the scatter of ladders
     about their laws, less what all have in common at one data size, which cancels in every comparison: three quarters
     of its variance count as kept by a training, unseen. Variances are estimated at each data size and shrunk
-    towards a common one (``shrunk_variances``). An architecture whose own trainings leave fewer than five degrees of
-    freedom has the noise of all architectures together, if that is better known.
+    towards a common one (``shrunk_variances``). An architecture whose own trainings leave fewer than three degrees of
+    freedom has the noise of all architectures together, if that is better known: another architecture may scatter
+    thirty times as much, so its trainings say little of this one's.
 
     Args:
         rows: Rows that may carry a fit, as ``usable_runs`` returns them.
@@ -116,7 +117,7 @@ def training_noise(rows: pd.DataFrame) -> tuple[TrainingNoise, ...]:
     found = [_estimate(own, str(name)) for name, own in rows.groupby("architecture", sort=True)]
     return tuple(
         replace(every, architecture=own.architecture)
-        if own.degrees < _FEWEST_SEED_DEGREES and every.degrees > own.degrees
+        if own.degrees < _FEWEST_DEGREES and every.degrees > own.degrees
         else own
         for own in found
     )

@@ -11,7 +11,7 @@ _GROUPS = {  # names of tables
     "Limits and phases": ("phases", "limits", "joint_law", "compute_optimal"),
     "Zones": ("table2", "zones", "dimension"),
     "Every fit, and how good it is": ("fits", "held_out", "generalisation", "noise", "learning_rates"),
-    "Left out or flagged": ("missing", "collapsed", "flagged"),
+    "Left out or flagged": ("missing", "left_out", "flagged"),
 }
 
 

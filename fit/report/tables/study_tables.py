@@ -29,7 +29,7 @@ from tfrs_scaling.fit.report.tables.laws import (
 )
 from tfrs_scaling.fit.report.tables.learning_rates import rates_table
 from tfrs_scaling.fit.report.tables.table import Column, Table
-from tfrs_scaling.fit.runs.doubtful import CollapsedTrial, FlaggedPoint, MissingTrial
+from tfrs_scaling.fit.runs.doubtful import DoubtfulTrial, FlaggedPoint, LeftOutTrial, MissingTrial
 from tfrs_scaling.fit.study import StudyFits
 
 
@@ -61,13 +61,13 @@ def study_tables(study: StudyFits) -> dict[str, Table[Any]]:
         paper_table(study.paper),
         fits_table(study.lines),
         _missing_table(study.missing),
-        _collapsed_table(study.collapsed),
+        _left_out_table(study.left_out),
         _flagged_table(study.flagged),
     ]
     return {table.name: table for table in tables}
 
 
-_TRIAL: tuple[Column[CollapsedTrial], ...] = (
+_TRIAL: tuple[Column[DoubtfulTrial], ...] = (
     Column("trial_id", "trial id", lambda r: r.trial_id),
     Column("architecture", "architecture", lambda r: r.architecture),
     Column("scheme", "scheme", lambda r: r.scheme),
@@ -86,10 +86,15 @@ def _missing_table(trials: Sequence[MissingTrial]) -> Table[MissingTrial]:
     return Table("missing", title, trials, columns if trials else (), note)
 
 
-def _collapsed_table(trials: Sequence[CollapsedTrial]) -> Table[CollapsedTrial]:
-    title = f"Collapsed trials: {len(trials) or 'none'}"
-    note = "Test NE is 0.9995 or more at every data size: a dead network. Not fitted."
-    return Table("collapsed", title, trials, _TRIAL if trials else (), note)
+def _left_out_table(trials: Sequence[LeftOutTrial]) -> Table[LeftOutTrial]:
+    columns: tuple[Column[LeftOutTrial], ...] = (*_TRIAL, Column("why", "why", lambda r: r.why))
+    title = f"Trials left out: {len(trials) or 'none'}"
+    note = (
+        "collapsed: it ends as a dead network, with an NE of 0.9995 or more on the test rows and on those it is trained "
+        "on. unstable: it does not, but more than a quarter of its shape's seeds do, so that shape has no measurement: "
+        "train it at a smaller learning rate. None of these is in a fit."
+    )
+    return Table("left_out", title, trials, columns if trials else (), note)
 
 
 def _flagged_table(points: Sequence[FlaggedPoint]) -> Table[FlaggedPoint]:
@@ -98,7 +103,7 @@ def _flagged_table(points: Sequence[FlaggedPoint]) -> Table[FlaggedPoint]:
     )  # fmt: skip
     note = (
         "plateau: left of the power-law region of its curve. lr_at_edge: the learning rate selected for this shape "
-        "is the smallest or largest of the grid. collapsed: as above."
+        "is the smallest or largest of the grid. collapsed and unstable: as above."
     )
     title = f"Flagged points: {len(points) or 'none'}"
     return Table("flagged", title, points, columns if points else (), note)

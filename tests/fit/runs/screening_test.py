@@ -10,6 +10,7 @@ from tfrs_scaling.fit.runs.screening import (
     collapsed_trials,
     rows_of_scheme,
     selected_learning_rate,
+    unstable_trials,
     usable_runs,
     with_flags,
 )
@@ -54,16 +55,38 @@ class LearningRateTest(tf.test.TestCase):
 
 
 class FlagTest(tf.test.TestCase):
-    """The three flags."""
+    """The flags."""
 
     def test_collapsed_trials_are_flagged_and_not_selected(self) -> None:
         runs = planted_study()
-        trial = runs["trial_id"] == "O-0.0625-0.02-0"
-        runs.loc[trial, "test_ne"] = 1.0
-        runs.loc[runs["trial_id"] == "O-0.25-0.02-0", "test_ne"] = [1.0, *[0.9994] * 7]  # one rung lives
+        dies = runs["trial_id"] == "O-0.0625-0.02-0"
+        late = dies & (runs["examples"] > LADDER[2])  # learns, and then dies
+        runs.loc[late, ["train_ne", "test_ne"]] = 1.0
+        of_later_rows = runs["trial_id"] == "O-0.25-0.02-0"  # what it learned does not hold for the test split
+        runs.loc[of_later_rows, "test_ne"] = 1.2
+        awakes = runs["trial_id"] == "O-4-0.02-0"
+        runs.loc[awakes & (runs["examples"] < LADDER[-1]), ["train_ne", "test_ne"]] = 1.0
         self.assertEqual(collapsed_trials(runs), ["O-0.0625-0.02-0"])
-        self.assertTrue((with_flags(runs).loc[trial, "flags"] == "collapsed").all())
+        self.assertTrue((with_flags(runs).loc[dies, "flags"] == "collapsed").all())
         self.assertNotIn("O-0.0625-0.02-0", set(usable_runs(runs)["trial_id"]))
+        self.assertIn("O-4-0.02-0", set(usable_runs(runs)["trial_id"]))
+
+    def test_without_training_ne_a_trial_is_dead_that_never_lived(self) -> None:
+        runs = planted_study().assign(train_ne=np.nan)
+        runs.loc[runs["trial_id"] == "O-0.0625-0.02-0", "test_ne"] = 1.0
+        runs.loc[runs["trial_id"] == "O-0.25-0.02-0", "test_ne"] = [0.9994, *[1.0] * 7]
+        self.assertEqual(collapsed_trials(runs), ["O-0.0625-0.02-0"])
+
+    def test_a_shape_of_which_a_third_of_the_seeds_collapses_is_unstable(self) -> None:
+        runs = planted_study(seeds=3)
+        seeds = sorted(runs.loc[(runs["scheme"] == "D") & (runs["learning_rate"] == 0.02), "trial_id"].unique())
+        self.assertLen(seeds, 3)
+        runs.loc[runs["trial_id"] == seeds[1], ["train_ne", "test_ne"]] = 1.0
+        self.assertEqual(unstable_trials(runs), [seeds[0], seeds[2]])
+        self.assertTrue((with_flags(runs).loc[runs["trial_id"] == seeds[0], "flags"] == "unstable").all())
+        self.assertTrue(set(seeds).isdisjoint(usable_runs(runs)["trial_id"]))
+        fourth = runs[runs["trial_id"] == seeds[0]].assign(trial_id="D-1-0.02-3", seed=3)
+        self.assertEmpty(unstable_trials(pd.concat([runs, fourth], ignore_index=True)))
 
     def test_selected_rate_at_the_edge_of_the_grid(self) -> None:
         runs = planted_study()
@@ -77,7 +100,7 @@ class FlagTest(tf.test.TestCase):
 
     def test_flags_do_not_depend_on_the_index(self) -> None:
         runs = planted_study()
-        runs.loc[runs["trial_id"] == "O-0.25-0.02-0", "test_ne"] = 1.0
+        runs.loc[runs["trial_id"] == "O-0.25-0.02-0", ["train_ne", "test_ne"]] = 1.0
         other = runs.set_index(np.zeros(len(runs), int))
         self.assertEqual(with_flags(other)["flags"].tolist(), with_flags(runs)["flags"].tolist())
 

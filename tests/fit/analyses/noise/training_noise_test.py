@@ -93,6 +93,23 @@ class TrainingNoiseTest(tf.test.TestCase):
         self.assertEqual((cross.architecture, dot.architecture), ("cross", "dot"))
         self.assertAllClose(cross.sd, dot.sd, rtol=0.1)
 
+    def test_three_shapes_of_three_seeds_have_their_own_noise_beside_a_wilder_architecture(self) -> None:
+        rows = Scenario("params=4x", {}, None, seeds=3).study(np.random.default_rng(0))
+        three = rows[(rows["scheme"] == "D") | ((rows["scheme"] == "M") & rows["multiplier"].isin([0.25, 4.0]))]
+        calm, wild = (three.assign(architecture=name, trial_id=name + three["trial_id"]) for name in ("cross", "wukong"))
+        rng, inside, draws = np.random.default_rng(1), [], 60
+        for draw in range(draws):
+            noise = (RealNoise(), RealNoise(kept=0.3, neighbours=0.3))[draw % 2]
+            off = noise.draw(calm, rng)
+            both = pd.concat([calm.assign(test_ne=0.8 + off), wild.assign(test_ne=0.8 + 30 * noise.draw(wild, rng))])
+            own = noise_of("cross", training_noise(both.reset_index(drop=True)))
+            self.assertLess(own.sd[-1], 5 * noise.sd)
+            self.assertGreaterEqual(own.degrees, 3)
+            top = (calm["examples"] == LADDER[-1]).to_numpy()
+            first, second = (off[top & (calm["multiplier"] == multiplier)].mean() for multiplier in (1.0, 4.0))
+            inside.append(abs(first - second) <= own.quantile(0.975) * own.error(LADDER[-1], 3, 3))
+        self.assertGreaterEqual(np.sum(inside), stats.binom(draws, 0.95).ppf(0.01))
+
     def test_at_error_and_quantile(self) -> None:
         noise = TrainingNoise("dot", (1000, 4000), (0.004, 0.002), 0.5, 0.75, 7, "seeds")
         self.assertAllClose(noise.at([500, 1000, 2000, 4000, 9000]), [0.004, 0.004, 0.003, 0.002, 0.002])
