@@ -85,6 +85,7 @@ def answers(architecture: str = "dot") -> StudyFits:
                 compute_times=1.0,
                 rows_times=1.0,
                 parameters_times=multiplier,
+                parameters_grown=multiplier,
                 at_compute=None,
                 at_rows=None,
             )

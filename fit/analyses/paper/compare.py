@@ -38,8 +38,8 @@ def compare_with_paper(
     overlap; else nobody can tell. Exponents compare as they are. gamma is divided by the smallest NE of the study's
     frontiers, as the paper's is, and the error of that is in its interval. alpha is what the law leaves at x = 1, so
     it depends on the unit of x, which the paper's numbers come without. A ranking differs where a pair of schemes has
-    another outcome than the paper's, and where the paper has one better and the study sees no difference, nobody can
-    tell.
+    another outcome than the paper's. A pair without a difference counts where it is known to be that small, as in the
+    maps; else nobody can tell.
 
     Args:
         lines: Lines of a study. Where there are several architectures, ``dot`` is compared, as the paper's models are.

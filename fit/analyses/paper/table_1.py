@@ -10,6 +10,7 @@ from tfrs_scaling.fit.analyses.outlook import Saturation
 from tfrs_scaling.fit.analyses.paper.claim import AGREES, CANNOT_TELL, DIFFERS, Claim, Verdict, make_claim
 from tfrs_scaling.fit.analyses.paper.numbers import TableRow
 from tfrs_scaling.fit.analyses.ranking import Outcome, Pair, Ranking
+from tfrs_scaling.fit.analyses.zones import MARGIN
 from tfrs_scaling.fit.laws.normalization import normalized
 from tfrs_scaling.fit.laws.power_law import PowerLawFit
 
@@ -118,24 +119,31 @@ def _saturated(ours: Sequence[Saturation], paper: str) -> Verdict:
 
 
 def _ranked(pairs: Sequence[Pair], paper: str) -> Verdict:
-    """The paper's ranking, such as ``V > H ≈ O``, against the outcome of every pair of it."""
+    """The paper's ranking, such as ``V > H ≈ O``, against the outcome of every pair of it.
+
+    That two are alike is shown by an interval within the margin of the maps, not by one that holds 0.
+    """
     if not pairs:
         return CANNOT_TELL, "the study has no two schemes to compare"
     opposite: dict[Outcome, Outcome] = {">": "<", "<": ">", "≈": "≈"}
-    ours = {(pair.first, pair.second): pair.outcome for pair in pairs}
-    ours |= {(pair.second, pair.first): opposite[pair.outcome] for pair in pairs}
+    outcomes = {(pair.first, pair.second): pair.outcome for pair in pairs}
+    outcomes |= {(pair.second, pair.first): opposite[pair.outcome] for pair in pairs}
+    alike = {frozenset((pair.first, pair.second)) for pair in pairs if _is_within_margin(pair)}
     against, unseen = [], []
     groups = [[scheme.strip() for scheme in group.split("≈")] for group in paper.split(">")]
     rank = {scheme: at for at, group in enumerate(groups) for scheme in group}
     for first, second in combinations(rank, 2):
-        expected = "≈" if rank[first] == rank[second] else ">"
-        found = ours.get((first, second))
-        if found is None or (found == "≈" and expected == ">"):
+        found = outcomes.get((first, second))
+        if found is None or (found == "≈" and frozenset((first, second)) not in alike):
             unseen.append(f"{first} and {second}")
-        elif found != expected:
+        elif found != ("≈" if rank[first] == rank[second] else ">"):
             against.append(f"{first} {found} {second}")
     if against:
         return DIFFERS, f"here {', '.join(against)}"
     if unseen:
-        return CANNOT_TELL, f"no difference outside the noise is seen between {', '.join(unseen)}"
+        return CANNOT_TELL, f"neither a difference nor that there is none (±{MARGIN}) is seen: {', '.join(unseen)}"
     return AGREES, ""
+
+
+def _is_within_margin(pair: Pair) -> bool:
+    return pair.low is not None and pair.high is not None and pair.low >= -MARGIN and pair.high <= MARGIN

@@ -90,8 +90,8 @@ def _left_out_table(trials: Sequence[LeftOutTrial]) -> Table[LeftOutTrial]:
     columns: tuple[Column[LeftOutTrial], ...] = (*_TRIAL, Column("why", "why", lambda r: r.why))
     title = f"Trials left out: {len(trials) or 'none'}"
     note = (
-        "collapsed: it ends as a dead network, with an NE of 0.9995 or more on the test rows and on those it is trained "
-        "on. unstable: it does not, but more than a quarter of its shape's seeds do, so that shape has no measurement: "
+        "collapsed: it ends as a dead network, with an NE of 0.9995 or more on the test rows and on those trained on. "
+        "unstable: it does not, but more than a quarter of its shape's seeds do, so that shape has no measurement: "
         "train it at a smaller learning rate. None of these is in a fit."
     )
     return Table("left_out", title, trials, columns if trials else (), note)

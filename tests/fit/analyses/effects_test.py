@@ -106,6 +106,22 @@ class EffectsTest(tf.test.TestCase):
         found = {(r.architecture, r.scheme): r.outcome for r in effects_of(rows, noise(0.001, 10))}
         self.assertEqual(found, {("cross", "A"): "lower", ("dot", "V"): "≈"})
 
+    def test_sizes_of_another_architecture_change_by_each_doubling_of_its_own_parameters(self) -> None:
+        rows = table(
+            ("dot", "D", 1.0, 0, 1000, 0.9), ("cross", "D", 1.0, 0, 1000, 0.85), ("cross", "A", 4.0, 0, 1000, 0.83),
+            ("cross", "A", 0.25, 0, 1000, 0.86),
+        )  # fmt: skip
+        # The parts add up to the total, so that all of a size is in its tables here.
+        for size, parameters in ((4.0, 8000), (1.0, 2000), (0.25, 1000)):
+            own = (rows["architecture"] == "cross") & (rows["multiplier"] == size)
+            rows.loc[own, "params_total"] = parameters
+        found = {r.multiplier: r for r in effects_of(rows, noise(0.001, 10)) if r.scheme == "A"}
+        for size, each in ((4.0, -0.02 / 2), (0.25, 0.01 / -1)):
+            slope = found[size].per_doubling
+            assert slope is not None and slope[1] is not None and slope[2] is not None
+            self.assertAllClose(slope[0], each)
+            self.assertTrue(slope[1] < slope[0] < slope[2])
+
     def test_shapes_no_smaller_than_the_baseline_are_one_family_and_smaller_ones_another(self) -> None:
         others = [("dot", "H", 2.0**k, 0, 1000, 0.9) for k in range(1, 10)]
         smaller = [("dot", "H", 2.0**-k, 0, 1000, 0.9) for k in range(1, 4)]

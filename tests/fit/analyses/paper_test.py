@@ -31,8 +31,10 @@ def frontier(scheme: str, beta: float = 0.1, gamma: float = 0.975, x: str = "dat
     return LineFit("dot", scheme, x, "frontier", fit)
 
 
-def pairs(outcomes: dict[str, Outcome]) -> tuple[Pair, ...]:
-    return tuple(Pair(name[0], name[1], outcome, None, None, None, None, "") for name, outcome in outcomes.items())
+def pairs(outcomes: dict[str, Outcome], within: float | None = None) -> tuple[Pair, ...]:
+    """Pairs whose intervals are so wide to both sides, or unknown."""
+    low = None if within is None else -within
+    return tuple(Pair(name[0], name[1], outcome, None, low, within, None, "") for name, outcome in outcomes.items())
 
 
 def by_claim(claims: Iterable[Claim]) -> dict[str, Claim]:
@@ -112,8 +114,9 @@ class PaperTest(tf.test.TestCase):
         self.assertEqual(found["Table 1, data: R² against data"].verdict, CANNOT_TELL)
 
     def test_rankings_by_hand(self) -> None:
-        def verdict(x: str, outcomes: dict[str, Outcome]) -> tuple[str, str]:
-            ranking = Ranking("dot", x, text="", order=(), pairs=pairs(outcomes), stretches=(), along="", schemes=())
+        def verdict(x: str, outcomes: dict[str, Outcome], within: float | None = None) -> tuple[str, str]:
+            compared = pairs(outcomes, within)
+            ranking = Ranking("dot", x, text="", order=(), pairs=compared, stretches=(), along="", schemes=())
             claim = by_claim(compare_with_paper(ranking=[ranking]))[f"Table 1, {x}: schemes against {x}"]
             return claim.verdict, claim.why
 
@@ -122,10 +125,13 @@ class PaperTest(tf.test.TestCase):
         self.assertEqual(verdict("data", ahead), (AGREES, ""))
         self.assertEqual(
             verdict("data", {**ahead, "OM": "≈"}),
-            (CANNOT_TELL, "no difference outside the noise is seen between O and M"),
+            (CANNOT_TELL, "neither a difference nor that there is none (±0.001) is seen: O and M"),
         )
+        self.assertEqual(verdict("data", {**ahead, "OM": "≈"}, 0.0009), (DIFFERS, "here O ≈ M"))
         self.assertEqual(verdict("data", {**ahead, "OM": "<", "HM": "≈"}), (DIFFERS, "here O < M"))
-        self.assertEqual(verdict("parameters", alike), (AGREES, ""))
+        self.assertEqual(verdict("parameters", alike, 0.0009), (AGREES, ""))
+        for unseen in (None, 0.0011):  # not seen to differ, and not seen to be alike
+            self.assertEqual(verdict("parameters", alike, unseen)[0], CANNOT_TELL)
         self.assertEqual(verdict("parameters", {**alike, "VH": ">"}), (DIFFERS, "here V > H"))
         # the paper has M > O > H, the pairs are in the order of the schemes
         self.assertEqual(verdict("compute", {"HO": "<", "HM": "<", "OM": "<"}), (AGREES, ""))

@@ -43,7 +43,7 @@ def evil_study() -> Study:
     """A study whose every text tries to be markup, with a failed and a collapsed trial."""
     runs = planted_study(schemes="VM")
     runs["trial_id"] = runs["trial_id"] + EVIL
-    runs.loc[runs["trial_id"].str.startswith("M-4-0.02"), "test_ne"] = 1.0
+    runs.loc[runs["trial_id"].str.startswith("M-4-0.02"), ["train_ne", "test_ne"]] = 1.0
     nothing = {name: np.nan for name, kind in COLUMNS.items() if kind == "float64"}
     failed = planted_row("V", 64.0, 0, 0.02, 0, 0.0) | nothing
     failed |= {"multiplier": 64.0, "learning_rate": 0.02, "trial_id": "V-64", "status": "failed", "reason": EVIL}

@@ -105,7 +105,7 @@ class SummaryTest(tf.test.TestCase):
     def test_cautions_count_what_was_lost_or_is_doubtful(self) -> None:
         runs = planted_study(schemes="VM")
         self.assertEqual(cautions(study_view(runs, fit_study(runs))), [])
-        runs.loc[runs["trial_id"] == "M-4-0.02-0", "test_ne"] = 1.0
+        runs.loc[runs["trial_id"] == "M-4-0.02-0", ["train_ne", "test_ne"]] = 1.0
         runs.loc[runs["trial_id"] == "M-16-0.02-0", ["status", "reason"]] = ["skipped", "too large"]
         runs = runs[(runs["scheme"] != "D") & (runs["learning_rate"] != 0.08)]
         words = cautions(study_view(runs, fit_study(runs)))

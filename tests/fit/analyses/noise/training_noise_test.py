@@ -96,7 +96,9 @@ class TrainingNoiseTest(tf.test.TestCase):
     def test_three_shapes_of_three_seeds_have_their_own_noise_beside_a_wilder_architecture(self) -> None:
         rows = Scenario("params=4x", {}, None, seeds=3).study(np.random.default_rng(0))
         three = rows[(rows["scheme"] == "D") | ((rows["scheme"] == "M") & rows["multiplier"].isin([0.25, 4.0]))]
-        calm, wild = (three.assign(architecture=name, trial_id=name + three["trial_id"]) for name in ("cross", "wukong"))
+        calm, wild = (
+            three.assign(architecture=name, trial_id=name + three["trial_id"]) for name in ("cross", "wukong")
+        )
         rng, inside, draws = np.random.default_rng(1), [], 60
         for draw in range(draws):
             noise = (RealNoise(), RealNoise(kept=0.3, neighbours=0.3))[draw % 2]
