@@ -13,7 +13,6 @@ import numpy as np
 import pyarrow as pa
 
 from tfrs_scaling.common.errors import InputError
-from tfrs_scaling.input.logs.files import natural_key
 from tfrs_scaling.input.logs.values.cells import Cells, Piece, missing_column
 from tfrs_scaling.input.schema import Schema
 
@@ -51,9 +50,9 @@ class RollCall:
     count: int
 
     @property
-    def time(self) -> int:
-        """Seconds since 1970."""
-        return int(self.about[-1])
+    def moment(self) -> tuple[int, bytes]:
+        """Seconds since 1970, and the name, which tells roll calls of one minute apart."""
+        return int(self.about[-1]), self.about[0]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -92,7 +91,7 @@ class CongressLog:
         paths = [path for folder in raw for path in Path(folder).rglob(FILE)]
         if not paths:
             raise InputError(f"{' '.join(raw)}: no {FILE} in or below; congress takes folders of roll calls")
-        return CongressLog(schema, raw, tuple(sorted(paths, key=lambda path: natural_key(str(path)))))
+        return CongressLog(schema, raw, tuple(sorted(paths)))
 
     def pieces(self, number: int) -> Iterator[Piece[tuple[RollCall, ...]]]:
         """Roll calls in the order of time, with about as many votes each time.
@@ -101,7 +100,7 @@ class CongressLog:
             InputError: a file is not a roll call; names it.
         """
         calls = [call for call in map(_read, self.paths) if call.count]
-        calls.sort(key=lambda call: call.time)
+        calls.sort(key=lambda call: call.moment)
         first = start = rows = 0
         for end, call in enumerate(calls, 1):
             rows += call.count
@@ -160,7 +159,7 @@ def _about(call: dict[str, Any]) -> tuple[bytes, ...]:
         call["chamber"],
         call["congress"],
         call["category"],
-        call["type"][:_TYPE_LETTERS],
+        call["type"].strip().replace("\n", " ")[:_TYPE_LETTERS],
         call["requires"],
         f"{bill['type']}{bill['number']}-{bill['congress']}" if bill else "",
         bill.get("type", ""),

@@ -133,6 +133,17 @@ class CongressTest(tf.test.TestCase):
         found = cells.batch.column("words")[0].as_py().decode()
         self.assertEqual(found, "|".join(letter * 4 for letter in "abcdefghijkl"))
 
+    def test_roll_calls_of_one_minute_and_breaks_of_lines_in_a_type(self) -> None:
+        """As s99 and s100 of 1992, and s332 of 2003."""
+        call = BAKER | {"type": "On the Motion (Motion To Waive CBA \nRE: Durbin Amdt. No. 159) "}
+        folder = self._folder(*(call | {"vote_id": f"s{number}-102.1992"} for number in (99, 100)))
+        (cells,) = read(CongressLog.open((str(folder),), congress()))
+        self.assertEqual(cells.batch.column("rollcall").to_pylist(), [b"s100-102.1992"] * 2 + [b"s99-102.1992"] * 2)
+        self.assertEqual(
+            set(cells.batch.column("type").to_pylist()),
+            {b"On the Motion (Motion To Waive CBA  RE: Durbin Amdt. No. 159"},
+        )
+
     def test_what_is_no_roll_call_is_named(self) -> None:
         with self.assertRaisesRegex(InputError, r"nowhere: no data.json in or below; congress takes folders"):
             CongressLog.open(("nowhere",), congress())
