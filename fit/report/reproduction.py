@@ -30,6 +30,7 @@ from tfrs_scaling.fit.report.published import (
     table,
     verdict_words,
 )
+from tfrs_scaling.fit.report.sentences import sentences_section
 from tfrs_scaling.fit.report.time_split import split_section
 from tfrs_scaling.fit.schemes import ARCHITECTURE, BASELINE, SIZES
 
@@ -50,9 +51,10 @@ LEVER_FIGURES = {
     "rows": ("figure-effects-rows", "what each lever changes at equal rows of the log"),
 }
 _SHOWN = ("data", "effects")  # on the page; it links to the others
+_FIGURES_AGAINST = {"data": ("data",), "compute": ("compute",), "parameters": ("parameters", "dense-parameters")}
 _FIGURES_OF = {  # by how the source of a claim begins
-    "Section 1.1": ("data", "parameters", "dense-parameters"), "Table 1, data": ("data",),
-    "Table 1, parameters": ("parameters", "dense-parameters"), "Table 1, compute": ("compute",),
+    "Table 1, data": ("data",), "Table 1, parameters": ("parameters", "dense-parameters"),
+    "Table 1, compute": ("compute",),
     "Figure 7": ("v-h",), "Figure 8": ("o-m",), "Figure 9": ("dimension",), "Figure 10": ("train-test",),
 }  # fmt: skip
 
@@ -69,7 +71,7 @@ def page(studies: Sequence[Published], libraries: Sequence[Library], folder: str
     by_time = [study for study in studies if study.entry.beside]
     studies = [study for study in studies if not study.entry.levers and not study.entry.beside]
     numbers = _numbers(studies)
-    parts = [_HEAD, _logs(studies), _claims(studies)]
+    parts = [_HEAD, _logs(studies), _claims(studies), sentences_section(studies, numbers)]
     parts += [_study(study, folder, numbers) for study in studies]
     if by_time:
         parts.append(split_section(studies, by_time, numbers, folder))
@@ -188,6 +190,8 @@ def _figures(claim: Claim) -> tuple[str, ...]:
     """The names of the figures that show what a claim is about."""
     if claim.source == "Table 2":
         return ("v-h",) if claim.claim.startswith("V against H") else ("o-m",)
+    if claim.source == "Section 1.1":
+        return tuple(name for x, names in _FIGURES_AGAINST.items() if x in claim.claim for name in names)
     return next(names for source, names in _FIGURES_OF.items() if claim.source.startswith(source))
 
 

@@ -67,8 +67,8 @@ class ReproductionTest(tf.test.TestCase):
     def test_claims_lead_to_figures_of_what_they_are_about(self) -> None:
         lines = (REPOSITORY / "REPRODUCTION.md").read_text().splitlines()
         for where, figures in (
-            ("Table 1, data | beta", ["data"]),
-            ("Table 1, parameters | beta", ["parameters", "dense-parameters"]),  # V and H; O and M
+            ("Table 1, data (Figure 4) | beta", ["data"]),
+            ("Table 1, parameters (Figure 6) | beta", ["parameters", "dense-parameters"]),  # V and H; O and M
             ("Table 2 | O against M", ["o-m"]),
             ("Figure 7, zone 1 | V against H", ["v-h"]),
             ("Figure 10 | beta of the train", ["train-test"]),
