@@ -9,7 +9,7 @@ from tfrs_scaling.fit.report.published import Published, table, verdict_words
 _HEAD = """### The summary, sentence by sentence
 
 Section 1.1 of the paper in nine sentences. On a log, one **differs** where a claim that decides it does, **agrees**
-where all do, and else nobody can tell."""
+where all do, and else nobody can tell. One says what words mean; the claims beside it use them."""
 
 
 def sentences_section(studies: Sequence[Published], numbers: Mapping[tuple[str, str], int]) -> str:
@@ -22,7 +22,12 @@ def sentences_section(studies: Sequence[Published], numbers: Mapping[tuple[str, 
     rows = []
     for sentence in SENTENCES:
         decided_by = [numbers[name] for name in numbers if _decides(sentence, *name)]
-        verdicts = [verdict_words(_together(_deciding(sentence, study.fits.paper))) for study in studies]
+        verdicts = [
+            "a definition"
+            if sentence.is_definition
+            else verdict_words(_together(_deciding(sentence, study.fits.paper)))
+            for study in studies
+        ]
         rows.append((sentence.says, sentence.figures, ", ".join(map(str, decided_by)), *verdicts))
     columns = ("sentence", "paper", "claims", *(study.entry.title for study in studies))
     return f"{_HEAD}\n\n{table(columns, rows)}"

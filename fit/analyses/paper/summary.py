@@ -1,7 +1,7 @@
 """The paper's own summary beside a study's laws: what its tables and figures do not hold, and where they do."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -9,6 +9,7 @@ from tfrs_scaling.common.words import interval
 from tfrs_scaling.fit.analyses.lines import LineFit
 from tfrs_scaling.fit.analyses.outlook import Saturation
 from tfrs_scaling.fit.analyses.paper.claim import AGREES, CANNOT_TELL, DIFFERS, Claim, Verdict, make_claim
+from tfrs_scaling.fit.analyses.paper.numbers import TableRow
 from tfrs_scaling.fit.labels import FRONTIER
 from tfrs_scaling.fit.laws.power_law import PowerLawFit
 from tfrs_scaling.fit.laws.status import Status
@@ -28,11 +29,13 @@ class Sentence:
         says: The sentence, in short.
         figures: Those that the paper shows for it.
         decided_by: How the source and the words of each such claim begin.
+        is_definition: Whether it says what words mean, which nothing can contradict; the claims are about them.
     """
 
     says: str
     figures: str
     decided_by: tuple[tuple[str, str], ...]
+    is_definition: bool = False
 
 
 SENTENCES = (
@@ -46,6 +49,7 @@ SENTENCES = (
         "its exponent",
         "Figure 3",
         (("Table 1", "saturated in"),),
+        is_definition=True,
     ),
     Sentence(
         "the loss depends strongly on data and compute, and weakly on parameters",
@@ -88,15 +92,18 @@ SENTENCES = (
 )
 
 
-def compare_summary(lines: Sequence[LineFit], saturated: Sequence[Saturation]) -> list[Claim]:
+def compare_summary(
+    lines: Sequence[LineFit], saturated: Sequence[Saturation], table_1: Mapping[str, TableRow]
+) -> list[Claim]:
     """What the summary says of the law's form, of data and compute against parameters, and of exponents.
 
     Args:
         lines: The lines of one architecture.
         saturated: Their phases.
+        table_1: That of the paper, by axis.
     """
     return [
-        *(_form(lines, x) for x in ("data", "parameters", "compute")),
+        *(_form(lines, x, row.r2) for x, row in table_1.items()),
         *(_before_parameters(saturated, x) for x in ("data", "compute")),
         _size_insensitive(lines),
         *(_alike(lines, x) for x in ("data", "compute", "parameters")),
@@ -108,15 +115,22 @@ def _frontiers(lines: Sequence[LineFit], x: str) -> dict[str, PowerLawFit]:
     return {line.scheme: line.fit for line in lines if line.x == x and line.is_frontier and line.scheme in SIZES}
 
 
-def _form(lines: Sequence[LineFit], x: str) -> Claim:
-    """Judged by the laws against x, of which replicates or runs of residuals tell a wrong form."""
+def _form(lines: Sequence[LineFit], x: str, r2: float) -> Claim:
+    """Judged by the laws against x, of which replicates or runs of residuals tell a wrong form.
+
+    The paper has neither, and calls a law what has its R²: a law that is wrong but has no lower R² does not contradict.
+    """
     laws = _frontiers(lines, x)
-    claim, paper = f"the test loss follows a power law plus a constant in {x}", "alpha x**-beta + gamma"
-    wrong = [scheme for scheme, fit in laws.items() if _has_wrong_form(fit, len(laws))]
+    claim, paper = f"the test loss follows a power law plus a constant in {x}", f"alpha x**-beta + gamma, R² {r2:g}"
+    wrong = {scheme: fit for scheme, fit in laws.items() if _has_wrong_form(fit, len(laws))}
+    worse = [scheme for scheme, fit in wrong.items() if not fit.r2 >= r2]
     unsure = [scheme for scheme, fit in laws.items() if not fit.status.has_floor]
     ours = ", ".join(f"{scheme} {_fitted_words(fit)}" for scheme, fit in laws.items()) or "none"
-    if wrong:
-        verdict: Verdict = DIFFERS, f"the points of {', '.join(wrong)} are not scattered around such a law"
+    if worse:
+        verdict: Verdict = DIFFERS, f"the points of {', '.join(worse)} are not scattered around such a law"
+    elif wrong:
+        why = f"the points of {', '.join(wrong)} are not scattered around such a law, but R² is as high as the paper's"
+        verdict = CANNOT_TELL, why
     elif unsure or not laws:
         verdict = CANNOT_TELL, f"the floor of {', '.join(unsure)} is not seen" if laws else "the study has no such law"
     else:
