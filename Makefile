@@ -54,8 +54,11 @@ beam-engines: ## Flink and Spark with Beam's runners, in .cache, for the tests t
 			dependency:copy-dependencies -DoutputDirectory=$(CURDIR)/.cache/beam-engines/$$engine || exit 1; \
 	done
 
-reproduction: .venv/installed ## REPRODUCTION.md again, from the run tables in tuner_configs/reproduction; FLAGS=--figures: these too
-	$(BIN)/python -m tfrs_scaling.fit.report.reproduction $(FLAGS)
+# With NAME, the runs themselves: the commands of that study in tuner_configs/reproduction/studies.yaml.
+reproduction: .venv/installed ## REPRODUCTION.md from its run tables; FLAGS=--figures: these too; NAME=flights DATA=FOLDER: a study's runs
+	$(if $(NAME),commands="$$($(BIN)/python -m tfrs_scaling.fit.report.reproduction --commands $(NAME))" && \
+		PATH="$(CURDIR)/$(BIN):$$PATH" DATA="$(DATA)" sh -euxc "$$commands",\
+		$(BIN)/python -m tfrs_scaling.fit.report.reproduction $(FLAGS))
 
 # What they hold already is replaced.
 notebooks: ## REPO=owner/name: write the address on GitHub into the notebooks, and badges into the README

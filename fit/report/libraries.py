@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -13,9 +13,7 @@ from pydantic import TypeAdapter
 
 from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.common.words import compact
-from tfrs_scaling.fit.labels import shape_name
-from tfrs_scaling.fit.report.published import Published, table
-from tfrs_scaling.fit.runs.screening import SHAPE, usable_runs
+from tfrs_scaling.fit.report.published import Published, best_on_validation, largest_shapes, spread, table
 from tfrs_scaling.fit.schemes import BASELINE
 
 LIBRARIES = "libraries.csv"
@@ -71,10 +69,15 @@ def read_libraries(folder: Path) -> list[Library]:
 _HEAD = """## Is the trainer any good?
 
 A law of a bad trainer would say little, so here are models of other libraries on the same rows, beside the study's own:
-the same split, the first rows of the same order, one pass (trees and their validation split aside), mean and standard
-deviation over seeds. The studies' learning rates were picked on the validation split, and so was the best of their
-shapes; the other libraries ran once, at the settings in the table, which most users start from and nobody tuned for
-these logs. So the table can show that the trainer is not a weak one, not that one model is better than another."""
+the same split, the first rows of the same order, mean and standard deviation over seeds. Each makes one pass over them,
+but for two: trees see all rows for every tree, and the validation split to know when to stop; L-BFGS, which fits the
+hashed logistic regression, makes up to 100 passes. The studies' learning rates were picked on the validation split, and
+so was the best of their shapes; the other libraries ran once, at the settings in the table, which most users start from
+and nobody tuned for these logs. So the table can show that the trainer is not a weak one, not that one model is better
+than another."""
+
+
+_TREES = "lightgbm"  # whose parameters are leaves
 
 
 class _Row(NamedTuple):
@@ -82,7 +85,7 @@ class _Row(NamedTuple):
     settings: str
     ne: Sequence[float]
     auc: Sequence[float]
-    parameters: float
+    parameters: str
 
 
 def libraries_section(libraries: Sequence[Library], studies: Iterable[Published], folder: str) -> str:
@@ -100,12 +103,13 @@ def libraries_section(libraries: Sequence[Library], studies: Iterable[Published]
     dates = sorted({row.date for row in libraries})
     parts.append(
         f"Every training: [{LIBRARIES}]({folder}/{LIBRARIES}), of {' and '.join(dates)}, with {', '.join(versions)}. "
-        "Made by, for each log,"
+        "Made by, DATA being the log as prepared for its study,"
     )
-    parts.append(
-        "    pip install deepctr lightgbm scikit-learn\n"
-        "    python -m tests.benchmarks.libraries DATA LOG --examples EXAMPLES"
-    )
+    commands = [
+        f"    python -m tests.benchmarks.libraries DATA {log} --examples {examples}"
+        for log, examples in dict.fromkeys((row.log, row.examples) for row in libraries)
+    ]
+    parts.append("\n".join(["    pip install deepctr lightgbm scikit-learn", *commands]))
     return "\n\n".join(parts) + "\n"
 
 
@@ -118,40 +122,36 @@ def _log(libraries: Sequence[Library], study: Published) -> str:
                 f"{LIBRARIES}: {row.model} was trained on {row.examples} rows of data {row.data_hash}, and "
                 f"{study.name} on {examples} of {data}; run tests.benchmarks.libraries again"
             )
-    rows = _shapes(study, examples)
+    rows = _shapes(study)
     for (model, settings), group in groupby(libraries, key=lambda row: (f"{row.model} ({row.package})", row.settings)):
         runs = list(group)
         ne, auc = [run.test_ne for run in runs], [run.test_auc for run in runs]
-        rows.append(_Row(model, settings, ne, auc, runs[0].parameters))
+        learned = compact(float(np.mean([run.parameters for run in runs])))
+        parameters = f"{learned} leaves" if runs[0].package == _TREES else learned
+        rows.append(_Row(model, settings, ne, auc, parameters))
     lines = [
-        (row.model, _spread(row.ne), _spread(row.auc), compact(row.parameters), str(len(row.ne)), row.settings)
+        (row.model, spread(row.ne), spread(row.auc), row.parameters, str(len(row.ne)), row.settings)
         for row in sorted(rows, key=lambda row: float(np.mean(row.ne)))
     ]
     columns = ("model", "test NE", "test AUC", "parameters", "seeds", "settings")
     return f"### Other libraries on {study.entry.title}, {compact(examples)} rows\n\n{table(columns, lines).rstrip()}"
 
 
-def _shapes(study: Published, examples: int) -> list[_Row]:
+def _shapes(study: Published) -> list[_Row]:
     """The baseline, the shape that is best on the validation split, and the logistic regression of a study."""
-    usable = usable_runs(study.runs)
-    largest = usable[usable["examples"] == examples]
-    shapes: dict[Any, pd.DataFrame] = dict(iter(largest.groupby(SHAPE)))
-    best = min(shapes, key=lambda shape: float(shapes[shape]["validation_ne"].mean()))
+    shapes = largest_shapes(study)
     names = {
-        shape: "this project: baseline" if architecture == study.fits.base else f"this project: {architecture}"
+        shape: "this project: baseline" if shape.architecture == study.fits.base else f"this project: {shape.name}"
         for shape in shapes
-        for architecture, scheme, *_ in [shape]
-        if scheme == BASELINE
+        if shape.scheme == BASELINE
     }
-    names.setdefault(best, f"this project: {shape_name(best[1], best[2])}, best on the validation split")
+    best = best_on_validation(shapes)
+    names.setdefault(best, f"this project: {best.name}, best on the validation split")
     return [_row(name, shapes[shape]) for shape, name in names.items()]
 
 
 def _row(name: str, rows: pd.DataFrame) -> _Row:
     settings = f"Adagrad at {rows['learning_rate'].iloc[0]:g}, dimension {rows['embedding_dim'].iloc[0]}"
-    return _Row(name, settings, list(rows["test_ne"]), list(rows["test_auc"]), float(rows["params_total"].iloc[0]))
-
-
-def _spread(values: Sequence[float]) -> str:
-    deviation = f" ± {np.std(values, ddof=1):.4f}" if len(values) > 1 else ""
-    return f"{np.mean(values):.4f}{deviation}"
+    return _Row(
+        name, settings, list(rows["test_ne"]), list(rows["test_auc"]), compact(float(rows["params_total"].iloc[0]))
+    )

@@ -4,7 +4,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
+import numpy as np
 import pandas as pd
 import yaml
 from pydantic import TypeAdapter
@@ -12,7 +14,10 @@ from pydantic import TypeAdapter
 from tfrs_scaling.common.words import UNKNOWN, interval, signed
 from tfrs_scaling.fit.analyses.effects import Change
 from tfrs_scaling.fit.analyses.lines import LineFit
+from tfrs_scaling.fit.labels import shape_name
 from tfrs_scaling.fit.runs.run_table import read_runs
+from tfrs_scaling.fit.runs.screening import SHAPE, usable_runs
+from tfrs_scaling.fit.schemes import BASELINE
 from tfrs_scaling.fit.study import StudyFits, fit_study
 
 STUDIES = "studies.yaml"
@@ -26,8 +31,8 @@ class Entry:
         title: Name of the log, in a heading.
         about: What the log is, in a sentence or two.
         rows: Training rows of the log, and how it was split.
-        commands: What makes the run table again.
-        cost: Of these commands.
+        commands: What makes the run table again; $DATA is the folder of the log's public files.
+        cost: What to add to what the run table says of it.
         levers: Whether it measures every lever at equal cost, and not the claims.
         beside: Of a study that is split by time, the name of the one of the same log that is split at random.
     """
@@ -51,15 +56,72 @@ class Published:
     fits: StudyFits
 
 
+class Shape(NamedTuple):
+    """A shape of a study, as ``SHAPE`` names it."""
+
+    architecture: str
+    scheme: str
+    multiplier: float
+    embedding_dim: int
+
+    @property
+    def name(self) -> str:
+        """Such as ``H 4×``; that of the architecture for its baseline."""
+        return self.architecture if self.scheme == BASELINE else shape_name(self.scheme, self.multiplier)
+
+
+def read_entries(folder: Path) -> dict[str, Entry]:
+    """The studies in a folder's ``studies.yaml``, by name."""
+    content = yaml.safe_load((folder / STUDIES).read_text(encoding="utf-8"))
+    return TypeAdapter(dict[str, Entry]).validate_python(content)
+
+
 def read_published(folder: Path) -> list[Published]:
     """The studies that a folder publishes, fitted, in the order of its ``studies.yaml``."""
-    content = yaml.safe_load((folder / STUDIES).read_text(encoding="utf-8"))
-    entries = TypeAdapter(dict[str, Entry]).validate_python(content)
     studies = []
-    for name, entry in entries.items():
+    for name, entry in read_entries(folder).items():
         runs = read_runs(folder / f"{name}.parquet")
         studies.append(Published(name, entry, runs, fit_study(runs)))
     return studies
+
+
+def largest_shapes(study: Published) -> dict[Shape, pd.DataFrame]:
+    """The rows of each shape at its selected learning rate and the study's largest data size: one per seed."""
+    usable = usable_runs(study.runs)
+    largest = usable[usable["examples"] == study.runs["examples"].max()]
+    return {Shape(*shape): rows for shape, rows in largest.groupby(SHAPE)}
+
+
+def best_on_validation(shapes: dict[Shape, pd.DataFrame]) -> Shape:
+    """The shape of the lowest mean NE of the validation split."""
+    return min(shapes, key=lambda shape: float(shapes[shape]["validation_ne"].mean()))
+
+
+def spread(values: Sequence[float]) -> str:
+    """Mean and standard deviation."""
+    deviation = f" ± {np.std(values, ddof=1):.4f}" if len(values) > 1 else ""
+    return f"{np.mean(values):.4f}{deviation}"
+
+
+def made_by(study: Published) -> str:
+    """The commands that made the run table, of which data, and what they took."""
+    (data,) = study.runs["data_hash"].unique()
+    note = f" {study.entry.cost}" if study.entry.cost else ""
+    return (
+        f"{commands(study.entry)}\n\nData hash, which `tfrs-scaling data check` prints: {data}. "
+        f"Cost: {cost(study.runs)}.{note}"
+    )
+
+
+def cost(runs: pd.DataFrame) -> str:
+    """Of a study: how many trainings, and the sum of what each took by the clock."""
+    seconds = runs.groupby("trial_id")["wall_seconds"].max()
+    stopped = runs.loc[runs["status"] == "stopped", "trial_id"].nunique()
+    longest = f"{seconds.max() / 60:.0f} minutes" if seconds.max() >= 90 else f"{seconds.max():.0f} seconds"
+    return (
+        f"{len(seconds)} trainings, of which {stopped} stopped early: {seconds.sum() / 60:.0f} minutes one after the "
+        f"other; the median took {seconds.median():.0f} seconds, the longest {longest}"
+    )
 
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -24,13 +24,18 @@ from tfrs_scaling.fit.report.images import write_images
 from tfrs_scaling.fit.report.libraries import Library, libraries_section, read_libraries
 from tfrs_scaling.fit.report.published import (
     Published,
+    best_on_validation,
     change_words,
-    commands,
+    largest_shapes,
     law_words,
+    made_by,
+    read_entries,
     read_published,
+    spread,
     table,
     verdict_words,
 )
+from tfrs_scaling.fit.report.sentences import sentences_section
 from tfrs_scaling.fit.report.time_split import split_section
 from tfrs_scaling.fit.schemes import ARCHITECTURE, BASELINE, SIZES
 
@@ -51,9 +56,10 @@ LEVER_FIGURES = {
     "rows": ("figure-effects-rows", "what each lever changes at equal rows of the log"),
 }
 _SHOWN = ("data", "effects")  # on the page; it links to the others
+_FIGURES_AGAINST = {"data": ("data",), "compute": ("compute",), "parameters": ("parameters", "dense-parameters")}
 _FIGURES_OF = {  # by how the source of a claim begins
-    "Section 1.1": ("data", "parameters", "dense-parameters"), "Table 1, data": ("data",),
-    "Table 1, parameters": ("parameters", "dense-parameters"), "Table 1, compute": ("compute",),
+    "Table 1, data": ("data",), "Table 1, parameters": ("parameters", "dense-parameters"),
+    "Table 1, compute": ("compute",),
     "Figure 7": ("v-h",), "Figure 8": ("o-m",), "Figure 9": ("dimension",), "Figure 10": ("train-test",),
 }  # fmt: skip
 
@@ -70,7 +76,8 @@ def page(studies: Sequence[Published], libraries: Sequence[Library], folder: str
     by_time = [study for study in studies if study.entry.beside]
     studies = [study for study in studies if not study.entry.levers and not study.entry.beside]
     numbers = _numbers(studies)
-    parts = [_HEAD, _logs(studies), _claims(studies)]
+    largest = compact(max(float(study.runs["examples"].max()) for study in studies))
+    parts = [_HEAD.format(largest=largest), _logs(studies), _claims(studies), sentences_section(studies, numbers)]
     parts += [_study(study, folder, numbers) for study in studies]
     if by_time:
         parts.append(split_section(studies, by_time, numbers, folder))
@@ -89,10 +96,10 @@ studied one private log. Here are their claims beside studies of public logs, wh
 reproduction` writes this page from the run tables that come with the project, in a minute or two; each study's own
 commands make its table.
 
-What a reader may conclude, and what not: none of these logs is a log of advertisements; all are smaller than the
-paper's, by a factor of a thousand and more; a claim that fails here fails on these logs, at these sizes, for these
-models. **cannot tell** means that the interval holds both answers, or that the study has no such measurement. Intervals
-are 95 %, of several seeds each. The paper states neither intervals nor seeds.
+What a reader may conclude, and what not: none of these logs is a log of advertisements; the paper trains on up to 5,120
+million examples (A.4), these studies on {largest} at most; a claim that fails here fails on these logs, at these sizes,
+for these models. **cannot tell** means that the interval holds both answers, or that the study has no such measurement.
+Intervals are 95 %, of several seeds each. The paper states neither intervals nor seeds.
 """
 
 
@@ -100,7 +107,9 @@ def _logs(studies: Sequence[Published]) -> str:
     rows = []
     for study in studies:
         measured = study.runs[study.runs["status"] == "ok"]
-        best = measured.nsmallest(1, "test_ne").iloc[0]
+        shapes = largest_shapes(study)
+        best = best_on_validation(shapes)
+        base = next(shape for shape in shapes if (shape.architecture, shape.scheme) == (study.fits.base, BASELINE))
         rows.append(
             (
                 f"[{study.entry.title}](#{_anchor(study.entry.title)})",
@@ -109,12 +118,16 @@ def _logs(studies: Sequence[Published]) -> str:
                 f"{compact(float(measured['examples'].min()))} to {compact(float(measured['examples'].max()))}",
                 str(measured["trial_id"].nunique()),
                 str(measured["seed"].nunique()),
-                f"{best['test_ne']:.4f} ({best['scheme']} {multiplier_label(best['multiplier'])}×)",
+                spread(list(shapes[base]["test_ne"])),
+                f"{spread(list(shapes[best]['test_ne']))} ({'baseline' if best == base else best.name})",
             )
         )
-    return "## The logs\n\n" + table(
-        ("log", "rows, split", "base rate", "examples", "trainings", "seeds", "lowest test NE"), rows
+    columns = "log", "rows, split", "base rate", "examples", "trainings", "seeds", "baseline", "best shape"
+    words = (
+        "The last two columns are test NE at the largest data size, mean and standard deviation over seeds, at the "
+        "learning rate that the validation split selects, as is the best shape.\n"
     )
+    return f"## The logs\n\n{table(columns, rows)}\n{words}"
 
 
 def _claims(studies: Sequence[Published]) -> str:
@@ -166,8 +179,7 @@ def _study(study: Published, folder: str, numbers: Mapping[tuple[str, str], int]
         entry.about,
         f"Run table: [{study.name}.parquet]({folder}/{study.name}.parquet); as a page with every figure and fit, "
         f"`tfrs-scaling report --runs {folder}/{study.name}.parquet`. Made by",
-        commands(entry),
-        f"Cost: {entry.cost}",
+        made_by(study),
         figures,
         f"### Laws of {entry.title}",
         _laws(study),
@@ -189,6 +201,8 @@ def _figures(claim: Claim) -> tuple[str, ...]:
     """The names of the figures that show what a claim is about."""
     if claim.source == "Table 2":
         return ("v-h",) if claim.claim.startswith("V against H") else ("o-m",)
+    if claim.source == "Section 1.1":
+        return tuple(name for x, names in _FIGURES_AGAINST.items() if x in claim.claim for name in names)
     return next(names for source, names in _FIGURES_OF.items() if claim.source.startswith(source))
 
 
@@ -283,8 +297,7 @@ def _levers(study: Published, folder: str) -> str:
         f"### Levers on {entry.title}",
         entry.about,
         f"Run table: [{study.name}.parquet]({folder}/{study.name}.parquet). Made by",
-        commands(entry),
-        f"Cost: {entry.cost}",
+        made_by(study),
         table(
             (
                 "lever", f"change of test NE at {examples} examples", "FLOPs", "change at equal FLOPs", "rows",
@@ -337,8 +350,16 @@ def main() -> None:
     """Write REPRODUCTION.md, and its figures where that is asked for."""
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("--figures", action="store_true", help="draw the figures again too, by a headless Chromium")
-    draws = parser.parse_args().figures
+    parser.add_argument("--commands", metavar="STUDY", help="print what makes the run table of a study, and no more")
+    given = parser.parse_args()
+    draws = given.figures
     folder = Path("tuner_configs") / "reproduction"
+    if given.commands is not None:
+        entries = read_entries(folder)
+        if given.commands not in entries:
+            raise SystemExit(f"{given.commands}: the studies are {', '.join(entries)}")
+        print("\n".join(entries[given.commands].commands))  # noqa: T201 -- for make
+        return
     studies = read_published(folder)
     write_text_atomically(Path("REPRODUCTION.md"), page(studies, read_libraries(folder), str(folder)))
     try:

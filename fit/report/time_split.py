@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from tfrs_scaling.common.words import UNKNOWN, compact
 from tfrs_scaling.fit.labels import shape_name
 from tfrs_scaling.fit.laws.status import Status
-from tfrs_scaling.fit.report.published import Published, change_words, commands, law_words, table, verdict_words
+from tfrs_scaling.fit.report.published import Published, change_words, law_words, made_by, table, verdict_words
 from tfrs_scaling.fit.schemes import ARCHITECTURE, BASELINE
 
 _HEAD = """## Split at random or by time
@@ -111,8 +111,7 @@ def _log(pair: tuple[Published, Published], numbers: Mapping[tuple[str, str], in
             entry.about,
             f"Run table: [{by_time.name}.parquet]({folder}/{by_time.name}.parquet); as a page with every figure and "
             f"fit, `tfrs-scaling report --runs {folder}/{by_time.name}.parquet`. Made by",
-            commands(entry),
-            f"Cost: {entry.cost}",
+            made_by(by_time),
             *([changed, table(columns, rows).rstrip()] if rows else ["No verdict is another by time."]),
         ]
     )

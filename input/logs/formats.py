@@ -5,10 +5,12 @@ from collections.abc import Callable
 
 from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.input.logs.avazu import AvazuLog, avazu
+from tfrs_scaling.input.logs.congress import CongressLog, congress
 from tfrs_scaling.input.logs.criteo import criteo, criteo_log
 from tfrs_scaling.input.logs.files import find_files
 from tfrs_scaling.input.logs.jsonl import JsonLinesLog
 from tfrs_scaling.input.logs.movielens import MovieLensLog, movielens_1m
+from tfrs_scaling.input.logs.nycflights13 import NycFlightsLog, nycflights13
 from tfrs_scaling.input.logs.parquet import ParquetLog
 from tfrs_scaling.input.logs.text import TextLog
 from tfrs_scaling.input.logs.values.cells import TFDS_PREFIX, Log
@@ -42,10 +44,12 @@ class Format:
     Attributes:
         schema: the format's own schema; None if the user must give one.
         open: the log, from the files, the schema, and what the user says of text.
+        is_folder: whether the log is a folder of files that belong together, which ``open`` finds.
     """
 
     schema: Callable[[], Schema] | None
     open: Callable[[tuple[str, ...], Schema, TextOptions], Log]
+    is_folder: bool = False
 
 
 def _tfrecord(files: tuple[str, ...], schema: Schema, _: TextOptions) -> Log:
@@ -63,7 +67,9 @@ FORMATS = {
     "tfrecord": Format(None, _tfrecord),
     "criteo": Format(criteo, lambda files, schema, _: criteo_log(files, schema)),
     "avazu": Format(avazu, lambda files, schema, _: AvazuLog(schema, files, ",")),
-    "movielens-1m": Format(movielens_1m, lambda files, schema, _: MovieLensLog.open(files, schema)),
+    "movielens-1m": Format(movielens_1m, lambda files, schema, _: MovieLensLog.open(files, schema), is_folder=True),
+    "congress": Format(congress, lambda files, schema, _: CongressLog.open(files, schema), is_folder=True),
+    "nycflights13": Format(nycflights13, lambda files, schema, _: NycFlightsLog.open(files, schema), is_folder=True),
 }
 
 
@@ -107,4 +113,4 @@ def open_log(
             raise InputError(f"{name}: TensorFlow Datasets does not load here: {error}") from error
 
         return TfdsLog.open(name, schema, tfds_dir)
-    return FORMATS[name].open(files if name == "movielens-1m" else find_files(files), schema, text)
+    return FORMATS[name].open(files if FORMATS[name].is_folder else find_files(files), schema, text)

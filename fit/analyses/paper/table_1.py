@@ -46,7 +46,7 @@ def compare_table_1(
         saturated: Their phases.
         ranking: The study's ranking along x.
     """
-    source = f"Table 1, {x}"
+    source = f"Table 1, {x} (Figure {claims.figure})"
     records = []
     for name in ("alpha", "beta", "gamma"):
         low, high = getattr(claims, name)

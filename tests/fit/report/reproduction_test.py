@@ -2,17 +2,25 @@
 
 import dataclasses
 import re
+import shlex
+from pathlib import Path
 
 import tensorflow as tf
 
 from tests.helpers.studies import CONFIGS, REPOSITORY
+from tfrs_scaling.cli.data import prepare as prepare_command
+from tfrs_scaling.cli.study import study as study_command
 from tfrs_scaling.common.errors import InputError
+from tfrs_scaling.common.shipped import find_shipped
+from tfrs_scaling.config import read_config
 from tfrs_scaling.fit.advice.advise import advise
 from tfrs_scaling.fit.joint.status import JointStatus
 from tfrs_scaling.fit.laws.status import Status
 from tfrs_scaling.fit.report.libraries import libraries_section, read_libraries
-from tfrs_scaling.fit.report.published import STUDIES, read_published
+from tfrs_scaling.fit.report.published import STUDIES, cost, read_entries, read_published
 from tfrs_scaling.fit.report.reproduction import FIGURES, LEVER_FIGURES, page
+from tfrs_scaling.fit.runs.run_table import read_runs
+from tfrs_scaling.sweep.run import default_workdir
 
 NUMBER = re.compile(r"\d+(?:,\d+)*(?:\.\d+)?")
 
@@ -64,11 +72,40 @@ class ReproductionTest(tf.test.TestCase):
         for budget in ("compute=10x", "params=4x"):
             self.assertIsNone(advise(votes.runs, votes.fits, budget=budget).do)
 
+    def test_commands_are_ones_and_configurations_name_the_cost(self) -> None:
+        folder, workdirs = CONFIGS / "reproduction", list[Path]()
+        for name, entry in read_entries(folder).items():
+            prepared = None
+            for words in (shlex.split(command.replace("$DATA", "public")) for command in entry.commands):
+                self.assertEqual(words[0], "tfrs-scaling")
+                command = {"prepare": prepare_command, "study": study_command}[words[1]]
+                given = command.make_context(words[1], words[2:]).params  # refuses options that there are not
+                if words[1] == "prepare":
+                    prepared = given["out"]
+                    continue
+                self.assertEqual(given["data_folder"], prepared)
+                path = find_shipped(given["config_path"], "*.yaml")
+                config = read_config(path, given["overrides"])
+                workdirs.append(given["workdir"] or default_workdir(config))
+            if not entry.beside:
+                took = cost(read_runs(folder / f"{name}.parquet")).split(";")[0]
+                self.assertIn(took, " ".join(path.read_text().replace("\n#", " ").split()))
+        self.assertLen(set(workdirs), len(workdirs))
+
+    def test_the_readme_quotes_the_page(self) -> None:
+        quoted = re.findall(
+            r"^> (With .*?)$", re.sub(r"(?<=\S)\n> (?=\S)", " ", (REPOSITORY / "README.md").read_text()), re.M
+        )
+        self.assertLen(quoted, 2)
+        there = (REPOSITORY / "REPRODUCTION.md").read_text()
+        for answer in quoted:
+            self.assertIn(answer, there)
+
     def test_claims_lead_to_figures_of_what_they_are_about(self) -> None:
         lines = (REPOSITORY / "REPRODUCTION.md").read_text().splitlines()
         for where, figures in (
-            ("Table 1, data | beta", ["data"]),
-            ("Table 1, parameters | beta", ["parameters", "dense-parameters"]),  # V and H; O and M
+            ("Table 1, data (Figure 4) | beta", ["data"]),
+            ("Table 1, parameters (Figure 6) | beta", ["parameters", "dense-parameters"]),  # V and H; O and M
             ("Table 2 | O against M", ["o-m"]),
             ("Figure 7, zone 1 | V against H", ["v-h"]),
             ("Figure 10 | beta of the train", ["train-test"]),
