@@ -19,9 +19,14 @@ def growth_section(studies: Sequence[Published]) -> str:
             rows += [(study.entry.title, *_growth(each)) for each in larger]
             if not larger:
                 rows.append((study.entry.title, architecture, _lost(study, architecture, scheme), *(UNKNOWN,) * 2))
-    return _QUESTION + table(
-        ("log", "architecture", "dense part", "change of test NE against 1×", "does it gain?"), rows
+    verdicts = [verdict for *_, verdict in rows if verdict != UNKNOWN]
+    counts = {word: sum(verdict == f"**{word}**" for verdict in verdicts) for word in ("gains", "loses")}
+    words = (
+        f"Of the {len(verdicts)} that were measured, {counts['gains'] or 'none'} gains and {counts['loses'] or 'none'} "
+        "loses; of the others it cannot be told.\n"
     )
+    columns = ("log", "architecture", "dense part", "change of test NE against 1×", "does it gain?")
+    return f"{_QUESTION}{words}\n{table(columns, rows)}"
 
 
 _QUESTION = """### Does a later architecture still scale in parameters?
@@ -54,8 +59,13 @@ def _lost(study: Published, architecture: str, scheme: str) -> str:
 
 
 def laws_of_architectures(study: Published) -> str:
-    """Each scaled architecture's laws: its frontier of all sizes, along each axis, and its sizes one by one."""
+    """Each scaled architecture's laws: its frontier of all sizes, along each axis, and its sizes one by one.
+
+    Empty where no architecture but the one studied was scaled.
+    """
     fits, scaled = study.fits, _scaled(study)
+    if len(scaled) < 2:
+        return ""
     laws = [
         (line.architecture, f"{line.scheme}, frontier" if line.line == FRONTIER else "1×", line.x, *law_words(line))
         for line in fits.lines
@@ -71,6 +81,7 @@ def laws_of_architectures(study: Published) -> str:
             sizes.append((architecture, f"{scheme} {size}", f"{each.ne:.4f}", f"{each.baseline:.4f}", per))
     return "\n".join(
         (
+            f"#### Architectures by their laws on {study.entry.title}\n",
             table(
                 ("architecture", "dense part", "against", "alpha at the middle", "beta", "gamma", "R²", "status"), laws
             ),

@@ -38,6 +38,7 @@ from tfrs_scaling.fit.report.published import (
 from tfrs_scaling.fit.report.sentences import sentences_section
 from tfrs_scaling.fit.report.time_split import split_section
 from tfrs_scaling.fit.schemes import ARCHITECTURE, BASELINE, SIZES
+from tfrs_scaling.fit.study import StudyFits
 
 # Figures of the report, by the name that each has here: NAME-FIGURE.svg beside the run table.
 FIGURES = {
@@ -289,7 +290,7 @@ def _levers(study: Published, folder: str) -> str:
             )
         )
     examples = compact(float(study.runs["examples"].max()))
-    shown = {name: f"{entry.title}: {words}" for name, (_, words) in LEVER_FIGURES.items()}
+    shown = {name: f"{entry.title}: {words}" for name, (_, words) in _figures_of_levers(fits).items()}
     words = [f"Architectures against {ranked.x}: {ranked.words}." for ranked in fits.architecture_ranking]
     words += [f"{record.second} against {record.first}, laws of data: {record.verdict}." for record in fits.taught]
     words += [f"{multiplier_label(ranked.share)} of a log, by data: {ranked.words}." for ranked in fits.prunings]
@@ -307,10 +308,18 @@ def _levers(study: Published, folder: str) -> str:
         ),
         *(f"![{what}]({folder}/{study.name}-{name}.svg)\n\n{what}" for name, what in shown.items()),
         "\n".join(f"- {sentence}" for sentence in words),
-        f"#### Architectures by their laws on {entry.title}",
         laws_of_architectures(study),
     ]  # fmt: skip
     return "\n\n".join(part.rstrip() for part in parts if part) + "\n"
+
+
+def _figures_of_levers(fits: StudyFits) -> dict[str, tuple[str, str]]:
+    """Those in which some lever has a value."""
+    return {
+        name: figure
+        for name, figure in LEVER_FIGURES.items()
+        if any(getattr(each, f"at_{name}") is not None for each in fits.effects)
+    }
 
 
 def _times(times: float | None) -> str:
@@ -342,7 +351,7 @@ def write_figures(study: Published, folder: Path) -> None:
     """
     with tempfile.TemporaryDirectory() as scratch:
         write_images(study.runs, study.fits, scratch, suffix="svg")
-        for name, (element, _) in (LEVER_FIGURES if study.entry.levers else FIGURES).items():
+        for name, (element, _) in (_figures_of_levers(study.fits) if study.entry.levers else FIGURES).items():
             shutil.copyfile(Path(scratch, f"{element}.svg"), folder / f"{study.name}-{name}.svg")
 
 
