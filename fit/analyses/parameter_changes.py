@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 
 from tfrs_scaling.common.arrays import Array
-from tfrs_scaling.common.words import interval, number
+from tfrs_scaling.common.words import compact, interval
 from tfrs_scaling.fit.laws.comparison import compare_laws
 from tfrs_scaling.fit.laws.power_law import PowerLawFit
 from tfrs_scaling.fit.laws.resampled_laws import law_draws
@@ -96,7 +96,7 @@ def _changed(
         draws = _draws(second, parameter, seed=2) - _draws(first, parameter, seed=1)
         low, high = (float(end) for end in percentiles(draws, level))
         moves = low > 0 or high < 0
-    verdict, words = _verdict(parameter, change, low, high, _STILL * _matters(first, parameter), moves=moves)
+    verdict, words = _verdict(parameter, change, low, high, _STILL * _matters(first, parameter), level, moves=moves)
     return replace(
         unknown, change=change, low=finite_or_none(low), high=finite_or_none(high), verdict=verdict, words=words
     )
@@ -127,13 +127,13 @@ def _matters(fit: PowerLawFit, parameter: Parameter) -> float:
 
 
 def _verdict(
-    parameter: Parameter, change: float, low: float, high: float, still: float, *, moves: bool
+    parameter: Parameter, change: float, low: float, high: float, still: float, level: float, *, moves: bool
 ) -> tuple[Verdict, str]:
-    ends = interval(finite_or_none(low), finite_or_none(high), number)
-    said = f"{LETTERS[parameter]} changes by {number(change)}{ends and f' ({ends})'}"
+    ends = interval(finite_or_none(low), finite_or_none(high), compact)
+    said = f"{LETTERS[parameter]} changes by {compact(change)}{ends and f' ({level:.0%} interval {ends})'}"
     if moves:
-        return "moves", f"{said}: not by chance."
+        return "moves", f"{said}, which leaves out 0."
     part = "of what NE is above γ" if parameter == "gamma" else f"of {LETTERS[parameter]}"
     if -still <= low <= 0 <= high <= still:
-        return "does not move", f"{said}: 0 is possible, and more than a tenth {part} ({number(still)}) is not."
-    return "cannot tell", f"{said}: 0 is possible, and so is more than a tenth {part} ({number(still)})."
+        return "does not move", f"{said}: 0 is possible, and more than a tenth {part} ({compact(still)}) is not."
+    return "cannot tell", f"{said}: 0 is possible, and so is more than a tenth {part} ({compact(still)})."

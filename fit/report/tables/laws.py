@@ -230,7 +230,8 @@ def taught_parameters_table(records: Sequence[ParameterChange]) -> Table[Paramet
         ),
         "Of NE = α·D⁻ᵝ + γ, D the rows that both are trained on. A parameter moves where the interval of its change "
         "leaves out 0; it does not where that holds 0 and no more than a tenth of the parameter (of γ: of what NE is "
-        "above it at the largest D). Each interval is for itself: of twenty true zeros one is left out.",
+        "above it at the largest D). Intervals assume that the form is right, and each is for itself: of twenty true "
+        "zeros one is left out.",
         listed_by=(),
     )  # fmt: skip
 
