@@ -39,6 +39,7 @@ from tfrs_scaling.fit.analyses.noise.training_noise import (
 from tfrs_scaling.fit.analyses.outlook import Limit, Saturation, limits, saturation
 from tfrs_scaling.fit.analyses.paper.claim import Claim
 from tfrs_scaling.fit.analyses.paper.compare import compare_with_paper
+from tfrs_scaling.fit.analyses.parameter_changes import ParameterChange, parameter_changes
 from tfrs_scaling.fit.analyses.pruning import PruningRanking, rank_prunings
 from tfrs_scaling.fit.analyses.ranking import Ranking, rank_schemes
 from tfrs_scaling.fit.analyses.zones import Zones, scheme_zones
@@ -84,6 +85,7 @@ class StudyFits:
         architectures: Each other architecture's baseline against that of the one studied; and, where A scaled their
             dense parts, their frontiers.
         taught: T's curve at each weight against the baseline's, along data.
+        taught_parameters: Whether α, β or γ of these laws differs from the baseline's.
         architecture_ranking: Which architecture leads where along each axis, where A scaled one.
         prunings: Which way to choose rows leads where at each share of P, and their laws.
         held_out: The largest data size of each line, predicted from the others.
@@ -111,6 +113,7 @@ class StudyFits:
     joint: tuple[JointLaw, ...]
     architectures: tuple[ArchitectureComparison, ...]
     taught: tuple[ArchitectureComparison, ...]
+    taught_parameters: tuple[ParameterChange, ...]
     architecture_ranking: tuple[ArchitectureRanking, ...]
     prunings: tuple[PruningRanking, ...]
     held_out: tuple[HeldOut, ...]
@@ -306,6 +309,7 @@ def fit_study(
     )
     predictions = held_out(ladders, level=level)
     base = base_architecture(chosen) if not chosen.empty else ""
+    taught_laws = _taught_laws(lines, base)
     return StudyFits(
         level=level,
         base=base,
@@ -324,7 +328,8 @@ def fit_study(
         generalisation=generalisations,
         joint=tuple(record for record in joint if record is not None),
         architectures=tuple(_architecture_comparisons(chosen, lines, resampled, base, level)),
-        taught=tuple(architectures(_taught_laws(lines, base), BASELINE, level=level)),
+        taught=tuple(architectures(taught_laws, BASELINE, level=level)),
+        taught_parameters=tuple(parameter_changes(taught_laws, BASELINE, level=level)),
         architecture_ranking=tuple(rank_architectures(resampled, level=level)),
         prunings=tuple(rank_prunings(resampled, lines, level=level)),
         held_out=tuple(predictions),

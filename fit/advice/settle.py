@@ -205,11 +205,13 @@ class Settler:
         # The config's own is always in it.
         if self._rows["architecture"].nunique() > 1 or (self._rows["scheme"] == DENSE_PART).any():
             sweep.append(_override("A", sorted({use.architecture for use in uses if ARCHITECTURE in use.levers})))
-        kept = [use for use in uses if use.scheme in KEEPING]
+        kept: dict[str, list[str]] = {}  # shares, by way
+        for use in uses:
+            if use.scheme in KEEPING:
+                kept.setdefault(str(SCHEMES[use.scheme].keeps), []).append(multiplier_label(use.multiplier))
         if kept:
-            shares = sorted({multiplier_label(use.multiplier) for use in kept})
-            by = sorted({str(SCHEMES[use.scheme].keeps) for use in kept})
-            sweep.append(f"sweep.P={{keep: [{', '.join(shares)}], by: [{', '.join(by)}]}}")
+            ways = (f"{way}: [{', '.join(dict.fromkeys(shares))}]" for way, shares in kept.items())
+            sweep.append(f"sweep.P={{{', '.join(ways)}}}")
         return [*sweep, *self._without_others(is_crossed=bool(crossed), is_pruned=bool(kept))]
 
     def _without_others(self, *, is_crossed: bool = False, is_pruned: bool = False) -> list[str]:
@@ -217,7 +219,7 @@ class Settler:
         uneven = self._rows.groupby(SHAPE)["seed"].nunique().nunique() > 1
         crosses = "VH" in set(self._rows["scheme"]) and not is_crossed
         prunes = not is_pruned and bool({*KEEPING} & {*self._rows["scheme"]})
-        return ["sweep.VH=false"] * crosses + ["sweep.P=null"] * prunes + ["sweep.more_seeds={}"] * uneven
+        return ["sweep.VH=false"] * crosses + ["sweep.P={}"] * prunes + ["sweep.more_seeds={}"] * uneven
 
     def _schemes(self) -> list[str]:
         """The schemes that the study sweeps, and a configuration names with a list of multipliers."""

@@ -22,6 +22,8 @@ from tfrs_scaling.fit.analyses.lines import frontier_points, points
 from tfrs_scaling.fit.labels import multiplier_label
 from tfrs_scaling.fit.laws.power_law import fit_power_law
 from tfrs_scaling.fit.laws.status import Status
+from tfrs_scaling.fit.report.sections.evidence import teacher_words
+from tfrs_scaling.fit.report.view import study_view
 from tfrs_scaling.fit.runs.run_table import COLUMNS, read_runs
 from tfrs_scaling.fit.runs.screening import usable_runs
 from tfrs_scaling.fit.study import FORMAT, StudyFits, fit_study
@@ -89,6 +91,11 @@ class FitStudyTest(tf.test.TestCase):
         assert whole.data_ratio is not None and half.beta_difference is not None
         self.assertNear(whole.data_ratio, 0.5, 0.05)
         self.assertNear(half.beta_difference, BETA - 0.6, 0.1)
+        verdicts = {(move.second, move.parameter): move.verdict for move in fits.taught_parameters}
+        self.assertEqual(verdicts["T at 1/2", "beta"], "moves")
+        self.assertNotEqual(verdicts["T at 1", "beta"], "moves")
+        [said] = [words for words in teacher_words(study_view(runs, fits)) if words.startswith("T against")]
+        self.assertIn("T at 1/2: other exponent (α moves, β moves, γ ", said)
         cheap, rich = (advise(runs, fits, budget) for budget in ("params=4x", "data=4x"))
         self.assertIn("T takes 3,840,000 rows that trials are not trained on", " ".join(cheap.changes))
         self.assertIn("more than this budget allows, so T is left out", " ".join(cheap.changes))

@@ -56,7 +56,7 @@ def quick_trial(
                 tf.summary.scalar(tag, validation[-1])
         writer.flush()
         report(Progress(examples, 1000.0))
-        if stopped := need.why_stop(len(validation) - 1, validation[-1], config.ladder):
+        if stopped := need.why_stop(validation, config.ladder):
             break
     writer.close()
     return Trained(tuple(validation), stopped)

@@ -118,9 +118,11 @@ def stored(folder: Path, schema: Schema, splits: dict[SplitName, dict[str, np.nd
     return ClickData.open(folder)
 
 
-def stored_scores(folder: Path, data: ClickData, scores: np.ndarray) -> RowScores:
+def stored_scores(
+    folder: Path, data: ClickData, scores: np.ndarray, request: dict[str, Any] | None = None, **cost: float
+) -> RowScores:
     """Scores of the training rows, in the order of the data's shards, as a scorer would have written them."""
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=True)
     splits = data.manifest.splits["train"].shards
     parts = np.split(scores, np.cumsum([shard.rows for shard in splits])[:-1])
     per_record = data.manifest.rows_per_record
@@ -128,8 +130,10 @@ def stored_scores(folder: Path, data: ClickData, scores: np.ndarray) -> RowScore
         write_scores(folder, number, np.split(part, range(per_record, len(part), per_record)))
         for number, part in enumerate(parts)
     )
-    write_manifest(folder, ScoresManifest(1, {}, written, Cost(0, len(scores), 0, 0, 0, 1, 1), "test"))
-    return RowScores.open(folder, {}, splits)
+    took: dict[str, Any] = {"examples": 0, "flops": 0, "flops_per_row": 0, "seconds": 0} | cost
+    spent = Cost(scored=len(scores), validation_ne=1, test_ne=1, **took)
+    write_manifest(folder, ScoresManifest(1, request or {}, written, spent, "test"))
+    return RowScores.open(folder, request or {}, splits)
 
 
 def numbered(count: int, time: np.ndarray | None = None) -> Rows:

@@ -204,11 +204,21 @@ class ConfigTest(tf.test.TestCase, parameterized.TestCase):
     def test_rows_are_kept_by_shares_and_ways(self) -> None:
         kept = tiny_content(P={"keep": ["1/2"], "by": ["hard", "random"]})
         sweep = validated(Config, kept | {"scorer": {"examples": 256}}, "tiny").sweep
-        with self.assertRaisesRegex(InputError, "sweep.P.by: a scorer decides which rows are hard or easy; give one"):
+        with self.assertRaisesRegex(InputError, "sweep.P: a scorer decides which rows are hard or easy; give one"):
             validated(Config, kept, "tiny")
         self.assertEqual(sweep.multipliers("P-hard"), (fractions.Fraction(1, 2),))
         self.assertEqual(sweep.multipliers("P-easy"), ())
+        for none in (dict[str, Any](), None):
+            self.assertEqual(validated(Config, tiny_content(P=none), "tiny").sweep.P, {})
+        content = tiny_content(P={"hard": ["1/2", "1/4"], "easy": ["1/2"]}) | {"scorer": {"examples": 256}}
+        by_way = validated(Config, content, "tiny")
+        self.assertEqual({way: [*map(str, shares)] for way, shares in by_way.sweep.P.items()}, content["sweep"]["P"])
+        self.assertEqual(by_way.to_dict()["sweep"]["P"], content["sweep"]["P"])
         for wrong, why in (
+            ({"random": ["1/2", 2]}, r"sweep\.P\.random\[1\]: 2: a share is below 1"),
+            ({"random": ["1/2", 0.5]}, r"sweep: P\.random: a value is repeated"),
+            ({"hardest": ["1/2"]}, r"sweep\.P\.hardest"),
+            ({"random": []}, r"sweep\.P\.random"),
             ({"keep": [2], "by": ["random"]}, r"sweep\.P\.keep\[0\]: 2: a share is below 1"),
             ({"keep": ["1/2"], "by": ["hardest"]}, r"sweep\.P\.by\[0\]"),
             ({"keep": ["1/2", 0.5], "by": ["random"]}, r"sweep\.P: keep: a value is repeated"),

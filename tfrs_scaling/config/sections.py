@@ -3,6 +3,7 @@
 import dataclasses
 import fractions
 from collections import Counter
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 import pydantic
@@ -23,7 +24,7 @@ from tfrs_scaling.config.values import (
     Width,
     Widths,
 )
-from tfrs_scaling.fit.schemes import ARCHITECTURE, BASELINE, KEEPING, LISTED, SCHEMES, SIZES, KeptBy
+from tfrs_scaling.fit.schemes import ARCHITECTURE, BASELINE, LISTED, SCHEMES, SIZES, KeptBy
 from tfrs_scaling.input.schema import STRICT
 
 
@@ -164,6 +165,26 @@ class Pruning:
                 raise ValueError(f"{name}: a value is repeated")
 
 
+def _form(given: Any) -> str:
+    if given is None:  # as earlier versions wrote it
+        return "function-none"
+    return "function-by-way" if isinstance(given, Mapping) and not {"keep", "by"} & {*given} else "function-all"
+
+
+def _by_way(given: Any) -> Any:
+    return dict.fromkeys(given.by, given.keep) if isinstance(given, Pruning) else given or {}
+
+
+_ByWay = dict[KeptBy, Annotated[tuple[Share, ...], pydantic.Field(min_length=1, max_length=1000)]]
+_Given = Annotated[
+    Annotated[Pruning, pydantic.Tag("function-all")]
+    | Annotated[_ByWay, pydantic.Tag("function-by-way")]
+    | Annotated[None, pydantic.Tag("function-none")],
+    pydantic.Discriminator(_form),
+    pydantic.AfterValidator(_by_way),
+]
+
+
 # One key per scheme that has a list of multipliers, in the order of SCHEMES; ``examples`` keeps its place before them.
 _Ladders: Any = dataclasses.make_dataclass(
     "_Ladders",
@@ -191,7 +212,8 @@ class Sweep(_Ladders):
         A: architectures beside ``model.architecture``; the baseline is trained in each of them too. As a mapping
             (``{wukong: [1/4, 1, 4], cross: [1/4, 1, 4]}``) each architecture, ``model.architecture`` among them, is
             given multipliers of its dense part, which ``model.shape.scale`` scales by the architecture's own rule.
-        P: data pruning: ``{keep: [1/2, 1/4], by: [hard, random]}``. The data sizes count the rows kept.
+        P: data pruning: ``{keep: [1/2, 1/4], by: [hard, random]}``, or each way to choose rows with its shares,
+            ``{hard: [1/2, 1/4], random: [1/2]}``, which is what the field holds. The data sizes count the rows kept.
         seeds: each has its own initialisation and its own order of the training rows, in which the rungs are the first
             rows.
         more_seeds: further seeds of single shapes, by their names in the output of ``plan``: ``{D-1: [1, 2]}``.
@@ -201,7 +223,9 @@ class Sweep(_Ladders):
     examples: Examples
     VH: bool = False
     A: Architectures = ()
-    P: Pruning | None = None
+    P: Annotated[_ByWay, pydantic.GetPydanticSchema(lambda _, handler: handler(_Given))] = dataclasses.field(
+        default_factory=dict
+    )
     seeds: Annotated[tuple[Seed, ...], pydantic.Field(min_length=1, max_length=1000)] = (0,)
     feature_seed: Seed = 0
     more_seeds: dict[str, tuple[Seed, ...]] = dataclasses.field(default_factory=dict)
@@ -210,6 +234,7 @@ class Sweep(_Ladders):
         if list(self.examples) != sorted(set(self.examples)):
             raise ValueError("examples: the data ladder has to rise, each size once")
         lists = {name: getattr(self, name) for name in (*LISTED, "seeds")}
+        lists |= {f"P.{way}": shares for way, shares in self.P.items()}
         lists |= {"A": self.A} if isinstance(self.A, tuple) else {f"A.{name}": own for name, own in self.A.items()}
         for name, values in lists.items():
             if len(set(values)) < len(values):
@@ -225,8 +250,8 @@ class Sweep(_Ladders):
 
     def multipliers(self, scheme: str) -> tuple[fractions.Fraction, ...]:
         """The multipliers of a scheme that has its own; of ``E``, its numbers of epochs."""
-        if scheme in KEEPING:
-            return self.P.keep if self.P is not None and SCHEMES[scheme].keeps in self.P.by else ()
+        if (way := SCHEMES[scheme].keeps) is not None:
+            return self.P.get(way, ())
         return tuple(fractions.Fraction(value) for value in getattr(self, scheme))
 
     @property

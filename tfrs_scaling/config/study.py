@@ -82,9 +82,9 @@ class Config:
         for name, scorer in self.scorers.items():
             if scorer.examples < self.training.batch_size:
                 raise ValueError(f"{name}.examples: {scorer.examples} rows are less than one batch")
-        if self.scorer is None and self.sweep.P is not None and set(self.sweep.P.by) != {"random"}:
+        if self.scorer is None and {*self.sweep.P} - {"random"}:
             raise ValueError(
-                "sweep.P.by: a scorer decides which rows are hard or easy; give one, as in "
+                "sweep.P: a scorer decides which rows are hard or easy; give one, as in "
                 "scorer: {examples: 100_000}, or choose rows by: [random] alone"
             )
         rates = 1 if self.training.learning_rates == "auto" else len(self.training.learning_rates)

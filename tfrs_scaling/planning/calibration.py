@@ -98,7 +98,7 @@ def calibrate(
     server_seconds = machine.clock() - began
     batch_size = min(config.training.batch_size, LARGEST_BATCH)
     training = dataclasses.replace(config.training, batch_size=batch_size, schedule="constant")  # in one go
-    unscored = read_config(config, ("sweep.T=[]", "sweep.P=null", "scorer=null", "teacher=null"))  # not yet there
+    unscored = read_config(config, ("sweep.T=[]", "sweep.P={}", "scorer=null", "teacher=null"))  # not yet there
     short = dataclasses.replace(unscored, training=training)
     data = subsample(data, planned[0].work, folder, stop, machine)
     ladders = {p: ladder for p in shapes_to_measure(planned) if (ladder := _ladder(p, short, data)) is not None}

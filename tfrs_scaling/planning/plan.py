@@ -125,13 +125,13 @@ def check_rows(config: Config, train: Split, sampled: int = 0, rows_per_record: 
                 f"rows, less than the {config.ladder[-1]:,} at the top of sweep.examples; shorten the ladder with "
                 f"--set sweep.examples=[...], keep more negatives, or prepare more data"
             )
-    for index, share in enumerate(() if config.sweep.P is None else config.sweep.P.keep):
+    for way, share in ((way, share) for way, shares in config.sweep.P.items() for share in shares):
         left = rows_kept(train.rows, float(share), rows_per_record)
         if left < config.ladder[-1]:
             missing = math.ceil((config.ladder[-1] - left) / share)
             beside = " beside those held apart" * bool(config.held_apart)
             raise InputError(
-                f"sweep.P.keep[{index}]: {share} of the {train.rows:,} training rows{beside} are about {left:,}, less "
+                f"sweep.P, {way}: {share} of the {train.rows:,} training rows{beside} are about {left:,}, less "
                 f"than the {config.ladder[-1]:,} at the top of sweep.examples: {missing:,} training rows are missing; "
                 "shorten the ladder with --set sweep.examples=[...], keep more rows, or prepare more data"
             )

@@ -2,6 +2,7 @@
 
 running/ID.TOKEN/   an attempt: event file, log.txt and attempt.json, which is rewritten every few seconds
 trials/ID/          the same folder, renamed once the attempt has ended and its trial.json is written
+scores/HASH/        likewise, of a teacher or scorer, once its scores.json is written
 
 A rename is atomic, and fails if the trial's folder already exists. So a trial has all of its files or none; and of two
 attempts at one trial (a worker presumed dead may only have been slow) one is kept and the other removed. Needs no
@@ -20,7 +21,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 import psutil
 import pydantic
@@ -46,6 +47,7 @@ Seconds = Annotated[float, pydantic.Field(ge=0, le=1e12)]
 Number = Annotated[int, pydantic.Field(ge=0, le=2**62)]
 # What a file names as one is the name of a folder.
 TrialId = Annotated[str, pydantic.Field(pattern=r"^[^/\x00]{1,255}$")]
+Kept = TypeVar("Kept")
 
 
 @dataclass(frozen=True, config=STATE)
@@ -214,26 +216,44 @@ def publish(
         InputError: the earlier record was damaged.
     """
 
-    def is_kept(there: dict[str, Any] | None) -> bool:
-        return there is not None and there["status"] != "failed" and is_enough(there)
+    def find(place: Path) -> dict[str, Any] | None:
+        there = read_record(place)
+        return there if there is not None and there["status"] != "failed" and is_enough(there) else None
 
     write_json(directory / "trial.json", record, durably=True)
+    kept = move_into_place(directory, trial, find)
+    return record if kept is None else kept
+
+
+def move_into_place(directory: Path, place: Path, find: Callable[[Path], Kept | None]) -> Kept | None:
+    """End an attempt: its folder is renamed to ``place``, unless that of another attempt is kept there.
+
+    Args:
+        directory: the attempt's folder, in that of all attempts.
+        place: the folder that it becomes.
+        find: what is to be kept in a folder, which may not exist; None: nothing, and it is replaced.
+
+    Returns:
+        None; or what another attempt left there, which is kept: this attempt is removed.
+
+    Raises:
+        OSError: it cannot be written.
+    """
     close_files(directory)
-    trial.parent.mkdir(exist_ok=True)
+    place.parent.mkdir(exist_ok=True)
     while True:
         try:
-            directory.rename(trial)
+            directory.rename(place)
         except OSError as error:
             if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
                 raise
         else:
-            _sync(trial.parent)
-            return record
-        there = read_record(trial)
-        if there is not None and is_kept(there):
+            _sync(place.parent)
+            return None
+        if (there := find(place)) is not None:
             shutil.rmtree(directory)
             return there
-        _remove_replaced(trial, directory.parent, is_kept)
+        _remove_replaced(place, directory.parent, find)
 
 
 def close_files(directory: Path) -> None:
@@ -300,17 +320,16 @@ def is_short(record: dict[str, Any], rungs: int) -> bool:
     return record["status"] == "ok" and len(record.get("rungs", range(rungs))) < rungs
 
 
-def _remove_replaced(trial: Path, running: Path, is_kept: Callable[[dict[str, Any] | None], bool]) -> None:
-    """Remove a trial's folder, unless another attempt has succeeded in the meantime."""
-    aside = running / f"{trial.name}.{uuid.uuid4().hex[:8]}.old"
+def _remove_replaced(place: Path, running: Path, find: Callable[[Path], object]) -> None:
+    """Remove a folder, unless another attempt has succeeded there in the meantime."""
+    aside = running / f"{place.name}.{uuid.uuid4().hex[:8]}.old"
     try:
-        trial.rename(aside)
+        place.rename(aside)
     except FileNotFoundError:  # somebody else removed it
         return
-    moved = read_record(aside)
-    if is_kept(moved):
+    if find(aside) is not None:
         try:
-            aside.rename(trial)
+            aside.rename(place)
             return
         except OSError as error:  # a third succeeded: one of them is enough
             if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):

@@ -46,7 +46,8 @@ def export(config: Config, manifest: Manifest, workdir: Workdir) -> pd.DataFrame
     all of them.
 
     Raises:
-        InputError: a trial that has ended lacks measurements, or has some that cannot be; names its folder.
+        InputError: a trial that has ended lacks measurements, or has some that cannot be, or the scores of its rows are
+            missing; names its folder, or theirs.
     """
     found = needs_of(config, workdir.record)
     rows = [row for need in found.needs for row in _rows(need, config, manifest, workdir)]
@@ -138,7 +139,7 @@ def _trial_columns(trial: Trial, config: Config, data_schema: Schema) -> dict[st
 
 
 def _scorer(trial: Trial, config: Config, data_hash: str, workdir: Workdir) -> Cost | None:
-    """What the model took that scores the trial's rows; None where it has none, or has none yet."""
+    """What the model took that scores the trial's rows; None where it has none."""
     key = scorer_of(trial.scheme)
     return scorer_cost(config, data_hash, workdir.root, key) if key else None
 

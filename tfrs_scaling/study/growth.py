@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from tfrs_scaling.config import Config, read_config
-from tfrs_scaling.fit.schemes import LISTED
+from tfrs_scaling.fit.schemes import KEEPING, LISTED, SCHEMES
 from tfrs_scaling.study.trials import shapes
 
 _EXAMPLES, _SEEDS, _RATES = "sweep.examples", "sweep.seeds", "training.learning_rates"
+_OF_WAYS = tuple(f"sweep.P.{SCHEMES[scheme].keeps}" for scheme in KEEPING)
 # Lists whose order does not matter.
-_SETS = {*(f"sweep.{scheme}" for scheme in LISTED), "sweep.A", "sweep.P.keep", "sweep.P.by", _SEEDS, _RATES}
+_SETS = {*(f"sweep.{scheme}" for scheme in LISTED), "sweep.A", *_OF_WAYS, _SEEDS, _RATES}
 
 _WHY_REFUSED = {
     _EXAMPLES: "data sizes can be added after the last one alone",
@@ -85,11 +86,8 @@ def with_runs(config: Config, other: Config) -> Config:
     """
     content = config.to_dict()
     sweep, further = content["sweep"], other.to_dict()["sweep"]
-    for name in (*LISTED, "A"):
+    for name in (*LISTED, "A", "P"):
         sweep[name] = _union(sweep[name], further[name])
-    if sweep["P"] and further["P"]:
-        sweep["P"] = {name: _union(values, further["P"][name]) for name, values in sweep["P"].items()}
-    sweep["P"] = sweep["P"] or further["P"]
     sweep["VH"] = sweep["VH"] or further["VH"]
     sweep["examples"] += [size for size in further["examples"] if size > sweep["examples"][-1]]
     for shape in shapes(other):
@@ -99,8 +97,9 @@ def with_runs(config: Config, other: Config) -> Config:
 
 
 def _union(before: Any, more: Any) -> Any:
-    if isinstance(before, dict):
-        return more | before
+    if isinstance(before, dict) or isinstance(more, dict):  # of A a list names those without multipliers
+        before, more = (own if isinstance(own, dict) else {name: [] for name in own} for own in (before, more))
+        return {name: _union(before.get(name, []), more.get(name, [])) for name in before | more}
     return [*before, *(value for value in more if value not in before)]
 
 
@@ -111,8 +110,8 @@ def _adds(key: str, before: Any, now: Any) -> bool:
         return True  # whether it now names architectures or their multipliers
     if key in _SETS or key.startswith("sweep.more_seeds."):
         return isinstance(now, list) and all(value in now for value in before or [])
-    # VH, P where there was none, or an architecture by its name.
-    return bool(now) if key == "sweep.VH" else before is None and (key == "sweep.P" or key.startswith("sweep.A."))
+    # VH, or an architecture by its name.
+    return bool(now) if key == "sweep.VH" else before is None and key.startswith("sweep.A.")
 
 
 def _differences(key: str, before: Any, now: Any) -> Iterator[tuple[str, Any, Any]]:

@@ -1,7 +1,6 @@
 """The models of a study that are trained once and score the rows of others: what decides their scores, and where they
 are."""
 
-import contextlib
 import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,7 +9,7 @@ from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.common.words import duration
 from tfrs_scaling.config import Config
 from tfrs_scaling.fit.schemes import SCALED, SCHEMES
-from tfrs_scaling.input.row_scores import Cost, RowScores, read_scores_manifest, request_hash
+from tfrs_scaling.input.row_scores import MANIFEST, Cost, RowScores, read_scores_manifest, request_hash
 from tfrs_scaling.study.trials import Trial
 
 if TYPE_CHECKING:
@@ -83,17 +82,23 @@ def scorer_of(scheme: str) -> str:
     return "scorer" if SCHEMES[scheme].keeps not in (None, "random") else ""
 
 
-def scorer_cost(config: Config, data_hash: str, root: Path, key: str) -> Cost | None:
-    """What the scorer of that key took; None where the study has none, or has none yet.
+def scorer_cost(config: Config, data_hash: str, root: Path, key: str) -> Cost:
+    """What the scorer of that key took.
 
     Raises:
-        InputError: its predictions were damaged.
+        InputError: the study has none, or its predictions are not where they should be, or were damaged.
     """
-    for scoring in scorings(config, data_hash):
-        if key in scoring.keys:
-            with contextlib.suppress(FileNotFoundError):
-                return read_scores_manifest(scoring.folder(root), scoring.request).cost
-    return None
+    scoring = next((scoring for scoring in scorings(config, data_hash) if key in scoring.keys), None)
+    if scoring is None:
+        raise InputError(f"{root}: {key}: is missing in the study's configuration")
+    folder = scoring.folder(root)
+    try:
+        return read_scores_manifest(folder, scoring.request).cost
+    except FileNotFoundError:
+        raise InputError(
+            f"{folder / MANIFEST}: is missing, which says what {scoring.name} took; put the folder back, which earlier "
+            f"versions called {key}-{folder.name}, or run the sweep's command: it makes the scores again"
+        ) from None
 
 
 def scorings(config: Config, data_hash: str) -> list[Scoring]:

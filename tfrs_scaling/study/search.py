@@ -3,11 +3,13 @@
 Rates are powers of two times ``START_RATE``. The search for a shape's starts where that for its neighbour ended (the
 next multiplier towards the baseline) and trains this rate to the end; then half and twice of it; then whatever lies
 beside the best, until the rates on both sides of the best are worse (or better by no more than ``MARGIN``), or
-``POWERS`` ends. All this with the first seed; the others are trained at the rate found.
+``POWERS`` ends. A smaller rate that learned nothing at all shows no trend (it collapsed, by the luck of its seed), so
+the next smaller one is tried too. All this with the first seed; the others are trained at the rate found.
 
 A rate is stopped where its validation NE is worse than that of one trained before by more than a margin. The best rate
 falls as rows are added (Porian et al. 2024 found the same of language models), so a larger rate that is worse in the
-middle of the ladder stays so, but a smaller one may catch up, and is judged later.
+middle of the ladder stays so, but a smaller one may catch up, and is judged later. Until a trial learns anything its
+NE says nothing of its rate, so one that has not is judged at the last rung but one alone, and judges none.
 
 What is needed follows from recorded outcomes alone, and a decision waits for all outcomes that it depends on: whoever
 trains what, and in whatever order, studies of the same data decide alike.
@@ -16,7 +18,7 @@ trains what, and in whatever order, studies of the same data decide alike.
 import dataclasses
 import math
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from tfrs_scaling.common.errors import InputError
@@ -66,18 +68,21 @@ class Need:
                 f"{len(ladder)} data sizes; delete this folder, and the same command runs the trial again"
             )
         if self.limits:
-            for rung, ne in enumerate(measured):
-                if why := self.why_stop(rung, ne, ladder):
+            for rung in range(len(measured)):
+                if why := self.why_stop(measured[: rung + 1], ladder):
                     return {**record, "status": "stopped", "reason": why, "rungs": measured[: rung + 1]}
         is_whole = len(measured) == len(ladder) if record["status"] == "ok" else record["diverged"] or not self.limits
         return record if is_whole else None
 
-    def why_stop(self, rung: int, validation_ne: float, ladder: tuple[int, ...]) -> str:
-        """Why the trial is to be stopped at a rung; empty if it is not."""
-        if not self.limits or validation_ne <= self.limits[rung]:
+    def why_stop(self, measured: Sequence[float], ladder: tuple[int, ...]) -> str:
+        """Why the trial is to be stopped now, given its validation NE at each rung so far; empty if it is not."""
+        rung = len(measured) - 1
+        if not self.limits or measured[rung] <= self.limits[rung]:
+            return ""
+        if rung < len(ladder) - 2 and has_learned_nothing(measured):
             return ""
         return (
-            f"its learning rate is worse than another: validation NE {validation_ne:.4f} after {ladder[rung]:,} rows, "
+            f"its learning rate is worse than another: validation NE {measured[rung]:.4f} after {ladder[rung]:,} rows, "
             f"more than {self.limits[rung]:.4f}"
         )
 
@@ -223,7 +228,10 @@ def _next_wave(outcomes: Mapping[int, Record]) -> list[int]:
     """The powers to try next."""
     best = _best(outcomes)
     if best is not None:
-        wanted = [best - 1, best + 1]
+        below = best - 1
+        while below in outcomes and has_learned_nothing(outcomes[below].get("rungs", ())):
+            below -= 1
+        wanted = [below, best + 1]
     elif any(outcome["status"] == "stopped" for outcome in outcomes.values()):  # all diverged, or failed
         wanted = [min(outcomes) - 1]
     elif len(outcomes) == 1 and all(outcome["status"] == "failed" for outcome in outcomes.values()):
@@ -240,8 +248,16 @@ def _limits(power: int, outcomes: Mapping[int, Record], rungs: int) -> tuple[flo
     for other, outcome in outcomes.items():
         if outcome["status"] == "ok":
             for rung, margin in _margins(rungs, larger=power > other).items():
-                limits[rung] = min(limits[rung], outcome["rungs"][rung] + margin)
+                if not has_learned_nothing(outcome["rungs"][: rung + 1]):
+                    limits[rung] = min(limits[rung], outcome["rungs"][rung] + margin)
     return tuple(limits)
+
+
+def has_learned_nothing(measured: Sequence[float]) -> bool:
+    """Whether NE at the rungs measured is that of a collapsed trial (``fit.runs.screening``); False without any."""
+    from tfrs_scaling.fit.runs.screening import COLLAPSED_NE  # loads SciPy, which given rates do not need
+
+    return bool(measured) and min(measured) >= COLLAPSED_NE
 
 
 def _margins(rungs: int, *, larger: bool) -> dict[int, float]:

@@ -17,7 +17,7 @@ from tfrs_scaling.config import Config
 from tfrs_scaling.hardware import StrategyName, count_cores, on_own_device
 from tfrs_scaling.input.row_scores import MANIFEST
 from tfrs_scaling.planning.plan import plan_scorers
-from tfrs_scaling.study.attempts import Heartbeat, begin, close_files, remove_debris
+from tfrs_scaling.study.attempts import Heartbeat, begin, move_into_place, remove_debris
 from tfrs_scaling.study.row_scores import Scoring, with_scores
 from tfrs_scaling.study.workdir import Workdir
 from tfrs_scaling.sweep.runner import limit_of
@@ -107,16 +107,17 @@ def make_missing_scores(
 
 @contextlib.contextmanager
 def _attempt(scoring: Scoring, workdir: Workdir) -> Iterator[tuple[Path, Heartbeat]]:
-    """The folder of an attempt, which becomes that of the scores if it is whole, and what writes how far it is."""
+    """The folder of an attempt, which becomes that of the scores if it is whole, and what writes how far it is.
+
+    Another process may have taken the lead and have ended its own attempt: its scores are kept.
+    """
     place = scoring.folder(workdir.root)
-    place.parent.mkdir(exist_ok=True)
-    shutil.rmtree(place, ignore_errors=True)  # of a folder without a manifest nothing is used
+    place.parent.mkdir(exist_ok=True)  # for the log
     directory = begin(workdir.running, scoring.name)
     try:
         with Heartbeat(directory, scoring.name, f"{platform.node()}:{os.getpid()}/scores") as heartbeat:
             yield directory, heartbeat
-        close_files(directory)
-        directory.rename(place)
+        move_into_place(directory, place, lambda there: there if (there / MANIFEST).exists() else None)
     except BaseException:
         shutil.rmtree(directory, ignore_errors=True)
         raise

@@ -167,7 +167,7 @@ def measure_ladder(
         validation_ne.append(measured["validation"].ne)
         record.write(rung * config.training.batch_size, measured, window)
         before = rung
-        if stopped := need.why_stop(len(validation_ne) - 1, validation_ne[-1], config.ladder):
+        if stopped := need.why_stop(validation_ne, config.ladder):
             break
     record.close()
     if training is not None:

@@ -10,6 +10,7 @@ from tfrs_scaling.common.words import FLOPS, human, interval, listed, signed
 from tfrs_scaling.fit.advice.budget import BUDGETS
 from tfrs_scaling.fit.advice.words import short_words
 from tfrs_scaling.fit.analyses.effects import Change, Effect
+from tfrs_scaling.fit.analyses.parameter_changes import LETTERS
 from tfrs_scaling.fit.labels import FRONTIER, architecture_suffix, has_several_architectures, multiplier_label
 from tfrs_scaling.fit.report.captions import ALL, GROUPS, HOW, LAW, PAPER, QUALITY, TITLES, VIEWS
 from tfrs_scaling.fit.report.figures.curves import architectures_figure
@@ -275,7 +276,13 @@ def teacher_words(view: StudyView) -> list[str]:
         return []
     top = taught.sort_values("examples", kind="stable").iloc[-1]
     rows, flops, examples = (float(top[name]) for name in ("scorer_examples", "scorer_compute", "examples"))
-    verdicts = "; ".join(f"{record.second}: {record.verdict}" for record in view.fits.taught)
+    parameters = view.fits.taught_parameters
+    verdicts = "; ".join(
+        f"{record.second}: {record.verdict} ("
+        + ", ".join(f"{LETTERS[own.parameter]} {own.verdict}" for own in parameters if own.second == record.second)
+        + ")"
+        for record in view.fits.taught
+    )
     cost = (
         f"T's teacher was trained on {rows:,.0f} rows beside the {examples:,.0f} of the largest data size, "
         f"{(rows + examples) / examples:.2f}× the rows; its training and predictions took {human(flops, FLOPS)} FLOPs"

@@ -8,6 +8,7 @@ from tfrs_scaling.fit.analyses.generalisation import PROGRESSIVE, Generalisation
 from tfrs_scaling.fit.analyses.joint import JointLaw, PathStep
 from tfrs_scaling.fit.analyses.lines import LineFit
 from tfrs_scaling.fit.analyses.outlook import HalfGap, Limit, Saturation
+from tfrs_scaling.fit.analyses.parameter_changes import LETTERS, ParameterChange
 from tfrs_scaling.fit.analyses.pruning import PruningRanking
 from tfrs_scaling.fit.joint.status import JointStatus
 from tfrs_scaling.fit.labels import AXIS_NAMES, NON_EMBEDDING, line_name, multiplier_label
@@ -201,10 +202,38 @@ def taught_table(records: Sequence[ArchitectureComparison]) -> Table[Architectur
         "taught",
         "With a teacher: a shifted curve, or another exponent",
         records,
-        (Column("pair", "Pair", lambda r: f"{r.second} against {r.first}"), *_COMPARED),
+        (
+            Column("pair", "Pair", lambda r: f"{r.second} against {r.first}"),
+            *(column for column in _COMPARED if column.key != "beta_difference"),  # taught_parameters has it
+        ),
         "Along the rows that both are trained on: neither the teacher's rows nor its training are counted here.",
         listed_by=(),
     )
+
+
+def taught_parameters_table(records: Sequence[ParameterChange]) -> Table[ParameterChange]:
+    """α, β and γ of T at each weight beside those of the baseline."""
+    return Table(
+        "taught_parameters",
+        "With a teacher: does α, β or γ move?",
+        records,
+        (
+            Column("pair", "Pair", lambda r: f"{r.second} against {r.first}"),
+            Column("parameter", "Parameter", lambda r: LETTERS[r.parameter]),
+            Column(
+                "without", "Without", lambda r: r.first_value, "estimate", lambda r: (r.first_low, r.first_high)
+            ),
+            Column("with", "With", lambda r: r.second_value, "estimate", lambda r: (r.second_low, r.second_high)),
+            Column("change", "Change", lambda r: r.change, "estimate", lambda r: (r.low, r.high)),
+            Column("verdict", "Verdict", lambda r: r.verdict, "verdict", why=lambda r: r.words),
+            Column("words", "In words", lambda r: r.words, "words"),
+        ),
+        "Of NE = α·D⁻ᵝ + γ, D the rows that both are trained on. A parameter moves where the interval of its change "
+        "leaves out 0; it does not where that holds 0 and no more than a tenth of the parameter (of γ: of what NE is "
+        "above it at the largest D). Intervals assume that the form is right, and each is for itself: of twenty true "
+        "zeros one is left out.",
+        listed_by=(),
+    )  # fmt: skip
 
 
 def prunings_table(records: Sequence[PruningRanking]) -> Table[tuple[PruningRanking, ArchitectureComparison]]:

@@ -25,6 +25,7 @@ from tfrs_scaling.fit.report.tables.laws import (
     path_table,
     phases_table,
     prunings_table,
+    taught_parameters_table,
     taught_table,
 )
 from tfrs_scaling.fit.report.tables.learning_rates import rates_table
@@ -52,6 +53,7 @@ def study_tables(study: StudyFits) -> dict[str, Table[Any]]:
         path_table(study.joint),
         architectures_table(study.architectures),
         taught_table(study.taught),
+        taught_parameters_table(study.taught_parameters),
         prunings_table(study.prunings),
         effects_table(study.effects),
         levers_table(study.effects),

@@ -20,6 +20,7 @@ Shown = TypeVar("Shown", contravariant=True)
 # A verdict's look; whatever is not here looks like a caution. Its words say the same as its colour.
 _LOOKS = {
     "sound": "ok", "agrees": "ok", "inside": "ok", ">": "ok", "<": "ok", "same": "ok", "no": "ok", "lower": "ok",
+    "does not move": "ok",
     "fits": "ok", "untested": "unsure",
     "≈": "unsure", "cannot tell": "unsure", "too few points": "unsure", "no difference": "unsure", "": "unsure",
     "noise unknown": "unsure",

@@ -18,6 +18,7 @@ from tfrs_scaling.fit.advice.budget import read_budget
 from tfrs_scaling.fit.advice.settle import Place, Settle, Settler
 from tfrs_scaling.fit.advice.use import Use
 from tfrs_scaling.fit.advice.uses import Uses
+from tfrs_scaling.study.trials import shapes
 
 
 def proposed(settle: Settle) -> Config:
@@ -94,7 +95,23 @@ class SettlerTest(tf.test.TestCase):
         self.assertEqual(sweep.multipliers("P-random"), ())
         others = settler.distinguish(self.moved("V", 0.012), [self.moved("H", 0.010)])
         given = "sweep.P={keep: [1/2], by: [random]}"
-        self.assertIsNone(read_config(CONFIGS / "study.yaml", (given, *others.overrides)).sweep.P)
+        self.assertEqual(read_config(CONFIGS / "study.yaml", (given, *others.overrides)).sweep.P, {})
+
+    def test_of_rows_chosen_in_several_ways_only_those_asked_about_are_proposed(self) -> None:
+        at = {("P-hard", 0.5): 0.012, ("P-easy", 0.25): 0.009, ("P-hard", 0.25): 0.006, ("P-easy", 0.5): 0.002}
+        pruned = [self.rows[self.rows["scheme"] == "V"].assign(scheme=s, multiplier=m) for s, m in at]
+        settler = Settler(pd.concat([self.rows, *pruned]), noise(1e-3, 20, "seeds"), self.baseline)
+        uses = {
+            (scheme, share): dataclasses.replace(self.moved("V", gain), scheme=scheme, multiplier=share)
+            for (scheme, share), gain in at.items()
+        }
+        asked = [[("P-hard", 0.5), ("P-easy", 0.25)], [("P-hard", 0.5), ("P-easy", 0.25), ("P-hard", 0.25)]]
+        config = read_config(CONFIGS / "study.yaml", ("scorer={examples: 10_000}", "sweep.V=[]", "sweep.VH=false"))
+        for first, *others in asked:
+            settle = settler.distinguish(uses[first], [uses[other] for other in others])
+            proposed = read_config(config, settle.overrides)
+            found = {(shape.scheme, float(shape.multiplier)) for shape in shapes(proposed) if shape.scheme != "D"}
+            self.assertEqual(found, {first, *others})
 
     def test_seeds_that_other_shapes_have_come_first(self) -> None:
         other = (self.rows["scheme"] == "H") & (self.rows["multiplier"] == 4)

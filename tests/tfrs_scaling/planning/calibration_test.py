@@ -136,7 +136,7 @@ class CalibrationTest(tf.test.TestCase):
         config = validated(Config, chosen | {"scorer": {"examples": 64}, "teacher": {"examples": 64}}, "tiny")
         machine = FakeMachine(self.data)
         speed = self.calibrated(machine, config).speed
-        self.assertEqual([(t.scheme, c.sweep.P, c.scorers) for t, c, _ in machine.ran], [("D", None, {})])
+        self.assertEqual([(t.scheme, c.sweep.P, c.scorers) for t, c, _ in machine.ran], [("D", {}, {})])
         baseline, *others = plan(config, self.data.manifest.schema, 300, speed)
         self.assertAllClose([p.seconds for p in others], [baseline.seconds] * 3)
 

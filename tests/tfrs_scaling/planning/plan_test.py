@@ -128,7 +128,7 @@ class PlanTest(tf.test.TestCase):
         data = tiny_data(config, Path(self.get_temp_dir()) / "kept")
         rows = data.manifest.splits["train"].rows
         with self.assertRaisesRegex(
-            InputError, rf"sweep\.P\.keep\[1\]: 1/4 of the {rows:,} .* less than the 512"
+            InputError, rf"sweep\.P, random: 1/4 of the {rows:,} .* less than the 512"
         ) as caught:
             plan_on(config, data.manifest)
         missing = int(str(caught.exception).split("examples: ")[1].split(" training rows")[0].replace(",", ""))

@@ -4,9 +4,11 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+import numpy as np
+import pandas as pd
 import tensorflow as tf
 
-from tests.helpers.studies import leading, tiny_config, tiny_content, tiny_data
+from tests.helpers.studies import leading, stored_scores, tiny_config, tiny_content, tiny_data
 from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.common.strict_yaml import validated
 from tfrs_scaling.config import Config
@@ -15,6 +17,7 @@ from tfrs_scaling.fit.runs.screening import selected_learning_rate
 from tfrs_scaling.planning.plan import plan_on
 from tfrs_scaling.study.attempts import begin, publish
 from tfrs_scaling.study.export import MEASURED, copy_events, export, read_scalars
+from tfrs_scaling.study.row_scores import scorings
 from tfrs_scaling.study.trials import all_trials
 from tfrs_scaling.study.workdir import Workdir
 
@@ -128,6 +131,24 @@ class ExportTest(tf.test.TestCase):
                 for rate, ne in ((0.02, "0.9040"), (0.08, "0.9020"))
             },
         )
+
+    def test_cost_of_a_scorer_is_found_or_refused_with_its_place(self) -> None:
+        content = tiny_content(P={"keep": ["1/4"], "by": ["hard"]}) | {"scorer": {"examples": 256}}
+        config = validated(Config, content, "tiny")
+        [scoring] = scorings(config, self.data.manifest.data_hash)
+        folder = scoring.folder(self.workdir.root)
+        rows = self.data.manifest.splits["train"].rows
+        scores = np.zeros(rows, np.float32)
+        stored_scores(folder, self.data, scores, scoring.request, examples=256, flops=1e6, flops_per_row=10)
+        self.finished("P-hard-1_4-lr0.04-seed0")
+        runs = export(config, self.data.manifest, self.workdir)
+        spent = runs[runs["scheme"] == "P-hard"].set_index("examples")["scorer_compute"]
+        self.assertEqual(spent.to_dict(), {n: 1e6 + 10 * 4 * n for n in (256, 512, 1024)})
+        earlier = folder.rename(folder.with_name(f"scorer-{folder.name}"))  # where earlier versions had it
+        with self.assertRaisesRegex(InputError, rf"{folder}/scores.json: is missing.* called {earlier.name}, or run"):
+            export(config, self.data.manifest, self.workdir)
+        earlier.rename(folder)
+        pd.testing.assert_frame_equal(export(config, self.data.manifest, self.workdir), runs)
 
     def test_trial_that_was_not_run_has_a_row_that_says_so(self) -> None:
         self.finished("D-1-lr0.04-seed0")

@@ -35,10 +35,10 @@ class GrowthTest(tf.test.TestCase):
             (config(), config(A=["cross"]), "sweep.A", True),
             (config(), config(A={"cross": ["1/4", 1]}), "sweep.A", True),
             (config(A=["cross"]), config(A=["mlp"]), "sweep.A", False),
-            (config(), config(P={"keep": ["1/2"], "by": ["random"]}), "sweep.P", True),
-            (pruned("1/2"), pruned("1/4", "1/2"), "sweep.P.keep", True),
-            (pruned("1/2", "1/4"), pruned("1/4"), "sweep.P.keep", False),
-            (pruned("1/2"), config(), "sweep.P", False),
+            (config(), config(P={"keep": ["1/2"], "by": ["random"]}), "sweep.P.random", True),
+            (pruned("1/2"), pruned("1/4", "1/2"), "sweep.P.random", True),
+            (pruned("1/2", "1/4"), pruned("1/4"), "sweep.P.random", False),
+            (pruned("1/2"), config(), "sweep.P.random", False),
             (config(), config(seeds=[1, 0]), "sweep.seeds", True),
             (config(), config(seeds=[1]), "sweep.seeds", False),
             (config(found), config(found, seeds=[0, 1]), "sweep.seeds", True),
@@ -68,10 +68,17 @@ class GrowthTest(tf.test.TestCase):
     def test_shares_and_ways_of_another_configuration_are_added(self) -> None:
         other = config({"scorer": {"examples": 256}}, P={"keep": ["1/4"], "by": ["random", "easy"]})
         both = with_runs(dataclasses.replace(pruned("1/2"), scorer=other.scorer), other).sweep.P
-        assert both is not None
-        self.assertEqual(([str(share) for share in both.keep], both.by), (["1/2", "1/4"], ("random", "easy")))
+        self.assertEqual(
+            {way: [*map(str, own)] for way, own in both.items()}, {"random": ["1/2", "1/4"], "easy": ["1/4"]}
+        )
         for first, second in ((dataclasses.replace(config(), scorer=other.scorer), other), (other, config())):
             self.assertEqual(with_runs(first, second).sweep.P, other.sweep.P)
+
+    def test_architectures_named_alone_are_added_to_scaled_ones(self) -> None:
+        scaled, named = config(A={"cross": ["1/4"]}), config(A=["mlp", "cross"])
+        both = with_runs(scaled, named)
+        self.assertEqual(both.to_dict()["sweep"]["A"], {"cross": ["1/4"], "mlp": []})
+        self.assertTrue(all(change.adds for change in changes(scaled, both)))
 
     def test_found_rates_of_a_study_that_grew_are_those_of_one_run_at_once(self) -> None:
         """Whatever was added when: nearer neighbours, seeds, data sizes; and whatever had been run before."""

@@ -47,6 +47,11 @@ def worse_above_the_start(by: float) -> Ne:
     return lambda trial, rung: 0.8 + by * (trial.learning_rate > 0.05)
 
 
+def worse_off(trial: Trial) -> float:
+    """NE that rises as the rate departs from the start."""
+    return 0.8 + 0.02 * abs(math.log2(trial.learning_rate / 0.04))
+
+
 class Study:
     """A study whose trials run as a test says."""
 
@@ -69,7 +74,7 @@ class Study:
         why = ""
         for rung in range(len(self.config.ladder)):
             rungs.append(self.ne(need.trial, rung))
-            if why := need.why_stop(rung, rungs[-1], self.config.ladder):
+            if why := need.why_stop(rungs, self.config.ladder):
                 break
         status = "stopped" if why else "ok"
         self.records[need.trial.trial_id] = {"status": status, "reason": why, "rungs": rungs, "diverged": False}
@@ -167,7 +172,7 @@ class SearchTest(tf.test.TestCase):
 
     def test_edge_of_the_rates_ends_the_search(self) -> None:
         for best, edge in ((1e-6, RATES[0]), (1e3, RATES[-1])):
-            study = Study(auto(), planted(constant(best), cost=0.001))
+            study = Study(auto(), planted(constant(best), cost=0.0005))  # NE below 1
             study.finish()
             self.assertIn(edge, study.rates("D-1", "ok"))
             self.assertLen(study.rates("D-1"), 8)  # the start, one on the wrong side, six on the way
@@ -242,6 +247,53 @@ class SearchTest(tf.test.TestCase):
         study.records["D-1-lr0.04-seed0"] = {"status": "ok", "reason": "", "rungs": [0.5] * (len(LADDER) + 1)}
         with self.assertRaisesRegex(InputError, r"seed0/trial.json: rungs: 7 values.* 6 data"):
             study.needs()
+
+    def test_rate_that_has_not_learned_anything_yet_is_not_stopped_in_the_middle(self) -> None:
+        # NE as of a Wukong at 4x on the votes of Congress, where .02 and .08 were stopped at the fourth rung; here .02
+        # learns after it, as .04 does a little earlier, and ends better.
+        curves = {
+            0.04: (1.0081, 1.0014, 0.9994, 0.9898, 0.4904, 0.2195),
+            0.02: (1.0074, 1.0017, 1.0002, 1.0000, 0.4700, 0.2005),
+            0.08: (1.0002, 1.0002, 1.0000, 1.0000, 1.0000, 1.0000),
+        }
+        study = Study(auto(seeds=[0, 1]), lambda trial, rung: curves.get(trial.learning_rate, [0.9] * 6)[rung])
+        study.finish()
+        self.assertEqual(study.rates("D-1"), [0.04, 0.02, 0.08, 0.01, 0.02])  # the last with the other seed
+        rungs = {rate: len(study.records[f"D-1-lr{rate}-seed0"]["rungs"]) for rate in (0.02, 0.04, 0.08, 0.01)}
+        self.assertEqual(
+            rungs, {0.02: 6, 0.04: 6, 0.08: 5, 0.01: 5}
+        )  # what never learns is stopped one rung before the top
+        tables = [study.table()]
+        for seed in range(5):
+            study = Study(study.config, study.ne)
+            study.finish(random.Random(seed).choice)  # noqa: S311 -- a test's
+            tables.append(study.table())
+        self.assertEqual(tables, tables[:1] * 6)
+
+    def test_trial_that_has_learned_nothing_judges_none(self) -> None:
+        def ne(trial: Trial, rung: int) -> float:  # the start is dead, the next smaller rate is noisy before it learns
+            return 1.0 if trial.learning_rate > 0.03 else (1.0, 0.999, 1.003, 1.005, 0.95, 0.9)[rung]
+
+        study = Study(auto(), ne)
+        study.finish()
+        self.assertEqual(study.records["D-1-lr0.02-seed0"]["status"], "ok")
+        self.assertEqual(study.rates("D-1"), [0.04, 0.02, 0.08, 0.01])
+
+    def test_search_looks_below_smaller_rates_that_learned_nothing(self) -> None:
+        dead = (0.02, 0.01)
+
+        def ne(trial: Trial, rung: int) -> float:
+            best = planted(constant(0.005), cost=0.01)
+            return 1.0 if trial.learning_rate in dead else best(trial, rung)
+
+        study = Study(auto(), ne)
+        study.finish()
+        self.assertEqual(study.rates("D-1"), [0.04, 0.02, 0.08, 0.01, 0.005, 0.0025])
+        self.assertEqual(study.needs().needs[4].trial.learning_rate, 0.005)
+        self.assertEqual(study.records["D-1-lr0.005-seed0"]["status"], "ok")
+        larger = Study(auto(), lambda trial, rung: 1.0 if trial.learning_rate > 0.05 else worse_off(trial))
+        larger.finish()
+        self.assertEqual(larger.rates("D-1"), [0.04, 0.02, 0.08])  # of larger ones that is no luck
 
     def test_margin_is_what_a_rate_may_be_worse_by(self) -> None:
         for above, stopped in ((0.9 * MARGIN, False), (1.1 * MARGIN, True)):
