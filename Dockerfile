@@ -2,7 +2,7 @@
 # docker build -t tfrs-scaling-gpu --build-arg EXTRAS=[gpu] . with CUDA's libraries, for NVIDIA GPUs (run with --gpus all)
 # docker run --rm -v "$PWD:/work" tfrs-scaling study smoke
 FROM python:3.12-slim
-ARG EXTRAS=""
+ARG EXTRAS="[tensorflow]"
 WORKDIR /opt/tfrs_scaling
 COPY . .
 RUN pip install --no-cache-dir --constraint constraints.txt ".${EXTRAS}" && useradd --create-home --uid 1000 study

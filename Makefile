@@ -80,7 +80,7 @@ clean: ## remove .venv and caches
 
 .venv/installed: .venv/bin/python setup.cfg pyproject.toml constraints.txt
 	@echo "installing tfrs_scaling into .venv (a minute or two)"
-	@$(INSTALL) --editable .
+	@$(INSTALL) --editable '.[tensorflow]'
 	$(INSTALL_TFRS)
 	@touch $@
 

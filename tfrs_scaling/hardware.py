@@ -15,6 +15,7 @@ import psutil
 from tfrs_scaling.accelerators import gpu_memory, tpu_chips, usable_gpus
 from tfrs_scaling.common.environment import libtpu
 from tfrs_scaling.common.errors import InputError
+from tfrs_scaling.common.extras import check_tensorflow
 from tfrs_scaling.common.strict_yaml import parse_mapping
 from tfrs_scaling.common.words import plural
 
@@ -77,8 +78,10 @@ def choose_strategy(name: StrategyName | Literal["auto"]) -> tuple[StrategyName,
     whether TensorFlow can use a GPU.
 
     Raises:
-        InputError: the strategy asked for cannot be used on this machine, or TF_CONFIG is missing or malformed.
+        InputError: the strategy asked for cannot be used on this machine, TF_CONFIG is missing or malformed, or
+            TensorFlow is not installed.
     """
+    check_tensorflow()
     if name == "multi_worker" and not os.environ.get("TF_CONFIG"):
         raise _tf_config_error("--strategy multi_worker needs it, and it is not set")
     if name in ("gpu", "mirrored") and not usable_gpus():
@@ -121,7 +124,7 @@ def check_jobs(strategy: StrategyName, jobs: int | None) -> None:
 def _without_gpu() -> str:
     """What to do where TensorFlow uses no GPU."""
     if platform.machine() == "x86_64":
-        return "pip install -e '.[gpu]' brings the CUDA libraries, --strategy cpu does without"
+        return "pip install 'tfrs_scaling[gpu]' brings the CUDA libraries, --strategy cpu does without"
     return "TensorFlow's package for this processor is built without CUDA, and --strategy cpu does without"
 
 

@@ -107,7 +107,9 @@ def _prepare_on_beam(
     except ModuleNotFoundError as error:
         if not str(error.name).startswith("apache_beam"):
             raise
-        raise InputError("--runner needs Apache Beam, which is not installed: pip install -e '.[beam]'") from None
+        raise InputError(
+            "--runner needs Apache Beam, which is not installed: pip install 'tfrs_scaling[beam]'"
+        ) from None
     return prepare_on_beam(source, request, max_bad_rows, draft, runner, beam_options)
 
 

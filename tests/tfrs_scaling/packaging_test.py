@@ -1,6 +1,8 @@
 """What setup.cfg and the files of pins ask for, without a network."""
 
 import configparser
+import re
+import subprocess
 from importlib import metadata
 from pathlib import Path
 
@@ -40,6 +42,7 @@ class PackagingTest(tf.test.TestCase):
         setup.read(REPOSITORY / "setup.cfg")
         self.base = requirements(setup["options"]["install_requires"])
         self.extras = {name: requirements(text) for name, text in setup["options.extras_require"].items()}
+        self.training = self.base | self.extras["tensorflow"]
 
     def test_one_package_owns_the_folder_of_tensorflow(self) -> None:
         for name, extra in {"": self.base, **self.extras}.items():
@@ -48,12 +51,35 @@ class PackagingTest(tf.test.TestCase):
         self.assertEqual(OWNERS.intersection(pins("constraints.txt")), {"tensorflow"})
         self.assertEqual(OWNERS.intersection(pins("tpu-constraints.txt")), {"tensorflow-tpu"})
 
+    def test_extras_that_are_named_exist_and_those_that_train_bring_tensorflow(self) -> None:
+        listed = subprocess.run(["git", "ls-files", "-z"], cwd=REPOSITORY, capture_output=True, text=True, check=False)
+        if listed.returncode:
+            self.skipTest("not a checkout")
+        texts = [REPOSITORY / name for name in listed.stdout.split("\0") if not name.endswith((".parquet", ".png"))]
+        named = {
+            extra
+            for text in texts
+            if text.is_file()
+            for groups in re.findall(r"tfrs_scaling\[([a-z,]+)\]|'\.\[([a-z,]+)\]'", text.read_text())
+            for extra in "".join(groups).split(",")
+        }
+        self.assertContainsSubset({"tensorflow", "gpu", "beam", "images", "test"}, named)
+        self.assertContainsSubset(named, self.extras)
+
+        def brought(extra: str) -> set[str]:
+            own = self.extras[extra]
+            further = own["tfrs-scaling"].extras if "tfrs-scaling" in own else ()
+            return set(own).union(*map(brought, further))
+
+        for extra in ("tensorflow", "gpu", "beam", "test"):
+            self.assertContainsSubset({"tensorflow", "tensorflow-recommenders", "keras-tuner"}, brought(extra), extra)
+
     def test_pins_are_versions_that_the_package_takes(self) -> None:
         for name, without in (("constraints.txt", set()), ("tpu-constraints.txt", {"tensorflow"})):
             pinned = pins(name)
-            self.assertEmpty(set(self.base) - set(pinned) - without, name)
-            for package in set(self.base) - without:
-                self.assertTrue(self.base[package].specifier.contains(pinned[package]), f"{name}: {package}")
+            self.assertEmpty(set(self.training) - set(pinned) - without, name)
+            for package in set(self.training) - without:
+                self.assertTrue(self.training[package].specifier.contains(pinned[package]), f"{name}: {package}")
         self.assertEqual(pins("tpu-constraints.txt")["tf-keras"].rpartition(".")[0], "2.20")  # as tensorflow-tpu's
 
     def test_tpu_pins_leave_nothing_out_that_pinned_packages_need(self) -> None:
@@ -67,9 +93,10 @@ class PackagingTest(tf.test.TestCase):
     def test_installation_on_colab_changes_no_package_that_is_there(self) -> None:
         """A package that the notebook's process has loaded cannot be replaced without a restart."""
         there = pins("colab/colab-pins.txt")
-        for package in set(self.base) & set(there):
-            self.assertTrue(self.base[package].specifier.contains(there[package]), package)
-        brought = set(self.base) - set(there)
+        for package in set(self.training) & set(there):
+            self.assertTrue(self.training[package].specifier.contains(there[package]), package)
+        self.assertEmpty(set(self.base) - set(there))
+        brought = set(self.training) - set(there)
         self.assertEqual(brought, {"importlib-resources", "keras-tuner", "tensorflow-recommenders"})
         brought.add("kt-legacy")  # which keras-tuner asks for
         for package in brought:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import click
 
-from tfrs_scaling.cli.terminal import FilePath, FiniteRange, FolderPath, located_errors, say, wait_for_tensorflow
+from tfrs_scaling.cli.terminal import FilePath, FiniteRange, FolderPath, located_errors, say, wait_for_tensorboard
 from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.common.locations import check_utf8
 
@@ -90,7 +90,7 @@ def report(workdir_path: Path | None, runs: Path | None, out: Path | None, suffi
         raise click.UsageError("give either WORKDIR or --runs TABLE")
     if out is not None:
         raise click.UsageError("--out goes with --runs; the report of a study is written to its folder")
-    wait_for_tensorflow()
+    wait_for_tensorboard()
     from tfrs_scaling.study.workdir import Workdir
 
     workdir = Workdir(workdir_path)

@@ -22,6 +22,7 @@ from tfrs_scaling.cli.terminal import (
     console,
     located_errors,
     say,
+    wait_for_tensorboard,
     wait_for_tensorflow,
 )
 from tfrs_scaling.common.errors import InputError
@@ -240,7 +241,7 @@ def status(workdir_path: Path) -> None:
 @located_errors
 def export(workdir_path: Path, events: Path | None) -> None:
     """Event files -> runs.csv."""
-    wait_for_tensorflow()
+    wait_for_tensorboard()
     from tfrs_scaling.study.export import copy_events
     from tfrs_scaling.study.workdir import Workdir
 

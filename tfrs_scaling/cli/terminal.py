@@ -12,6 +12,7 @@ from rich.segment import Segment
 from rich.text import Text
 
 from tfrs_scaling.common.errors import InputError
+from tfrs_scaling.common.extras import LIBRARIES, not_installed
 from tfrs_scaling.common.inert import inert
 
 P = ParamSpec("P")
@@ -61,6 +62,10 @@ def located_errors(command: Callable[P, None]) -> Callable[P, None]:
             raise
         except (InputError, OSError) as error:
             raise click.ClickException(str(error)) from None
+        except ModuleNotFoundError as error:  # TensorFlow reads TFRecord and what is elsewhere; here it is not needed
+            if error.name not in LIBRARIES:
+                raise
+            raise click.ClickException(str(not_installed([error.name]))) from None
         except Exception as error:
             if not type(error).__module__.startswith("tensorflow."):  # its writers have errors of their own
                 raise
@@ -75,8 +80,20 @@ def say(line: str) -> None:
 
 
 def wait_for_tensorflow() -> None:
-    """Import TensorFlow, which takes seconds; shows that it does."""
+    """Import TensorFlow, which takes seconds; shows that it does.
+
+    Raises:
+        InputError: it is not installed.
+    """
     from tfrs_scaling.training.tensorflow_startup import load_tensorflow
 
     with console.status("loading TensorFlow"):
         load_tensorflow()
+
+
+def wait_for_tensorboard() -> None:
+    """Import what TensorBoard's files take, which is seconds where TensorFlow is installed."""
+    from tfrs_scaling.training.tensorflow_startup import load_tensorboard
+
+    with console.status("loading TensorBoard"):
+        load_tensorboard()

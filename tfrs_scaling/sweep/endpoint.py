@@ -56,11 +56,17 @@ class Endpoint:
         try:
             if make and not self.token_file.exists():
                 self._make()
+        except OSError as error:
+            raise InputError(
+                f"{self.token_file}: cannot be written: {error.strerror}; this file lets processes join a study; "
+                "--token-file names another"
+            ) from None
+        try:
             text = self.token_file.read_text(encoding="ascii").strip()
         except OSError as error:
             raise InputError(
-                f"{self.token_file}: {error.strerror}; this file lets processes join a study, and only its user may "
-                "read it; --token-file names another"
+                f"{self.token_file}: cannot be read: {error.strerror}; this file lets processes join a study, and only "
+                "its user may read it; --token-file names another"
             ) from None
         except UnicodeDecodeError:
             text = ""
@@ -71,15 +77,17 @@ class Endpoint:
     def _make(self) -> None:
         partial = self.token_file.with_name(f".{self.token_file.name}.{uuid.uuid4().hex}.partial")
         descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w", encoding="ascii") as file:
-            file.write(secrets.token_urlsafe(32) + "\n")
         try:
-            self.token_file.hardlink_to(partial)  # which, unlike a rename, replaces nothing that another has made
-        except FileExistsError:
-            pass
-        except OSError:  # the file system has no links
-            partial.rename(self.token_file)
-        partial.unlink(missing_ok=True)
+            with os.fdopen(descriptor, "w", encoding="ascii") as file:
+                file.write(secrets.token_urlsafe(32) + "\n")
+            try:
+                self.token_file.hardlink_to(partial)  # which, unlike a rename, replaces nothing that another has made
+            except FileExistsError:
+                pass
+            except OSError:  # the file system has no links
+                partial.rename(self.token_file)
+        finally:  # also where the disk is full
+            partial.unlink(missing_ok=True)
 
 
 def _port(address: str) -> str:

@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Iterator
 
 from tfrs_scaling.common.environment import settle
+from tfrs_scaling.common.extras import LIBRARIES, check_tensorflow
 
 # What C++ logging puts before a message: severity, month and day (I0000 where it logs before it is set up).
 _SEVERITY = re.compile(r"^([IWEF])\d{4} ")
@@ -18,12 +19,32 @@ _NO_GPU = "failed call to cuInit"
 
 
 def load_tensorflow() -> None:
-    """Import TensorFlow and the libraries on it, in a settled environment."""
+    """Import TensorFlow and the libraries on it, in a settled environment.
+
+    Raises:
+        InputError: they are not installed.
+    """
+    check_tensorflow()
+    with _settled_and_quiet():
+        for name in LIBRARIES:
+            importlib.import_module(name)
+
+
+def load_tensorboard() -> None:
+    """Import what TensorBoard reads and writes its files with: TensorFlow where that is installed, else code of its
+    own, which is slower."""
+    with _settled_and_quiet():
+        from tensorboard.compat import tf
+
+        dir(tf)  # it is imported when it is first used
+
+
+@contextlib.contextmanager
+def _settled_and_quiet() -> Iterator[None]:
     settle()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")  # no informational messages later on, nor in child processes
     with startup_chatter_dropped():
-        for name in ("tensorflow", "tensorflow_recommenders", "keras_tuner"):
-            importlib.import_module(name)
+        yield
 
 
 def start_devices() -> None:

@@ -3,7 +3,7 @@
 #
 # Command:  sbatch slurm.sh CONFIG DATA WORKDIR
 # Watch:    tfrs-scaling status WORKDIR
-# Before:   source the environment that tfrs-scaling is installed in; set the size of a task, and of the array.
+# Before:   source an environment that has tfrs_scaling[tensorflow]; set the size of a task, and of the array.
 # Cancelled or out of time: the same command continues where it was. More machines: the same command again.
 #SBATCH --job-name=tfrs-scaling
 #SBATCH --array=0-3

@@ -14,6 +14,7 @@ import tensorflow as tf
 import yaml
 from click.testing import CliRunner
 
+from tests.helpers.base_install import base_environment
 from tests.helpers.studies import CONFIGS, REPOSITORY, tiny_content
 from tfrs_scaling.cli.main import COMMANDS, main
 from tfrs_scaling.fit.runs.run_table import TIMING_COLUMNS
@@ -52,7 +53,7 @@ class CommandLineTest(tf.test.TestCase):
     def table(self, workdir: Path) -> pd.DataFrame:
         return pd.read_csv(workdir / "runs.csv").drop(columns=list(TIMING_COLUMNS))
 
-    def test_study_from_nothing_to_report_and_again_and_killed(self) -> None:
+    def test_study_from_nothing_to_report_and_again_and_killed_and_read_without_tensorflow(self) -> None:
         whole, again, killed = (self.folder / name for name in ("whole", "again", "killed"))
         output = self.study(whole)
         *_, report, decision, why, hint = output.splitlines()
@@ -77,6 +78,65 @@ class CommandLineTest(tf.test.TestCase):
         self.assertLess(len(list(killed.glob("trials/*/trial.json"))), 5)
         self.study(killed)
         pd.testing.assert_frame_equal(self.table(killed), runs)
+        self.check_read_without_tensorflow(whole, again)
+
+    def check_read_without_tensorflow(self, workdir: Path, other: Path) -> None:
+        """What needs no training says and writes the same where only the base is installed; the rest says what to
+        install."""
+        log = self.folder / "log.tfrecord"
+        with tf.io.TFRecordWriter(str(log)) as file:
+            file.write(tf.train.Example().SerializeToString())
+        reading: list[list[str | Path]] = [
+            ["advise", workdir],
+            ["advise", workdir, "--save"],
+            ["compare", workdir, other],
+            ["status", workdir],
+        ]
+        writing = [["export", workdir], ["fit", workdir / "runs.csv"], ["report", workdir]]
+        said = [self.invoke(*command) for command in reading]
+        written = {path: path.read_bytes() for path in (workdir / name for name in ("runs.csv", "report.html"))}
+        board = self.board(workdir)
+        self.assertNotEmpty(board)
+        refused = [
+            ["study", "smoke", "--workdir", self.folder / "none", "--settle", "20m"],
+            ["sweep", "smoke", "--workdir", self.folder / "none"],
+            ["plan", "smoke"],
+            ["prepare", "synthetic", "smoke", self.folder / "none"],
+            ["data", "check", self.folder / "none"],
+        ]
+        elsewhere = [["schema", "infer", log, "--out", self.folder / "none"], ["schema", "infer", "gs://bucket/clicks"]]
+        code = (
+            "import json, sys; from click.testing import CliRunner; from tfrs_scaling.cli.main import main\n"
+            "done = [CliRunner().invoke(main, command) for command in json.loads(sys.argv[1])]\n"
+            "print(json.dumps([(each.exit_code, each.output) for each in done]))"
+        )
+        commands = [list(map(str, command)) for command in [*writing, *reading, *refused, *elsewhere]]
+        done = subprocess.run(
+            [sys.executable, "-c", code, json.dumps(commands)], cwd=self.folder, capture_output=True, text=True,
+            env=os.environ | base_environment(str(self.folder)), check=False,
+        )  # fmt: skip
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        found = [(status, re.sub(r"\s+", " ", output)) for status, output in json.loads(done.stdout)]
+        ended, found = found[: len(writing)], found[len(writing) :]
+        self.assertEqual([status for status, _ in ended], [0] * len(writing), ended)
+        self.assertEqual(found[: len(said)], said)
+        line = "Error: this needs {}, not installed here: pip install 'tfrs_scaling[tensorflow]' "
+        needed = line.format("tensorflow, tf_keras, tensorflow_recommenders, keras_tuner")
+        self.assertEqual(
+            found[len(said) :], [(1, needed)] * len(refused) + [(1, line.format("tensorflow"))] * len(elsewhere)
+        )
+        self.assertFalse((self.folder / "none").exists())
+        self.assertEqual({path: path.read_bytes() for path in written}, written)
+        self.assertEqual(self.board(workdir), board)
+
+    def board(self, workdir: Path) -> set[tuple[str, str]]:
+        """The runs and tags that TensorBoard finds of a study's findings, by TensorFlow's reader."""
+        return {
+            (file.parent.name, value.tag)
+            for file in (workdir / "findings").rglob("*tfevents*")
+            for event in tf.compat.v1.train.summary_iterator(str(file))
+            for value in event.summary.value
+        }
 
     def test_plan_measures_steps_and_prints_every_shape_and_what_all_take(self) -> None:
         overrides = ("--set", "sweep.V=[]", "--set", "sweep.M=[]", "--set", "training.learning_rates=[0.02, 0.04]")

@@ -1,4 +1,5 @@
 import ipaddress
+import resource
 from pathlib import Path
 
 import tensorflow as tf
@@ -16,7 +17,7 @@ class EndpointTest(tf.test.TestCase, parameterized.TestCase):
 
     def test_token_is_made_once_and_only_its_user_can_read_it(self) -> None:
         endpoint = Endpoint(None, self.file)
-        with self.assertRaisesRegex(InputError, "token: No such file .* lets processes join a study"):
+        with self.assertRaisesRegex(InputError, "token: cannot be read: No such file .* only its user may"):
             endpoint.token(make=False)
         token = endpoint.token(make=True)
         self.assertEqual(self.file.stat().st_mode & 0o777, 0o600)
@@ -24,6 +25,16 @@ class EndpointTest(tf.test.TestCase, parameterized.TestCase):
         self.assertEqual([endpoint.token(make=True), endpoint.token(make=False)], [token] * 2)
         self.assertNotEqual(Endpoint(None, self.file.with_name("other")).token(make=True), token)
         self.assertEqual(len(list(self.file.parent.iterdir())), 2)
+
+    def test_token_that_cannot_be_written_leaves_nothing_and_says_so(self) -> None:
+        before = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (0, before[1]))  # a file can be made, and not a byte written
+        try:
+            with self.assertRaisesRegex(InputError, "token: cannot be written: File too large; .* --token-file names"):
+                Endpoint(None, self.file).token(make=True)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        self.assertEqual(list(self.file.parent.iterdir()), [])
 
     @parameterized.parameters("", "short", "two words of it here", "x" * 257, "\u00fcber-uber-uber-uber")
     def test_what_is_no_token_is_refused(self, text: str) -> None:
