@@ -95,7 +95,8 @@ class CommandLineTest(tf.test.TestCase):
         os.kill(process.pid, signal.SIGKILL)
         process.communicate()
         self.assertLess(len(list(killed.glob("trials/*/trial.json"))), 5)
-        self.study(killed)
+        code, output = self.invoke("study", self.config, "--workdir", killed)
+        self.assertEqual(code, 0, output)
         pd.testing.assert_frame_equal(self.table(killed), runs)
 
     def test_plan_measures_steps_and_prints_every_shape_and_what_all_take(self) -> None:
@@ -246,9 +247,8 @@ class CommandLineTest(tf.test.TestCase):
         self.assertIn("this is not prepared data", output)
 
     def test_nothing_measured_is_not_success(self) -> None:
-        process = started(self.folder, "study", self.config, "--workdir", "w", "--time-limit", "0.001")
-        output, _ = process.communicate()
-        self.assertEqual(process.returncode, 1, output)
+        code, output = self.invoke("study", self.config, "--workdir", self.folder / "w", "--time-limit", "0.001")
+        self.assertEqual(code, 1, output)
         self.assertRegex(output, r"Error: study tiny: nothing was measured \(5 failed\)\. D-1")
         self.assertFalse((self.folder / "w" / "report.html").exists())
 
