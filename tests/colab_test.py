@@ -73,6 +73,8 @@ def quickstart() -> tuple[Path, str]:
     folder = Path(tempfile.mkdtemp())
     content = yaml.safe_load((CONFIGS / "smoke.yaml").read_text())
     del content["sweep"]["H"], content["sweep"]["M"]
+    content["sweep"]["examples"] = [rows // 4 for rows in content["sweep"]["examples"]]
+    content["synthetic"]["rows"] //= 4
     (folder / "short.yaml").write_text(yaml.safe_dump(content))
     return folder, executed("quickstart", folder, CONFIG="'short.yaml'")
 

@@ -15,7 +15,6 @@ SLOW = (  # files and folders, the longest first
     "tfrs_scaling/cli",
     "fit/report/report_test.py",
     "fit/report/consistency_test.py",
-    "fit/report/recomputed_test.py",
     "fit/study_test.py",
     "input/batches_test.py",
     "fit/advice/advise_test.py",

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from scipy import special
 
 from tfrs_scaling.common.arrays import Array, Indices
-from tfrs_scaling.fit.laws.profile import Profile, profile_of
+from tfrs_scaling.fit.laws.profile import Profile
 from tfrs_scaling.fit.laws.validation import checked_points
 
 _FEWEST_IN_REGION = 5  # with fewer, a law of three parameters is hardly tested
@@ -53,8 +53,11 @@ def power_law_region(x: ArrayLike, y: ArrayLike) -> int:
         return 0
     ys = ys / (float(ys.max()) or 1.0)  # squares of huge and tiny losses must stay within range
     tried = _tried(xs.size)
-    rss = np.array([[_least_rss(xs[k:], ys[k:]) for k in tried]])
-    return int(_starts(rss, tried, np.array([xs.size]), np.ones(1))[0])
+    present = np.arange(xs.size) >= tried[:, None]  # a curve for each start, from the start on
+    logs = np.log(xs)
+    distance = np.where(present, logs - logs[tried, None], 0.0)
+    rss = Profile(distance, np.where(present, ys, 0.0), present.astype(np.float64), 1.0).exact_optima().rss
+    return int(_starts(rss.T, tried, np.array([xs.size]), np.ones(1))[0])
 
 
 def power_law_regions(distance: Array, ys: Array, counts: Indices | None = None) -> Indices:
@@ -114,8 +117,3 @@ def _starts(rss: Array, tried: Indices, counts: Indices, largest: Array) -> Indi
     number = np.maximum(possible.sum(axis=1), 1)
     found = p_values[np.arange(len(rss)), best] < _FALSE_ALARMS / number
     return np.where(found, k[best], 0)
-
-
-def _least_rss(xs: Array, ys: Array) -> float:
-    profile = profile_of(xs, ys, np.ones_like(xs))
-    return profile.scale**2 * float(profile.optimum().rss[0])

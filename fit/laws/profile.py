@@ -106,8 +106,12 @@ class Profile:
 
         Every local minimum of a 200-point logarithmic grid is refined, so the result does not depend on a start.
         """
-        best = self._optima(_GRID, _ROUNDS_TO_THE_LAST_DIGIT)
+        best = self.exact_optima()
         return Solutions(best.beta[0], best.top[0], best.gamma[0], best.rss[0])
+
+    def exact_optima(self) -> Solutions:
+        """``optimum`` of each of m curves, as Solutions of shape (m, 1)."""
+        return self._optima(_GRID, _ROUNDS_TO_THE_LAST_DIGIT)
 
     def optima(self) -> Solutions:
         """The global optimum of each of m curves, to six digits, as Solutions of shape (m, 1)."""

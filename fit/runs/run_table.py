@@ -281,7 +281,8 @@ def _text(value: Any) -> str:
 def _validated(runs: pd.DataFrame, source: str) -> pd.DataFrame:
     """The sorted table; an error names the first row that breaks a rule."""
     ok = runs["status"] == "ok"
-    has = {name: name in REQUIRED or is_recorded(runs[ok], name) for name in COLUMNS if _is_number(name)}
+    measured = runs[ok]
+    has = {name: name in REQUIRED or is_recorded(measured, name) for name in COLUMNS if _is_number(name)}
     rules: list[tuple[str, pd.Series[Any], str]] = [
         (name, ~runs[name].isin(values), f"must be one of {', '.join(values)}") for name, values in _ALLOWED.items()
     ]

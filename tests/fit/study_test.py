@@ -18,7 +18,7 @@ from tests.helpers.planted import BETA, GAMMA, LADDER, MULTIPLIERS, line_of, pla
 from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.fit.advice.advise import advise
 from tfrs_scaling.fit.advice.use import measured_shapes
-from tfrs_scaling.fit.analyses.lines import frontier_points, points
+from tfrs_scaling.fit.analyses.lines import fit_lines, frontier_points, points
 from tfrs_scaling.fit.labels import multiplier_label
 from tfrs_scaling.fit.laws.power_law import fit_power_law
 from tfrs_scaling.fit.laws.status import Status
@@ -141,8 +141,11 @@ class FitStudyTest(tf.test.TestCase):
         vertical = points(usable_runs(runs), "dot", "V")
         of_4 = vertical[vertical["multiplier"] == 4]
         self.assertEqual(set(of_4["parameters"]), {6_400_000 + 33_000})
-        fits = fit_study(runs)
-        fit = line_of(fits, "O", "compute", "4")
+        (fit,) = [
+            line.fit
+            for line in fit_lines({("dot", "O"): overarch}, level=0.95)
+            if (line.scheme, line.x, line.line) == ("O", "compute", "4")
+        ]
         flops_train = 3 * (2 * (5_000 + 8_000 + 80_000) + 1_000)
         self.assertAllClose(fit.x, flops_train * np.array(LADDER), rtol=1e-12)
 

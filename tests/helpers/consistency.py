@@ -106,9 +106,9 @@ def _answer(part: str) -> Answer:
     return Answer(title, headline, _numbers(part), confidence, tuple(options), "".join(chosen))
 
 
-def contradictions(view: StudyView) -> list[str]:
-    """Everything in which the report of a study contradicts itself, a sentence each."""
-    page = read_page(render_report(view))
+def contradictions(view: StudyView, page: Page | None = None) -> list[str]:
+    """Everything in which the report of a study contradicts itself, a sentence each; ``page``: the report, if read."""
+    page = page or read_page(render_report(view))
     return [*_options(page), *_headline(page), *_saved(view, page), *_laws(page), *_answers(view, page), *_trust(page)]
 
 

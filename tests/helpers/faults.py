@@ -141,14 +141,15 @@ class Siege:
         seed: of what is killed, and when.
         clock_steps: seconds that the clocks of some are wrong by.
         one_by_one: whether they start in any order, one first and the others at random moments between the kills.
+        command: ``study``, or ``sweep``, which neither fits nor reports.
     """
 
     def __init__(
         self, config_file: Path, data: Path, workdir: Workdir, *, processes: int, quick: bool, seed: int,
-        seconds: float = 0.5, clock_steps: Sequence[float] = (), one_by_one: bool = False,
+        seconds: float = 0.5, clock_steps: Sequence[float] = (), one_by_one: bool = False, command: str = "study",
     ):  # fmt: skip
         self._config_file, self._data, self._workdir, self._quick = config_file, data, workdir, quick
-        self._seconds = seconds
+        self._seconds, self._command = seconds, command
         self._steps, self._one_by_one = dict(enumerate(clock_steps)), one_by_one
         self._rng = np.random.default_rng(seed)
         self._absent = self._rng.permutation(processes).tolist() if one_by_one else list(range(processes))
@@ -170,7 +171,7 @@ class Siege:
         """Start one of the processes."""
         environment = {**os.environ, "OMP_NUM_THREADS": "1", "TRIALS": "quick_trial" if self._quick else ""}
         environment |= {"CLOCK_STEP": str(self._steps.get(number, 0)), "TRIAL_SECONDS": str(self._seconds)}
-        arguments = ["study", self._config_file, "--data", self._data, "--workdir", self._workdir.root, *more]
+        arguments = [self._command, self._config_file, "--data", self._data, "--workdir", self._workdir.root, *more]
         self.processes[number] = subprocess.Popen(
             [sys.executable, "-c", _COMMAND, *map(str, arguments)],
             cwd=REPOSITORY, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,

@@ -1,9 +1,12 @@
+import contextlib
+import functools
 import json
 import os
 import re
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -25,6 +28,33 @@ from tfrs_scaling.planning.cost import TYPICAL
 SCHEMA = {"label": "y", "time": "t", "dense": [{"name": "d"}], "categorical": [{"name": "c", "cardinality": 4}]}
 
 
+def started(folder: Path, *arguments: str | Path, **environment: str) -> "subprocess.Popen[str]":
+    """A command in a process of its own."""
+    command = [sys.executable, "-c", "from tfrs_scaling.cli.main import main; main()", *map(str, arguments)]
+    return subprocess.Popen(
+        command, cwd=folder, env={"PYTHONPATH": str(REPOSITORY), **os.environ, **environment},
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    )  # fmt: skip
+
+
+@functools.cache
+def small_study() -> tuple["tempfile.TemporaryDirectory[str]", int, str]:
+    """A folder with a finished study in ``w``, for as long as the tests run; the command's exit status and output.
+
+    It ran in an ASCII terminal, among variables that others set.
+    """
+    folder = tempfile.TemporaryDirectory()
+    config = Path(folder.name) / "tiny.yaml"
+    config.write_text(yaml.safe_dump(tiny_content(V=["1/2"])))
+    surroundings = {
+        "LC_ALL": "C", "PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0", "KERAS_BACKEND": "jax", "TF_CONFIG": "{}",
+        "http_proxy": "http://127.0.0.1:9",
+    }  # fmt: skip
+    process = started(config.parent, "study", config, "--workdir", "w", **surroundings)
+    output, _ = process.communicate()
+    return folder, process.returncode, output
+
+
 class CommandLineTest(tf.test.TestCase):
     def setUp(self) -> None:
         super().setUp()
@@ -37,15 +67,8 @@ class CommandLineTest(tf.test.TestCase):
         result = CliRunner().invoke(main, [str(argument) for argument in arguments], catch_exceptions=False)
         return result.exit_code, re.sub(r"\s+", " ", result.output)
 
-    def started(self, *arguments: str | Path, **environment: str) -> "subprocess.Popen[str]":
-        command = [sys.executable, "-c", "from tfrs_scaling.cli.main import main; main()", *map(str, arguments)]
-        return subprocess.Popen(
-            command, cwd=self.folder, env={"PYTHONPATH": str(REPOSITORY), **os.environ, **environment},
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-        )  # fmt: skip
-
     def study(self, workdir: Path) -> str:
-        process = self.started("study", self.config, "--workdir", workdir)
+        process = started(self.folder, "study", self.config, "--workdir", workdir)
         output, _ = process.communicate()
         self.assertEqual(process.returncode, 0, output)
         return output
@@ -53,8 +76,8 @@ class CommandLineTest(tf.test.TestCase):
     def table(self, workdir: Path) -> pd.DataFrame:
         return pd.read_csv(workdir / "runs.csv").drop(columns=list(TIMING_COLUMNS))
 
-    def test_study_from_nothing_to_report_and_again_and_killed_and_read_without_tensorflow(self) -> None:
-        whole, again, killed = (self.folder / name for name in ("whole", "again", "killed"))
+    def test_study_from_nothing_to_report_and_killed_and_continued_and_read_without_tensorflow(self) -> None:
+        whole, killed = self.folder / "whole", self.folder / "killed"
         output = self.study(whole)
         *_, report, decision, why, hint = output.splitlines()
         self.assertEqual(report, f"report: {whole / 'report.html'}")
@@ -67,18 +90,16 @@ class CommandLineTest(tf.test.TestCase):
         self.assertIn("</html>", (whole / "report.html").read_text())
         self.assertGreater(len(json.loads((whole / "fits.json").read_text())["lines"]), 10)
 
-        self.study(again)
-        pd.testing.assert_frame_equal(self.table(again), runs)
-
-        process = self.started("study", self.config, "--workdir", killed)
+        process = started(self.folder, "study", self.config, "--workdir", killed)
         while not list(killed.glob("trials/*/trial.json")):
             time.sleep(0.05)
         os.kill(process.pid, signal.SIGKILL)
         process.communicate()
         self.assertLess(len(list(killed.glob("trials/*/trial.json"))), 5)
-        self.study(killed)
+        code, output = self.invoke("study", self.config, "--workdir", killed)
+        self.assertEqual(code, 0, output)
         pd.testing.assert_frame_equal(self.table(killed), runs)
-        self.check_read_without_tensorflow(whole, again)
+        self.check_read_without_tensorflow(whole, killed)
 
     def check_read_without_tensorflow(self, workdir: Path, other: Path) -> None:
         """What needs no training says and writes the same where only the base is installed; the rest says what to
@@ -110,7 +131,7 @@ class CommandLineTest(tf.test.TestCase):
             "done = [CliRunner().invoke(main, command) for command in json.loads(sys.argv[1])]\n"
             "print(json.dumps([(each.exit_code, each.output) for each in done]))"
         )
-        commands = [list(map(str, command)) for command in [*writing, *reading, *refused, *elsewhere]]
+        commands = [[str(part) for part in command] for command in (*writing, *reading, *refused, *elsewhere)]
         done = subprocess.run(
             [sys.executable, "-c", code, json.dumps(commands)], cwd=self.folder, capture_output=True, text=True,
             env=os.environ | base_environment(str(self.folder)), check=False,
@@ -286,30 +307,22 @@ class CommandLineTest(tf.test.TestCase):
         self.assertIn("this is not prepared data", output)
 
     def test_nothing_measured_is_not_success(self) -> None:
-        process = self.started("study", self.config, "--workdir", "w", "--time-limit", "0.001")
-        output, _ = process.communicate()
-        self.assertEqual(process.returncode, 1, output)
+        code, output = self.invoke("study", self.config, "--workdir", self.folder / "w", "--time-limit", "0.001")
+        self.assertEqual(code, 1, output)
         self.assertRegex(output, r"Error: study tiny: nothing was measured \(5 failed\)\. D-1")
         self.assertFalse((self.folder / "w" / "report.html").exists())
 
     def test_ascii_terminal_and_a_neighbour_s_variables_end_no_command(self) -> None:
-        self.config.write_text(yaml.safe_dump(tiny_content(V=["1/2"])))
-        surroundings = {
-            "LC_ALL": "C", "PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0", "KERAS_BACKEND": "jax", "TF_CONFIG": "{}",
-            "http_proxy": "http://127.0.0.1:9",
-        }  # fmt: skip
-        process = self.started("study", self.config, "--workdir", "w", **surroundings)
-        output, _ = process.communicate()
-        self.assertEqual(process.returncode, 0, output)
+        _, code, output = small_study()
+        self.assertEqual(code, 0, output)
         self.assertIn(r"2 trials \xd7 3 data sizes", output)
 
     def test_report_of_another_version_s_fits_is_made_of_the_runs(self) -> None:
-        self.config.write_text(yaml.safe_dump(tiny_content(V=["1/2"])))
-        workdir = self.folder / "w"
-        self.study(workdir)
+        workdir = Path(small_study()[0].name) / "w"
         page, fits = (workdir / "report.html").read_bytes(), (workdir / "fits.json").read_bytes()
         (workdir / "fits.json").write_text('{"format": 3}')
-        code, output = self.invoke("report", workdir)
+        with contextlib.chdir(workdir.parent):
+            code, output = self.invoke("report", "w")
         self.assertEqual(code, 0, output)
         self.assertIn("not the fits of format 9; fit the runs again: doing so now", output)
         self.assertEqual((workdir / "fits.json").read_bytes(), fits)

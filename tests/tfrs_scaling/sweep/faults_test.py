@@ -14,8 +14,8 @@ import tensorflow as tf
 import yaml
 
 from tests.helpers.faults import Siege, faulty_trial, greedy_trial, hanging_trial, quick_trial
+from tests.helpers.isolated import doubled
 from tests.helpers.studies import leading, tiny_config, tiny_content, tiny_data
-from tests.tfrs_scaling.training.isolation_test import doubled
 from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.common.files import write_json
 from tfrs_scaling.common.strict_yaml import validated
@@ -147,7 +147,7 @@ class FaultsTest(tf.test.TestCase):
         config_file, config = self.root / "tiny.yaml", validated(Config, content, "tiny")
         config_file.write_text(yaml.safe_dump(content))
         killed, whole = Workdir(self.root / "killed"), Workdir(self.root / "whole")
-        with Siege(config_file, self.root / "data", killed, processes=1, quick=True, seed=19) as siege:
+        with Siege(config_file, self.root / "data", killed, processes=1, quick=True, seed=19, command="sweep") as siege:
             siege.kill(3)
             siege.finish(again=True)
         self.assertIn("chief", siege.killed)

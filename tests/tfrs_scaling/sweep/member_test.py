@@ -230,16 +230,7 @@ class MemberTest(tf.test.TestCase):
             self.sweep(workdir, config, train=_trial_that_names_its_process)
             self.assertLen({path.read_text() for path in workdir.trials.glob("*/process")}, processes, changed)
 
-    def test_continues_where_it_was(self) -> None:
-        workdir = Workdir(self.root / "study")
-        self.sweep(workdir)
-        whole = self.runs(workdir)
-        (workdir.trials / "V-1_2-lr0.04-seed0" / "trial.json").unlink()  # as if killed during this trial
-        records = self.sweep(workdir)
-        self.assertEqual(records["run"], {"V-1_2-lr0.04-seed0"})
-        self.assertEqual(self.runs(workdir), whole)
-
-    def test_keras_tuner_s_files_hold_the_objective(self) -> None:
+    def test_keras_tuner_s_files_hold_the_objective_and_a_sweep_continues_where_it_was(self) -> None:
         workdir = Workdir(self.root / "study")
         records = self.sweep(workdir)
         trials = [json.loads(p.read_text()) for p in workdir.keras_tuner.glob("trial_*/trial.json")]
@@ -247,6 +238,11 @@ class MemberTest(tf.test.TestCase):
             sorted(t["score"] for t in trials),
             sorted(records[t.trial_id]["validation_ne"] for t in all_trials(self.config)),
         )
+        whole = self.runs(workdir)
+        (workdir.trials / "V-1_2-lr0.04-seed0" / "trial.json").unlink()  # as if killed during this trial
+        records = self.sweep(workdir)
+        self.assertEqual(records["run"], {"V-1_2-lr0.04-seed0"})
+        self.assertEqual(self.runs(workdir), whole)
 
     def test_failed_trial_keeps_a_row_and_harms_no_other(self) -> None:
         config = tiny_config(V=["1/2"], O=[2])

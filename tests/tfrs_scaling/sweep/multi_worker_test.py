@@ -44,10 +44,9 @@ class MultiWorkerTest(tf.test.TestCase):
     def tf_config(self, worker: int) -> str:
         return json.dumps({"cluster": {"worker": self.addresses}, "task": {"type": "worker", "index": worker}})
 
-    def start(self, workdir: Workdir, worker: int | None) -> "subprocess.Popen[str]":
+    def start(self, workdir: Workdir, worker: int) -> "subprocess.Popen[str]":
         environment = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "-1"}
-        if worker is not None:
-            environment["TF_CONFIG"] = self.tf_config(worker)
+        environment["TF_CONFIG"] = self.tf_config(worker)
         command = ["sweep", self.config_file, "--data", self.root / "data", "--workdir", workdir.root]
         process = subprocess.Popen(
             [sys.executable, "-c", "from tfrs_scaling.cli.main import main; main()", *map(str, command)],
@@ -73,7 +72,9 @@ class MultiWorkerTest(tf.test.TestCase):
 
     def test_two_workers_measure_what_one_device_does_and_go_on_where_they_were(self) -> None:
         one_device, shared = Workdir(self.root / "one device"), Workdir(self.root / "shared")
-        self.finish(self.start(one_device, None))
+        where = ["--data", self.root / "data", "--workdir", one_device.root, "--strategy", "cpu"]
+        done = CliRunner().invoke(main, [*map(str, ["sweep", self.config_file, *where])])
+        self.assertEqual(done.exit_code, 0, done.output)
         chief, worker = self.finish(self.start(shared, 0), self.start(shared, 1))
         self.assertIn("study tiny: multi_worker (TF_CONFIG names 2 workers", chief)
         self.assertIn("2 trials × 3 data sizes", chief)

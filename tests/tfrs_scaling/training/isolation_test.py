@@ -13,54 +13,19 @@ from unittest import mock
 import tensorflow as tf
 
 from tests.helpers.environment import outlives_a_stop, tpu_variables
+from tests.helpers.isolated import (
+    aborts,
+    dies,
+    doubled,
+    leaves,
+    process_id,
+    raises,
+    raises_in_a_graph,
+    sleeps,
+)
 from tests.helpers.studies import REPOSITORY
 from tfrs_scaling.common.environment import OPEN_FILES, libtpu
 from tfrs_scaling.training.isolation import IsolatedError, Process, run_isolated
-
-
-def doubled(number: int, report: Callable[[Any], None]) -> int:
-    print("working")
-    report("half way")
-    return 2 * number
-
-
-def process_id(report: Callable[[Any], None]) -> int:
-    print("I am", os.getpid())
-    return os.getpid()
-
-
-def raises(report: Callable[[Any], None]) -> None:
-    raise ValueError("the third\nrow is odd")
-
-
-def raises_in_a_graph(report: Callable[[Any], None]) -> None:
-    raise OSError(
-        "Graph execution error:\n\nDetected at node next defined at (most recent call last):\n"
-        '  File "a.py", line 1, in main\n\n  File "b.py", line 2, in step\n\nshard 3 is odd\n\t [[{{node next}}]]'
-    )
-
-
-def dies(how: int, report: Callable[[Any], None]) -> None:
-    os.kill(os.getpid(), how)
-    time.sleep(60)
-
-
-def aborts(report: Callable[[Any], None]) -> None:
-    os.write(2, b"F0000 00:00:1.2 3 flags.cc:1] Unknown flag in XLA_FLAGS: --nothing\n*** Check failure stack ***\n")
-    os.abort()
-
-
-def limits(report: Callable[[Any], None]) -> int:
-    return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-
-
-def leaves(report: Callable[[Any], None]) -> None:
-    os._exit(3)
-
-
-def sleeps(mark: str, report: Callable[[Any], None]) -> None:
-    Path(mark).write_text(str(os.getpid()))
-    time.sleep(60)
 
 
 def is_alive(pid: int) -> bool:
@@ -122,7 +87,7 @@ class IsolationTest(tf.test.TestCase):
         log = str(self.log.with_name("gone") / "log.txt")
         code = (
             "import threading; from pathlib import Path\n"
-            "from tests.tfrs_scaling.training.isolation_test import raises\n"
+            "from tests.helpers.isolated import raises\n"
             "from tfrs_scaling.training.isolation import IsolatedError, run_isolated\n"
             "try:\n"
             f"    run_isolated(raises, (), Path({log!r}), print, threading.Event())\n"
@@ -181,7 +146,7 @@ class IsolationTest(tf.test.TestCase):
         code = (
             "import resource, sys, threading; from pathlib import Path\n"
             "resource.setrlimit(resource.RLIMIT_NOFILE, (256, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))\n"
-            "from tests.tfrs_scaling.training.isolation_test import limits\n"
+            "from tests.helpers.isolated import limits\n"
             "from tfrs_scaling.training.isolation import run_isolated\n"
             f"print(run_isolated(limits, (), Path({str(self.log)!r}), print, threading.Event()))"
         )
@@ -212,7 +177,7 @@ class IsolationTest(tf.test.TestCase):
         mark = self.log.with_name("mark")
         code = (
             "import threading; from pathlib import Path\n"
-            "from tests.tfrs_scaling.training.isolation_test import sleeps\n"
+            "from tests.helpers.isolated import sleeps\n"
             "from tfrs_scaling.training.isolation import run_isolated\n"
             f"run_isolated(sleeps, ({str(mark)!r},), Path({str(self.log)!r}), print, threading.Event())"
         )
