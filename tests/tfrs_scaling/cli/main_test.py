@@ -113,19 +113,22 @@ class CommandLineTest(tf.test.TestCase):
             ["compare", workdir, other],
             ["status", workdir],
         ]
-        writing = [["export", workdir], ["fit", workdir / "runs.csv"], ["report", workdir]]
+        writing: list[list[str | Path]] = [["export", workdir], ["fit", workdir / "runs.csv"], ["report", workdir]]
         said = [self.invoke(*command) for command in reading]
         written = {path: path.read_bytes() for path in (workdir / name for name in ("runs.csv", "report.html"))}
         board = self.board(workdir)
         self.assertNotEmpty(board)
-        refused = [
+        refused: list[list[str | Path]] = [
             ["study", "smoke", "--workdir", self.folder / "none", "--settle", "20m"],
             ["sweep", "smoke", "--workdir", self.folder / "none"],
             ["plan", "smoke"],
             ["prepare", "synthetic", "smoke", self.folder / "none"],
             ["data", "check", self.folder / "none"],
         ]
-        elsewhere = [["schema", "infer", log, "--out", self.folder / "none"], ["schema", "infer", "gs://bucket/clicks"]]
+        elsewhere: list[list[str | Path]] = [
+            ["schema", "infer", log, "--out", self.folder / "none"],
+            ["schema", "infer", "gs://bucket/clicks"],
+        ]
         code = (
             "import json, sys; from click.testing import CliRunner; from tfrs_scaling.cli.main import main\n"
             "done = [CliRunner().invoke(main, command) for command in json.loads(sys.argv[1])]\n"
