@@ -11,7 +11,7 @@ import pandas as pd
 import yaml
 from pydantic import TypeAdapter
 
-from tfrs_scaling.common.words import UNKNOWN, interval, signed
+from tfrs_scaling.common.words import UNKNOWN, interval, plural, signed
 from tfrs_scaling.fit.analyses.effects import Change
 from tfrs_scaling.fit.analyses.lines import LineFit
 from tfrs_scaling.fit.labels import shape_name
@@ -117,10 +117,11 @@ def cost(runs: pd.DataFrame) -> str:
     """Of a study: how many trainings, and the sum of what each took by the clock."""
     seconds = runs.groupby("trial_id")["wall_seconds"].max()
     stopped = runs.loc[runs["status"] == "stopped", "trial_id"].nunique()
-    longest = f"{seconds.max() / 60:.0f} minutes" if seconds.max() >= 90 else f"{seconds.max():.0f} seconds"
+    longest = plural(round(seconds.max() / 60), "minute") if seconds.max() >= 90 else f"{seconds.max():.0f} seconds"
+    together = plural(round(seconds.sum() / 60), "minute")
     return (
-        f"{len(seconds)} trainings, of which {stopped} stopped early: {seconds.sum() / 60:.0f} minutes one after the "
-        f"other; the median took {seconds.median():.0f} seconds, the longest {longest}"
+        f"{len(seconds)} trainings, of which {stopped} stopped early: {together} one after the other; the median took "
+        f"{seconds.median():.0f} seconds, the longest {longest}"
     )
 
 

@@ -27,21 +27,31 @@ NUMBER = re.compile(r"\d+(?:,\d+)*(?:\.\d+)?")
 
 class ReproductionTest(tf.test.TestCase):
     def test_the_page_is_remade_from_the_committed_runs(self) -> None:
-        """To a digit or so, as another machine's linear algebra rounds otherwise."""
+        """To one in the last digit that is printed, which another machine's arithmetic may round otherwise.
+
+        On one machine the page is the same to the last character, whatever the number of threads, and so it was without
+        AVX-512 and with OpenBLAS's kernels for other processors.
+        """
         folder = CONFIGS / "reproduction"
         studies = read_published(folder)
         libraries = read_libraries(folder)
         made = page(studies, libraries, "tuner_configs/reproduction")
         there = (REPOSITORY / "REPRODUCTION.md").read_text()
         self.assertEqual(NUMBER.sub("#", made), NUMBER.sub("#", there))
-        now, before = ([float(n.replace(",", "")) for n in NUMBER.findall(text)] for text in (made, there))
-        self.assertGreater(len(now), 500)
-        self.assertAllClose(now, before, rtol=0.02, atol=2e-4)
+        numbers = list(zip(NUMBER.findall(made), NUMBER.findall(there), strict=True))
+        self.assertGreater(len(numbers), 500)
+        for now, before in numbers:
+            last_digit = 10.0 ** -len(before.partition(".")[2])
+            off = abs(float(now.replace(",", "")) - float(before.replace(",", "")))
+            self.assertLess(off, 1.5 * last_digit, f"{now} for {before}")
         linked = set(re.findall(r"\(tuner_configs/reproduction/([^)]+)\)", made))
         for study in studies:
             self.assertGreaterEqual(study.runs["seed"].nunique(), 3)
             if study.entry.beside:  # its section has tables alone
                 self.assertIn(f"{study.name}.parquet", linked)
+                continue
+            if study.name.startswith("teacher"):  # of its study, T and the baseline alone
+                self.assertEqual({effect.scheme for effect in study.fits.effects}, {"T"})
                 continue
             figures = LEVER_FIGURES if study.entry.levers else FIGURES
             self.assertContainsSubset({f"{study.name}-{figure}.svg" for figure in figures}, linked)
@@ -87,7 +97,7 @@ class ReproductionTest(tf.test.TestCase):
                 path = find_shipped(given["config_path"], "*.yaml")
                 config = read_config(path, given["overrides"])
                 workdirs.append(given["workdir"] or default_workdir(config))
-            if not entry.beside:
+            if not entry.beside and not name.startswith("teacher"):  # of which the table has a part
                 took = cost(read_runs(folder / f"{name}.parquet")).split(";")[0]
                 self.assertIn(took, " ".join(path.read_text().replace("\n#", " ").split()))
         self.assertLen(set(workdirs), len(workdirs))
