@@ -9,6 +9,7 @@ from scipy.special import expit
 
 from tests.helpers.noise import ladders_of
 from tests.helpers.planted import LADDER, planted_row
+from tfrs_scaling.fit.analyses.effects import Effect
 from tfrs_scaling.fit.analyses.pruning import rank_prunings
 from tfrs_scaling.fit.report.sections.evidence import evidence
 from tfrs_scaling.fit.report.sections.section import drawings_of
@@ -33,39 +34,50 @@ def planted_runs(schemes: tuple[str, ...], share: float = 0.5) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=list(COLUMNS)).astype(COLUMNS)
 
 
-class Flipped:
-    """Clicks of users and items, a tenth of whose labels are flipped, and logistic regressions on an effect of each.
+SEEDS = 24
 
-    On so few rows hard ones harm clean labels too.
+
+class Clicks:
+    """Clicks of users and items, and logistic regressions on an effect of each, by Adagrad in one pass.
+
+    ``NOISE`` of the rows are of a machine that hardly ever clicks, which is soon learned; or, ``flipped``, half of
+    their labels are flipped at random, which makes them noise. (Labels flipped in all rows alike are no such case:
+    rows are weighted, and hard ones then harm no more than where no label is flipped.)
     """
 
-    RUNGS = (128, 256, 512, 1024, 2048)
-    SHARE = 0.125
+    RUNGS = (256, 512, 1024, 2048, 4096)
+    SHARE, NOISE, USERS, ITEMS, BATCH = 0.125, 0.6, 600, 50, 64
 
-    def __init__(self) -> None:
+    def __init__(self, *, flipped: bool) -> None:
         rng = np.random.default_rng(7)
-        self._effects = np.concatenate([[-1.0], rng.normal(0, 6, 800)])  # the intercept, 600 users, 200 items
+        self._flips = 0.5 * flipped
+        self._effects = np.concatenate([[-1.0], rng.normal(0, 6, self.USERS + self.ITEMS)])  # the intercept's first
+        self._effects[self.USERS] = -12.0  # of the machine
         self._test, _, _, self._bayes = self._rows(40_000, rng)
         features, labels, _, _ = self._rows(8192, rng)
         self._scorer = self._trained(features, labels, np.ones(8192))[-1]
 
     def _rows(self, count: int, rng: np.random.Generator) -> tuple[np.ndarray, ...]:
         """Features, labels, which of them are flipped, and the probability of a label of 1."""
-        users = np.minimum((rng.pareto(1.0, count) * 10).astype(int), 599)
-        features = np.stack([np.zeros(count, int), 1 + users, 601 + rng.integers(0, 200, count)])
-        truth, flipped = expit(self._effects[features].sum(axis=0)), rng.random(count) < 0.1
-        return features, (rng.random(count) < truth) ^ flipped, flipped, 0.1 + 0.8 * truth
+        users = np.minimum((rng.pareto(1.0, count) * 10).astype(int), self.USERS - 2)
+        is_machine = rng.random(count) < self.NOISE
+        users = np.where(is_machine, self.USERS - 1, users)
+        features = np.stack([np.zeros(count, int), 1 + users, 1 + self.USERS + rng.integers(0, self.ITEMS, count)])
+        truth, flips = expit(self._effects[features].sum(axis=0)), np.where(is_machine, self._flips, 0.0)
+        flipped = rng.random(count) < flips
+        return features, (rng.random(count) < truth) ^ flipped, flipped, flips + (1 - 2 * flips) * truth
 
     def _trained(self, features: np.ndarray, labels: np.ndarray, weights: np.ndarray) -> list[np.ndarray]:
-        """The effects learned by Adagrad in one pass, at each rung and at the end."""
-        effects, squares, found = np.zeros(801), np.full(801, 0.01), []
-        for at in range(0, len(labels), 64):
-            batch = features[:, at : at + 64]
-            errors = weights[at : at + 64] * (expit(effects[batch].sum(axis=0)) - labels[at : at + 64])
-            gradient = np.bincount(batch.ravel(), np.tile(errors / 8, 3), minlength=801)
+        """The effects learned at each rung and at the end."""
+        effects, squares, found = np.zeros(len(self._effects)), np.full(len(self._effects), 0.01), []
+        for at in range(0, len(labels), self.BATCH):
+            batch = features[:, at : at + self.BATCH]
+            own = slice(at, at + self.BATCH)
+            errors = weights[own] * (expit(effects[batch].sum(axis=0)) - labels[own])
+            gradient = np.bincount(batch.ravel(), np.tile(errors / 8, 3), minlength=len(effects))
             squares += gradient**2
             effects = effects - 0.3 * gradient / np.sqrt(squares)
-            found += [effects] if at + 64 in (*self.RUNGS, len(labels)) else []
+            found += [effects] if at + self.BATCH in (*self.RUNGS, len(labels)) else []
         return found
 
     def measured(self, way: str, seed: int) -> tuple[list[float], float]:
@@ -113,27 +125,42 @@ class PruningTest(tf.test.TestCase):
         self.assertEqual([item.label.value for item in legend.items], ["random", "easy", "hard"])
         self.assertLen(study_tables(fits)["prunings"].records, 2)
 
-    def test_page_shows_harm_where_hard_rows_are_those_whose_labels_were_flipped(self) -> None:
-        rows, flipped, clicks = [], dict[str, float](), Flipped()
-        for scheme, seed in product(("D", "P-hard", "P-easy"), range(12)):
-            measured, flipped[scheme] = clicks.measured(scheme, seed)
+    def hard_rows(self, *, flipped: bool) -> tuple[Effect, float, str, dict[str, float]]:
+        """The effect of hard rows at the top and its standard error, what the page says of pruning, and the share of
+        labels flipped among the rows trained on."""
+        rows, clicks = [], Clicks(flipped=flipped)
+        share = {"P-easy": clicks.measured("P-easy", 0)[1]}
+        for scheme, seed in product(("D", "P-hard"), range(SEEDS)):
+            measured, share[scheme] = clicks.measured(scheme, seed)
             for examples, ne in zip(clicks.RUNGS, measured, strict=True):
                 row = planted_row(scheme, 1.0 if scheme == "D" else clicks.SHARE, seed, 0.04, examples, ne)
                 rows.append(row | {"trial_id": f"{scheme}-{seed}"})
-        self.assertBetween(flipped["D"], 0.08, 0.12)
-        self.assertGreater(flipped["P-hard"], 0.15)
-        self.assertLess(flipped["P-easy"], 0.08)
         runs = pd.DataFrame(rows, columns=list(COLUMNS)).astype(COLUMNS)
         fits = fit_study(runs)
         [hard] = [effect for effect in fits.effects if effect.scheme == "P-hard"]
         top = runs[runs["examples"] == clicks.RUNGS[-1]].groupby("scheme")["test_ne"]
-        change, error = top.mean()["P-hard"] - top.mean()["D"], np.sqrt((top.var() / 12)[["P-hard", "D"]].sum())
-        self.assertGreater(change, 3 * error)
-        assert hard.low is not None
-        self.assertGreater(hard.low, 0)
+        self.assertAllClose(hard.change, top.mean()["P-hard"] - top.mean()["D"], rtol=1e-6)
         [section] = evidence(study_view(runs, fits))
         [words] = [words for words in section.words if words.startswith("Pruning")]
-        self.assertRegex(words, rf"hard rows harm, NE \+{change:.4f} \(\+0.00\d\d to \+0.0\d+\) at 2,048")
+        return hard, float(np.sqrt((top.var() / SEEDS)[["P-hard", "D"]].sum())), words, share
+
+    def test_page_shows_harm_where_hard_rows_are_those_whose_labels_were_flipped(self) -> None:
+        hard, error, words, share = self.hard_rows(flipped=True)
+        self.assertBetween(share["D"], 0.28, 0.32)
+        self.assertGreater(share["P-hard"], 0.33)
+        self.assertLess(share["P-easy"], 0.28)
+        assert hard.low is not None and hard.change is not None
+        self.assertGreater(hard.change, 3 * error)
+        self.assertGreater(hard.low, 0)
+        self.assertRegex(words, rf"hard rows harm, NE \+{hard.change:.4f} \(\+0.00\d\d to \+0.0\d+\) at 4,096")
+
+    def test_page_shows_no_harm_of_the_same_study_whose_labels_were_not_flipped(self) -> None:
+        hard, error, words, share = self.hard_rows(flipped=False)
+        self.assertEqual(set(share.values()), {0.0})
+        assert hard.high is not None and hard.change is not None
+        self.assertLess(hard.change, -3 * error)
+        self.assertLess(hard.high, 0)
+        self.assertIn("hard rows help, NE −", words)
 
     def test_baseline_stands_in_for_rows_at_random(self) -> None:
         runs = planted_runs(("D", "P-hard"), 0.25)
