@@ -14,6 +14,7 @@ SLOW = (  # files and folders, the longest first
     "tfrs_scaling/training",
     "tfrs_scaling/cli",
     "fit/report/report_test.py",
+    "fit/report/reproduction_test.py",
     "fit/report/consistency_test.py",
     "fit/study_test.py",
     "input/batches_test.py",

@@ -4,8 +4,9 @@ import tensorflow as tf
 
 from tests.helpers.planted import GAMMA, planted_study
 from tfrs_scaling.fit.analyses.best import Bayes, best_scheme
+from tfrs_scaling.fit.analyses.lines import fit_lines, points
 from tfrs_scaling.fit.laws.status import Status
-from tfrs_scaling.fit.study import fit_study
+from tfrs_scaling.fit.runs.screening import usable_runs
 
 
 class BestTest(tf.test.TestCase):
@@ -14,7 +15,8 @@ class BestTest(tf.test.TestCase):
     @classmethod
     def setUpClass(cls) -> None:
         super().setUpClass()
-        cls.lines = fit_study(planted_study(schemes="V")).lines
+        rows = usable_runs(planted_study(schemes="V"))
+        cls.lines = fit_lines({("dot", scheme): points(rows, "dot", scheme) for scheme in "DV"})
 
     def bayes(self, bayes_ne: float, standard_error: float = 0.0) -> Bayes:
         best = best_scheme(self.lines, bayes_ne, standard_error)

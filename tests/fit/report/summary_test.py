@@ -6,6 +6,7 @@ import re
 import pandas as pd
 import tensorflow as tf
 
+from tests.helpers.levers import needed_fits
 from tests.helpers.noise import ladders_of
 from tests.helpers.planted import LADDER, planted_ne, planted_study
 from tests.helpers.planted_answers import answers
@@ -32,7 +33,7 @@ def effects_of(runs: pd.DataFrame) -> list[Effect]:
 
 def doubling(runs: pd.DataFrame) -> tuple[str, StudyFits]:
     """What the page says of twice the data, and the fits that it says it by."""
-    view = study_view(runs, fit_study(runs))
+    view = study_view(runs, needed_fits(runs))
     return next_doubling(view.advice["data=2x"], view), view.fits
 
 
@@ -103,14 +104,14 @@ class SummaryTest(tf.test.TestCase):
         self.assertIn("not measured", doubling(runs[runs["scheme"] != "D"])[0])
 
     def test_cautions_count_what_was_lost_or_is_doubtful(self) -> None:
-        runs = planted_study(schemes="VM")
+        runs = planted_study(schemes="M")
         self.assertEqual(cautions(study_view(runs, fit_study(runs))), [])
         runs.loc[runs["trial_id"] == "M-4-0.02-0", ["train_ne", "test_ne"]] = 1.0
         runs.loc[runs["trial_id"] == "M-16-0.02-0", ["status", "reason"]] = ["skipped", "too large"]
         runs = runs[(runs["scheme"] != "D") & (runs["learning_rate"] != 0.08)]
         words = cautions(study_view(runs, fit_study(runs)))
         counts = [re.findall(r"^(\d+) of (\d+)", sentence) for sentence in words]
-        self.assertEqual(counts, [[("1", "16")], [("1", "16")], [("8", "8")], []])
+        self.assertEqual(counts, [[("1", "8")], [("1", "8")], [("4", "4")], []])
         self.assertIn("no measured baseline", words[-1])
 
     def test_laws_that_err_to_one_side_are_said_to(self) -> None:
