@@ -36,7 +36,7 @@ from tfrs_scaling.fit.analyses.noise.training_noise import (
     training_noise,
     with_weights,
 )
-from tfrs_scaling.fit.analyses.outlook import Limit, Saturation, limits, saturation
+from tfrs_scaling.fit.analyses.outlook import Limit, Saturation, limits, saturation, with_full_tables
 from tfrs_scaling.fit.analyses.paper.claim import Claim
 from tfrs_scaling.fit.analyses.paper.compare import compare_with_paper
 from tfrs_scaling.fit.analyses.parameter_changes import ParameterChange, parameter_changes
@@ -253,6 +253,7 @@ def fit_study(
     *,
     bayes_ne: float | None = None,
     bayes_ne_standard_error: float | None = None,
+    own_rows_from: float | None = None,
     level: float = 0.95,
 ) -> StudyFits:
     """Fit every line and frontier of a study, and compare its schemes.
@@ -267,6 +268,7 @@ def fit_study(
         runs: The run table, as ``read_runs`` returns it.
         bayes_ne: The test NE no model can get below, where the data are synthetic and it is known.
         bayes_ne_standard_error: Standard error of ``bayes_ne`` on the test split; 0 if not given.
+        own_rows_from: The multiplier of V from which every id has a row of its own, where that is known.
         level: Confidence level of all intervals.
 
     Returns:
@@ -292,7 +294,7 @@ def fit_study(
     }
     lines = tuple(fit_lines(planes, level=level))
     ladders = tuple(data_lines(planes))
-    saturated = tuple(saturation(lines))
+    saturated = tuple(with_full_tables(saturation(lines), _full_tables(chosen, own_rows_from)))
     resampled = [resample_ladders(chosen, noise) for noise in noises]
     ranking, zones = _compared_schemes(resampled, lines, saturated, level)
     sized = resampled if is_recorded(chosen, "embedding_dim") else []
@@ -338,6 +340,14 @@ def fit_study(
         effects=tuple(effects(resampled, base, level=level)),
         paper=tuple(compare_with_paper(lines, saturated, ranking, dimensions, generalisations, zones)),
     )
+
+
+def _full_tables(rows: pd.DataFrame, own_rows_from: float | None) -> dict[str, float]:
+    """By architecture, the parameters from which every id has a row of its own, as far as that was measured."""
+    if own_rows_from is None:
+        return {}
+    full = rows[rows["scheme"].isin(["V", BASELINE]) & (rows["multiplier"] >= own_rows_from * (1 - 1e-9))]
+    return {str(name): float(least) for name, least in full.groupby("architecture")["params_total"].min().items()}
 
 
 def _compared_schemes(

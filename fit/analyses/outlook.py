@@ -1,7 +1,7 @@
 """What the laws of a study say about more: which phase each is in (Ardalani et al. 2022, Figure 3), and its limit."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -27,7 +27,7 @@ class Saturation:
         saturated: The verdict.
         probability: Probability that the line is saturated; None where there is no law.
         diminishing_return: The x beyond which a doubling gains less than epsilon; 0: everywhere, None: nowhere.
-        why: Why there is no verdict; empty where there is one.
+        why: Why there is no verdict, or what one rests on that is not the law; else empty.
     """
 
     architecture: str
@@ -99,6 +99,7 @@ class Limit:
 # Of the loss, per doubling. At 1 % the data curves of Ardalani et al. (2022), which they call not saturated, would be:
 # the steepest, 0.07 x**-0.12 + 0.97, gains 0.2 % where it ends (x = 5120, in millions of examples).
 EPSILON = 0.001
+_FULL = "every id has a row of its own, so that more rows change nothing"
 
 UNITS = {"data": "examples", "parameters": "parameters", "compute": "FLOPs"}
 WITHOUT_LAW = {
@@ -187,6 +188,37 @@ def _saturation(line: LineFit, epsilon: float) -> Saturation:
         low=finite_or_none(low),
         high=finite_or_none(high),
         why=why,
+    )
+
+
+def with_full_tables(found: Iterable[Saturation], full: Mapping[str, float]) -> list[Saturation]:
+    """The same, where it is known from how many parameters on every id has a row of its own.
+
+    More rows than ids change nothing, whatever the law of fewer rows says: V is saturated there.
+
+    Args:
+        found: Saturation of lines.
+        full: These parameters, by architecture.
+    """
+    return [
+        _saturated_from(full[each.architecture], each)
+        if each.scheme == "V" and each.x == "parameters" and each.at >= full.get(each.architecture, math.inf)
+        else each
+        for each in found
+    ]
+
+
+def _saturated_from(place: float, found: Saturation) -> Saturation:
+    return replace(
+        found,
+        gain=0.0,
+        elasticity=0.0,
+        saturated="yes",
+        probability=1.0,
+        diminishing_return=place,
+        low=place,
+        high=place,
+        why=_FULL,
     )
 
 

@@ -30,20 +30,24 @@ class Entry:
     Attributes:
         title: Name of the log, in a heading.
         about: What the log is, in a sentence or two.
-        rows: Training rows of the log, and how it was split.
+        training_rows: Of the log's training split, rounded.
+        split: How the log was split, in words.
         commands: What makes the run table again; $DATA is the folder of the log's public files.
         cost: What to add to what the run table says of it.
         levers: Whether it measures every lever at equal cost, and not the claims.
         beside: Of a study that is split by time, the name of the one of the same log that is split at random.
+        own_rows_from: The multiplier of V from which every id has a row of its own; None where that is not known.
     """
 
     title: str
     about: str
-    rows: str
+    training_rows: int
+    split: str
     commands: tuple[str, ...]
     cost: str
     levers: bool = False
     beside: str | None = None
+    own_rows_from: float | None = None
 
 
 @dataclass(frozen=True)
@@ -81,7 +85,7 @@ def read_published(folder: Path) -> list[Published]:
     studies = []
     for name, entry in read_entries(folder).items():
         runs = read_runs(folder / f"{name}.parquet")
-        studies.append(Published(name, entry, runs, fit_study(runs)))
+        studies.append(Published(name, entry, runs, fit_study(runs, own_rows_from=entry.own_rows_from)))
     return studies
 
 

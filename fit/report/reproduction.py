@@ -15,6 +15,7 @@ from tfrs_scaling.common.files import write_text_atomically
 from tfrs_scaling.common.words import UNKNOWN, compact, signed
 from tfrs_scaling.fit.advice.advise import advise
 from tfrs_scaling.fit.advice.budget import BUDGETS
+from tfrs_scaling.fit.advice.settle import Place
 from tfrs_scaling.fit.analyses.effects import Change
 from tfrs_scaling.fit.analyses.lines import LineFit
 from tfrs_scaling.fit.analyses.paper.claim import Claim
@@ -114,7 +115,7 @@ def _logs(studies: Sequence[Published]) -> str:
         rows.append(
             (
                 f"[{study.entry.title}](#{_anchor(study.entry.title)})",
-                study.entry.rows,
+                f"{study.entry.training_rows:,} for training, {study.entry.split}",
                 f"{measured['base_ctr'].iloc[0]:.3f}",
                 f"{compact(float(measured['examples'].min()))} to {compact(float(measured['examples'].max()))}",
                 str(measured["trial_id"].nunique()),
@@ -334,7 +335,8 @@ def _change(change: Change | None) -> str:
 
 
 def _advice(study: Published, budget: str) -> str:
-    advice = advise(study.runs, study.fits, budget=budget)
+    place = Place(training_rows=study.entry.training_rows, own_rows_from=study.entry.own_rows_from)
+    advice = advise(study.runs, study.fits, budget=budget, place=place)
     return f"- {BUDGETS[budget]}: {advice.answer} {advice.reasons[0]}"
 
 

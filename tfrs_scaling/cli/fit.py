@@ -141,9 +141,8 @@ def _fitted_table(path: Path, fits_path: Path) -> "tuple[pd.DataFrame, StudyFits
     from tfrs_scaling.fit.study import fit_study
 
     table, data = read_run_table(path), _about(path).get("data", {})
-    study = fit_study(
-        table.runs, bayes_ne=data.get("bayes_ne"), bayes_ne_standard_error=data.get("bayes_ne_standard_error")
-    )
+    known = {name: data.get(name) for name in ("bayes_ne", "bayes_ne_standard_error", "own_rows_from")}
+    study = fit_study(table.runs, **known)
     study.write(fits_path)
     for notice in table.notices:
         say(f"note: {notice}")

@@ -4,7 +4,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfrs_scaling.fit.analyses.lines import LineFit
-from tfrs_scaling.fit.analyses.outlook import limits, saturation
+from tfrs_scaling.fit.analyses.outlook import limits, saturation, with_full_tables
 from tfrs_scaling.fit.laws.power_law import PowerLawFit, fit_power_law
 
 X = 1e4 * 2.0 ** np.arange(8)
@@ -34,6 +34,17 @@ class PhasesTest(tf.test.TestCase):
         )
         self.assertBetween(found.diminishing_return, found.low, found.high or np.inf)
         self.assertEqual((found.at, found.line, found.epsilon), (X[-1], "4", 0.01))
+
+    def test_more_rows_than_ids_bring_nothing_whatever_the_law_says(self) -> None:
+        lines = [line(law(), "1000", x="parameters"), line(law()), LineFit("dot", "H", "parameters", "1000", law())]
+        before = saturation(lines)
+        self.assertEqual([each.saturated for each in before], ["no"] * 3)
+        rows, *others = with_full_tables(before, {"dot": X[-2]})
+        self.assertEqual((rows.saturated, rows.gain, rows.diminishing_return), ("yes", 0.0, X[-2]))
+        self.assertIn("a row of its own", rows.why)
+        self.assertEqual(others, before[1:])
+        for unknown in ({"dot": 2 * X[-1]}, {"cross": X[0]}, {}):  # not measured that far; of another; not known
+            self.assertEqual(with_full_tables(before, unknown), before)
 
     def test_epsilon_moves_the_verdict(self) -> None:
         lines = [line(law())]  # gains 1.05 % at its end

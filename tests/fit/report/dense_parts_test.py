@@ -29,7 +29,8 @@ def published() -> Published:
                 trial = f"{architecture}-{scheme}-{multiplier:g}-{seed}"
                 rows.append(row | {"architecture": architecture, "trial_id": trial, "validation_ne": ne})
     runs = pd.DataFrame(rows, columns=list(COLUMNS)).astype(COLUMNS)
-    return Published("clicks", Entry(title="Clicks", rows="", about="", commands=(), cost=""), runs, fit_study(runs))
+    entry = Entry(title="Clicks", about="", training_rows=16000, split="", commands=(), cost="")
+    return Published("clicks", entry, runs, fit_study(runs))
 
 
 class DensePartsTest(tf.test.TestCase):
