@@ -338,7 +338,7 @@ def fit_study(
         held_out_words=held_out_words(predictions, level=level),
         backtests=tuple(backtests(ladders, predictions, level=level)),
         effects=tuple(effects(resampled, base, level=level)),
-        paper=tuple(compare_with_paper(lines, saturated, ranking, dimensions, generalisations, zones)),
+        paper=tuple(compare_with_paper(lines, saturated, ranking, dimensions, generalisations, zones, predictions)),
     )
 
 

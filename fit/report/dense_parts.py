@@ -22,8 +22,8 @@ def growth_section(studies: Sequence[Published]) -> str:
     verdicts = [verdict for *_, verdict in rows if verdict != UNKNOWN]
     counts = {word: sum(verdict == f"**{word}**" for verdict in verdicts) for word in ("gains", "loses")}
     words = (
-        f"Of the {len(verdicts)} that were measured, {counts['gains'] or 'none'} gains and {counts['loses'] or 'none'} "
-        "loses; of the others it cannot be told.\n"
+        f"Of the {len(verdicts)} that were measured, {counts['gains'] or 'no'} gain and {counts['loses'] or 'no'} loss "
+        "are seen; of the others it cannot be told. With two or three sizes each there is no law of parameters.\n"
     )
     columns = ("log", "architecture", "dense part", "change of test NE against 1×", "does it gain?")
     return f"{_QUESTION}{words}\n{table(columns, rows)}"
@@ -86,7 +86,11 @@ def laws_of_architectures(study: Published) -> str:
                 ("architecture", "dense part", "against", "alpha at the middle", "beta", "gamma", "R²", "status"), laws
             ),
             table(("architecture", "dense part", "test NE", "at 1×", "change per doubling of its parameters"), sizes),
-            "".join(f"- {each.words}\n" for each in fits.architectures if each.x == "data"),
+            "".join(
+                f"- {'Frontiers of all sizes' if each.line == FRONTIER else 'At 1×'}: {each.words}\n"
+                for each in fits.architectures
+                if each.x == "data"
+            ),
         )
     )
 

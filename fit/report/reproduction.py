@@ -12,16 +12,15 @@ from pathlib import Path
 
 from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.common.files import write_text_atomically
-from tfrs_scaling.common.words import UNKNOWN, compact, signed
+from tfrs_scaling.common.words import UNKNOWN, compact
 from tfrs_scaling.fit.advice.advise import advise
 from tfrs_scaling.fit.advice.budget import BUDGETS
 from tfrs_scaling.fit.advice.settle import Place
-from tfrs_scaling.fit.analyses.effects import Change
 from tfrs_scaling.fit.analyses.lines import LineFit
 from tfrs_scaling.fit.analyses.paper.claim import Claim
-from tfrs_scaling.fit.labels import FRONTIER, multiplier_label, shape_name
-from tfrs_scaling.fit.report.dense_parts import growth_section, laws_of_architectures
+from tfrs_scaling.fit.labels import FRONTIER, multiplier_label
 from tfrs_scaling.fit.report.images import write_images
+from tfrs_scaling.fit.report.levers import figures_of_levers, levers_section
 from tfrs_scaling.fit.report.libraries import Library, libraries_section, read_libraries
 from tfrs_scaling.fit.report.published import (
     Published,
@@ -39,7 +38,6 @@ from tfrs_scaling.fit.report.published import (
 from tfrs_scaling.fit.report.sentences import sentences_section
 from tfrs_scaling.fit.report.time_split import split_section
 from tfrs_scaling.fit.schemes import ARCHITECTURE, BASELINE, SIZES
-from tfrs_scaling.fit.study import StudyFits
 
 # Figures of the report, by the name that each has here: NAME-FIGURE.svg beside the run table.
 FIGURES = {
@@ -52,10 +50,6 @@ FIGURES = {
     "o-m": ("figure-zone-O-M", "O against M, by parameters and data"),
     "dimension": ("figure-dimension", "NE against the embedding dimension"),
     "train-test": ("figure-generalisation-0", "training and test NE against data"),
-}
-LEVER_FIGURES = {
-    "compute": ("figure-effects-compute", "what each lever changes at equal FLOPs of training"),
-    "rows": ("figure-effects-rows", "what each lever changes at equal rows of the log"),
 }
 _SHOWN = ("data", "effects")  # on the page; it links to the others
 _FIGURES_AGAINST = {"data": ("data",), "compute": ("compute",), "parameters": ("parameters", "dense-parameters")}
@@ -86,7 +80,7 @@ def page(studies: Sequence[Published], libraries: Sequence[Library], folder: str
     if libraries:
         parts.append(libraries_section(libraries, studies, folder))
     if about_levers:
-        parts += [_LEVERS, growth_section(about_levers), *(_levers(study, folder) for study in about_levers)]
+        parts.append(levers_section(about_levers, folder))
     parts.append(_ANOTHER_LOG)
     return "\n".join(parts).rstrip() + "\n"
 
@@ -100,7 +94,8 @@ commands make its table.
 
 What a reader may conclude, and what not: none of these logs is a log of advertisements; the paper trains on up to 5,120
 million examples (A.4), these studies on {largest} at most; a claim that fails here fails on these logs, at these sizes,
-for these models. **cannot tell** means that the interval holds both answers, or that the study has no such measurement.
+for these models. All frontiers hold the baseline's points; where V was not grown beyond 1, its frontier is the
+baseline's alone. **cannot tell** means that the interval holds both answers, or that the study has no such measurement.
 Intervals are 95 %, of several seeds each. The paper states neither intervals nor seeds.
 """
 
@@ -218,13 +213,16 @@ def _laws(study: Published) -> str:
         or (line.line == FRONTIER and line.scheme in SIZES and line.architecture == fits.base)
     ]
     return table(
-        ("model", "against", "alpha at the middle", "beta", "gamma", "R²", "status"), [_law(line) for line in lines]
+        ("model", "against", "points", "alpha at the middle", "beta", "gamma", "R²", "status"),
+        [_law(line) for line in lines],
     )
 
 
 def _law(line: LineFit) -> tuple[str, ...]:
     name = f"{line.scheme} {line.line}×" if line.scheme in SIZES else f"{line.architecture}, baseline"
-    return f"{line.scheme}, frontier" if line.line == FRONTIER else name, line.x, *law_words(line)
+    places = line.means[0]
+    fitted = f"{places.size}, from {compact(float(places[0]))}"
+    return f"{line.scheme}, frontier" if line.line == FRONTIER else name, line.x, fitted, *law_words(line)
 
 
 def _effects(study: Published) -> str:
@@ -241,20 +239,6 @@ def _effects(study: Published) -> str:
     return table(("shape", "examples", "test NE", "change against the baseline", "outcome"), rows)
 
 
-_LEVERS = """## Every lever at equal cost
-
-The paper proposes more features (F), a teacher trained on history (T), other negatives (N), more epochs (E) and better
-architectures (A), and cites pruning (P). Here is what each changes beside rows (V), dimension (H) and widths (O, M): at
-equal examples, and against a baseline that spends the same FLOPs of training, or the same rows of the log, on data
-alone, at the largest data size for which that was measured. Where there is –, the baseline was never given so much.
-The teacher saw a quarter of the rows that its students are given at most, so that T has a value at equal cost; a better
-one, of as many rows, costs more than any baseline here. At equal examples, A at sizes other than 1 is compared with its
-own architecture at 1; at equal cost, with the baseline like all others. Intervals at one cost other than the baseline's
-hold together. An architecture's intervals are as wide as its own trainings scatter. A shape of which a seed of three
-ends as a dead network is left out: Wukong at 4× on the votes.
-"""
-
-
 _ANOTHER_LOG = """## Another log
 
 A log of advertisements would be worth most. For that of Criteo's challenge on Kaggle, 45.8 million rows, which nobody
@@ -267,71 +251,6 @@ of a server of 2024. Whoever has the log sees what the study takes on their mach
 `fit.read_runs("runs.csv").to_parquet("NAME.parquet")` in the folder of the run tables, an entry of that name in its
 `studies.yaml` and `make reproduction FLAGS=--figures` add a column to this page.
 """
-
-
-def _levers(study: Published, folder: str) -> str:
-    """What every lever of a study changes at equal cost, and what its architectures, teacher and pruning come to."""
-    entry, fits = study.entry, study.fits
-    rows = []
-    for each in fits.effects:
-        name = shape_name(each.scheme, each.multiplier)
-        if each.scheme == ARCHITECTURE:
-            name = f"A: {each.architecture} {multiplier_label(each.multiplier)}×"
-        slope = each.per_doubling
-        rows.append(
-            (
-                name,
-                _change(each),
-                f"{_times(each.compute_times)}",
-                _change(each.at_compute),
-                f"{_times(each.rows_times)}",
-                _change(each.at_rows),
-                f"{_times(each.parameters_times)}",
-                UNKNOWN if slope is None else f"{signed(slope[0])} ({signed(slope[1])} to {signed(slope[2])})",
-            )
-        )
-    examples = compact(float(study.runs["examples"].max()))
-    shown = {name: f"{entry.title}: {words}" for name, (_, words) in _figures_of_levers(fits).items()}
-    words = [f"Architectures against {ranked.x}: {ranked.words}." for ranked in fits.architecture_ranking]
-    words += [f"{record.second} against {record.first}, laws of data: {record.verdict}." for record in fits.taught]
-    words += [f"{multiplier_label(ranked.share)} of a log, by data: {ranked.words}." for ranked in fits.prunings]
-    parts = [
-        f"### Levers on {entry.title}",
-        entry.about,
-        f"Run table: [{study.name}.parquet]({folder}/{study.name}.parquet). Made by",
-        made_by(study),
-        table(
-            (
-                "lever", f"change of test NE at {examples} examples", "FLOPs", "change at equal FLOPs", "rows",
-                "change at equal rows", "parameters", "change per doubling of parameters",
-            ),
-            rows,
-        ),
-        *(f"![{what}]({folder}/{study.name}-{name}.svg)\n\n{what}" for name, what in shown.items()),
-        "\n".join(f"- {sentence}" for sentence in words),
-        laws_of_architectures(study),
-    ]  # fmt: skip
-    return "\n\n".join(part.rstrip() for part in parts if part) + "\n"
-
-
-def _figures_of_levers(fits: StudyFits) -> dict[str, tuple[str, str]]:
-    """Those in which some lever has a value."""
-    return {
-        name: figure
-        for name, figure in LEVER_FIGURES.items()
-        if any(getattr(each, f"at_{name}") is not None for each in fits.effects)
-    }
-
-
-def _times(times: float | None) -> str:
-    return UNKNOWN if times is None else f"{times:.3g}×"
-
-
-def _change(change: Change | None) -> str:
-    if change is None:
-        return UNKNOWN
-    ends = change_words(change)
-    return f"**{ends}**" if change.outcome in ("lower", "higher") else ends
 
 
 def _advice(study: Published, budget: str) -> str:
@@ -353,7 +272,7 @@ def write_figures(study: Published, folder: Path) -> None:
     """
     with tempfile.TemporaryDirectory() as scratch:
         write_images(study.runs, study.fits, scratch, suffix="svg")
-        for name, (element, _) in (_figures_of_levers(study.fits) if study.entry.levers else FIGURES).items():
+        for name, (element, _) in (figures_of_levers(study.fits) if study.entry.levers else FIGURES).items():
             shutil.copyfile(Path(scratch, f"{element}.svg"), folder / f"{study.name}-{name}.svg")
 
 

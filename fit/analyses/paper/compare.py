@@ -2,8 +2,11 @@
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from tfrs_scaling.fit.analyses.dimension import BestDimension
 from tfrs_scaling.fit.analyses.generalisation import Generalisation
+from tfrs_scaling.fit.analyses.held_out import HeldOut, one_sided
 from tfrs_scaling.fit.analyses.lines import LineFit
 from tfrs_scaling.fit.analyses.outlook import Saturation
 from tfrs_scaling.fit.analyses.paper.claim import Claim
@@ -28,6 +31,7 @@ def compare_with_paper(
     dimension: Sequence[BestDimension] = (),
     generalisation: Sequence[Generalisation] = (),
     zones: Sequence[Zones] = (),
+    held_out: Sequence[HeldOut] = (),
     *,
     numbers: PaperNumbers | None = None,
 ) -> list[Claim]:
@@ -48,6 +52,7 @@ def compare_with_paper(
         dimension: Best dimensions of the same study.
         generalisation: Generalisation records of the same study.
         zones: Maps of the same study.
+        held_out: Predictions of the largest data size of its lines.
         numbers: Numbers to use in place of those in ``numbers.yaml``.
 
     Returns:
@@ -59,7 +64,8 @@ def compare_with_paper(
     frontiers = [line for line in lines if line.is_frontier and line.architecture == architecture]
     own = [line for line in lines if line.architecture == architecture]
     phases = [record for record in saturation if record.architecture == architecture]
-    claims = compare_summary(own, phases, given.table_1)
+    errors = [each.relative_error for each in held_out if each.architecture == architecture]
+    claims = compare_summary(own, phases, given.table_1, one_sided=one_sided(np.array(errors, dtype=np.float64)))
     for x, claimed in given.table_1.items():
         along = [line for line in frontiers if line.x == x and line.scheme in SIZES]
         ranked = next((record for record in ranking if (record.architecture, record.x) == (architecture, x)), None)

@@ -93,7 +93,11 @@ SENTENCES = (
 
 
 def compare_summary(
-    lines: Sequence[LineFit], saturated: Sequence[Saturation], table_1: Mapping[str, TableRow]
+    lines: Sequence[LineFit],
+    saturated: Sequence[Saturation],
+    table_1: Mapping[str, TableRow],
+    *,
+    one_sided: bool = False,
 ) -> list[Claim]:
     """What the summary says of the law's form, of data and compute against parameters, and of exponents.
 
@@ -101,9 +105,10 @@ def compare_summary(
         lines: The lines of one architecture.
         saturated: Their phases.
         table_1: That of the paper, by axis.
+        one_sided: Whether the laws of data, tested on held-out data sizes, nearly all err to one side.
     """
     return [
-        *(_form(lines, x, row.r2) for x, row in table_1.items()),
+        *(_form(lines, x, row.r2, one_sided=one_sided and x == "data") for x, row in table_1.items()),
         *(_before_parameters(saturated, x) for x in ("data", "compute")),
         _size_insensitive(lines),
         *(_alike(lines, x) for x in ("data", "compute", "parameters")),
@@ -115,8 +120,8 @@ def _frontiers(lines: Sequence[LineFit], x: str) -> dict[str, PowerLawFit]:
     return {line.scheme: line.fit for line in lines if line.x == x and line.is_frontier and line.scheme in SIZES}
 
 
-def _form(lines: Sequence[LineFit], x: str, r2: float) -> Claim:
-    """Judged by the laws against x, of which replicates or runs of residuals tell a wrong form.
+def _form(lines: Sequence[LineFit], x: str, r2: float, *, one_sided: bool) -> Claim:
+    """Judged by the laws against x, of which replicates or runs of residuals tell a wrong form, as do predictions.
 
     The paper has neither, and calls a law what has its R²: a law that is wrong but has no lower R² does not contradict.
     """
@@ -131,6 +136,8 @@ def _form(lines: Sequence[LineFit], x: str, r2: float) -> Claim:
     elif wrong:
         why = f"the points of {', '.join(wrong)} are not scattered around such a law, but R² is as high as the paper's"
         verdict = CANNOT_TELL, why
+    elif one_sided:
+        verdict = CANNOT_TELL, "nearly all laws, tested on a held-out data size, err to the same side"
     elif unsure or not laws:
         verdict = CANNOT_TELL, f"the floor of {', '.join(unsure)} is not seen" if laws else "the study has no such law"
     else:

@@ -16,9 +16,10 @@ from tfrs_scaling.config import read_config
 from tfrs_scaling.fit.advice.advise import advise
 from tfrs_scaling.fit.joint.status import JointStatus
 from tfrs_scaling.fit.laws.status import Status
+from tfrs_scaling.fit.report.levers import figures_of_levers
 from tfrs_scaling.fit.report.libraries import libraries_section, read_libraries
 from tfrs_scaling.fit.report.published import STUDIES, cost, read_entries, read_published
-from tfrs_scaling.fit.report.reproduction import FIGURES, LEVER_FIGURES, page
+from tfrs_scaling.fit.report.reproduction import FIGURES, page
 from tfrs_scaling.fit.runs.run_table import read_runs
 from tfrs_scaling.sweep.run import default_workdir
 
@@ -53,7 +54,7 @@ class ReproductionTest(tf.test.TestCase):
             if study.name.startswith("teacher"):  # of its study, T and the baseline alone
                 self.assertEqual({effect.scheme for effect in study.fits.effects}, {"T"})
                 continue
-            figures = LEVER_FIGURES if study.entry.levers else FIGURES
+            figures = figures_of_levers(study.fits) if study.entry.levers else FIGURES
             self.assertContainsSubset({f"{study.name}-{figure}.svg" for figure in figures}, linked)
             if study.entry.levers:
                 levers = {effect.scheme for effect in study.fits.effects}
