@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterable
 
-from tfrs_scaling.common.words import duration, listed
+from tfrs_scaling.common.words import duration, human, listed
 from tfrs_scaling.fit.advice.choice import Option
 from tfrs_scaling.fit.advice.use import ARCHITECTURE, DATA, How, Use
 from tfrs_scaling.fit.labels import multiplier_label
@@ -15,6 +15,7 @@ _HOW: dict[How, str] = {
     "law of parameters": "by the law of parameters; this shape was not measured",
     "joint law": "by the joint law of parameters and data; this shape was not measured",
 }
+_MORE = 1.01  # times: fewer rows of the log than so many more are not worth a word
 
 
 def shape_words(use: Use) -> str:
@@ -35,15 +36,19 @@ def shape_words(use: Use) -> str:
 
 
 def use_words(use: Use, baseline: Use) -> str:
-    """What to do, as a clause: ``V at 4× (4 times the embedding rows), on the same 524,288 examples``."""
+    """What to do, as a clause: ``V at 4× (4 times the embedding rows), on the same 524,288 examples``.
+
+    With the rows of the log that it takes, where these are more than it is trained on: N, T and P.
+    """
     shape = shape_words(use)
     if sizes := SCHEMES[use.scheme].sizes:
         shape += f" ({use.multiplier:.3g} times the {sizes})"
     elif SCHEMES[use.scheme].multipliers in ("weight", "share"):
         shape += f" ({SCHEMES[use.scheme].words})"
+    rows = f", which take {human(use.cost['data'])} rows of the log" if use.cost["data"] > _MORE * use.examples else ""
     if use.examples == baseline.examples:
-        return f"{shape}, on the same {use.examples:,} examples"
-    return f"{shape}, on {use.examples:,} examples ({use.examples / baseline.examples:.3g} times as many)"
+        return f"{shape}, on the same {use.examples:,} examples{rows}"
+    return f"{shape}, on {use.examples:,} examples ({use.examples / baseline.examples:.3g} times as many){rows}"
 
 
 def short_words(use: Use, baseline: Use) -> str:

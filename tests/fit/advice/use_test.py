@@ -10,6 +10,7 @@ from tests.helpers.levers import LADDER, Scenario
 from tests.helpers.noise import UNKNOWN, noise
 from tests.helpers.planted import planted_row
 from tfrs_scaling.fit.advice.use import ARCHITECTURE, DRAWS, Shape, measured_shapes
+from tfrs_scaling.fit.advice.words import use_words
 from tfrs_scaling.fit.analyses.noise.training_noise import TrainingNoise
 from tfrs_scaling.fit.runs.run_table import COLUMNS
 
@@ -55,6 +56,9 @@ class MeasuredShapesTest(tf.test.TestCase):
         self.assertAllClose(negatives, baseline | {"data": 2500})
         self.assertAllClose(shapes["P-hard", 0.25].cost(1000), baseline | {"data": 4000})
         self.assertLen(shapes, 4)  # that of another architecture left out
+        now, hard = (shapes[key].measured(1000) for key in (("D", 1.0), ("P-hard", 0.25)))
+        self.assertEndsWith(use_words(hard, now), "on the same 1,000 examples, which take 4k rows of the log")
+        self.assertEndsWith(use_words(now, now), "on the same 1,000 examples")
 
     def test_shapes_that_compare_architectures_are_left_out(self) -> None:
         rows = [planted_row(*shape, 0, 0.02, LADDER[-1], 0.8) for shape in (("D", 1.0), ("V", 4.0), ("A", 4.0))]
