@@ -1,7 +1,7 @@
 """Models of other libraries beside a published study, trained on the same rows."""
 
 import csv
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -12,7 +12,7 @@ import pandas as pd
 from pydantic import TypeAdapter
 
 from tfrs_scaling.common.errors import InputError
-from tfrs_scaling.common.words import compact
+from tfrs_scaling.common.words import compact, listed
 from tfrs_scaling.fit.report.published import Published, best_on_validation, largest_shapes, spread, table
 from tfrs_scaling.fit.schemes import BASELINE
 
@@ -88,7 +88,7 @@ class _Row(NamedTuple):
     parameters: str
 
 
-def libraries_section(libraries: Sequence[Library], studies: Iterable[Published], folder: str) -> str:
+def libraries_section(libraries: Sequence[Library], studies: Sequence[Published], folder: str) -> str:
     """The section of the page, a table for each log.
 
     Raises:
@@ -99,6 +99,10 @@ def libraries_section(libraries: Sequence[Library], studies: Iterable[Published]
         own = [row for row in libraries if row.log == study.name]
         if own:
             parts.append(_log(own, study))
+    logs = {row.log for row in libraries}
+    missing = [study.entry.title for study in studies if study.name not in logs]
+    if missing:
+        parts.append(f"No other library was tried on {listed(missing)}.")
     versions = sorted({f"{row.package} {row.version}" for row in libraries})
     dates = sorted({row.date for row in libraries})
     parts.append(
