@@ -254,7 +254,7 @@ def _limits(power: int, outcomes: Mapping[int, Record], rungs: int) -> tuple[flo
 
 
 def has_learned_nothing(measured: Sequence[float]) -> bool:
-    """Whether NE at the rungs measured is that of a collapsed trial (``fit.runs.screening``); False without any."""
+    """Whether NE is no better than the background CTR's at any rung measured; False where none was."""
     from tfrs_scaling.fit.runs.screening import COLLAPSED_NE  # loads SciPy, which given rates do not need
 
     return bool(measured) and min(measured) >= COLLAPSED_NE
