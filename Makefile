@@ -8,7 +8,7 @@ INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --con
 INSTALL_TFRS = @test $$(uname) != Darwin || $(INSTALL) --no-deps 'tensorflow-recommenders>=0.7.7'
 PYTEST = $(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
-.PHONY: help study test test-fast setup lint bench bench-truth beam-engines siege reproduction notebooks docs clean
+.PHONY: help study test test-fast setup lint bench bench-truth beam-engines siege reproduction notebooks resolve docs clean
 
 help: ## list these targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -66,6 +66,16 @@ notebooks: ## REPO=owner/name: write the address on GitHub into the notebooks, a
 	sed -i.old -E 's#(REPOSITORY = \\")[^\]*#\1https://github.com/$(REPO)#' colab/*.ipynb
 	sed -i.old -E 's#^(\| \[([a-z_]+)\]\(colab/[a-z_]+\.ipynb\))[^|]*#\1 [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/$(REPO)/blob/main/colab/\2.ipynb) #' README.md
 	@rm README.md.old colab/*.old
+
+# No wheel is built, and of what has none the metadata come from its source.
+resolve: .venv/bin/python ## whether every extra finds its packages, for Python 3.11 to 3.13, on Linux and macOS
+	@$(INSTALL) uv
+	@for python in 3.11 3.12 3.13; do for system in x86_64-manylinux_2_28 aarch64-manylinux_2_28 aarch64-apple-darwin; do \
+		for extra in beam tensorflow gpu test notebook; do \
+			$(BIN)/uv pip compile --quiet --output-file /dev/null --python-version $$python --python-platform $$system \
+				--extra $$extra setup.cfg && echo "$$python $$system [$$extra]" || exit 1; \
+		done; \
+	done; done
 
 docs: .venv/bin/python ## the site of READMEs, notebooks and docstrings, in site/
 	@$(INSTALL) 'mkdocs-material>=9.6,<10' 'mkdocstrings[python]>=0.29' 'mkdocs-jupyter>=0.25'

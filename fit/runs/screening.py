@@ -3,10 +3,10 @@
 import pandas as pd
 
 from tfrs_scaling.fit.laws.plateau import power_law_region
+from tfrs_scaling.fit.runs.collapse import COLLAPSED_NE
 from tfrs_scaling.fit.schemes import BASELINE, SCHEMES
 
 SHAPE = ["architecture", "scheme", "multiplier", "embedding_dim"]  # the dimension distinguishes the shapes of VH
-COLLAPSED_NE = 0.9995  # nothing learned: no better than the background CTR
 _MOST_COLLAPSED = 0.25  # of a shape's seeds: with more, those left are not what its training brings
 
 
@@ -118,7 +118,7 @@ def with_flags(runs: pd.DataFrame) -> pd.DataFrame:
         A copy; ``flags`` is sorted and joined by ``;``.
 
     Examples:
-        >>> runs = read_runs("runs.csv").assign(test_ne=1.0)
+        >>> runs = read_runs("runs.csv").assign(train_ne=1.0, test_ne=1.0)
         >>> with_flags(runs)["flags"].unique().tolist()
         ['collapsed']
     """

@@ -23,6 +23,7 @@ from typing import Any
 
 from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.config import Config
+from tfrs_scaling.fit.runs.collapse import COLLAPSED_NE
 from tfrs_scaling.fit.schemes import BASELINE, SCHEMES
 from tfrs_scaling.study.trials import ONE, START_RATE, Trial, all_trials, shapes
 
@@ -255,8 +256,6 @@ def _limits(power: int, outcomes: Mapping[int, Record], rungs: int) -> tuple[flo
 
 def has_learned_nothing(measured: Sequence[float]) -> bool:
     """Whether NE is no better than the background CTR's at any rung measured; False where none was."""
-    from tfrs_scaling.fit.runs.screening import COLLAPSED_NE  # loads SciPy, which given rates do not need
-
     return bool(measured) and min(measured) >= COLLAPSED_NE
 
 
