@@ -23,8 +23,8 @@ alone. Two cells of one column need not be of one data size: each is of the larg
 and says it. A lever that costs many FLOPs is compared where little was spent, where NE is high and all differences are
 larger, so such cells rank no levers. Where there is –, the baseline was never given so much.
 
-The logs are split at random, so a teacher here has seen other rows of the same time and none from before: proposal 2 of
-the paper, history, is not what these studies try. All seeds of a study share one teacher, and one scorer of P: the luck
+Where a log is split at random, a teacher has seen other rows of the same time and none from before; proposal 2 of the
+paper, history, is the study that is split by time. All seeds of a study share one teacher, and one scorer of P: the luck
 of these is in no interval. The small teacher saw a quarter of the rows that its students are given at most, so that T
 has a value at equal cost; the larger one costs more than any baseline here. At equal examples, A at sizes other than 1
 is compared with its own architecture at 1; at equal cost, with the baseline like all others. Intervals at one cost
