@@ -89,7 +89,7 @@ class Advice:
         reasons = [self.why]
         if self.baseline is not None and self.do is not None:
             gain, cost = gain_words(self.do, self.baseline, self.level), cost_words(self.do.use, self.baseline)
-            reasons = [gain, f"It costs {cost}.", *self._until_then, self.why, *self.notes]
+            reasons = [gain, f"It costs {cost}.", *self.until_then, self.why, *self.notes]
         if self.settle is not None and not self.settle.overrides:
             reasons.append(self.settle.runs)
         return tuple(reasons)
@@ -100,10 +100,10 @@ class Advice:
         if self.do is None:
             return self.answer, self.reasons[0]
         gain, cost, *_ = self.reasons
-        return f"{self.answer} {gain}", (self._until_then or [cost])[0]
+        return f"{self.answer} {gain}", (self.until_then or [cost])[0]
 
     @property
-    def _until_then(self) -> list[str]:
+    def until_then(self) -> list[str]:
         """What can be done with the rows there are, where these are too few."""
         if self.rows is None or self.baseline is None:
             return []

@@ -24,12 +24,12 @@ and says it. A lever that costs many FLOPs is compared where little was spent, w
 larger, so such cells rank no levers. Where there is –, the baseline was never given so much.
 
 Where a log is split at random, a teacher has seen other rows of the same time and none from before; proposal 2 of the
-paper, history, is the study that is split by time. All seeds of a study share one teacher, and one scorer of P: the luck
-of these is in no interval. The small teacher saw a quarter of the rows that its students are given at most, so that T
-has a value at equal cost; the larger one costs more than any baseline here. At equal examples, A at sizes other than 1
-is compared with its own architecture at 1; at equal cost, with the baseline like all others. Intervals at one cost
-other than the baseline's hold together. An architecture's intervals are as wide as its own trainings scatter. A shape
-of which a seed of three ends as a dead network is left out.
+paper, history, is the study that is split by time. All seeds of a study share one teacher, and one scorer of P: the
+luck of these is in no interval. The small teacher saw a quarter of the rows that its students are given at most, so
+that T has a value at equal cost; the larger one costs more than any baseline here. At equal examples, A at sizes other
+than 1 is compared with its own architecture at 1; at equal cost, with the baseline like all others. Intervals at one
+cost other than the baseline's hold together. An architecture's intervals are as wide as its own trainings scatter. A
+shape of which a seed of three ends as a dead network is left out.
 """
 
 

@@ -256,7 +256,7 @@ of a server of 2024. Whoever has the log sees what the study takes on their mach
 def _advice(study: Published, budget: str) -> str:
     place = Place(training_rows=study.entry.training_rows, own_rows_from=study.entry.own_rows_from)
     advice = advise(study.runs, study.fits, budget=budget, place=place)
-    return f"- {BUDGETS[budget]}: {advice.answer} {advice.reasons[0]}"
+    return " ".join((f"- {BUDGETS[budget]}: {advice.answer}", advice.reasons[0], *advice.until_then))
 
 
 def _anchor(title: str) -> str:
