@@ -22,8 +22,8 @@ def growth_section(studies: Sequence[Published]) -> str:
     verdicts = [verdict for *_, verdict in rows if verdict != UNKNOWN]
     counts = {word: sum(verdict == f"**{word}**" for verdict in verdicts) for word in ("gains", "loses")}
     words = (
-        f"Of the {len(verdicts)} that were measured, {counts['gains']} gain and {counts['loses']} lose; of the others it "
-        "cannot be told. With two or three sizes each there is no law of parameters.\n"
+        f"Of the {len(verdicts)} that were measured, {counts['gains']} gain and {counts['loses']} lose; of the others "
+        "it cannot be told. With two or three sizes each there is no law of parameters.\n"
     )
     columns = ("log", "architecture", "dense part", "change of test NE against 1×", "does it gain?")
     return f"{_QUESTION}{words}\n{table(columns, rows)}"
