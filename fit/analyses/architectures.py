@@ -184,14 +184,16 @@ def _words(
         f"({level:.0%} interval {_end(ratio.low)} to {_end(ratio.high)})"
     )
     low, high = comparison.beta_interval
-    exponents = f"exponents differ by {comparison.beta_difference:.2f} ({low:.2f} to {high:.2f})"
+    exponents = (
+        f"the exponent of {second} is that of {first} {-comparison.beta_difference:+.2f} ({-high:+.2f} to {-low:+.2f})"
+    )
     match verdict:
         case "shifted":
             return f"The curve of {second} is that of {first}, shifted: {data}."
         case "other exponent":
-            return f"{second} has another exponent than {first}: {exponents}; on average {data}."
+            return f"{second} has another exponent than {first}: {exponents}. On average, {data}."
         case "same":
-            return f"The curves of {first} and {second} are the same within the uncertainty: {data}."
+            return f"Between the curves of {first} and {second}, as wholes, no difference is seen: {data}."
         case "cannot tell":
             return (
                 f"Whether {second} is {first} shifted, or falls at another rate, cannot be determined: {data}; "

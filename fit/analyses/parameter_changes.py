@@ -28,7 +28,7 @@ class ParameterChange:
 
     Attributes:
         first, second: the two laws' names.
-        first_value, second_value: the parameter, with the interval of its fit.
+        first_value, second_value: the parameter, with the interval of its fit, where the law tells it.
         change: that of the second less that of the first.
         verdict: ``moves``: the change's interval leaves out 0. ``does not move``: it holds 0, and nothing beyond a
             tenth of the first's value, of gamma's: of what NE is above it at the first's largest x. Else ``cannot
@@ -103,8 +103,8 @@ def _changed(
 
 
 def _estimate(fit: PowerLawFit | None, parameter: Parameter) -> tuple[float | None, float | None, float | None]:
-    """A parameter and the ends of its interval."""
-    if fit is None or not fit.status.is_fitted:
+    """A parameter and the ends of its interval; None where the law does not tell it."""
+    if fit is None or not _is_meaningful(fit, parameter):
         return None, None, None
     low, high = fit.interval[parameter]
     return finite_or_none(getattr(fit, parameter)), finite_or_none(low), finite_or_none(high)

@@ -21,15 +21,16 @@ architectures (A), and cites pruning (P). Here is what each changes beside rows 
 equal examples, and against a baseline that spends the same FLOPs of training, or the same rows of the log, on data
 alone. Two cells of one column need not be of one data size: each is of the largest one at which both could be compared,
 and says it. A lever that costs many FLOPs is compared where little was spent, where NE is high and all differences are
-larger, so such cells rank no levers. Where there is –, the baseline was never given so much.
+larger, so such cells rank no levers. Where a cell at equal cost is –, the baseline was never given so much.
 
 Where a log is split at random, a teacher has seen other rows of the same time and none from before; proposal 2 of the
 paper, history, is the study that is split by time. All seeds of a study share one teacher, and one scorer of P: the
 luck of these is in no interval. The small teacher saw a quarter of the rows that its students are given at most, so
-that T has a value at equal cost; the larger one costs more than any baseline here. At equal examples, A at sizes other
-than 1 is compared with its own architecture at 1; at equal cost, with the baseline like all others. Intervals at one
-cost other than the baseline's hold together. An architecture's intervals are as wide as its own trainings scatter. A
-shape of which a seed of three ends as a dead network is left out.
+that T has a value at equal cost; the larger one and a student cost more together than any baseline here. At equal
+examples, A at sizes other than 1 is compared with its own architecture at 1; at equal cost, with the baseline like all
+others. Intervals at one cost other than the baseline's hold together. An architecture's intervals are as wide as its
+own trainings scatter. A shape of which a seed of three ends as a dead network is left out. In rankings, ≈ and level
+mean that no difference is seen, not that there is none; an architecture is ranked by the best of all its sizes so far.
 """
 
 
@@ -40,7 +41,46 @@ def levers_section(studies: Sequence[Published], folder: str) -> str:
         studies: Those of levers.
         folder: Path of the run tables, as links on the page give it.
     """
-    return "\n".join((_HEAD, growth_section(studies), *(_levers(study, folder) for study in studies)))
+    answers = growth_section(studies), _teachers(studies), _prunings(studies)
+    return "\n".join((_HEAD, *answers, *(_levers(study, folder) for study in studies)))
+
+
+_TEACHERS = """### Does a teacher move the law?
+
+NE at the largest data size against the baseline on the same examples, and whether beta and gamma of the law of data
+move; the numbers are in the section of each study. **moves** is of no use by itself: a steeper law may end at a higher
+floor, as with the small teacher on the votes.
+"""
+_PRUNINGS = """### Does pruning beat the power law, and is there a crossover?
+
+Sorscher et al. (2022) find that on images hard examples are the best to keep where there are many, easy ones where
+there are few, and that the first beat the power law of random ones. Here a quarter of a log is kept.
+"""
+
+
+def _teachers(studies: Sequence[Published]) -> str:
+    """Every teacher's effect and what it does to the law."""
+    rows = []
+    for study in studies:
+        moved = {(each.second, each.parameter): each.verdict for each in study.fits.taught_parameters}
+        for each in (each for each in study.fits.effects if each.scheme == "T"):
+            name = f"T at {multiplier_label(each.multiplier)}"
+            verdicts = (moved.get((name, parameter), UNKNOWN) for parameter in ("beta", "gamma"))
+            rows.append((study.entry.title, name, _change(each), *verdicts))
+    return f"{_TEACHERS}\n{table(('log', 'weight', 'change of test NE', 'beta', 'gamma'), rows)}"
+
+
+def _prunings(studies: Sequence[Published]) -> str:
+    """What each way to choose rows changes, how its law compares with that of random rows, and who leads where."""
+    rows, words = [], []
+    for study in studies:
+        laws = {law.second: law.verdict for ranked in study.fits.prunings for law in ranked.laws}
+        for each in (each for each in study.fits.effects if each.scheme.startswith("P-")):
+            way = each.scheme.removeprefix("P-")
+            rows.append((study.entry.title, way, _change(each), laws.get(way, UNKNOWN)))
+        words += [f"- {study.entry.title}: {ranked.words}.\n" for ranked in study.fits.prunings]
+    columns = "log", "rows kept", "change of test NE at equal examples", "law of data against that of random rows"
+    return f"{_PRUNINGS}\n{table(columns, rows)}\n{''.join(words)}"
 
 
 def figures_of_levers(fits: StudyFits) -> dict[str, tuple[str, str]]:
@@ -75,7 +115,9 @@ def _levers(study: Published, folder: str) -> str:
     examples = compact(float(study.runs["examples"].max()))
     shown = {name: f"{entry.title}: {words}" for name, (_, words) in figures_of_levers(fits).items()}
     words = [f"Architectures against {ranked.x}: {ranked.words}." for ranked in fits.architecture_ranking]
-    words += [f"{multiplier_label(ranked.share)} of a log, by data: {ranked.words}." for ranked in fits.prunings]
+    words += [
+        f"Of P at a share of {multiplier_label(ranked.share)}, along data: {ranked.words}." for ranked in fits.prunings
+    ]
     words += [law.words for ranked in fits.prunings for law in ranked.laws]
     parts = [
         f"### Levers on {entry.title}",

@@ -37,6 +37,7 @@ class Entry:
         levers: Whether it measures every lever at equal cost, and not the claims.
         beside: Of a study that is split by time, the name of the one of the same log that is split at random.
         own_rows_from: The multiplier of V from which every id has a row of its own; None where that is not known.
+        draws_other_rows: Whether the commands split the log into other rows than the run table's.
     """
 
     title: str
@@ -48,6 +49,7 @@ class Entry:
     levers: bool = False
     beside: str | None = None
     own_rows_from: float | None = None
+    draws_other_rows: bool = False
 
 
 @dataclass(frozen=True)
@@ -111,8 +113,9 @@ def made_by(study: Published) -> str:
     """The commands that made the run table, of which data, and what they took."""
     (data,) = study.runs["data_hash"].unique()
     note = f" {study.entry.cost}" if study.entry.cost else ""
+    printed = "; these commands draw other rows and print another" if study.entry.draws_other_rows else ""
     return (
-        f"{commands(study.entry)}\n\nData hash, which `tfrs-scaling data check` prints: {data}. "
+        f"{commands(study.entry)}\n\nData hash, which `tfrs-scaling data check` prints: {data}{printed}. "
         f"Cost: {cost(study.runs)}.{note}"
     )
 

@@ -8,8 +8,9 @@ from tfrs_scaling.fit.report.published import Published, table, verdict_words
 
 _HEAD = """### The summary, sentence by sentence
 
-Section 1.1 of the paper in nine sentences. On a log, one **differs** where a claim that decides it does, **agrees**
-where all do, and else nobody can tell. One says what words mean; the claims beside it use them."""
+Section 1.1 of the paper in nine sentences. On a log, a sentence **differs** where any claim that decides it does,
+**agrees** where all do, and else nobody can tell. The second only says what words mean; the claims beside it use them.
+The claims are the numbered rows above, whose verdicts lead to figures, laws and rows."""
 
 
 def sentences_section(studies: Sequence[Published], numbers: Mapping[tuple[str, str], int]) -> str:

@@ -12,7 +12,7 @@ from tfrs_scaling.fit.schemes import ARCHITECTURE, BASELINE
 _HEAD = """## Split at random or by time
 
 The paper does not say how its log was split. The studies above are of splits at random; here are the same studies of
-two of the logs, but that the last tenth of the rows is the test split, the twentieth before it the validation split,
+two of the logs, except that the last tenth of the rows is the test split, the twentieth before it the validation split,
 and all before that is trained on, in an order drawn at random. By time, the question is about roll calls, or days, of
 which no row was seen. The votes since 1989 and MovieLens-1M were not split by time: nobody ran that."""
 

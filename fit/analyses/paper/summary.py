@@ -58,7 +58,8 @@ SENTENCES = (
     ),
     Sentence("whatever grows to infinity, the normalized loss ends at 0.98", "", (("Table 1", "gamma against"),)),
     Sentence(
-        "the efficiency of data is similar across schemes, insensitive to the model's size, and not saturated",
+        "the efficiency of data (exponents of 0.09 to 0.12) is similar across schemes, insensitive to the model's "
+        "size, and not saturated",
         "Figure 4",
         (
             (_SOURCE, "the exponent against data"),
@@ -70,7 +71,7 @@ SENTENCES = (
         "in data, V is better than H, H than O, and O than M", "Figure 4", (("Table 1, data", "schemes against"),)
     ),
     Sentence(
-        "the efficiency of compute is similar across schemes, and not saturated",
+        "the efficiency of compute (exponents of 0.12 to 0.15) is similar across schemes, and not saturated",
         "Figure 5",
         (
             (_SOURCE, "the exponent against compute"),
@@ -80,7 +81,8 @@ SENTENCES = (
     ),
     Sentence("in compute, M is better than O, and O than H", "Figure 5", (("Table 1, compute", "schemes against"),)),
     Sentence(
-        "the efficiency of parameters differs between schemes, but all are saturated, where they are alike",
+        "the efficiency of parameters differs between schemes (exponents of 0.4 to 7.6), but all are saturated, where "
+        "they are alike",
         "Figure 6",
         (
             (_SOURCE, "the exponent against parameters"),

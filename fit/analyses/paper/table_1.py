@@ -36,6 +36,8 @@ def compare_table_1(
     frontiers: Frontiers,
     saturated: Sequence[Saturation],
     ranking: Ranking | None,
+    *,
+    one_sided: bool = False,
 ) -> list[Claim]:
     """The claims of Table 1 on one axis.
 
@@ -45,6 +47,7 @@ def compare_table_1(
         frontiers: The laws of the study's frontiers, as ``normalized_laws`` returns them.
         saturated: Their phases.
         ranking: The study's ranking along x.
+        one_sided: Whether the laws, tested on held-out data sizes, nearly all err to one side.
     """
     source = f"Table 1, {x} (Figure {claims.figure})"
     records = []
@@ -53,6 +56,11 @@ def compare_table_1(
         said = f"{low:g}" if low == high else f"{low:g} to {high:g}"
         ours = ", ".join(f"{scheme} {_estimate(fit, name)}" for scheme, fit in frontiers.items())
         verdict = _overlap(frontiers, name, low, high)
+        if name == "gamma" and one_sided and frontiers:
+            verdict = (
+                CANNOT_TELL,
+                "nearly all laws, tested on a held-out data size, err to the same side, as does a floor",
+            )
         if name == "alpha" and frontiers:
             verdict = CANNOT_TELL, "alpha depends on the unit of x, which the paper's numbers come without"
         title = f"{name} against {x}" + ("" if name == "beta" else ", NE divided by the smallest")
