@@ -39,7 +39,7 @@ class DensePartsTest(tf.test.TestCase):
         lines = {line.split(" | ")[1]: line for line in growth_section([study]).splitlines() if line.startswith("| Cl")}
         self.assertIn("cannot tell: no gain is seen, and none above 0.00", lines["dot"])
         self.assertRegex(lines["cross"], r"4× \| −0\.0[12]\d+ .*\*\*gains\*\*")
-        self.assertIn("4× (unstable) | – | –", lines["wukong"])
+        self.assertIn("4× (a seed ends as a dead network) | – | –", lines["wukong"])
         laws = laws_of_architectures(study)
         self.assertIn("| cross | A, frontier | data |", laws)
         self.assertIn("| dot | M 4× |", laws)
