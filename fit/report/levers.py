@@ -58,6 +58,9 @@ there are few, and that the first beat the power law of random ones. Here a quar
 """
 
 
+_NO_DIFFERENCE = "no difference seen"
+
+
 def _teachers(studies: Sequence[Published]) -> str:
     """Every teacher's effect and what it does to the law."""
     rows = []
@@ -77,10 +80,14 @@ def _prunings(studies: Sequence[Published]) -> str:
         laws = {law.second: law.verdict for ranked in study.fits.prunings for law in ranked.laws}
         for each in (each for each in study.fits.effects if each.scheme.startswith("P-")):
             way = each.scheme.removeprefix("P-")
-            rows.append((study.entry.title, way, _change(each), laws.get(way, UNKNOWN)))
+            verdict = laws.get(way, UNKNOWN)
+            rows.append((study.entry.title, way, _change(each), _NO_DIFFERENCE if verdict == "same" else verdict))
         words += [f"- {study.entry.title}: {ranked.words}.\n" for ranked in study.fits.prunings]
+    hard = [verdict for _, way, _, verdict in rows if way == "hard"]
+    other = sum(verdict == "other exponent" for verdict in hard)
+    told = f"Hard rows are seen to have another exponent than random ones on {other} of {len(hard)} logs.\n"
     columns = "log", "rows kept", "change of test NE at equal examples", "law of data against that of random rows"
-    return f"{_PRUNINGS}\n{table(columns, rows)}\n{''.join(words)}"
+    return f"{_PRUNINGS}\n{told}\n{table(columns, rows)}\nWhich rows lead where:\n\n{''.join(words)}"
 
 
 def figures_of_levers(fits: StudyFits) -> dict[str, tuple[str, str]]:

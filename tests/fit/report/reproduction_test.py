@@ -80,7 +80,7 @@ class ReproductionTest(tf.test.TestCase):
         self.assertEqual((rows.saturated, rows.gain), ("yes", 0.0))  # every id has a row of its own
         self.assertEqual({law.scheme: law.fit.status for law in votes.fits.joint}["V"], JointStatus.LAST_STEP_MISSED)
         weakly = next(claim for claim in votes.fits.paper if claim.claim.startswith("the loss depends strongly"))
-        self.assertEqual(weakly.verdict, "cannot tell")
+        self.assertEqual(weakly.verdict, "agrees")
         for budget in ("compute=10x", "params=4x"):
             self.assertIsNone(advise(votes.runs, votes.fits, budget=budget).do)
 
