@@ -21,6 +21,7 @@ from tests.helpers.base_install import base_environment
 from tests.helpers.studies import CONFIGS, REPOSITORY, tiny_content
 from tfrs_scaling.cli.main import COMMANDS, main
 from tfrs_scaling.fit.runs.run_table import TIMING_COLUMNS
+from tfrs_scaling.fit.study import FORMAT
 from tfrs_scaling.planning.calibration import Calibration
 from tfrs_scaling.planning.choice import Option
 from tfrs_scaling.planning.cost import TYPICAL
@@ -327,7 +328,7 @@ class CommandLineTest(tf.test.TestCase):
         with contextlib.chdir(workdir.parent):
             code, output = self.invoke("report", "w")
         self.assertEqual(code, 0, output)
-        self.assertIn("not the fits of format 9; fit the runs again: doing so now", output)
+        self.assertIn(f"not the fits of format {FORMAT}; fit the runs again: doing so now", output)
         self.assertEqual((workdir / "fits.json").read_bytes(), fits)
         self.assertEqual((workdir / "report.html").read_bytes(), page)
 
