@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 
-from tfrs_scaling.common.words import UNKNOWN, signed
+from tfrs_scaling.common.words import UNKNOWN
 from tfrs_scaling.fit.analyses.architecture_ranking import DENSE
 from tfrs_scaling.fit.analyses.effects import Effect
 from tfrs_scaling.fit.labels import FRONTIER, multiplier_label
-from tfrs_scaling.fit.report.published import Published, change_words, law_words, table
+from tfrs_scaling.fit.report.published import Published, change_words, law_words, slope_words, table
 from tfrs_scaling.fit.schemes import BASELINE
 
 
@@ -78,10 +78,10 @@ def laws_of_architectures(study: Published) -> str:
     sizes = []
     for architecture, scheme in scaled.items():
         for each in _sizes(study, architecture, scheme):
-            slope = each.per_doubling
-            per = UNKNOWN if slope is None else f"{signed(slope[0])} ({signed(slope[1])} to {signed(slope[2])})"
             size = f"{multiplier_label(each.multiplier)}×"
-            sizes.append((architecture, f"{scheme} {size}", f"{each.ne:.4f}", f"{each.baseline:.4f}", per))
+            sizes.append(
+                (architecture, f"{scheme} {size}", f"{each.ne:.4f}", f"{each.baseline:.4f}", slope_words(each))
+            )
     return "\n".join(
         (
             f"#### Architectures by their laws on {study.entry.title}\n",

@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 
-from tfrs_scaling.common.words import UNKNOWN, compact, interval, signed
+from tfrs_scaling.common.words import UNKNOWN, compact
 from tfrs_scaling.fit.analyses.effects import Change
 from tfrs_scaling.fit.labels import multiplier_label, shape_name
 from tfrs_scaling.fit.report.dense_parts import growth_section, laws_of_architectures
-from tfrs_scaling.fit.report.published import Published, change_words, made_by, table
-from tfrs_scaling.fit.schemes import ARCHITECTURE
+from tfrs_scaling.fit.report.published import Published, change_words, made_by, slope_words, table, value_words
+from tfrs_scaling.fit.schemes import ARCHITECTURE, KEEPING, SCHEMES
 from tfrs_scaling.fit.study import StudyFits
 
 LEVER_FIGURES = {
@@ -78,8 +78,8 @@ def _prunings(studies: Sequence[Published]) -> str:
     rows, words = [], []
     for study in studies:
         laws = {law.second: law.verdict for ranked in study.fits.prunings for law in ranked.laws}
-        for each in (each for each in study.fits.effects if each.scheme.startswith("P-")):
-            way = each.scheme.removeprefix("P-")
+        for each in (each for each in study.fits.effects if each.scheme in KEEPING):
+            way = str(SCHEMES[each.scheme].keeps)
             verdict = laws.get(way, UNKNOWN)
             rows.append((study.entry.title, way, _change(each), _NO_DIFFERENCE if verdict == "same" else verdict))
         words += [f"- {study.entry.title}: {ranked.words}.\n" for ranked in study.fits.prunings]
@@ -106,7 +106,6 @@ def _levers(study: Published, folder: str) -> str:
         name = shape_name(each.scheme, each.multiplier)
         if each.scheme == ARCHITECTURE:
             name = f"A: {each.architecture} {multiplier_label(each.multiplier)}×"
-        slope = each.per_doubling
         rows.append(
             (
                 name,
@@ -116,7 +115,7 @@ def _levers(study: Published, folder: str) -> str:
                 f"{_times(each.rows_times)}",
                 _change(each.at_rows, says_examples=True),
                 f"{_times(each.parameters_times)}",
-                UNKNOWN if slope is None else f"{signed(slope[0])} ({signed(slope[1])} to {signed(slope[2])})",
+                slope_words(each),
             )
         )
     examples = compact(float(study.runs["examples"].max()))
@@ -155,9 +154,9 @@ def _teacher(study: Published) -> str:
         (
             each.second,
             each.parameter,
-            _value(each.first_value, each.first_low, each.first_high),
-            _value(each.second_value, each.second_low, each.second_high),
-            _value(each.change, each.low, each.high),
+            value_words(each.first_value, each.first_low, each.first_high),
+            value_words(each.second_value, each.second_low, each.second_high),
+            value_words(each.change, each.low, each.high),
             f"**{each.verdict}**" if each.verdict == "moves" else each.verdict,
         )
         for each in fits.taught_parameters
@@ -165,10 +164,6 @@ def _teacher(study: Published) -> str:
     columns = ("student", "parameter", "without a teacher", "with it", "change", "verdict")
     words = "".join(f"- {record.words}\n" for record in fits.taught)
     return f"#### The law with a teacher on {study.entry.title}\n\n{table(columns, rows)}\n{words}"
-
-
-def _value(value: float | None, low: float | None, high: float | None) -> str:
-    return UNKNOWN if value is None else f"{value:.3g} ({interval(low, high, '{:.3g}'.format)})"
 
 
 def _times(times: float | None) -> str:

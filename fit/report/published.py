@@ -12,7 +12,7 @@ import yaml
 from pydantic import TypeAdapter
 
 from tfrs_scaling.common.words import UNKNOWN, interval, plural, signed
-from tfrs_scaling.fit.analyses.effects import Change
+from tfrs_scaling.fit.analyses.effects import Change, Effect
 from tfrs_scaling.fit.analyses.lines import LineFit
 from tfrs_scaling.fit.labels import shape_name
 from tfrs_scaling.fit.runs.run_table import read_runs
@@ -154,14 +154,23 @@ def law_words(line: LineFit) -> tuple[str, str, str, str, str]:
     if not fit.status.is_fitted:
         return UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN, fit.status.words
     alpha = f"{fit.alpha_at_x0:.3g}" if fit.status.has_exponent else UNKNOWN
-    beta = _estimate(fit.beta, fit.interval["beta"]) if fit.status.has_exponent else UNKNOWN
-    gamma = _estimate(fit.gamma, fit.interval["gamma"]) if fit.status.has_floor else UNKNOWN
+    beta = value_words(fit.beta, *fit.interval["beta"]) if fit.status.has_exponent else UNKNOWN
+    gamma = value_words(fit.gamma, *fit.interval["gamma"]) if fit.status.has_floor else UNKNOWN
     return alpha, beta, gamma, f"{fit.r2:.4f}", fit.status.words
 
 
-def _estimate(value: float, ends: tuple[float, float]) -> str:
-    low, high = (end if math.isfinite(end) else None for end in ends)
-    return f"{value:.3g} ({interval(low, high, '{:.3g}'.format)})"
+def value_words(value: float | None, low: float | None, high: float | None) -> str:
+    """A parameter of a law with its interval; an end that is infinite, or None, is open."""
+    if value is None:
+        return UNKNOWN
+    first, last = (end if end is not None and math.isfinite(end) else None for end in (low, high))
+    return f"{value:.3g} ({interval(first, last, '{:.3g}'.format)})"
+
+
+def slope_words(effect: Effect) -> str:
+    """The change of NE for each doubling of the parameters, with its interval."""
+    slope = effect.per_doubling
+    return UNKNOWN if slope is None else f"{signed(slope[0])} ({signed(slope[1])} to {signed(slope[2])})"
 
 
 def change_words(change: Change) -> str:
