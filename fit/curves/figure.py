@@ -27,6 +27,7 @@ from tfrs_scaling.fit.schemes import SCHEMES
 
 _REACH = 10.0  # times the largest x
 _HIGHER = 100  # pixels than a figure of the report, as it is the only one
+_LONGEST = 36  # characters of a name in the legend
 _PALETTE: tuple[Colours, ...] = (BLUE, VERMILION, GREEN, SCHEMES["M"].colours, SCHEMES["N"].colours)
 
 
@@ -50,7 +51,9 @@ def curves_figure(table: TableFit) -> Any:
             "note": ["on the plateau: not in the fit" if x in left_out else "in the fit" for x in curve.x],
         }
         points = mark(plot, columns, colours, MARKERS[rank % len(MARKERS)])
-        items.append(LegendItem(label=plain(curve.name or names.y), renderers=[points, *law], index=len(curve.x) - 1))
+        items.append(
+            LegendItem(label=_in_legend(curve.name or names.y), renderers=[points, *law], index=len(curve.x) - 1)
+        )
     places = [x for curve in table.curves for x in curve.x]
     finish(plot, items, None, places, reach=_REACH)
     plot.height += _HIGHER
@@ -102,8 +105,13 @@ def power_law_plot(laws: PowerLawFit | Mapping[str, PowerLawFit], *, x_name: str
             "x_text": [place_words(x) for x in law.x],
         }
         points = mark(plot, columns, colours, MARKERS[rank % len(MARKERS)])
-        items.append(LegendItem(label=plain(name), renderers=[points, *drawn], index=law.n - 1))
+        items.append(LegendItem(label=_in_legend(name), renderers=[points, *drawn], index=law.n - 1))
     return finish(plot, items, None, [x for law in named.values() for x in law.x])
+
+
+def _in_legend(name: str) -> str:
+    """The name, shortened in the middle to what a line of a phone holds: names of runs often differ at their ends."""
+    return plain(name if len(name) <= _LONGEST else f"{name[: _LONGEST // 2 - 1]}…{name[-_LONGEST // 2 :]}")
 
 
 def _law(plot: Any, curve: CurveFit, level: float, colours: Colours) -> list[Any]:

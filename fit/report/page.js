@@ -116,7 +116,6 @@ if (epsilon) {
 }
 
 document.addEventListener("figure-drawn", ({target: element, detail: root}) => {
-  fitLegend(element, root)
   for (const {data_source: source} of pointsIn(root))
     source.selected.properties.indices.change.connect(() => changed(root))
   if (selection.size) { linking = true; show(root); linking = false }
@@ -135,19 +134,6 @@ for (const button of document.querySelectorAll("[data-shows]")) button.addEventL
   for (const each of together ? together.querySelectorAll("[data-views]") : [place]) choose(each, at)
   drawAll()
 })
-
-// A legend has as many columns as there is room for; what a line more or less takes is added to the figure.
-const LEGEND_COLUMN = 150, LEGEND_ROW = 26
-function fitLegend(element, root) {
-  const legend = root.below.find((model) => model.type === "Legend")
-  if (!legend) return
-  const number = legend.items.length, room = Math.max(2, Math.floor((element.clientWidth - 60) / LEGEND_COLUMN))
-  const columns = Math.min(room, number), rows = (count) => Math.ceil(number / count)
-  if (rows(columns) === rows(legend.ncols)) return
-  root.height += LEGEND_ROW * (rows(columns) - rows(legend.ncols))
-  legend.ncols = columns
-  element.style.minHeight = `${root.height}px`
-}
 
 // Sorting: by the number behind a cell where there is one, else by its text; unknown values last.
 for (const head of document.querySelectorAll(".sortable th")) head.querySelector("button").addEventListener("click", () => {

@@ -29,7 +29,22 @@ async function drawNow(place) {
   await Bokeh.embed.embed_items({page: unpacked(figure)}, [{docid: "page", roots: {[id]: place.id}, root_ids: [id]}])
   const root = Bokeh.documents.flatMap((each) => each.roots()).find((each) => each.id === id)
   roots.set(place.id, root)
+  fitLegend(place, root)
   place.dispatchEvent(new CustomEvent("figure-drawn", {bubbles: true, detail: root}))
+}
+// A legend has as many columns as there is room for; what a line more or less takes is added to the figure.
+const LEGEND_ROW = 26, LEGEND_GLYPH = 46, pen = document.createElement("canvas").getContext("2d")
+function fitLegend(place, root) {
+  const legend = root.below.find((model) => model.type === "Legend")
+  if (!legend) return
+  pen.font = `${legend.label_text_font_size} ${legend.label_text_font}`
+  const names = legend.items.flatMap((item) => item.get_labels_list_from_label_prop()), number = names.length
+  const column = LEGEND_GLYPH + Math.max(...names.map((name) => pen.measureText(name).width))
+  const columns = Math.min(number, Math.max(1, Math.floor(place.clientWidth / column)))
+  const rows = (count) => Math.ceil(number / count)
+  root.height += LEGEND_ROW * (rows(columns) - rows(legend.ncols))
+  legend.ncols = columns
+  place.style.minHeight = `${root.height}px`
 }
 // Figures in sight are drawn at once, the others one by one when idle, hidden ones when they are shown.
 async function drawAll() {

@@ -19,7 +19,7 @@ from tfrs_scaling.fit.curves.page import render_table_fit, write_table_fit
 from tfrs_scaling.fit.curves.records import Columns, TableFit
 from tfrs_scaling.fit.curves.text import table_text
 
-EVIL = "<script>alert(1)</script>$$x$$"
+EVIL = "<script>alert(1)</script>$$x$$" + "_a_long_name" * 5
 
 
 @functools.cache
