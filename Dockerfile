@@ -6,6 +6,6 @@ ARG EXTRAS="[tensorflow]"
 WORKDIR /opt/tfrs_scaling
 COPY . .
 RUN pip install --no-cache-dir --constraint constraints.txt ".${EXTRAS}" && useradd --create-home --uid 1000 study
-USER study
+USER 1000
 WORKDIR /work
 ENTRYPOINT ["tfrs-scaling"]

@@ -24,11 +24,12 @@ test-fast: .venv/installed-for-tests ## the tests that train nothing and open no
 
 setup: .venv/installed-for-tests ## .venv with all that the tests need
 
-lint: .venv/installed-for-tests ## formatting, style, types, and which package may import which
+lint: .venv/installed-for-tests ## formatting, style, types, the Dockerfile, and which package may import which
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/lint-imports --no-cache --no-logo
 	$(BIN)/mypy
+	$(BIN)/hadolint Dockerfile
 
 # NAME=dlrm runs dlrm_benchmark.py alone, NAME=dlrm/rows the benchmarks in it whose names contain "rows"; FLAGS are its.
 bench: .venv/installed-for-tests ## speed, in 5 minutes; NAME=dlrm or NAME=dlrm/rows: a part of it
