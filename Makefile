@@ -48,12 +48,14 @@ endef
 siege: .venv/installed-for-tests ## kills, full disks, limits and broken files for a quarter of an hour; FLAGS=--seed=7
 	$(BIN)/python -m tests.siege $(FLAGS)
 
-# Beam's job servers are made of these files.
-beam-engines: ## Flink and Spark with Beam's runners, in .cache, for the tests that need them; with Java 11 or 17 and Maven
-	@for engine in flink spark; do \
-		mvn --quiet --batch-mode --file tests/beam_engines/pom.xml --activate-profiles $$engine \
-			dependency:copy-dependencies -DoutputDirectory=$(CURDIR)/.cache/beam-engines/$$engine || exit 1; \
-	done
+beam-engines: .cache/beam-engines/flink .cache/beam-engines/spark ## Flink and Spark with Beam's runners, in .cache, for the tests that need them; with Java 11 or 17 and Maven
+
+# Beam's job servers are made of these files. The folder is there only if they all are.
+.cache/beam-engines/%: tests/beam_engines/pom.xml
+	@rm -rf $@.partial
+	@mvn --quiet --batch-mode --file $< --activate-profiles $* \
+		dependency:copy-dependencies -DoutputDirectory=$(CURDIR)/$@.partial
+	@rm -rf $@ && mv $@.partial $@
 
 # With NAME, the runs themselves: the commands of that study in tuner_configs/reproduction/studies.yaml.
 reproduction: .venv/installed ## REPRODUCTION.md from its run tables; FLAGS=--figures: these too; NAME=flights DATA=FOLDER: a study's runs
