@@ -5,7 +5,7 @@ reads the folder too (``tfds.builder_from_directory``).
 """
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -101,7 +101,7 @@ def write_shard(
     split: SplitName,
     number: int,
     total: int,
-    columns: dict[str, np.ndarray],
+    blocks: Iterable[dict[str, np.ndarray]],
     rows_per_record: int = ROWS_PER_RECORD,
 ) -> Shard:
     """Write one shard of a split.
@@ -111,16 +111,30 @@ def write_shard(
         split: name of the split.
         number: number of the shard, from 0.
         total: how many shards the split has.
-        columns: for each of ``column_specs``, an array [rows, values] of the dtype given there.
+        blocks: the rows in order; in each block, for each of ``column_specs``, an array [rows, values] of the dtype
+            given there. They are taken one by one, so that they need not be in memory together.
         rows_per_record: rows in every record except the last.
     """
     file = shard_file(split, number, total)
-    path, rows = join(folder, file), len(columns["label"])
-    starts = range(0, rows, rows_per_record)
+    path, rows, records = join(folder, file), 0, 0
     with tf.io.TFRecordWriter(path) as writer:
-        for start in starts:
-            writer.write(_record({name: column[start : start + rows_per_record] for name, column in columns.items()}))
-    return Shard(file, rows, len(starts), *fingerprint(path))
+        for columns in _regrouped(blocks, rows_per_record):
+            writer.write(_record(columns))
+            rows, records = rows + len(columns["label"]), records + 1
+    return Shard(file, rows, records, *fingerprint(path))
+
+
+def _regrouped(blocks: Iterable[dict[str, np.ndarray]], rows: int) -> Iterator[dict[str, np.ndarray]]:
+    """The rows of all blocks in blocks of so many, the last of which may have fewer."""
+    rest: dict[str, np.ndarray] = {}
+    for block in blocks:
+        together = {name: np.concatenate([rest[name], column]) for name, column in block.items()} if rest else block
+        count = len(together["label"])
+        for start in range(0, count - rows + 1, rows):
+            yield {name: column[start : start + rows] for name, column in together.items()}
+        rest = {name: column[count - count % rows :] for name, column in together.items()} if count % rows else {}
+    if rest:
+        yield rest
 
 
 def record_bytes(schema: Schema, rows: int) -> int:

@@ -232,7 +232,7 @@ def _has_header_again(lines: Lines) -> bool:
 
 
 def _has_blank_line(text: bytes) -> bool:
-    return text.startswith((b"\n", b"\r\n")) or b"\n\n" in text or b"\n\r\n" in text
+    return text.startswith((b"\n", b"\r\n")) or b"\n\n" in text or (b"\r" in text and b"\n\r\n" in text)
 
 
 def _without_bad_lines(lines: Lines) -> tuple[Lines, dict[int, tuple[str, str]], list[int]]:

@@ -28,7 +28,7 @@ from tfrs_scaling.common.locations import join, opened, size
 from tfrs_scaling.input.logs.values.cells import Rejected, Rejects
 from tfrs_scaling.input.manifest import SPLITS, SplitName
 from tfrs_scaling.input.prepare.census import KEPT, Census
-from tfrs_scaling.input.prepare.encoding import WrittenShard, write_rows
+from tfrs_scaling.input.prepare.encoding import WrittenShard, encode, write_encoded
 from tfrs_scaling.input.prepare.publish import Prepared, check_shards
 from tfrs_scaling.input.prepare.reading import check_rows
 from tfrs_scaling.input.prepare.rows import Rows
@@ -427,8 +427,9 @@ def _write(
     (name, number), blocks = group
     together = Rows.concatenate([from_bytes(content) for content in blocks])
     rows = together.take(shuffled(together, decisions.request.seed))
-    total = decisions.request.sizes.shard_count(counts[SPLITS.index(name)][0])
-    return name, number, write_rows(draft, name, number, total, [rows], schema, decisions, vocabularies)
+    sizes, encoded = decisions.request.sizes, encode(rows, schema, decisions, vocabularies)
+    total = sizes.shard_count(counts[SPLITS.index(name)][0])
+    return name, number, write_encoded(draft, name, number, total, [encoded], sizes.rows_per_record)
 
 
 def _write_outcome(

@@ -30,50 +30,63 @@ class WrittenShard:
     squared_loss: float
 
 
-def write_rows(
-    folder: str,
-    split: SplitName,
-    number: int,
-    total: int,
-    blocks: Sequence[Rows],
-    schema: Schema,
-    decisions: Decisions,
-    vocabularies: dict[str, Vocabulary],
+@dataclasses.dataclass(frozen=True)
+class Encoded:
+    """Encoded rows.
+
+    Attributes:
+        columns: those of ``shards.column_specs``, each an array [rows, values].
+        click_probability: as in ``Rows``.
+    """
+
+    columns: dict[str, np.ndarray]
+    click_probability: np.ndarray | None
+
+    def part(self, start: int, stop: int) -> "Encoded":
+        """Some of the rows; views."""
+        known = self.click_probability
+        columns = {name: column[start:stop] for name, column in self.columns.items()}
+        return Encoded(columns, None if known is None else known[start:stop])
+
+
+def write_encoded(
+    folder: str, split: SplitName, number: int, total: int, blocks: Sequence[Encoded], rows_per_record: int
 ) -> WrittenShard:
-    """Encode rows and write them as one shard of a split.
+    """Write encoded rows as one shard of a split.
 
     Args:
         folder: folder to write to.
         split: name of the split.
         number: number of the shard, from 0.
         total: how many shards the split has.
-        blocks: the rows by ascending shuffle key, in blocks (at least one) that are encoded one by one: temporary
-            arrays of the size of a shard take longer to allocate than to fill.
-        schema: columns of the rows.
-        decisions: how dense features are scaled and records cut.
-        vocabularies: vocabulary of each ``vocabulary`` feature.
+        blocks: the rows by ascending shuffle key, in blocks (at least one).
+        rows_per_record: rows in every record except the last.
     """
-    label = np.concatenate([rows.label for rows in blocks])
-    probabilities = [rows.click_probability for rows in blocks if rows.click_probability is not None]
+    label = np.concatenate([block.columns["label"][:, 0] for block in blocks])
+    probabilities = [block.click_probability for block in blocks if block.click_probability is not None]
     loss = np.zeros(0)
     if probabilities:
         probability = np.concatenate(probabilities)
         loss = -np.log(np.where(label == 1, probability, 1 - probability))
-    encoded = [encode(rows, schema, decisions, vocabularies) for rows in blocks]
-    columns = {name: np.concatenate([block[name] for block in encoded]) for name in encoded[0]}
-    shard = write_shard(folder, split, number, total, columns, decisions.request.sizes.rows_per_record)
+    shard = write_shard(folder, split, number, total, (block.columns for block in blocks), rows_per_record)
     return WrittenShard(shard, int(label.sum()), float(loss.sum()), float((loss**2).sum()))
 
 
-def encode(
-    rows: Rows, schema: Schema, decisions: Decisions, vocabularies: dict[str, Vocabulary]
-) -> dict[str, np.ndarray]:
-    """The rows in the columns of ``shards.column_specs``, each an array [rows, values]."""
-    ids = np.empty(rows.codes.shape, np.int32)
+def encode(rows: Rows, schema: Schema, decisions: Decisions, vocabularies: dict[str, Vocabulary]) -> Encoded:
+    """Encode rows.
+
+    Args:
+        rows: the rows.
+        schema: their columns.
+        decisions: how dense features are scaled.
+        vocabularies: vocabulary of each ``vocabulary`` feature.
+    """
+    ids = rows.codes.astype(np.int32)  # what codes are but in a vocabulary; the low half of NO_CODE is PADDING
     for feature, slots in zip(schema.categorical, schema.slots, strict=True):
-        codes = np.ascontiguousarray(rows.codes[:, slots.start : slots.stop])
-        known = vocabularies[feature.name].ids_of(codes) if feature.encoding == "vocabulary" else codes.astype(np.int32)
-        ids[:, slots.start : slots.stop] = np.where(codes == NO_CODE, PADDING, known) if len(slots) > 1 else known
+        if feature.encoding == "vocabulary":
+            codes = np.ascontiguousarray(rows.codes[:, slots.start : slots.stop])
+            known = vocabularies[feature.name].ids_of(codes)
+            ids[:, slots.start : slots.stop] = np.where(codes == NO_CODE, PADDING, known) if len(slots) > 1 else known
     columns = {"label": rows.label[:, None], "ids": ids}
     if schema.dense:
         columns["dense"] = _scale(rows.dense, schema, decisions)
@@ -81,16 +94,15 @@ def encode(
         columns["time"] = rows.time[:, None]
     if rows.weight is not None:
         columns["weight"] = rows.weight[:, None].astype(np.float32)
-    return columns
+    return Encoded(columns, rows.click_probability)
 
 
 def _scale(dense: np.ndarray, schema: Schema, decisions: Decisions) -> np.ndarray:
     """float32 values, transformed as the schema says; missing ones become 0."""
     scaled = np.empty(dense.shape, np.float32)
-    for k, feature in enumerate(schema.dense):
-        if feature.transform == "log1p":
-            transformed = np.log1p(np.maximum(dense[:, k], 0))
-        else:
-            transformed = (dense[:, k] - decisions.dense_mean[k]) / (decisions.dense_deviation[k] or 1.0)
-        scaled[:, k] = np.where(np.isnan(dense[:, k]), 0, transformed)
+    logarithmic = np.array([feature.transform == "log1p" for feature in schema.dense])
+    scaled[:, logarithmic] = np.log1p(np.maximum(dense[:, logarithmic], 0))
+    mean, deviation = (np.array(each)[~logarithmic] for each in (decisions.dense_mean, decisions.dense_deviation))
+    scaled[:, ~logarithmic] = (dense[:, ~logarithmic] - mean) / np.where(deviation == 0, 1.0, deviation)
+    scaled[np.isnan(dense)] = 0
     return scaled

@@ -11,17 +11,17 @@ from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.common.locations import is_remote
 from tfrs_scaling.common.parallel import begun, in_order
 from tfrs_scaling.input.manifest import SPLITS, Manifest, SplitBy, SplitName
-from tfrs_scaling.input.prepare.encoding import WrittenShard, write_rows
+from tfrs_scaling.input.prepare.encoding import Encoded, WrittenShard, encode, write_encoded
 from tfrs_scaling.input.prepare.publish import (
     WRITE_ERRORS,
     Prepared,
     check_shards,
     drafted,
+    load_tfds,
     not_written,
     publish,
 )
 from tfrs_scaling.input.prepare.reading import check_rows, read
-from tfrs_scaling.input.prepare.rows import Rows
 from tfrs_scaling.input.prepare.sources import Source, no_rows, source_hash
 from tfrs_scaling.input.prepare.spill import Spilled, shard_of, shuffle_keys, shuffled
 from tfrs_scaling.input.prepare.split import (
@@ -89,6 +89,8 @@ def prepare(
             if runner is not None or jobs == 1:
                 progress("checksums of the raw files")
                 checksums.result()
+            else:
+                begun(load_tfds)
             if runner is None:
                 prepared = _prepare_here(source, request, max_bad_rows, draft, jobs, progress)
             else:
@@ -128,7 +130,7 @@ def _prepare_here(
         sample = found.spilled.first(request.sizes.sample_rows, found.spilled.at_once(jobs))
         if sample is None:
             raise no_rows(source)
-        decisions = decide(sample, source.schema, request)
+        decisions = decide(sample, source.schema, request, jobs)
         progress("counting")
         counts, vocabularies = _count(found.spilled, source.schema, decisions, jobs)
         check_counts(counts, decisions)
@@ -182,11 +184,12 @@ def _write(
     totals = {name: sizes.shard_count(rows) for name, rows in zip(SPLITS, counts[:, 0].tolist(), strict=False)}
     written: dict[SplitName, list[WrittenShard]] = {name: [] for name in SPLITS}
 
-    def write(shard: tuple[SplitName, int, list[Rows]]) -> tuple[SplitName, WrittenShard]:
+    def write(shard: tuple[SplitName, int, list[Encoded]]) -> tuple[SplitName, WrittenShard]:
         name, number, blocks = shard
-        return name, write_rows(draft, name, number, totals[name], blocks, schema, decisions, vocabularies)
+        return name, write_encoded(draft, name, number, totals[name], blocks, sizes.rows_per_record)
 
-    for name, shard in in_order(write, _shards(spilled, decisions, totals, spilled.at_once(jobs)), jobs):
+    encoded = _shards(spilled, schema, decisions, vocabularies, totals, spilled.at_once(jobs))
+    for name, shard in in_order(write, encoded, jobs):
         written[name].append(shard)
         progress(f"{sum(w.shard.rows for shards in written.values() for w in shards):,} rows written")
     check_shards(written, counts, sizes)
@@ -194,11 +197,16 @@ def _write(
 
 
 def _shards(
-    spilled: Spilled, decisions: Decisions, totals: dict[SplitName, int], threads: int
-) -> Iterator[tuple[SplitName, int, list[Rows]]]:
+    spilled: Spilled,
+    schema: Schema,
+    decisions: Decisions,
+    vocabularies: dict[str, Vocabulary],
+    totals: dict[SplitName, int],
+    threads: int,
+) -> Iterator[tuple[SplitName, int, list[Encoded]]]:
     """Every shard's number and rows, each split's shards in order; a shard is an equal range of the shuffle keys."""
 
-    def divided(bucket: int) -> list[tuple[SplitName, int, Rows]]:
+    def divided(bucket: int) -> list[tuple[SplitName, int, Encoded]]:
         rows, found = spilled.bucket(bucket), []
         order = shuffled(rows, decisions.request.seed)
         splits = decisions.splits(rows)[order]
@@ -207,12 +215,13 @@ def _shards(
             lowest, highest = shard_of(spilled.key_range(bucket), totals[name]).tolist()
             shard = shard_of(shuffle_keys(chosen, decisions.request.seed), totals[name])
             bounds = np.searchsorted(shard, np.arange(lowest, highest + 2)).tolist()
+            encoded = encode(chosen, schema, decisions, vocabularies)
             for number, (start, stop) in enumerate(itertools.pairwise(bounds), lowest):
-                found.append((name, number, chosen.take(slice(start, stop))))
+                found.append((name, number, encoded.part(start, stop)))
         return found
 
     begun = dict.fromkeys(SPLITS, 0)
-    waiting: dict[SplitName, list[Rows]] = {name: [] for name in SPLITS}
+    waiting: dict[SplitName, list[Encoded]] = {name: [] for name in SPLITS}
     for found in in_order(divided, range(spilled.buckets), threads):
         for name, number, rows in found:
             if number > begun[name]:

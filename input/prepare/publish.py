@@ -275,6 +275,11 @@ def _bayes(test: Split, written: list[WrittenShard]) -> Bayes:
     return Bayes(log_loss=mean, ne=mean / entropy, ne_standard_error=standard_error / entropy)
 
 
+def load_tfds() -> None:
+    """Load TensorFlow Datasets, which takes half a second, so that ``publish`` need not."""
+    import tfrs_scaling.input.tfds_metadata  # noqa: F401
+
+
 def _write_metadata(draft: str, manifest: Manifest) -> None:
     try:
         from tfrs_scaling.input.tfds_metadata import write_tfds_metadata  # takes a second, and does not load everywhere

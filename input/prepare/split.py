@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 
 from tfrs_scaling.common.errors import InputError
+from tfrs_scaling.common.parallel import in_order
 from tfrs_scaling.common.words import listed, plural, share
 from tfrs_scaling.input.logs.values.times import mixed_units
 from tfrs_scaling.input.manifest import SPLITS, SplitBy, short_hash
@@ -114,13 +115,14 @@ class Decisions:
         return split
 
 
-def decide(sample: Rows, schema: Schema, request: Request) -> Decisions:
+def decide(sample: Rows, schema: Schema, request: Request, threads: int = 1) -> Decisions:
     """Measure thresholds, means and deviations on a sample.
 
     Args:
         sample: the ``sample_rows`` rows of lowest shuffle key, in that order.
         schema: columns of the rows.
         request: how the log is to be split.
+        threads: how many measure means and deviations.
 
     Raises:
         InputError: the times are of several units.
@@ -142,14 +144,19 @@ def decide(sample: Rows, schema: Schema, request: Request) -> Decisions:
         latest_share = float((earliest_first == earliest_first[-1]).mean())
     decisions = Decisions(request, from_validation, from_test, moments=moments, latest_share=latest_share)
     training = decisions.splits(sample) == SPLITS.index("train")
-    means, deviations = [], []
-    for k in range(len(schema.dense)):
+
+    def measured(k: int) -> tuple[float, float]:
         column = np.ascontiguousarray(sample.dense[training, k])
         known = column[~np.isnan(column)]
         constant = len(known) == 0 or known.min() == known.max()  # then the computed deviation may be a rounding error
-        means.append(float(known.mean()) if len(known) else 0.0)
-        deviations.append(0.0 if constant else float(known.std()))
-    return dataclasses.replace(decisions, dense_mean=tuple(means), dense_deviation=tuple(deviations))
+        return float(known.mean()) if len(known) else 0.0, 0.0 if constant else float(known.std())
+
+    scales = list(in_order(measured, range(len(schema.dense)), threads))
+    return dataclasses.replace(
+        decisions,
+        dense_mean=tuple(mean for mean, _ in scales),
+        dense_deviation=tuple(deviation for _, deviation in scales),
+    )
 
 
 def _moments(rows: Rows, split_by: SplitBy) -> np.ndarray:

@@ -99,7 +99,7 @@ def _written(folder: Path, split: SplitName, columns: dict[str, np.ndarray]) -> 
     rows, per_shard = len(columns["label"]), shards.ROWS_PER_RECORD * shards.RECORDS_PER_SHARD
     starts = range(0, rows, per_shard)
     parts = [{name: column[start : start + per_shard] for name, column in columns.items()} for start in starts]
-    written = [write_shard(str(folder), split, k, len(parts), part) for k, part in enumerate(parts)]
+    written = [write_shard(str(folder), split, k, len(parts), [part]) for k, part in enumerate(parts)]
     return Split(rows, int(columns["label"].sum()), tuple(written))
 
 

@@ -247,7 +247,7 @@ def excerpt(data: ClickData, rows: Mapping[SplitName, int], folder: Path, report
             if sum(len(group["label"]) for group in groups) >= rows[name]:
                 break
         columns = {key: np.concatenate([group[key] for group in groups])[: max(1, rows[name])] for key in groups[0]}
-        shard = write_shard(str(folder), name, 0, 1, columns)
+        shard = write_shard(str(folder), name, 0, 1, [columns])
         splits[name] = Split(shard.rows, int(columns["label"].sum()), (shard,))
     read = sum(split.rows for split in splits.values())
     few = dataclasses.replace(data.manifest, splits=splits, read=read, dropped=0, rejected=0)

@@ -49,7 +49,7 @@ def planted_log(weighted: bool = False) -> Log:
 
 def _split(folder: Path, split: SplitName, columns: dict[str, np.ndarray], schema: Schema) -> Split:
     kept = {name: columns[name] for name in column_specs(schema)}
-    shard = write_shard(str(folder), split, 0, 1, kept)
+    shard = write_shard(str(folder), split, 0, 1, [kept])
     return Split(len(columns["label"]), int(columns["label"].sum()), (shard,))
 
 

@@ -63,7 +63,7 @@ class EncodeTest(tf.test.TestCase):
 
         decisions = Decisions(Request("random"), 0, 0, (9.0, -1.0, 0.1), (9.0, 2.0, 0.0))
         vocabularies = {"user": vocabulary({50: 1, 40: 2}), "tags": vocabulary({70: 1, 50: 2, 60: 3})}
-        columns = encode(self._rows(), self.SCHEMA, decisions, vocabularies)
+        columns = encode(self._rows(), self.SCHEMA, decisions, vocabularies).columns
         self.assertEqual(columns["ids"].tolist(), [
             [1, 1, 2, 7, 5, 6],
             [1, 3, -1, 0, self.LARGEST, -1],
@@ -82,7 +82,7 @@ class EncodeTest(tf.test.TestCase):
     def test_columns_that_the_schema_has_not(self) -> None:
         schema = Schema("click", (CategoricalFeature("ad", 10, "id"),))
         rows = Rows(np.arange(2), np.ones(2, np.uint8), np.empty((2, 0)), np.array([[4], [5]], np.uint64))
-        columns = encode(rows, schema, Decisions(Request("random"), 0, 0), {})
+        columns = encode(rows, schema, Decisions(Request("random"), 0, 0), {}).columns
         self.assertEqual([*columns], ["label", "ids"])
         self.assertEqual(columns["ids"].tolist(), [[4], [5]])
 
