@@ -123,13 +123,17 @@ document.addEventListener("figure-drawn", ({target: element, detail: root}) => {
   if (group) move(root, group, element.id.startsWith("lever-ne") ? "ne" : "gain")
 })
 
-// Views that share a place. Those of a section marked data-together change together.
+// Views that share a place, which may hold places of their own. Those of a section marked data-together change together.
+const choices = (place) => [...place.querySelectorAll("[data-shows]")]
+  .filter((each) => each.closest("[data-views]") === place)
 function choose(place, at) {
   place.querySelectorAll(":scope > .view").forEach((view, number) => { view.hidden = number !== at })
-  place.querySelectorAll("[data-shows]").forEach((each, number) => each.setAttribute("aria-pressed", number === at))
+  choices(place).forEach((each, number) => each.setAttribute("aria-pressed", number === at))
+  for (const plot of place.querySelectorAll(".view:not([hidden]) .plot"))
+    if (roots.has(plot.id)) fitLegend(plot, roots.get(plot.id))
 }
 for (const button of document.querySelectorAll("[data-shows]")) button.addEventListener("click", () => {
-  const place = button.closest("[data-views]"), at = [...place.querySelectorAll("[data-shows]")].indexOf(button)
+  const place = button.closest("[data-views]"), at = choices(place).indexOf(button)
   const together = button.closest("[data-together]")
   for (const each of together ? together.querySelectorAll("[data-views]") : [place]) choose(each, at)
   drawAll()

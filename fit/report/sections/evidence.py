@@ -25,18 +25,20 @@ from tfrs_scaling.fit.schemes import BASELINE, KEEPING, SCHEMES
 
 def evidence(view: StudyView) -> list[Section]:
     """One section; none where there is nothing to show."""
-    figures = [*_effects(view), *_architecture_figures(view), *_pruning_figures(view)]
+    figures = _effects(view)
     for architecture in view.architectures:
         figures += _side_by_side(view, architecture)
+    figures += [*_architecture_figures(view), *_pruning_figures(view)]
     own = [(name, scheme) for name in view.architectures for scheme in schemes_of(view, name)]
-    figures += [_scheme(view, *which, f"{HOW}{LAW}" * (which == own[0])) for which in own]
+    figures += [_scheme(view, *which) for which in own]
     words = (
         *ranking_words(view), *ranking_against_answers(view), *_architecture_words(view), *_pruning_words(view),
         *teacher_words(view),
     )  # fmt: skip
     if not figures and not words:
         return []
-    return [Section("evidence", "Evidence", "What each lever does", words, tuple(figures))]
+    how = f"{HOW}{LAW}" if own else ""
+    return [Section("evidence", "Evidence", "What each lever does", words, tuple(figures), how=how)]
 
 
 def ranking_words(view: StudyView) -> list[str]:
@@ -141,8 +143,8 @@ def _side_by_side(view: StudyView, architecture: str) -> list[Figure]:
     return [Figure(title, f"{PAPER['data']}, {PAPER['compute']}", caption, tuple(views))]
 
 
-def _scheme(view: StudyView, architecture: str, scheme: str, how: str) -> Figure:
-    """One scheme along every axis it has, in both groupings, and the law of its frontier; how to read that."""
+def _scheme(view: StudyView, architecture: str, scheme: str) -> Figure:
+    """One scheme along every axis it has, in both groupings, and the law of its frontier."""
     suffix = id_suffix(view.architectures, architecture)
     views: list[View] = []
     papers = []
@@ -166,9 +168,8 @@ def _scheme(view: StudyView, architecture: str, scheme: str, how: str) -> Figure
             )
             views.append(View("log (NE − γ)", plots, GROUPS[x]))
     where = architecture_suffix(architecture, bool(suffix))
-    caption = f"{how}{SCHEMES[scheme].caption}".strip()
-    title = f"{scheme}: {SCHEMES[scheme].words}{where}"
-    return Figure(title, ", ".join(dict.fromkeys(papers)), caption, tuple(views), layout="wide")
+    title, tab = (f"{words}{where}" for words in (f"{scheme}: {SCHEMES[scheme].words}", SCHEMES[scheme].short))
+    return Figure(title, ", ".join(dict.fromkeys(papers)), SCHEMES[scheme].caption.strip(), tuple(views), tab=tab)
 
 
 def _architectures(view: StudyView) -> Any:
@@ -197,7 +198,7 @@ def _architecture_figures(view: StudyView) -> list[Figure]:
         "The lowest NE of each architecture with at most that much, over all multipliers of its dense part, each by "
         "its own rule. Against parameters: those outside the embedding tables."
     )
-    return [Figure("Architectures, each scaled by its own rule", "", caption, tuple(views), layout="wide")]
+    return [Figure("Architectures, each scaled by its own rule", "", caption, tuple(views))]
 
 
 def _architecture_words(view: StudyView) -> list[str]:
@@ -236,7 +237,7 @@ def _pruning_figures(view: StudyView) -> list[Figure]:
         "A share of the rows of a longer log, chosen at random or by how well a scorer predicts them, against the rows "
         "trained on. Rows are weighted, so that NE is comparable; hard rows are predicted badly, easy ones well."
     )
-    return [Figure("Data pruning: which rows to train on", "", caption, tuple(views), layout="wide")]
+    return [Figure("Data pruning: which rows to train on", "", caption, tuple(views))]
 
 
 def _pruning_words(view: StudyView) -> list[str]:

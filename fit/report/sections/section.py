@@ -40,6 +40,7 @@ class Figure:
         caption: How to read them; may be empty.
         views: One or more.
         layout: As ``wide`` as the page, as ``tall`` as two others beside it, or neither.
+        tab: Its name on the button that shows it, of figures that share a place, one in sight at a time; else empty.
     """
 
     title: str
@@ -47,6 +48,7 @@ class Figure:
     caption: str
     views: tuple[View, ...]
     layout: Literal["", "wide", "tall"] = ""
+    tab: str = ""
 
     @property
     def groups(self) -> list[tuple[str, list[View]]]:
@@ -63,6 +65,7 @@ class Section:
 
     Attributes:
         controls: Whether it has the sliders.
+        how: How to read the figures that share a place.
     """
 
     id: str
@@ -72,6 +75,17 @@ class Section:
     figures: tuple[Figure, ...] = ()
     tables: tuple[Table[Any], ...] = ()
     controls: bool = False
+    how: str = ""
+
+    @property
+    def in_sight(self) -> list[Figure]:
+        """The figures that have a place of their own."""
+        return [figure for figure in self.figures if not figure.tab]
+
+    @property
+    def in_tabs(self) -> list[Figure]:
+        """Those that share a place."""
+        return [figure for figure in self.figures if figure.tab]
 
 
 def one_view(element: str, plot: Any, label: str = "", group: str = "") -> View:

@@ -1,5 +1,7 @@
 """Zones: which scheme in which budget (the paper's Figures 7 and 8), and the embedding dimension (Figure 9)."""
 
+from typing import Literal
+
 import pandas as pd
 
 from tfrs_scaling.fit.analyses.dimension import MARGIN, BestDimension
@@ -14,7 +16,8 @@ from tfrs_scaling.fit.schemes import SCHEMES
 
 def zones(view: StudyView) -> list[Section]:
     """One section; none where no two schemes share a budget and no dimension was varied."""
-    figures = (*_zones(view), *_dimension(view))
+    maps = _zones(view)
+    figures = (*maps, *_dimension(view, "" if len(maps) % 2 else "wide"))
     return [Section("zones", "Zones", "Which scheme in which budget", (), figures)] if figures else []
 
 
@@ -38,7 +41,7 @@ def _zones(view: StudyView) -> list[Figure]:
     return figures
 
 
-def _dimension(view: StudyView) -> list[Figure]:
+def _dimension(view: StudyView, layout: Literal["", "wide"]) -> list[Figure]:
     figures = []
     architectures = sorted({record.architecture for record in view.fits.dimension})
     for architecture in architectures:
@@ -55,7 +58,7 @@ def _dimension(view: StudyView) -> list[Figure]:
         )
         title = "NE against embedding dimension" + architecture_suffix(architecture, bool(suffix))
         views = (one_view(f"figure-dimension{suffix}", dimension_figure(records, keys, errors)),)
-        figures.append(Figure(title, "Figure 9", caption, views, layout="wide"))
+        figures.append(Figure(title, "Figure 9", caption, views, layout=layout))
     return figures
 
 

@@ -346,6 +346,29 @@ class BrowserTest(browser.PageTestCase):
         self.assertEqual(self.script(shown), [False, True, False])
         self.wait_until("document.body.dataset.drawn === 'true' && roots.has('figure-decision-1')")
 
+    def test_levers_share_a_place_and_all_of_them_reach_paper(self) -> None:
+        self.open(1400, "light")
+        bottom = "return document.getElementById('evidence').getBoundingClientRect().bottom"
+        widths = (
+            "return Object.fromEntries([...document.querySelectorAll('.tab')].map((each) =>"
+            " [each.id, each.checkVisibility({visibilityProperty: true}) ? each.clientWidth : 0]))"
+        )
+        before, end = self.script(widths), self.script(bottom)
+        self.assertEqual([*before], ["tab-figure-V-data", "tab-figure-M-data"])
+        self.assertGreater(before["tab-figure-V-data"], 1200)
+        self.assertEqual(before["tab-figure-M-data"], 0)
+        self.script("document.querySelector('[data-shows=view-figure-V-parameters]').click()")
+        self.script("document.querySelector('[data-shows=tab-figure-M-data]').click()")
+        self.wait_until("document.body.dataset.drawn === 'true'")
+        self.wait_until("Bokeh.index[roots.get('figure-M-data').id].el.getBoundingClientRect().width > 1200")
+        after = self.script(widths)
+        self.assertEqual(after, {name: before[other] for name, other in zip(before, reversed(before), strict=True)})
+        self.assertLess(abs(self.script(bottom) - end), 200)
+        self.assertFalse(self.script("return document.getElementById('view-figure-V-parameters').hidden"))
+        self.script("dispatchEvent(new Event('beforeprint'))")
+        drawn = self.script("return [...document.querySelectorAll('.tab .on-paper')].map((each) => each.dataset.of)")
+        self.assertEqual(drawn, ["figure-V-parameters", "figure-M-data"])
+
     def test_a_table_is_sorted_by_its_numbers(self) -> None:
         self.open(1400, "light")
         column = (
