@@ -56,6 +56,8 @@ class Advice:
         notes: Cheaper options that beat the baseline and why they are not the answer, a sentence each.
         changes: What would change the answer, one sentence each.
         settle: The runs that would settle what is open; None where nothing is.
+        least_rows: Where it is not known how many rows there are to train on: how many the study has used; else None.
+        untimed: Why hours of training are not known; empty where they are.
     """
 
     budget: str
@@ -70,6 +72,8 @@ class Advice:
     rows: int | None = None
     makes_rows: bool = False
     notes: tuple[str, ...] = ()
+    untimed: str = ""
+    least_rows: float | None = None
 
     @property
     def verdict(self) -> Verdict:
@@ -81,14 +85,15 @@ class Advice:
         """One sentence."""
         if self.baseline is None or self.do is None:
             return f"Not enough evidence to say where {budget_words(self.budget)} should go."
-        return f"Do this: {use_words(self.do.use, self.baseline)}."
+        return f"Do this: {use_words(self.do.use, self.baseline, self.least_rows)}."
 
     @property
     def reasons(self) -> tuple[str, ...]:
         """What it would bring and cost, and why that is the answer; a sentence or two each."""
         reasons = [self.why]
         if self.baseline is not None and self.do is not None:
-            gain, cost = gain_words(self.do, self.baseline, self.level), cost_words(self.do.use, self.baseline)
+            gain = gain_words(self.do, self.baseline, self.level)
+            cost = cost_words(self.do.use, self.baseline, self.untimed)
             reasons = [gain, f"It costs {cost}.", *self.until_then, self.why, *self.notes]
         if self.settle is not None and not self.settle.overrides:
             reasons.append(self.settle.runs)
@@ -121,7 +126,7 @@ class Advice:
         if self.baseline is not None and self.options:
             worse = [option for option in self.options if option.high < 0]
             others = [option for option in self.options if not option.high < 0]
-            rows = [option_words(option, self.baseline) for option in others[:_SHOWN]]
+            rows = [option_words(option, self.baseline, self.least_rows) for option in others[:_SHOWN]]
             if len(others) > _SHOWN:
                 rows.append(f"{len(others) - _SHOWN} more, with smaller expected gains")
             if worse:
@@ -162,6 +167,8 @@ class Advice:
             "rows": self.rows,
             "options": [] if baseline is None else [_option_record(option, baseline) for option in self.options],
             "changes": list(self.changes),
+            "untimed": self.untimed,
+            "least_rows": self.least_rows,
             "settle": self.settle and {"runs": self.settle.runs, "overrides": list(self.settle.overrides)},
             "level": self.level,
         }
@@ -196,8 +203,8 @@ def _use_record(use: Use, baseline: Use) -> dict[str, Any]:
         "words": short_words(use, baseline),
         "ne": use.ne,
         "how": use.how,
-        "cost": {name: float(amount) for name, amount in use.cost.items()},
-        "times_baseline": {name: amount / baseline.cost[name] for name, amount in use.cost.items()},
+        "cost": to_json({name: float(amount) for name, amount in use.cost.items()}),
+        "times_baseline": to_json({name: amount / baseline.cost[name] for name, amount in use.cost.items()}),
     }
 
 

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import pandas as pd
 
@@ -11,10 +12,18 @@ from tfrs_scaling.fit.advice.advice import Advice
 from tfrs_scaling.fit.advice.budget import RESOURCES, Budget, read_budget
 from tfrs_scaling.fit.advice.choice import Choice, Option, choose
 from tfrs_scaling.fit.advice.settle import Place, Settle, Settler
-from tfrs_scaling.fit.advice.use import DATA, Use
+from tfrs_scaling.fit.advice.use import DATA, Use, measured_shapes
 from tfrs_scaling.fit.advice.uses import Uses
-from tfrs_scaling.fit.advice.words import capitalized, several_words, shape_words, short_cost, short_words
+from tfrs_scaling.fit.advice.words import (
+    capitalized,
+    rows_words,
+    several_words,
+    shape_words,
+    short_cost,
+    short_words,
+)
 from tfrs_scaling.fit.labels import multiplier_label
+from tfrs_scaling.fit.runs.costs import uneven_speed
 from tfrs_scaling.fit.runs.run_table import is_recorded
 from tfrs_scaling.fit.runs.screening import usable_runs
 from tfrs_scaling.fit.schemes import BASELINE
@@ -76,7 +85,12 @@ def advise(
             "There is no measured baseline (scheme D at 1×), and every option is compared with that.",
             settle=Settle("Every study trains the baseline: find out why it failed here, and start the study again."),
         )
-    uses = Uses(rows, study, budget, own_rows_from=None if place is None else place.own_rows_from, seed=seed)
+    uneven = uneven_speed(runs)
+    if uneven and "hours" in budget.limits:
+        why = f"How long a training takes is not known: {uneven.words}. Name compute instead of hours."
+        return Advice(budget.text, level, why, measured_shapes(rows, study.noise, uneven=uneven).baseline)
+    own_rows_from = None if place is None else place.own_rows_from
+    uses = Uses(rows, study, budget, own_rows_from=own_rows_from, uneven=uneven, seed=seed)
     found = uses.all()
     if not found:
         why = (
@@ -85,14 +99,18 @@ def advise(
         )
         return Advice(budget.text, level, why, uses.baseline, changes=_cautions(uses))
     choice = choose(found, uses.baseline, same_data=uses.same_data, level=level)
-    settler = Settler(rows, uses.noise, uses.baseline, learning_rates=runs["learning_rate"].unique(), place=place)
+    settler = Settler(
+        rows, uses.noise, uses.baseline,
+        learning_rates=runs["learning_rate"].unique(), place=place, rows_used=uses.rows_used,
+    )  # fmt: skip
     if choice.answer is None:
         return _undecided(choice, uses, settler)
     now = None
     if not settler.can_be_trained(choice.answer.use):
         there = [use for use in found if settler.can_be_trained(use)]
         now = choose(there, uses.baseline, same_data=uses.same_data, level=level).answer if there else None
-    return _decided(choice, choice.answer, now, uses, settler, place)
+    decided = _decided(choice, choice.answer, now, uses, settler, place)
+    return replace(decided, untimed="" if uneven is None else uneven.words)
 
 
 def _undecided(choice: Choice, uses: Uses, settler: Settler) -> Advice:
@@ -104,6 +122,7 @@ def _undecided(choice: Choice, uses: Uses, settler: Settler) -> Advice:
         options=choice.options,
         changes=(*_rows_missing(choice, settler, uses.baseline), *_cautions(uses, choice)),
         settle=settler.distinguish(_first(choice.options, settler).use, [uses.baseline]),
+        least_rows=settler.least_rows,
     )
 
 
@@ -113,7 +132,7 @@ def _decided(
     better = [option for option in choice.open if option.gain > do.gain]
     changes = [
         *_no_better_words(choice, uses.baseline),
-        *_open_words(better, choice, do, uses.baseline),
+        *_open_words(better, choice, do, uses.baseline, settler.least_rows),
     ]
     settle = settler.distinguish(_first(better, settler).use, [do.use]) if better else None
     if do.use.affordable:
@@ -143,6 +162,7 @@ def _decided(
         None if settler.can_be_trained(do.use) or place is None else place.training_rows,
         place is not None and place.made_rows is not None,
         _cheaper_words(choice, do, uses.baseline),
+        least_rows=settler.least_rows,
     )
 
 
@@ -218,7 +238,9 @@ def _no_better_words(choice: Choice, baseline: Use) -> list[str]:
     return [f"{several_words(choice.no_better, baseline)} {costs} more, and what that adds is within the noise."]
 
 
-def _open_words(better: Sequence[Option], choice: Choice, do: Option, baseline: Use) -> list[str]:
+def _open_words(
+    better: Sequence[Option], choice: Choice, do: Option, baseline: Use, least_rows: float | None
+) -> list[str]:
     """The options that may be better than the answer, and what they cost."""
     words = []
     for option in better[:_MOST_OPEN]:
@@ -227,7 +249,7 @@ def _open_words(better: Sequence[Option], choice: Choice, do: Option, baseline: 
             chance = "but on the same data a cheaper shape is as good, as far as is seen"
         words.append(
             f"{several_words([option.use], baseline)} may gain {option.gain - do.gain:.4f} more, {chance}; it costs "
-            f"{short_cost(option.use, baseline)}."
+            f"{short_cost(option.use, baseline)}{rows_words(option.use, least_rows)}."
         )
     return [*words, f"{len(better) - _MOST_OPEN} more may be better."] if len(better) > _MOST_OPEN else words
 

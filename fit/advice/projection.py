@@ -52,7 +52,8 @@ class SchemeSizes:
         self._tables = through([shape.parameters - shape.outside_tables for shape in shapes])
         self._outside = through([shape.outside_tables for shape in shapes])
         self._flops = through([shape.flops for shape in shapes])
-        self._seconds = through([1 / shape.rate for shape in shapes])
+        timed = not any(math.isnan(shape.rate) for shape in shapes)
+        self._seconds = through([1 / shape.rate for shape in shapes]) if timed else lambda at: at * math.nan
         self._embedding_dim = through([max(shape.embedding_dim, 1) for shape in shapes])  # 0: not recorded
         self._outside_alone = SCHEMES[scheme].outside_tables
 

@@ -7,12 +7,14 @@ from typing import Any, Literal
 
 import pandas as pd
 
-from tfrs_scaling.common.words import duration, plural
+from tfrs_scaling.common.json_numbers import to_json
+from tfrs_scaling.common.words import duration, listed, plural
 from tfrs_scaling.fit.advice.use import MeasuredShapes, Use, measured_shapes
 from tfrs_scaling.fit.advice.words import capitalized, shape_words
 from tfrs_scaling.fit.analyses.effects import Effect
 from tfrs_scaling.fit.analyses.zones import MARGIN
 from tfrs_scaling.fit.labels import multiplier_label
+from tfrs_scaling.fit.runs.costs import uneven_speed
 from tfrs_scaling.fit.runs.run_table import is_recorded
 from tfrs_scaling.fit.runs.screening import usable_runs
 from tfrs_scaling.fit.schemes import BASELINE
@@ -63,6 +65,7 @@ class Savings:
         seeds: Seeds of each shape that would bring the loss within the margin, if the change stays as measured; None
             where that is not known, or more than 30.
         least: Of each resource that can be saved, the shape as good as the baseline that takes least.
+        untimed: Why hours of training are not known; empty where they are.
         price: Of an hour of the study's machine; None where it was not given.
     """
 
@@ -78,6 +81,7 @@ class Savings:
     cheaper: int
     seeds: int | None
     least: tuple[Least, ...] = ()
+    untimed: str = ""
     price: float | None = None
 
     @property
@@ -92,7 +96,7 @@ class Savings:
 
     @property
     def share_of_hours(self) -> float:
-        """Hours of training on the study's machine, as a share of the baseline's."""
+        """Hours of training on the study's machine, as a share of the baseline's; NaN where they are not known."""
         return self._share("hours")
 
     @property
@@ -102,13 +106,13 @@ class Savings:
 
     @property
     def cost(self) -> float | None:
-        """Of one training of the shape, in the unit of ``price``."""
-        return None if self.price is None else self.price * self.use.cost["hours"]
+        """Of one training of the shape, in the unit of ``price``; None where it is not known."""
+        return None if self.price is None or self.untimed else self.price * self.use.cost["hours"]
 
     @property
     def baseline_cost(self) -> float | None:
-        """Of one training of the baseline, in the unit of ``price``."""
-        return None if self.price is None else self.price * self.baseline.cost["hours"]
+        """Of one training of the baseline, in the unit of ``price``; None where it is not known."""
+        return None if self.price is None or self.untimed else self.price * self.baseline.cost["hours"]
 
     @property
     def answer(self) -> str:
@@ -172,11 +176,12 @@ class Savings:
             "level": self.level,
             "cheaper": self.cheaper,
             "seeds": self.seeds,
-            "cost": dict(self.use.cost),
-            "baseline": dict(self.baseline.cost),
+            "cost": to_json(self.use.cost),
+            "baseline": to_json(self.baseline.cost),
             "share_of_compute": self.share_of_compute,
             "share_of_parameters": self.share_of_parameters,
-            "share_of_hours": self.share_of_hours,
+            "share_of_hours": to_json(self.share_of_hours),
+            "untimed": self.untimed,
             "price": self.price,
             "price_of_training": self.cost,
             "price_of_baseline": self.baseline_cost,
@@ -206,23 +211,26 @@ class Savings:
             for least in self.least
             if least.use is not self.use
         ]
-        if not any(least.resource == "hours" for least in self.least):
+        if not self.untimed and not any(least.resource == "hours" for least in self.least):
             words.append("Nothing as good saves time on the study's machine, where the speed varies between trainings.")
         return words
 
     @property
     def _costs(self) -> str:
         use, baseline = self.use.cost, self.baseline.cost
+        parts = [
+            f"{use['compute']:.2g} FLOPs instead of {baseline['compute']:.2g} ({self.share_of_compute:.0%})",
+            f"{use['params']:,.0f} parameters instead of {baseline['params']:,.0f} ({self.share_of_parameters:.0%})",
+        ]
+        if self.untimed:
+            unknown = "how long" if self.price is None else "how long, and at what price,"
+            return f"One training takes {listed(parts)}; {unknown} is not known: {self.untimed}."
         hours = [duration(cost["hours"] * 3600) for cost in (use, baseline)]
-        words = (
-            f"One training takes {use['compute']:.2g} FLOPs instead of {baseline['compute']:.2g} "
-            f"({self.share_of_compute:.0%}), {use['params']:,.0f} parameters instead of {baseline['params']:,.0f} "
-            f"({self.share_of_parameters:.0%}) and {hours[0]} on the study's machine instead of {hours[1]} "
-            f"({self.share_of_hours:.0%})"
-        )
+        parts.append(f"{hours[0]} on the study's machine instead of {hours[1]} ({self.share_of_hours:.0%})")
         if self.cost is None or self.baseline_cost is None:
-            return f"{words}."
-        return f"{words}, which cost {self.cost:.2g} instead of {self.baseline_cost:.2g}."
+            return f"One training takes {listed(parts)}."
+        priced = f"cost {self.cost:.2g} instead of {self.baseline_cost:.2g}"
+        return f"One training takes {listed(parts)}, which {priced}."
 
     def _share(self, name: str) -> float:
         return self.use.cost[name] / self.baseline.cost[name]
@@ -257,7 +265,8 @@ def savings(runs: pd.DataFrame, fits: StudyFits, *, price: float | None = None) 
     rows = usable_runs(runs)
     if not all(is_recorded(runs, name) for name in _NEEDED) or not (rows["scheme"] == BASELINE).any():
         return None
-    measured = measured_shapes(rows, fits.noise)
+    uneven = uneven_speed(runs)
+    measured = measured_shapes(rows, fits.noise, uneven=uneven)
     uses = {(use.architecture, use.scheme, use.multiplier, use.embedding_dim): use for use in _cheaper(measured)}
     found = [
         (effect, uses[key])
@@ -284,6 +293,7 @@ def savings(runs: pd.DataFrame, fits: StudyFits, *, price: float | None = None) 
         cheaper=len(found),
         seeds=_seeds_needed(effect.change, high, margin, seeds) if verdict == "cannot tell" else None,
         least=tuple(_least(as_good, measured.baseline)),
+        untimed="" if uneven is None else uneven.words,
         price=price,
     )
 
@@ -294,7 +304,7 @@ def _as_good(found: Sequence[tuple[Effect, Use]], margin: float) -> list[tuple[E
 
 
 def _least(as_good: Sequence[tuple[Effect, Use]], baseline: Use) -> Iterator[Least]:
-    for resource in _RESOURCES if as_good else ():
+    for resource in _RESOURCES if as_good else ():  # a share that is not known is none of them
         effect, use = min(as_good, key=lambda pair: (pair[1].cost[resource], pair[0].change))
         if (share := use.cost[resource] / baseline.cost[resource]) <= _CHEAPER:
             yield Least(resource, use, share, effect.change)

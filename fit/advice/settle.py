@@ -78,6 +78,7 @@ class Settler:
         baseline: The baseline at its largest data size.
         learning_rates: All that the study tried.
         place: Where the study came from; None where that is not known.
+        rows_used: The most rows of the log that a training took; by default those of the largest data size.
     """
 
     def __init__(
@@ -88,8 +89,10 @@ class Settler:
         *,
         learning_rates: Iterable[float] = (),
         place: Place | None = None,
+        rows_used: float | None = None,
     ):
         self._rows, self._noise, self._baseline, self._place = rows, noise, baseline, place or Place()
+        self._rows_used = float(rows["examples"].max()) if rows_used is None else rows_used
         known = (float(rate) for rate in (*learning_rates, *rows["learning_rate"]) if not math.isnan(rate))
         self._tried = sorted(set(known))
         self._seeds = sorted(int(seed) for seed in rows["seed"].unique())
@@ -107,6 +110,11 @@ class Settler:
     def training_rows(self) -> int | None:
         """How many rows there are to train on; None where that is not known."""
         return self._place.training_rows
+
+    @property
+    def least_rows(self) -> float | None:
+        """How many rows the log is known to have, where it may have more; None where their number is known."""
+        return self._rows_used if self.training_rows is None else None
 
     def can_be_trained(self, use: Use) -> bool:
         """Whether there are as many rows as a use needs, as far as is known."""
@@ -171,10 +179,12 @@ class Settler:
                 f"{'need' if len(names) > 1 else 'needs'} {further[0]:,} examples and there are {rows:,} rows to train "
                 "on. Collect more rows first."
             )
-        limit = "if the log has that many rows" if rows is None else f"of the {rows:,} rows there are"
-        limit = "of more rows, which the study makes itself" if more else limit
+        limit = "" if rows is None else f", of the {rows:,} rows there are"
+        if self.least_rows is not None and there[-1] > self.least_rows:
+            limit = f", if the log has {there[-1]:,} rows for training"
+        limit = ", of more rows, which the study makes itself" if more else limit
         return Settle(
-            f"More data would settle it: {listed(names)} at {listed(f'{size:,}' for size in there)} examples, {limit}.",
+            f"More data would settle it: {listed(names)} at {listed(f'{size:,}' for size in there)} examples{limit}.",
             (
                 *([more] if more else []),
                 *self._shapes(uses),

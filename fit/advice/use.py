@@ -11,7 +11,7 @@ import pandas as pd
 from tfrs_scaling.common.arrays import Array
 from tfrs_scaling.fit.analyses.noise.ladders import RESAMPLES, Ladders, resample_ladders
 from tfrs_scaling.fit.analyses.noise.training_noise import TrainingNoise, base_architecture, noise_of
-from tfrs_scaling.fit.runs.costs import rows_per_example
+from tfrs_scaling.fit.runs.costs import UnevenSpeed, rows_per_example
 from tfrs_scaling.fit.runs.screening import SHAPE
 from tfrs_scaling.fit.schemes import ARCHITECTURE as DENSE_PART
 from tfrs_scaling.fit.schemes import BASELINE, SCHEMES
@@ -32,7 +32,8 @@ class Use:
         examples: Number of different training rows.
         epochs: Passes over them.
         levers: What the use changes: schemes, ``data`` or ``architecture``; empty for the baseline.
-        cost: compute (FLOPs), data (rows, those that N and P leave out included), params, hours.
+        cost: compute (FLOPs), data (rows, those that N and P leave out included), params, hours (NaN where times of
+            training are no facts).
         ne: Expected test NE.
         how: How ``ne`` is known.
         draws: Random draws of NE, shape (DRAWS,), paired between two uses; NaN where the noise is unknown.
@@ -98,7 +99,7 @@ class Shape:
         parameters: Number of all parameters.
         outside_tables: Number of parameters outside the embedding tables.
         flops: FLOPs of training on one example once.
-        rate: Examples per second.
+        rate: Examples per second; NaN where times of training are no facts.
         log_rows: Rows of the log per row trained on.
         ne: Test NE.
         draws: Random draws of it, shape (DRAWS,).
@@ -178,13 +179,17 @@ class MeasuredShapes:
     baseline: Use
 
 
-def measured_shapes(rows: pd.DataFrame, noises: Iterable[TrainingNoise]) -> MeasuredShapes:
+def measured_shapes(
+    rows: pd.DataFrame, noises: Iterable[TrainingNoise], *, uneven: UnevenSpeed | None = None
+) -> MeasuredShapes:
     """The shapes of a study that were trained on as many examples as the baseline at most.
 
     Args:
         rows: The rows that may carry a fit, as ``usable_runs`` returns them; there is a baseline among them.
         noises: Noise of each architecture.
+        uneven: Result of ``uneven_speed`` for the whole run table: where there is one, hours are not known.
     """
+    rows = rows if uneven is None else rows.assign(examples_per_second=math.nan)
     baselines = rows[rows["scheme"] == BASELINE]
     architecture = base_architecture(rows[rows["architecture"].isin(baselines["architecture"])])
     examples = int(baselines.loc[baselines["architecture"] == architecture, "examples"].max())

@@ -28,6 +28,7 @@ from tfrs_scaling.fit.joint.status import JointStatus
 from tfrs_scaling.fit.labels import multiplier_label
 from tfrs_scaling.fit.laws.power_law import PowerLawFit
 from tfrs_scaling.fit.laws.resampling import inflation
+from tfrs_scaling.fit.runs.costs import UnevenSpeed
 from tfrs_scaling.fit.schemes import BASELINE, SCHEMES, SIZES
 from tfrs_scaling.fit.study import StudyFits
 
@@ -43,6 +44,7 @@ class Uses:
         study: Result of ``fit_study``.
         budget: What may be spent.
         own_rows_from: As in ``Place``.
+        uneven: As in ``measured_shapes``; then the budget names no hours.
         seed: Seed of the draws.
 
     Attributes:
@@ -51,6 +53,8 @@ class Uses:
         noise: Noise of one training.
         same_data: The shapes measured on the baseline's data that take no less compute and have no fewer parameters,
             and the baselines of other architectures; within the budget or not.
+        rows_used: The most rows of the log that a measured shape took, those that N and P left out and those that a
+            teacher or scorer was trained on included.
         full: The multiplier of a scheme beyond which nothing can be gained: models have no more parameters, or, of V,
             no ids share a row any more. Larger ones are left out.
 
@@ -65,16 +69,19 @@ class Uses:
         budget: Budget,
         *,
         own_rows_from: float | None = None,
+        uneven: UnevenSpeed | None = None,
         seed: int = 0,
     ):
         self.study, self.budget, self._rows = study, budget, rows
         self._rng = np.random.default_rng(seed)
-        measured = measured_shapes(rows, study.noise)
+        measured = measured_shapes(rows, study.noise, uneven=uneven)
         self._architecture, self._examples, self.noise = measured.architecture, measured.examples, measured.noise
         shapes = [shape for shape in measured.shapes if SCHEMES[shape.scheme].is_option]
         self.full = _full(shapes, own_rows_from)
         self._shapes = [shape for shape in shapes if shape.multiplier <= self.full.get(shape.scheme, math.inf)]
         self.baseline = measured.baseline
+        taken = [shape.cost(self._examples)["data"] for shape in measured.shapes]
+        self.rows_used = max([float(rows["examples"].max()), *taken])
         self.same_data = tuple(use for shape in measured.shapes if self._grows(use := shape.measured(self._examples)))
         self.allowed = budget.allowed(self.baseline.cost)
 
@@ -119,7 +126,8 @@ class Uses:
         return float(np.median(np.abs(errors))) if one_sided(errors) else 0.0
 
     def _affords(self, cost: Mapping[str, float]) -> bool:
-        return all(cost[name] <= limit * (1 + 1e-9) for name, limit in self.allowed.items()) and (
+        limits = [(name, limit) for name, limit in self.allowed.items() if math.isfinite(limit)]
+        return all(cost[name] <= limit * (1 + 1e-9) for name, limit in limits) and (
             self.budget.grows_data or cost["data"] <= self.baseline.cost["data"] * (1 + 1e-9)
         )
 
@@ -167,9 +175,8 @@ class Uses:
         fixed, one = shape.cost(0.0), shape.cost(1.0)  # a teacher's is fixed
         if law is None or not law.status.has_exponent or one["params"] > self.allowed["params"]:
             return None
-        paid = min(
-            (self.allowed[name] - fixed[name]) / (one[name] - fixed[name]) for name in ("compute", "data", "hours")
-        )
+        limited = [name for name in ("compute", "data", "hours") if math.isfinite(self.allowed[name])]
+        paid = min((self.allowed[name] - fixed[name]) / (one[name] - fixed[name]) for name in limited)
         examples = min(paid, farthest)
         if examples < _WORTH * self._examples or max(law.x) < self._examples or min(law.y) <= 0:
             return None

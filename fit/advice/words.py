@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterable
 
-from tfrs_scaling.common.words import duration, human, listed
+from tfrs_scaling.common.words import UNKNOWN, duration, human, listed
 from tfrs_scaling.fit.advice.choice import Option
 from tfrs_scaling.fit.advice.use import ARCHITECTURE, DATA, How, Use
 from tfrs_scaling.fit.labels import multiplier_label
@@ -35,20 +35,39 @@ def shape_words(use: Use) -> str:
             return f"V at {label}× with embedding dimension {use.embedding_dim}"
 
 
-def use_words(use: Use, baseline: Use) -> str:
+def use_words(use: Use, baseline: Use, least_rows: float | None = None) -> str:
     """What to do, as a clause: ``V at 4× (4 times the embedding rows), on the same 524,288 examples``.
 
-    With the rows of the log that it takes, where these are more than it is trained on: N, T and P.
+    With the rows of the log that it takes, where these are more than it is trained on (N, T and P), or where the log
+    may have fewer.
+
+    Args:
+        use: The use.
+        baseline: The baseline.
+        least_rows: As in ``rows_words``.
     """
     shape = shape_words(use)
     if sizes := SCHEMES[use.scheme].sizes:
         shape += f" ({use.multiplier:.3g} times the {sizes})"
     elif SCHEMES[use.scheme].multipliers in ("weight", "share"):
         shape += f" ({SCHEMES[use.scheme].words})"
-    rows = f", which take {human(use.cost['data'])} rows of the log" if use.cost["data"] > _MORE * use.examples else ""
+    takes = f", which take {human(use.cost['data'])} rows of the log" if use.cost["data"] > _MORE * use.examples else ""
+    rows = rows_words(use, least_rows) or takes
     if use.examples == baseline.examples:
         return f"{shape}, on the same {use.examples:,} examples{rows}"
     return f"{shape}, on {use.examples:,} examples ({use.examples / baseline.examples:.3g} times as many){rows}"
+
+
+def rows_words(use: Use, least_rows: float | None) -> str:
+    """The condition that a use depends on: ``, if the log has 3,145,728 rows for training``; empty for none.
+
+    Args:
+        use: The use.
+        least_rows: How many rows the log is known to have, where it may have more; None where their number is known.
+    """
+    if least_rows is None or use.cost["data"] <= _MORE * least_rows:
+        return ""
+    return f", if the log has {use.cost['data']:,.0f} rows for training"
 
 
 def short_words(use: Use, baseline: Use) -> str:
@@ -68,27 +87,40 @@ def gain_words(option: Option, baseline: Use, level: float) -> str:
     )
 
 
-def cost_words(use: Use, baseline: Use) -> str:
-    """Compute, parameters and time, each also as a multiple of the baseline's."""
+def cost_words(use: Use, baseline: Use, untimed: str) -> str:
+    """Compute, parameters and time, each also as a multiple of the baseline's; why time is not known, where it is not.
 
-    def times(name: str) -> str:
-        return f"{use.cost[name] / baseline.cost[name]:.3g}×"
+    Args:
+        use: The use.
+        baseline: The baseline.
+        untimed: Why no time is a fact; empty where times are.
+    """
+    compute, params = f"{use.cost['compute']:.2g} training FLOPs", f"{use.cost['params']:,.0f} parameters"
+    parts = [
+        f"{compute} ({times_words(use, baseline, 'compute')})",
+        f"{params} ({times_words(use, baseline, 'params')})",
+    ]
+    if untimed:
+        return f"{listed(parts)}; how long it takes is not known: {untimed}"
+    time = f"{duration(use.cost['hours'] * 3600)} of training on the study's machine"
+    return listed([*parts, f"{time} ({times_words(use, baseline, 'hours')})"])
 
-    return (
-        f"{use.cost['compute']:.2g} training FLOPs ({times('compute')}), {use.cost['params']:,.0f} parameters "
-        f"({times('params')}) and {duration(use.cost['hours'] * 3600)} of training on the study's machine "
-        f"({times('hours')})"
-    )
+
+def times_words(use: Use, baseline: Use, resource: str) -> str:
+    """A cost as a multiple of the baseline's; a dash where it is not known."""
+    times = use.cost[resource] / baseline.cost[resource]
+    return UNKNOWN if math.isnan(times) else f"{times:.3g}×"
 
 
-def option_words(option: Option, baseline: Use) -> str:
-    """One row of the options."""
+def option_words(option: Option, baseline: Use, least_rows: float | None) -> str:
+    """One row of the options; ``least_rows`` as in ``rows_words``."""
     ends = f" ({option.low:+.4f} to {option.high:+.4f})" if math.isfinite(option.low) else ""
     verdict = "; noise unknown" if math.isnan(option.low) else "; not distinguishable from the baseline"
     if option.beats_baseline:
         verdict = "" if option.is_safe else "; a smaller model, not seen to beat the baseline's on more data"
     words, cost = short_words(option.use, baseline), short_cost(option.use, baseline)
-    return f"{words}: NE {option.use.ne:.4f}, gain {option.gain:+.4f}{ends}; {cost}{verdict}"
+    rows = rows_words(option.use, least_rows)
+    return f"{words}: NE {option.use.ne:.4f}, gain {option.gain:+.4f}{ends}; {cost}{verdict}{rows}"
 
 
 def several_words(uses: Iterable[Use], baseline: Use) -> str:

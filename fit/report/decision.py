@@ -7,13 +7,13 @@ from typing import Any
 
 from scipy import special
 
-from tfrs_scaling.common.words import FLOPS, duration, human, interval, signed
+from tfrs_scaling.common.words import FLOPS, UNKNOWN, duration, human, interval, signed
 from tfrs_scaling.fit.advice.advice import Advice, Detail
 from tfrs_scaling.fit.advice.budget import BUDGETS
 from tfrs_scaling.fit.advice.choice import Option
 from tfrs_scaling.fit.advice.savings import Savings
 from tfrs_scaling.fit.advice.use import Use
-from tfrs_scaling.fit.advice.words import capitalized, shape_words, short_words
+from tfrs_scaling.fit.advice.words import capitalized, rows_words, shape_words, short_words, times_words
 from tfrs_scaling.fit.analyses.noise.training_noise import noise_of
 from tfrs_scaling.fit.report.figures.decision import decision_figure, verdict_words
 from tfrs_scaling.fit.report.summary import one_sided_words
@@ -39,9 +39,14 @@ class Number:
 
 @dataclass(frozen=True)
 class Row:
-    """An option in words."""
+    """An option in words.
+
+    Attributes:
+        needs: The rows that it takes, where the log may have fewer; else empty.
+    """
 
     name: str
+    needs: str
     gain: str
     interval: str
     compute: str
@@ -98,7 +103,7 @@ def _decision(view: StudyView, number: int, budget: str, advice: Advice) -> Deci
     confidence, because = _confidence(advice, view)
     shown, baseline = _shown(advice), advice.baseline
     resource, name = _AXES.get(budget.partition("=")[0], _BY_DEFAULT)
-    rows = () if baseline is None else tuple(_row(option, baseline, advice.do) for option in shown)
+    rows = () if baseline is None else tuple(_row(option, baseline, advice) for option in shown)
     return Decision(
         budget=budget,
         title=BUDGETS[budget],
@@ -134,21 +139,17 @@ def _more_words(advice: Advice, shown: Sequence[Option], command: str) -> str:
     return f"{len(hidden)} more{f', {worse} of them worse than now' * bool(worse)}: {command}" if hidden else ""
 
 
-def _row(option: Option, baseline: Use, answer: Option | None) -> Row:
+def _row(option: Option, baseline: Use, advice: Advice) -> Row:
     return Row(
         name=short_words(option.use, baseline),
+        needs=rows_words(option.use, advice.least_rows).removeprefix(", "),
         gain=signed(option.gain),
         interval=interval(option.low, option.high, signed) if math.isfinite(option.low) else "",
         compute=times_words(option.use, baseline, "compute"),
         parameters=times_words(option.use, baseline, "params"),
         verdict=verdict_words(option),
-        is_answer=option is answer,
+        is_answer=option is advice.do,
     )
-
-
-def times_words(use: Use, baseline: Use, resource: str) -> str:
-    """A cost as a multiple of the baseline's."""
-    return f"{use.cost[resource] / baseline.cost[resource]:.3g}×"
 
 
 def _numbers(advice: Advice, view: StudyView) -> tuple[Number, ...]:
@@ -172,11 +173,13 @@ def _numbers(advice: Advice, view: StudyView) -> tuple[Number, ...]:
     do, use = advice.do, advice.do.use
     ends = f"{level} {interval(do.low, do.high, signed)}; {do.gain / baseline.ne:.2%} of NE"
     compute, parameters, time = (times_words(use, baseline, name) for name in ("compute", "params", "hours"))
-    hours = duration(use.cost["hours"] * 3600)
+    took = (
+        f"time {UNKNOWN}: {advice.untimed}" if advice.untimed else f"{time} time ({duration(use.cost['hours'] * 3600)})"
+    )
     return (
         Number("NE gained", signed(do.gain), ends),
         Number("Test NE", f"{use.ne:.4f}", f"instead of {baseline.ne:.4f}"),
-        Number("Compute", compute, f"{parameters} parameters, {time} time ({hours})"),
+        Number("Compute", compute, f"{parameters} parameters, {took}"),
     )
 
 
@@ -197,6 +200,8 @@ def saved_numbers(saved: Savings) -> tuple[Number, ...]:
         loses = "" if least.use is saved.use else f"; NE {signed(least.change)}"
         note = f"{shape_words(least.use)}: {words(use)} instead of {words(before)}{loses}"
         numbers.append(Number(name, f"{least.share:.0%}", note))
+    if saved.untimed:
+        numbers.append(Number("Time", UNKNOWN, capitalized(saved.untimed)))
     within = ", within the noise" if saved.low <= 0 <= saved.high else ""
     ends = f"{shape_words(saved.use)}: {saved.level:.0%} interval {interval(saved.low, saved.high, signed)}{within}"
     return (*numbers, Number("Change of NE", signed(saved.change), ends))

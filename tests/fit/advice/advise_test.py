@@ -10,7 +10,7 @@ import pandas as pd
 import tensorflow as tf
 from click.testing import CliRunner
 
-from tests.helpers.levers import SCENARIOS, Scenario, needed_fits, right_share
+from tests.helpers.levers import LADDER, SCENARIOS, Scenario, needed_fits, right_share
 from tests.helpers.planted import planted_row
 from tests.helpers.studies import CONFIGS
 from tfrs_scaling.cli.main import main
@@ -74,6 +74,51 @@ class PlantedTest(tf.test.TestCase):
                 f"{unknown}, so it is not among the options. Its law of data: last step missed." in said, extra > 0
             )
             self.assertNotIn(unknown, " ".join(advise(runs, fits, "params=4x").changes))  # which pays for no more
+
+    def test_on_a_loaded_machine_hours_are_not_known_and_nothing_else_changes(self) -> None:
+        runs = Scenario("compute=4x", {"V": 30.0}, None, seeds=3, multipliers=(4.0,)).study(np.random.default_rng(0))
+        fits = needed_fits(runs, extrapolates=True)
+        is_slow = (runs["scheme"] == "D") & (runs["seed"] == 1)
+        loaded = runs.assign(examples_per_second=runs["examples_per_second"].where(~is_slow, 20_000.0))
+        steady, advice = advise(runs, fits, "compute=4x"), advise(loaded, fits, "compute=4x")
+        assert steady.do is not None and advice.do is not None and advice.baseline is not None
+        self.assertEqual((advice.answer, advice.do.gain), (steady.answer, steady.do.gain))
+        self.assertEqual([o.use.examples for o in advice.options], [o.use.examples for o in steady.options])
+        self.assertIn("of training on the study's machine", steady.decision[1])
+        self.assertNotIn("study's machine", advice.decision[1])
+        self.assertIn("how long it takes is not known: 3 trainings of dot D 1× on 1,280,000", advice.decision[1])
+        self.assertIn("differ 2.5 times in speed", advice.decision[1])
+        content = json.loads(json.dumps(advice.to_dict(), allow_nan=False))
+        self.assertEqual((content["do"]["cost"]["hours"], content["do"]["times_baseline"]["hours"]), (None, None))
+        self.assertIn("2.5 times", content["untimed"])
+        hours = advise(loaded, fits, "hours=4x")
+        self.assertEqual((hours.do, hours.options), (None, ()))
+        self.assertIn("Not enough evidence to say where 4 times the hours", hours.answer)
+        self.assertIn("differ 2.5 times in speed", hours.why)
+        self.assertIsNotNone(advise(runs, fits, "hours=4x").do)
+
+    def test_where_the_rows_of_the_log_are_unknown_what_takes_more_than_were_used_says_so(self) -> None:
+        runs = Scenario("compute=4x", {"V": 3.0}, None, seeds=3, multipliers=(4.0,)).study(np.random.default_rng(0))
+        fits = needed_fits(runs, extrapolates=True)
+        unknown = "if the log has {:,} rows for training"
+        for place, is_known in ((None, False), (Place(), False), (Place(training_rows=10**8), True)):
+            advice = advise(runs, fits, "compute=4x", place=place)
+            assert advice.do is not None
+            self.assertGreater(advice.do.use.examples, LADDER[-1])
+            self.assertEqual(unknown.format(advice.do.use.examples) in advice.answer, not is_known)
+            for option, words in zip(advice.options, advice.details[0].items, strict=False):
+                more = option.use.examples > LADDER[-1]
+                self.assertEqual(unknown.format(option.use.examples) in words, more and not is_known, words)
+        self.assertNotIn("if the log has", str(advise(runs, fits, "params=4x")))
+
+    def test_a_training_that_leaves_rows_out_shows_that_the_log_has_them(self) -> None:
+        runs = Scenario("compute=4x", {"V": 3.0}, None, seeds=3, multipliers=(4.0,)).study(np.random.default_rng(0))
+        kept = runs[runs["scheme"] == "D"].assign(scheme="P-random", multiplier=1 / 8, trial_id="P")
+        kept = kept.assign(trial_id=kept["trial_id"] + kept["seed"].astype("str"))
+        both = pd.concat([runs, kept], ignore_index=True)
+        advice = advise(both, needed_fits(runs, extrapolates=True), "compute=4x,data=4x")
+        self.assertEqual(advice.least_rows, 8 * LADDER[-1])
+        self.assertNotIn("if the log has", str(advice))
 
     def test_advice_needs_of_the_fits_what_the_benchmark_gives(self) -> None:
         scenario = Scenario("params=4x", {"V": 8.0, "H": 4.0}, None, multipliers=(4.0,))

@@ -151,6 +151,12 @@ class SettlerTest(tf.test.TestCase):
             self.assertEmpty(none.overrides)
             self.assertIn("Collect more rows first", none.runs)
 
+    def test_rows_of_an_unknown_number_are_a_condition_unless_trainings_took_them(self) -> None:
+        use = dataclasses.replace(self.moved("V", 0.01), levers=frozenset({"V", "data"}), examples=4 * LADDER[-1])
+        for rows_used, is_known in ((None, False), (3 * LADDER[-1], False), (4 * LADDER[-1], True)):
+            said = self.settler(rows_used=rows_used).distinguish(use, [self.baseline]).runs
+            self.assertEqual("if the log has 5,120,000 rows for training" in said, not is_known, said)
+
     def test_rows_that_the_study_makes_itself_are_made(self) -> None:
         grown = dataclasses.replace(self.moved("V", 0.02), levers=frozenset(["V", "data"]), examples=2 * LADDER[-1])
         place = Place("a.yaml", "b", training_rows=LADDER[-1], made_rows=round(1.2 * LADDER[-1]))
