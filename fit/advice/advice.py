@@ -12,6 +12,7 @@ from tfrs_scaling.fit.advice.choice import Option
 from tfrs_scaling.fit.advice.settle import Place, Settle
 from tfrs_scaling.fit.advice.use import Use
 from tfrs_scaling.fit.advice.words import cost_words, gain_words, option_words, short_words, use_words
+from tfrs_scaling.fit.runs.costs import UnevenSpeed
 
 Verdict = Literal["do", "not enough evidence"]
 
@@ -57,7 +58,7 @@ class Advice:
         changes: What would change the answer, one sentence each.
         settle: The runs that would settle what is open; None where nothing is.
         least_rows: Where it is not known how many rows there are to train on: how many the study has used; else None.
-        untimed: Why hours of training are not known; empty where they are.
+        uneven: Why hours of training are not known; None where they are.
     """
 
     budget: str
@@ -72,7 +73,7 @@ class Advice:
     rows: int | None = None
     makes_rows: bool = False
     notes: tuple[str, ...] = ()
-    untimed: str = ""
+    uneven: UnevenSpeed | None = None
     least_rows: float | None = None
 
     @property
@@ -93,7 +94,7 @@ class Advice:
         reasons = [self.why]
         if self.baseline is not None and self.do is not None:
             gain = gain_words(self.do, self.baseline, self.level)
-            cost = cost_words(self.do.use, self.baseline, self.untimed)
+            cost = cost_words(self.do.use, self.baseline, self.uneven)
             reasons = [gain, f"It costs {cost}.", *self.until_then, self.why, *self.notes]
         if self.settle is not None and not self.settle.overrides:
             reasons.append(self.settle.runs)
@@ -167,7 +168,7 @@ class Advice:
             "rows": self.rows,
             "options": [] if baseline is None else [_option_record(option, baseline) for option in self.options],
             "changes": list(self.changes),
-            "untimed": self.untimed,
+            "no_hours": None if self.uneven is None else self.uneven.words,
             "least_rows": self.least_rows,
             "settle": self.settle and {"runs": self.settle.runs, "overrides": list(self.settle.overrides)},
             "level": self.level,

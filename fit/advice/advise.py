@@ -15,6 +15,7 @@ from tfrs_scaling.fit.advice.settle import Place, Settle, Settler
 from tfrs_scaling.fit.advice.use import DATA, Use, measured_shapes
 from tfrs_scaling.fit.advice.uses import Uses
 from tfrs_scaling.fit.advice.words import (
+    at_most,
     capitalized,
     rows_words,
     several_words,
@@ -110,7 +111,7 @@ def advise(
         there = [use for use in found if settler.can_be_trained(use)]
         now = choose(there, uses.baseline, same_data=uses.same_data, level=level).answer if there else None
     decided = _decided(choice, choice.answer, now, uses, settler, place)
-    return replace(decided, untimed="" if uneven is None else uneven.words)
+    return replace(decided, uneven=uneven)
 
 
 def _undecided(choice: Choice, uses: Uses, settler: Settler) -> Advice:
@@ -150,7 +151,7 @@ def _decided(
     return Advice(
         uses.budget.text,
         uses.study.level,
-        f"{_why_this(choice, uses)} {_unused(do.use, uses)}"
+        f"{_why_this(choice, uses)} {_unused(do, choice, uses)}"
         f"{_one_sided_words(uses) if do.use.is_extrapolated else ''}"
         f"The noise of one training is {uses.noise.words}.",
         uses.baseline,
@@ -186,14 +187,20 @@ def _why_this(choice: Choice, uses: Uses) -> str:
     beats = f"It beats the baseline by more than the noise ({uses.study.level:.0%} confidence)"
     others = sum(option.beats_baseline for option in choice.options) - 1
     if len(choice.unbeaten) > 1:
+        dearer = max(option.over_answer for option in choice.unbeaten if option is not choice.answer)
         return (
-            f"{beats}, and is the cheapest of {len(choice.unbeaten)} options that do and that no other beats. Cheapest "
-            "means the smallest product of compute, parameters and data."
+            f"{beats}, and is the cheapest of {len(choice.unbeaten)} options that do and that no other beats; the "
+            f"others may bring more, {at_most(dearer, uses.baseline)}. Cheapest means the smallest product of compute, "
+            "parameters and data."
         )
     if not others:
         return f"{beats}; no other option does."
     so_does = "So does one other option, which is" if others == 1 else f"So do {others} other options, which are each"
-    return f"{beats}. {so_does} beaten, dearer without being seen to add anything, or too uncertain."
+    more = max(o.over_answer for o in choice.options if o.beats_baseline and o is not choice.answer)
+    return (
+        f"{beats}. {so_does} beaten, dearer without being seen to add anything, or too uncertain "
+        f"({at_most(more, uses.baseline)} better)."
+    )
 
 
 def _cheaper_words(choice: Choice, do: Option, baseline: Use) -> tuple[str, ...]:
@@ -215,11 +222,16 @@ def _cheaper_words(choice: Choice, do: Option, baseline: Use) -> tuple[str, ...]
     return tuple(words)
 
 
-def _unused(use: Use, uses: Uses) -> str:
+def _unused(do: Option, choice: Choice, uses: Uses) -> str:
     """What the answer leaves of the budget, where that is a quarter of it or more."""
-    shares = {name: use.cost[name] / limit for name, limit in uses.allowed.items() if math.isfinite(limit)}
+    shares = {name: do.use.cost[name] / limit for name, limit in uses.allowed.items() if math.isfinite(limit)}
     parts = [f"{share:.0%} of the {RESOURCES[name]}" for name, share in shares.items() if share <= _MOST_USED]
-    return f"It uses {listed(parts)} allowed; no option that uses more is seen to be better. " if parts else ""
+    if not parts:
+        return ""
+    dearer = [o.over_answer for o in choice.options if o.use.expense(uses.baseline) > do.use.expense(uses.baseline)]
+    known = [most for most in dearer if math.isfinite(most)]
+    bound = f" ({at_most(max(known), uses.baseline)})" if known else ""
+    return f"It uses {listed(parts)} allowed; no option that uses more is seen to be better{bound}. "
 
 
 def _why_open(choice: Choice, uses: Uses) -> str:
@@ -235,7 +247,9 @@ def _no_better_words(choice: Choice, baseline: Use) -> list[str]:
     if not choice.no_better:
         return []
     costs = "costs" if len(choice.no_better) == 1 else "cost"
-    return [f"{several_words(choice.no_better, baseline)} {costs} more, and what that adds is within the noise."]
+    names = several_words((use for use, _ in choice.no_better), baseline)
+    most = at_most(max(most for _, most in choice.no_better), baseline)
+    return [f"{names} {costs} more, and what that adds is within the noise: {most}."]
 
 
 def _open_words(
@@ -246,9 +260,10 @@ def _open_words(
     for option in better[:_MOST_OPEN]:
         chance = "which is not distinguishable from chance"
         if option.use.is_extrapolated and not any(option is other for other in choice.unbeaten):
-            chance = "but on the same data a cheaper shape is as good, as far as is seen"
+            chance = "but on the same data it is not seen to beat a cheaper shape"
         words.append(
-            f"{several_words([option.use], baseline)} may gain {option.gain - do.gain:.4f} more, {chance}; it costs "
+            f"{several_words([option.use], baseline)} may gain {option.gain - do.gain:.4f} more "
+            f"({at_most(option.over_answer, baseline)}), {chance}; it costs "
             f"{short_cost(option.use, baseline)}{rows_words(option.use, least_rows)}."
         )
     return [*words, f"{len(better) - _MOST_OPEN} more may be better."] if len(better) > _MOST_OPEN else words

@@ -24,6 +24,8 @@ class Option:
         high: Upper end.
         is_safe: False for a smaller shape than the baseline's on more data that is not seen to beat the baseline's on
             more data: it is not chosen where others win.
+        over_answer: By how much at most its NE is lower than the answer's: the upper end of the interval of that; NaN
+            where there is no answer, or the noise is unknown.
     """
 
     use: Use
@@ -31,6 +33,7 @@ class Option:
     low: float
     high: float
     is_safe: bool = True
+    over_answer: float = math.nan
 
     @property
     def beats_baseline(self) -> bool:
@@ -49,7 +52,8 @@ class Choice:
         open: The other options that beat the baseline and are not distinguishable from the best, lowest expected NE
             first.
         most: The largest gain that the intervals of all uses allow; NaN where the noise is unknown.
-        no_better: Dearer uses of the answer's levers that may be as good, and are not distinguishable from it.
+        no_better: Dearer uses of the answer's levers that may be as good, and are not distinguishable from it; and by
+            how much at most the NE of each is lower.
         beaten: Cheaper uses that beat the baseline, but that another one beats, and that one.
     """
 
@@ -58,7 +62,7 @@ class Choice:
     open: tuple[Option, ...]
     unbeaten: tuple[Option, ...] = ()
     most: float = math.nan
-    no_better: tuple[Use, ...] = ()
+    no_better: tuple[tuple[Use, float], ...] = ()
     beaten: tuple[tuple[Use, Use], ...] = ()
 
 
@@ -98,6 +102,9 @@ def choose(
     def dearer(use: Use, other: Use) -> bool:
         return use.expense(baseline) > other.expense(baseline) * (1 + 1e-6)
 
+    def over_answer(use: Use) -> float:
+        return math.nan if answer is None or use is answer else field.interval(use, answer, uses)[1]
+
     by_lever: dict[Levers, list[Use]] = {}
     for use in uses:
         by_lever.setdefault(use.levers, []).append(use)
@@ -119,6 +126,7 @@ def choose(
                 low=min(low, gain) if math.isfinite(low) else math.nan,
                 high=max(high, gain) if math.isfinite(high) else math.nan,
                 is_safe=not _among(use, unsafe),
+                over_answer=over_answer(use),
             )
         )
     options.sort(key=lambda option: (option.use.ne, sorted(option.use.levers)))
@@ -129,7 +137,9 @@ def choose(
         open=tuple(o for o in options if o.use is not answer and _among(o.use, [*unbeaten, *may_be_best])),
         most=max((high for _, high in gains.values() if math.isfinite(high)), default=math.nan),
         no_better=tuple(
-            use for use in may_be_best if answer is not None and use.levers == answer.levers and dearer(use, answer)
+            (use, over_answer(use))
+            for use in may_be_best
+            if answer is not None and use.levers == answer.levers and dearer(use, answer)
         ),
         beaten=tuple(
             (use, min(by, key=lambda rival: rival.ne))

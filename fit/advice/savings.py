@@ -10,11 +10,11 @@ import pandas as pd
 from tfrs_scaling.common.json_numbers import to_json
 from tfrs_scaling.common.words import duration, listed, plural
 from tfrs_scaling.fit.advice.use import MeasuredShapes, Use, measured_shapes
-from tfrs_scaling.fit.advice.words import capitalized, shape_words
+from tfrs_scaling.fit.advice.words import at_most, capitalized, shape_words
 from tfrs_scaling.fit.analyses.effects import Effect
 from tfrs_scaling.fit.analyses.zones import MARGIN
 from tfrs_scaling.fit.labels import multiplier_label
-from tfrs_scaling.fit.runs.costs import uneven_speed
+from tfrs_scaling.fit.runs.costs import UnevenSpeed, uneven_speed
 from tfrs_scaling.fit.runs.run_table import is_recorded
 from tfrs_scaling.fit.runs.screening import usable_runs
 from tfrs_scaling.fit.schemes import BASELINE
@@ -36,12 +36,14 @@ class Least:
         resource: compute, params or hours.
         share: Of what the baseline takes.
         change: NE of the shape less that of the baseline.
+        high: Upper end of its interval.
     """
 
     resource: str
     use: Use
     share: float
     change: float
+    high: float
 
 
 @dataclass(frozen=True)
@@ -64,8 +66,8 @@ class Savings:
         cheaper: How many cheaper shapes were measured.
         seeds: Seeds of each shape that would bring the loss within the margin, if the change stays as measured; None
             where that is not known, or more than 30.
-        least: Of each resource that can be saved, the shape as good as the baseline that takes least.
-        untimed: Why hours of training are not known; empty where they are.
+        least: Of each resource that can be saved, the shape that takes least of those that can stand in.
+        uneven: Why hours of training are not known; None where they are.
         price: Of an hour of the study's machine; None where it was not given.
     """
 
@@ -81,7 +83,7 @@ class Savings:
     cheaper: int
     seeds: int | None
     least: tuple[Least, ...] = ()
-    untimed: str = ""
+    uneven: UnevenSpeed | None = None
     price: float | None = None
 
     @property
@@ -107,12 +109,12 @@ class Savings:
     @property
     def cost(self) -> float | None:
         """Of one training of the shape, in the unit of ``price``; None where it is not known."""
-        return None if self.price is None or self.untimed else self.price * self.use.cost["hours"]
+        return None if self.price is None or self.uneven else self.price * self.use.cost["hours"]
 
     @property
     def baseline_cost(self) -> float | None:
         """Of one training of the baseline, in the unit of ``price``; None where it is not known."""
-        return None if self.price is None or self.untimed else self.price * self.baseline.cost["hours"]
+        return None if self.price is None or self.uneven else self.price * self.baseline.cost["hours"]
 
     @property
     def answer(self) -> str:
@@ -124,8 +126,8 @@ class Savings:
         match self.verdict:
             case "save":
                 return (
-                    f"{capitalized(name)} is as good as the baseline on {examples}, with {shares}: its NE is "
-                    f"{self._changed}, and at most {self.most_lost:.4f} higher at {self.level:.0%}."
+                    f"{capitalized(name)} can stand in for the baseline on {examples}, with {shares}: its NE is "
+                    f"{self._changed}, and higher by {at_most(self.most_lost, self.baseline)} at {self.level:.0%}."
                 )
             case "cannot tell":
                 return (
@@ -181,7 +183,7 @@ class Savings:
             "share_of_compute": self.share_of_compute,
             "share_of_parameters": self.share_of_parameters,
             "share_of_hours": to_json(self.share_of_hours),
-            "untimed": self.untimed,
+            "no_hours": None if self.uneven is None else self.uneven.words,
             "price": self.price,
             "price_of_training": self.cost,
             "price_of_baseline": self.baseline_cost,
@@ -192,7 +194,8 @@ class Savings:
         if not math.isfinite(self.high):
             return "but the noise of one training is unknown"
         return (
-            f"but may be {self.most_lost:.4f} higher at {self.level:.0%}, where {self.margin:.4f} would count as none"
+            f"but may be higher by {at_most(self.most_lost, self.baseline)} at {self.level:.0%}, where "
+            f"{self.margin:.4f} would count as none"
         )
 
     @property
@@ -206,13 +209,15 @@ class Savings:
         if self.verdict != "save":
             return []
         words = [
-            f"Of what is as good, {shape_words(least.use)} takes the least {_RESOURCES[least.resource]}: "
-            f"{least.share:.0%}."
+            f"Of what can stand in, {shape_words(least.use)} takes the least {_RESOURCES[least.resource]}: "
+            f"{least.share:.0%}; its NE is higher by {at_most(least.high, self.baseline)}."
             for least in self.least
             if least.use is not self.use
         ]
-        if not self.untimed and not any(least.resource == "hours" for least in self.least):
-            words.append("Nothing as good saves time on the study's machine, where the speed varies between trainings.")
+        if self.uneven is None and not any(least.resource == "hours" for least in self.least):
+            words.append(
+                "Nothing that can stand in saves time on the study's machine, where the speed varies between trainings."
+            )
         return words
 
     @property
@@ -222,9 +227,9 @@ class Savings:
             f"{use['compute']:.2g} FLOPs instead of {baseline['compute']:.2g} ({self.share_of_compute:.0%})",
             f"{use['params']:,.0f} parameters instead of {baseline['params']:,.0f} ({self.share_of_parameters:.0%})",
         ]
-        if self.untimed:
+        if self.uneven is not None:
             unknown = "how long" if self.price is None else "how long, and at what price,"
-            return f"One training takes {listed(parts)}; {unknown} is not known: {self.untimed}."
+            return f"One training takes {listed(parts)}; {unknown} is not known: {self.uneven.words}."
         hours = [duration(cost["hours"] * 3600) for cost in (use, baseline)]
         parts.append(f"{hours[0]} on the study's machine instead of {hours[1]} ({self.share_of_hours:.0%})")
         if self.cost is None or self.baseline_cost is None:
@@ -240,10 +245,10 @@ def savings(runs: pd.DataFrame, fits: StudyFits, *, price: float | None = None) 
     """What a finished study shows can be saved without a loss that counts.
 
     Shapes are compared with the baseline where both were measured, on the baseline's largest data size: nothing is
-    extrapolated. Not distinguishable is not the same as equal: a shape is as good if it is not distinguishably worse
+    extrapolated. Not distinguishable is not the same as equal: a shape can stand in if it is not distinguishably worse
     and the whole interval of its change lies below a margin (a test of non-inferiority). The intervals are those of
     ``StudyFits.effects``, which hold for all shapes together, so the cheapest may be picked among them. The margin is
-    what the last doubling of the data brought by the baseline's law: a smaller loss is made good by twice the data. It
+    what twice the data would bring by the baseline's law: a smaller loss is made good by them. It
     is at least that of ``zones``, .001, within which a loss does not count even if it is distinguishable.
 
     Args:
@@ -252,7 +257,7 @@ def savings(runs: pd.DataFrame, fits: StudyFits, *, price: float | None = None) 
         price: Of an hour of the study's machine, in any currency.
 
     Returns:
-        The cheapest shape that is as good, else one of which that cannot be told, else the one that loses least. None
+        The cheapest shape that can stand in, else one of which that cannot be told, else the one that loses least. None
         where there is no baseline, no shape is cheaper in compute or parameters and dearer in neither, or the run
         table does not record what shapes cost.
 
@@ -293,7 +298,7 @@ def savings(runs: pd.DataFrame, fits: StudyFits, *, price: float | None = None) 
         cheaper=len(found),
         seeds=_seeds_needed(effect.change, high, margin, seeds) if verdict == "cannot tell" else None,
         least=tuple(_least(as_good, measured.baseline)),
-        untimed="" if uneven is None else uneven.words,
+        uneven=uneven,
         price=price,
     )
 
@@ -307,7 +312,7 @@ def _least(as_good: Sequence[tuple[Effect, Use]], baseline: Use) -> Iterator[Lea
     for resource in _RESOURCES if as_good else ():  # a share that is not known is none of them
         effect, use = min(as_good, key=lambda pair: (pair[1].cost[resource], pair[0].change))
         if (share := use.cost[resource] / baseline.cost[resource]) <= _CHEAPER:
-            yield Least(resource, use, share, effect.change)
+            yield Least(resource, use, share, effect.change, math.nan if effect.high is None else effect.high)
 
 
 def _pick(found: Sequence[tuple[Effect, Use]], baseline: Use, margin: float) -> tuple[Verdict, tuple[Effect, Use]]:
@@ -354,10 +359,10 @@ def _margin(fits: StudyFits, measured: MeasuredShapes) -> tuple[float, str]:
     """The loss that counts as none, and what it is."""
     line = fits.find(scheme=BASELINE, x="data", line=multiplier_label(1.0), architecture=measured.architecture)
     end = measured.examples
-    if line is not None and line.fit.status.has_exponent and min(line.fit.x) <= end / 2:
-        doubling = float(line.fit.predict(end / 2) - line.fit.predict(end))
+    if line is not None and line.fit.status.has_exponent and max(line.fit.x) >= end:
+        doubling = float(line.fit.predict(end) - line.fit.predict(2 * end))
         if doubling > MARGIN:
-            return doubling, "what the last doubling of the data brought, so that twice the data make it good"
+            return doubling, "what twice the data would bring by the baseline's law, so that they make it good"
     return MARGIN, "less than that is no difference in the zones either"
 
 

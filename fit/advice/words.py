@@ -3,10 +3,11 @@
 import math
 from collections.abc import Iterable
 
-from tfrs_scaling.common.words import UNKNOWN, duration, human, listed
+from tfrs_scaling.common.words import UNKNOWN, duration, human, interval, listed, signed_end
 from tfrs_scaling.fit.advice.choice import Option
 from tfrs_scaling.fit.advice.use import ARCHITECTURE, DATA, How, Use
 from tfrs_scaling.fit.labels import multiplier_label
+from tfrs_scaling.fit.runs.costs import UnevenSpeed
 from tfrs_scaling.fit.schemes import BASELINE, SCHEMES
 
 _HOW: dict[How, str] = {
@@ -82,26 +83,40 @@ def gain_words(option: Option, baseline: Use, level: float) -> str:
     """What to expect, with its interval and what it is based on."""
     return (
         f"Expect test NE {option.use.ne:.4f} instead of {baseline.ne:.4f}: lower by {option.gain:.4f} "
-        f"({level:.0%} interval {option.low:.4f} to {option.high:.4f}), {option.gain / baseline.ne:.2%}, "
+        f"({level:.0%} interval {_plain_end(option.low)} to {_plain_end(option.high)}), "
+        f"{option.gain / baseline.ne:.2%}, "
         f"{_HOW[option.use.how]}."
     )
 
 
-def cost_words(use: Use, baseline: Use, untimed: str) -> str:
+def _plain_end(value: float) -> str:
+    """``signed_end`` without a plus."""
+    return signed_end(value).removeprefix("+")
+
+
+def at_most(most: float, baseline: Use) -> str:
+    """The worst end of an interval, without which nothing is said to be as good as something else: ``at most 0.0095
+    NE (5.8%)``, of the baseline's; that it is not known, where it is not."""
+    if math.isnan(most):
+        return "by how much at most is not known"
+    return f"at most {max(most, 0.0):.4f} NE ({max(most, 0.0) / baseline.ne:.2%})"
+
+
+def cost_words(use: Use, baseline: Use, uneven: UnevenSpeed | None) -> str:
     """Compute, parameters and time, each also as a multiple of the baseline's; why time is not known, where it is not.
 
     Args:
         use: The use.
         baseline: The baseline.
-        untimed: Why no time is a fact; empty where times are.
+        uneven: Why no time is a fact; None where times are.
     """
     compute, params = f"{use.cost['compute']:.2g} training FLOPs", f"{use.cost['params']:,.0f} parameters"
     parts = [
         f"{compute} ({times_words(use, baseline, 'compute')})",
         f"{params} ({times_words(use, baseline, 'params')})",
     ]
-    if untimed:
-        return f"{listed(parts)}; how long it takes is not known: {untimed}"
+    if uneven is not None:
+        return f"{listed(parts)}; how long it takes is not known: {uneven.words}"
     time = f"{duration(use.cost['hours'] * 3600)} of training on the study's machine"
     return listed([*parts, f"{time} ({times_words(use, baseline, 'hours')})"])
 
@@ -114,7 +129,7 @@ def times_words(use: Use, baseline: Use, resource: str) -> str:
 
 def option_words(option: Option, baseline: Use, least_rows: float | None) -> str:
     """One row of the options; ``least_rows`` as in ``rows_words``."""
-    ends = f" ({option.low:+.4f} to {option.high:+.4f})" if math.isfinite(option.low) else ""
+    ends = f" ({interval(option.low, option.high, signed_end)})" if math.isfinite(option.low) else ""
     verdict = "; noise unknown" if math.isnan(option.low) else "; not distinguishable from the baseline"
     if option.beats_baseline:
         verdict = "" if option.is_safe else "; a smaller model, not seen to beat the baseline's on more data"

@@ -8,6 +8,7 @@ from typing import Literal
 import numpy as np
 
 from tfrs_scaling.common.arrays import Array, Indices, Mask
+from tfrs_scaling.common.words import listed
 from tfrs_scaling.fit.analyses.lines import LineFit
 from tfrs_scaling.fit.analyses.noise.ladders import Ladders, lowest_up_to, own_parameters, simultaneous_intervals
 from tfrs_scaling.fit.analyses.outlook import EPSILON, Saturation, Verdict
@@ -77,7 +78,8 @@ class Ranking:
 
     Attributes:
         x: data, parameters or compute.
-        text: Such as ``V > H ≈ O``; where some of a group differ, ``{V, H, O} (V > O, else ≈)``.
+        text: Such as ``V > H ≈ O``; where some of a group differ, ``V, H and O > M; V > O; no other pair is seen to
+            differ``.
         order: Groups of schemes, best first; every scheme of a group is better than every one of the groups after it.
         pairs: Comparisons of every pair of schemes.
         stretches: Which schemes lead where, over the range that all were measured in; none against parameters.
@@ -304,8 +306,10 @@ def _text(order: list[list[str]], pairs: Sequence[Pair], known: bool) -> str:
     if not within:
         return " > ".join(" ≈ ".join(group) for group in order)
     # Within a group some pairs differ: it is no chain.
-    text = " > ".join("{" + ", ".join(group) + "}" if len(group) > 2 else " ≈ ".join(group) for group in order)
-    return f"{text} ({', '.join(within)}, else ≈)"
+    chain = " > ".join(listed(group) if len(group) > 2 else " ≈ ".join(group) for group in order)
+    if len(order) == 1:
+        return f"{'; '.join(within)}; no other pair of {chain} is seen to differ"
+    return f"{chain}; {'; '.join(within)}; no other pair is seen to differ"
 
 
 def _law(scheme: str, line: LineFit | None, saturation: Saturation | None) -> SchemeLaw:

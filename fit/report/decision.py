@@ -7,13 +7,13 @@ from typing import Any
 
 from scipy import special
 
-from tfrs_scaling.common.words import FLOPS, UNKNOWN, duration, human, interval, signed
+from tfrs_scaling.common.words import FLOPS, UNKNOWN, duration, human, interval, listed, signed, signed_end
 from tfrs_scaling.fit.advice.advice import Advice, Detail
 from tfrs_scaling.fit.advice.budget import BUDGETS
 from tfrs_scaling.fit.advice.choice import Option
 from tfrs_scaling.fit.advice.savings import Savings
 from tfrs_scaling.fit.advice.use import Use
-from tfrs_scaling.fit.advice.words import capitalized, rows_words, shape_words, short_words, times_words
+from tfrs_scaling.fit.advice.words import at_most, capitalized, rows_words, shape_words, short_words, times_words
 from tfrs_scaling.fit.analyses.noise.training_noise import noise_of
 from tfrs_scaling.fit.report.figures.decision import decision_figure, verdict_words
 from tfrs_scaling.fit.report.summary import one_sided_words
@@ -39,14 +39,9 @@ class Number:
 
 @dataclass(frozen=True)
 class Row:
-    """An option in words.
-
-    Attributes:
-        needs: The rows that it takes, where the log may have fewer; else empty.
-    """
+    """An option in words."""
 
     name: str
-    needs: str
     gain: str
     interval: str
     compute: str
@@ -69,6 +64,7 @@ class Decision:
         because: What it rests on.
         rows: The options of the figure, by number.
         notes: What is said of cheaper options that are not the answer.
+        needs: Which options depend on how many rows the log has; empty where none does.
         more: What is said of the options that are not shown; empty for none.
         reasons: Why, in sentences.
         details: What a reader unfolds.
@@ -86,6 +82,7 @@ class Decision:
     because: str
     rows: tuple[Row, ...]
     notes: tuple[str, ...]
+    needs: str
     more: str
     reasons: tuple[str, ...]
     details: tuple[Detail, ...]
@@ -103,7 +100,7 @@ def _decision(view: StudyView, number: int, budget: str, advice: Advice) -> Deci
     confidence, because = _confidence(advice, view)
     shown, baseline = _shown(advice), advice.baseline
     resource, name = _AXES.get(budget.partition("=")[0], _BY_DEFAULT)
-    rows = () if baseline is None else tuple(_row(option, baseline, advice) for option in shown)
+    rows = () if baseline is None else tuple(_row(option, baseline, advice.do) for option in shown)
     return Decision(
         budget=budget,
         title=BUDGETS[budget],
@@ -114,6 +111,7 @@ def _decision(view: StudyView, number: int, budget: str, advice: Advice) -> Deci
         because=capitalized(because.removesuffix(".")),
         rows=rows,
         notes=advice.notes,
+        needs=_needs_words(shown, advice),
         more=_more_words(advice, shown, f"tfrs-scaling advise {view.about.workdir} --budget {budget}"),
         reasons=advice.reasons,
         details=advice.details[bool(advice.options) :],  # without the options, which the rows are
@@ -132,6 +130,15 @@ def _shown(advice: Advice) -> list[Option]:
     return [option for option in advice.options if any(option is each for each in kept)]
 
 
+def _needs_words(shown: Sequence[Option], advice: Advice) -> str:
+    """The options that need more rows than the log is known to have, by number."""
+    needs: dict[str, list[str]] = {}
+    for at, option in enumerate(shown):
+        if words := rows_words(option.use, advice.least_rows).removeprefix(", "):
+            needs.setdefault(words, []).append(str(at + 1))
+    return "; ".join(f"{listed(numbers)} {words}" for words, numbers in needs.items())
+
+
 def _more_words(advice: Advice, shown: Sequence[Option], command: str) -> str:
     """How many options are not shown, and what shows them."""
     hidden = [option for option in advice.options if not any(option is other for other in shown)]
@@ -139,16 +146,15 @@ def _more_words(advice: Advice, shown: Sequence[Option], command: str) -> str:
     return f"{len(hidden)} more{f', {worse} of them worse than now' * bool(worse)}: {command}" if hidden else ""
 
 
-def _row(option: Option, baseline: Use, advice: Advice) -> Row:
+def _row(option: Option, baseline: Use, answer: Option | None) -> Row:
     return Row(
         name=short_words(option.use, baseline),
-        needs=rows_words(option.use, advice.least_rows).removeprefix(", "),
         gain=signed(option.gain),
-        interval=interval(option.low, option.high, signed) if math.isfinite(option.low) else "",
+        interval=interval(option.low, option.high, signed_end) if math.isfinite(option.low) else "",
         compute=times_words(option.use, baseline, "compute"),
         parameters=times_words(option.use, baseline, "params"),
         verdict=verdict_words(option),
-        is_answer=option is advice.do,
+        is_answer=option is answer,
     )
 
 
@@ -165,17 +171,17 @@ def _numbers(advice: Advice, view: StudyView) -> tuple[Number, ...]:
         numbers = [now]
         if best is not None:
             note = short_words(best.use, baseline)
-            note += f"; {level} {interval(best.low, best.high, signed)}" * math.isfinite(best.low)
+            note += f"; {level} {interval(best.low, best.high, signed_end)}" * math.isfinite(best.low)
             numbers.append(Number("Largest expected gain", signed(best.gain), f"{note}: {verdict_words(best)}"))
         if math.isfinite(error):
             numbers.append(Number("Noise of one training", f"±{error:.4f}", "one standard deviation of NE"))
         return tuple(numbers)
     do, use = advice.do, advice.do.use
-    ends = f"{level} {interval(do.low, do.high, signed)}; {do.gain / baseline.ne:.2%} of NE"
+    ends = f"{level} {interval(do.low, do.high, signed_end)}; {do.gain / baseline.ne:.2%} of NE"
     compute, parameters, time = (times_words(use, baseline, name) for name in ("compute", "params", "hours"))
-    took = (
-        f"time {UNKNOWN}: {advice.untimed}" if advice.untimed else f"{time} time ({duration(use.cost['hours'] * 3600)})"
-    )
+    took = f"{time} time ({duration(use.cost['hours'] * 3600)})"
+    if advice.uneven is not None:
+        took = f"time {UNKNOWN}: {advice.uneven.short}"
     return (
         Number("NE gained", signed(do.gain), ends),
         Number("Test NE", f"{use.ne:.4f}", f"instead of {baseline.ne:.4f}"),
@@ -197,13 +203,14 @@ def saved_numbers(saved: Savings) -> tuple[Number, ...]:
     for least in saved.least:
         name, words = amounts[least.resource]
         use, before = least.use.cost[least.resource], baseline[least.resource]
-        loses = "" if least.use is saved.use else f"; NE {signed(least.change)}"
+        loses = f"; NE {signed(least.change)}, higher by {at_most(least.high, saved.baseline)}"
+        loses = "" if least.use is saved.use else loses
         note = f"{shape_words(least.use)}: {words(use)} instead of {words(before)}{loses}"
         numbers.append(Number(name, f"{least.share:.0%}", note))
-    if saved.untimed:
-        numbers.append(Number("Time", UNKNOWN, capitalized(saved.untimed)))
+    if saved.uneven is not None:
+        numbers.append(Number("Time", UNKNOWN, capitalized(saved.uneven.short)))
     within = ", within the noise" if saved.low <= 0 <= saved.high else ""
-    ends = f"{shape_words(saved.use)}: {saved.level:.0%} interval {interval(saved.low, saved.high, signed)}{within}"
+    ends = f"{shape_words(saved.use)}: {saved.level:.0%} interval {interval(saved.low, saved.high, signed_end)}{within}"
     return (*numbers, Number("Change of NE", signed(saved.change), ends))
 
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from tfrs_scaling.common.words import FLOPS, duration, human, plural
+from tfrs_scaling.common.words import FLOPS, duration, human, listed, plural
 from tfrs_scaling.fit.report.view import StudyView
 from tfrs_scaling.fit.runs.run_table import is_recorded
 
@@ -19,10 +19,13 @@ class Fact:
 
 
 def facts(view: StudyView) -> list[Fact]:
-    """Those that are recorded: date, rows, click-through rate, cost, machine, code, command."""
+    """Date, rows, click-through rate, trials, cost, machine, code, command, and which of them, or of how the log was
+    split, are not recorded: a run table tells little of it."""
     runs, about = view.runs, view.about
     found = [Fact("Date", about.date)]
     found.append(Fact("Rows", ", ".join(f"{name} {count:,}" for name, count in about.rows.items())))
+    if not about.rows:
+        found.append(Fact("Largest training", f"{runs['examples'].max():,} examples"))
     rates = runs["base_ctr"].dropna()
     found.append(Fact("Click-through rate", f"{rates.iloc[0]:.4f} (test)" if len(rates) else ""))
     found.append(Fact("Trials", f"{runs['trial_id'].nunique():,}, {plural(runs['seed'].nunique(), 'seed')}"))
@@ -31,7 +34,9 @@ def facts(view: StudyView) -> list[Fact]:
     commit = f", commit {about.commit}" if about.commit else ""
     found.append(Fact("Code", f"{names(runs, 'code_version')}{commit}"))
     found.append(Fact("Command", about.command, is_code=True))
-    return [fact for fact in found if fact.text]
+    missing = [f"{fact.name[0].lower()}{fact.name[1:]}" for fact in found if not fact.text]
+    missing += [] if about.description else ["split"]  # which it ends with
+    return [*(fact for fact in found if fact.text), *([Fact("Not recorded", listed(missing))] if missing else [])]
 
 
 def cost_words(runs: pd.DataFrame) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from tfrs_scaling.common.words import interval, signed
+from tfrs_scaling.common.words import interval, signed, signed_end
 from tfrs_scaling.fit.advice.advice import Advice
 from tfrs_scaling.fit.advice.use import DATA
 from tfrs_scaling.fit.advice.words import gain_words
@@ -16,6 +16,7 @@ from tfrs_scaling.fit.analyses.held_out import HeldOut, one_sided
 from tfrs_scaling.fit.analyses.noise.ladder_laws import shape_points
 from tfrs_scaling.fit.labels import architecture_prefix, multiplier_label, shape_name
 from tfrs_scaling.fit.report.view import StudyView
+from tfrs_scaling.fit.runs.costs import uneven_speed
 from tfrs_scaling.fit.runs.screening import SHAPE
 from tfrs_scaling.fit.schemes import BASELINE, SCHEMES
 
@@ -123,7 +124,7 @@ def effect_words(effect: Effect, level: float) -> str:
     ends = f"from {effect.baseline:.4f} to {effect.ne:.4f}"
     if effect.low is None or effect.high is None:
         return f"{what} changes NE by {signed(effect.change)}, {ends}; whether by chance is unknown."
-    ends += f" ({level:.0%} interval of the change {interval(effect.low, effect.high, signed)})"
+    ends += f" ({level:.0%} interval of the change {interval(effect.low, effect.high, signed_end)})"
     if effect.outcome == "≈":
         return f"{what} changes NE by {signed(effect.change)}, {ends}: within the noise."
     verb = "lowers" if effect.change < 0 else "raises"
@@ -177,6 +178,8 @@ def cautions(view: StudyView) -> list[str]:
             f"{len(edge)} of {len(shapes)} shapes did best at the smallest or largest learning rate of the grid. A "
             "better one may lie outside it, so part of what looks like scale may be learning rate."
         )
+    if uneven := uneven_speed(runs):
+        words.append(f"No time is compared: {uneven.words}.")
     promised = any(advice.do is not None and advice.do.use.is_extrapolated for advice in view.advice.values())
     if promised and (direction := one_sided_words(fits.held_out)):
         words.append(f"{direction[0].upper()}{direction[1:]}.")

@@ -29,6 +29,11 @@ class UnevenSpeed:
     times: float
 
     @property
+    def short(self) -> str:
+        """``words`` in few of them."""
+        return f"equal trainings differ {self.times:.2g} times in speed"
+
+    @property
     def words(self) -> str:
         """Why no time of this study is a fact, as the end of a sentence."""
         return (

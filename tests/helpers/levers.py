@@ -30,7 +30,7 @@ from tfrs_scaling.fit.study import StudyFits, fit_study
 
 NOISE = 5e-4
 LADDER = tuple(10_000 * 2**rung for rung in range(8))
-DOUBLING = 0.2 * ((LADDER[-2] / LADDER[0]) ** -0.3 - (LADDER[-1] / LADDER[0]) ** -0.3)  # of NE, by a scenario's data
+DOUBLING = 0.2 * (LADDER[-1] / LADDER[0]) ** -0.3 * (1 - 2**-0.3)  # of NE, by twice a scenario's data
 
 
 @dataclass(frozen=True, eq=False)

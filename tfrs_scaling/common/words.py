@@ -47,6 +47,19 @@ def signed(value: float | None, digits: int = 4) -> str:
     return _minus(text) if float(text) else text[1:]
 
 
+def signed_end(value: float | None, digits: int = 4) -> str:
+    """An end of an interval of a change, which shows on which side of zero it lies: 0 is exactly that, and what would
+    round to zero has as many digits as it takes. A dash for None.
+
+    Examples:
+        >>> [signed_end(value) for value in (0.0123, 0.0, 0.00003, -0.00003)]
+        ['+0.0123', '0', '+0.00003', '−0.00003']
+    """
+    if value is None or not math.isfinite(value) or round(value, digits):
+        return signed(value, digits)
+    return signed(value, math.ceil(-math.log10(abs(value)))) if value else "0"
+
+
 def share(value: float | None) -> str:
     """A share as a percentage, rounded to 0 % or 100 % only where it is exactly that; a dash for None."""
     if value is None:

@@ -8,7 +8,7 @@ from bokeh.models import FixedTicker, Scatter, Segment, Span, Text
 
 from tfrs_scaling.common.figures import CARD, INK, blank_figure, human_ticks, log_ticks, tint
 from tfrs_scaling.common.palette import NEUTRAL, Colours
-from tfrs_scaling.common.words import UNKNOWN, interval, signed
+from tfrs_scaling.common.words import UNKNOWN, interval, signed, signed_end
 from tfrs_scaling.fit.advice.choice import Option
 from tfrs_scaling.fit.advice.use import Use
 from tfrs_scaling.fit.advice.words import short_cost, short_words
@@ -81,7 +81,7 @@ def _option(plot: Any, at: int, option: Option, place: float, baseline: Use, is_
         "x": [place], "y": [option.gain], "text": [str(at + 1)],
         "name": [short_words(option.use, baseline)],
         "gain": [signed(option.gain)],
-        "ends": [interval(option.low, option.high, signed) if math.isfinite(option.low) else UNKNOWN],
+        "ends": [interval(option.low, option.high, signed_end) if math.isfinite(option.low) else UNKNOWN],
         "cost": [short_cost(option.use, baseline)],
         "verdict": [verdict_words(option)],
     }  # fmt: skip

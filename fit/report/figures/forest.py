@@ -8,7 +8,7 @@ from bokeh.models import AllLabels, ColumnDataSource, FixedTicker, LegendItem, S
 
 from tfrs_scaling.common.figures import INK, MUTED, add_legend, blank_figure, tint
 from tfrs_scaling.common.palette import BLUE, VERMILION, Colours
-from tfrs_scaling.common.words import human, interval, signed
+from tfrs_scaling.common.words import human, interval, signed, signed_end
 from tfrs_scaling.fit.analyses.effects import Change, Effect
 from tfrs_scaling.fit.analyses.held_out import HeldOut
 from tfrs_scaling.fit.labels import architecture_suffix, has_several_architectures, multiplier_label, shape_name
@@ -44,7 +44,7 @@ def effects_figure(effects: Sequence[Effect], keys: Sequence[str], changes: Sequ
             "key": [keys[at] for at in rows],
             "name": [names[at] for at in rows],
             "change": [signed(changes[at].change, 5) for at in rows],
-            "interval": [interval(changes[at].low, changes[at].high, partial(signed, digits=5)) for at in rows],
+            "interval": [interval(changes[at].low, changes[at].high, partial(signed_end, digits=5)) for at in rows],
             "examples": [human(changes[at].examples) for at in rows],
             "outcome": [changes[at].outcome for at in rows],
         }

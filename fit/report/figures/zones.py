@@ -8,7 +8,7 @@ from bokeh.models import ColumnDataSource, FixedTicker, LegendItem
 
 from tfrs_scaling.common.figures import CARD, FAINT, INK, MUTED, add_legend, blank_figure, tint
 from tfrs_scaling.common.palette import Colours
-from tfrs_scaling.common.words import UNKNOWN, human, interval, signed
+from tfrs_scaling.common.words import UNKNOWN, human, interval, signed, signed_end
 from tfrs_scaling.fit.analyses.zones import Cell, Zones
 from tfrs_scaling.fit.labels import AXIS_NAMES, axis_name
 from tfrs_scaling.fit.schemes import SCHEMES
@@ -65,7 +65,7 @@ def _tiles(plot: Any, cells: Sequence[Cell], places: dict[str, list[Any]], back:
         "parameters": [f"{cell.parameters:,.0f}" for cell in cells],
         "examples": [f"{cell.examples:,.0f}" for cell in cells],
         "difference": [signed(cell.difference, 5) for cell in cells],
-        "interval": [interval(cell.low, cell.high, partial(signed, digits=5)) or UNKNOWN for cell in cells],
+        "interval": [interval(cell.low, cell.high, partial(signed_end, digits=5)) or UNKNOWN for cell in cells],
     }
     source = ColumnDataSource(places | texts)
     tile = plot.rect("x", "y", 0.94, 0.92, source=source, line_width=1)

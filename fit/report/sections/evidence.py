@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from tfrs_scaling.common.words import FLOPS, human, interval, listed, signed
+from tfrs_scaling.common.words import FLOPS, human, interval, listed, signed, signed_end
 from tfrs_scaling.fit.advice.budget import BUDGETS
 from tfrs_scaling.fit.advice.words import short_words
 from tfrs_scaling.fit.analyses.effects import Change, Effect
@@ -266,7 +266,7 @@ def _change_words(effect: Effect) -> str:
     verdict = {"lower": "help", "higher": "harm", "≈": "change nothing beyond the noise"}.get(effect.outcome)
     if verdict is None:
         return ""
-    ends = interval(effect.low, effect.high, signed)
+    ends = interval(effect.low, effect.high, signed_end)
     return f"{SCHEMES[effect.scheme].keeps} rows {verdict}, NE {signed(effect.change)} ({ends}) at {effect.examples:,}"
 
 

@@ -90,7 +90,7 @@ class PlantedTest(tf.test.TestCase):
         self.assertIn("differ 2.5 times in speed", advice.decision[1])
         content = json.loads(json.dumps(advice.to_dict(), allow_nan=False))
         self.assertEqual((content["do"]["cost"]["hours"], content["do"]["times_baseline"]["hours"]), (None, None))
-        self.assertIn("2.5 times", content["untimed"])
+        self.assertIn("2.5 times", content["no_hours"])
         hours = advise(loaded, fits, "hours=4x")
         self.assertEqual((hours.do, hours.options), (None, ()))
         self.assertIn("Not enough evidence to say where 4 times the hours", hours.answer)

@@ -6,7 +6,7 @@ import numpy as np
 import tensorflow as tf
 from scipy import stats
 
-from tfrs_scaling.fit.advice.choice import choose, is_lower
+from tfrs_scaling.fit.advice.choice import choose, gap_interval, is_lower
 from tfrs_scaling.fit.advice.use import DRAWS, How, Use
 
 UNIT = 0.001
@@ -50,6 +50,17 @@ class ChooseTest(tf.test.TestCase):
         self.assertIs(choice.answer.use, cheap)
         self.assertEqual([option.use.scheme for option in choice.open], ["V"])
         self.assertEqual([option.use.scheme for option in choice.unbeaten], ["H"])  # V is dearer in everything
+
+    def test_how_much_better_than_the_answer_an_option_may_be_at_most(self) -> None:
+        cheap, dear, worse = use("H", 0.79, seed=1), use("V", 0.7895, seed=2, cost=4), use("O", 0.8, seed=3)
+        choice = choose([cheap, dear, worse], BASELINE)
+        assert choice.answer is not None
+        self.assertIs(choice.answer.use, cheap)
+        most = {option.use.scheme: option.over_answer for option in choice.options}
+        self.assertTrue(np.isnan(most["H"]))
+        self.assertAllClose(most["V"], gap_interval(dear, cheap, [cheap, dear, worse], level=0.95)[1])
+        self.assertBetween(most["V"] - 0.0005, 1.9 * np.sqrt(2) * UNIT, 3.5 * np.sqrt(2) * UNIT)
+        self.assertLess(most["O"], 0)
 
     def test_a_better_shape_on_more_data_beats_a_worse_one_on_less(self) -> None:
         """Whatever their laws leave open beyond the data: for the same compute, V may see more rows than O."""
