@@ -198,8 +198,8 @@ def _why_this(choice: Choice, uses: Uses) -> str:
     so_does = "So does one other option, which is" if others == 1 else f"So do {others} other options, which are each"
     more = max(o.over_answer for o in choice.options if o.beats_baseline and o is not choice.answer)
     return (
-        f"{beats}. {so_does} beaten, dearer without being seen to add anything, or too uncertain "
-        f"({at_most(more, uses.baseline)} better)."
+        f"{beats}. {so_does} beaten, dearer without being seen to add anything, or too uncertain: "
+        f"{at_most(more, uses.baseline)} better."
     )
 
 
@@ -230,7 +230,7 @@ def _unused(do: Option, choice: Choice, uses: Uses) -> str:
         return ""
     dearer = [o.over_answer for o in choice.options if o.use.expense(uses.baseline) > do.use.expense(uses.baseline)]
     known = [most for most in dearer if math.isfinite(most)]
-    bound = f" ({at_most(max(known), uses.baseline)})" if known else ""
+    bound = f": {at_most(max(known), uses.baseline)}" if known else ""
     return f"It uses {listed(parts)} allowed; no option that uses more is seen to be better{bound}. "
 
 
@@ -262,8 +262,8 @@ def _open_words(
         if option.use.is_extrapolated and not any(option is other for other in choice.unbeaten):
             chance = "but on the same data it is not seen to beat a cheaper shape"
         words.append(
-            f"{several_words([option.use], baseline)} may gain {option.gain - do.gain:.4f} more "
-            f"({at_most(option.over_answer, baseline)}), {chance}; it costs "
+            f"{several_words([option.use], baseline)} may gain {option.gain - do.gain:.4f} more, "
+            f"{at_most(option.over_answer, baseline)}, {chance}; it costs "
             f"{short_cost(option.use, baseline)}{rows_words(option.use, least_rows)}."
         )
     return [*words, f"{len(better) - _MOST_OPEN} more may be better."] if len(better) > _MOST_OPEN else words

@@ -136,7 +136,7 @@ def _needs_words(shown: Sequence[Option], advice: Advice) -> str:
     for at, option in enumerate(shown):
         if words := rows_words(option.use, advice.least_rows).removeprefix(", "):
             needs.setdefault(words, []).append(str(at + 1))
-    return "; ".join(f"{listed(numbers)} {words}" for words, numbers in needs.items())
+    return "; ".join(f"{listed(numbers)}: {words}" for words, numbers in needs.items())
 
 
 def _more_words(advice: Advice, shown: Sequence[Option], command: str) -> str:
