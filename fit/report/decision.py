@@ -134,9 +134,11 @@ def _needs_words(shown: Sequence[Option], advice: Advice) -> str:
     """The options that need more rows than the log is known to have, by number."""
     needs: dict[str, list[str]] = {}
     for at, option in enumerate(shown):
-        if words := rows_words(option.use, advice.least_rows).removeprefix(", "):
-            needs.setdefault(words, []).append(str(at + 1))
-    return "; ".join(f"{listed(numbers)}: {words}" for words, numbers in needs.items())
+        if rows_words(option.use, advice.least_rows):
+            needs.setdefault(f"{option.use.cost['data']:,.0f}", []).append(str(at + 1))
+    if not needs:
+        return ""
+    return f"Only if the log has the rows: {'; '.join(f'{rows} for {listed(at)}' for rows, at in needs.items())}"
 
 
 def _more_words(advice: Advice, shown: Sequence[Option], command: str) -> str:
