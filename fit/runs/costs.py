@@ -1,14 +1,16 @@
 """What a training takes that its row of the run table does not state, and whether the time that it states is a fact."""
 
+import itertools
+import statistics
 from dataclasses import dataclass
 
 import pandas as pd
 
-from tfrs_scaling.fit.labels import shape_name
+from tfrs_scaling.common.words import plural
 from tfrs_scaling.fit.runs.screening import SHAPE
 from tfrs_scaling.fit.schemes import BASELINE, SCHEMES
 
-_EVEN = 1.5  # times: by at most so much the speeds of equal trainings differ on a machine that does nothing else
+_EVEN = 1.25  # times: by so much two equal trainings usually differ in speed at most where little else runs
 
 
 @dataclass(frozen=True)
@@ -17,15 +19,13 @@ class UnevenSpeed:
     fast and were not.
 
     Attributes:
-        trainings: How many there are.
-        times: The highest of their speeds divided by the lowest.
+        examples: On how many they were.
+        pairs: How many pairs of such trainings there are, of all shapes.
+        times: The speed of the faster of two divided by that of the slower, the median over pairs.
     """
 
-    architecture: str
-    scheme: str
-    multiplier: float
     examples: int
-    trainings: int
+    pairs: int
     times: float
 
     @property
@@ -37,23 +37,24 @@ class UnevenSpeed:
     def words(self) -> str:
         """Why no time of this study is a fact, as the end of a sentence."""
         return (
-            f"{self.trainings} trainings of {self.architecture} {shape_name(self.scheme, self.multiplier)} on "
-            f"{self.examples:,} examples, which should take equally long, differ {self.times:.2g} times in speed, as "
-            "on a machine that does other work"
+            f"two trainings of a shape on {self.examples:,} examples, which should take equally long, differ "
+            f"{self.times:.2g} times in speed (the median of {plural(self.pairs, 'pair')}), as on a machine that does "
+            "other work"
         )
 
 
 def uneven_speed(runs: pd.DataFrame) -> UnevenSpeed | None:
-    """Whether times of training depend on what else the machine did: the shape whose trainings differ most in speed.
+    """Whether times of training depend on what else the machine did.
 
-    Shapes are judged at the baseline's largest data size, where costs are compared, by all of their trainings there.
+    Shapes are judged at the baseline's largest data size, where costs are compared, by all of their trainings there. A
+    shape's speed is the median over these, so that a slow one among several does no harm.
 
     Args:
         runs: The run table.
 
     Returns:
-        None where no shape's trainings differ by more than 1.5 times, or none was trained twice: then the times are
-        taken as they were measured.
+        None where two equal trainings differ by 1.25 times or less, as the median over pairs, or none was trained
+        twice: then the times are taken as they were measured.
 
     Examples:
         >>> uneven_speed(read_runs("runs.csv")) is None
@@ -62,12 +63,10 @@ def uneven_speed(runs: pd.DataFrame) -> UnevenSpeed | None:
     timed = runs[(runs["status"] == "ok") & (runs["examples_per_second"] > 0)]
     size = timed.loc[timed["scheme"] == BASELINE, "examples"].max()
     speeds = timed[timed["examples"] == size].groupby(SHAPE)["examples_per_second"]
-    times = speeds.max() / speeds.min()
-    if times.empty or not times.max() > _EVEN:
+    times = [max(pair) / min(pair) for _, of_shape in speeds for pair in itertools.combinations(of_shape, 2)]
+    if not times or (usual := statistics.median(times)) <= _EVEN:
         return None
-    architecture, scheme, multiplier, _ = shape = times.idxmax()
-    trainings = int(speeds.count()[shape])
-    return UnevenSpeed(architecture, scheme, float(multiplier), int(size), trainings, float(times.max()))
+    return UnevenSpeed(int(size), len(times), usual)
 
 
 def rows_per_example(rows: pd.DataFrame) -> "pd.Series[float]":
