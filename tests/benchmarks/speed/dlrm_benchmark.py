@@ -23,7 +23,7 @@ from tests.helpers.peers import made_up, ours, peak_memory, stock
 from tests.helpers.studies import CONFIGS
 from tfrs_scaling.config import Training, read_config
 from tfrs_scaling.input.schema import CategoricalFeature, Schema
-from tfrs_scaling.model.accounting import training_flops
+from tfrs_scaling.model.accounting import forward_flops, training_flops
 from tfrs_scaling.model.shape import Shape, baseline_shape, scale
 
 TURNS = 4
@@ -37,10 +37,16 @@ PARTS = {
     "input": "IteratorGetNext",
     "update of tables": "update_tables",
     "update of dense layers": "update_dense",
-    "lookup": "embedding",
-    "bottom": "bottom",
-    "over-arch": "overarch|logit",
-    "interaction and sums of gradients by row (compiled)": "CpuExecutable::ExecuteAsyncOnStream",
+    "unique ids": "embedding/Unique",
+    "gather": "embedding",
+    "dense layers backward": "gradient_tape.*(bottom|interaction|overarch|logit)",
+    "dense layers forward": "bottom|interaction|overarch|logit",
+}
+# Programs that XLA compiled, by a word of the name of the first kernel that each calls.
+PROGRAMS = {
+    "interaction forward": "concatenate",
+    "sums of gradients by row": "broadcast|scatter",
+    "interaction backward": "",
 }
 
 
@@ -136,7 +142,7 @@ class DLRMBenchmark(tf.test.Benchmark):
                 name=f"{title}: {name}",
                 extras={"ratio_to_stock": ratio, "gflops": speed * flops / 1e9, "peak_mib": memory / 2**20},
             )
-        print_parts(runners["ours"], steps)
+        print_parts(milliseconds_by_part(runners["ours"], steps), training.batch_size, shape, schema, peak)
 
 
 def bench_schema() -> Schema:
@@ -155,7 +161,7 @@ def bench_batches(shape: Shape, steps: int) -> dict[str, np.ndarray]:
         if sum(len(b) for b in blocks) >= count:
             break
     ids = np.concatenate([block.codes for block in blocks])[:count].astype(np.int64) % np.array(shape.table_rows)
-    dense = np.log1p(np.concatenate([block.dense for block in blocks])[:count])
+    dense = np.log1p(np.maximum(np.concatenate([block.dense for block in blocks])[:count], 0))
     label = np.concatenate([block.label for block in blocks])[:count]
     return {"dense": dense.astype(np.float32), "ids": ids.astype(np.int32), "label": label.astype(np.float32)}
 
@@ -184,8 +190,8 @@ def matmul_peak() -> float:
     return 2 * 2048**3 / best
 
 
-def print_parts(run: Callable[[], object], steps: int) -> None:
-    """Print where the operations' time goes; those of two threads add up, so it may exceed the time of a step."""
+def milliseconds_by_part(run: Callable[[], object], steps: int) -> collections.Counter[str]:
+    """Where a step's time goes; the parts' times on two threads add up, so all may exceed the time of the step."""
     with tempfile.TemporaryDirectory() as folder:
         tf.profiler.experimental.start(folder)
         run()
@@ -197,17 +203,38 @@ def print_parts(run: Callable[[], object], steps: int) -> None:
         if plane.name != "/host:CPU":
             continue
         for line in plane.lines:
-            for event in line.events:
-                name = plane.event_metadata[event.metadata_id].name
-                if not re.search(r"/.*:\w+$|CpuExecutable", name):  # an operation is named place/in/the/graph:Kind
+            events = sorted(line.events, key=lambda event: event.offset_ps)
+            names = [plane.event_metadata[event.metadata_id].name for event in events]
+            for place, (event, name) in enumerate(zip(events, names, strict=True)):
+                if name.startswith("CpuExecutable"):
+                    kernel = next(n for n in names[place + 1 :] if not n.startswith("Memory"))
+                    part = next(part for part, pattern in PROGRAMS.items() if re.search(pattern, kernel))
+                elif re.search(r"/.*:\w+$|^IteratorGetNextOp", name):  # an operation is named place/in/the/graph:Kind
+                    part = next((part for part, pattern in PARTS.items() if re.search(pattern, name)), "other")
+                else:
                     continue
-                part = next((part for part, pattern in PARTS.items() if re.search(pattern, name)), "other")
                 milliseconds[part] += event.duration_ps / 1e9 / steps
+    return milliseconds
+
+
+def print_parts(
+    milliseconds: collections.Counter[str], batch_size: int, shape: Shape, schema: Schema, peak: float
+) -> None:
+    """Print where a step's time goes and, of arithmetic, the share of the machine's matmul peak that it reaches."""
+    forward, both = forward_flops(shape, schema), training_flops(shape, schema)
+    # The interaction's own network, where a shape has one, is counted with its dot products.
+    dense, dots = forward.bottom + forward.overarch, forward.interaction
+    flops = {
+        "dense layers forward": dense,
+        "dense layers backward": both.bottom + both.overarch - dense,
+        "interaction forward": dots,
+        "interaction backward": both.interaction - dots,
+    }
     total = sum(milliseconds.values())
-    print(
-        "  operations, ms per step: "
-        + ", ".join(f"{part} {ms:.2f} ({ms / total:.0%})" for part, ms in milliseconds.most_common())
-    )
+    print(f"  {'part of a step':26s} {'ms':>8s} {'share':>7s} {'of peak':>8s}")
+    for part, ms in milliseconds.most_common():
+        reached = f"{flops[part] * batch_size / (ms / 1e3) / peak:8.0%}" if part in flops else ""
+        print(f"  {part:26s} {ms:8.2f} {ms / total:7.1%} {reached}".rstrip())
 
 
 if __name__ == "__main__":
