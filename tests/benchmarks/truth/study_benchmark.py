@@ -62,17 +62,20 @@ class StudyBenchmark(tf.test.Benchmark):
         predicted = wall_seconds((p.seconds for p in planned), jobs)
         study = default_study()
         spent = {path.parent.name: spent_by(path.parent) for path in study.workdir.trials.glob("*/trial.json")}
+        training, evaluation, tracing, starting = (
+            sum(parts) / jobs / study.wall for parts in zip(*spent.values(), strict=True)
+        )
         print(f"\nstudy.yaml, {jobs} at a time: {study.wall:.0f} s; predicted {predicted:.0f} s")
         print(f"  after a calibration of {calibration.seconds:.0f} s")
-        steady, tracing, starting = (sum(parts) / jobs / study.wall for parts in zip(*spent.values(), strict=True))
+        overhead = 1 - training - evaluation
         print(
-            f"  training and evaluation {steady:.1%} of it, tracing {tracing:.1%}, start of trials {starting:.1%}, "
-            f"all else {1 - steady - tracing - starting:.1%}"
+            f"  training {training:.1%} of it, evaluation {evaluation:.1%}, overhead {overhead:.1%}: tracing "
+            f"{tracing:.1%}, start of trials {starting:.1%}, all else {overhead - tracing - starting:.1%}"
         )
         seconds = {p.trial.trial_id: p.seconds for p in planned}
         ratios = [seconds[name] / sum(of_trial) for name, of_trial in spent.items() if name in seconds]
         print(f"  predicted over real by trial: {np.percentile(ratios, [0, 25, 50, 75, 100]).round(2)}")
-        extras = {"predicted": predicted, "steady": steady, "tracing": tracing, "starting": starting}
+        extras = {"predicted": predicted, "training": training, "evaluation": evaluation, "overhead": overhead}
         if study.peak_bytes:
             largest = max(p.bytes for p in planned)
             print(f"  largest trial {study.peak_bytes / 2**20:.0f} MiB, predicted {largest / 2**20:.0f} MiB")
@@ -152,8 +155,8 @@ def changes_at_top(workdir: Workdir) -> dict[str, float]:
     return changes | {"half the data": float(ne["D", 1.0, half] - baseline)}
 
 
-def spent_by(directory: Path) -> tuple[float, float, float]:
-    """Seconds that a trial spent on training and evaluation, on tracing its training, and before.
+def spent_by(directory: Path) -> tuple[float, float, float, float]:
+    """Seconds that a trial spent on training, on evaluation, on tracing its training, and before.
 
     A shape's first stretch of steps in a process traces the training. What that stretch's rows take without is told by
     the later ones, and so is what an evaluation takes.
@@ -165,9 +168,10 @@ def spent_by(directory: Path) -> tuple[float, float, float]:
     of_training = rows / np.array([speed[examples] for examples in ladder])
     of_evaluation = np.diff([wall[examples] for examples in ladder]) - of_training[1:]
     first = rows[0] / speed[ladder[1]]
-    steady = first + of_training[1:].sum() + of_evaluation.sum() + np.median(of_evaluation)
+    training = first + of_training[1:].sum()
+    evaluation = of_evaluation.sum() + np.median(of_evaluation)
     tracing = of_training[0] - first
-    return float(steady), float(tracing), float(wall[ladder[-1]] - steady - tracing)
+    return float(training), float(evaluation), float(tracing), float(wall[ladder[-1]] - training - evaluation - tracing)
 
 
 class SeparateTrials(kt.GridSearch):
