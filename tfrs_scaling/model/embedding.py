@@ -130,14 +130,29 @@ class _Stack:
 
 
 def _looked_up(table: tf.Variable, dim: int) -> Callable[[tf.Tensor], tf.Tensor]:
-    """A function from rows int32 [n] to embeddings float32 [n, dim]."""
+    """A function from rows int32 [n] to embeddings float32 [n, dim].
+
+    Its gradient is one of each distinct row's embedding, [rows, dim]: the accumulators behind it have none. As that of
+    ``tf.gather(table, rows)[:, :dim]`` added up by row, in a third of the time.
+    """
 
     def look_up(rows: tf.Tensor) -> tf.Tensor:
         if tf.distribute.get_strategy().num_replicas_in_sync > 1:
             # Replicas exchange gradients, whose number must not vary; the optimizer adds up those of a row.
             return tf.gather(table, rows)[:, :dim]
-        distinct, place = _distinct(rows, table.shape[0]) if in_compiled_step() else tf.unique(rows)
-        return _spread(tf.gather(table, distinct), place, dim)
+
+        @tf.custom_gradient
+        def embeddings(rows: tf.Tensor) -> tuple[tf.Tensor, Callable[..., tuple[None, list[tf.IndexedSlices]]]]:
+            distinct, place = _distinct(rows, table.shape[0]) if in_compiled_step() else tf.unique(rows)
+
+            def gradient(upstream: tf.Tensor, variables: list[tf.Variable]) -> tuple[None, list[tf.IndexedSlices]]:
+                assert [variable.ref() for variable in variables] == [table.ref()]
+                sums = _sum_by_place(upstream, place)[: tf.shape(distinct)[0]]
+                return None, [tf.IndexedSlices(sums, distinct, tf.constant([table.shape[0], dim]))]
+
+            return tf.gather(tf.gather(table, distinct)[:, :dim], place), gradient
+
+        return embeddings(rows)
 
     return look_up
 
@@ -158,23 +173,6 @@ def _distinct(rows: tf.Tensor, beyond: int) -> tuple[tf.Tensor, tf.Tensor]:
     rank = tf.cumsum(tf.concat([[0], tf.cast(rising[1:] != rising[:-1], tf.int32)], axis=0))
     place = tf.scatter_nd(order[:, None], rank, rows.shape)
     return tf.tensor_scatter_nd_update(tf.fill(rows.shape, beyond), rank[:, None], rising), place
-
-
-def _spread(rows: tf.Tensor, place: tf.Tensor, dim: int) -> tf.Tensor:
-    """The first ``dim`` numbers of the rows [m, width] at each place int32 [n]: [n, dim].
-
-    As ``tf.gather(rows[:, :dim], place)``, with a gradient that takes a third of the time.
-    """
-
-    @tf.custom_gradient
-    def spread(rows: tf.Tensor) -> tuple[tf.Tensor, Callable[[tf.Tensor], tf.Tensor]]:
-        def gradient(upstream: tf.Tensor) -> tf.Tensor:
-            sums = _sum_by_place(upstream, place)[: tf.shape(rows)[0]]
-            return tf.pad(sums, [[0, 0], [0, rows.shape[1] - dim]])
-
-        return tf.gather(rows[:, :dim], place), gradient
-
-    return spread(rows)
 
 
 @compiled_on_cpu  # three times as fast as TensorFlow's operation
