@@ -28,7 +28,6 @@ from tfrs_scaling.study.workdir import Workdir
 from tfrs_scaling.sweep.endpoint import TOKEN, Endpoint
 from tfrs_scaling.sweep.member import sweep
 from tfrs_scaling.sweep.runner import Runner
-from tfrs_scaling.training.trial import run_trial
 
 
 class ClusterTest(tf.test.TestCase):
@@ -155,7 +154,7 @@ class ClusterTest(tf.test.TestCase):
     def test_three_processes_one_worker_and_the_chief_killed_equal_a_single_process(self) -> None:
         config_file = self.root / "tiny.yaml"
         config_file.write_text(yaml.safe_dump(self.content))
-        with Siege(config_file, self.root / "data", self.workdir, processes=3, quick=False, seed=0) as siege:
+        with Siege(config_file, self.root / "data", self.workdir, processes=3, quick=True, seed=0) as siege:
             self.until(lambda: siege.chief() is not None and len(list(live_attempts(self.workdir.running))) > 1)
             chief = siege.chief()
             assert chief is not None
@@ -171,7 +170,7 @@ class ClusterTest(tf.test.TestCase):
         planned = plan_on(self.config, self.data.manifest)
         with leading(alone) as lead, mock.patch("os.cpu_count", return_value=1):
             alone.claim(self.config, self.data)
-            runner = Runner(self.config, self.data, alone, strategy="cpu", jobs=1, time_limit=None, train=run_trial)
+            runner = Runner(self.config, self.data, alone, strategy="cpu", jobs=1, time_limit=None, train=quick_trial)
             sweep(self.config, alone, planned, runner, lambda *_: None, lead)
         write_runs(export(*alone.reopened(), alone), alone.runs)
         dropped = [*TIMING_COLUMNS, "machine"]
