@@ -79,6 +79,7 @@ class CommandLineTest(tf.test.TestCase):
 
     def test_study_from_nothing_to_report_and_killed_and_continued_and_read_without_tensorflow(self) -> None:
         whole, killed = self.folder / "whole", self.folder / "killed"
+        self.config.write_text(yaml.safe_dump(tiny_content(V=["1/2"], M=["1/2"])))
         output = self.study(whole)
         *_, report, decision, why, hint = output.splitlines()
         self.assertEqual(report, f"report: {whole / 'report.html'}")
@@ -86,17 +87,17 @@ class CommandLineTest(tf.test.TestCase):
         self.assertStartsWith(hint, "other budgets, and what can be saved: tfrs-scaling advise")
         self.assertNotRegex(output, r"Traceback|[IWE]0000 |oneDNN")
         runs = self.table(whole)
-        self.assertEqual(len(runs), 5 * 3)
+        self.assertEqual(len(runs), 3 * 3)
         self.assertEqual(set(runs["status"]), {"ok"})
         self.assertIn("</html>", (whole / "report.html").read_text())
-        self.assertGreater(len(json.loads((whole / "fits.json").read_text())["lines"]), 10)
+        self.assertGreater(len(json.loads((whole / "fits.json").read_text())["lines"]), 8)
 
         process = started(self.folder, "study", self.config, "--workdir", killed)
         while not list(killed.glob("trials/*/trial.json")):
             time.sleep(0.05)
         os.kill(process.pid, signal.SIGKILL)
         process.communicate()
-        self.assertLess(len(list(killed.glob("trials/*/trial.json"))), 5)
+        self.assertLess(len(list(killed.glob("trials/*/trial.json"))), 3)
         code, output = self.invoke("study", self.config, "--workdir", killed)
         self.assertEqual(code, 0, output)
         pd.testing.assert_frame_equal(self.table(killed), runs)
