@@ -89,7 +89,9 @@ def advise(
     uneven = uneven_speed(runs)
     if uneven and "hours" in budget.limits:
         why = f"How long a training takes is not known: {uneven.words}. Name compute instead of hours."
-        return Advice(budget.text, level, why, measured_shapes(rows, study.noise, uneven=uneven).baseline)
+        return Advice(
+            budget.text, level, why, measured_shapes(rows, study.noise, uneven=uneven).baseline, uneven=uneven
+        )
     own_rows_from = None if place is None else place.own_rows_from
     uses = Uses(rows, study, budget, own_rows_from=own_rows_from, uneven=uneven, seed=seed)
     found = uses.all()
@@ -98,14 +100,14 @@ def advise(
             "Within the budget no shape was measured that is at least as large as the baseline, and no law reaches "
             "beyond what was measured."
         )
-        return Advice(budget.text, level, why, uses.baseline, changes=_cautions(uses))
+        return Advice(budget.text, level, why, uses.baseline, changes=_cautions(uses), uneven=uneven)
     choice = choose(found, uses.baseline, same_data=uses.same_data, level=level)
     settler = Settler(
         rows, uses.noise, uses.baseline,
         learning_rates=runs["learning_rate"].unique(), place=place, rows_used=uses.rows_used,
     )  # fmt: skip
     if choice.answer is None:
-        return _undecided(choice, uses, settler)
+        return replace(_undecided(choice, uses, settler), uneven=uneven)
     now = None
     if not settler.can_be_trained(choice.answer.use):
         there = [use for use in found if settler.can_be_trained(use)]
@@ -151,7 +153,7 @@ def _decided(
     return Advice(
         uses.budget.text,
         uses.study.level,
-        f"{_why_this(choice, uses)} {_unused(do, choice, uses)}"
+        f"{_why_this(choice, uses)} {_unused(do.use, uses)}"
         f"{_one_sided_words(uses) if do.use.is_extrapolated else ''}"
         f"The noise of one training is {uses.noise.words}.",
         uses.baseline,
@@ -197,10 +199,8 @@ def _why_this(choice: Choice, uses: Uses) -> str:
         return f"{beats}; no other option does."
     so_does = "So does one other option, which is" if others == 1 else f"So do {others} other options, which are each"
     more = max(o.over_answer for o in choice.options if o.beats_baseline and o is not choice.answer)
-    return (
-        f"{beats}. {so_does} beaten, dearer without being seen to add anything, or too uncertain: "
-        f"{at_most(more, uses.baseline)} better."
-    )
+    better = f": {at_most(more, uses.baseline)} better" if more > 0 else ""
+    return f"{beats}. {so_does} beaten, dearer without being seen to add anything, or too uncertain{better}."
 
 
 def _cheaper_words(choice: Choice, do: Option, baseline: Use) -> tuple[str, ...]:
@@ -222,21 +222,25 @@ def _cheaper_words(choice: Choice, do: Option, baseline: Use) -> tuple[str, ...]
     return tuple(words)
 
 
-def _unused(do: Option, choice: Choice, uses: Uses) -> str:
+def _unused(use: Use, uses: Uses) -> str:
     """What the answer leaves of the budget, where that is a quarter of it or more."""
-    shares = {name: do.use.cost[name] / limit for name, limit in uses.allowed.items() if math.isfinite(limit)}
+    shares = {name: use.cost[name] / limit for name, limit in uses.allowed.items() if math.isfinite(limit)}
     parts = [f"{share:.0%} of the {RESOURCES[name]}" for name, share in shares.items() if share <= _MOST_USED]
     if not parts:
         return ""
-    dearer = [o.over_answer for o in choice.options if o.use.expense(uses.baseline) > do.use.expense(uses.baseline)]
-    known = [most for most in dearer if math.isfinite(most)]
-    bound = f": {at_most(max(known), uses.baseline)}" if known else ""
-    return f"It uses {listed(parts)} allowed; no option that uses more is seen to be better{bound}. "
+    return f"It uses {listed(parts)} allowed; no option that uses more is seen to be better. "
 
 
 def _why_open(choice: Choice, uses: Uses) -> str:
     if not uses.noise.is_known:
         return "The noise of one training is unknown: there is one seed, and no ladder of five data sizes."
+    if winners := [option.use for option in choice.options if option.beats_baseline]:
+        beats, it_is = ("beats", "it is") if len(winners) == 1 else ("beat", "they are")
+        return (
+            f"{several_words(winners, uses.baseline)} {beats} the baseline, but on the same data {it_is} not seen to "
+            f"beat a cheaper shape, and what that would gain from more data is within the noise. The noise of one "
+            f"training is {uses.noise.words}."
+        )
     most = choice.most
     bound = f"; any gain is at most {most:.4f} NE ({most / uses.baseline.ne:.2%})" if most > 0 else ""
     return f"No option is distinguishable from the baseline{bound}; the noise of one training is {uses.noise.words}."

@@ -47,7 +47,8 @@ class Choice:
 
     Attributes:
         options: Every option, lowest expected NE first.
-        answer: The cheapest use that beats the baseline and that no other beats; None where none beats the baseline.
+        answer: The cheapest use that beats the baseline and that no other beats; None where none beats the baseline, or
+            none but shapes on more data of which, on the same data, a cheaper one is as good, as far as is seen.
         unbeaten: The options that beat the baseline and that no other beats, the answer among them.
         open: The other options that beat the baseline and are not distinguishable from the best, lowest expected NE
             first.
@@ -95,7 +96,7 @@ def choose(
     alone = [use for use in uses if use.levers == {DATA} and use.measured is not None]
     safe = [use for use in winners if field.is_safe(use, alone, baseline, uses)] or winners
     unsafe = [use for use in winners if not _among(use, safe)]
-    needed = field.without_dearer(safe, baseline) or safe
+    needed = field.without_dearer(safe, baseline) or [use for use in safe if not use.is_extrapolated]
     unbeaten, may_be_best = field.unbeaten(needed), field.unbeaten(safe)
     answer = _cheapest(unbeaten, baseline) if unbeaten else None
 

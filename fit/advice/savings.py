@@ -60,7 +60,7 @@ class Savings:
         low: Lower end of its interval, which holds together with those of all shapes measured; NaN where the noise is
             unknown.
         high: Upper end.
-        margin: A loss of NE that counts as none.
+        margin: A loss of NE that is accepted.
         why_margin: What the margin is, as the end of a sentence.
         level: Confidence level.
         cheaper: How many cheaper shapes were measured.
@@ -127,12 +127,13 @@ class Savings:
             case "save":
                 return (
                     f"{capitalized(name)} can stand in for the baseline on {examples}, with {shares}: its NE is "
-                    f"{self._changed}, and higher by {at_most(self.most_lost, self.baseline)} at {self.level:.0%}."
+                    f"{self._changed} as measured, and may be higher by {at_most(self.most_lost, self.baseline)} at "
+                    f"{self.level:.0%}."
                 )
             case "cannot tell":
                 return (
                     f"Cannot tell whether anything can be saved on {examples}: the NE of {name}, with {shares}, is "
-                    f"{self._changed}, {self._bound}."
+                    f"{self._changed} as measured, {self._bound}."
                 )
             case "nothing":
                 return (
@@ -148,7 +149,7 @@ class Savings:
     @property
     def notes(self) -> list[str]:
         """Savings of other resources, the margin, and what would settle it."""
-        lines = [*self._of_other_resources, f"A loss of up to {self.margin:.4f} NE counts as none: {self.why_margin}."]
+        lines = [*self._of_other_resources, f"A loss of up to {self.margin:.4f} NE is accepted: {self.why_margin}."]
         if self.verdict == "cannot tell" and math.isfinite(self.high):
             more = f"about {self.seeds} seeds of both" if self.seeds else f"more than {_MOST_SEEDS} seeds of both"
             lines.append(f"To tell would take {more}, if the change stays as measured.")
@@ -195,7 +196,7 @@ class Savings:
             return "but the noise of one training is unknown"
         return (
             f"but may be higher by {at_most(self.most_lost, self.baseline)} at {self.level:.0%}, where "
-            f"{self.margin:.4f} would count as none"
+            f"{self.margin:.4f} would be accepted"
         )
 
     @property
@@ -210,7 +211,7 @@ class Savings:
             return []
         words = [
             f"Of what can stand in, {shape_words(least.use)} takes the least {_RESOURCES[least.resource]}: "
-            f"{least.share:.0%}; its NE is higher by {at_most(least.high, self.baseline)}."
+            f"{least.share:.0%}; its NE may be higher by {at_most(least.high, self.baseline)}."
             for least in self.least
             if least.use is not self.use
         ]
@@ -356,13 +357,13 @@ def _shape_key(effect: Effect) -> tuple[str, str, float, int]:
 
 
 def _margin(fits: StudyFits, measured: MeasuredShapes) -> tuple[float, str]:
-    """The loss that counts as none, and what it is."""
+    """The loss that is accepted, and what it is."""
     line = fits.find(scheme=BASELINE, x="data", line=multiplier_label(1.0), architecture=measured.architecture)
     end = measured.examples
     if line is not None and line.fit.status.has_exponent and max(line.fit.x) >= end:
         doubling = float(line.fit.predict(end) - line.fit.predict(2 * end))
         if doubling > MARGIN:
-            return doubling, "what twice the data would bring by the baseline's law, so that they make it good"
+            return doubling, "about what twice the data would bring by the baseline's law"
     return MARGIN, "less than that is no difference in the zones either"
 
 

@@ -21,6 +21,7 @@ from tfrs_scaling.fit.report.tables.columns import DOUBTFUL
 from tfrs_scaling.fit.report.view import StudyView
 
 _MOST_SHOWN = 7  # options
+_NEAR_ZERO = 0.1  # of the gain: an interval that begins below it is a doubt
 _AXES = {  # by resource of the budget: the cost of an option on the x axis of its figure, and its name
     "params": ("params", "parameters"),
     "hours": ("hours", "time of training"),
@@ -223,6 +224,8 @@ def _confidence(advice: Advice, view: StudyView) -> tuple[str, str]:
     use = advice.do.use
     noise = noise_of(use.architecture, view.fits.noise)
     doubts = [] if noise.source == "seeds" else ["with one seed the noise is guessed"]
+    if advice.do.low < _NEAR_ZERO * advice.do.gain:
+        doubts.append("the interval of the gain begins near 0")
     seeds = view.runs["seed"].nunique()
     grounds = [f"this shape was trained on these data with {seeds} seed{'s' * (seeds > 1)}"]
     if use.is_extrapolated:

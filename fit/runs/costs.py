@@ -1,16 +1,13 @@
 """What a training takes that its row of the run table does not state, and whether the time that it states is a fact."""
 
-import itertools
-import statistics
 from dataclasses import dataclass
 
 import pandas as pd
 
-from tfrs_scaling.common.words import plural
 from tfrs_scaling.fit.runs.screening import SHAPE
 from tfrs_scaling.fit.schemes import BASELINE, SCHEMES
 
-_EVEN = 1.25  # times: by so much two equal trainings usually differ in speed at most where little else runs
+_EVEN = 1.5  # times: by at most so much the speeds of equal trainings differ on a machine that does nothing else
 
 
 @dataclass(frozen=True)
@@ -20,41 +17,41 @@ class UnevenSpeed:
 
     Attributes:
         examples: On how many they were.
-        pairs: How many pairs of such trainings there are, of all shapes.
-        times: The speed of the faster of two divided by that of the slower, the median over pairs.
+        whose: Which trainings.
+        times: The highest of their speeds divided by the lowest.
     """
 
     examples: int
-    pairs: int
+    whose: str
     times: float
 
     @property
     def short(self) -> str:
         """``words`` in few of them."""
-        return f"equal trainings differ {self.times:.2g} times in speed"
+        return f"the speeds of equal trainings differ by a factor of {self.times:.2g}"
 
     @property
     def words(self) -> str:
         """Why no time of this study is a fact, as the end of a sentence."""
         return (
-            f"two trainings of a shape on {self.examples:,} examples, which should take equally long, differ "
-            f"{self.times:.2g} times in speed (the median of {plural(self.pairs, 'pair')}), as on a machine that does "
-            "other work"
+            f"the speeds of trainings on {self.examples:,} examples that should take equally long, {self.whose}, "
+            f"differ by a factor of {self.times:.2g}, as on a machine that does other work"
         )
 
 
 def uneven_speed(runs: pd.DataFrame) -> UnevenSpeed | None:
     """Whether times of training depend on what else the machine did.
 
-    Shapes are judged at the baseline's largest data size, where costs are compared, by all of their trainings there. A
-    shape's speed is the median over these, so that a slow one among several does no harm.
+    Shapes are judged at the baseline's largest data size, where costs are compared, by all of their trainings there:
+    the baseline, with which all are compared, and the others by their median, so that a slow training among many
+    shapes does no harm.
 
     Args:
         runs: The run table.
 
     Returns:
-        None where two equal trainings differ by 1.25 times or less, as the median over pairs, or none was trained
-        twice: then the times are taken as they were measured.
+        None where the highest speed of equal trainings is at most 1.5 times the lowest, or none was trained twice: then
+        the times are taken as they were measured.
 
     Examples:
         >>> uneven_speed(read_runs("runs.csv")) is None
@@ -63,10 +60,13 @@ def uneven_speed(runs: pd.DataFrame) -> UnevenSpeed | None:
     timed = runs[(runs["status"] == "ok") & (runs["examples_per_second"] > 0)]
     size = timed.loc[timed["scheme"] == BASELINE, "examples"].max()
     speeds = timed[timed["examples"] == size].groupby(SHAPE)["examples_per_second"]
-    times = [max(pair) / min(pair) for _, of_shape in speeds for pair in itertools.combinations(of_shape, 2)]
-    if not times or (usual := statistics.median(times)) <= _EVEN:
-        return None
-    return UnevenSpeed(int(size), len(times), usual)
+    times = (speeds.max() / speeds.min())[speeds.count() > 1]
+    baselines = times[times.index.get_level_values("scheme") == BASELINE]
+    worst = {"those of a baseline": baselines.max(), "those of half of the shapes": times.median()}
+    for whose, factor in worst.items():
+        if factor > _EVEN:
+            return UnevenSpeed(int(size), whose, float(factor))
+    return None
 
 
 def rows_per_example(rows: pd.DataFrame) -> "pd.Series[float]":

@@ -170,6 +170,15 @@ class ChooseTest(tf.test.TestCase):
             cheapest += answer is not None and answer.use is family[0]
         self.assertGreaterEqual(cheapest, 190)
 
+    def test_a_larger_shape_on_more_data_is_no_answer_where_on_the_same_data_it_adds_nothing(self) -> None:
+        """The law of the larger shape has the narrower interval by chance: it wins, and the cheaper one does not."""
+        larger, baseline_on_more = use("V", 0.7998, cost=2), use("d", 0.785, error=0.02, how="law of data")
+        on_more = dataclasses.replace(use("Vd", 0.785, cost=4, how="law of data"), measured=larger)
+        self.assertGreater(gap_interval(on_more, BASELINE, [larger, baseline_on_more], level=0.95)[0], 0)
+        choice = choose([larger, baseline_on_more, on_more], BASELINE)
+        self.assertIsNone(choice.answer)
+        self.assertEqual([o.use.ne for o in choice.options if o.beats_baseline], [0.785])
+
     def test_an_extrapolated_shape_replaces_a_measured_one_only_beyond_the_noise(self) -> None:
         measured = use("V", 0.79)
         for ne, expected in ((0.7895, 0.79), (0.77, 0.77)):

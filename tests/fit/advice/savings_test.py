@@ -71,7 +71,7 @@ class SavingsTest(tf.test.TestCase):
         self.assertEqual((saved.cost, saved.baseline_cost), (None, None))
         self.assertEqual([least.resource for least in saved.least], ["compute"])
         said = "\n".join(saved.lines())
-        self.assertIn("how long, and at what price, is not known: two trainings of a shape", said)
+        self.assertIn("how long, and at what price, is not known: the speeds of trainings", said)
         self.assertNotIn("saves time", said)
         content = json.loads(json.dumps(saved.to_dict(), allow_nan=False))
         self.assertEqual((content["share_of_hours"], content["cost"]["hours"]), (None, None))

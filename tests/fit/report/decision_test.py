@@ -39,7 +39,10 @@ class DecisionTest(tf.test.TestCase):
     def test_times_of_a_loaded_machine_are_a_dash_with_the_reason(self) -> None:
         first = self.runs["seed"] == 0
         loaded = self.runs.assign(examples_per_second=self.runs["examples_per_second"] / np.where(first, 3.0, 1.0))
-        for runs, says in ((None, "× time ("), (loaded, "time –: equal trainings differ 3 times in speed")):
+        for runs, says in (
+            (None, "× time ("),
+            (loaded, "time –: the speeds of equal trainings differ by a factor of 3"),
+        ):
             tiles = {number.name: number.note for number in self.decided(runs)["data=2x"].numbers}
             self.assertIn(says, tiles["Compute"])
 

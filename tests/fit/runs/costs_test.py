@@ -24,29 +24,25 @@ class UnevenSpeedTest(tf.test.TestCase):
     """When times of training are no facts."""
 
     def test_speeds_of_equal_trainings_may_differ_a_little_and_those_of_shapes_a_lot(self) -> None:
-        for noise in (0.0, 0.05, 0.18):  # at most 1.18 / 0.82 times, 1.13 as the median
+        for noise in (0.0, 0.05, 0.18):  # at most 1.18 / 0.82 times
             self.assertIsNone(uneven_speed(study_of_speeds(noise)))
 
-    def test_a_machine_that_does_other_work_at_times_is_found(self) -> None:
-        found = uneven_speed(study_of_speeds(0.0, D=0.4, V=0.4, M=0.4))
+    def test_an_uneven_baseline_is_found_and_named(self) -> None:
+        found = uneven_speed(study_of_speeds(0.0, D=0.4))
         assert found is not None
         self.assertEqual(found.examples, LADDER[-1])
         self.assertAllClose(found.times, 2.5)
-        self.assertIn("on 1,280,000 examples, which should take equally long, differ 2.5 times in speed", found.words)
+        self.assertIn("on 1,280,000 examples that should take equally long, those of a baseline, differ", found.words)
+        self.assertIn("by a factor of 2.5", found.words)
 
-    def test_a_few_slow_trainings_do_not_hide_the_times_of_the_others(self) -> None:
-        runs = study_of_speeds(0.0)
-        largest = runs.index[runs["examples"] == LADDER[-1]]
-        self.assertIsNone(uneven_speed(runs.assign(examples_per_second=runs["examples_per_second"].where(
-            ~runs.index.isin(largest[::9]), 1000.0
-        ))))  # fmt: skip
-
-    def test_pairs_are_those_of_one_shape(self) -> None:
-        runs = study_of_speeds(0.0, D=0.5, V=0.5, M=0.5)
-        found = uneven_speed(runs)
+    def test_half_of_the_shapes_are_found_and_one_of_many_is_not(self) -> None:
+        found = uneven_speed(study_of_speeds(0.0, V=0.4, M=0.4))
         assert found is not None
-        shapes = runs[["scheme", "multiplier"]].drop_duplicates().shape[0]
-        self.assertEqual(found.pairs, shapes * 9 * 8 // 2)
+        self.assertIn("those of half of the shapes", found.words)
+        runs = study_of_speeds(0.0)
+        largest = runs.index[(runs["scheme"] == "V") & (runs["examples"] == LADDER[-1])]
+        runs.loc[largest[0], "examples_per_second"] = 100.0
+        self.assertIsNone(uneven_speed(runs))
 
     def test_learning_rates_tell_as_seeds_do_and_single_trainings_tell_nothing(self) -> None:
         runs = study_of_speeds(0.0, D=0.5, V=0.5, M=0.5)
