@@ -11,7 +11,7 @@ from tfrs_scaling.fit.advice.budget import budget_words
 from tfrs_scaling.fit.advice.choice import Option
 from tfrs_scaling.fit.advice.settle import Place, Settle
 from tfrs_scaling.fit.advice.use import Use
-from tfrs_scaling.fit.advice.words import cost_words, gain_words, option_words, short_words, use_words
+from tfrs_scaling.fit.advice.words import cost_words, gain_words, option_words, rows_words, short_words, use_words
 from tfrs_scaling.fit.runs.costs import UnevenSpeed
 
 Verdict = Literal["do", "not enough evidence"]
@@ -110,15 +110,20 @@ class Advice:
 
     @property
     def until_then(self) -> list[str]:
-        """What can be done with the rows there are, where these are too few."""
-        if self.rows is None or self.baseline is None:
+        """What can be done with the rows there are, where these are too few or may be."""
+        if self.baseline is None or self.do is None:
             return []
-        how = "make" if self.makes_rows else "collect"
-        few = f"There are {self.rows:,} rows to train on: {how} the others first."
+        if self.rows is not None:
+            how = "make" if self.makes_rows else "collect"
+            few, without = f"There are {self.rows:,} rows to train on: {how} the others first. ", "Until then"
+        elif rows_words(self.do.use, self.least_rows):
+            few, without = "", "With no more rows than the study used"
+        else:
+            return []
         if self.now is None:
-            return [f"{few} Until then nothing is seen to help."]
+            return [f"{few}{without} nothing is seen to help."]
         words, gain = use_words(self.now.use, self.baseline), gain_words(self.now, self.baseline, self.level)
-        return [f"{few} Until then: {words}. {gain}"]
+        return [f"{few}{without}: {words}. {gain}"]
 
     @property
     def details(self) -> tuple[Detail, ...]:

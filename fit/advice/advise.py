@@ -17,11 +17,11 @@ from tfrs_scaling.fit.advice.uses import Uses
 from tfrs_scaling.fit.advice.words import (
     at_most,
     capitalized,
-    rows_words,
     several_words,
     shape_words,
     short_cost,
     short_words,
+    takes_rows,
 )
 from tfrs_scaling.fit.labels import multiplier_label
 from tfrs_scaling.fit.runs.costs import uneven_speed
@@ -109,8 +109,8 @@ def advise(
     if choice.answer is None:
         return replace(_undecided(choice, uses, settler), uneven=uneven)
     now = None
-    if not settler.can_be_trained(choice.answer.use):
-        there = [use for use in found if settler.can_be_trained(use)]
+    if not settler.has_rows_for(choice.answer.use):
+        there = [use for use in found if settler.has_rows_for(use)]
         now = choose(there, uses.baseline, same_data=uses.same_data, level=level).answer if there else None
     decided = _decided(choice, choice.answer, now, uses, settler, place)
     return replace(decided, uneven=uneven)
@@ -267,8 +267,8 @@ def _open_words(
             chance = "but on the same data it is not seen to beat a cheaper shape"
         words.append(
             f"{several_words([option.use], baseline)} may gain {option.gain - do.gain:.4f} more, "
-            f"{at_most(option.over_answer, baseline)}, {chance}; it costs "
-            f"{short_cost(option.use, baseline)}{rows_words(option.use, least_rows)}."
+            f"{at_most(option.over_answer, baseline)}, {chance}; it costs {short_cost(option.use, baseline)}"
+            f"{takes_rows(option.use, least_rows)}."
         )
     return [*words, f"{len(better) - _MOST_OPEN} more may be better."] if len(better) > _MOST_OPEN else words
 

@@ -8,7 +8,7 @@ import pandas as pd
 
 from tfrs_scaling.common.words import listed
 from tfrs_scaling.fit.advice.use import ARCHITECTURE, DATA, Use
-from tfrs_scaling.fit.advice.words import shape_words
+from tfrs_scaling.fit.advice.words import rows_words, shape_words
 from tfrs_scaling.fit.analyses.noise.training_noise import TrainingNoise
 from tfrs_scaling.fit.labels import multiplier_label
 from tfrs_scaling.fit.runs.screening import SHAPE
@@ -115,6 +115,10 @@ class Settler:
     def least_rows(self) -> float | None:
         """How many rows the log is known to have, where it may have more; None where their number is known."""
         return self._rows_used if self.training_rows is None else None
+
+    def has_rows_for(self, use: Use) -> bool:
+        """Whether there are as many rows as a use needs; where their number is unknown, whether the study used them."""
+        return self.can_be_trained(use) and not rows_words(use, self.least_rows)
 
     def can_be_trained(self, use: Use) -> bool:
         """Whether there are as many rows as a use needs, as far as is known."""

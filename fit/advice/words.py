@@ -71,6 +71,11 @@ def rows_words(use: Use, least_rows: float | None) -> str:
     return f", if the log has {use.cost['data']:,.0f} rows for training"
 
 
+def takes_rows(use: Use, least_rows: float | None) -> str:
+    """The same condition among costs: ``, 3,145,728 rows of the log``; empty for none."""
+    return f", {use.cost['data']:,.0f} rows of the log" if rows_words(use, least_rows) else ""
+
+
 def short_words(use: Use, baseline: Use) -> str:
     """The same in few words: ``V at 4×, 10× the data``."""
     data = "" if use.examples == baseline.examples else f"{use.examples / baseline.examples:.3g}× the data"
@@ -134,8 +139,8 @@ def option_words(option: Option, baseline: Use, least_rows: float | None) -> str
     if option.beats_baseline:
         verdict = "" if option.is_safe else "; a smaller model, not seen to beat the baseline's on more data"
     words, cost = short_words(option.use, baseline), short_cost(option.use, baseline)
-    rows = rows_words(option.use, least_rows)
-    return f"{words}: NE {option.use.ne:.4f}, gain {option.gain:+.4f}{ends}; {cost}{verdict}{rows}"
+    rows = takes_rows(option.use, least_rows)
+    return f"{words}: NE {option.use.ne:.4f}, gain {option.gain:+.4f}{ends}; {cost}{rows}{verdict}"
 
 
 def several_words(uses: Iterable[Use], baseline: Use) -> str:

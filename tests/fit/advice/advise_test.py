@@ -84,10 +84,13 @@ class PlantedTest(tf.test.TestCase):
         assert steady.do is not None and advice.do is not None and advice.baseline is not None
         self.assertEqual((advice.answer, advice.do.gain), (steady.answer, steady.do.gain))
         self.assertEqual([o.use.examples for o in advice.options], [o.use.examples for o in steady.options])
-        self.assertIn("of training on the study's machine", steady.decision[1])
-        self.assertNotIn("study's machine", advice.decision[1])
-        self.assertIn("how long it takes is not known: the speeds of trainings on 1,280,000", advice.decision[1])
-        self.assertIn("differ by a factor of 2.5", advice.decision[1])
+        self.assertIn("of training on the study's machine", steady.reasons[1])
+        self.assertNotIn("study's machine", advice.reasons[1])
+        assert advice.now is not None  # with the rows that are known to be there
+        self.assertEqual((advice.now.use.scheme, advice.now.use.examples), ("V", LADDER[-1]))
+        self.assertStartsWith(advice.decision[1], "With no more rows than the study used: V at 4×")
+        self.assertIn("how long it takes is not known: the speeds of trainings on 1,280,000", advice.reasons[1])
+        self.assertIn("differ by a factor of 2.5", advice.reasons[1])
         content = json.loads(json.dumps(advice.to_dict(), allow_nan=False))
         self.assertEqual((content["do"]["cost"]["hours"], content["do"]["times_baseline"]["hours"]), (None, None))
         self.assertIn("factor of 2.5", content["no_hours"])
@@ -108,7 +111,9 @@ class PlantedTest(tf.test.TestCase):
             self.assertEqual(unknown.format(advice.do.use.examples) in advice.answer, not is_known)
             for option, words in zip(advice.options, advice.details[0].items, strict=False):
                 more = option.use.examples > LADDER[-1]
-                self.assertEqual(unknown.format(option.use.examples) in words, more and not is_known, words)
+                self.assertEqual(f"{option.use.examples:,} rows of the log" in words, more and not is_known, words)
+            nothing = ["With no more rows than the study used nothing is seen to help."]
+            self.assertEqual(advice.until_then, [] if is_known else nothing)
         self.assertNotIn("if the log has", str(advise(runs, fits, "params=4x")))
 
     def test_a_training_that_leaves_rows_out_shows_that_the_log_has_them(self) -> None:
