@@ -146,7 +146,8 @@ def _more_words(advice: Advice, shown: Sequence[Option], command: str) -> str:
     """How many options are not shown, and what shows them."""
     hidden = [option for option in advice.options if not any(option is other for other in shown)]
     worse = sum(option.high < 0 for option in hidden)
-    return f"{len(hidden)} more{f', {worse} of them worse than now' * bool(worse)}: {command}" if hidden else ""
+    which = "" if not worse else ", worse than now" if worse == len(hidden) else f", {worse} of them worse than now"
+    return f"{len(hidden)} more{which}: {command}" if hidden else ""
 
 
 def _row(option: Option, baseline: Use, answer: Option | None) -> Row:
