@@ -42,12 +42,6 @@ class Encoded:
     columns: dict[str, np.ndarray]
     click_probability: np.ndarray | None
 
-    def part(self, start: int, stop: int) -> "Encoded":
-        """Some of the rows; views."""
-        known = self.click_probability
-        columns = {name: column[start:stop] for name, column in self.columns.items()}
-        return Encoded(columns, None if known is None else known[start:stop])
-
 
 def write_encoded(
     folder: str, split: SplitName, number: int, total: int, blocks: Sequence[Encoded], rows_per_record: int

@@ -22,6 +22,7 @@ from tfrs_scaling.input.prepare.publish import (
     publish,
 )
 from tfrs_scaling.input.prepare.reading import check_rows, read
+from tfrs_scaling.input.prepare.rows import Rows
 from tfrs_scaling.input.prepare.sources import Source, no_rows, source_hash
 from tfrs_scaling.input.prepare.spill import Spilled, shard_of, shuffle_keys, shuffled
 from tfrs_scaling.input.prepare.split import (
@@ -188,7 +189,7 @@ def _write(
         name, number, blocks = shard
         return name, write_encoded(draft, name, number, totals[name], blocks, sizes.rows_per_record)
 
-    encoded = _shards(spilled, schema, decisions, vocabularies, totals, spilled.at_once(jobs))
+    encoded = _shards(spilled, schema, decisions, vocabularies, totals, jobs)
     for name, shard in in_order(write, encoded, jobs):
         written[name].append(shard)
         progress(f"{sum(w.shard.rows for shards in written.values() for w in shards):,} rows written")
@@ -202,9 +203,14 @@ def _shards(
     decisions: Decisions,
     vocabularies: dict[str, Vocabulary],
     totals: dict[SplitName, int],
-    threads: int,
+    jobs: int,
 ) -> Iterator[tuple[SplitName, int, list[Encoded]]]:
     """Every shard's number and rows, each split's shards in order; a shard is an equal range of the shuffle keys."""
+    buckets_at_once = spilled.at_once(jobs)
+    pieces_at_once = max(1, jobs // buckets_at_once)  # of a bucket, where few buckets fit in memory
+
+    def encoded(rows: Rows) -> Encoded:
+        return encode(rows, schema, decisions, vocabularies)
 
     def divided(bucket: int) -> list[tuple[SplitName, int, Encoded]]:
         rows, found = spilled.bucket(bucket), []
@@ -215,14 +221,14 @@ def _shards(
             lowest, highest = shard_of(spilled.key_range(bucket), totals[name]).tolist()
             shard = shard_of(shuffle_keys(chosen, decisions.request.seed), totals[name])
             bounds = np.searchsorted(shard, np.arange(lowest, highest + 2)).tolist()
-            encoded = encode(chosen, schema, decisions, vocabularies)
-            for number, (start, stop) in enumerate(itertools.pairwise(bounds), lowest):
-                found.append((name, number, encoded.part(start, stop)))
+            pieces = (chosen.take(slice(*ends)) for ends in itertools.pairwise(bounds))
+            blocks = in_order(encoded, pieces, pieces_at_once)
+            found += [(name, number, block) for number, block in enumerate(blocks, lowest)]
         return found
 
     begun = dict.fromkeys(SPLITS, 0)
     waiting: dict[SplitName, list[Encoded]] = {name: [] for name in SPLITS}
-    for found in in_order(divided, range(spilled.buckets), threads):
+    for found in in_order(divided, range(spilled.buckets), buckets_at_once):
         for name, number, rows in found:
             if number > begun[name]:
                 yield name, begun[name], waiting[name]

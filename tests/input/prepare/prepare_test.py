@@ -12,6 +12,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import pandas as pd
@@ -33,6 +34,7 @@ from tfrs_scaling.common.errors import InputError
 from tfrs_scaling.input.check import check
 from tfrs_scaling.input.logs.text import TextLog
 from tfrs_scaling.input.manifest import MANIFEST, SPLITS, Manifest, RawFile, SplitName, describe
+from tfrs_scaling.input.prepare import spill
 from tfrs_scaling.input.prepare.prepare import prepare
 from tfrs_scaling.input.prepare.sources import LogSource
 from tfrs_scaling.input.prepare.split import Sizes
@@ -266,14 +268,16 @@ class PrepareTest(parameterized.TestCase, tf.test.TestCase):
             lines = [f"{rng.integers(2)},u{rng.zipf(1.3) % 90},{pair},{rng.normal():.3f}" for pair in tags]
             path.write_text("\n".join(["click,user,tags,age", *lines]) + "\n")
         outcomes = []
-        for block_bytes, bucket_bits, unmerged, backwards in (
-            (8 << 20, 8, 1 << 22, False), (200, 8, 1 << 22, False), (5000, 1, 1 << 22, False),
-            (8 << 20, 4, 3, False), (1000, 6, 1 << 22, True),
+        for block_bytes, bucket_bits, unmerged, backwards, in_memory, jobs in (
+            (8 << 20, 8, 1 << 22, False, 1 << 29, 1), (200, 8, 1 << 22, False, 1 << 29, 1),
+            (5000, 1, 1 << 22, False, 1 << 29, 1), (8 << 20, 4, 3, False, 1 << 29, 1),
+            (1000, 6, 1 << 22, True, 1 << 29, 1), (8 << 20, 4, 1 << 22, False, 1, 3),
         ):  # fmt: skip
             folder = self._folder()
             source = LogSource(TextLog(schema, tuple(map(str, paths)), block_bytes=block_bytes))
             sizes = Sizes(64, 4, bucket_bits=bucket_bits, unmerged_values=unmerged)
-            prepare(Backwards(source) if backwards else source, folder, split_by="random", sizes=sizes)
+            with mock.patch.object(spill, "_READ_BYTES", in_memory):
+                prepare(Backwards(source) if backwards else source, folder, split_by="random", sizes=sizes, jobs=jobs)
             outcomes.append(folder_bytes(folder))
         self.assertGreater(len(outcomes[0]), 10)
         for outcome in outcomes[1:]:
