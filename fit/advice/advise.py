@@ -226,9 +226,7 @@ def _unused(use: Use, uses: Uses) -> str:
     """What the answer leaves of the budget, where that is a quarter of it or more."""
     shares = {name: use.cost[name] / limit for name, limit in uses.allowed.items() if math.isfinite(limit)}
     parts = [f"{share:.0%} of the {RESOURCES[name]}" for name, share in shares.items() if share <= _MOST_USED]
-    if not parts:
-        return ""
-    return f"It uses {listed(parts)} allowed; no option that uses more is seen to be better. "
+    return f"It uses {listed(parts)} allowed; no option that uses more is seen to be better. " if parts else ""
 
 
 def _why_open(choice: Choice, uses: Uses) -> str:
@@ -238,8 +236,8 @@ def _why_open(choice: Choice, uses: Uses) -> str:
         beats, it_is = ("beats", "it is") if len(winners) == 1 else ("beat", "they are")
         return (
             f"{several_words(winners, uses.baseline)} {beats} the baseline, but on the same data {it_is} not seen to "
-            f"beat a cheaper shape, and what that would gain from more data is within the noise. The noise of one "
-            f"training is {uses.noise.words}."
+            f"beat a cheaper shape, which is not seen to gain from more data. The noise of one training is "
+            f"{uses.noise.words}."
         )
     most = choice.most
     bound = f"; any gain is at most {most:.4f} NE ({most / uses.baseline.ne:.2%})" if most > 0 else ""
